@@ -1,0 +1,51 @@
+"""What harnesses answered outside a job, kept per version of the harness."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from evalserver.store.readers import Readers
+from evalserver.store.writer import Transaction
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of one engine to one question, and the version that gave it."""
+
+    engine: str
+    question: str
+    version: str
+    answer: list[str]
+    fetched_at: str
+
+
+async def keep(tx: Transaction, answer: Answer) -> None:
+    """Keep an answer in place of an older one to the same question."""
+    await tx.execute(
+        """
+        INSERT INTO engine_cache (engine, question, version, answer, fetched_at)
+        VALUES (:engine, :question, :version, :answer, :fetched_at)
+        ON CONFLICT (engine, question) DO UPDATE
+        SET version = excluded.version, answer = excluded.answer, fetched_at = excluded.fetched_at
+        """,
+        {
+            "engine": answer.engine,
+            "question": answer.question,
+            "version": answer.version,
+            "answer": orjson.dumps(answer.answer).decode(),
+            "fetched_at": answer.fetched_at,
+        },
+    )
+
+
+async def find(readers: Readers, engine: str, question: str) -> Answer | None:
+    """The answer that was kept last, or None."""
+    rows: list[Any] = await readers.fetch(
+        "SELECT * FROM engine_cache WHERE engine = :engine AND question = :question",
+        {"engine": engine, "question": question},
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    return Answer(engine, question, row["version"], orjson.loads(row["answer"]), row["fetched_at"])

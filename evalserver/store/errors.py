@@ -1,0 +1,25 @@
+"""What can go wrong in the store, for those who call it."""
+
+
+class StoreError(Exception):
+    """Base of everything that the store raises on purpose."""
+
+
+class DatabaseRefused(StoreError):
+    """The file cannot be used: foreign, from a newer evalserver, or with an edited history."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be written or read right now; nothing was changed."""
+
+
+class IllegalTransition(StoreError):
+    """The job is not in a state from which this event may start; nothing was changed."""
+
+
+class JobNotFound(StoreError):
+    """No job ever had this id."""
+
+
+class JobPruned(StoreError):
+    """The job existed and was pruned; only its audit events are left."""

@@ -1,0 +1,240 @@
+"""The jobs table: every deed that changes a job, as a unit of work, and every question about it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from evalserver.job import EvaluateRequest, Job, Metric, NewJob, Outcome
+from evalserver.lifecycle import EventKind, Status
+from evalserver.store.errors import IllegalTransition
+from evalserver.store.events import Change, record, transition
+from evalserver.store.readers import Readers
+from evalserver.store.writer import Row, Transaction
+
+SERVER = "server"
+"""The actor of what the server does by itself."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a job gets when its attempt is claimed."""
+
+    job_id: str
+    at: str
+    run_dir: str
+    output_dir: str
+
+
+async def submit(tx: Transaction, job: NewJob, at: str) -> None:
+    """Put a new job into the queue."""
+    request = job.request
+    rows = await tx.execute(
+        """
+        INSERT INTO jobs (job_id, status, engine, model, tasks, priority, labels, request,
+                          submitted_by, created_at, max_attempts)
+        VALUES (:job_id, 'queued', :engine, :model, :tasks, :priority, :labels, :request,
+                :submitted_by, :created_at, :max_attempts)
+        RETURNING seq, priority, attempt
+        """,
+        {
+            "job_id": job.job_id,
+            "engine": job.engine,
+            "model": request.model,
+            "tasks": _json(request.tasks),
+            "priority": request.priority,
+            "labels": _json(request.labels),
+            "request": _json(asdict(request)),
+            "submitted_by": job.submitted_by,
+            "created_at": at,
+            "max_attempts": request.max_attempts,
+        },
+    )
+    change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
+    await record(tx, change, rows[0], None, Status.QUEUED)
+
+
+async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
+    """Start attempt number ``attempt`` of a queued job: it runs from now on."""
+    await transition(
+        tx,
+        Change(
+            EventKind.CLAIMED,
+            claim.job_id,
+            claim.at,
+            SERVER,
+            columns={
+                "attempt": attempt,
+                "started_at": claim.at,
+                "run_dir": claim.run_dir,
+                "output_dir": claim.output_dir,
+            },
+            detail={"run_dir": claim.run_dir},
+        ),
+    )
+
+
+async def reattach(tx: Transaction, job_id: str, at: str) -> None:
+    """Note that a restarted server found a job's attempt again."""
+    await transition(tx, Change(EventKind.REATTACHED, job_id, at, SERVER))
+
+
+async def cancel_queued(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+    """End a job that has not started. Raises IllegalTransition when it is not queued any more."""
+    await _require(tx, job_id, Status.QUEUED)
+    await transition(
+        tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at})
+    )
+
+
+async def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+    """Note that a running job is to be stopped; asking again changes nothing more."""
+    rows = await tx.execute(
+        "SELECT cancel_requested_at FROM jobs WHERE job_id = :job_id AND status = 'running'",
+        {"job_id": job_id},
+    )
+    if rows and rows[0]["cancel_requested_at"] is not None:
+        return
+    columns = {"cancel_requested_at": at}
+    await transition(tx, Change(EventKind.CANCEL_REQUESTED, job_id, at, actor, columns=columns))
+
+
+async def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
+    """Put a job whose attempt was lost back into the queue, at the place that it had."""
+    await transition(
+        tx,
+        Change(EventKind.INTERRUPTED, job_id, at, SERVER, detail={"reason": reason}),
+    )
+
+
+async def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
+    """Write how a running job ended, with its numbers."""
+    columns: dict[str, Any] = {
+        "completed_at": outcome.completed_at,
+        "exit_code": outcome.exit_code,
+        "error": outcome.error,
+        "result": None if outcome.result is None else _json(outcome.result),
+    }
+    if outcome.provenance is not None:
+        columns["provenance"] = _json(outcome.provenance)
+    detail = {"exit_code": outcome.exit_code, "error": _first_line(outcome.error)}
+    kind = EventKind(outcome.status.value)
+    await transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
+    for metric in outcome.metrics:
+        await _insert_metric(tx, job_id, metric)
+
+
+async def prune(tx: Transaction, keep: int, at: str) -> list[str]:
+    """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
+    rows = await tx.execute(
+        "SELECT job_id FROM jobs WHERE completed_at IS NOT NULL"
+        " ORDER BY completed_at DESC, seq DESC LIMIT -1 OFFSET :keep",
+        {"keep": keep},
+    )
+    oldest_first = [str(row["job_id"]) for row in reversed(rows)]
+    for job_id in oldest_first:
+        await transition(tx, Change(EventKind.PRUNED, job_id, at, SERVER))
+    return oldest_first
+
+
+async def get(readers: Readers, job_id: str) -> Job | None:
+    """The job's record, or None when there is none (any more)."""
+    rows = await readers.fetch("SELECT * FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    return _job(rows[0]) if rows else None
+
+
+async def was_known(readers: Readers, job_id: str) -> bool:
+    """Did a job of this id ever exist?"""
+    rows = await readers.fetch(
+        "SELECT 1 FROM job_events WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}
+    )
+    return bool(rows)
+
+
+async def running(readers: Readers) -> list[Job]:
+    """The jobs that run, in the order of their start."""
+    rows = await readers.fetch(
+        "SELECT * FROM jobs WHERE status = 'running' ORDER BY started_at, seq"
+    )
+    return [_job(row) for row in rows]
+
+
+async def queued(readers: Readers) -> list[tuple[str, int, int]]:
+    """Id, priority and submission number of every queued job, in the order of the queue."""
+    rows = await readers.fetch(
+        "SELECT job_id, priority, seq FROM jobs WHERE status = 'queued' ORDER BY priority DESC, seq"
+    )
+    return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
+
+
+async def all_ids(readers: Readers) -> set[str]:
+    """The ids of all jobs that the store keeps."""
+    return {row["job_id"] for row in await readers.fetch("SELECT job_id FROM jobs")}
+
+
+async def count_by_status(readers: Readers) -> dict[Status, int]:
+    """How many jobs the store keeps in each state."""
+    rows = await readers.fetch("SELECT status, count(*) AS n FROM jobs GROUP BY status")
+    counts = {Status(row["status"]): int(row["n"]) for row in rows}
+    return {status: counts.get(status, 0) for status in Status}
+
+
+async def _require(tx: Transaction, job_id: str, status: Status) -> None:
+    rows = await tx.execute(
+        "SELECT 1 FROM jobs WHERE job_id = :job_id AND status = :status",
+        {"job_id": job_id, "status": status.value},
+    )
+    if not rows:
+        raise IllegalTransition(f"job {job_id} is not {status}")
+
+
+async def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
+    await tx.execute(
+        """
+        INSERT INTO metrics (job_id, task, metric, filter, value, stderr, n, higher_is_better)
+        VALUES (:job_id, :task, :metric, :filter, :value, :stderr, :n, :higher_is_better)
+        """,
+        {"job_id": job_id, **asdict(metric)},
+    )
+
+
+def _job(row: Row) -> Job:
+    return Job(
+        seq=row["seq"],
+        job_id=row["job_id"],
+        status=Status(row["status"]),
+        engine=row["engine"],
+        priority=row["priority"],
+        labels=orjson.loads(row["labels"]),
+        request=_request(orjson.loads(row["request"])),
+        submitted_by=row["submitted_by"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        run_dir=row["run_dir"],
+        output_dir=row["output_dir"],
+        exit_code=row["exit_code"],
+        error=row["error"],
+        result=_optional_json(row["result"]),
+        provenance=_optional_json(row["provenance"]),
+    )
+
+
+def _request(values: Mapping[str, Any]) -> EvaluateRequest:
+    return EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _optional_json(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else orjson.loads(text)
+
+
+def _first_line(text: str | None) -> str | None:
+    return None if text is None else text.splitlines()[0][:500]

@@ -1,0 +1,163 @@
+"""Bringing a database file to the schema that this evalserver knows, or refusing it unharmed.
+
+``application_id`` says that a file is ours, ``user_version`` how many migrations it has seen, and
+``schema_migrations`` keeps the checksum of each, so that an edited migration shows. Runs before
+anything else has the file open.
+"""
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from evalserver.clock import Clock, timestamp
+from evalserver.store.errors import DatabaseRefused
+
+APPLICATION_ID = 0x6576616C
+"""``eval`` in ASCII; what ``PRAGMA application_id`` answers for our files."""
+
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables came with it."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered SQL file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file's text, as hexadecimal digits."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def known_migrations() -> list[Migration]:
+    """All migrations that travel with this evalserver, in their order."""
+    files = [file for file in _migrations_folder().iterdir() if file.name.endswith(".sql")]
+    migrations = [
+        Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    ]
+    versions = [migration.version for migration in migrations]
+    if not versions or versions != list(range(1, len(versions) + 1)):
+        raise DatabaseRefused(f"evalserver's own migrations are incomplete: {versions}")
+    return migrations
+
+
+def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None) -> int:
+    """Create or upgrade the database at ``path``; returns its schema version.
+
+    An existing database that needs a migration is copied beside itself first. Raises
+    DatabaseRefused, having changed nothing, when the file is not ours, is newer than this
+    evalserver, or was made by a migration whose text has changed since.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise DatabaseRefused(
+            f"this Python's SQLite is {sqlite3.sqlite_version}; evalserver needs 3.37 or newer"
+        )
+    steps = known_migrations() if migrations is None else migrations
+    with _Connection(path) as connection:
+        version = _check(connection, path, steps)
+        if version == len(steps):
+            return version
+        if version > 0:
+            _back_up(connection, path, version, clock)
+        connection.execute("PRAGMA journal_mode = WAL")
+        for step in steps[version:]:
+            _apply(connection, step, clock)
+    return len(steps)
+
+
+class _Connection:
+    """A connection that is closed at the end, and turns SQLite's errors into ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise DatabaseRefused(f"cannot open the database {self._path}: {error}") from error
+
+
+def _migrations_folder() -> resources.abc.Traversable:
+    try:
+        return resources.files("evalserver.migrations")
+    except ModuleNotFoundError:
+        # A bare checkout that was not installed: the folder lies beside the package.
+        return Path(__file__).parents[2] / "migrations"
+
+
+def _check(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -> int:
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables == 0 and version == 0 and application_id == 0:
+        return 0
+    if application_id != APPLICATION_ID:
+        raise DatabaseRefused(
+            f"{path} is not an evalserver database (application_id {application_id:#x}); "
+            "choose another --data-dir"
+        )
+    if version > len(steps):
+        raise DatabaseRefused(
+            f"{path} has schema version {version}, this evalserver knows versions up to "
+            f"{len(steps)}; start a newer evalserver, or restore a backup made before the upgrade"
+        )
+    applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
+    for step in steps[:version]:
+        if applied.get(step.version) != step.checksum:
+            raise DatabaseRefused(
+                f"{path} was made by a migration {step.name} with another text than this "
+                "evalserver's; a released migration is never edited"
+            )
+    return version
+
+
+def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Clock) -> None:
+    stamp = clock().strftime("%Y%m%dT%H%M%SZ")
+    copy = path.with_name(f"{path.name}.v{version}-{stamp}.backup")
+    connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+def _apply(connection: sqlite3.Connection, step: Migration, clock: Clock) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Not executescript: it would commit the transaction that makes the step all or nothing.
+        for statement in _statements(step.sql):
+            connection.execute(statement)
+        if step.version == 1:
+            connection.execute(
+                "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+                " checksum TEXT NOT NULL, applied_at TEXT NOT NULL) STRICT"
+            )
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(
+            "INSERT INTO schema_migrations (version, name, checksum, applied_at)"
+            " VALUES (?, ?, ?, ?)",
+            (step.version, step.name, step.checksum, timestamp(clock())),
+        )
+        connection.execute(f"PRAGMA user_version = {step.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(sql: str) -> list[str]:
+    statements: list[str] = []
+    pending = ""
+    for line in sql.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

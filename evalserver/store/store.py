@@ -1,0 +1,159 @@
+"""The store as the rest of the server sees it: deeds and questions about jobs, no SQL."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+
+from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.job import Job, NewJob, Outcome
+from evalserver.lifecycle import Status
+from evalserver.store import engine_cache, jobs
+from evalserver.store.engine_cache import Answer
+from evalserver.store.errors import JobNotFound, JobPruned
+from evalserver.store.migrate import migrate
+from evalserver.store.readers import Readers
+from evalserver.store.writer import Listener, Transaction, Writer
+
+DATABASE_NAME = "evalserver.db"
+
+
+class Store:
+    """The jobs of one server, on disk. Open it with ``Store.open``, and close it.
+
+    Every deed returns once it is durable, and raises StoreUnavailable, having changed nothing,
+    when the database cannot be written.
+    """
+
+    def __init__(
+        self, connection: aiosqlite.Connection, writer: Writer, readers: Readers, clock: Clock
+    ) -> None:
+        self._connection = connection
+        self._writer = writer
+        self._readers = readers
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, data_dir: Path, clock: Clock = utc_now) -> "Store":
+        """Open the database in ``data_dir``, creating or migrating it as needed.
+
+        Raises DatabaseRefused when the file there cannot be used.
+        """
+        path = data_dir / DATABASE_NAME
+        await asyncio.to_thread(migrate, path, clock)
+        connection = await _open_for_writing(path)
+        readers = await Readers.open(path)
+        writer = Writer(connection)
+        writer.start()
+        return cls(connection, writer, readers, clock)
+
+    async def close(self) -> None:
+        """Carry out what was handed in, then close the database."""
+        await self._writer.close()
+        await self._readers.close()
+        await self._connection.close()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener`` after each commit, once per event, in the order of the audit log."""
+        self._writer.subscribe(listener)
+
+    async def submit(self, job: NewJob) -> None:
+        """Put a new job into the queue."""
+        await self._writer.run(lambda tx: jobs.submit(tx, job, self._now()))
+
+    async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
+        """Start the next attempt of a queued job. Raises IllegalTransition if it is not queued."""
+        claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
+        await self._writer.run(lambda tx: jobs.claim(tx, claim, job.attempt + 1))
+
+    async def reattach(self, job_id: str) -> None:
+        """Note that a restarted server found a running job's attempt again."""
+        await self._writer.run(lambda tx: jobs.reattach(tx, job_id, self._now()))
+
+    async def cancel_queued(self, job_id: str, actor: str, keep: int) -> list[str]:
+        """End a job before its start, and prune as ``finish`` does.
+
+        Raises IllegalTransition if it is not queued any more.
+        """
+
+        async def work(tx: Transaction) -> list[str]:
+            now = self._now()
+            await jobs.cancel_queued(tx, job_id, now, actor)
+            return await jobs.prune(tx, keep, now)
+
+        return await self._writer.run(work)
+
+    async def request_cancel(self, job_id: str, actor: str) -> None:
+        """Note that a running job is to be stopped. Raises IllegalTransition if it has ended."""
+        await self._writer.run(lambda tx: jobs.request_cancel(tx, job_id, self._now(), actor))
+
+    async def interrupt(self, job_id: str, reason: str) -> None:
+        """Put a running job whose attempt was lost back into the queue."""
+        await self._writer.run(lambda tx: jobs.interrupt(tx, job_id, self._now(), reason))
+
+    async def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
+        """Write how a running job ended, and prune; one unit of work.
+
+        Returns the ids of the jobs that were pruned to keep the newest ``keep`` finished ones.
+        """
+
+        async def work(tx: Transaction) -> list[str]:
+            now = self._now()
+            await jobs.finish(tx, job_id, now, outcome)
+            return await jobs.prune(tx, keep, now)
+
+        return await self._writer.run(work)
+
+    async def prune(self, keep: int) -> list[str]:
+        """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
+        return await self._writer.run(lambda tx: jobs.prune(tx, keep, self._now()))
+
+    async def job(self, job_id: str) -> Job:
+        """The record of a job. Raises JobNotFound or JobPruned."""
+        job = await jobs.get(self._readers, job_id)
+        if job is not None:
+            return job
+        if await jobs.was_known(self._readers, job_id):
+            raise JobPruned(
+                f"Job {job_id} finished and was pruned: only the newest finished jobs are kept"
+            )
+        raise JobNotFound(f"Job {job_id} not found")
+
+    async def running(self) -> list[Job]:
+        """The jobs that run."""
+        return await jobs.running(self._readers)
+
+    async def queued(self) -> list[tuple[str, int, int]]:
+        """Id, priority and submission number of the queued jobs, in the order of the queue."""
+        return await jobs.queued(self._readers)
+
+    async def all_ids(self) -> set[str]:
+        """The ids of all jobs that the store keeps."""
+        return await jobs.all_ids(self._readers)
+
+    async def count_by_status(self) -> dict[Status, int]:
+        """How many jobs the store keeps in each state."""
+        return await jobs.count_by_status(self._readers)
+
+    async def keep_answer(
+        self, engine: str, question: str, version: str, answer: list[str]
+    ) -> None:
+        """Keep what a harness answered to a question outside a job."""
+        entry = Answer(engine, question, version, answer, self._now())
+        await self._writer.run(lambda tx: engine_cache.keep(tx, entry))
+
+    async def find_answer(self, engine: str, question: str) -> Answer | None:
+        """What a harness answered last, or None."""
+        return await engine_cache.find(self._readers, engine, question)
+
+    def _now(self) -> str:
+        return timestamp(self._clock())
+
+
+async def _open_for_writing(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        await connection.execute_fetchall(f"PRAGMA {setting}")
+    return connection

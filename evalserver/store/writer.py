@@ -1,0 +1,177 @@
+"""The one writer: a task that owns the only read-write connection.
+
+Whoever wants to change something hands it a unit of work and awaits the outcome. All units that
+wait are run in one transaction, a savepoint each, and are answered after one durable commit
+(group commit). The caller may be cancelled while it waits: its unit is carried out or not, whole.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import aiosqlite
+
+from evalserver.lifecycle import EventKind, Status
+from evalserver.store.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+Row = sqlite3.Row
+Parameters = Mapping[str, Any]
+
+LARGEST_BATCH = 500
+"""Units of one transaction: bounds how long the first of them waits for its answer."""
+
+
+@dataclass(frozen=True)
+class CommittedEvent:
+    """A change of a job that is on disk: what listeners of the store are told."""
+
+    event_id: int
+    kind: EventKind
+    job_id: str
+    seq: int
+    priority: int
+    before: Status | None
+    after: Status | None
+
+
+Listener = Callable[[CommittedEvent], None]
+
+
+class Transaction:
+    """What a unit of work may do: run statements, and announce the events that it wrote."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self.events: list[CommittedEvent] = []
+
+    async def execute(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """Run one statement and return its rows (those of a RETURNING clause, for a change)."""
+        return list(await self._connection.execute_fetchall(sql, parameters or {}))
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class _Unit(Generic[T]):
+    def __init__(self, work: Work[T], answer: asyncio.Future[T]) -> None:
+        self.work = work
+        self.answer = answer
+
+
+@dataclass
+class _Done:
+    """What a unit came to: a value or the error that it raised, told once it is committed."""
+
+    unit: _Unit[Any]
+    events: list[CommittedEvent]
+    value: Any = None
+    error: Exception | None = None
+
+    def tell(self) -> None:
+        if self.unit.answer.done():
+            return
+        if self.error is None:
+            self.unit.answer.set_result(self.value)
+        else:
+            self.unit.answer.set_exception(self.error)
+
+
+class Writer:
+    """Runs units of work on its connection, as many as wait in one durable transaction."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._units: asyncio.Queue[_Unit[Any] | None] = asyncio.Queue()
+        self._listeners: list[Listener] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work; ``close`` ends it."""
+        self._task = asyncio.create_task(self._work(), name="store writer")
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener`` after each commit, once per event, in the order of the audit log."""
+        self._listeners.append(listener)
+
+    async def run(self, work: Work[T]) -> T:
+        """Carry out ``work`` and return its value once it is durable.
+
+        Raises what the work raises (it has then changed nothing), and StoreUnavailable when the
+        database cannot be written.
+        """
+        if self._task is None or self._task.done():
+            raise StoreUnavailable("the store is closed")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._units.put_nowait(_Unit(work, answer))
+        return await answer
+
+    async def close(self) -> None:
+        """Carry out what was handed in, then stop. The connection is the caller's to close."""
+        self._units.put_nowait(None)
+        if self._task is not None:
+            await self._task
+
+    async def _work(self) -> None:
+        closing = False
+        while not closing:
+            batch, closing = await self._next_batch()
+            if batch:
+                for done in await self._commit(batch):
+                    done.tell()
+
+    async def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
+        batch: list[_Unit[Any]] = []
+        unit = await self._units.get()
+        while unit is not None:
+            batch.append(unit)
+            if len(batch) == LARGEST_BATCH or self._units.empty():
+                return batch, False
+            unit = self._units.get_nowait()
+        return batch, True
+
+    async def _commit(self, batch: list[_Unit[Any]]) -> list[_Done]:
+        try:
+            await self._execute("BEGIN IMMEDIATE")
+            results = [await self._run_unit(unit) for unit in batch]
+            await self._execute("COMMIT")
+        except sqlite3.Error as error:
+            await self._roll_back()
+            reason = StoreUnavailable(f"the database cannot be written: {error}")
+            return [_Done(unit, [], error=reason) for unit in batch]
+        for done in results:
+            self._announce(done.events)
+        return results
+
+    async def _run_unit(self, unit: _Unit[Any]) -> _Done:
+        transaction = Transaction(self._connection)
+        await self._execute("SAVEPOINT unit")
+        try:
+            value = await unit.work(transaction)
+        except sqlite3.OperationalError:
+            # Disk full, I/O error, locked: SQLite may have rolled everything back by itself.
+            raise
+        except Exception as error:
+            await self._execute("ROLLBACK TO unit")
+            await self._execute("RELEASE unit")
+            return _Done(unit, [], error=error)
+        await self._execute("RELEASE unit")
+        return _Done(unit, transaction.events, value=value)
+
+    def _announce(self, events: list[CommittedEvent]) -> None:
+        for event in events:
+            for listener in self._listeners:
+                listener(event)
+
+    async def _execute(self, sql: str) -> None:
+        await self._connection.execute_fetchall(sql)
+
+    async def _roll_back(self) -> None:
+        # A rollback that fails leaves a transaction behind which the next BEGIN will report.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                await self._execute("ROLLBACK")

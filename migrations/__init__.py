@@ -1,0 +1,1 @@
+"""The database schema's history: numbered SQL files, never edited once released."""
