@@ -1,0 +1,14 @@
+"""Executors: where attempts run. They know processes and run directories, and no jobs table."""
+
+from evalserver.executors.base import Attempt, Executor, ExecutorError, Exit, ExitReason
+from evalserver.executors.local import LocalExecutor, runner_pid
+
+__all__ = [
+    "Attempt",
+    "Executor",
+    "ExecutorError",
+    "Exit",
+    "ExitReason",
+    "LocalExecutor",
+    "runner_pid",
+]

@@ -1,0 +1,75 @@
+"""What every executor offers, and the values that pass through it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class ExecutorError(Exception):
+    """An attempt could not be started, or a program could not be asked; says why."""
+
+
+class ExitReason(StrEnum):
+    """Why an attempt ended; the runner's own words (see ``runner/supervisor.py``)."""
+
+    EXITED = "exited"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    TERMINATED = "terminated"
+    NOT_STARTED = "not_started"
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How an attempt ended, as its runner wrote it down."""
+
+    reason: ExitReason
+    exit_code: int | None
+    started_at: str
+    ended_at: str
+    leftovers: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a job: what to run, and the run directory that it has for itself alone.
+
+    Before the start ``files`` are written into the run directory (name to text), and
+    ``directories`` are created.
+    ``token`` names the attempt in its processes' environment, so that strays can be found.
+    """
+
+    token: str
+    run_dir: Path
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    grace_s: float
+    timeout_s: float | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    directories: tuple[Path, ...] = ()
+
+
+class Executor(Protocol):
+    """A place where attempts run. A run directory is all that is needed to find one again."""
+
+    async def start(self, attempt: Attempt) -> None:
+        """Start a runner for the attempt; returns when it supervises. Raises ExecutorError.
+
+        An attempt that was started before is left as it is.
+        """
+
+    def was_started(self, run_dir: Path) -> bool:
+        """Did a runner ever take this attempt?"""
+
+    async def wait(self, run_dir: Path) -> Exit | None:
+        """Wait for the attempt's end; None when its runner vanished without a word."""
+
+    async def stop(self, run_dir: Path) -> None:
+        """Ask the runner to end the whole tree; ``wait`` tells when it has."""
+
+    async def end_strays(self, token: str) -> int:
+        """Kill what is left of an attempt whose runner is gone; returns how many it were."""

@@ -1,0 +1,166 @@
+"""Runs attempts on this machine: starts their runners, and finds them again by their locks."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason
+from evalserver.runner import supervisor
+
+TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
+"""Marks every process of an attempt in its environment."""
+
+RECHECK_SECONDS = 5.0
+
+
+class LocalExecutor:
+    """Executor for the machine that the server runs on."""
+
+    async def start(self, attempt: Attempt) -> None:
+        """Write the run directory and start its runner."""
+        await asyncio.to_thread(_prepare, attempt)
+        code = await _start_runner(attempt.run_dir)
+        if code not in (0, supervisor.LOCK_BUSY, supervisor.STARTED_BEFORE):
+            log = attempt.run_dir / supervisor.RUNNER_LOG_FILE
+            raise ExecutorError(f"the runner ended with exit code {code}; see {log}")
+
+    def was_started(self, run_dir: Path) -> bool:
+        """Is there a sign of a runner, living or dead?"""
+        return (run_dir / supervisor.RUNNER_FILE).exists() or supervisor.lock_is_held(run_dir)
+
+    async def wait(self, run_dir: Path) -> Exit | None:
+        """Wait until the lock is free, then read what the runner wrote."""
+        while supervisor.lock_is_held(run_dir):
+            await _runner_exit(run_dir)
+        return _read_exit(run_dir)
+
+    async def stop(self, run_dir: Path) -> None:
+        """Leave word for the runner; it looks several times a second."""
+        await asyncio.to_thread(_leave_word, run_dir)
+
+    async def end_strays(self, token: str) -> int:
+        """Kill every process that carries the attempt's token, until none is left."""
+        return await asyncio.to_thread(_kill_marked, token)
+
+
+def runner_pid(run_dir: Path) -> int | None:
+    """The pid that the attempt's runner wrote down, or None; the process may be gone."""
+    try:
+        return int(json.loads((run_dir / supervisor.RUNNER_FILE).read_text("utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _leave_word(run_dir: Path) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / supervisor.CANCEL_FILE).touch()
+
+
+def _prepare(attempt: Attempt) -> None:
+    try:
+        attempt.run_dir.mkdir(parents=True, exist_ok=True)
+        for directory in attempt.directories:
+            directory.mkdir(parents=True, exist_ok=True)
+        for name, text in attempt.files.items():
+            _write_private(attempt.run_dir / name, text)
+        job = supervisor.Job(
+            argv=list(attempt.argv),
+            cwd=str(attempt.cwd),
+            env={**attempt.env, TOKEN_VARIABLE: attempt.token},
+            timeout_s=attempt.timeout_s,
+            grace_s=attempt.grace_s,
+        )
+        _write_private(attempt.run_dir / supervisor.JOB_FILE, json.dumps(asdict(job)))
+    except OSError as error:
+        raise ExecutorError(f"cannot prepare {error.filename}: {error.strerror}") from error
+
+
+def _write_private(path: Path, text: str) -> None:
+    # Arguments and environments hold keys: nobody but the owner may read them.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+async def _start_runner(run_dir: Path) -> int:
+    with (run_dir / supervisor.RUNNER_LOG_FILE).open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            supervisor.__file__,
+            str(run_dir),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        return await process.wait()
+
+
+async def _runner_exit(run_dir: Path) -> None:
+    """Return when the runner has probably ended: at once by its pidfd, or to look again."""
+    descriptor = _open_pidfd(run_dir)
+    if descriptor is None:
+        await asyncio.sleep(supervisor.POLL_SECONDS)
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        async with asyncio.timeout(RECHECK_SECONDS):
+            await ended.wait()
+    except TimeoutError:
+        return
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _open_pidfd(run_dir: Path) -> int | None:
+    pid = runner_pid(run_dir)
+    if pid is None:
+        return None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return None
+    # A number is trusted only while the lock is held: then its owner lives, and the pid is its.
+    if supervisor.lock_is_held(run_dir):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _read_exit(run_dir: Path) -> Exit | None:
+    try:
+        values = json.loads((run_dir / supervisor.EXIT_FILE).read_text(encoding="utf-8"))
+        return Exit(**{**values, "reason": ExitReason(values["reason"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _kill_marked(token: str) -> int:
+    killed: set[int] = set()
+    while strays := _marked(token):
+        for process in strays:
+            killed.add(process.pid)
+            process.kill()
+        psutil.wait_procs(strays, timeout=1)
+    return len(killed)
+
+
+def _marked(token: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(TOKEN_VARIABLE) == token:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""The runner: the small process that supervises one attempt, and outlives the server."""
