@@ -1,0 +1,116 @@
+"""What lmms-eval and lm-eval share: the one is a fork of the other, their flags and files are
+nearly the same. What differs is told by the two engines' own files.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.results import FileNames, read_results
+from evalserver.job import EvaluateRequest
+
+CONFIG_FILE = "config.yaml"
+"""In the run directory: the arguments that no flag can carry."""
+
+WHOLE_DATA_SET = -1
+"""The ``limit`` that means no limit."""
+
+
+class Harness(ABC):
+    """An engine of the lm-eval family, run by the interpreter ``python``."""
+
+    name: str
+    package: str
+    """The name under which the harness is installed."""
+    module: tuple[str, ...]
+    """What follows ``-m``: the module, and its subcommand if it has one."""
+    file_names: FileNames
+    questions: dict[Question, str]
+    """Python that prints a JSON list of names."""
+
+    def __init__(self, python: str, include_path: str | None) -> None:
+        self._python = python
+        self._include_path = include_path
+
+    def command(self, request: EvaluateRequest, paths: Paths) -> Command:
+        """The harness's command line, with a configuration file where a flag cannot carry it."""
+        flags = [*self._flags(request), f"--output_path={paths.output_dir}"]
+        directories: tuple[Path, ...] = (paths.output_dir,)
+        if request.use_cache:
+            flags.append(f"--use_cache={self._cache_target(paths.cache_dir)}")
+            directories += (paths.cache_dir,)
+        dict_flags, config = self._dict_arguments(request)
+        if not config:
+            argv = self._launcher(request.num_gpus) + self._program(exact=False)
+            return Command((*argv, *flags, *dict_flags), directories=directories)
+        argv = self._launcher(request.num_gpus) + self._program(exact=True)
+        config_flag = f"--config={paths.run_dir / CONFIG_FILE}"
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return Command((*argv, config_flag, *flags, *dict_flags), {CONFIG_FILE: text}, directories)
+
+    def read_results(self, output_dir: Path) -> Results:
+        """The newest results of each model folder in the output directory."""
+        return read_results(output_dir, self.file_names)
+
+    def version_argv(self) -> tuple[str, ...]:
+        """Prints version and interpreter; asks the package's metadata, so imports nothing heavy."""
+        code = (
+            "import sys; from importlib.metadata import version;"
+            f" print(version({self.package!r}), sys.executable)"
+        )
+        return (self._python, "-c", code)
+
+    def question_argv(self, question: Question) -> tuple[str, ...]:
+        """Prints a JSON list of names."""
+        return (self._python, "-c", self.questions[question], self._include_path or "")
+
+    def parse_answer(self, output: str) -> list[str]:
+        """The names in the last line of the output."""
+        lines = output.strip().splitlines()
+        names = json.loads(lines[-1]) if lines else None
+        if not isinstance(names, list):
+            raise ValueError("the harness printed no list of names")
+        return [str(name) for name in names]
+
+    @abstractmethod
+    def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
+        """``model_args`` and ``gen_kwargs``: as flags, or as entries of the configuration file."""
+
+    @abstractmethod
+    def _cache_target(self, cache_dir: Path) -> Path:
+        """What ``--use_cache`` takes to keep its cache in ``cache_dir``."""
+
+    def _limit(self, limit: int | float | None) -> int | float | None:
+        return limit
+
+    def _program(self, *, exact: bool) -> tuple[str, ...]:
+        """What runs the harness; ``exact`` when a configuration file is given."""
+        return ("-m", *self.module)
+
+    def _launcher(self, num_gpus: int) -> tuple[str, ...]:
+        if num_gpus == 1:
+            return (self._python,)
+        return (
+            self._python,
+            *("-m", "accelerate.commands.launch", "--multi_gpu"),
+            *("--num_processes", str(num_gpus), "--num_machines", "1"),
+        )
+
+    def _flags(self, request: EvaluateRequest) -> list[str]:
+        values: dict[str, object] = {
+            "model": request.model,
+            "tasks": ",".join(request.tasks),
+            "num_fewshot": request.num_fewshot,
+            "batch_size": request.batch_size,
+            "device": request.device,
+            "limit": self._limit(request.limit),
+            "seed": request.seed,
+            "include_path": self._include_path,
+        }
+        flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
+        switches = {"log_samples": request.log_samples, "predict_only": request.predict_only}
+        return flags + [f"--{name}" for name, given in switches.items() if given]

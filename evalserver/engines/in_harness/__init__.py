@@ -1,0 +1,1 @@
+"""What runs inside a harness's interpreter: standard library and the harness, nothing of ours."""

@@ -1,0 +1,53 @@
+"""Engine for lm-eval, the harness for language models (written against version 0.4.13).
+
+Its ``--config`` file takes ``model_args`` and ``gen_kwargs`` as mappings, with all types kept.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from evalserver.engines.base import Question
+from evalserver.engines.harness import WHOLE_DATA_SET, Harness
+from evalserver.engines.results import FileNames
+from evalserver.job import EvaluateRequest
+
+
+class LmEval(Harness):
+    """lm-eval, called as ``python -m lm_eval run``."""
+
+    name = "lm_eval"
+    package = "lm-eval"
+    module = ("lm_eval", "run")
+    file_names = FileNames(
+        "results_*.json", "samples_*.jsonl", lambda stem: stem.rpartition("_")[2]
+    )
+    questions = {  # noqa: RUF012 - a constant of the class
+        Question.TASKS: (
+            "import json, sys; from lm_eval.tasks import TaskManager;"
+            " tasks = TaskManager(include_path=sys.argv[1] or None).all_tasks;"
+            " print(); print(json.dumps(sorted(tasks)))"
+        ),
+        Question.MODELS: (
+            "import json, lm_eval.models; from lm_eval.api.registry import model_registry;"
+            " print(); print(json.dumps(sorted(model_registry.keys())))"
+        ),
+    }
+
+    def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
+        flags: list[str] = []
+        config: dict[str, Any] = {}
+        if request.model_args:
+            config["model_args"] = request.model_args
+        if isinstance(request.gen_kwargs, str):
+            flags.append(f"--gen_kwargs={request.gen_kwargs}")
+        elif request.gen_kwargs:
+            config["gen_kwargs"] = request.gen_kwargs
+        return flags, config
+
+    def _cache_target(self, cache_dir: Path) -> Path:
+        # A prefix of file names: lm-eval appends _rank0.db to it.
+        return cache_dir / "responses"
+
+    def _limit(self, limit: int | float | None) -> int | float | None:
+        # Unlike lmms-eval, it would take -1 for a number of samples.
+        return None if limit == WHOLE_DATA_SET else limit

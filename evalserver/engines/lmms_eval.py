@@ -1,0 +1,99 @@
+"""Engine for lmms-eval, the harness for multimodal models (written against version 0.7.3).
+
+lmms-eval takes ``model_args`` and ``gen_kwargs`` only as one string, ``a=1,b=x``, and reads it
+with a parser that guesses types (``lmms_eval/utils.py``: ``simple_parse_args_string``): a comma in
+a text becomes a further argument, ``"007"`` becomes 7, -1 becomes -1.0, and a list stays a text;
+its ``--config`` file hands the same string to the same parser. What that parser would read back as
+it was meant goes as a plain flag. Anything else goes as a configuration file with the values
+encoded, to a small launcher that teaches the parser to decode them
+(``in_harness/lmms_eval_exact.py``).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from evalserver.engines.base import Question
+from evalserver.engines.harness import Harness
+from evalserver.engines.in_harness import lmms_eval_exact
+from evalserver.engines.results import FileNames
+from evalserver.job import EvaluateRequest
+
+SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
+SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+class LmmsEval(Harness):
+    """lmms-eval, called as ``python -m lmms_eval``."""
+
+    name = "lmms_eval"
+    package = "lmms-eval"
+    module = ("lmms_eval",)
+    file_names = FileNames(
+        "*_results.json",
+        "*_samples_*.jsonl",
+        lambda stem: stem.partition("_results")[0].partition("_samples_")[0],
+    )
+    questions = {  # noqa: RUF012 - a constant of the class
+        Question.TASKS: (
+            "import json, sys; from lmms_eval.tasks import TaskManager;"
+            " tasks = TaskManager('ERROR', include_path=sys.argv[1] or None).all_tasks;"
+            " print(); print(json.dumps(sorted(tasks)))"
+        ),
+        Question.MODELS: (
+            "import json; from lmms_eval.models import list_available_models;"
+            " print(); print(json.dumps(sorted(list_available_models())))"
+        ),
+    }
+
+    def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
+        flags: list[str] = []
+        config: dict[str, Any] = {}
+        for name in ("model_args", "gen_kwargs"):
+            given = getattr(request, name)
+            if not given:
+                continue
+            if isinstance(given, str):
+                flags.append(f"--{name}={given}")
+            elif all(_is_plain(key, value) for key, value in given.items()):
+                text = ",".join(f"{key}={value}" for key, value in given.items())
+                flags.append(f"--{name}={text}")
+            else:
+                config[name] = ",".join(
+                    f"{key}={value if _reads_back(value) else lmms_eval_exact.encode(value)}"
+                    for key, value in given.items()
+                )
+        return flags, config
+
+    def _cache_target(self, cache_dir: Path) -> Path:
+        return cache_dir
+
+    def _program(self, *, exact: bool) -> tuple[str, ...]:
+        return (lmms_eval_exact.__file__,) if exact else super()._program(exact=exact)
+
+
+def _is_plain(key: str, value: object) -> bool:
+    # A secret never goes on the command line, where every user of the machine can see it.
+    return _reads_back(value) and not any(word in key.lower() for word in SECRET_WORDS)
+
+
+def _reads_back(value: object) -> bool:
+    """Does lmms-eval read ``str(value)`` as exactly this value?"""
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return value >= 0
+    if isinstance(value, float):
+        return True
+    return isinstance(value, str) and _stays_text(value)
+
+
+def _stays_text(text: str) -> bool:
+    if SPECIAL_CHARACTERS & set(text) or text != text.strip():
+        return False
+    if text.isnumeric() or text.lower() in ("true", "false"):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False

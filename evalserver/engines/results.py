@@ -1,0 +1,115 @@
+"""Reading the results files that the lm-eval family writes.
+
+Layout: ``OUTPUT/<model>/`` or, for a model without a name, ``OUTPUT/`` itself; in it one results
+file and one samples file a task, which share a time stamp. Shape of a results file, as far as it
+is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]``,
+``n-samples.<task>.effective``, ``higher_is_better.<task>.<metric>``, ``model_source``.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalserver.engines.base import NoResults, Results
+from evalserver.job import Metric
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """How a harness names its files: two patterns, and what cuts the time stamp out of a stem."""
+
+    results: str
+    samples: str
+    stamp: Callable[[str], str]
+
+
+def read_results(output_dir: Path, names: FileNames) -> Results:
+    """The newest results of every model folder in ``output_dir``.
+
+    Raises NoResults when there is no results file, or none with a number in it.
+    """
+    result: dict[str, Any] = {}
+    metrics: list[Metric] = []
+    for folder in _folders(output_dir):
+        newest = max(folder.glob(names.results), key=lambda path: path.name, default=None)
+        if newest is None:
+            continue
+        content = _load(newest)
+        model = folder.name if folder != output_dir else str(content.get("model_source") or "model")
+        result[model] = {
+            "results": str(newest),
+            "samples": _samples(folder, newest, names),
+            "metrics": dict(_numbers(content)),
+        }
+        metrics.extend(_metrics(content))
+    if not result:
+        raise NoResults("wrote no results file")
+    if not metrics:
+        raise NoResults("wrote a results file without a single number")
+    return Results(result, tuple({_key(metric): metric for metric in metrics}.values()))
+
+
+def _folders(output_dir: Path) -> list[Path]:
+    if not output_dir.is_dir():
+        raise NoResults(f"left no output directory {output_dir}")
+    return [output_dir, *sorted(path for path in output_dir.iterdir() if path.is_dir())]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoResults(f"wrote a results file that cannot be read, {path}: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
+        raise NoResults(f"wrote a results file without results, {path}")
+    return content
+
+
+def _samples(folder: Path, results: Path, names: FileNames) -> list[str]:
+    stamp = names.stamp(results.stem)
+    return sorted(
+        str(path) for path in folder.glob(names.samples) if names.stamp(path.stem) == stamp
+    )
+
+
+def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+    for task, values in content["results"].items():
+        if isinstance(values, dict):
+            yield task, {key: value for key, value in values.items() if _is_number(key, value)}
+
+
+def _metrics(content: dict[str, Any]) -> Iterator[Metric]:
+    for task, values in _numbers(content):
+        for key, value in values.items():
+            metric, _, kind = key.partition(",")
+            if "_stderr" in metric:
+                continue
+            yield Metric(
+                task=task,
+                metric=metric,
+                filter=kind,
+                value=float(value),
+                stderr=values.get(f"{metric}_stderr,{kind}"),
+                n=_lookup(content, int, "n-samples", task, "effective"),
+                higher_is_better=_lookup(content, bool, "higher_is_better", task, metric),
+            )
+
+
+def _is_number(key: str, value: object) -> bool:
+    # Only "<metric>,<filter>" is a metric; beside them stand names, aliases and sample counts.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "," in key and number and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _lookup(content: dict[str, Any], kind: type, *keys: str) -> Any:
+    value: Any = content
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, kind) else None
+
+
+def _key(metric: Metric) -> tuple[str, str, str]:
+    return metric.task, metric.metric, metric.filter
