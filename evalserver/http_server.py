@@ -1,0 +1,185 @@
+"""The server: puts its parts together, serves until it is told to stop, takes them down again."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from evalserver.catalog import Catalog
+from evalserver.data_dir import DataDirTaken, owned
+from evalserver.engines import Engine, make_engines
+from evalserver.engines.environment import harness_environment
+from evalserver.executors import LocalExecutor, runner_pid
+from evalserver.names import did_you_mean
+from evalserver.run_directories import RunDirectories
+from evalserver.runner.supervisor import LOG_FILE
+from evalserver.scheduler import Scheduler, Surroundings
+from evalserver.server_args import ServerArgs
+from evalserver.server_log import configure_log
+from evalserver.sockets import CannotListen, is_loopback, listen, url
+from evalserver.store import DatabaseRefused, Store, StoreUnavailable
+from evalserver.version import __version__
+from evalserver.web.errors import errors_as_problems
+from evalserver.web.keys import ARGS, CATALOG, ENGINES, SCHEDULER, STORE
+from evalserver.web.routes import add_routes
+
+log = structlog.get_logger("evalserver")
+
+LARGEST_BODY_BYTES = 1024 * 1024
+SHUTDOWN_SECONDS = 1.0
+"""What requests that are being answered get to end, when the server stops."""
+
+WORKER: web.AppKey[asyncio.Task[None]] = web.AppKey("worker")
+
+
+class CannotStart(Exception):
+    """The server cannot start; says why, and what to do."""
+
+
+def launch_server(args: ServerArgs) -> None:
+    """Serve until SIGINT or SIGTERM. An evaluation that runs then goes on by itself.
+
+    Raises CannotStart, having changed no job, when the address or the data directory is taken,
+    the database is refused, or a setting names what is not there.
+    """
+    configure_log()
+    asyncio.run(_serve(args))
+
+
+def make_app(args: ServerArgs) -> web.Application:
+    """The application for these settings; what it holds lives as long as it does.
+
+    The data directory must exist, and be owned by the caller. Raises CannotStart when the
+    interpreter or the default engine is not there.
+    """
+    app = web.Application(middlewares=[errors_as_problems], client_max_size=LARGEST_BODY_BYTES)
+    app[ARGS] = args
+    app[ENGINES] = _engines(args)
+    app.cleanup_ctx.extend([_store, _catalog, _scheduler])
+    add_routes(app)
+    return app
+
+
+async def _serve(args: ServerArgs) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    try:
+        with owned(_data_dir(args), url(args.host, args.port)):
+            runner = web.AppRunner(
+                make_app(args), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            )
+            await _run(runner, listen(args.host, args.port), args, stop)
+    except (CannotListen, DataDirTaken, DatabaseRefused) as error:
+        raise CannotStart(str(error)) from error
+    except OSError as error:
+        raise CannotStart(f"{error.filename or args.data_dir}: {error.strerror}") from error
+
+
+async def _run(
+    runner: web.AppRunner, sockets: list[socket.socket], args: ServerArgs, stop: asyncio.Event
+) -> None:
+    try:
+        await runner.setup()
+        for listening in sockets:
+            await web.SockSite(runner, listening).start()
+        _greet(args)
+        await _until_stopped(runner.app, stop)
+    finally:
+        await runner.cleanup()
+        for listening in sockets:
+            listening.close()
+
+
+async def _until_stopped(app: web.Application, stop: asyncio.Event) -> None:
+    """Return when the server is told to stop; raise what the scheduler died of, if it did."""
+    worker = app[WORKER]
+    told = asyncio.create_task(stop.wait(), name="wait for a signal")
+    await asyncio.wait([told, worker], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if worker.done():
+        worker.result()
+    await _take_leave(app[STORE])
+
+
+def _greet(args: ServerArgs) -> None:
+    address = url(args.host, args.port)
+    log.info("evalserver is ready", version=__version__, url=address, data_dir=args.data_dir)
+    if not is_loopback(args.host):
+        log.warning(
+            "EVERYBODY WHO REACHES THIS ADDRESS CAN RUN EVALUATIONS ON THIS MACHINE: "
+            "evalserver asks nobody for a password yet",
+            url=address,
+        )
+
+
+async def _take_leave(store: Store) -> None:
+    with suppress(StoreUnavailable):
+        for job in await store.running():
+            run_dir = Path(job.run_dir or "")
+            log.warning(
+                "stopping; this evaluation goes on, and is found again at the next start",
+                job=job.job_id,
+                runner_pid=runner_pid(run_dir),
+                log=str(run_dir / LOG_FILE),
+            )
+
+
+async def _store(app: web.Application) -> AsyncIterator[None]:
+    app[STORE] = await Store.open(_data_dir(app[ARGS]))
+    yield
+    await app[STORE].close()
+
+
+async def _catalog(app: web.Application) -> AsyncIterator[None]:
+    environment = harness_environment(os.environ)
+    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment, app[ARGS].include_path)
+    yield
+    await app[CATALOG].close()
+
+
+async def _scheduler(app: web.Application) -> AsyncIterator[None]:
+    args = app[ARGS]
+    app[SCHEDULER] = Scheduler(
+        app[STORE],
+        LocalExecutor(),
+        app[ENGINES],
+        RunDirectories(_data_dir(args) / "runs", args.temp_dir_prefix),
+        Surroundings(harness_environment(os.environ), Path.cwd(), args.cancel_grace),
+        args.max_completed_jobs,
+    )
+    await app[SCHEDULER].load()
+    app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")
+    yield
+    app[WORKER].cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await app[WORKER]
+
+
+def _data_dir(args: ServerArgs) -> Path:
+    return Path(args.data_dir).absolute()
+
+
+def _engines(args: ServerArgs) -> Mapping[str, Engine]:
+    engines = make_engines(_interpreter(args.engine_python), args.include_path)
+    if args.default_engine not in engines:
+        raise CannotStart(
+            f"default_engine: there is no engine {args.default_engine!r}."
+            f"{did_you_mean(args.default_engine, engines)} "
+            f"Known engines: {', '.join(engines)}"
+        )
+    return engines
+
+
+def _interpreter(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise CannotStart(f"engine_python: {name} is not a program that can be run")
+    return str(Path(found).absolute())

@@ -1,0 +1,71 @@
+"""Where each job's files lie under the data directory, and removing them.
+
+Under ``DATA_DIR/runs/<prefix><job id>/``:
+
+* ``attempt-1/`` is the run directory of the first attempt,
+* ``attempt-1/output/`` its output, unless the client named another place,
+* ``cache/`` keeps the responses that all attempts share.
+"""
+
+import shutil
+import uuid
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalserver.engines import Paths
+from evalserver.job import Job
+
+JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
+
+
+@dataclass(frozen=True)
+class RunDirectories:
+    """The layout of one data directory."""
+
+    root: Path
+    prefix: str
+
+    def next_attempt(self, job: Job) -> Paths:
+        """The places of the attempt that the job is about to make."""
+        return self._attempt(job, job.attempt + 1)
+
+    def current_attempt(self, job: Job) -> Paths:
+        """The places of the attempt that the job is making."""
+        paths = self._attempt(job, job.attempt)
+        # As recorded when it was claimed: settings may have changed since.
+        return Paths(
+            run_dir=Path(job.run_dir) if job.run_dir else paths.run_dir,
+            output_dir=Path(job.output_dir) if job.output_dir else paths.output_dir,
+            cache_dir=paths.cache_dir,
+        )
+
+    def remove(self, job_ids: Iterable[str]) -> None:
+        """Delete all files of these jobs; never a directory that a client named."""
+        for job_id in job_ids:
+            for folder in self.root.glob(f"*{job_id}"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def remove_all_but(self, job_ids: Set[str]) -> list[str]:
+        """Delete the files of jobs that are not among these; returns whose they were."""
+        if not self.root.is_dir():
+            return []
+        found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
+        leftovers = sorted(name for name in found - job_ids if _is_job_id(name))
+        self.remove(leftovers)
+        return leftovers
+
+    def _attempt(self, job: Job, number: int) -> Paths:
+        job_dir = self.root / f"{self.prefix}{job.job_id}"
+        run_dir = job_dir / f"attempt-{number}"
+        named = job.request.output_dir
+        # A folder of its own below the client's: only files of this attempt count as its results.
+        output_dir = Path(named) / job.job_id / run_dir.name if named else run_dir / "output"
+        return Paths(run_dir, output_dir.absolute(), job_dir / "cache")
+
+
+def _is_job_id(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False

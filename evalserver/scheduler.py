@@ -1,0 +1,242 @@
+"""The scheduler: the worker task that decides what starts next and what becomes of what ended.
+
+One slot: jobs run one after another, by priority and then in the order of submission. It owns no
+evaluation: it may end at any moment, and the next one carries on from what the store and the run
+directories say.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.engines import Engine, Paths
+from evalserver.executors import Attempt, Executor, ExecutorError, Exit, ExitReason
+from evalserver.job import Job, Outcome
+from evalserver.lifecycle import Status
+from evalserver.outcome import failed, judge, lost
+from evalserver.queue_index import QueueIndex
+from evalserver.run_directories import RunDirectories
+from evalserver.store import (
+    CommittedEvent,
+    IllegalTransition,
+    JobPruned,
+    Store,
+    StoreUnavailable,
+)
+
+log = structlog.get_logger("evalserver.scheduler")
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 1.0
+"""Between two tries to write while the store is unavailable."""
+
+
+class AlreadyFinished(Exception):
+    """The job ended before it could be cancelled."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every attempt gets beside its own command line."""
+
+    environment: Mapping[str, str]
+    working_directory: Path
+    cancel_grace_s: float
+
+
+class Scheduler:
+    """Runs the queue of one store: ``load`` it, then await ``run`` in a task."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        engines: Mapping[str, Engine],
+        directories: RunDirectories,
+        surroundings: Surroundings,
+        max_completed_jobs: int,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._engines = engines
+        self._directories = directories
+        self._surroundings = surroundings
+        self._keep = max_completed_jobs
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self.queue = QueueIndex()
+        self.running_job: str | None = None
+
+    async def load(self) -> None:
+        """Read the queue from the store and follow it from then on; tidy what a crash left."""
+        self._store.subscribe(self._on_event)
+        for job_id, priority, seq in await self._store.queued():
+            self.queue.add(job_id, priority, seq)
+        await self._remove_files(await self._store.prune(self._keep))
+        kept = await self._store.all_ids()
+        leftovers = await asyncio.to_thread(self._directories.remove_all_but, kept)
+        if leftovers:
+            log.info("removed the files of jobs that were pruned", jobs=len(leftovers))
+
+    async def run(self) -> None:
+        """Work until cancelled: what ran when the server last ended, then the queue."""
+        for interrupted in await self._store.running():
+            self.running_job = interrupted.job_id
+            await self._see_through(interrupted, self._recover)
+        while True:
+            claimed = await self._claim(await self._next())
+            if claimed is not None:
+                await self._see_through(claimed, self._start)
+
+    async def cancel(self, job_id: str, actor: str) -> str:
+        """Cancel a job that has not finished; returns what was done, in words.
+
+        A running job is being stopped when this returns; it reads ``cancelled`` once all of its
+        processes are gone. Raises AlreadyFinished, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        job = await self._store.job(job_id)
+        if job.status is Status.QUEUED:
+            with contextlib.suppress(IllegalTransition):
+                pruned = await self._store.cancel_queued(job_id, actor, self._keep)
+                await self._remove_files(pruned)
+                return f"Job {job_id} cancelled"
+            job = await self._store.job(job_id)
+        if job.status is Status.RUNNING and job.run_dir is not None:
+            with contextlib.suppress(IllegalTransition):
+                await self._store.request_cancel(job_id, actor)
+                await self._executor.stop(Path(job.run_dir))
+                return f"Job {job_id} is being cancelled: its evaluation is being stopped"
+        raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
+
+    def _on_event(self, event: CommittedEvent) -> None:
+        if event.after is Status.QUEUED:
+            self.queue.add(event.job_id, event.priority, event.seq)
+            self._wake.set()
+        elif event.before is Status.QUEUED:
+            self.queue.remove(event.job_id)
+        if event.after is Status.RUNNING:
+            self.running_job = event.job_id
+        elif event.before is Status.RUNNING:
+            self.running_job = None
+
+    async def _next(self) -> str:
+        while (job_id := self.queue.first()) is None:
+            self._wake.clear()
+            await self._wake.wait()
+        return job_id
+
+    async def _claim(self, job_id: str) -> Job | None:
+        """Claim the next attempt of a queued job; None if it was cancelled in between."""
+        try:
+            job = await self._persist(lambda: self._store.job(job_id))
+            paths = self._directories.next_attempt(job)
+            await self._persist(lambda: self._store.claim(job, paths.run_dir, paths.output_dir))
+        except (IllegalTransition, JobPruned):
+            return None
+        return await self._persist(lambda: self._store.job(job_id))
+
+    async def _see_through(self, job: Job, deed: Callable[[Job], Awaitable[None]]) -> None:
+        """Carry a claimed job to its end; a fault of ours fails that job, not those behind it."""
+        try:
+            await deed(job)
+        except Exception as error:
+            log.exception("a job met an error of evalserver itself", job=job.job_id)
+            run_dir = self._directories.current_attempt(job).run_dir
+            await self._executor.stop(run_dir)
+            await self._executor.wait(run_dir)
+            with contextlib.suppress(IllegalTransition):
+                await self._finish(job, self._failed(f"evalserver itself failed: {error!r}"))
+
+    async def _recover(self, job: Job) -> None:
+        """Carry on with a job that was running when the server last ended."""
+        paths = self._directories.current_attempt(job)
+        if not self._executor.was_started(paths.run_dir):
+            await self._start(job)
+            return
+        log.info("found a running evaluation again", job=job.job_id, attempt=job.attempt)
+        await self._persist(lambda: self._store.reattach(job.job_id))
+        if job.cancel_requested_at is not None:
+            await self._executor.stop(paths.run_dir)
+        await self._attend(job, paths)
+
+    async def _start(self, job: Job) -> None:
+        """Start the attempt that was claimed for the job, and see it through."""
+        paths = self._directories.current_attempt(job)
+        if job.cancel_requested_at is not None:
+            await self._executor.stop(paths.run_dir)
+        try:
+            await self._executor.start(self._attempt(job, paths))
+        except ExecutorError as error:
+            reason = f"The evaluation could not be started: {error}"
+            await self._finish(job, self._failed(reason))
+            return
+        run_dir = str(paths.run_dir)
+        log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
+        await self._attend(job, paths)
+
+    def _attempt(self, job: Job, paths: Paths) -> Attempt:
+        command = self._engines[job.engine].command(job.request, paths)
+        return Attempt(
+            token=_token(job),
+            run_dir=paths.run_dir,
+            argv=command.argv,
+            env=self._surroundings.environment,
+            cwd=self._surroundings.working_directory,
+            grace_s=self._surroundings.cancel_grace_s,
+            timeout_s=job.request.timeout_s,
+            files=command.files,
+            directories=command.directories,
+        )
+
+    async def _attend(self, job: Job, paths: Paths) -> None:
+        """Wait for the end of the job's attempt, and write its outcome."""
+        end = await self._executor.wait(paths.run_dir)
+        if end is None or end.reason is ExitReason.TERMINATED:
+            await self._after_loss(job, end)
+            return
+        engine = self._engines[job.engine]
+        await self._finish(job, await asyncio.to_thread(judge, job, engine, paths, end))
+
+    async def _after_loss(self, job: Job, end: Exit | None) -> None:
+        """The attempt ended through no fault of the evaluation: try again, if one may."""
+        strays = await self._executor.end_strays(_token(job))
+        log.warning("a runner was lost", job=job.job_id, attempt=job.attempt, strays_ended=strays)
+        current = await self._persist(lambda: self._store.job(job.job_id))
+        if current.cancel_requested_at is None and job.attempt < job.max_attempts:
+            reason = "the runner vanished" if end is None else "the runner was told to end"
+            await self._persist(lambda: self._store.interrupt(job.job_id, reason))
+        else:
+            await self._finish(job, lost(current, timestamp(self._clock())))
+
+    async def _finish(self, job: Job, outcome: Outcome) -> None:
+        pruned = await self._persist(lambda: self._store.finish(job.job_id, outcome, self._keep))
+        log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
+        await self._remove_files(pruned)
+
+    def _failed(self, reason: str) -> Outcome:
+        return failed(reason, timestamp(self._clock()))
+
+    async def _remove_files(self, job_ids: list[str]) -> None:
+        if job_ids:
+            await asyncio.to_thread(self._directories.remove, job_ids)
+
+    async def _persist(self, deed: Callable[[], Awaitable[T]]) -> T:
+        """Do it as soon as the store can: an outcome is never lost to a full disk."""
+        while True:
+            try:
+                return await deed()
+            except StoreUnavailable as error:
+                log.error("the store is unavailable; trying again", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+def _token(job: Job) -> str:
+    return f"{job.job_id}/{job.attempt}"

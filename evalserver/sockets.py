@@ -1,0 +1,57 @@
+"""Listening sockets, bound before anything else is done for a server that may not get them."""
+
+import errno
+import ipaddress
+import socket
+
+NOT_ON_THIS_MACHINE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+"""``localhost`` may resolve to an IPv6 address on a machine whose IPv6 is off."""
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; says why."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """A bound socket for every address that ``host`` stands for. Raises CannotListen."""
+    bound: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host, port):
+            try:
+                bound.append(socket.create_server(address, family=family, backlog=1024))
+            except OSError as error:
+                if error.errno not in NOT_ON_THIS_MACHINE:
+                    raise
+    except OSError as error:
+        for each in bound:
+            each.close()
+        raise CannotListen(f"cannot listen on {url(host, port)}: {_why(error)}") from error
+    if not bound:
+        raise CannotListen(f"cannot listen on {url(host, port)}: no such address on this machine")
+    return bound
+
+
+def url(host: str, port: int) -> str:
+    """How a client calls the address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Can the address be reached from this machine alone?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, (str(at[0]), port)) for family, _, _, _, at in found))
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the port is in use; stop who uses it, or choose another --port"
+    if error.errno == errno.EACCES:
+        return "this user may not use the port; choose a --port above 1023"
+    return error.strerror or str(error)

@@ -1,0 +1,99 @@
+"""Errors as clients see them: ``application/problem+json`` (RFC 9457), made in one middleware."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from evalserver.catalog import HarnessUnavailable
+from evalserver.scheduler import AlreadyFinished
+from evalserver.store import JobNotFound, JobPruned, StoreUnavailable
+from evalserver.web.replies import dump
+
+log = structlog.get_logger("evalserver.web")
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault of a request: where, and what is allowed there."""
+
+    field: str
+    message: str
+
+
+class BadRequest(Exception):
+    """The request is refused; nothing was changed."""
+
+    def __init__(
+        self, status: HTTPStatus, detail: str, errors: tuple[FieldError, ...] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+
+
+STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
+    JobNotFound: HTTPStatus.NOT_FOUND,
+    JobPruned: HTTPStatus.GONE,
+    AlreadyFinished: HTTPStatus.CONFLICT,
+    HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem document."""
+    try:
+        return await handler(request)
+    except BadRequest as error:
+        return _problem(error.status, error.detail, error.errors)
+    except web.HTTPException as error:
+        return _of_aiohttp(request, error)
+    except tuple(STATUS_OF) as error:
+        return _problem(STATUS_OF[type(error)], str(error))
+    except Exception:
+        log.exception("a request met an error of the server", path=request.path)
+        detail = "The server met an error of its own; its log has the details. Nothing was changed."
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def _problem(
+    status: HTTPStatus,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = [{"field": each.field, "message": each.message} for each in errors]
+    sent = dict(headers or {})
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return web.Response(body=dump(body), status=status, content_type=CONTENT_TYPE, headers=sent)
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    if error.status < HTTPStatus.BAD_REQUEST:
+        raise error
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"{request.path} does not take {request.method}; it takes {allowed}"
+        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+    if isinstance(error, web.HTTPNotFound):
+        return _problem(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}")
+    return _problem(HTTPStatus(error.status), error.text or error.reason)

@@ -1,0 +1,58 @@
+"""Submitting a job, looking at it, cancelling it."""
+
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from evalserver.job import EvaluateRequest, Job, NewJob
+from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
+from evalserver.web.replies import reply
+from evalserver.web.requests import read_body
+from evalserver.web.schemas import EvaluateSchema, JobSchema
+
+ANONYMOUS = "anonymous"
+"""Who submits, as long as the server asks nobody for a name."""
+
+
+async def evaluate(request: web.Request) -> web.Response:
+    """``POST /evaluate``: queue an evaluation; answers once the job is on disk."""
+    engines = request.app[ENGINES]
+    wanted: EvaluateRequest = await read_body(request, EvaluateSchema(engines))
+    engine = wanted.engine or request.app[ARGS].default_engine
+    job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
+    await request.app[STORE].submit(job)
+    # An idle scheduler may have claimed it already: then nobody was before it.
+    position = request.app[SCHEDULER].queue.position(job.job_id) or 0
+    return reply(
+        {
+            "job_id": job.job_id,
+            "status": "queued",
+            "position_in_queue": position,
+            "message": f"Job queued successfully. Position in queue: {position}",
+        }
+    )
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """``GET /jobs/{job_id}``: one job."""
+    job = await request.app[STORE].job(request.match_info["job_id"])
+    position = request.app[SCHEDULER].queue.position(job.job_id)
+    return reply(JobSchema().dump(_shown(job, position)))
+
+
+async def cancel_job(request: web.Request) -> web.Response:
+    """``DELETE /jobs/{job_id}``: cancel a job that has not finished."""
+    scheduler = request.app[SCHEDULER]
+    message = await scheduler.cancel(request.match_info["job_id"], actor=ANONYMOUS)
+    return reply({"message": message})
+
+
+def _shown(job: Job, position: int | None) -> dict[str, Any]:
+    return {
+        **asdict(job),
+        "position_in_queue": position,
+        "progress": None,
+        "links": {"self": f"/jobs/{job.job_id}"},
+    }

@@ -1,0 +1,154 @@
+"""What comes in and what goes out: the marshmallow schemas of all bodies and queries."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate
+
+from evalserver.job import EvaluateRequest
+from evalserver.names import did_you_mean
+from evalserver.web.fields import (
+    Arguments,
+    BatchSize,
+    Directory,
+    GenerationArguments,
+    Limit,
+    Name,
+    Seconds,
+    Switch,
+    TaskName,
+    Text,
+    Whole,
+)
+
+NOT_YET = (
+    "Merging a checkpoint before its evaluation is not available in this version: "
+    "merge it first, and name the merged checkpoint in model_args."
+)
+
+
+class StrictSchema(Schema):
+    """A schema of what comes in: it refuses what it does not know.
+
+    ``engines`` are the names that a field of type EngineName may hold.
+    """
+
+    class Meta:
+        unknown = RAISE
+
+    def __init__(self, engines: Iterable[str]) -> None:
+        super().__init__()
+        self.engines = list(engines)
+
+
+class EngineName(Name):
+    """The name of one of the server's engines."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        schema = self.root
+        known = schema.engines if isinstance(schema, StrictSchema) else []
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ValidationError(
+                f"There is no engine {name!r}.{hint} Known engines: {', '.join(known)}."
+            )
+        return name
+
+
+class EvaluateSchema(StrictSchema):
+    """The body of ``POST /evaluate``."""
+
+    model = Name(required=True, longest=512)
+    tasks = fields.List(
+        TaskName(longest=256), required=True, validate=validate.Length(min=1, max=1000)
+    )
+    model_args = Arguments()
+    num_fewshot = Whole(0, 10_000)
+    batch_size = BatchSize()
+    device = Name(longest=128)
+    limit = Limit()
+    gen_kwargs = GenerationArguments()
+    log_samples = Switch()
+    predict_only = Switch()
+    num_gpus = Whole(1, 1024)
+    output_dir = Directory(longest=2048)
+    engine = EngineName()
+    priority = Whole(-1000, 1000)
+    labels = fields.Dict(
+        keys=Text(longest=128),
+        values=Text(longest=512, shortest=0),
+        validate=validate.Length(max=64),
+    )
+    timeout_s = Seconds()
+    max_attempts = Whole(1, 100)
+    seed = Whole(0, 2**32 - 1)
+    use_cache = Switch()
+    lmms_engine_kwargs = fields.Raw(validate=validate.OneOf([], error=NOT_YET))
+
+    @pre_load
+    def _null_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        required = ("model", "tasks")
+        return {key: value for key, value in data.items() if value is not None or key in required}
+
+    @post_load
+    def _to_request(self, data: dict[str, Any], **_kwargs: Any) -> EvaluateRequest:
+        return EvaluateRequest(**{**data, "tasks": tuple(data["tasks"])})
+
+
+class CatalogQuerySchema(StrictSchema):
+    """The query of ``GET /tasks`` and ``GET /models``."""
+
+    engine = EngineName()
+
+
+class RequestSchema(Schema):
+    """A request as the job shows it: every field, with its default where none was given."""
+
+    model = fields.String()
+    tasks = fields.List(fields.String())
+    model_args = fields.Raw()
+    num_fewshot = fields.Raw()
+    batch_size = fields.Raw()
+    device = fields.String()
+    limit = fields.Raw()
+    gen_kwargs = fields.Raw()
+    log_samples = fields.Boolean()
+    predict_only = fields.Boolean()
+    num_gpus = fields.Integer()
+    output_dir = fields.String()
+    engine = fields.String()
+    priority = fields.Integer()
+    labels = fields.Dict()
+    timeout_s = fields.Raw()
+    max_attempts = fields.Integer()
+    seed = fields.Raw()
+    use_cache = fields.Boolean()
+
+
+class JobSchema(Schema):
+    """A job as ``GET /jobs/{job_id}`` shows it; every key is always there."""
+
+    job_id = fields.String()
+    status = fields.String()
+    created_at = fields.String()
+    started_at = fields.String()
+    completed_at = fields.String()
+    request = fields.Nested(RequestSchema)
+    result = fields.Raw()
+    error = fields.String()
+    position_in_queue = fields.Integer()
+    engine = fields.String()
+    priority = fields.Integer()
+    labels = fields.Dict()
+    attempt = fields.Integer()
+    max_attempts = fields.Integer()
+    progress = fields.Raw()
+    exit_code = fields.Integer()
+    submitted_by = fields.String()
+    run_dir = fields.String()
+    output_dir = fields.String()
+    provenance = fields.Raw()
+    links = fields.Dict()
