@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +24,13 @@ class LocalExecutor:
 
     async def start(self, attempt: Attempt) -> None:
         """Write the run directory and start its runner."""
-        await asyncio.to_thread(_prepare, attempt)
-        code = await _start_runner(attempt.run_dir)
+        starting = asyncio.create_task(asyncio.to_thread(_start, attempt))
+        try:
+            code = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The server stops right now: it sees this runner off before it goes.
+            await asyncio.wait([starting])
+            raise
         if code not in (0, supervisor.LOCK_BUSY, supervisor.STARTED_BEFORE):
             log = attempt.run_dir / supervisor.RUNNER_LOG_FILE
             raise ExecutorError(f"the runner ended with exit code {code}; see {log}")
@@ -61,6 +67,11 @@ def _leave_word(run_dir: Path) -> None:
     (run_dir / supervisor.CANCEL_FILE).touch()
 
 
+def _start(attempt: Attempt) -> int:
+    _prepare(attempt)
+    return _start_runner(attempt.run_dir)
+
+
 def _prepare(attempt: Attempt) -> None:
     try:
         attempt.run_dir.mkdir(parents=True, exist_ok=True)
@@ -87,20 +98,17 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-async def _start_runner(run_dir: Path) -> int:
+def _start_runner(run_dir: Path) -> int:
+    """Run the runner's program, which goes into the background by itself; returns its exit code."""
     with (run_dir / supervisor.RUNNER_LOG_FILE).open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-S",
-            supervisor.__file__,
-            str(run_dir),
-            stdin=asyncio.subprocess.DEVNULL,
+        return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
+            [sys.executable, "-I", "-S", supervisor.__file__, str(run_dir)],
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-        )
-        return await process.wait()
+            check=False,
+        ).returncode
 
 
 async def _runner_exit(run_dir: Path) -> None:

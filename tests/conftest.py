@@ -1,0 +1,68 @@
+"""What every test may ask for: real data directories, real applications, real servers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_aiohttp.plugin import AiohttpClient
+
+from evalserver.http_server import make_app
+from evalserver.server_args import ServerArgs
+from evalserver.store import Store
+from tests.support import STAND_IN, Api, ServerProcess, end_runners
+
+MakeApi = Callable[..., Awaitable[Api]]
+MakeServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """An open store on a new database."""
+    store = await Store.open(tmp_path)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """An empty data directory."""
+    path = tmp_path / "data"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+async def ended_runners(data_dir: Path) -> AsyncIterator[None]:
+    """Ends what still runs below the data directory, after all that is asked for behind it."""
+    yield
+    await end_runners(data_dir)
+
+
+@pytest.fixture
+def make_api(
+    data_dir: Path,
+    ended_runners: None,
+    aiohttp_client: AiohttpClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> MakeApi:
+    """Starts the real application with the stand-in harness; settings are keyword arguments."""
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+
+    async def make(**settings: Any) -> Api:
+        args = ServerArgs(data_dir=str(data_dir), **{"cancel_grace": 1.0, **settings})
+        return Api(await aiohttp_client(make_app(args)))
+
+    return make
+
+
+@pytest.fixture
+async def api(make_api: MakeApi) -> Api:
+    """The real application with default settings and the stand-in harness."""
+    return await make_api()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> ServerProcess:
+    """A server in a process of its own, with the stand-in harness; ``async with`` starts it."""
+    return ServerProcess(tmp_path / "data", "--cancel-grace", "1")

@@ -1,0 +1,1 @@
+"""A stand-in for lmms-eval that misbehaves on request; see the README beside it."""

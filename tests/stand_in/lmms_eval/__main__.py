@@ -1,0 +1,136 @@
+"""``python -m lmms_eval``: takes lmms-eval's flags, does what ``model_args`` asks for."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from lmms_eval import utils
+
+
+def main() -> None:
+    """Run one pretended evaluation."""
+    given = _arguments()
+    args = _model_args(given.model_args)
+    journal = Path(args.get("journal", os.devnull))
+    name = args.get("name", given.model)
+    _note(journal, f"start {name}")
+    if args.get("behave") != "silent":
+        print(f"stand-in runs as {name}")
+    time.sleep(float(args.get("seconds", 0)))
+    BEHAVIOURS[args.get("behave", "complete")](given, args)
+    _note(journal, f"end {name}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    for flag in ("model", "model_args", "tasks", "output_path", "config", "gen_kwargs"):
+        parser.add_argument(f"--{flag}", default="")
+    given, _ = parser.parse_known_args()
+    if given.config:
+        for key, value in yaml.safe_load(Path(given.config).read_text()).items():
+            setattr(given, key, value)
+    return given
+
+
+def _model_args(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {key: str(utils.handle_arg_string(value)) for key, _, value in pairs}
+
+
+def _note(journal: Path, line: str) -> None:
+    with journal.open("a") as file:
+        file.write(f"{line}\n")
+
+
+def _complete(given: argparse.Namespace, args: dict[str, str]) -> None:
+    tasks = given.tasks.split(",")
+    value = float(args.get("value", 0.5))
+    numbers = {"acc,none": value, "acc_stderr,none": 0.01, "alias": "x"}
+    _write_results(given, {task: numbers for task in tasks})
+
+
+def _write_results(given: argparse.Namespace, results: dict[str, dict[str, object]]) -> None:
+    folder = Path(given.output_path) / given.model
+    folder.mkdir(parents=True)
+    content = {
+        "results": results,
+        "n-samples": {task: {"original": 8, "effective": 4} for task in results},
+        "higher_is_better": {task: {"acc": True} for task in results},
+        "model_source": given.model,
+    }
+    (folder / "20260101_000000_results.json").write_text(json.dumps(content))
+    for task in results:
+        (folder / f"20260101_000000_samples_{task}.jsonl").write_text('{"doc_id": 0}\n')
+
+
+def _crash(given: argparse.Namespace, args: dict[str, str]) -> None:
+    raise RuntimeError("the stand-in was told to crash")
+
+
+def _exit(given: argparse.Namespace, args: dict[str, str]) -> None:
+    sys.exit(int(args["code"]))
+
+
+def _hang(given: argparse.Namespace, args: dict[str, str]) -> None:
+    time.sleep(10_000)
+
+
+def _stubborn(given: argparse.Namespace, args: dict[str, str]) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("ignores TERM now")
+    _hang(given, args)
+
+
+def _hide(given: argparse.Namespace, args: dict[str, str]) -> None:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            Path(args["pid_file"]).write_text(str(os.getpid()))
+            _hang(given, args)
+        os._exit(0)
+    _hang(given, args)
+
+
+def _flood(given: argparse.Namespace, args: dict[str, str]) -> None:
+    megabyte = ("x" * 127 + "\n") * 8192
+    for _ in range(int(args.get("megabytes", 100))):
+        sys.stdout.write(megabyte)
+    _complete(given, args)
+
+
+def _no_newline(given: argparse.Namespace, args: dict[str, str]) -> None:
+    sys.stdout.write("x" * 2**20)
+    _complete(given, args)
+
+
+def _no_results(given: argparse.Namespace, args: dict[str, str]) -> None:
+    print("ERROR the stand-in met an internal error, and exits 0 all the same")
+
+
+def _no_numbers(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _write_results(given, {"mme": {"alias": "mme", "acc,none": "N/A"}})
+
+
+BEHAVIOURS = {
+    "complete": _complete,
+    "silent": _complete,
+    "crash": _crash,
+    "exit": _exit,
+    "hang": _hang,
+    "stubborn": _stubborn,
+    "hide": _hide,
+    "flood": _flood,
+    "no_newline": _no_newline,
+    "no_results": _no_results,
+    "no_numbers": _no_numbers,
+}
+
+if __name__ == "__main__":
+    main()

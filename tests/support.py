@@ -1,0 +1,176 @@
+"""What tests share beside fixtures: waiting for a condition, a server process, ending runners."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from evalserver.runner import supervisor
+
+STAND_IN = Path(__file__).parent / "stand_in"
+
+WAIT_SECONDS = 120.0
+"""How long a test waits for a condition: a limit, never an expectation."""
+
+FINISHED = ("completed", "failed", "cancelled")
+
+Json = dict[str, Any]
+
+
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = WAIT_SECONDS) -> Any:
+    """What ``condition`` returns, once that is true. Fails after ``seconds``."""
+    async with asyncio.timeout(seconds):
+        while not (found := await condition()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody uses right now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def stand_in_environment() -> dict[str, str]:
+    """An environment in which the harness of this interpreter is the stand-in."""
+    return {**os.environ, "PYTHONPATH": str(STAND_IN)}
+
+
+async def end_runners(data_dir: Path) -> None:
+    """Have every runner under a data directory end its evaluation, and wait until it is gone."""
+    locks = [lock for lock in data_dir.glob("runs/*/*/lock")]
+    for lock in locks:
+        (lock.parent / supervisor.CANCEL_FILE).touch()
+
+    async def gone() -> bool:
+        return not any(supervisor.lock_is_held(lock.parent) for lock in locks)
+
+    await until(gone)
+
+
+def request(**fields: Any) -> Json:
+    """A body for ``POST /evaluate``: what the test gives, and defaults for the rest."""
+    return {"model": "dummy", "tasks": ["mme"], **fields}
+
+
+class Api:
+    """The server's HTTP interface, as a test uses it: asserts the status, returns the body."""
+
+    def __init__(self, session: Any, base: str = "") -> None:
+        self._session = session
+        self._base = base
+
+    async def call(self, method: str, path: str, status: int = 200, **kwargs: Any) -> Any:
+        """The JSON body of the answer, which must have the given status."""
+        async with self._session.request(method, self._base + path, **kwargs) as answer:
+            body = await answer.json(content_type=None)
+            assert answer.status == status, body
+            return body
+
+    async def submit(self, **fields: Any) -> str:
+        """Submit an evaluation; returns its job id."""
+        body = await self.call("POST", "/evaluate", json=request(**fields))
+        return str(body["job_id"])
+
+    async def job(self, job_id: str) -> Json:
+        """The job as the server shows it."""
+        body: Json = await self.call("GET", f"/jobs/{job_id}")
+        return body
+
+    async def when(self, job_id: str, *statuses: str) -> Json:
+        """The job, once its status is one of these."""
+
+        async def reached() -> Json | None:
+            job = await self.job(job_id)
+            return job if job["status"] in statuses else None
+
+        found: Json = await until(reached)
+        return found
+
+    async def finished(self, job_id: str) -> Json:
+        """The job, once it has ended."""
+        return await self.when(job_id, *FINISHED)
+
+
+class ServerProcess:
+    """A real server in a process of its own, on a data directory that outlives it."""
+
+    def __init__(
+        self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self._options = options
+        self._environment = dict(stand_in_environment() if environment is None else environment)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """The server's stderr, of all its starts."""
+        return self.data_dir.with_name(f"{self.data_dir.name}.log")
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process of the last start."""
+        assert self._process is not None
+        return self._process
+
+    @property
+    def api(self) -> Api:
+        """The server's HTTP interface."""
+        return Api(self._session, self.url)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+        self.stop()
+        await end_runners(self.data_dir)
+
+    async def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
+                 "--port", str(self.port), "--data-dir", str(self.data_dir), *self._options],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )  # fmt: skip
+        await until(self._answers)
+
+    def stop(self) -> int:
+        """End the server as an operator does; returns its exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout=WAIT_SECONDS)
+
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        self.process.kill()
+        self.process.wait(timeout=WAIT_SECONDS)
+
+    async def _answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        assert self._session is not None
+        try:
+            async with self._session.get(f"{self.url}/health") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
