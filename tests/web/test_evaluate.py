@@ -1,20 +1,85 @@
-"""Submitting an evaluation over HTTP."""
+"""``POST /evaluate``: what it answers, and that every field is kept as it was sent."""
 
+from uuid import UUID
+
+from tests.conftest import MakeApi
 from tests.support import Api, request
 
-
-async def test_a_submitted_job_is_run_and_its_numbers_are_in_the_body(api: Api) -> None:
-    job_id = await api.submit(model_args={"value": 0.25})
-
-    job = await api.finished(job_id)
-
-    assert job["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.25
+HANG = {"behave": "hang"}
 
 
-async def test_the_answer_says_where_in_the_queue_the_job_is(api: Api) -> None:
-    await api.submit(model_args={"behave": "hang"})
+async def test_the_answer_has_the_shape_that_lmms_evals_clients_read(api: Api) -> None:
+    answer = await api.call("POST", "/evaluate", json=request())
+
+    assert answer == {
+        "job_id": str(UUID(answer["job_id"])),
+        "status": "queued",
+        "position_in_queue": 0,
+        "message": "Job queued successfully. Position in queue: 0",
+    }
+
+
+async def test_the_position_counts_the_jobs_that_are_before_it(api: Api) -> None:
+    running = await api.submit(model_args=HANG)
+    await api.when(running, "running")
     await api.submit()
 
     answer = await api.call("POST", "/evaluate", json=request())
 
-    assert answer["status"] == "queued"
+    assert answer["position_in_queue"] == 1
+
+
+async def test_a_higher_priority_goes_before_what_waits(api: Api) -> None:
+    running = await api.submit(model_args=HANG)
+    await api.when(running, "running")
+    await api.submit()
+
+    answer = await api.call("POST", "/evaluate", json=request(priority=5))
+
+    assert answer["position_in_queue"] == 0
+
+
+async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:
+    sent = {
+        "model": "qwen2_vl",
+        "tasks": ["mme", "mmmu_val"],
+        "model_args": {"pretrained": "a/b", "nested": {"list": [1, 2.5, None, True]}},
+        "num_fewshot": 2,
+        "batch_size": "auto:4",
+        "device": "cuda:1",
+        "limit": 0.25,
+        "gen_kwargs": {"temperature": 0},
+        "log_samples": False,
+        "predict_only": True,
+        "num_gpus": 2,
+        "output_dir": "relative/place",
+        "engine": "lm_eval",
+        "priority": -3,
+        "labels": {"run": "r1", "empty": ""},
+        "timeout_s": 90.5,
+        "max_attempts": 3,
+        "seed": 7,
+        "use_cache": True,
+    }
+    await api.submit(model_args=HANG)
+    job_id = await api.submit(**sent)
+
+    job = await api.job(job_id)
+
+    assert job["request"] == sent
+
+
+async def test_null_means_absent_for_every_optional_field(api: Api) -> None:
+    optional = ["model_args", "limit", "device", "num_gpus", "labels", "engine", "log_samples"]
+
+    job_id = await api.submit(**dict.fromkeys(optional))
+
+    assert (await api.job(job_id))["request"]["num_gpus"] == 1
+
+
+async def test_a_request_without_an_engine_gets_the_servers_default(make_api: MakeApi) -> None:
+    api = await make_api(default_engine="lm_eval")
+
+    job_id = await api.submit()
+
+    assert (await api.job(job_id))["engine"] == "lm_eval"

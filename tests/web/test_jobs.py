@@ -1,0 +1,114 @@
+"""``GET`` and ``DELETE /jobs/{job_id}``: a job as clients see it, from the queue to its end."""
+
+import uuid
+
+import pytest
+
+from tests.conftest import MakeApi
+from tests.support import Api
+
+HANG = {"behave": "hang"}
+KEYS = {
+    "job_id", "status", "created_at", "started_at", "completed_at", "request", "result", "error",
+    "position_in_queue", "engine", "priority", "labels", "attempt", "max_attempts", "progress",
+    "exit_code", "submitted_by", "run_dir", "output_dir", "provenance", "links",
+}  # fmt: skip
+
+
+async def test_every_key_is_there_while_the_job_is_queued(api: Api) -> None:
+    await api.submit(model_args=HANG)
+
+    job = await api.job(await api.submit())
+
+    assert set(job) == KEYS
+
+
+async def test_every_key_is_there_when_the_job_has_ended(api: Api) -> None:
+    job = await api.finished(await api.submit())
+
+    assert set(job) == KEYS
+
+
+async def test_a_queued_job_says_how_many_are_before_it(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.submit()
+
+    job = await api.job(await api.submit())
+
+    assert (job["status"], job["position_in_queue"]) == ("queued", 1)
+
+
+async def test_a_completed_job_carries_paths_and_numbers(api: Api) -> None:
+    job = await api.finished(await api.submit(model_args={"value": 0.75}))
+
+    result = job["result"]["dummy"]
+    assert result["metrics"] == {"mme": {"acc,none": 0.75, "acc_stderr,none": 0.01}}
+    assert result["results"].startswith(job["output_dir"])
+    assert len(result["samples"]) == 1
+
+
+async def test_a_failed_job_says_in_its_first_line_what_happened(api: Api) -> None:
+    job = await api.finished(await api.submit(model_args={"behave": "crash"}))
+
+    assert job["status"] == "failed"
+    assert job["error"].splitlines()[0] == (
+        "The evaluation failed with return code 1: RuntimeError: the stand-in was told to crash"
+    )
+
+
+async def test_a_job_that_never_was_is_404(api: Api) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}", 404)
+
+    assert problem["detail"].endswith("not found")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_pruned_job_is_410(make_api: MakeApi, method: str) -> None:
+    api = await make_api(max_completed_jobs=1)
+    pruned = await api.submit()
+    await api.finished(await api.submit())
+
+    problem = await api.call(method, f"/jobs/{pruned}", 410)
+
+    assert "was pruned" in problem["detail"]
+
+
+async def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
+    await api.submit(model_args=HANG)
+    job_id = await api.submit()
+
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    assert (await api.job(job_id))["status"] == "cancelled"
+
+
+async def test_a_running_job_is_stopped_and_then_reads_cancelled(api: Api) -> None:
+    job_id = await api.submit(model_args=HANG)
+    await api.when(job_id, "running")
+
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    assert (await api.finished(job_id))["status"] == "cancelled"
+
+
+async def test_a_cancelled_job_lets_the_next_one_run(api: Api) -> None:
+    first = await api.submit(model_args=HANG)
+    second = await api.submit()
+    await api.when(first, "running")
+
+    await api.call("DELETE", f"/jobs/{first}")
+
+    assert (await api.finished(second))["status"] == "completed"
+
+
+async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
+    job_id = await api.submit()
+    await api.finished(job_id)
+
+    problem = await api.call("DELETE", f"/jobs/{job_id}", 409)
+
+    assert "already finished" in problem["detail"]
+
+
+async def test_cancelling_what_never_was_is_404(api: Api) -> None:
+    await api.call("DELETE", f"/jobs/{uuid.uuid4()}", 404)

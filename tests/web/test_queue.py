@@ -1,0 +1,51 @@
+"""``GET /queue`` and ``GET /health``: exactly what lmms-eval's clients read."""
+
+from datetime import datetime
+
+from tests.support import Api
+
+HANG = {"behave": "hang"}
+
+
+async def test_the_queue_shows_what_runs_and_what_waits_in_order(api: Api) -> None:
+    running = await api.submit(model_args=HANG)
+    await api.when(running, "running")
+    waiting = [await api.submit() for _ in range(2)]
+    urgent = await api.submit(priority=1)
+
+    queue = await api.call("GET", "/queue")
+
+    assert queue == {
+        "queue_size": 3,
+        "running_job": running,
+        "queued_jobs": [urgent, *waiting],
+        "completed_jobs": 0,
+        "failed_jobs": 0,
+    }
+
+
+async def test_the_queue_counts_what_has_ended(api: Api) -> None:
+    await api.finished(await api.submit())
+    await api.finished(await api.submit(model_args={"behave": "crash"}))
+
+    queue = await api.call("GET", "/queue")
+
+    assert (queue["completed_jobs"], queue["failed_jobs"]) == (1, 1)
+
+
+async def test_a_cancelled_job_does_not_count_as_queued(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.call("DELETE", f"/jobs/{await api.submit()}")
+
+    assert (await api.call("GET", "/health"))["queue_size"] == 0
+
+
+async def test_health_has_three_keys_and_a_time_with_a_zone(api: Api) -> None:
+    health = await api.call("GET", "/health")
+
+    assert set(health) == {"status", "timestamp", "queue_size"}
+    assert datetime.fromisoformat(health["timestamp"]).tzinfo is not None
+
+
+async def test_health_answers_head_too(api: Api) -> None:
+    await api.call("HEAD", "/health")
