@@ -36,8 +36,9 @@ class Environment:
         return VENVS / self.name / "bin" / "python"
 
 
-def _locked(name: str, *options: str) -> tuple[str, ...]:
-    return ("--require-hashes", *options, "-r", str(REQUIREMENTS / f"{name}.txt"))
+def _locked(name: str) -> tuple[str, ...]:
+    # A lock is complete. Left to resolve it again, pip before version 24 stumbles over extras.
+    return ("--require-hashes", "--no-deps", "-r", str(REQUIREMENTS / f"{name}.txt"))
 
 
 SERVER = Environment("server", (_locked("server"), ("--no-deps", "--editable", str(ROOT))))
@@ -45,8 +46,8 @@ DEV = Environment(
     "dev", (_locked("dev"), ("--no-deps", "--no-build-isolation", "--editable", str(ROOT)))
 )
 LM_EVAL = Environment("lm-eval", (_locked("lm-eval"),))
-LMMS_EVAL = Environment("lmms-eval", (("torch==2.13.0",), _locked("lmms-eval", "--no-deps")))
-MODEL = _locked("model", "--no-deps")
+LMMS_EVAL = Environment("lmms-eval", (("torch==2.13.0",), _locked("lmms-eval")))
+MODEL = _locked("model")
 """What is installed into LM_EVAL for the demo's model; not to be had for every platform."""
 
 

@@ -1,0 +1,156 @@
+"""The scheduler on real processes: order, one at a time, and what becomes of evaluations that end
+in every way they can.
+"""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import MakeApi
+from tests.support import Api, Json, until
+
+
+async def test_jobs_run_one_after_another_in_the_order_of_submission(
+    api: Api, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    names = ["first", "second", "third"]
+    jobs = [await api.submit(model_args={"journal": str(journal), "name": each}) for each in names]
+
+    await api.finished(jobs[-1])
+
+    assert journal.read_text().split("\n")[:-1] == [
+        line for name in names for line in (f"start {name}", f"end {name}")
+    ]
+
+
+async def test_a_higher_priority_runs_before_what_was_submitted_earlier(
+    api: Api, tmp_path: Path
+) -> None:
+    journal = str(tmp_path / "journal")
+    hanging = await api.submit(model_args={"behave": "hang"})
+    usual = await api.submit(model_args={"journal": journal, "name": "usual"})
+    await api.submit(model_args={"journal": journal, "name": "urgent"}, priority=1)
+
+    await api.call("DELETE", f"/jobs/{hanging}")
+    await api.finished(usual)
+
+    assert Path(journal).read_text().startswith("start urgent\nend urgent\n")
+
+
+ENDS: dict[str, tuple[Json, str, str]] = {
+    "crash": ({"behave": "crash"}, "failed", "return code 1: RuntimeError: the stand-in"),
+    "exit code": ({"behave": "exit", "code": 7}, "failed", "return code 7"),
+    "no results": ({"behave": "no_results"}, "failed", "exited with 0 but wrote no results file"),
+    "no numbers": ({"behave": "no_numbers"}, "failed", "without a single number"),
+    "100 MB of output": ({"behave": "flood"}, "completed", ""),
+    "no newline": ({"behave": "no_newline"}, "completed", ""),
+    "silence": ({"behave": "silent", "seconds": 0.5}, "completed", ""),
+}
+
+
+@pytest.mark.parametrize(("model_args", "status", "error"), ENDS.values(), ids=ENDS.keys())
+async def test_an_evaluation_ends_as_what_it_was(
+    api: Api, model_args: Json, status: str, error: str
+) -> None:
+    job = await api.finished(await api.submit(model_args=model_args))
+
+    assert job["status"] == status
+    assert error in (job["error"] or "").partition("\n")[0]
+
+
+async def test_a_job_that_takes_longer_than_its_timeout_is_stopped(api: Api) -> None:
+    job = await api.finished(await api.submit(model_args={"behave": "hang"}, timeout_s=0.5))
+
+    assert job["error"].startswith("The evaluation was stopped: it took longer than 0.5 s")
+
+
+async def test_a_cancelled_job_leaves_no_process_however_it_hid(api: Api, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    job_id = await api.submit(model_args={"behave": "hide", "pid_file": str(pid_file)})
+
+    async def hidden() -> str:
+        return pid_file.read_text() if pid_file.exists() else ""
+
+    pid = int(await until(hidden))
+    await api.call("DELETE", f"/jobs/{job_id}")
+    await api.finished(job_id)
+
+    assert not psutil.pid_exists(pid)
+
+
+async def test_a_lost_runner_makes_a_second_attempt(api: Api) -> None:
+    job_id = await api.submit(model_args={"seconds": 2})
+    await _kill_the_runner(api, job_id)
+
+    job = await api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+
+
+async def test_a_runner_lost_for_the_last_time_fails_the_job(api: Api) -> None:
+    job_id = await api.submit(model_args={"behave": "hang"}, max_attempts=1)
+    await _kill_the_runner(api, job_id)
+
+    job = await api.finished(job_id)
+
+    assert job["error"].startswith("The runner of attempt 1 of 1 vanished")
+
+
+async def test_a_lost_runner_leaves_no_process_of_its_evaluation(api: Api) -> None:
+    job_id = await api.submit(model_args={"behave": "hang"}, max_attempts=1)
+    harness = await _kill_the_runner(api, job_id)
+
+    await api.finished(job_id)
+
+    assert not psutil.pid_exists(harness)
+
+
+async def test_finished_jobs_beyond_the_maximum_are_pruned_with_their_files(
+    make_api: MakeApi, data_dir: Path
+) -> None:
+    api = await make_api(max_completed_jobs=2)
+    jobs = [await api.submit() for _ in range(4)]
+
+    await api.finished(jobs[-1])
+
+    kept = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
+    assert kept == set(jobs[2:])
+
+
+async def test_pruning_never_touches_a_directory_that_the_client_named(
+    make_api: MakeApi, tmp_path: Path
+) -> None:
+    api = await make_api(max_completed_jobs=1)
+    named = tmp_path / "named"
+    pruned = await api.submit(output_dir=str(named))
+
+    await api.finished(await api.submit())
+
+    await api.call("GET", f"/jobs/{pruned}", 410)
+    assert list(named.rglob("*_results.json"))
+
+
+async def test_two_jobs_with_one_output_dir_get_their_own_results(api: Api, tmp_path: Path) -> None:
+    named = str(tmp_path / "named")
+    await api.submit(output_dir=named)
+
+    second = await api.submit(output_dir=named, model_args={"behave": "no_results"})
+
+    assert (await api.finished(second))["status"] == "failed"
+
+
+async def _kill_the_runner(api: Api, job_id: str) -> int:
+    """Kill the job's runner once its harness runs; returns the pid of the harness."""
+
+    async def running() -> psutil.Process | None:
+        for process in psutil.process_iter(["cmdline"]):
+            command = " ".join(process.info.get("cmdline") or [])
+            if "lmms_eval" in command and job_id in command and "supervisor" not in command:
+                return process
+        return None
+
+    harness = await until(running)
+    psutil.Process(harness.ppid()).kill()
+    return int(harness.pid)
