@@ -1,5 +1,6 @@
 """What every test may ask for: real data directories, real applications, real servers."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from evalserver.http_server import make_app
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from tests.real_harness import is_installed
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
 MakeApi = Callable[..., Awaitable[Api]]
@@ -66,3 +68,15 @@ async def api(make_api: MakeApi) -> Api:
 def server(tmp_path: Path) -> ServerProcess:
     """A server in a process of its own, with the stand-in harness; ``async with`` starts it."""
     return ServerProcess(tmp_path / "data", "--cancel-grace", "1")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of a harness that is not installed fails in CI, and is skipped elsewhere, loudly."""
+    for marker in item.iter_markers("real_harness"):
+        harness = marker.args[0]
+        if is_installed(harness):
+            continue
+        reason = f"the real {harness} is NOT INSTALLED, so this was NOT TESTED: run ./scripts/test"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)

@@ -1,0 +1,247 @@
+"""A vision model behind the OpenAI protocol: a support vector machine that reads digits.
+
+Use: ``python endpoint.py [--delay SECONDS]``. It trains at start, which takes less than a second,
+then serves on a free port of the loopback address and prints ``READY http://127.0.0.1:PORT``.
+
+* ``POST /v1/chat/completions`` answers for the last image in the messages.
+* ``GET /v1/models`` lists the one model.
+* ``GET /requests`` lists the chat requests received so far, without the images' bytes.
+"""
+
+import argparse
+import base64
+import binascii
+import io
+import json
+import re
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import digits_data
+from PIL import Image
+from sklearn.svm import SVC
+
+MODEL = "digits-svc"
+DATA_URL = re.compile(r"data:(image/[a-z]+);base64,", re.IGNORECASE)
+
+Json = dict[str, Any]
+Reader = Callable[[Image.Image], int]
+"""Which digit a picture shows."""
+
+
+class BadRequest(Exception):
+    """A request that the endpoint cannot answer; the text says why."""
+
+
+def train() -> Reader:
+    """Train the model on the images that the task does not ask about."""
+    inks, labels = digits_data.training()
+    classifier = SVC(gamma=0.001).fit(inks, labels)
+
+    def read(picture: Image.Image) -> int:
+        return int(classifier.predict([digits_data.to_ink(picture)])[0])
+
+    return read
+
+
+def parts(messages: list[Json], role: str | None = None) -> Iterator[Json]:
+    """The parts of all messages, or of one role's: text on its own counts as a part."""
+    for message in messages:
+        if role not in (None, message.get("role")):
+            continue
+        content = message.get("content") or []
+        yield from [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def text_of(messages: list[Json], role: str | None = None) -> str | None:
+    """The text in the messages, one line a part; None where there is no text."""
+    texts = [part["text"] for part in parts(messages, role) if part.get("type") == "text"]
+    return "\n".join(texts) if texts else None
+
+
+def image_urls(messages: list[Json]) -> list[str]:
+    """The URLs of the images in the messages."""
+    return [
+        part["image_url"]["url"] for part in parts(messages) if part.get("type") == "image_url"
+    ]
+
+
+def picture_from(url: str) -> Image.Image:
+    """Decode the picture inside a data URL."""
+    match = DATA_URL.match(url)
+    if match is None:
+        raise BadRequest("an image must be a data URL in base64")
+    try:
+        picture = Image.open(io.BytesIO(base64.b64decode(url[match.end() :], validate=True)))
+        picture.load()
+    except (binascii.Error, OSError) as error:
+        raise BadRequest(f"the image cannot be read: {error}") from error
+    return picture
+
+
+def answer(body: Json, read: Reader) -> Json:
+    """The chat completion for a request."""
+    if body.get("stream"):
+        raise BadRequest("streaming is not supported")
+    urls = image_urls(body["messages"])
+    if not urls:
+        raise BadRequest("the messages hold no image")
+    text = f"The digit is {read(picture_from(urls[-1]))}."
+    prompt_words = len((text_of(body["messages"]) or "").split())
+    # There is no tokenizer: words count as tokens, and so does each pixel the model looks at.
+    prompt_tokens = prompt_words + digits_data.SIDE**2 * len(urls)
+    completion_tokens = len(text.split())
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.get("model", MODEL),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        },
+    }
+
+
+def without_bytes(value: Any) -> Any:
+    """A JSON value in which each data URL has its length in place of its bytes."""
+    if isinstance(value, dict):
+        return {key: without_bytes(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_bytes(item) for item in value]
+    if isinstance(value, str) and (match := DATA_URL.match(value)):
+        return f"{match.group()}({len(value) - match.end()} characters)"
+    return value
+
+
+def record_of(body: Json) -> Json:
+    """What ``GET /requests`` tells of a request: its fields, and the text of its messages."""
+    messages = body["messages"]
+    return {
+        **without_bytes(body),
+        "system_prompt": text_of(messages, "system"),
+        "text": text_of(messages, "user"),
+    }
+
+
+def parse(raw: bytes) -> Json:
+    """The chat request in an HTTP body, with its messages known to be well-formed."""
+    try:
+        body = json.loads(raw)
+        # Going over the messages is the check: what does not fit their form fails here.
+        text_of(body["messages"])
+        image_urls(body["messages"])
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadRequest(f"not a chat request: {error!r}") from error
+    return dict(body)
+
+
+class Endpoint(ThreadingHTTPServer):
+    """The HTTP server, with the model and the record of what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, read: Reader, delay: float) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.read = read
+        self.delay = delay
+        self.received: list[Json] = []
+        self.stopping = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def complete(self, raw: bytes) -> Json:
+        """Record a chat request and, after the delay, answer it."""
+        body = parse(raw)
+        # Recorded before the delay, so that a test sees a request while it is being answered.
+        self.received.append(record_of(body))
+        self.stopping.wait(self.delay)
+        return answer(body, self.read)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection, kept open between requests."""
+
+    server: Endpoint
+    protocol_version = "HTTP/1.1"
+    # Head and body go out in two writes; joined by Nagle's algorithm each answer takes 40 ms more.
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """Answer ``/v1/models`` and ``/requests``."""
+        if self.path == "/v1/models":
+            model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "tests"}
+            self._send(HTTPStatus.OK, {"object": "list", "data": [model]})
+        elif self.path == "/requests":
+            self._send(HTTPStatus.OK, list(self.server.received))
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
+
+    def do_POST(self) -> None:
+        """Answer ``/v1/chat/completions``."""
+        # Read in any case: what is left unread would pass for the connection's next request.
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/v1/chat/completions":
+            self._refuse(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
+            return
+        try:
+            completion = self.server.complete(raw)
+        except BadRequest as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+        else:
+            self._send(HTTPStatus.OK, completion)
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self._send(status, {"error": {"message": reason, "type": "invalid_request_error"}})
+
+    def _send(self, status: HTTPStatus, value: Any) -> None:
+        payload = json.dumps(value).encode()
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+        except ConnectionError:
+            # A harness that is cancelled does not wait for its answers.
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep stderr for errors: ``GET /requests`` tells what was asked."""
+
+
+def serve(endpoint: Endpoint) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: endpoint.stopping.set())
+    thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    print(f"READY {endpoint.url}", flush=True)
+    endpoint.stopping.wait()
+    endpoint.shutdown()
+    thread.join()
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Serve a model that reads digits.")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    arguments = parser.parse_args()
+    with Endpoint(train(), arguments.delay) as endpoint:
+        serve(endpoint)
+
+
+if __name__ == "__main__":
+    main()

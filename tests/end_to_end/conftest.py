@@ -1,0 +1,87 @@
+"""A real vision model to ask, and servers that run the real harnesses."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real_harness import interpreter, offline_environment
+from tests.support import WAIT_SECONDS, ServerProcess
+
+DIGITS = Path(__file__).parents[1] / "digits"
+CAPITALS = Path(__file__).parents[2] / "examples" / "demo" / "tasks"
+
+MakeServer = Callable[..., ServerProcess]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A vision model behind an OpenAI-compatible endpoint, and the task that asks about digits."""
+
+    url: str
+    tasks: Path
+
+    @property
+    def model_args(self) -> dict[str, Any]:
+        """What lmms-eval's ``async_openai`` needs to reach the model."""
+        return {"model": "digits-svc", "base_url": f"{self.url}/v1", "api_key": "none"}
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that the model has answered since it was started."""
+        place = f"{self.url}/requests"
+        with urllib.request.urlopen(place, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - http
+            received: list[dict[str, Any]] = json.load(answer)
+            return received
+
+
+@pytest.fixture(scope="session")
+def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the task ``digits_vqa`` and its images."""
+    place = tmp_path_factory.mktemp("digits")
+    command = [str(interpreter("lmms-eval")), str(DIGITS / "make_dataset.py"), str(place)]
+    environment = offline_environment(place / "hub")
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return place
+
+
+@pytest.fixture
+def digits(digit_tasks: Path) -> Iterator[Digits]:
+    """A vision model of the test's own, started for it and ended after it."""
+    process = subprocess.Popen(
+        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        word, url = process.stdout.readline().split()
+        assert word == "READY"
+        yield Digits(url, digit_tasks)
+    finally:
+        process.terminate()
+        process.communicate(timeout=WAIT_SECONDS)
+
+
+@pytest.fixture
+def lmms_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
+    """A server whose engine is the real lmms-eval, with the task ``digits_vqa``."""
+    return _server(tmp_path, "lmms-eval", digit_tasks)
+
+
+@pytest.fixture
+def lm_server(tmp_path: Path) -> ServerProcess:
+    """A server whose engine is the real lm-eval, with the demo's task ``capitals``."""
+    return _server(tmp_path, "lm-eval", CAPITALS, "--default-engine", "lm_eval")
+
+
+def _server(tmp_path: Path, harness: str, tasks: Path, *options: str) -> ServerProcess:
+    return ServerProcess(
+        tmp_path / "data",
+        *("--engine-python", str(interpreter(harness)), "--include-path", str(tasks), *options),
+        environment=offline_environment(tmp_path / "hub"),
+    )

@@ -1,0 +1,74 @@
+"""The real lm-eval, through the server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import Json, ServerProcess
+
+pytestmark = pytest.mark.real_harness("lm-eval")
+
+
+async def test_the_numbers_are_those_of_the_harnesss_own_file(lm_server: ServerProcess) -> None:
+    async with lm_server as server:
+        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
+
+    written = _results_file(job)["results"]["capitals"]
+    (result,) = job["result"].values()
+    numbers = result["metrics"]["capitals"]
+    assert "acc,none" in numbers
+    assert numbers == {key: written[key] for key in numbers}
+
+
+async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> None:
+    model_args = {"note": "a,b=c", "nested": {"list": [1, 2.5, True, None]}, "rate": 1e-5}
+    gen_kwargs = {"until": ["a,b", "\n"], "temperature": 0.0}
+    async with lm_server as server:
+        job = await server.api.finished(
+            await server.api.submit(
+                tasks=["capitals"],
+                model_args=model_args,
+                gen_kwargs=gen_kwargs,
+                limit=4,
+                seed=7,
+                num_fewshot=0,
+            )
+        )
+
+    read = _results_file(job)["config"]
+    assert read["model_args"] == model_args
+    assert read["gen_kwargs"] == gen_kwargs
+    assert (read["limit"], read["random_seed"]) == (4, 7)
+
+
+async def test_limit_minus_one_is_the_whole_data_set(lm_server: ServerProcess) -> None:
+    async with lm_server as server:
+        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=-1))
+
+    samples = _results_file(job)["n-samples"]["capitals"]
+    assert samples["effective"] == samples["original"]
+
+
+async def test_an_unknown_task_fails_and_is_named(lm_server: ServerProcess) -> None:
+    async with lm_server as server:
+        job = await server.api.finished(await server.api.submit(tasks=["no_such_task"]))
+
+    assert job["exit_code"] == 1
+    assert "no_such_task" in job["error"].splitlines()[0]
+
+
+async def test_tasks_and_models_are_those_of_the_harness(lm_server: ServerProcess) -> None:
+    async with lm_server as server:
+        tasks = (await server.api.call("GET", "/tasks"))["tasks"]
+        models = (await server.api.call("GET", "/models"))["models"]
+
+    assert {"capitals", "arc_easy"} <= set(tasks)
+    assert {"dummy", "hf", "local-completions"} <= set(models)
+
+
+def _results_file(job: Json) -> Json:
+    assert job["status"] == "completed", job["error"]
+    (result,) = job["result"].values()
+    content: Json = json.loads(Path(result["results"]).read_text())
+    return content

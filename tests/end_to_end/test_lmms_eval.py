@@ -1,0 +1,124 @@
+"""The real lmms-eval, through the server: a real vision model, true numbers, every argument."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import Digits
+from tests.support import Json, ServerProcess
+
+pytestmark = pytest.mark.real_harness("lmms-eval")
+
+
+async def test_a_vision_models_numbers_are_those_of_the_harnesss_own_file(
+    lmms_server: ServerProcess, digits: Digits
+) -> None:
+    async with lmms_server as server:
+        job_id = await _submit(server, model="async_openai", model_args=digits.model_args)
+
+        job = await server.api.finished(job_id)
+
+    numbers = job["result"]["digits-svc"]["metrics"]["digits_vqa"]
+    written = _results_file(job)["results"]["digits_vqa"]
+    assert numbers["acc,none"] > 0.9
+    assert numbers == {key: written[key] for key in numbers}
+
+
+async def test_model_args_arrive_as_they_were_sent_commas_braces_and_all(
+    lmms_server: ServerProcess, digits: Digits
+) -> None:
+    prompt = "Be brief, please: a=b, {x: [1]}, trust_remote_code=True"
+    model_args = {**digits.model_args, "system_prompt": prompt}
+    async with lmms_server as server:
+        job_id = await _submit(server, model="async_openai", model_args=model_args, limit=1)
+        await server.api.finished(job_id)
+
+        assert [each["system_prompt"] for each in digits.requests()] == [prompt]
+
+
+async def test_every_other_field_arrives_too(lmms_server: ServerProcess, digits: Digits) -> None:
+    sent = {
+        "limit": 0.25,
+        "gen_kwargs": {"temperature": 0.5, "max_new_tokens": 9},
+        "seed": 7,
+        "device": "cpu",
+        "batch_size": 2,
+        "num_fewshot": 0,
+    }
+    async with lmms_server as server:
+        job_id = await _submit(server, model="async_openai", model_args=digits.model_args, **sent)
+        job = await server.api.finished(job_id)
+
+        asked = digits.requests()
+    read = _results_file(job)["config"]
+    expected = {key: sent[key] for key in ("limit", "gen_kwargs", "device")}
+    assert {key: read[key] for key in expected} == expected
+    assert int(read["batch_size"]) == 2
+    assert (read["random_seed"], read["resolved_cli_args"]["num_fewshot"]) == (7, 0)
+    assert len(asked) == 16
+    assert (asked[0]["temperature"], asked[0]["max_tokens"]) == (0.5, 9)
+
+
+async def test_the_dummy_model_evaluates_the_whole_data_set_with_limit_minus_one(
+    lmms_server: ServerProcess,
+) -> None:
+    async with lmms_server as server:
+        job = await server.api.finished(
+            await _submit(server, model="dummy", model_args={"response": "7"}, limit=-1)
+        )
+
+    written = _results_file(job)
+    assert written["n-samples"]["digits_vqa"]["effective"] == 64
+    assert job["result"]["dummy"]["metrics"]["digits_vqa"]["acc,none"] == 0.109375
+
+
+async def test_a_harness_that_exits_0_after_an_error_has_failed_and_says_why(
+    lmms_server: ServerProcess,
+) -> None:
+    async with lmms_server as server:
+        job = await server.api.finished(await _submit(server, model="no_such_model"))
+
+    assert (job["status"], job["exit_code"]) == ("failed", 0)
+    assert "no_such_model" in job["error"].splitlines()[0]
+
+
+async def test_a_running_evaluation_survives_the_server_being_killed(
+    lmms_server: ServerProcess, digits: Digits
+) -> None:
+    async with lmms_server as server:
+        jobs = [
+            await _submit(server, model="async_openai", model_args=digits.model_args, limit=limit)
+            for limit in (64, 8, 4)
+        ]
+        await server.api.when(jobs[0], "running")
+
+        server.kill()
+        await server.start()
+        ended = [await server.api.finished(job_id) for job_id in jobs]
+
+    samples = [_results_file(job)["n-samples"]["digits_vqa"]["effective"] for job in ended]
+    assert samples == [64, 8, 4]
+    assert [job["attempt"] for job in ended] == [1, 1, 1]
+    assert ended[0]["completed_at"] <= ended[1]["started_at"] <= ended[2]["started_at"]
+
+
+async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProcess) -> None:
+    async with lmms_server as server:
+        tasks = (await server.api.call("GET", "/tasks"))["tasks"]
+        models = (await server.api.call("GET", "/models"))["models"]
+
+    assert {"mme", "mmmu_val", "digits_vqa"} <= set(tasks)
+    assert {"dummy", "async_openai", "qwen2_vl"} <= set(models)
+
+
+async def _submit(server: ServerProcess, **fields: Any) -> str:
+    return await server.api.submit(**{"tasks": ["digits_vqa"], **fields})
+
+
+def _results_file(job: Json) -> Json:
+    assert job["status"] == "completed", job["error"]
+    (result,) = job["result"].values()
+    content: Json = json.loads(Path(result["results"]).read_text())
+    return content

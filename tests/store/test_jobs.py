@@ -1,0 +1,253 @@
+"""What the deeds of the store do to a job, and the questions about jobs."""
+
+import itertools
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.lifecycle import Status
+from evalserver.store import JobNotFound, JobPruned, Store
+from tests.store.test_migrate import contents, events_of, rows
+
+PLENTY = 1000
+ACCURACY = Metric("mme", "acc", "none", 0.5, 0.01, 100, True)
+_ended = itertools.count()
+
+
+async def submit(store: Store, **request: Any) -> str:
+    """Submit a job; returns its id."""
+    values = {"model": "dummy", "tasks": ("mme",), **request}
+    job = NewJob(str(uuid.uuid4()), "lmms_eval", EvaluateRequest(**values), "alice")
+    await store.submit(job)
+    return job.job_id
+
+
+async def start(store: Store, **request: Any) -> str:
+    """Submit a job and claim it; returns its id."""
+    job_id = await submit(store, **request)
+    await claim(store, job_id)
+    return job_id
+
+
+async def claim(store: Store, job_id: str) -> None:
+    """Claim the next attempt of a job, as the scheduler does."""
+    job = await store.job(job_id)
+    await store.claim(job, Path(f"run-{job.attempt + 1}"), Path("output"))
+
+
+async def complete(store: Store, keep: int = PLENTY, **request: Any) -> str:
+    """Submit a job and have it run and complete; returns its id."""
+    job_id = await start(store, **request)
+    await store.finish(job_id, completed(), keep)
+    return job_id
+
+
+def completed(*metrics: Metric) -> Outcome:
+    """A good end, later than every one before it."""
+    moment = f"2030-01-01T00:00:00.{next(_ended):03}+00:00"
+    result: dict[str, Any] = {"dummy": {"metrics": {}}}
+    return Outcome(Status.COMPLETED, moment, 0, result=result, metrics=metrics)
+
+
+async def test_a_submitted_job_is_queued_with_its_whole_request(store: Store) -> None:
+    request = EvaluateRequest(
+        "dummy", ("mme", "gsm8k"), {"a": 1.5}, limit=0.25, labels={"team": "ä"}, priority=-3
+    )
+
+    await store.submit(NewJob("the-id", "lmms_eval", request, "alice"))
+
+    job = await store.job("the-id")
+    assert (job.status, job.attempt, job.submitted_by) == (Status.QUEUED, 0, "alice")
+    assert job.request == request
+
+
+async def test_the_same_id_cannot_be_submitted_twice(store: Store, tmp_path: Path) -> None:
+    job = NewJob("the-id", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+    await store.submit(job)
+    before = contents(tmp_path)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.submit(job)
+
+    assert contents(tmp_path) == before
+
+
+async def test_the_queue_is_in_order_of_submission_within_a_priority(store: Store) -> None:
+    low = await submit(store, priority=-1)
+    first = await submit(store)
+    second = await submit(store)
+    high = await submit(store, priority=7)
+
+    queue = await store.queued()
+
+    assert [job_id for job_id, _, _ in queue] == [high, first, second, low]
+
+
+async def test_a_claimed_job_runs_its_first_attempt(store: Store) -> None:
+    job_id = await start(store)
+
+    [job] = await store.running()
+
+    assert (job.job_id, job.attempt, job.run_dir) == (job_id, 1, "run-1")
+    assert job.started_at is not None
+    assert await store.queued() == []
+
+
+async def test_a_finished_job_has_its_outcome(store: Store) -> None:
+    job_id = await start(store)
+    outcome = Outcome(Status.FAILED, "2030-01-01T00:00:00.000+00:00", 3, "it broke\nhere")
+
+    await store.finish(job_id, outcome, PLENTY)
+
+    job = await store.job(job_id)
+    found = Outcome(job.status, str(job.completed_at), job.exit_code, job.error, job.result)
+    assert found == outcome
+
+
+async def test_finishing_writes_the_metrics(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    loss = Metric("mme", "loss", "none", 2.0, None, None, None)
+
+    await store.finish(job_id, completed(ACCURACY, loss), PLENTY)
+
+    assert rows(tmp_path, "SELECT * FROM metrics ORDER BY metric") == [
+        (job_id, "mme", "acc", "none", 0.5, 0.01, 100, 1),
+        (job_id, "mme", "loss", "none", 2.0, None, None, None),
+    ]
+
+
+async def test_a_cancelled_queued_job_leaves_the_queue(store: Store, tmp_path: Path) -> None:
+    job_id = await submit(store)
+
+    await store.cancel_queued(job_id, "bob", PLENTY)
+
+    assert (await store.job(job_id)).status is Status.CANCELLED
+    assert await store.queued() == []
+    assert events_of(tmp_path, job_id) == [("submitted", "alice"), ("cancelled", "bob")]
+
+
+async def test_cancelling_a_queued_job_prunes_too(store: Store) -> None:
+    old = await complete(store)
+    job_id = await submit(store)
+    # Cancelled now, which is long before the made-up end of the other.
+    pruned = await store.cancel_queued(job_id, "bob", keep=1)
+
+    assert pruned == [job_id]
+    assert (await store.job(old)).status is Status.COMPLETED
+
+
+async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -> None:
+    job_id = await start(store)
+
+    await store.request_cancel(job_id, "bob")
+
+    job = await store.job(job_id)
+    assert job.status is Status.RUNNING
+    assert job.cancel_requested_at is not None
+
+
+async def test_an_interrupted_job_gets_its_old_place_back(store: Store) -> None:
+    interrupted = await start(store)
+    later = await submit(store)
+
+    await store.interrupt(interrupted, "the runner vanished")
+
+    assert [job_id for job_id, _, _ in await store.queued()] == [interrupted, later]
+
+
+async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -> None:
+    job_id = await start(store)
+    await store.interrupt(job_id, "the runner vanished")
+
+    await claim(store, job_id)
+
+    job = await store.job(job_id)
+    assert (job.attempt, job.run_dir) == (2, "run-2")
+
+
+async def test_a_reattached_job_is_still_the_same_attempt(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    before = await store.job(job_id)
+
+    await store.reattach(job_id)
+
+    assert await store.job(job_id) == before
+    assert events_of(tmp_path, job_id)[-1] == ("reattached", "server")
+
+
+async def test_a_job_that_never_was_is_not_found(store: Store) -> None:
+    with pytest.raises(JobNotFound, match="no-such-job"):
+        await store.job("no-such-job")
+
+
+async def test_pruning_keeps_the_newest_finished_jobs(store: Store) -> None:
+    old, middle, new = [await complete(store) for _ in range(3)]
+    open_jobs = {await submit(store), await start(store)}
+
+    pruned = await store.prune(keep=1)
+
+    assert pruned == [old, middle]
+    assert await store.all_ids() == {new, *open_jobs}
+
+
+async def test_finishing_a_job_prunes_the_oldest(store: Store) -> None:
+    old = await complete(store)
+    job_id = await start(store)
+
+    pruned = await store.finish(job_id, completed(), keep=1)
+
+    assert pruned == [old]
+
+
+async def test_of_two_jobs_that_ended_together_the_later_submitted_is_kept(store: Store) -> None:
+    first, second = await start(store), await start(store)
+    outcome = completed()
+    await store.finish(second, outcome, PLENTY)
+
+    pruned = await store.finish(first, outcome, keep=1)
+
+    assert pruned == [first]
+
+
+async def test_pruning_takes_the_metrics_along(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    await store.finish(job_id, completed(ACCURACY), PLENTY)
+
+    await store.prune(keep=0)
+
+    assert rows(tmp_path, "SELECT * FROM metrics") == []
+
+
+async def test_a_pruned_job_is_told_from_one_that_never_was(store: Store) -> None:
+    job_id = await complete(store, keep=0)
+
+    with pytest.raises(JobPruned, match=job_id):
+        await store.job(job_id)
+
+
+async def test_jobs_are_counted_by_status(store: Store) -> None:
+    await submit(store)
+    await start(store)
+    await complete(store)
+    await complete(store)
+
+    counts = await store.count_by_status()
+
+    assert [(status.value, n) for status, n in counts.items()] == [
+        ("queued", 1), ("running", 1), ("completed", 2), ("failed", 0), ("cancelled", 0)
+    ]  # fmt: skip
+
+
+async def test_all_of_it_is_there_after_reopening(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+    await submit(store)
+    before = contents(tmp_path)
+    await store.close()
+
+    await (await Store.open(tmp_path)).close()
+
+    assert contents(tmp_path) == before
