@@ -1,20 +1,29 @@
 """How an attempt's end becomes a job's outcome: what counts as completed, what a failure says."""
 
+import json
+import socket
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from evalserver.engines import Engine, NoResults, Paths
 from evalserver.engines.logs import cause, tail
 from evalserver.executors import Exit, ExitReason
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.runner.supervisor import LOG_FILE
+from evalserver.runner.supervisor import JOB_FILE, LOG_FILE
+from evalserver.version import __version__
 
 SIGNAL_BASE = 128
 MOST_ERROR_BYTES = 16 * 1024
 
 
 def judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
-    """The outcome of a job whose attempt ended this way. Reads results and log files."""
+    """The outcome of a job whose attempt ended this way. Reads the files of its run directory."""
+    return replace(_judge(job, engine, paths, end), provenance=_provenance(paths.run_dir))
+
+
+def _judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     if end.reason is not ExitReason.EXITED or end.exit_code != 0:
@@ -44,6 +53,15 @@ def lost(job: Job, now: str) -> Outcome:
 def failed(reason: str, now: str) -> Outcome:
     """The outcome of a job that failed without a word from its harness."""
     return Outcome(Status.FAILED, now, error=reason)
+
+
+def _provenance(run_dir: Path) -> dict[str, Any]:
+    """By what, where and how the numbers were made."""
+    try:
+        command = json.loads((run_dir / JOB_FILE).read_text(encoding="utf-8"))["argv"]
+    except (OSError, ValueError, KeyError):
+        command = None  # the run directory was damaged; the outcome stands all the same
+    return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
 
 
 def _failed_with_log(end: Exit, log: Path, what: str) -> Outcome:

@@ -112,3 +112,9 @@ async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
 
 async def test_cancelling_what_never_was_is_404(api: Api) -> None:
     await api.call("DELETE", f"/jobs/{uuid.uuid4()}", 404)
+
+
+async def test_an_ended_job_says_which_command_was_run(api: Api) -> None:
+    job = await api.finished(await api.submit(tasks=["ai2d"]))
+
+    assert "--tasks=ai2d" in job["provenance"]["command"]
