@@ -18,7 +18,7 @@ from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.engines import Engine, Paths
 from evalserver.executors import Attempt, Executor, ExecutorError, Exit, ExitReason
 from evalserver.job import Job, Outcome
-from evalserver.lifecycle import Status
+from evalserver.lifecycle import FINISHED, Status
 from evalserver.outcome import failed, judge, lost
 from evalserver.queue_index import QueueIndex
 from evalserver.run_directories import RunDirectories
@@ -102,17 +102,15 @@ class Scheduler:
         A running job is being stopped when this returns; it reads ``cancelled`` once all of its
         processes are gone. Raises AlreadyFinished, JobNotFound, JobPruned, StoreUnavailable.
         """
-        job = await self._store.job(job_id)
-        if job.status is Status.QUEUED:
+        while (job := await self._store.job(job_id)).status not in FINISHED:
+            # What the job was a moment ago may be over: then look again.
             with contextlib.suppress(IllegalTransition):
-                pruned = await self._store.cancel_queued(job_id, actor, self._keep)
-                await self._remove_files(pruned)
-                return f"Job {job_id} cancelled"
-            job = await self._store.job(job_id)
-        if job.status is Status.RUNNING and job.run_dir is not None:
-            with contextlib.suppress(IllegalTransition):
+                if job.status is Status.QUEUED:
+                    pruned = await self._store.cancel_queued(job_id, actor, self._keep)
+                    await self._remove_files(pruned)
+                    return f"Job {job_id} cancelled"
                 await self._store.request_cancel(job_id, actor)
-                await self._executor.stop(Path(job.run_dir))
+                await self._executor.stop(self._directories.current_attempt(job).run_dir)
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
 

@@ -46,6 +46,7 @@ STARTED_BEFORE = 76
 POLL_SECONDS = 0.2
 LOCK_PATIENCE_SECONDS = 2.0
 LEFTOVER_GRACE_SECONDS = 5.0
+DISK_RETRY_SECONDS = 1.0
 SHELL_NOT_FOUND = 127
 PR_SET_CHILD_SUBREAPER = 36
 WOKEN_BY = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -146,7 +147,18 @@ def _supervise(run_dir: Path, tell: int) -> None:
     write_whole(run_dir / RUNNER_FILE, started)
     os.write(tell, b"1")
     os.close(tell)
-    write_whole(run_dir / EXIT_FILE, asdict(_run(run_dir, started_at)))
+    _write_exit(run_dir / EXIT_FILE, _run(run_dir, started_at))
+
+
+def _write_exit(path: Path, end: Exit) -> None:
+    """Write ``exit.json``, however long a full disk takes to have room for it again."""
+    while path.parent.is_dir():
+        try:
+            write_whole(path, asdict(end))
+            return
+        except OSError as error:
+            print(f"cannot write {path}: {error}; trying again", file=sys.stderr, flush=True)
+            time.sleep(DISK_RETRY_SECONDS)
 
 
 def _run(run_dir: Path, started_at: str) -> Exit:

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from evalserver.job import EvaluateRequest, Job, NewJob
@@ -11,6 +12,8 @@ from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.requests import read_body
 from evalserver.web.schemas import EvaluateSchema, JobSchema
+
+log = structlog.get_logger("evalserver.web")
 
 ANONYMOUS = "anonymous"
 """Who submits, as long as the server asks nobody for a name."""
@@ -23,6 +26,7 @@ async def evaluate(request: web.Request) -> web.Response:
     engine = wanted.engine or request.app[ARGS].default_engine
     job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
     await request.app[STORE].submit(job)
+    log.info("job submitted", job=job.job_id, model=wanted.model, tasks=",".join(wanted.tasks))
     # An idle scheduler may have claimed it already: then nobody was before it.
     position = request.app[SCHEDULER].queue.position(job.job_id) or 0
     return reply(
