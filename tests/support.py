@@ -1,6 +1,7 @@
 """What tests share beside fixtures: waiting for a condition, a server process, ending runners."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -57,6 +58,14 @@ async def end_runners(data_dir: Path) -> None:
 def request(**fields: Any) -> Json:
     """A body for ``POST /evaluate``: what the test gives, and defaults for the rest."""
     return {"model": "dummy", "tasks": ["mme"], **fields}
+
+
+def results_file(job: Json) -> Json:
+    """What the harness itself wrote down for a completed job."""
+    assert job["status"] == "completed", job["error"]
+    (result,) = job["result"].values()
+    content: Json = json.loads(Path(result["results"]).read_text())
+    return content
 
 
 class Api:

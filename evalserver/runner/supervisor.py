@@ -156,8 +156,8 @@ def _write_exit(path: Path, end: Exit) -> None:
         try:
             write_whole(path, asdict(end))
             return
-        except OSError as error:
-            print(f"cannot write {path}: {error}; trying again", file=sys.stderr, flush=True)
+        except OSError:
+            # Not a word of it: the runner's own log is on the same disk.
             time.sleep(DISK_RETRY_SECONDS)
 
 

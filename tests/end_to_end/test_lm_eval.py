@@ -1,11 +1,8 @@
 """The real lm-eval, through the server."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-from tests.support import Json, ServerProcess
+from tests.support import ServerProcess, results_file
 
 pytestmark = pytest.mark.real_harness("lm-eval")
 
@@ -14,7 +11,7 @@ async def test_the_numbers_are_those_of_the_harnesss_own_file(lm_server: ServerP
     async with lm_server as server:
         job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
 
-    written = _results_file(job)["results"]["capitals"]
+    written = results_file(job)["results"]["capitals"]
     (result,) = job["result"].values()
     numbers = result["metrics"]["capitals"]
     assert "acc,none" in numbers
@@ -36,7 +33,7 @@ async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> No
             )
         )
 
-    read = _results_file(job)["config"]
+    read = results_file(job)["config"]
     assert read["model_args"] == model_args
     assert read["gen_kwargs"] == gen_kwargs
     assert (read["limit"], read["random_seed"]) == (4, 7)
@@ -46,7 +43,7 @@ async def test_limit_minus_one_is_the_whole_data_set(lm_server: ServerProcess) -
     async with lm_server as server:
         job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=-1))
 
-    samples = _results_file(job)["n-samples"]["capitals"]
+    samples = results_file(job)["n-samples"]["capitals"]
     assert samples["effective"] == samples["original"]
 
 
@@ -65,10 +62,3 @@ async def test_tasks_and_models_are_those_of_the_harness(lm_server: ServerProces
 
     assert {"capitals", "arc_easy"} <= set(tasks)
     assert {"dummy", "hf", "local-completions"} <= set(models)
-
-
-def _results_file(job: Json) -> Json:
-    assert job["status"] == "completed", job["error"]
-    (result,) = job["result"].values()
-    content: Json = json.loads(Path(result["results"]).read_text())
-    return content

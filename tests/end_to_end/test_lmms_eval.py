@@ -1,13 +1,11 @@
 """The real lmms-eval, through the server: a real vision model, true numbers, every argument."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import Digits
-from tests.support import Json, ServerProcess
+from tests.support import ServerProcess, results_file
 
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
@@ -21,7 +19,7 @@ async def test_a_vision_models_numbers_are_those_of_the_harnesss_own_file(
         job = await server.api.finished(job_id)
 
     numbers = job["result"]["digits-svc"]["metrics"]["digits_vqa"]
-    written = _results_file(job)["results"]["digits_vqa"]
+    written = results_file(job)["results"]["digits_vqa"]
     assert numbers["acc,none"] > 0.9
     assert numbers == {key: written[key] for key in numbers}
 
@@ -52,7 +50,7 @@ async def test_every_other_field_arrives_too(lmms_server: ServerProcess, digits:
         job = await server.api.finished(job_id)
 
         asked = digits.requests()
-    read = _results_file(job)["config"]
+    read = results_file(job)["config"]
     expected = {key: sent[key] for key in ("limit", "gen_kwargs", "device")}
     assert {key: read[key] for key in expected} == expected
     assert int(read["batch_size"]) == 2
@@ -69,7 +67,7 @@ async def test_the_dummy_model_evaluates_the_whole_data_set_with_limit_minus_one
             await _submit(server, model="dummy", model_args={"response": "7"}, limit=-1)
         )
 
-    written = _results_file(job)
+    written = results_file(job)
     assert written["n-samples"]["digits_vqa"]["effective"] == 64
     assert job["result"]["dummy"]["metrics"]["digits_vqa"]["acc,none"] == 0.109375
 
@@ -98,7 +96,7 @@ async def test_a_running_evaluation_survives_the_server_being_killed(
         await server.start()
         ended = [await server.api.finished(job_id) for job_id in jobs]
 
-    samples = [_results_file(job)["n-samples"]["digits_vqa"]["effective"] for job in ended]
+    samples = [results_file(job)["n-samples"]["digits_vqa"]["effective"] for job in ended]
     assert samples == [64, 8, 4]
     assert [job["attempt"] for job in ended] == [1, 1, 1]
     assert ended[0]["completed_at"] <= ended[1]["started_at"] <= ended[2]["started_at"]
@@ -115,10 +113,3 @@ async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProc
 
 async def _submit(server: ServerProcess, **fields: Any) -> str:
     return await server.api.submit(**{"tasks": ["digits_vqa"], **fields})
-
-
-def _results_file(job: Json) -> Json:
-    assert job["status"] == "completed", job["error"]
-    (result,) = job["result"].values()
-    content: Json = json.loads(Path(result["results"]).read_text())
-    return content
