@@ -183,12 +183,16 @@ def _start(job: Job, log: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # The runner blocks its signals to wait for them; the harness must not inherit that.
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, set()) and None,
+            preexec_fn=_unblock_signals,
         )
     # Reaped by waitpid like every other descendant, not by subprocess.
     process.returncode = 0
     return process.pid
+
+
+def _unblock_signals() -> None:
+    """The runner blocks its signals to wait for them; the harness must not inherit that."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
 
 
 class _Watch:

@@ -1,5 +1,6 @@
 """The real lmms-eval, through the server: a real vision model, true numbers, every argument."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ async def test_every_other_field_arrives_too(lmms_server: ServerProcess, digits:
     assert (asked[0]["temperature"], asked[0]["max_tokens"]) == (0.5, 9)
 
 
+async def test_two_gpus_are_two_ranks_of_one_evaluation_whoever_launched_the_server(
+    launched_by_slurm: None, lmms_server: ServerProcess, digits: Digits
+) -> None:
+    async with lmms_server as server:
+        job_id = await _submit(
+            server, model="async_openai", model_args=digits.model_args, num_gpus=2
+        )
+        job = await server.api.finished(job_id)
+
+    assert results_file(job)["n-samples"]["digits_vqa"]["effective"] == 64
+    log = (Path(job["run_dir"]) / "eval.log").read_text()
+    assert "Running on rank 0" in log
+    assert "Running on rank 1" in log
+
+
 async def test_the_dummy_model_evaluates_the_whole_data_set_with_limit_minus_one(
     lmms_server: ServerProcess,
 ) -> None:
@@ -109,6 +125,14 @@ async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProc
 
     assert {"mme", "mmmu_val", "digits_vqa"} <= set(tasks)
     assert {"dummy", "async_openai", "qwen2_vl"} <= set(models)
+
+
+@pytest.fixture
+def launched_by_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of a rank of some other distributed job."""
+    outer = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "3", "SLURM_PROCID": "3"}
+    for name, value in {**outer, "MASTER_ADDR": "nowhere", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
 
 
 async def _submit(server: ServerProcess, **fields: Any) -> str:
