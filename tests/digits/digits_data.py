@@ -3,6 +3,8 @@
 The first 64 images are held out: the task asks about them, and the model never trains on them.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -13,7 +15,7 @@ SCALE = 8
 # The data counts ink from 0 to 16. Grey levels are whole numbers, so 15 for each loses nothing.
 GREY_PER_INK = 15
 
-Inks = np.ndarray
+Inks: TypeAlias = np.ndarray
 """Images as rows of 64 amounts of ink each, as the model sees them."""
 
 

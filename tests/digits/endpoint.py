@@ -15,7 +15,7 @@ import io
 import json
 import re
 import signal
-import threading
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -67,9 +67,7 @@ def text_of(messages: list[Json], role: str | None = None) -> str | None:
 
 def image_urls(messages: list[Json]) -> list[str]:
     """The URLs of the images in the messages."""
-    return [
-        part["image_url"]["url"] for part in parts(messages) if part.get("type") == "image_url"
-    ]
+    return [part["image_url"]["url"] for part in parts(messages) if part.get("type") == "image_url"]
 
 
 def picture_from(url: str) -> Image.Image:
@@ -155,7 +153,6 @@ class Endpoint(ThreadingHTTPServer):
         self.read = read
         self.delay = delay
         self.received: list[Json] = []
-        self.stopping = threading.Event()
 
     @property
     def url(self) -> str:
@@ -167,7 +164,7 @@ class Endpoint(ThreadingHTTPServer):
         body = parse(raw)
         # Recorded before the delay, so that a test sees a request while it is being answered.
         self.received.append(record_of(body))
-        self.stopping.wait(self.delay)
+        time.sleep(self.delay)
         return answer(body, self.read)
 
 
@@ -225,13 +222,10 @@ class Handler(BaseHTTPRequestHandler):
 def serve(endpoint: Endpoint) -> None:
     """Serve until SIGTERM or SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: endpoint.stopping.set())
-    thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
+        # Leaves `serve_forever` by SystemExit; answers under way end with the process.
+        signal.signal(number, lambda *_: sys.exit(0))
     print(f"READY {endpoint.url}", flush=True)
-    endpoint.stopping.wait()
-    endpoint.shutdown()
-    thread.join()
+    endpoint.serve_forever()
 
 
 def main() -> None:
