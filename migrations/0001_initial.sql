@@ -31,12 +31,10 @@ CREATE TABLE jobs (
     CHECK (status <> 'failed' OR error IS NOT NULL)
 ) STRICT;
 
--- The queue, and what runs: few rows, looked up at every start.
-CREATE INDEX jobs_open ON jobs (status, priority DESC, seq)
-    WHERE status IN ('queued', 'running');
--- Finished jobs, oldest first: counting and pruning.
+-- The queue in its order, what runs, and how many jobs there are in each state.
+CREATE INDEX jobs_status ON jobs (status, priority DESC, seq);
+-- Finished jobs, oldest first: pruning.
 CREATE INDEX jobs_finished ON jobs (completed_at, seq) WHERE completed_at IS NOT NULL;
-CREATE INDEX jobs_status ON jobs (status);
 
 -- The audit log: who did what when, for every change of every job; never changed, never deleted.
 -- hash = sha256 over prev_hash and the row's own values, so that an edited history shows.

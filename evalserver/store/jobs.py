@@ -110,6 +110,7 @@ async def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
 
 async def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
     """Write how a running job ended, with its numbers."""
+    await _require(tx, job_id, Status.RUNNING)
     columns: dict[str, Any] = {
         "completed_at": outcome.completed_at,
         "exit_code": outcome.exit_code,

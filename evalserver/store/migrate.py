@@ -7,8 +7,10 @@ anything else has the file open.
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import count
 from pathlib import Path
 
 from evalserver.clock import Clock, timestamp
@@ -16,6 +18,8 @@ from evalserver.store.errors import DatabaseRefused
 
 APPLICATION_ID = 0x6576616C
 """``eval`` in ASCII; what ``PRAGMA application_id`` answers for our files."""
+
+HEADER_BYTES = 100
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables came with it."""
@@ -60,6 +64,7 @@ def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None)
             f"this Python's SQLite is {sqlite3.sqlite_version}; evalserver needs 3.37 or newer"
         )
     steps = known_migrations() if migrations is None else migrations
+    _check_header(path, steps)
     with _Connection(path) as connection:
         version = _check(connection, path, steps)
         if version == len(steps):
@@ -96,22 +101,29 @@ def _migrations_folder() -> resources.abc.Traversable:
         return Path(__file__).parents[2] / "migrations"
 
 
+def _check_header(path: Path, steps: list[Migration]) -> None:
+    """Refuse by the first bytes of the file alone (https://www.sqlite.org/fileformat.html).
+
+    Opening a database already changes what a crash left beside it: its log is played back.
+    """
+    header = b""
+    if path.exists():
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    if len(header) == HEADER_BYTES and header.startswith(b"SQLite format 3\0"):
+        version = int.from_bytes(header[60:64], "big")
+        application_id = int.from_bytes(header[68:72], "big")
+        if (version, application_id) != (0, 0):
+            _check_numbers(path, application_id, version, steps)
+
+
 def _check(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -> int:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables == 0 and version == 0 and application_id == 0:
         return 0
-    if application_id != APPLICATION_ID:
-        raise DatabaseRefused(
-            f"{path} is not an evalserver database (application_id {application_id:#x}); "
-            "choose another --data-dir"
-        )
-    if version > len(steps):
-        raise DatabaseRefused(
-            f"{path} has schema version {version}, this evalserver knows versions up to "
-            f"{len(steps)}; start a newer evalserver, or restore a backup made before the upgrade"
-        )
+    _check_numbers(path, application_id, version, steps)
     applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
     for step in steps[:version]:
         if applied.get(step.version) != step.checksum:
@@ -122,10 +134,31 @@ def _check(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -
     return version
 
 
+def _check_numbers(path: Path, application_id: int, version: int, steps: list[Migration]) -> None:
+    if application_id != APPLICATION_ID:
+        raise DatabaseRefused(
+            f"{path} is not an evalserver database (application_id {application_id:#x}); "
+            "choose another --data-dir"
+        )
+    if version > len(steps):
+        raise DatabaseRefused(
+            f"{path} has schema version {version}, this evalserver knows versions up to "
+            f"{len(steps)}; start a newer evalserver, or restore a backup made before the upgrade"
+        )
+
+
 def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Clock) -> None:
     stamp = clock().strftime("%Y%m%dT%H%M%SZ")
-    copy = path.with_name(f"{path.name}.v{version}-{stamp}.backup")
+    names = (f"{path.name}.v{version}-{stamp}{again}.backup" for again in _suffixes())
+    copy = next(path.with_name(name) for name in names if not path.with_name(name).exists())
     connection.execute("VACUUM INTO ?", (str(copy),))
+
+
+def _suffixes() -> Iterator[str]:
+    """Tell apart the backups of upgrades that were tried again within a second."""
+    yield ""
+    for number in count(2):
+        yield f"-{number}"
 
 
 def _apply(connection: sqlite3.Connection, step: Migration, clock: Clock) -> None:
@@ -160,4 +193,4 @@ def _statements(sql: str) -> list[str]:
         if sqlite3.complete_statement(pending):
             statements.append(pending)
             pending = ""
-    return statements
+    return [*statements, pending] if pending.strip() else statements

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import aiosqlite
+import structlog
 
 from evalserver.lifecycle import EventKind, Status
 from evalserver.store.errors import StoreUnavailable
+
+log = structlog.get_logger("evalserver.store")
 
 T = TypeVar("T")
 
@@ -89,6 +92,7 @@ class Writer:
         self._units: asyncio.Queue[_Unit[Any] | None] = asyncio.Queue()
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def start(self) -> None:
         """Begin to work; ``close`` ends it."""
@@ -104,7 +108,7 @@ class Writer:
         Raises what the work raises (it has then changed nothing), and StoreUnavailable when the
         database cannot be written.
         """
-        if self._task is None or self._task.done():
+        if self._closing or self._task is None or self._task.done():
             raise StoreUnavailable("the store is closed")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._units.put_nowait(_Unit(work, answer))
@@ -112,6 +116,7 @@ class Writer:
 
     async def close(self) -> None:
         """Carry out what was handed in, then stop. The connection is the caller's to close."""
+        self._closing = True
         self._units.put_nowait(None)
         if self._task is not None:
             await self._task
@@ -139,7 +144,7 @@ class Writer:
             await self._execute("BEGIN IMMEDIATE")
             results = [await self._run_unit(unit) for unit in batch]
             await self._execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait are told
             await self._roll_back()
             reason = StoreUnavailable(f"the database cannot be written: {error}")
             return [_Done(unit, [], error=reason) for unit in batch]
@@ -165,7 +170,10 @@ class Writer:
     def _announce(self, events: list[CommittedEvent]) -> None:
         for event in events:
             for listener in self._listeners:
-                listener(event)
+                try:
+                    listener(event)
+                except Exception:  # the change is on disk: those who wait for it must hear so
+                    log.exception("a listener of the store failed", event_id=event.event_id)
 
     async def _execute(self, sql: str) -> None:
         await self._connection.execute_fetchall(sql)

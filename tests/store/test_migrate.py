@@ -68,10 +68,16 @@ def database(path: Path) -> Path:
 
 def assert_refused_unharmed(path: Path, message: str, steps: list[Migration] = KNOWN) -> None:
     """The file must be refused with these words, and nothing in its folder be changed."""
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    before = data(path.parent)
     with pytest.raises(DatabaseRefused, match=message):
         migrate(path, noon, steps)
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+    assert data(path.parent) == before
+
+
+def data(folder: Path) -> dict[str, bytes]:
+    """All that is kept in a folder; ``-shm`` is memory that connections share, and no data."""
+    files = [file for file in folder.iterdir() if file.is_file() and file.suffix != ".db-shm"]
+    return {file.name: content for file in files if (content := file.read_bytes())}
 
 
 def test_a_new_file_says_that_it_is_ours(path: Path) -> None:
@@ -109,11 +115,11 @@ def test_a_new_file_needs_no_backup(path: Path) -> None:
 
 
 def test_a_present_database_is_left_as_it_is(database: Path) -> None:
-    before = database.read_bytes()
+    before = data(database.parent)
 
     migrate(database, noon)
 
-    assert [database.read_bytes(), *database.parent.iterdir()] == [before, database]
+    assert data(database.parent) == before
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
@@ -170,6 +176,20 @@ async def test_the_store_does_not_open_what_is_refused(path: Path) -> None:
 
     with pytest.raises(DatabaseRefused, match=str(path)):
         await Store.open(path.parent)
+
+
+def test_what_a_crash_left_beside_a_refused_database_is_left_too(
+    database: Path, tmp_path: Path
+) -> None:
+    migrate(database, noon, [*KNOWN, ADDS_A_TABLE])
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM engine_cache")
+        for file in tmp_path.glob(f"{DATABASE_NAME}*"):
+            shutil.copy(file, crashed)
+
+    assert_refused_unharmed(crashed / DATABASE_NAME, f"version {NEXT}")
 
 
 def test_an_older_database_is_upgraded(database: Path) -> None:

@@ -1,0 +1,212 @@
+"""How SQLite answers: through indexes, through the views for people, and to who only reads."""
+
+import asyncio
+import shutil
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from evalserver.job import EvaluateRequest, Metric, NewJob
+from evalserver.store import Store, engine_cache, jobs
+from evalserver.store.readers import Readers
+from evalserver.store.store import DATABASE_NAME
+from evalserver.store.writer import Row, Transaction
+from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
+from tests.store.test_migrate import change, read, rows
+
+NOW = "2030-01-01T00:00:00.000+00:00"
+NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
+
+QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
+    "get": lambda readers: jobs.get(readers, "id"),
+    "was_known": lambda readers: jobs.was_known(readers, "id"),
+    "running": jobs.running,
+    "queued": jobs.queued,
+    "all_ids": jobs.all_ids,
+    "count_by_status": jobs.count_by_status,
+    "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
+}
+
+DEEDS: dict[str, Callable[[Transaction, str, str], Awaitable[Any]]] = {
+    "submit": lambda tx, queued, running: jobs.submit(tx, NEW, NOW),
+    "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
+    "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),
+    "reattach": lambda tx, queued, running: jobs.reattach(tx, running, NOW),
+    "request_cancel": lambda tx, queued, running: jobs.request_cancel(tx, running, NOW, "bob"),
+    "interrupt": lambda tx, queued, running: jobs.interrupt(tx, running, NOW, "lost"),
+    "finish": lambda tx, queued, running: jobs.finish(tx, running, NOW, completed(ACCURACY)),
+    "prune": lambda tx, queued, running: jobs.prune(tx, 0, NOW),
+    "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
+}
+
+
+@pytest.fixture
+async def connection(store: Store, tmp_path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """A connection of the test's own to the store's database."""
+    async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
+        connection.row_factory = Row
+        await connection.execute_fetchall("PRAGMA foreign_keys = ON")
+        yield connection
+
+
+@pytest.fixture
+async def statements(connection: aiosqlite.Connection) -> list[str]:
+    """Every statement that SQLite carries out on the connection, with its parameters."""
+    seen: list[str] = []
+    await connection.set_trace_callback(seen.append)
+    return seen
+
+
+def full_scans(folder: Path, statements: list[str]) -> list[str]:
+    """The steps of the statements' plans that read every row of a table."""
+    # What SQLite does inside of a statement is traced as a comment: it has no plan of its own.
+    asked = [sql for sql in statements if not sql.startswith("--")]
+    assert asked
+    return [step for sql in asked for step in plan(folder, sql) if _reads_all(step, sql)]
+
+
+def plan(folder: Path, sql: str) -> list[str]:
+    """What SQLite would do to answer a statement."""
+    return [str(row[3]) for row in rows(folder, f"EXPLAIN QUERY PLAN {sql}")]
+
+
+def _reads_all(step: str, sql: str) -> bool:
+    # A covering index is the table in little: whoever wants all of it may read that. The newest
+    # row is the end of the table: it is one step away.
+    fine = "COVERING INDEX" in step or sql.endswith("ORDER BY event_id DESC LIMIT 1")
+    return step.startswith("SCAN ") and not fine
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_no_question_reads_a_whole_table(
+    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path, name: str
+) -> None:
+    await QUESTIONS[name](Readers([connection]))
+
+    assert full_scans(tmp_path, statements) == []
+
+
+@pytest.mark.parametrize("name", DEEDS)
+async def test_no_deed_reads_a_whole_table(
+    store: Store,
+    connection: aiosqlite.Connection,
+    statements: list[str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    queued, running, _ = await submit(store), await start(store), await complete(store)
+
+    await DEEDS[name](Transaction(connection), queued, running)
+
+    assert full_scans(tmp_path, statements) == []
+
+
+def test_every_deed_and_question_is_looked_at() -> None:
+    public = {
+        name
+        for module in (jobs, engine_cache)
+        for name, value in vars(module).items()
+        if callable(value)
+        and getattr(value, "__module__", "") == module.__name__
+        and not name.startswith("_")
+    }
+
+    assert public - {"Claim", "Answer"} == set(QUESTIONS) | set(DEEDS)
+
+
+async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:
+    assert full_scans(tmp_path, ["SELECT * FROM jobs WHERE model = 'dummy'"]) == ["SCAN jobs"]
+
+
+async def test_the_queue_needs_no_sorting(
+    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path
+) -> None:
+    await jobs.queued(Readers([connection]))
+
+    [sql] = statements
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
+
+
+async def test_queue_now_shows_the_queue_in_order(store: Store, tmp_path: Path) -> None:
+    second = await submit(store, priority=1)
+    third = await submit(store)
+    first = await submit(store, priority=2)
+    await start(store, priority=3)
+
+    queue = rows(tmp_path, "SELECT position_in_queue, job_id, submitted_by FROM queue_now")
+
+    assert queue == [(0, first, "alice"), (1, second, "alice"), (2, third, "alice")]
+
+
+async def test_leaderboard_shows_the_best_of_each_metric_first(
+    store: Store, tmp_path: Path
+) -> None:
+    loss = Metric("mme", "loss", "none", 1.0, None, None, higher_is_better=False)
+    for model, value in {"bad": 0.25, "good": 0.75}.items():
+        job_id = await start(store, model=model, model_args={"path": model})
+        metrics = (replace(ACCURACY, value=value), replace(loss, value=1 - value))
+        await store.finish(job_id, completed(*metrics), PLENTY)
+
+    board = rows(tmp_path, "SELECT metric, value, model, model_args FROM leaderboard")
+
+    assert board == [
+        ("acc", 0.75, "good", '{"path":"good"}'),
+        ("acc", 0.25, "bad", '{"path":"bad"}'),
+        ("loss", 0.25, "good", '{"path":"good"}'),
+        ("loss", 0.75, "bad", '{"path":"bad"}'),
+    ]
+
+
+async def test_who_ran_what_shows_the_newest_first(store: Store, tmp_path: Path) -> None:
+    await complete(store, model="old")
+    await submit(store, model="new")
+
+    ran = rows(tmp_path, "SELECT submitted_by, model, tasks, status FROM who_ran_what")
+
+    assert ran == [("alice", "new", '["mme"]', "queued"), ("alice", "old", '["mme"]', "completed")]
+
+
+async def test_time_per_model_sums_what_its_jobs_took(store: Store, tmp_path: Path) -> None:
+    for model in ("big", "big", "small"):
+        await complete(store, model=model)
+    change(
+        tmp_path / DATABASE_NAME,
+        "UPDATE jobs SET started_at = '2030-01-01T00:00:00.000+00:00',"
+        " completed_at = '2030-01-01T00:01:00.500+00:00'",
+    )
+
+    times = rows(tmp_path, "SELECT model, engine, jobs, seconds FROM time_per_model")
+
+    assert times == [("big", "lmms_eval", 2, 121.0), ("small", "lmms_eval", 1, 60.5)]
+
+
+async def test_a_reader_sees_each_change_while_the_store_is_open(
+    store: Store, tmp_path: Path
+) -> None:
+    seen = []
+    for _ in range(3):
+        await submit(store)
+        seen += read(tmp_path / DATABASE_NAME, "SELECT count(*) FROM jobs")
+
+    assert seen == [(1,), (2,), (3,)]
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the program sqlite3 is not installed")
+async def test_the_sqlite3_program_can_read_while_the_store_is_open(
+    store: Store, tmp_path: Path
+) -> None:
+    await submit(store)
+
+    sql = "SELECT model FROM queue_now"
+    program = await asyncio.create_subprocess_exec(
+        "sqlite3", "-readonly", tmp_path / DATABASE_NAME, sql, stdout=PIPE
+    )
+    answer, _ = await program.communicate()
+
+    assert (answer, program.returncode) == (b"dummy\n", 0)

@@ -1,0 +1,250 @@
+"""The one writer: group commit, units that fail, callers that leave, a database that is stuck."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from evalserver.lifecycle import EventKind
+from evalserver.store import CommittedEvent, IllegalTransition, Store, StoreUnavailable
+from evalserver.store.store import DATABASE_NAME
+from evalserver.store.writer import LARGEST_BATCH, Transaction, Work, Writer
+from tests.store.test_jobs import complete, start, submit
+from tests.store.test_migrate import contents, read
+
+SECONDS = 5.0  # no deed of these tests takes as long
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database with one table of numbers."""
+    path = tmp_path / "numbers.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY, pad TEXT) STRICT")
+    return path
+
+
+@pytest.fixture
+async def connection(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """The connection that the writer owns."""
+    async with aiosqlite.connect(path, isolation_level=None, timeout=0.05) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def writer(connection: aiosqlite.Connection) -> AsyncIterator[Writer]:
+    """A writer at work."""
+    writer = Writer(connection)
+    writer.start()
+    yield writer
+    await writer.close()
+
+
+@pytest.fixture
+async def statements(connection: aiosqlite.Connection) -> list[str]:
+    """Every statement that SQLite carries out on the writer's connection."""
+    seen: list[str] = []
+    await connection.set_trace_callback(seen.append)
+    return seen
+
+
+def insert(number: int, padding: int = 0) -> Work[int]:
+    """A unit that writes a number and returns it."""
+
+    async def work(tx: Transaction) -> int:
+        await tx.execute(f"INSERT INTO numbers VALUES ({number}, '{'x' * padding}')")  # noqa: S608
+        return number
+
+    return work
+
+
+def numbers(path: Path) -> list[int]:
+    """The numbers that are on disk."""
+    return [n for (n,) in read(path, "SELECT n FROM numbers ORDER BY n")]
+
+
+async def test_a_unit_is_on_disk_when_it_is_answered(writer: Writer, path: Path) -> None:
+    assert await writer.run(insert(7)) == 7
+    assert numbers(path) == [7]
+
+
+@pytest.mark.parametrize(("units", "commits"), [(LARGEST_BATCH, 1), (LARGEST_BATCH + 1, 2)])
+async def test_units_that_wait_together_share_commits(
+    writer: Writer, path: Path, statements: list[str], units: int, commits: int
+) -> None:
+    await asyncio.gather(*(writer.run(insert(n)) for n in range(units)))
+
+    assert numbers(path) == list(range(units))
+    assert statements.count("COMMIT") == commits
+
+
+async def test_units_are_carried_out_in_the_order_of_their_coming(
+    writer: Writer, statements: list[str]
+) -> None:
+    await asyncio.gather(*(writer.run(insert(n)) for n in range(20)))
+
+    inserted = [text.split("(")[1] for text in statements if text.startswith("INSERT")]
+    assert inserted == [f"{n}, '')" for n in range(20)]
+
+
+async def test_a_unit_that_fails_changes_nothing_and_the_others_are_kept(
+    writer: Writer, path: Path
+) -> None:
+    async def fail(tx: Transaction) -> None:
+        await insert(100)(tx)
+        raise ValueError("on purpose")
+
+    outcomes = await asyncio.gather(
+        writer.run(insert(1)), writer.run(fail), writer.run(insert(2)), return_exceptions=True
+    )
+
+    assert [outcomes[0], str(outcomes[1]), outcomes[2]] == [1, "on purpose", 2]
+    assert numbers(path) == [1, 2]
+
+
+async def test_a_unit_that_breaks_a_constraint_leaves_the_others(
+    writer: Writer, path: Path
+) -> None:
+    units = [writer.run(insert(n)) for n in (1, 1, 2)]
+    _, failed, _ = await asyncio.gather(*units, return_exceptions=True)
+
+    assert isinstance(failed, sqlite3.IntegrityError)
+    assert numbers(path) == [1, 2]
+
+
+async def test_a_caller_that_gave_up_hurts_nobody(writer: Writer, path: Path) -> None:
+    leaving = asyncio.create_task(writer.run(insert(1)))
+    staying = asyncio.create_task(writer.run(insert(2)))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert await staying == 2
+    assert leaving.cancelled()
+    assert numbers(path) == [1, 2]
+
+
+async def test_a_full_database_is_reported_and_changes_nothing(
+    writer: Writer, connection: aiosqlite.Connection, path: Path
+) -> None:
+    await connection.execute_fetchall("PRAGMA max_page_count = 4")
+
+    units = [writer.run(insert(n, padding=3000)) for n in range(5)]
+    outcomes = await asyncio.gather(*units, return_exceptions=True)
+
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+    assert numbers(path) == []
+
+
+async def test_it_works_again_once_there_is_room(
+    writer: Writer, connection: aiosqlite.Connection, path: Path
+) -> None:
+    await connection.execute_fetchall("PRAGMA max_page_count = 4")
+    with pytest.raises(StoreUnavailable, match="full"):
+        await writer.run(insert(1, padding=30000))
+    await connection.execute_fetchall("PRAGMA max_page_count = 1000")
+
+    await writer.run(insert(1, padding=30000))
+
+    assert numbers(path) == [1]
+
+
+async def test_a_locked_database_is_reported_and_works_again_after(
+    writer: Writer, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="cannot be written: database is locked"):
+            await writer.run(insert(1))
+
+    await writer.run(insert(2))
+
+    assert numbers(path) == [2]
+
+
+async def test_what_was_handed_in_before_the_close_is_carried_out(
+    writer: Writer, path: Path
+) -> None:
+    waiting = [asyncio.create_task(writer.run(insert(n))) for n in range(10)]
+    await asyncio.sleep(0)
+
+    await writer.close()
+
+    assert await asyncio.gather(*waiting) == list(range(10)) == numbers(path)
+
+
+async def test_a_closed_store_refuses(store: Store) -> None:
+    await store.close()
+
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await submit(store)
+
+
+async def test_who_comes_while_the_writer_closes_is_answered(writer: Writer) -> None:
+    early = asyncio.create_task(writer.run(insert(1)))
+    await asyncio.sleep(0)
+    closing_it = asyncio.create_task(writer.close())
+    await asyncio.sleep(0)
+
+    late = asyncio.create_task(writer.run(insert(2)))
+    _, unanswered = await asyncio.wait([early, late, closing_it], timeout=SECONDS)
+
+    assert unanswered == set()
+    assert late.exception() is None or isinstance(late.exception(), StoreUnavailable)
+
+
+async def test_listeners_hear_of_every_event_in_the_order_of_the_audit_log(
+    store: Store, tmp_path: Path
+) -> None:
+    heard: list[CommittedEvent] = []
+    store.subscribe(heard.append)
+
+    await asyncio.gather(*(submit(store) for _ in range(10)), *(start(store) for _ in range(5)))
+    await complete(store, keep=0)
+
+    log = read(tmp_path / DATABASE_NAME, "SELECT event_id, event, job_id FROM job_events")
+    assert [(event.event_id, event.kind, event.job_id) for event in heard] == log
+
+
+async def test_an_event_is_on_disk_when_listeners_hear_of_it(store: Store, tmp_path: Path) -> None:
+    on_disk: list[int] = []
+    store.subscribe(lambda _: on_disk.append(len(contents(tmp_path)[1])))
+
+    await submit(store)
+
+    assert on_disk == [1]
+
+
+async def test_listeners_hear_nothing_of_what_failed(store: Store) -> None:
+    job_id = await submit(store)
+    heard: list[CommittedEvent] = []
+    store.subscribe(heard.append)
+
+    with pytest.raises(IllegalTransition):
+        await store.interrupt(job_id, "never ran")
+
+    assert heard == []
+
+
+async def test_a_listener_that_fails_takes_no_answer_from_others(
+    connection: aiosqlite.Connection,
+) -> None:
+    async def announce(tx: Transaction) -> str:
+        tx.events.append(CommittedEvent(1, EventKind.CLAIMED, "id", 1, 0, None, None))
+        return "done"
+
+    def fail(event: CommittedEvent) -> None:
+        raise ValueError("on purpose")
+
+    writer = Writer(connection)
+    writer.subscribe(fail)
+    writer.start()
+
+    answer = await asyncio.wait_for(writer.run(announce), SECONDS)
+
+    assert answer == "done"
+    await writer.close()
