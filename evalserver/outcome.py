@@ -16,6 +16,8 @@ from evalserver.version import __version__
 
 SIGNAL_BASE = 128
 MOST_ERROR_BYTES = 16 * 1024
+HEADLINE_BYTES = 2 * 1024
+"""Room for the words before the log's last lines, so that the end of those is never cut off."""
 
 
 def judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
@@ -65,7 +67,7 @@ def _provenance(run_dir: Path) -> dict[str, Any]:
 
 
 def _failed_with_log(end: Exit, log: Path, what: str) -> Outcome:
-    last_lines = tail(log)
+    last_lines = tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES)
     because = cause(last_lines)
     headline = f"{what}: {because}" if because else what
     error = f"{headline}\nLast lines of {log}:\n{last_lines}" if last_lines else headline

@@ -49,7 +49,8 @@ class Harness(ABC):
             return Command((*argv, *flags, *dict_flags), directories=directories)
         argv = self._launcher(request.num_gpus) + self._program(exact=True)
         config_flag = f"--config={paths.run_dir / CONFIG_FILE}"
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        # In ASCII, so that the harness's locale does not matter, and that U+0085 is not folded.
+        text = yaml.safe_dump(config, sort_keys=False)
         return Command((*argv, config_flag, *flags, *dict_flags), {CONFIG_FILE: text}, directories)
 
     def read_results(self, output_dir: Path) -> Results:

@@ -90,6 +90,8 @@ def _reads_back(value: object) -> bool:
 def _stays_text(text: str) -> bool:
     if SPECIAL_CHARACTERS & set(text) or text != text.strip():
         return False
+    if text.startswith(lmms_eval_exact.PREFIX):
+        return False
     if text.isnumeric() or text.lower() in ("true", "false"):
         return False
     try:

@@ -1,0 +1,51 @@
+"""The harness's environment: the server's own, without what would mislead it."""
+
+import pytest
+
+from evalserver.engines.environment import harness_environment
+
+MISLEADING = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "NODE_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "SLURM_PROCID",
+    "SLURM_NTASKS",
+    "PMI_RANK",
+    "PMIX_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "TORCHELASTIC_RUN_ID",
+)
+
+
+@pytest.mark.parametrize("name", MISLEADING)
+def test_what_makes_a_harness_take_itself_for_a_rank_is_removed(name: str) -> None:
+    assert name not in harness_environment({name: "1"})
+
+
+def test_the_servers_own_settings_do_not_reach_the_harness() -> None:
+    assert "EVALSERVER_TOKEN" not in harness_environment({"EVALSERVER_TOKEN": "secret"})
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "HF_HOME", "CUDA_VISIBLE_DEVICES", "OPENAI_API_KEY", "PYTHONPATH", "MY_RANK"]
+)
+def test_everything_else_is_passed_on(name: str) -> None:
+    assert harness_environment({name: "value"})[name] == "value"
+
+
+@pytest.mark.parametrize("server", [{}, {"PYTHONUNBUFFERED": ""}])
+def test_output_is_unbuffered_so_that_the_log_is_up_to_date(server: dict[str, str]) -> None:
+    assert harness_environment(server)["PYTHONUNBUFFERED"] == "1"
+
+
+def test_the_servers_environment_is_left_as_it_is() -> None:
+    server = {"RANK": "0"}
+
+    harness_environment(server)
+
+    assert server == {"RANK": "0"}

@@ -1,0 +1,125 @@
+"""The end of a harness's log, as it goes into an error: short, plain, and to the point."""
+
+from pathlib import Path
+
+import pytest
+
+from evalserver.engines.logs import BYTES, LINES, cause, tail
+
+BAR = "Model Responding: {percent:>3}%|####      | {percent}/100 [00:01<00:02, 20.03it/s]"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Where a log may be written."""
+    return tmp_path / "eval.log"
+
+
+def test_a_short_log_is_kept_whole(log: Path) -> None:
+    log.write_text("first\nsecond\n")
+
+    assert tail(log) == "first\nsecond"
+
+
+def test_of_a_long_log_the_last_50_lines_are_kept(log: Path) -> None:
+    log.write_text("".join(f"line {number}\n" for number in range(1000)))
+
+    assert tail(log).split("\n") == [f"line {number}" for number in range(950, 1000)]
+    assert LINES == 50
+
+
+def test_of_long_lines_the_last_16_kb_are_kept(log: Path) -> None:
+    log.write_text("".join(f"{'x' * 1000} {number}\n" for number in range(100)))
+
+    kept = tail(log)
+
+    assert len(kept.encode()) == BYTES == 16 * 1024
+    assert kept.endswith("x 98\n" + "x" * 1000 + " 99")
+
+
+def test_a_cut_in_the_middle_of_a_character_leaves_valid_text(log: Path) -> None:
+    log.write_text("é" * BYTES + "x")
+
+    kept = tail(log)
+
+    assert set(kept) == {"é", "x"}
+    assert len(kept.encode()) <= BYTES
+
+
+def test_one_line_of_100_mb_is_cut_to_its_end(log: Path) -> None:
+    with log.open("wb") as file:
+        file.seek(100 * 2**20)
+        file.write(b"x" * BYTES)
+
+    assert tail(log) == "x" * BYTES
+
+
+def test_of_a_progress_bar_its_last_state_is_kept(log: Path) -> None:
+    states = "".join("\r" + BAR.format(percent=percent) for percent in range(101))
+    log.write_text(f"begins\n{states}\nends\n", newline="")
+
+    assert tail(log).split("\n") == ["begins", BAR.format(percent=100), "ends"]
+
+
+def test_of_an_unfinished_progress_bar_its_last_state_is_kept(log: Path) -> None:
+    log.write_text(f"\r{BAR.format(percent=1)}\r{BAR.format(percent=2)}\r", newline="")
+
+    assert tail(log) == BAR.format(percent=2)
+
+
+def test_lines_that_end_as_on_windows_are_kept(log: Path) -> None:
+    log.write_text("first\r\nsecond\r\n", newline="")
+
+    assert tail(log) == "first\nsecond"
+
+
+def test_colours_are_removed(log: Path) -> None:
+    log.write_text("\x1b[32m2026-11-23\x1b[0m | \x1b[1;31mERROR\x1b[0m | no such task\n")
+
+    assert tail(log) == "2026-11-23 | ERROR | no such task"
+
+
+def test_empty_lines_are_left_out(log: Path) -> None:
+    log.write_text("first\n\n   \n\x1b[0m\nsecond\n\n")
+
+    assert tail(log) == "first\nsecond"
+
+
+def test_bytes_that_are_no_text_do_not_matter(log: Path) -> None:
+    log.write_bytes(b"first \xff\xfe\nsecond\n")
+
+    assert tail(log).endswith("\nsecond")
+
+
+def test_without_a_log_there_is_no_tail(log: Path) -> None:
+    assert tail(log) == ""
+
+
+CAUSES = {
+    "builtin": ("ValueError: Tasks not found: nosuchtask", True),
+    "with its module": ("torch.cuda.OutOfMemoryError: CUDA out of memory.", True),
+    "without a message": ("KeyboardInterrupt", True),
+    "indented": ("    RuntimeError: of a chained traceback", True),
+    "a remark": ("Errors are counted later", False),
+    "a log line": ("2026-11-23 | WARNING | ValueError was ignored", False),
+}
+
+
+@pytest.mark.parametrize(("line", "names_one"), CAUSES.values(), ids=CAUSES.keys())
+def test_a_cause_is_a_line_that_begins_with_an_exception(line: str, names_one: bool) -> None:
+    assert cause(f"before\n{line}\nafter") == (line.strip() if names_one else None)
+
+
+def test_the_last_of_several_exceptions_is_the_cause() -> None:
+    assert cause("KeyError: 'a'\nValueError: b\ndone") == "ValueError: b"
+
+
+def test_a_long_cause_is_cut() -> None:
+    found = cause("ValueError: " + "x" * 5000)
+
+    assert found is not None
+    assert len(found) == 500
+
+
+def test_an_empty_log_has_no_cause() -> None:
+    assert cause("") is None

@@ -1,0 +1,231 @@
+"""Reading results: the numbers of the harness's own file, or a readable reason why there is none.
+
+``data/`` holds what real runs of lmms-eval 0.7.3 and lm-eval 0.4.13 wrote, cut short.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.engines import Engine, NoResults, Results, make_engines
+from evalserver.job import Metric
+
+DATA = Path(__file__).parent / "data"
+ENGINES = make_engines("python", None)
+
+
+def read(case: str, output_dir: Path | None = None) -> Results:
+    """What the case's engine reads in the output directory."""
+    return _engine(case).read_results(output_dir or DATA / case)
+
+
+def _engine(case: str) -> Engine:
+    return ENGINES["lm_eval" if case.startswith("lm_") else "lmms_eval"]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a copy of a case, to be changed."""
+    return lambda case: Path(shutil.copytree(DATA / case, tmp_path / case))
+
+
+REAL_METRICS = {
+    "lmms_dummy": {
+        Metric("digits_vqa", "acc", "none", 0.109375, 0.039322054350368486, 64, True),
+    },
+    "lmms_async": {
+        Metric("digits_vqa", "acc", "none", 0.96875, 0.021921011700381302, 64, True),
+    },
+    "lm_dummy": {
+        Metric("digits_text_mc", "acc", "none", 0.03125, 0.021921011700381302, 64, True),
+        Metric("biology_qa", "exact_match", "none", 0.0, 0.0, 20, True),
+    },
+    "lm_chat": {
+        Metric("biology_qa", "exact_match", "none", 0.1, 0.06882472016116853, 20, True),
+    },
+}
+
+
+@pytest.mark.parametrize(("case", "metrics"), REAL_METRICS.items(), ids=REAL_METRICS.keys())
+def test_the_metrics_are_those_of_the_harnesss_file(case: str, metrics: set[Metric]) -> None:
+    found = read(case).metrics
+
+    assert set(found) == metrics
+    assert len(found) == len(metrics)
+
+
+MODELS = {
+    "lmms_dummy": ("dummy", "20261123_225137_results.json"),
+    "lmms_async": ("digits-svc", "digits-svc/20261123_225227_results.json"),
+    "lm_dummy": ("i82qcls7", "i82qcls7/results_2026-11-23T14-45-02.090153.json"),
+    "lm_chat": ("digits-svc", "digits-svc/results_2026-11-23T15-14-04.785161.json"),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_the_result_names_the_model_and_the_harnesss_file(case: str) -> None:
+    model, file = MODELS[case]
+
+    result = read(case).result
+
+    assert {name: part["results"] for name, part in result.items()} == {
+        model: str(DATA / case / file)
+    }
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_the_result_lists_every_samples_file(case: str) -> None:
+    (part,) = read(case).result.values()
+
+    assert part["samples"] == sorted(str(path) for path in (DATA / case).rglob("*.jsonl"))
+
+
+def test_the_result_has_every_number_of_a_task_under_the_harnesss_own_names() -> None:
+    (part,) = read("lmms_dummy").result.values()
+
+    assert part["metrics"] == {
+        "digits_vqa": {
+            "acc,none": 0.109375,
+            "acc_stderr,none": 0.039322054350368486,
+            "acc_stderr_clt,none": 0.039322054350368486,
+        }
+    }
+
+
+NEWER = {
+    "lmms_async": ("20261123_225227", "20261124_000000"),
+    "lm_chat": ("2026-11-23T15-14-04.785161", "2026-11-24T00-00-00.000000"),
+}
+
+
+@pytest.mark.parametrize("case", NEWER)
+def test_of_several_results_files_the_newest_counts(copy: Callable[[str], Path], case: str) -> None:
+    output_dir = copy(case)
+    newer = _add_later_run(output_dir, *NEWER[case], value=0.75)
+
+    results = read(case, output_dir)
+
+    assert [metric.value for metric in results.metrics] == [0.75]
+    (part,) = results.result.values()
+    assert part["results"] == str(newer)
+
+
+@pytest.mark.parametrize("case", NEWER)
+def test_samples_belong_to_the_results_file_with_their_time_stamp(
+    copy: Callable[[str], Path], case: str
+) -> None:
+    output_dir = copy(case)
+    older, newer = NEWER[case]
+    _add_later_run(output_dir, older, newer, value=0.75)
+    for path in output_dir.rglob("*.jsonl"):
+        shutil.copy(path, path.with_name(path.name.replace(older, newer)))
+
+    (part,) = read(case, output_dir).result.values()
+
+    assert [newer in path for path in part["samples"]] == [True]
+
+
+def test_the_samples_of_a_task_with_a_misleading_name_are_found(
+    copy: Callable[[str], Path],
+) -> None:
+    output_dir = copy("lmms_async")
+    (samples,) = output_dir.rglob("*.jsonl")
+    odd = samples.with_name("20261123_225227_samples_my_samples_of_results.jsonl")
+    samples.rename(odd)
+
+    (part,) = read("lmms_async", output_dir).result.values()
+
+    assert part["samples"] == [str(odd)]
+
+
+def test_every_model_folder_has_its_part_of_the_result(copy: Callable[[str], Path]) -> None:
+    output_dir = copy("lmms_async")
+    shutil.copytree(output_dir / "digits-svc", output_dir / "merged")
+
+    assert list(read("lmms_async", output_dir).result) == ["digits-svc", "merged"]
+
+
+NOT_A_METRIC = {
+    "N/A": {"acc,none": "N/A"},
+    "NaN": {"acc,none": float("nan")},
+    "infinity": {"acc,none": float("inf")},
+    "truth": {"acc,none": True},
+    "null": {"acc,none": None},
+    "a list": {"acc,none": [0.5]},
+    "a count without a filter": {"sample_len": 64},
+    "a standard error alone": {"acc_stderr,none": 0.1},
+}
+
+
+@pytest.mark.parametrize("values", NOT_A_METRIC.values(), ids=NOT_A_METRIC.keys())
+def test_what_is_no_number_of_a_metric_is_left_out(tmp_path: Path, values: Any) -> None:
+    _write(tmp_path, {"odd": values, "task": {"acc,none": 1}})
+
+    results = read("lmms", tmp_path)
+
+    assert results.metrics == (Metric("task", "acc", "none", 1.0, None, None, None),)
+    json.dumps(results.result, allow_nan=False)
+
+
+@pytest.mark.parametrize("stderr", ["N/A", float("nan"), None])
+def test_a_standard_error_that_is_no_number_is_none(tmp_path: Path, stderr: object) -> None:
+    _write(tmp_path, {"task": {"acc,none": 0.5, "acc_stderr,none": stderr}})
+
+    assert [metric.stderr for metric in read("lmms", tmp_path).metrics] == [None]
+
+
+def test_one_metric_may_have_several_filters(tmp_path: Path) -> None:
+    _write(tmp_path, {"gsm8k": {"exact_match,strict-match": 0.25, "exact_match,flexible": 0.5}})
+
+    found = {(metric.filter, metric.value) for metric in read("lmms", tmp_path).metrics}
+
+    assert found == {("strict-match", 0.25), ("flexible", 0.5)}
+
+
+BROKEN: dict[str, tuple[str, str]] = {
+    "cut off": ('{"results": {', "cannot be read"),
+    "not UTF-8": ("\udcff", "cannot be read"),
+    "a list": ("[]", "without results"),
+    "no results": ('{"config": {}}', "without results"),
+    "no task": ('{"results": {}}', "without a single number"),
+    "no number": ('{"results": {"mme": {"acc,none": "N/A"}}}', "without a single number"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_useless_results_file_is_no_result(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "20260101_000000_results.json"
+    file.write_text(text, errors="surrogateescape")
+
+    with pytest.raises(NoResults, match=f"^wrote a results file .*{reason}"):
+        read("lmms", tmp_path)
+
+
+@pytest.mark.parametrize("case", ["lmms", "lm_"])
+def test_an_empty_output_directory_is_no_result(tmp_path: Path, case: str) -> None:
+    with pytest.raises(NoResults, match=r"^wrote no results file$"):
+        read(case, tmp_path)
+
+
+def test_a_missing_output_directory_is_no_result(tmp_path: Path) -> None:
+    with pytest.raises(NoResults, match=r"^left no output directory .*/missing$"):
+        read("lmms", tmp_path / "missing")
+
+
+def _add_later_run(output_dir: Path, older: str, newer: str, value: float) -> Path:
+    (first,) = output_dir.rglob("*.json")
+    content = json.loads(first.read_text())
+    for numbers in content["results"].values():
+        numbers.update({key: value for key in numbers if key in ("acc,none", "exact_match,none")})
+    second = first.with_name(first.name.replace(older, newer))
+    second.write_text(json.dumps(content))
+    return second
+
+
+def _write(output_dir: Path, results: dict[str, Any]) -> None:
+    content = {"results": results, "model_source": "m"}
+    (output_dir / "20260101_000000_results.json").write_text(json.dumps(content))

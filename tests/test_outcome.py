@@ -1,0 +1,231 @@
+"""How an attempt's end becomes a job's outcome, and what a failure tells its reader."""
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from evalserver.engines import Paths, make_engines
+from evalserver.executors import Exit, ExitReason
+from evalserver.job import EvaluateRequest, Job, Outcome
+from evalserver.lifecycle import Status
+from evalserver.outcome import MOST_ERROR_BYTES, failed, judge, lost
+from evalserver.runner.supervisor import JOB_FILE, LOG_FILE
+from evalserver.version import __version__
+
+RESULTS = Path(__file__).parent / "engines" / "data" / "lmms_dummy"
+ENGINE = make_engines("python", None)["lmms_eval"]
+STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"
+
+JOB = Job(
+    seq=1,
+    job_id="7f1b2a52-7f5e-4d4c-9c39-0c8e1e7a3c11",
+    status=Status.RUNNING,
+    engine="lmms_eval",
+    priority=0,
+    labels={},
+    request=EvaluateRequest(model="dummy", tasks=("digits_vqa",), timeout_s=90.0),
+    submitted_by="somebody",
+    created_at=STARTED,
+    started_at=STARTED,
+    completed_at=None,
+    cancel_requested_at=None,
+    attempt=2,
+    max_attempts=2,
+    run_dir=None,
+    output_dir=None,
+    exit_code=None,
+    error=None,
+    result=None,
+    provenance=None,
+)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """The places of an attempt that has written nothing yet."""
+    paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache")
+    paths.output_dir.mkdir()
+    return paths
+
+
+def end(reason: ExitReason, code: int | None, error: str | None = None) -> Exit:
+    """How an attempt ended."""
+    return Exit(reason, code, STARTED, ENDED, error=error)
+
+
+def judged(paths: Paths, reason: ExitReason, code: int | None, error: str | None = None) -> Outcome:
+    """The job's outcome when its attempt ended like this."""
+    return judge(JOB, ENGINE, paths, end(reason, code, error))
+
+
+def headline(outcome: Outcome) -> str:
+    """The first line of a failure's error."""
+    assert outcome.error is not None
+    return outcome.error.partition("\n")[0]
+
+
+def test_an_exit_of_0_with_results_completes_the_job(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = judged(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.status, outcome.exit_code, outcome.error) == (Status.COMPLETED, 0, None)
+    assert outcome.completed_at == ENDED
+    assert [metric.value for metric in outcome.metrics] == [0.109375]
+    assert outcome.result is not None
+    assert list(outcome.result) == ["dummy"]
+
+
+def test_an_exit_of_0_without_results_fails_the_job(paths: Paths) -> None:
+    outcome = judged(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.status, outcome.exit_code) == (Status.FAILED, 0)
+    assert headline(outcome) == "The harness exited with 0 but wrote no results file"
+
+
+def test_an_exit_of_0_with_useless_results_fails_the_job(paths: Paths) -> None:
+    (paths.output_dir / "20260101_000000_results.json").write_text('{"results": {}}')
+
+    outcome = judged(paths, ExitReason.EXITED, 0)
+
+    assert outcome.status is Status.FAILED
+    assert "wrote a results file without a single number" in headline(outcome)
+
+
+def test_results_do_not_save_a_harness_that_failed(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = judged(paths, ExitReason.EXITED, 1)
+
+    assert (outcome.status, outcome.result, outcome.metrics) == (Status.FAILED, None, ())
+
+
+def test_a_cancelled_attempt_is_a_cancelled_job_even_with_results(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = judged(paths, ExitReason.CANCELLED, 143)
+
+    assert (outcome.status, outcome.exit_code, outcome.error) == (Status.CANCELLED, 143, None)
+    assert (outcome.result, outcome.metrics) == (None, ())
+
+
+FAILURES = {
+    "exit code": (ExitReason.EXITED, 7, "The evaluation failed with return code 7"),
+    "signal": (ExitReason.EXITED, 137, "The harness was killed by signal 9 (exit code 137)"),
+    "128 is no signal": (ExitReason.EXITED, 128, "The evaluation failed with return code 128"),
+    "timed out": (
+        ExitReason.TIMED_OUT,
+        143,
+        "The evaluation was stopped: it took longer than 90 s",
+    ),
+    "timed out, exit 0": (
+        ExitReason.TIMED_OUT,
+        0,
+        "The evaluation was stopped: it took longer than 90 s",
+    ),
+    "terminated": (
+        ExitReason.TERMINATED,
+        143,
+        "The evaluation was stopped from outside: its runner was told to end",
+    ),
+    "not started": (
+        ExitReason.NOT_STARTED,
+        127,
+        "The harness could not be started: no such program",
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "code", "words"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_failure_says_in_one_line_what_happened(
+    paths: Paths, reason: ExitReason, code: int, words: str
+) -> None:
+    outcome = judged(paths, reason, code, "no such program")
+
+    assert (outcome.status, outcome.exit_code) == (Status.FAILED, code)
+    assert outcome.error == words
+
+
+@pytest.mark.parametrize("reason", ExitReason)
+def test_every_way_to_end_has_an_outcome(paths: Paths, reason: ExitReason) -> None:
+    outcome = judged(paths, reason, None if reason is ExitReason.CANCELLED else 1)
+
+    assert outcome.status in (Status.FAILED, Status.CANCELLED)
+    assert outcome.completed_at == ENDED
+
+
+def test_a_failures_first_line_names_the_exception_in_the_log(paths: Paths) -> None:
+    (paths.run_dir / LOG_FILE).write_text("Traceback:\n  ...\nValueError: no such task\ndone\n")
+
+    outcome = judged(paths, ExitReason.EXITED, 1)
+
+    assert headline(outcome) == (
+        "The evaluation failed with return code 1: ValueError: no such task"
+    )
+
+
+def test_a_failure_carries_the_last_lines_of_the_log_and_says_where_it_is(paths: Paths) -> None:
+    log = paths.run_dir / LOG_FILE
+    log.write_text("".join(f"line {number}\n" for number in range(100)))
+
+    outcome = judged(paths, ExitReason.EXITED, 1)
+
+    assert outcome.error is not None
+    _, where, *lines = outcome.error.split("\n")
+    assert where == f"Last lines of {log}:"
+    assert lines == [f"line {number}" for number in range(50, 100)]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀"])
+def test_a_failure_has_at_most_16_kb_and_ends_where_the_log_ends(
+    paths: Paths, character: str
+) -> None:
+    lines = [character * 1000] * 60 + ["ValueError: the cause", "the very last words"]
+    (paths.run_dir / LOG_FILE).write_text("\n".join(lines))
+
+    outcome = judged(paths, ExitReason.EXITED, 1)
+
+    assert outcome.error is not None
+    assert 12 * 1024 < len(outcome.error.encode()) <= MOST_ERROR_BYTES == 16 * 1024
+    assert headline(outcome).endswith("ValueError: the cause")
+    assert outcome.error.endswith("the very last words")
+
+
+def test_an_outcome_tells_by_what_and_where_it_was_made(paths: Paths) -> None:
+    (paths.run_dir / JOB_FILE).write_text(json.dumps({"argv": ["python", "-m", "lmms_eval"]}))
+
+    outcome = judged(paths, ExitReason.EXITED, 1)
+
+    assert outcome.provenance == {
+        "evalserver": __version__,
+        "host": socket.gethostname(),
+        "command": ["python", "-m", "lmms_eval"],
+    }
+
+
+def test_an_outcome_stands_without_the_job_file(paths: Paths) -> None:
+    outcome = judged(paths, ExitReason.CANCELLED, None)
+
+    assert outcome.provenance is not None
+    assert outcome.provenance["command"] is None
+
+
+def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was() -> None:
+    outcome = lost(JOB, ENDED)
+
+    assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
+    assert outcome.error is not None
+    assert outcome.error.startswith("The runner of attempt 2 of 2 vanished without a word")
+
+
+def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job() -> None:
+    job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
+
+    assert lost(job, ENDED) == Outcome(Status.CANCELLED, ENDED)
+
+
+def test_a_failure_without_a_harness_is_its_reason() -> None:
+    assert failed("no room", ENDED) == Outcome(Status.FAILED, ENDED, error="no room")

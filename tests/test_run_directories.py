@@ -1,0 +1,175 @@
+"""Where each job's files lie, and that only those are ever removed."""
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from evalserver.engines import Paths
+from evalserver.job import Job
+from evalserver.run_directories import RunDirectories
+from tests.test_outcome import JOB as ANY_JOB
+
+JOB = replace(ANY_JOB, attempt=1)
+JOB_ID = JOB.job_id
+OTHER = str(uuid.UUID(int=7))
+
+
+@pytest.fixture
+def directories(tmp_path: Path) -> RunDirectories:
+    """The layout of a data directory that does not exist yet."""
+    return RunDirectories(tmp_path / "runs", "eval_")
+
+
+def job_with_output_in(path: Path) -> Job:
+    """The job of a client that names an output directory."""
+    return replace(JOB, request=replace(JOB.request, output_dir=str(path)))
+
+
+def filled(directory: Path) -> Path:
+    """A directory with a file in it."""
+    directory.mkdir(parents=True)
+    (directory / "file").write_text("kept?")
+    return directory
+
+
+def test_an_attempts_places_are_below_its_jobs_directory(directories: RunDirectories) -> None:
+    job_dir = directories.root / f"eval_{JOB_ID}"
+
+    assert directories.current_attempt(JOB) == Paths(
+        run_dir=job_dir / "attempt-1",
+        output_dir=job_dir / "attempt-1" / "output",
+        cache_dir=job_dir / "cache",
+    )
+
+
+def test_the_next_attempt_has_fresh_places_and_the_same_cache(
+    directories: RunDirectories,
+) -> None:
+    job_dir = directories.root / f"eval_{JOB_ID}"
+
+    assert directories.next_attempt(JOB) == Paths(
+        run_dir=job_dir / "attempt-2",
+        output_dir=job_dir / "attempt-2" / "output",
+        cache_dir=job_dir / "cache",
+    )
+
+
+def test_output_in_a_clients_directory_has_a_folder_of_its_own_for_job_and_attempt(
+    directories: RunDirectories, tmp_path: Path
+) -> None:
+    named = tmp_path / "mine"
+    job = job_with_output_in(named)
+
+    places = [directories.current_attempt(job), directories.next_attempt(job)]
+
+    assert [paths.output_dir for paths in places] == [
+        named / JOB_ID / "attempt-1",
+        named / JOB_ID / "attempt-2",
+    ]
+    assert places[0].run_dir == directories.root / f"eval_{JOB_ID}" / "attempt-1"
+
+
+def test_a_relative_directory_of_a_client_becomes_absolute(
+    directories: RunDirectories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = job_with_output_in(Path("mine"))
+
+    output_dir = directories.current_attempt(job).output_dir
+
+    assert output_dir == tmp_path / "mine" / JOB_ID / "attempt-1"
+
+
+def test_a_running_attempts_places_are_those_recorded_when_it_was_claimed(
+    directories: RunDirectories,
+) -> None:
+    job = replace(JOB, run_dir="/earlier/attempt-1", output_dir="/earlier/output")
+
+    paths = directories.current_attempt(job)
+
+    assert paths.run_dir == Path("/earlier/attempt-1")
+    assert paths.output_dir == Path("/earlier/output")
+
+
+def test_removing_a_job_deletes_all_its_files_and_no_others(
+    directories: RunDirectories,
+) -> None:
+    mine = filled(directories.root / f"eval_{JOB_ID}" / "attempt-1")
+    others = filled(directories.root / f"eval_{OTHER}" / "attempt-1")
+
+    directories.remove([JOB_ID])
+
+    assert not mine.parent.exists()
+    assert (others / "file").exists()
+
+
+def test_removing_finds_a_job_that_was_made_under_another_prefix(
+    directories: RunDirectories,
+) -> None:
+    filled(directories.root / f"earlier_{JOB_ID}")
+
+    directories.remove([JOB_ID])
+
+    assert list(directories.root.iterdir()) == []
+
+
+def test_removing_a_job_never_touches_the_directory_that_its_client_named(
+    directories: RunDirectories, tmp_path: Path
+) -> None:
+    job = job_with_output_in(tmp_path / "mine")
+    paths = directories.current_attempt(job)
+    filled(paths.run_dir)
+    filled(paths.output_dir)
+
+    directories.remove([JOB_ID])
+
+    assert not paths.run_dir.exists()
+    assert (paths.output_dir / "file").exists()
+
+
+def test_removing_does_not_follow_a_link_out_of_the_data_directory(
+    directories: RunDirectories, tmp_path: Path
+) -> None:
+    outside = filled(tmp_path / "outside")
+    job_dir = filled(directories.root / f"eval_{JOB_ID}")
+    (job_dir / "link").symlink_to(outside)
+
+    directories.remove([JOB_ID])
+
+    assert not job_dir.exists()
+    assert (outside / "file").exists()
+
+
+def test_removing_what_is_not_there_does_nothing(directories: RunDirectories) -> None:
+    directories.remove([JOB_ID])
+
+    assert not directories.root.exists()
+
+
+def test_files_of_jobs_that_nobody_knows_are_deleted_and_named(
+    directories: RunDirectories,
+) -> None:
+    known = filled(directories.root / f"eval_{JOB_ID}")
+    unknown = filled(directories.root / f"earlier_{OTHER}")
+
+    removed = directories.remove_all_but({JOB_ID})
+
+    assert removed == [OTHER]
+    assert known.exists()
+    assert not unknown.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["notes", "lost+found", ".hidden", "eval_", f"{OTHER}.bak", OTHER.upper() + "A"]
+)
+def test_a_folder_that_is_no_jobs_is_kept(directories: RunDirectories, name: str) -> None:
+    foreign = filled(directories.root / name)
+
+    assert directories.remove_all_but(set()) == []
+    assert (foreign / "file").exists()
+
+
+def test_without_any_runs_there_is_nothing_to_delete(directories: RunDirectories) -> None:
+    assert directories.remove_all_but(set()) == []
