@@ -22,7 +22,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             except OSError as error:
                 if error.errno not in NOT_ON_THIS_MACHINE:
                     raise
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a host that cannot be a name
         for each in bound:
             each.close()
         raise CannotListen(f"cannot listen on {url(host, port)}: {_why(error)}") from error
@@ -49,7 +49,9 @@ def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
     return list(dict.fromkeys((family, (str(at[0]), port)) for family, _, _, _, at in found))
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "that cannot be the name of a host"
     if error.errno == errno.EADDRINUSE:
         return "the port is in use; stop who uses it, or choose another --port"
     if error.errno == errno.EACCES:
