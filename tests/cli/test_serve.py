@@ -1,0 +1,185 @@
+"""``evalserver serve``: its help, and what it says when it cannot start."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evalserver.cli.main import main
+from evalserver.data_dir import owned
+from evalserver.server_args import ServerArgs, environment_name
+from evalserver.sockets import listen
+from evalserver.version import __version__
+from tests.support import ServerProcess, free_port, stand_in_environment
+
+SETTINGS = [setting.name for setting in fields(ServerArgs)]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port of the loopback address that somebody listens on."""
+    port = free_port()
+    [listening] = listen("127.0.0.1", port)
+    with closing(listening):
+        yield port
+
+
+def serve(*options: str, **environment: str) -> Result:
+    """``evalserver serve`` in this process, with options that keep it from serving."""
+    return CliRunner().invoke(main, ["serve", *options], env=environment)
+
+
+def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Python with these arguments, in a process of its own that must end by itself."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=stand_in_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def run_server(data_dir: Path, port: int, *more: str) -> subprocess.CompletedProcess[str]:
+    """A server in a process of its own that must fail to start."""
+    where = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)]
+    return run(["-m", "evalserver", "serve", *where, *more])
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_help_lists_every_setting_with_its_variable(setting: str) -> None:
+    words = serve("--help").output.split()
+
+    assert f"--{setting.replace('_', '-')}" in words
+    assert f"[{environment_name(setting)}]" in words
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_help_says_what_a_setting_is_for(setting: str) -> None:
+    [said] = [each.metadata["help"] for each in fields(ServerArgs) if each.name == setting]
+
+    assert said.endswith(".")
+    assert " ".join(said.split()) in " ".join(serve("--help").output.split())
+
+
+@pytest.mark.parametrize("default", ["localhost", "8000", "100", "lmms_eval_", "10.0"])
+def test_the_help_shows_the_defaults(default: str) -> None:
+    assert f"[default: {default}]" in " ".join(serve("--help").output.split())
+
+
+def test_the_help_names_the_file_of_settings() -> None:
+    output = serve("--help").output
+
+    assert "--config" in output
+    assert "[EVALSERVER_CONFIG]" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "message"),
+    [
+        (["--port", "0"], {}, "port must be an integer from 1 to 65535, got 0"),
+        (["--port", "many"], {}, "'many' is not a valid integer"),
+        (["--max-completed-jobs", "0"], {}, "max_completed_jobs must be"),
+        (["--prot", "1"], {}, "No such option"),
+        ([], {"EVALSERVER_PORT": "many"}, "EVALSERVER_PORT must be an integer, got 'many'"),
+        (["--config", "/no/such/file"], {}, "cannot read the configuration file /no/such/file"),
+        ([], {"EVALSERVER_CONFIG": "/no/such/file"}, "cannot read the configuration file"),
+    ],
+)
+def test_a_bad_setting_is_named_and_the_exit_code_is_2(
+    options: list[str], environment: dict[str, str], message: str
+) -> None:
+    result = serve(*options, **environment)
+
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_a_bad_file_of_settings_is_named_and_the_exit_code_is_2(tmp_path: Path) -> None:
+    config = tmp_path / "evalserver.toml"
+    config.write_text("prot = 1")
+
+    result = serve("--config", str(config))
+
+    assert result.exit_code == 2
+    assert "unknown setting 'prot'. Did you mean 'port'?" in result.output
+
+
+def test_a_port_in_use_is_one_readable_line(tmp_path: Path, taken_port: int) -> None:
+    process = run_server(tmp_path / "data", taken_port)
+
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr == (
+        f"Error: cannot listen on http://127.0.0.1:{taken_port}: "
+        "the port is in use; stop who uses it, or choose another --port\n"
+    )
+
+
+def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> None:
+    with owned(data_dir, "http://one:1"):
+        process = run_server(data_dir, free_port())
+
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr.startswith(f"Error: the data directory {data_dir} belongs to ")
+    assert process.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--default-engine", "lm_evl"], "Did you mean 'lm_eval'?"),
+        (["--engine-python", "/no/such/python"], "/no/such/python is not a program"),
+    ],
+)
+def test_what_is_not_there_is_one_readable_line(
+    data_dir: Path, options: list[str], message: str
+) -> None:
+    process = run_server(data_dir, free_port(), *options)
+
+    assert process.returncode == 1
+    assert message in process.stderr
+    assert process.stderr.count("\n") == 1
+
+
+def test_a_data_directory_that_is_a_file_is_one_readable_line(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+
+    process = run_server(path, free_port())
+
+    assert (process.returncode, process.stderr) == (1, f"Error: {path}: File exists\n")
+
+
+def test_a_database_of_something_else_is_one_readable_line(data_dir: Path) -> None:
+    (data_dir / "evalserver.db").write_text("no database, only text" * 100)
+
+    process = run_server(data_dir, free_port())
+
+    assert process.returncode == 1
+    assert process.stderr.startswith(f"Error: cannot open the database {data_dir}")
+    assert process.stderr.count("\n") == 1
+
+
+async def test_a_server_that_is_told_to_stop_exits_with_0(server: ServerProcess) -> None:
+    async with server:
+        assert server.stop() == 0
+
+
+def test_python_m_evalserver_is_the_command_line() -> None:
+    process = run(["-m", "evalserver", "--version"])
+
+    assert process.stdout == f"evalserver, version {__version__}\n"
+
+
+def test_python_m_launch_server_is_the_command_serve() -> None:
+    process = run(["-m", "evalserver.launch_server", "--help"])
+
+    usage, _, explained = process.stdout.partition("\n")
+    assert usage == "Usage: python -m evalserver.launch_server [OPTIONS]"
+    assert explained.split() == serve("--help").output.partition("\n")[2].split()

@@ -1,0 +1,67 @@
+"""Asking a program: its answer, or one sentence on why there is none."""
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from evalserver.executors import ExecutorError
+from evalserver.executors.ask import ask
+from tests.support import WAIT_SECONDS
+
+
+async def test_the_answer_is_what_the_program_prints_on_stdout() -> None:
+    program = "import sys; print('an answer'); print('a remark', file=sys.stderr)"
+
+    answer = await ask(_python(program), {}, WAIT_SECONDS)
+
+    assert answer == "an answer\n"
+
+
+async def test_a_long_answer_arrives_whole() -> None:
+    answer = await ask(_python("print('x' * 2**22)"), {}, WAIT_SECONDS)
+
+    assert len(answer) == 2**22 + 1
+
+
+async def test_the_program_has_the_given_environment_alone() -> None:
+    program = "import os; print(os.environ.get('GIVEN'), os.environ.get('HOME'))"
+
+    answer = await ask(_python(program), {"GIVEN": "this"}, WAIT_SECONDS)
+
+    assert answer == "this None\n"
+
+
+async def test_a_failing_program_is_quoted_by_the_last_line_of_its_stderr() -> None:
+    program = "raise ValueError('no such thing')"
+
+    with pytest.raises(ExecutorError, match=r"ended with exit code 1: ValueError: no such thing$"):
+        await ask(_python(program), {}, WAIT_SECONDS)
+
+
+async def test_a_program_that_fails_without_a_word_is_an_error_all_the_same() -> None:
+    with pytest.raises(ExecutorError, match=r"ended with exit code 3: no message$"):
+        await ask(_python("raise SystemExit(3)"), {}, WAIT_SECONDS)
+
+
+async def test_a_program_without_an_answer_in_time_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(10_000)"
+    )
+
+    with pytest.raises(ExecutorError, match=r"gave no answer within 0\.5 s$"):
+        await ask([*_python(program), str(tmp_path)], {}, 0.5)
+
+    children = psutil.Process().children()
+    assert not [child for child in children if str(tmp_path) in child.cmdline()]
+
+
+async def test_a_missing_program_is_named() -> None:
+    with pytest.raises(ExecutorError, match=r"^cannot run /no/such/program: No such file or"):
+        await ask(["/no/such/program"], dict(os.environ), WAIT_SECONDS)
+
+
+def _python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]

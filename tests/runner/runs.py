@@ -1,0 +1,142 @@
+"""A run directory with the real runner on it: what the tests of the runner share."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from evalserver.runner import supervisor
+from evalserver.runner.supervisor import Exit
+from tests.support import WAIT_SECONDS, until
+
+MARK = "RUNNER_TEST_DIRECTORY"
+"""Names the run directory in the environment of every process that a test's harness starts."""
+
+HANGS = "import time; print('ready', flush=True); time.sleep(10_000)"
+
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {HANGS}"
+
+HIDES = """
+import os, signal, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("hidden", os.getpid(), "ready", flush=True)
+        time.sleep(10_000)
+    os._exit(0)
+time.sleep(10_000)
+"""
+"""A harness with a child in a session of its own, forked twice, that ignores TERM."""
+
+
+def runner_command(run_dir: Path) -> list[str]:
+    """How a runner is started."""
+    return [sys.executable, "-I", "-S", supervisor.__file__, str(run_dir)]
+
+
+def is_running(pid: int) -> bool:
+    """Is there such a process, and is it more than a zombie that nobody has reaped?"""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Run:
+    """One attempt of a harness that is a few lines of Python."""
+
+    def __init__(self, directory: Path) -> None:
+        self.dir = directory
+        self.exit_file = directory / supervisor.EXIT_FILE
+
+    def prepare(
+        self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
+    ) -> None:
+        """Say what the runner is to run: a Python program."""
+        self.prepare_command([sys.executable, "-c", program], timeout_s, grace_s)
+
+    def prepare_command(
+        self, argv: list[str], timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
+    ) -> None:
+        """Say what the runner is to run: any command."""
+        job = supervisor.Job(argv, str(self.dir), {MARK: str(self.dir)}, timeout_s, grace_s)
+        (self.dir / supervisor.JOB_FILE).write_text(json.dumps(asdict(job)))
+
+    def start_runner(self) -> int:
+        """Start a runner; returns its exit code once it is in the background, or refused."""
+        not_for_the_harness = b"what the runner's own stdin holds"
+        return subprocess.run(
+            runner_command(self.dir), input=not_for_the_harness, check=False
+        ).returncode
+
+    async def start(
+        self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
+    ) -> None:
+        """Run a Python program that says when it is ready, and wait until it does."""
+        self.prepare(program, timeout_s, grace_s)
+        assert self.start_runner() == 0
+        await self.says("ready")
+
+    async def says(self, word: str) -> None:
+        """Wait until the harness has said this."""
+
+        async def said() -> bool:
+            return word in self.log
+
+        await until(said)
+
+    async def end(self) -> Exit:
+        """How the attempt ended, once the runner is gone."""
+
+        async def gone() -> bool:
+            return self.exit_file.exists() and not self.is_locked
+
+        await until(gone)
+        return Exit(**json.loads(self.exit_file.read_text()))
+
+    def cancel(self) -> None:
+        """Ask the runner to stop the attempt."""
+        (self.dir / supervisor.CANCEL_FILE).touch()
+
+    @property
+    def log(self) -> str:
+        """What the harness has said so far."""
+        path = self.dir / supervisor.LOG_FILE
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def is_locked(self) -> bool:
+        """Does a runner hold the directory?"""
+        return supervisor.lock_is_held(self.dir)
+
+    @property
+    def runner(self) -> int:
+        """The pid that the runner wrote down."""
+        return int(json.loads((self.dir / supervisor.RUNNER_FILE).read_text())["pid"])
+
+    @property
+    def harness_processes(self) -> list[int]:
+        """What is alive of the harness and all that it started, whoever its parent is."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                marked = process.environ().get(MARK) == str(self.dir)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            if marked and is_running(process.pid):
+                found.append(process.pid)
+        return found
+
+    async def clean_up(self) -> None:
+        """End whatever a test left running."""
+        if self.is_locked:
+            os.kill(self.runner, signal.SIGKILL)
+        while left := self.harness_processes:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)

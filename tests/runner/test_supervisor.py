@@ -1,0 +1,240 @@
+"""The runner as a real process: how it lives, what it holds, and what it leaves behind."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from evalserver.runner import supervisor
+from tests.runner.runs import HANGS, Run, is_running, runner_command
+from tests.support import WAIT_SECONDS, until
+
+
+def test_the_runner_needs_the_standard_library_alone() -> None:
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(Path(supervisor.__file__).read_text())):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.add("." * node.level + (node.module or "").partition(".")[0])
+
+    assert imported <= sys.stdlib_module_names
+
+
+async def test_a_start_returns_when_the_attempt_is_supervised(run: Run) -> None:
+    run.prepare(HANGS)
+
+    code = run.start_runner()
+
+    assert code == 0
+    assert run.is_locked
+    assert is_running(run.runner)
+
+
+async def test_the_runner_is_in_a_session_of_its_own(run: Run) -> None:
+    await run.start(HANGS)
+
+    assert os.getsid(run.runner) == run.runner
+
+
+async def test_the_runner_writes_down_when_and_in_which_boot_it_started(run: Run) -> None:
+    await run.start("print('ready')")
+
+    written = json.loads((run.dir / supervisor.RUNNER_FILE).read_text())
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert written["boot_id"] == boot_id
+    assert written["started_at"] == (await run.end()).started_at
+
+
+async def test_the_lock_is_held_for_as_long_as_the_runner_lives(run: Run) -> None:
+    await run.start(
+        "import os, time; print('ready', flush=True)\n"
+        "while not os.path.exists('go on'): time.sleep(0.02)"
+    )
+    held_before = run.is_locked
+
+    (run.dir / "go on").touch()
+    await run.end()
+
+    assert held_before
+    assert not run.is_locked
+
+
+async def test_the_harness_does_not_inherit_the_lock(run: Run) -> None:
+    await run.start(HANGS)
+
+    os.kill(run.runner, signal.SIGKILL)
+
+    async def lock_is_free() -> bool:
+        return not run.is_locked
+
+    await until(lock_is_free)
+    assert run.harness_processes
+
+
+async def test_a_run_directory_without_a_runner_is_not_locked(tmp_path: Path) -> None:
+    assert not supervisor.lock_is_held(tmp_path)
+
+
+async def test_the_outcome_is_the_harnesss_exit_code(run: Run) -> None:
+    await run.start("print('ready'); raise SystemExit(7)")
+
+    end = await run.end()
+
+    assert (end.reason, end.exit_code, end.leftovers, end.error) == ("exited", 7, 0, None)
+
+
+async def test_the_outcome_says_from_when_to_when_it_ran_in_utc(run: Run) -> None:
+    await run.start("import time; print('ready'); time.sleep(0.5)")
+
+    end = await run.end()
+
+    started, ended = (datetime.fromisoformat(text) for text in (end.started_at, end.ended_at))
+    assert started.tzinfo == ended.tzinfo == UTC
+    assert (ended - started).total_seconds() >= 0.5
+
+
+async def test_a_harness_that_a_signal_ended_has_128_and_the_signals_number(run: Run) -> None:
+    await run.start("import os; print('ready', flush=True); os.kill(os.getpid(), 9)")
+
+    end = await run.end()
+
+    assert (end.reason, end.exit_code) == ("exited", 137)
+
+
+async def test_the_log_holds_stdout_and_stderr(run: Run) -> None:
+    await run.start(
+        "import sys; print('ready to say'); sys.stdout.flush(); print('a word', file=sys.stderr)"
+    )
+
+    await run.end()
+
+    assert run.log == "ready to say\na word\n"
+
+
+async def test_output_without_a_newline_reaches_the_log(run: Run) -> None:
+    await run.start("print('x' * 2**20 + 'ready', end='')")
+
+    await run.end()
+
+    assert run.log == "x" * 2**20 + "ready"
+
+
+async def test_100_mb_of_output_reach_the_log(run: Run) -> None:
+    log = run.dir / supervisor.LOG_FILE
+    run.prepare("import sys\nfor _ in range(100): sys.stdout.write(('x' * 127 + '\\n') * 8192)")
+    run.start_runner()
+
+    end = await run.end()
+
+    size = log.stat().st_size
+    log.unlink()
+    assert (end.exit_code, size) == (0, 100 * 2**20)
+
+
+async def test_the_harness_has_nothing_to_read_on_stdin(run: Run) -> None:
+    await run.start("import sys; print('ready', repr(sys.stdin.read()))")
+
+    await run.end()
+
+    assert run.log == "ready ''\n"
+
+
+async def test_the_harness_inherits_no_blocked_signals(run: Run) -> None:
+    await run.start("import signal; print('ready', signal.pthread_sigmask(signal.SIG_BLOCK, []))")
+
+    await run.end()
+
+    assert run.log == "ready set()\n"
+
+
+async def test_the_harness_has_the_jobs_environment_and_directory_only(run: Run) -> None:
+    await run.start("import os; print('ready', os.getcwd(), sorted(os.environ))")
+
+    await run.end()
+
+    # A Python that starts in the C locale sets LC_CTYPE by itself.
+    names = ast.literal_eval(run.log.partition(f"{run.dir} ")[2])
+    assert set(names) - {"LC_CTYPE"} == {"RUNNER_TEST_DIRECTORY"}
+
+
+async def test_a_missing_program_is_not_started_and_named(run: Run) -> None:
+    run.prepare_command(["/no/such/program"])
+    run.start_runner()
+
+    end = await run.end()
+
+    assert (end.reason, end.exit_code) == ("not_started", 127)
+    assert end.error is not None
+    assert "No such file or directory: '/no/such/program'" in end.error
+
+
+async def test_a_broken_job_file_is_an_attempt_that_was_not_started(run: Run) -> None:
+    (run.dir / supervisor.JOB_FILE).write_text('{"argv": [')
+    run.start_runner()
+
+    end = await run.end()
+
+    assert end.reason == "not_started"
+
+
+async def test_a_second_runner_refuses_while_the_first_one_lives(run: Run) -> None:
+    await run.start(HANGS)
+    first = run.runner
+
+    code = run.start_runner()
+
+    assert code == supervisor.LOCK_BUSY == 75
+    assert run.runner == first
+    assert is_running(first)
+
+
+async def test_a_second_runner_refuses_after_the_first_one_has_ended(run: Run) -> None:
+    await run.start("print('ready')")
+    outcome = await run.end()
+
+    code = run.start_runner()
+
+    assert code == supervisor.STARTED_BEFORE == 76
+    assert await run.end() == outcome
+    assert run.log == "ready\n"
+
+
+async def test_a_killed_runner_leaves_no_outcome_and_a_free_lock(run: Run) -> None:
+    await run.start(HANGS)
+
+    psutil.Process(run.runner).kill()
+
+    async def lock_is_free() -> bool:
+        return not run.is_locked
+
+    await until(lock_is_free)
+    assert not run.exit_file.exists()
+    assert run.start_runner() == supervisor.STARTED_BEFORE
+
+
+async def test_the_runner_outlives_whoever_started_it(run: Run) -> None:
+    run.prepare(HANGS)
+    program = f"import subprocess; subprocess.run({runner_command(run.dir)!r}); print(flush=True)"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"{program}; import time; time.sleep(10_000)"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    parent.stdout.readline()
+
+    os.killpg(parent.pid, signal.SIGKILL)
+    parent.wait(timeout=WAIT_SECONDS)
+    parent.stdout.close()
+
+    assert is_running(run.runner)
+    await run.says("ready")
+    run.cancel()
+    assert (await run.end()).reason == "cancelled"

@@ -1,0 +1,134 @@
+"""One server owns a data directory, as long as its process lives and no longer."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from evalserver.data_dir import LOCK_NAME, DataDirTaken, owned
+
+OWNER = """
+import sys
+from pathlib import Path
+from evalserver.data_dir import owned
+with owned(Path(sys.argv[1]), "http://one:1"):
+    print("owned", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def owner(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that owns the directory until its input ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "owned\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_missing_directory_is_made_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+
+    with owned(path, "http://one:1"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_second_owner_is_told_where_the_first_one_is(data_dir: Path) -> None:
+    with owner(data_dir) as first:
+        taken = f"{data_dir} belongs to .* pid {first.pid}, at http://one:1"
+        with pytest.raises(DataDirTaken, match=taken), owned(data_dir, "http://two:2"):
+            pass
+
+
+def test_a_second_owner_does_not_take_the_firsts_name_off(data_dir: Path) -> None:
+    with owner(data_dir) as first:
+        for _ in range(2):
+            with pytest.raises(DataDirTaken, match=str(first.pid)), owned(data_dir, "two"):
+                pass
+
+
+def test_the_same_process_cannot_own_it_twice(data_dir: Path) -> None:
+    with (
+        owned(data_dir, "http://one:1"),
+        pytest.raises(DataDirTaken, match=re.escape(f"pid {os.getpid()}")),
+        owned(data_dir, "http://two:2"),
+    ):
+        pass
+
+
+def test_it_is_free_after_the_owner_left(data_dir: Path) -> None:
+    with owned(data_dir, "http://one:1"):
+        pass
+
+    with owned(data_dir, "http://two:2"):
+        assert "http://two:2" in (data_dir / LOCK_NAME).read_text()
+
+
+def test_it_is_free_after_the_owner_failed(data_dir: Path) -> None:
+    with pytest.raises(ValueError, match="on purpose"), owned(data_dir, "http://one:1"):
+        raise ValueError("on purpose")
+
+    with owned(data_dir, "http://two:2"):
+        pass
+
+
+def test_it_is_free_after_the_owner_was_killed(data_dir: Path) -> None:
+    with owner(data_dir) as first:
+        first.kill()
+        first.wait()
+
+        with owned(data_dir, "http://two:2"):
+            pass
+
+
+def test_a_child_that_outlives_the_owner_does_not_keep_it(data_dir: Path) -> None:
+    with owned(data_dir, "http://one:1"):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    with child, owned(data_dir, "http://two:2"):
+        child.kill()
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[]", "{}"])
+def test_a_holder_that_left_no_readable_name_is_still_respected(
+    data_dir: Path, content: str
+) -> None:
+    with owner(data_dir):
+        (data_dir / LOCK_NAME).write_text(content)
+
+        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+            pass
+
+
+def test_a_shorter_name_leaves_nothing_of_a_longer_one(data_dir: Path) -> None:
+    with owned(data_dir, "http://a-very-long-name-of-a-host.example:65535"):
+        pass
+
+    with (
+        owned(data_dir, "http://b:1"),
+        pytest.raises(DataDirTaken, match="at http://b:1;"),
+        owned(data_dir, "http://two:2"),
+    ):
+        pass
+
+
+def test_a_path_that_is_a_file_cannot_be_owned(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+
+    with pytest.raises(FileExistsError), owned(path, "http://one:1"):
+        pass

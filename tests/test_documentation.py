@@ -1,0 +1,49 @@
+"""What the documentation claims is there, and what is there is documented."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from evalserver.job import EvaluateRequest
+from evalserver.lifecycle import EventKind
+from evalserver.server_args import ServerArgs
+from evalserver.web.routes import ROUTES, Route
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+AUDIT = (ROOT / "docs" / "audit.md").read_text()
+
+
+@pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
+def test_every_setting_is_in_the_readme(setting: str) -> None:
+    assert f"`--{setting.replace('_', '-')}`" in README
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(EvaluateRequest)])
+def test_every_field_of_a_request_is_in_the_readme(field: str) -> None:
+    assert f"`{field}`" in README
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_in_the_readme(route: Route) -> None:
+    assert f"`{route.method} {route.path}`" in README
+
+
+@pytest.mark.parametrize("event", list(EventKind))
+def test_every_event_is_in_the_audit_guide(event: EventKind) -> None:
+    assert f"`{event}`" in AUDIT
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/audit.md", "README.md"])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    named = {word.strip("`.,:;()") for word in (ROOT / page).read_text().split() if "`" in word}
+    paths = {name for name in named if name.endswith(".py") and "/" in name}
+
+    missing = [
+        name
+        for name in paths
+        if not any((ROOT / at / name).is_file() for at in (".", "evalserver"))
+    ]
+
+    assert not missing

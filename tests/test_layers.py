@@ -1,0 +1,172 @@
+"""Who may import whom: the arrows of the architecture, as one table."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "evalserver"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a part of the package may import: of ours, and of others beside the ordinary.
+
+    Of ours, a name stands for that module and all below it, and ``store!`` for the public names
+    of the package ``store`` alone. Of others, only what is guarded below has to be allowed.
+    """
+
+    ours: frozenset[str]
+    guarded: frozenset[str] = frozenset()
+
+
+def _layer(ours: str, guarded: str = "") -> Layer:
+    return Layer(frozenset(ours.split()), frozenset(guarded.split()))
+
+
+GUARDED = {
+    "aiohttp", "aiosqlite", "click", "marshmallow", "multiprocessing", "psutil", "pty", "sqlite3",
+    "subprocess",
+}  # fmt: skip
+"""What is the business of one layer each, and of nobody else."""
+
+ANYTHING = _layer(
+    "catalog data_dir engines executors names run_directories runner scheduler server_args"
+    " server_log sockets store! version web",
+    "aiohttp",
+)
+
+VALUES = "clock job lifecycle names"
+
+LAYERS = {
+    # The bottom: values and functions that know nobody above them.
+    "clock": _layer(""),
+    "lifecycle": _layer(""),
+    "names": _layer(""),
+    "version": _layer(""),
+    "queue_index": _layer(""),
+    "data_dir": _layer(""),
+    "sockets": _layer(""),
+    "server_log": _layer(""),
+    "job": _layer("lifecycle"),
+    "server_args": _layer("names"),
+    # The layers.
+    "runner": _layer("runner", "subprocess"),
+    "executors": _layer("executors runner", "subprocess psutil"),
+    "engines": _layer("engines job"),
+    "store": _layer("store clock job lifecycle", "sqlite3 aiosqlite"),
+    "run_directories": _layer("engines job"),
+    "outcome": _layer(f"engines executors runner version {VALUES}"),
+    "catalog": _layer("engines executors store!"),
+    "scheduler": _layer(f"engines executors outcome queue_index run_directories store! {VALUES}"),
+    "web": _layer(
+        f"web catalog engines scheduler server_args store! {VALUES}", "aiohttp marshmallow"
+    ),
+    # The top: who puts it all together, and who starts it.
+    "http_server": ANYTHING,
+    "cli": _layer("cli http_server server_args version", "click"),
+    "launch_server": _layer("cli"),
+    "__main__": _layer("cli"),
+    "": _layer("http_server server_args version"),
+}
+
+STANDARD_LIBRARY_ONLY = ("runner", "clock", "lifecycle", "names", "queue_index", "data_dir")
+"""These run where nothing of ours is installed, or are the ground that all stands on."""
+
+
+def breaches(module: str, source: str) -> list[str]:
+    """What a module (``store.jobs``; the package itself is ``""``) imports against the table."""
+    layer = module.split(".")[0]
+    if layer not in LAYERS:
+        return [f"{module} is in no layer: give it a row in LAYERS"]
+    return [f"{module} imports {name}" for name in _imported(source) if not _allowed(layer, name)]
+
+
+def _allowed(layer: str, name: str) -> bool:
+    top, _, rest = name.partition(".")
+    if top == "evalserver":
+        return any(_covers(allowed, rest) for allowed in LAYERS[layer].ours)
+    if layer in STANDARD_LIBRARY_ONLY and top not in sys.stdlib_module_names:
+        return False
+    return top not in GUARDED - LAYERS[layer].guarded
+
+
+def _covers(allowed: str, name: str) -> bool:
+    if allowed.endswith("!"):
+        # ``store.Store`` is a public name, ``store.jobs.submit`` and ``store.jobs`` are not.
+        part, _, public = name.partition(".")
+        return part == allowed[:-1] and public in _public_names(part)
+    return name == allowed or name.startswith(f"{allowed}.")
+
+
+def _public_names(part: str) -> list[str]:
+    tree = ast.parse((PACKAGE / part / "__init__.py").read_text())
+    [names] = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    public: list[str] = ast.literal_eval(names)
+    return public
+
+
+def _imported(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # A relative import is spelt out nowhere in this package.
+            where = "evalserver.relative." if node.level else ""
+            yield from (f"{where}{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name inside of it."""
+    files = {path.relative_to(PACKAGE).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    return {
+        ".".join(name.parts).removesuffix("__init__").strip("."): path
+        for name, path in sorted(files.items())
+    }
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_import_follows_the_arrows(module: str) -> None:
+    assert breaches(module, modules()[module].read_text()) == []
+
+
+def test_no_row_is_left_of_what_is_gone() -> None:
+    assert {module.split(".")[0] for module in modules()} == set(LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("web.jobs", "import sqlite3"),
+        ("web.jobs", "from evalserver.store.jobs import submit"),
+        ("web.jobs", "from evalserver.store import jobs"),
+        ("web.jobs", "from evalserver import store"),
+        ("web.jobs", "from evalserver.executors import LocalExecutor"),
+        ("web.jobs", "import evalserver.runner.supervisor"),
+        ("web.jobs", "def late():\n    import subprocess"),
+        ("web.jobs", "from ..store.jobs import submit"),
+        ("scheduler", "from aiohttp import web"),
+        ("scheduler", "import sqlite3"),
+        ("store.jobs", "from evalserver.scheduler import Scheduler"),
+        ("engines.base", "from subprocess import run"),
+        ("engines.base", "from evalserver.executors.ask import ask"),
+        ("executors.local", "from evalserver.store import Store"),
+        ("executors.local", "from evalserver.engines import Paths"),
+        ("runner.supervisor", "from evalserver.job import Job"),
+        ("runner.supervisor", "import psutil"),
+        ("lifecycle", "from evalserver.job import Job"),
+        ("job", "from evalserver.store import Store"),
+        ("web.jobs", "from evalserver.http_server import make_app"),
+        ("web.jobs", "from evalserver import launch_server"),
+        ("newcomer", ""),
+    ],
+)
+def test_an_import_against_the_arrows_is_seen(module: str, source: str) -> None:
+    assert len(breaches(module, source)) == 1

@@ -1,0 +1,88 @@
+"""The queue's order in memory, against a list that is sorted anew after every deed."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from evalserver.queue_index import QueueIndex
+
+JOBS = st.integers(0, 15)
+
+
+class QueueAndList(RuleBasedStateMachine):
+    """Does the same to the index and to a list of (negated priority, submission, job)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = QueueIndex()
+        self.model: list[tuple[int, int, str]] = []
+
+    @rule(seq=JOBS, priority=st.integers(-2, 2))
+    def add(self, seq: int, priority: int) -> None:
+        """Add a job, which may be there already, with another priority."""
+        job_id = f"job-{seq}"
+        if job_id not in self.jobs():
+            self.model = sorted([*self.model, (-priority, seq, job_id)])
+        self.index.add(job_id, priority, seq)
+
+    @rule(seq=JOBS)
+    def remove(self, seq: int) -> None:
+        """Remove a job, which may not be there."""
+        job_id = f"job-{seq}"
+        self.model = [place for place in self.model if place[2] != job_id]
+        self.index.remove(job_id)
+
+    @invariant()
+    def has_the_same_order(self) -> None:
+        """The index lists the jobs as the sorted list does."""
+        assert list(self.index) == self.jobs()
+        assert len(self.index) == len(self.model)
+
+    @invariant()
+    def has_the_same_first(self) -> None:
+        """The next job is the first of the list."""
+        assert self.index.first() == next(iter(self.jobs()), None)
+
+    @invariant()
+    def has_the_same_positions(self) -> None:
+        """A position counts those before, and is None for who is not there."""
+        places = {job_id: place for place, job_id in enumerate(self.jobs())}
+        for job_id in (f"job-{seq}" for seq in range(16)):
+            assert self.index.position(job_id) == places.get(job_id)
+
+    def jobs(self) -> list[str]:
+        """The ids in the order of the model."""
+        return [job_id for _, _, job_id in self.model]
+
+
+test_the_index_agrees_with_a_sorted_list = QueueAndList.TestCase
+
+
+def test_a_higher_priority_is_before_an_earlier_submission() -> None:
+    index = QueueIndex()
+    index.add("early", priority=0, seq=1)
+    index.add("important", priority=1, seq=2)
+
+    assert list(index) == ["important", "early"]
+
+
+def test_within_a_priority_the_earlier_submission_is_first() -> None:
+    index = QueueIndex()
+    index.add("a-later-one", priority=0, seq=10)
+    index.add("b-earlier-one", priority=0, seq=9)
+
+    assert index.first() == "b-earlier-one"
+
+
+def test_an_interrupted_job_gets_its_old_place_back() -> None:
+    index = QueueIndex()
+    for seq in range(3):
+        index.add(f"job-{seq}", priority=0, seq=seq)
+    index.remove("job-1")
+
+    index.add("job-1", priority=0, seq=1)
+
+    assert index.position("job-1") == 1
+
+
+def test_an_empty_queue_has_no_first() -> None:
+    assert QueueIndex().first() is None

@@ -1,0 +1,186 @@
+"""Settings: what is allowed, what a refusal says, and which source wins."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evalserver
+from evalserver.server_args import ServerArgs, environment_name, load_settings
+
+NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
+NOT_A_COUNT = [0, -1, True, False, "1", 1.0, None]
+REFUSED: dict[str, list[Any]] = {
+    "port": NOT_A_PORT,
+    "max_completed_jobs": NOT_A_COUNT,
+    "host": ["", None, 7, "a\nb"],
+    "temp_dir_prefix": ["a/b", "a,b", "a\0b", "x" * 65, None, 1],
+    "data_dir": ["", "a,b", "a\0b", None, Path("x")],
+    "engine_python": ["", None],
+    "default_engine": ["", None],
+    "include_path": ["", "a,b", 1],
+    "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
+}
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    args = ServerArgs()
+
+    found = (args.host, args.port, args.max_completed_jobs, args.temp_dir_prefix)
+    assert found == ("localhost", 8000, 100, "lmms_eval_")
+
+
+def test_the_package_offers_the_same_class() -> None:
+    assert evalserver.ServerArgs is ServerArgs
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values]
+)
+def test_a_refusal_names_the_setting_the_value_and_its_type(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be ") as refusal:
+        ServerArgs(**{name: value})
+
+    assert f"got {value!r} (type: {type(value).__name__})" in str(refusal.value)
+
+
+def test_every_setting_refuses_something() -> None:
+    assert set(REFUSED) == {setting.name for setting in fields(ServerArgs)}
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port_are_allowed(port: int) -> None:
+    assert ServerArgs(port=port).port == port
+
+
+@given(st.integers())
+def test_a_port_is_from_1_to_65535(port: int) -> None:
+    allowed = 1 <= port <= 65535
+    try:
+        ServerArgs(port=port)
+    except ValueError:
+        assert not allowed
+    else:
+        assert allowed
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        ServerArgs().port = 1  # type: ignore[misc]
+
+
+@given(
+    port=st.integers(1, 65535),
+    keep=st.integers(1, 10**9),
+    grace=st.floats(0, 86400),
+    host=st.sampled_from(["::1", "0.0.0.0", "büro"]),  # noqa: S104
+    include=st.none() | st.just("/lab/tasks"),
+)
+def test_settings_survive_json(
+    port: int, keep: int, grace: float, host: str, include: str | None
+) -> None:
+    args = ServerArgs(host, port, max_completed_jobs=keep, cancel_grace=grace, include_path=include)
+
+    assert ServerArgs.from_dict(json.loads(json.dumps(args.to_dict()))) == args
+
+
+def test_missing_keys_take_their_defaults() -> None:
+    assert ServerArgs.from_dict({"port": 1}) == ServerArgs(port=1)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(ValueError, match=r"'prot'.* Did you mean 'port'"):
+        ServerArgs.from_dict({"prot": 1})
+
+
+def test_a_key_that_is_near_to_none_is_refused_with_all_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"'zzz'.*host, port, max_completed_jobs"):
+        ServerArgs.from_dict({"zzz": 1})
+
+
+def test_from_dict_checks_values_too() -> None:
+    with pytest.raises(ValueError, match="port must be"):
+        ServerArgs.from_dict({"port": True})
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "file", "port"),
+    [
+        ({"port": 1}, {"EVALSERVER_PORT": "2"}, "port = 3", 1),
+        ({}, {"EVALSERVER_PORT": "2"}, "port = 3", 2),
+        ({}, {}, "port = 3", 3),
+        ({}, {}, "", 8000),
+    ],
+)
+def test_the_flag_wins_then_the_variable_then_the_file_then_the_default(
+    tmp_path: Path, flags: dict[str, Any], environment: dict[str, str], file: str, port: int
+) -> None:
+    config = tmp_path / "evalserver.toml"
+    config.write_text(file)
+
+    assert load_settings(flags, environment, config).port == port
+
+
+def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
+    config = tmp_path / "evalserver.toml"
+    config.write_text('host = "::1"\nmax_completed_jobs = 7')
+
+    args = load_settings({"port": 1}, {"EVALSERVER_CANCEL_GRACE": "2.5"}, config)
+
+    assert args == ServerArgs("::1", 1, 7, cancel_grace=2.5)
+
+
+@pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
+def test_every_setting_has_a_variable(setting: str) -> None:
+    text = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}.get(setting, "text")
+
+    args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
+
+    assert environment_name(setting) == f"EVALSERVER_{setting.upper()}"
+    assert f"{getattr(args, setting):{'' if text == 'text' else 'g'}}" == text
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"EVALSERVER_PORT": "many"}, "EVALSERVER_PORT must be an integer, got 'many'"),
+        ({"EVALSERVER_PORT": "80.5"}, "EVALSERVER_PORT must be an integer, got '80.5'"),
+        ({"EVALSERVER_CANCEL_GRACE": "x"}, "EVALSERVER_CANCEL_GRACE must be a number, got 'x'"),
+        ({"EVALSERVER_PORT": "0"}, "port must be an integer from 1 to 65535, got 0"),
+    ],
+)
+def test_a_bad_variable_is_named(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_settings({}, environment, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"port = ", "is not valid TOML"),
+        (b'host = "\xff"', "is not valid TOML"),
+        (b"prot = 1", "Did you mean 'port'"),
+        (b"[server]\nport = 1", "unknown setting 'server'"),
+        (b"port = true", "port must be .* got True"),
+        (b'port = "8000"', "port must be .* got '8000'"),
+    ],
+)
+def test_a_bad_file_is_refused_in_readable_words(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    config = tmp_path / "evalserver.toml"
+    config.write_bytes(content)
+
+    with pytest.raises(ValueError, match=message):
+        load_settings({}, {}, config)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "."])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot read the configuration file .*{tmp_path.name}"):
+        load_settings({}, {}, tmp_path / name)
