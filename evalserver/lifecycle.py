@@ -4,8 +4,9 @@ Every change of a job is one of the kinds of event below; each kind says which s
 from and which state it leads to. The store writes a change only as this table allows.
 
     submitted --> queued --claimed--> running --completed / failed / cancelled--> finished
-                    ^                    |
-                    +----interrupted-----+        (the runner was lost, not the evaluation's fault)
+                    ^                    |                                           |
+                    +----interrupted-----+   (the runner was lost)                   |
+                    +----retried-----------------------------------------------------+  (on request)
 """
 
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ class EventKind(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    RETRIED = "retried"
     PRUNED = "pruned"
 
 
@@ -71,6 +73,7 @@ TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
         EventKind.CANCELLED: Transition(
             frozenset({Status.QUEUED, Status.RUNNING}), Status.CANCELLED
         ),
+        EventKind.RETRIED: Transition(FINISHED, Status.QUEUED),
         EventKind.PRUNED: Transition(frozenset(FINISHED), None),
     }
 )

@@ -42,6 +42,10 @@ class AlreadyFinished(Exception):
     """The job ended before it could be cancelled."""
 
 
+class NotFinished(Exception):
+    """The job cannot be tried again, since it has not ended yet."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What every attempt gets beside its own command line."""
@@ -113,6 +117,19 @@ class Scheduler:
                 await self._executor.stop(self._directories.current_attempt(job).run_dir)
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
+
+    async def retry(self, job_id: str, actor: str) -> None:
+        """Queue a finished job for a further attempt.
+
+        Raises NotFinished, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        try:
+            await self._store.retry(job_id, actor)
+        except IllegalTransition:
+            job = await self._store.job(job_id)
+            raise NotFinished(
+                f"Job {job_id} is {job.status}; only a finished job can be tried again"
+            ) from None
 
     def _on_event(self, event: CommittedEvent) -> None:
         if event.after is Status.QUEUED:

@@ -16,6 +16,7 @@ CREATE TABLE jobs (
     created_at          TEXT NOT NULL,
     started_at          TEXT,                               -- of the latest attempt
     completed_at        TEXT,
+    finish_number       INTEGER,                            -- the order in which jobs finished
     cancel_requested_at TEXT,
     attempt             INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     max_attempts        INTEGER NOT NULL CHECK (max_attempts >= 1),
@@ -26,15 +27,42 @@ CREATE TABLE jobs (
     result              TEXT CHECK (result IS NULL OR json_valid(result)),
     provenance          TEXT CHECK (provenance IS NULL OR json_valid(provenance)),
     CHECK ((status IN ('completed', 'failed', 'cancelled')) = (completed_at IS NOT NULL)),
+    CHECK ((completed_at IS NULL) = (finish_number IS NULL)),
     CHECK (status <> 'running' OR (started_at IS NOT NULL AND attempt >= 1)),
     CHECK (status <> 'completed' OR result IS NOT NULL),
     CHECK (status <> 'failed' OR error IS NOT NULL)
 ) STRICT;
 
--- The queue in its order, what runs, and how many jobs there are in each state.
+-- The queue in its order, and what runs.
 CREATE INDEX jobs_status ON jobs (status, priority DESC, seq);
 -- Finished jobs, oldest first: pruning.
-CREATE INDEX jobs_finished ON jobs (completed_at, seq) WHERE completed_at IS NOT NULL;
+-- By number and not by time, since clocks are set back.
+CREATE UNIQUE INDEX jobs_finished ON jobs (finish_number) WHERE finish_number IS NOT NULL;
+
+-- How many jobs there are in each state: kept by triggers, so that nobody has to count.
+CREATE TABLE job_counts (
+    status TEXT PRIMARY KEY,
+    jobs   INTEGER NOT NULL DEFAULT 0 CHECK (jobs >= 0)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO job_counts (status)
+VALUES ('queued'), ('running'), ('completed'), ('failed'), ('cancelled');
+
+CREATE TRIGGER jobs_count_insert AFTER INSERT ON jobs
+BEGIN
+    UPDATE job_counts SET jobs = jobs + 1 WHERE status = NEW.status;
+END;
+
+CREATE TRIGGER jobs_count_update AFTER UPDATE OF status ON jobs
+BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE status = OLD.status;
+    UPDATE job_counts SET jobs = jobs + 1 WHERE status = NEW.status;
+END;
+
+CREATE TRIGGER jobs_count_delete AFTER DELETE ON jobs
+BEGIN
+    UPDATE job_counts SET jobs = jobs - 1 WHERE status = OLD.status;
+END;
 
 -- The audit log: who did what when, for every change of every job; never changed, never deleted.
 -- hash = sha256 over prev_hash and the row's own values, so that an edited history shows.

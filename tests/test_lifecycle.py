@@ -37,8 +37,8 @@ def test_a_running_job_goes_on_or_ends_or_waits_again() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(FINISHED))
-def test_nothing_happens_to_a_finished_job_but_pruning(status: Status) -> None:
-    assert leading_from(status) == {EventKind.PRUNED: None}
+def test_a_finished_job_is_tried_again_or_pruned_and_nothing_else(status: Status) -> None:
+    assert leading_from(status) == {EventKind.RETRIED: Status.QUEUED, EventKind.PRUNED: None}
 
 
 def test_the_states_are_those_of_the_contract() -> None:

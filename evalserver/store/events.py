@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from evalserver.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.writer import CommittedEvent, Row, Transaction
 
@@ -22,6 +22,11 @@ HASHED_COLUMNS = (
     "at", "actor", "job_id", "event", "from_status", "to_status", "attempt", "detail", "prev_hash",
 )  # fmt: skip
 """What an event's hash covers, in this order."""
+
+NEXT_FINISH_NUMBER = (
+    ", finish_number = (SELECT coalesce(max(finish_number), 0) + 1 FROM jobs"
+    " WHERE finish_number IS NOT NULL)"
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ async def _lock_row(tx: Transaction, change: Change) -> Row:
 async def _update(tx: Transaction, change: Change, before: Status, after: Status) -> Row:
     # Column names come from this package's own code, never from a request.
     assignments = "".join(f", {name} = :{name}" for name in change.columns)
+    if after in FINISHED:
+        assignments += NEXT_FINISH_NUMBER
     rows = await tx.execute(
         f"UPDATE jobs SET status = :after{assignments}"  # noqa: S608
         " WHERE job_id = :job_id AND status = :before RETURNING status, seq, priority, attempt",

@@ -17,6 +17,13 @@ SERVER = "server"
 """The actor of what the server does by itself."""
 
 
+OF_AN_END = (
+    "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",
+    "provenance",
+)  # fmt: skip
+"""The columns that say how a job ended."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a job gets when its attempt is claimed."""
@@ -126,14 +133,40 @@ async def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> Non
         await _insert_metric(tx, job_id, metric)
 
 
+async def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+    """Put a finished job back into the queue, at the place that it had, for a further attempt.
+
+    What its last attempt came to moves from the job's record to the event.
+    Raises IllegalTransition when the job has not finished.
+    """
+    rows = await tx.execute("SELECT * FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    job = _job(rows[0]) if rows else None
+    columns: dict[str, Any] = dict.fromkeys(OF_AN_END)
+    detail: dict[str, Any] = {}
+    if job is not None:
+        # As many attempts as it was given at first, beyond those that it has made.
+        columns["max_attempts"] = job.attempt + job.request.max_attempts
+        detail = _end_of(job)
+    await transition(
+        tx, Change(EventKind.RETRIED, job_id, at, actor, columns=columns, detail=detail)
+    )
+    await tx.execute("DELETE FROM metrics WHERE job_id = :job_id", {"job_id": job_id})
+
+
 async def prune(tx: Transaction, keep: int, at: str) -> list[str]:
     """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
-    rows = await tx.execute(
-        "SELECT job_id FROM jobs WHERE completed_at IS NOT NULL"
-        " ORDER BY completed_at DESC, seq DESC LIMIT -1 OFFSET :keep",
-        {"keep": keep},
+    finished = await tx.execute(
+        "SELECT sum(jobs) AS n FROM job_counts WHERE status NOT IN ('queued', 'running')"
     )
-    oldest_first = [str(row["job_id"]) for row in reversed(rows)]
+    excess = finished[0]["n"] - keep
+    if excess <= 0:
+        return []
+    rows = await tx.execute(
+        "SELECT job_id FROM jobs WHERE finish_number IS NOT NULL"
+        " ORDER BY finish_number LIMIT :excess",
+        {"excess": excess},
+    )
+    oldest_first = [str(row["job_id"]) for row in rows]
     for job_id in oldest_first:
         await transition(tx, Change(EventKind.PRUNED, job_id, at, SERVER))
     return oldest_first
@@ -176,9 +209,9 @@ async def all_ids(readers: Readers) -> set[str]:
 
 async def count_by_status(readers: Readers) -> dict[Status, int]:
     """How many jobs the store keeps in each state."""
-    rows = await readers.fetch("SELECT status, count(*) AS n FROM jobs GROUP BY status")
-    counts = {Status(row["status"]): int(row["n"]) for row in rows}
-    return {status: counts.get(status, 0) for status in Status}
+    rows = await readers.fetch("SELECT status, jobs FROM job_counts")
+    counts = {row["status"]: int(row["jobs"]) for row in rows}
+    return {status: counts[status.value] for status in Status}
 
 
 async def _require(tx: Transaction, job_id: str, status: Status) -> None:
@@ -235,6 +268,16 @@ def _json(value: Any) -> str:
 
 def _optional_json(text: str | None) -> dict[str, Any] | None:
     return None if text is None else orjson.loads(text)
+
+
+def _end_of(job: Job) -> dict[str, Any]:
+    result = job.result or {}
+    return {
+        "completed_at": job.completed_at,
+        "exit_code": job.exit_code,
+        "error": _first_line(job.error),
+        "metrics": {model: files.get("metrics") for model, files in result.items()},
+    }
 
 
 def _first_line(text: str | None) -> str | None:

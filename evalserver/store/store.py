@@ -105,6 +105,10 @@ class Store:
 
         return await self._writer.run(work)
 
+    async def retry(self, job_id: str, actor: str) -> None:
+        """Queue a finished job for a further attempt. Raises IllegalTransition if it is not."""
+        await self._writer.run(lambda tx: jobs.retry(tx, job_id, self._now(), actor))
+
     async def prune(self, keep: int) -> list[str]:
         """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
         return await self._writer.run(lambda tx: jobs.prune(tx, keep, self._now()))

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
-from evalserver.scheduler import AlreadyFinished
+from evalserver.scheduler import AlreadyFinished, NotFinished
 from evalserver.store import JobNotFound, JobPruned, StoreUnavailable
 from evalserver.web.replies import dump
 
@@ -45,6 +45,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     JobNotFound: HTTPStatus.NOT_FOUND,
     JobPruned: HTTPStatus.GONE,
     AlreadyFinished: HTTPStatus.CONFLICT,
+    NotFinished: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

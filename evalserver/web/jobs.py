@@ -27,16 +27,7 @@ async def evaluate(request: web.Request) -> web.Response:
     job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
     await request.app[STORE].submit(job)
     log.info("job submitted", job=job.job_id, model=wanted.model, tasks=",".join(wanted.tasks))
-    # An idle scheduler may have claimed it already: then nobody was before it.
-    position = request.app[SCHEDULER].queue.position(job.job_id) or 0
-    return reply(
-        {
-            "job_id": job.job_id,
-            "status": "queued",
-            "position_in_queue": position,
-            "message": f"Job queued successfully. Position in queue: {position}",
-        }
-    )
+    return _queued(request, job.job_id)
 
 
 async def get_job(request: web.Request) -> web.Response:
@@ -46,11 +37,31 @@ async def get_job(request: web.Request) -> web.Response:
     return reply(JobSchema().dump(_shown(job, position)))
 
 
+async def retry_job(request: web.Request) -> web.Response:
+    """``POST /jobs/{job_id}/retry``: queue a finished job for a further attempt."""
+    job_id = request.match_info["job_id"]
+    await request.app[SCHEDULER].retry(job_id, actor=ANONYMOUS)
+    return _queued(request, job_id)
+
+
 async def cancel_job(request: web.Request) -> web.Response:
     """``DELETE /jobs/{job_id}``: cancel a job that has not finished."""
     scheduler = request.app[SCHEDULER]
     message = await scheduler.cancel(request.match_info["job_id"], actor=ANONYMOUS)
     return reply({"message": message})
+
+
+def _queued(request: web.Request, job_id: str) -> web.Response:
+    # An idle scheduler may have claimed it already: then nobody was before it.
+    position = request.app[SCHEDULER].queue.position(job_id) or 0
+    return reply(
+        {
+            "job_id": job_id,
+            "status": "queued",
+            "position_in_queue": position,
+            "message": f"Job queued successfully. Position in queue: {position}",
+        }
+    )
 
 
 def _shown(job: Job, position: int | None) -> dict[str, Any]:

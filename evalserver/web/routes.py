@@ -22,6 +22,7 @@ ROUTES = (
     Route("POST", "/evaluate", jobs.evaluate),
     Route("GET", "/jobs/{job_id}", jobs.get_job),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
+    Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
     Route("GET", "/queue", queue.get_queue),
     Route("GET", "/tasks", catalog.get_tasks),
     Route("GET", "/models", catalog.get_models),

@@ -28,6 +28,7 @@ CANCELLED = Outcome(Status.CANCELLED, "2030-01-01T00:00:00.000+00:00")
 
 DEEDS: dict[str, Deed] = {
     "claim": claim,
+    "retry": lambda store, job_id: store.retry(job_id, "bob"),
     "reattach": lambda store, job_id: store.reattach(job_id),
     "cancel_queued": lambda store, job_id: store.cancel_queued(job_id, "bob", PLENTY),
     "request_cancel": lambda store, job_id: store.request_cancel(job_id, "bob"),
@@ -39,8 +40,8 @@ DEEDS: dict[str, Deed] = {
 
 LEGAL = {
     "queued": {"claim", "cancel_queued"},
-    "running": set(DEEDS) - {"claim", "cancel_queued"},
-    "completed": set[str](),
+    "running": set(DEEDS) - {"claim", "cancel_queued", "retry"},
+    "completed": {"retry"},
     "pruned": set[str](),
 }
 

@@ -1,8 +1,10 @@
 """What the deeds of the store do to a job, and the questions about jobs."""
 
 import itertools
+import json
 import sqlite3
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,8 +139,8 @@ async def test_cancelling_a_queued_job_prunes_too(store: Store) -> None:
 
     pruned = await store.cancel_queued(job_id, "bob", keep=1)
 
-    assert pruned == [job_id], "it ended before the other, which ended in 2030"
-    assert await store.all_ids() == {old}
+    assert pruned == [old]
+    assert await store.all_ids() == {job_id}
 
 
 async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -> None:
@@ -204,14 +206,80 @@ async def test_finishing_a_job_prunes_the_oldest(store: Store) -> None:
     assert pruned == [old]
 
 
-async def test_of_two_jobs_that_ended_together_the_later_submitted_is_kept(store: Store) -> None:
-    first, second = await start(store), await start(store)
-    outcome = completed()
-    await store.finish(second, outcome, PLENTY)
+async def test_the_job_that_finished_last_is_kept_when_the_clock_was_set_back(
+    store: Store,
+) -> None:
+    yesterday = Outcome(Status.FAILED, "2001-01-01T00:00:00.000+00:00", 1, "it broke")
+    old, new = await complete(store), await start(store)
 
-    pruned = await store.finish(first, outcome, keep=1)
+    pruned = await store.finish(new, yesterday, keep=1)
 
-    assert pruned == [first]
+    assert pruned == [old]
+
+
+async def test_a_retried_job_is_queued_at_its_place_as_if_it_had_not_ended(store: Store) -> None:
+    job_id = await start(store, max_attempts=3)
+    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    later = await submit(store)
+
+    await store.retry(job_id, "bob")
+
+    job = await store.job(job_id)
+    assert [queued for queued, _, _ in await store.queued()] == [job_id, later]
+    assert (job.status, job.attempt, job.completed_at) == (Status.QUEUED, 1, None)
+    assert (job.exit_code, job.error, job.result, job.provenance) == (None, None, None, None)
+
+
+async def test_a_retried_job_may_make_as_many_attempts_as_it_was_given_at_first(
+    store: Store,
+) -> None:
+    job_id = await complete(store, max_attempts=3)
+
+    await store.retry(job_id, "bob")
+
+    assert (await store.job(job_id)).max_attempts == 1 + 3
+
+
+async def test_the_audit_log_keeps_what_a_retried_job_had_come_to(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await start(store)
+    numbers = {"mme": {"acc,none": 0.5}}
+    ended = replace(completed(ACCURACY), result={"dummy": {"metrics": numbers}})
+    await store.finish(job_id, ended, PLENTY)
+
+    await store.retry(job_id, "bob")
+
+    ((actor, detail),) = rows(
+        tmp_path, "SELECT actor, detail FROM job_events WHERE event = 'retried'"
+    )
+    assert actor == "bob"
+    assert json.loads(detail) == {
+        "completed_at": ended.completed_at,
+        "exit_code": 0,
+        "error": None,
+        "metrics": {"dummy": numbers},
+    }
+
+
+async def test_a_retried_job_has_no_numbers_until_it_completes_again(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await start(store)
+    await store.finish(job_id, completed(ACCURACY), PLENTY)
+
+    await store.retry(job_id, "bob")
+
+    assert rows(tmp_path, "SELECT * FROM metrics") == []
+
+
+async def test_a_retried_job_is_not_pruned(store: Store) -> None:
+    retried, finished = await complete(store), await complete(store)
+    await store.retry(retried, "bob")
+
+    pruned = await store.prune(keep=0)
+
+    assert pruned == [finished]
 
 
 async def test_pruning_takes_the_metrics_along(store: Store, tmp_path: Path) -> None:

@@ -110,6 +110,46 @@ async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
     assert "already finished" in problem["detail"]
 
 
+async def test_a_finished_job_can_be_tried_again(api: Api) -> None:
+    job_id = await api.submit(model_args={"behave": "crash"})
+    await api.finished(job_id)
+
+    answer = await api.call("POST", f"/jobs/{job_id}/retry")
+
+    assert (answer["job_id"], answer["status"], answer["position_in_queue"]) == (
+        job_id,
+        "queued",
+        0,
+    )
+    assert (await api.finished(job_id))["attempt"] == 2
+
+
+async def test_a_further_attempt_writes_to_a_directory_of_its_own(api: Api) -> None:
+    job_id = await api.submit()
+    first = await api.finished(job_id)
+
+    await api.call("POST", f"/jobs/{job_id}/retry")
+
+    second = await api.finished(job_id)
+    assert second["status"] == "completed"
+    assert first["output_dir"] != second["output_dir"]
+
+
+@pytest.mark.parametrize("status", ["running", "queued"])
+async def test_what_has_not_finished_cannot_be_tried_again(api: Api, status: str) -> None:
+    running, queued = await api.submit(model_args=HANG), await api.submit()
+    await api.when(running, "running")
+    job_id = {"running": running, "queued": queued}[status]
+
+    problem = await api.call("POST", f"/jobs/{job_id}/retry", 409)
+
+    assert f"is {status}" in problem["detail"]
+
+
+async def test_trying_again_what_never_was_is_404(api: Api) -> None:
+    await api.call("POST", f"/jobs/{uuid.uuid4()}/retry", 404)
+
+
 async def test_cancelling_what_never_was_is_404(api: Api) -> None:
     await api.call("DELETE", f"/jobs/{uuid.uuid4()}", 404)
 
