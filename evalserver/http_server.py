@@ -19,7 +19,7 @@ from evalserver.engines.environment import harness_environment
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.names import did_you_mean
 from evalserver.run_directories import RunDirectories
-from evalserver.runner.supervisor import LOG_FILE
+from evalserver.runner.files import LOG_FILE
 from evalserver.scheduler import Scheduler, Surroundings
 from evalserver.server_args import ServerArgs
 from evalserver.server_log import configure_log

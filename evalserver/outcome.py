@@ -11,7 +11,7 @@ from evalserver.engines.logs import cause, tail
 from evalserver.executors import Exit, ExitReason
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.runner.supervisor import JOB_FILE, LOG_FILE
+from evalserver.runner.files import JOB_FILE, LOG_FILE
 from evalserver.version import __version__
 
 SIGNAL_BASE = 128
@@ -41,13 +41,13 @@ def _judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
     )
 
 
-def lost(job: Job, now: str) -> Outcome:
+def lost(job: Job, why: str, now: str) -> Outcome:
     """The outcome of a job whose last permitted attempt was lost with its runner."""
     if job.cancel_requested_at is not None:
         return Outcome(Status.CANCELLED, now)
     reason = (
-        f"The runner of attempt {job.attempt} of {job.max_attempts} vanished without a word: "
-        "it was killed, or the machine went down"
+        f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
+        f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
     )
     return failed(reason, now)
 

@@ -16,12 +16,14 @@ import structlog
 
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.engines import Engine, Paths
-from evalserver.executors import Attempt, Executor, ExecutorError, Exit, ExitReason
+from evalserver.executors import Attempt, Executor, ExecutorError, ExitReason, Lost
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import FINISHED, Status
+from evalserver.masking import secret_texts
 from evalserver.outcome import failed, judge, lost
 from evalserver.queue_index import QueueIndex
 from evalserver.run_directories import RunDirectories
+from evalserver.runner.crash_point import crash_point
 from evalserver.store import (
     CommittedEvent,
     IllegalTransition,
@@ -111,9 +113,11 @@ class Scheduler:
             with contextlib.suppress(IllegalTransition):
                 if job.status is Status.QUEUED:
                     pruned = await self._store.cancel_queued(job_id, actor, self._keep)
+                    crash_point("cancelled_queued")
                     await self._remove_files(pruned)
                     return f"Job {job_id} cancelled"
                 await self._store.request_cancel(job_id, actor)
+                crash_point("cancel_requested")
                 await self._executor.stop(self._directories.current_attempt(job).run_dir)
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
@@ -125,6 +129,7 @@ class Scheduler:
         """
         try:
             await self._store.retry(job_id, actor)
+            crash_point("retried")
         except IllegalTransition:
             job = await self._store.job(job_id)
             raise NotFinished(
@@ -153,9 +158,11 @@ class Scheduler:
         try:
             job = await self._persist(lambda: self._store.job(job_id))
             paths = self._directories.next_attempt(job)
+            await self._executor.reserve(paths.run_dir)
             await self._persist(lambda: self._store.claim(job, paths.run_dir, paths.output_dir))
         except (IllegalTransition, JobPruned):
             return None
+        crash_point("claimed")
         return await self._persist(lambda: self._store.job(job_id))
 
     async def _see_through(self, job: Job, deed: Callable[[Job], Awaitable[None]]) -> None:
@@ -193,6 +200,7 @@ class Scheduler:
             reason = f"The evaluation could not be started: {error}"
             await self._finish(job, self._failed(reason))
             return
+        crash_point("started")
         run_dir = str(paths.run_dir)
         log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
         await self._attend(job, paths)
@@ -209,30 +217,40 @@ class Scheduler:
             timeout_s=job.request.timeout_s,
             files=command.files,
             directories=command.directories,
+            secrets=tuple(secret_texts(job.request.model_args, self._surroundings.environment)),
         )
 
     async def _attend(self, job: Job, paths: Paths) -> None:
         """Wait for the end of the job's attempt, and write its outcome."""
         end = await self._executor.wait(paths.run_dir)
-        if end is None or end.reason is ExitReason.TERMINATED:
-            await self._after_loss(job, end)
+        crash_point("ended")
+        if isinstance(end, Lost):
+            await self._after_loss(job, end.why)
+            return
+        if end.reason is ExitReason.TERMINATED:
+            await self._after_loss(job, "it was told to end, by somebody or by a shutdown")
             return
         engine = self._engines[job.engine]
         await self._finish(job, await asyncio.to_thread(judge, job, engine, paths, end))
 
-    async def _after_loss(self, job: Job, end: Exit | None) -> None:
+    async def _after_loss(self, job: Job, why: str) -> None:
         """The attempt ended through no fault of the evaluation: try again, if one may."""
         strays = await self._executor.end_strays(_token(job))
-        log.warning("a runner was lost", job=job.job_id, attempt=job.attempt, strays_ended=strays)
+        log.warning(
+            "a runner was lost", job=job.job_id, attempt=job.attempt, why=why, strays_ended=strays
+        )
+        crash_point("lost")
         current = await self._persist(lambda: self._store.job(job.job_id))
         if current.cancel_requested_at is None and job.attempt < job.max_attempts:
-            reason = "the runner vanished" if end is None else "the runner was told to end"
+            reason = f"the runner was lost: {why}"
             await self._persist(lambda: self._store.interrupt(job.job_id, reason))
+            crash_point("interrupted")
         else:
-            await self._finish(job, lost(current, timestamp(self._clock())))
+            await self._finish(job, lost(current, why, timestamp(self._clock())))
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
         pruned = await self._persist(lambda: self._store.finish(job.job_id, outcome, self._keep))
+        crash_point("finished")
         log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
         await self._remove_files(pruned)
 

@@ -4,15 +4,19 @@ import asyncio
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import psutil
 
-from evalserver.runner import supervisor
+from evalserver.executors.local import TOKEN_VARIABLE
+from evalserver.runner import files
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
@@ -47,12 +51,26 @@ async def end_runners(data_dir: Path) -> None:
     """Have every runner under a data directory end its evaluation, and wait until it is gone."""
     locks = [lock for lock in data_dir.glob("runs/*/*/lock")]
     for lock in locks:
-        (lock.parent / supervisor.CANCEL_FILE).touch()
+        (lock.parent / files.CANCEL_FILE).touch()
 
     async def gone() -> bool:
-        return not any(supervisor.lock_is_held(lock.parent) for lock in locks)
+        return not any(files.lock_is_held(lock.parent) for lock in locks)
 
     await until(gone)
+
+
+async def harness_of(job_id: str) -> psutil.Process:
+    """A process of the job's evaluation, once it runs; its parent is the runner."""
+
+    async def found() -> psutil.Process | None:
+        for process in psutil.process_iter(["environ"]):
+            attempt = (process.info["environ"] or {}).get(TOKEN_VARIABLE, "")
+            if attempt.startswith(job_id):
+                return process
+        return None
+
+    process: psutil.Process = await until(found)
+    return process
 
 
 def request(**fields: Any) -> Json:
@@ -174,6 +192,12 @@ class ServerProcess:
         """End the server as a crash does."""
         self.process.kill()
         self.process.wait(timeout=WAIT_SECONDS)
+
+    def query(self, sql: str, *values: str) -> list[str]:
+        """The first column of what the database says, also while no server runs."""
+        path = f"file:{self.data_dir / 'evalserver.db'}?mode=ro"
+        with closing(sqlite3.connect(path, uri=True)) as connection:
+            return [str(row[0]) for row in connection.execute(sql, values)]
 
     async def _answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()

@@ -41,6 +41,9 @@ ANYTHING = _layer(
 
 VALUES = "clock job lifecycle names"
 
+CRASH_POINT = "runner.crash_point"
+"""Tests end a process there; the runner has it since it can import nothing from elsewhere."""
+
 LAYERS = {
     # The bottom: values and functions that know nobody above them.
     "clock": _layer(""),
@@ -49,6 +52,7 @@ LAYERS = {
     "version": _layer(""),
     "queue_index": _layer(""),
     "data_dir": _layer(""),
+    "masking": _layer(""),
     "sockets": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
@@ -56,14 +60,18 @@ LAYERS = {
     # The layers.
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
-    "engines": _layer("engines job"),
-    "store": _layer("store clock job lifecycle", "sqlite3 aiosqlite"),
+    "engines": _layer("engines job masking"),
+    "store": _layer(f"store clock job lifecycle {CRASH_POINT}", "sqlite3 aiosqlite"),
     "run_directories": _layer("engines job"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
-    "scheduler": _layer(f"engines executors outcome queue_index run_directories store! {VALUES}"),
+    "scheduler": _layer(
+        f"engines executors masking outcome queue_index run_directories store! {VALUES}"
+        f" {CRASH_POINT}"
+    ),
     "web": _layer(
-        f"web catalog engines scheduler server_args store! {VALUES}", "aiohttp marshmallow"
+        f"web catalog engines scheduler server_args store! {VALUES} {CRASH_POINT}",
+        "aiohttp marshmallow",
     ),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,

@@ -12,7 +12,7 @@ from evalserver.executors import Exit, ExitReason
 from evalserver.job import EvaluateRequest, Job, Outcome
 from evalserver.lifecycle import Status
 from evalserver.outcome import MOST_ERROR_BYTES, failed, judge, lost
-from evalserver.runner.supervisor import JOB_FILE, LOG_FILE
+from evalserver.runner.files import JOB_FILE, LOG_FILE
 from evalserver.version import __version__
 
 RESULTS = Path(__file__).parent / "engines" / "data" / "lmms_dummy"
@@ -214,17 +214,17 @@ def test_an_outcome_stands_without_the_job_file(paths: Paths) -> None:
 
 
 def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was() -> None:
-    outcome = lost(JOB, ENDED)
+    outcome = lost(JOB, "it was killed", ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
     assert outcome.error is not None
-    assert outcome.error.startswith("The runner of attempt 2 of 2 vanished without a word")
+    assert outcome.error.startswith("The runner of attempt 2 of 2 was lost: it was killed. ")
 
 
 def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job() -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
-    assert lost(job, ENDED) == Outcome(Status.CANCELLED, ENDED)
+    assert lost(job, "it was killed", ENDED) == Outcome(Status.CANCELLED, ENDED)
 
 
 def test_a_failure_without_a_harness_is_its_reason() -> None:

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.conftest import MakeApi
-from tests.support import Api, Json, until
+from tests.support import Api, Json, harness_of, until
 
 
 async def test_jobs_run_one_after_another_in_the_order_of_submission(
@@ -95,7 +95,7 @@ async def test_a_runner_lost_for_the_last_time_fails_the_job(api: Api) -> None:
 
     job = await api.finished(job_id)
 
-    assert job["error"].startswith("The runner of attempt 1 of 1 vanished")
+    assert job["error"].startswith("The runner of attempt 1 of 1 was lost: it was killed.")
 
 
 async def test_a_lost_runner_leaves_no_process_of_its_evaluation(api: Api) -> None:
@@ -151,13 +151,6 @@ def _lives(pid: int) -> bool:
 async def _kill_the_runner(api: Api, job_id: str) -> int:
     """Kill the job's runner once its harness runs; returns the pid of the harness."""
 
-    async def running() -> psutil.Process | None:
-        for process in psutil.process_iter(["cmdline"]):
-            command = " ".join(process.info.get("cmdline") or [])
-            if "lmms_eval" in command and job_id in command and "supervisor" not in command:
-                return process
-        return None
-
-    harness = await until(running)
+    harness = await harness_of(job_id)
     psutil.Process(harness.ppid()).kill()
     return int(harness.pid)

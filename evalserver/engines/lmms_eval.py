@@ -17,9 +17,9 @@ from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
+from evalserver.masking import is_secret_name
 
 SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
-SECRET_WORDS = ("key", "token", "secret", "password")
 
 
 class LmmsEval(Harness):
@@ -73,7 +73,7 @@ class LmmsEval(Harness):
 
 def _is_plain(key: str, value: object) -> bool:
     # A secret never goes on the command line, where every user of the machine can see it.
-    return _reads_back(value) and not any(word in key.lower() for word in SECRET_WORDS)
+    return _reads_back(value) and not is_secret_name(key)
 
 
 def _reads_back(value: object) -> bool:

@@ -1,6 +1,6 @@
 """Executors: where attempts run. They know processes and run directories, and no jobs table."""
 
-from evalserver.executors.base import Attempt, Executor, ExecutorError, Exit, ExitReason
+from evalserver.executors.base import Attempt, Executor, ExecutorError, Exit, ExitReason, Lost
 from evalserver.executors.local import LocalExecutor, runner_pid
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "Exit",
     "ExitReason",
     "LocalExecutor",
+    "Lost",
     "runner_pid",
 ]

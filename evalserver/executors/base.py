@@ -12,7 +12,7 @@ class ExecutorError(Exception):
 
 
 class ExitReason(StrEnum):
-    """Why an attempt ended; the runner's own words (see ``runner/supervisor.py``)."""
+    """Why an attempt ended; the runner's own words (see ``runner/files.py``)."""
 
     EXITED = "exited"
     CANCELLED = "cancelled"
@@ -34,12 +34,20 @@ class Exit:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """An attempt whose runner left no word of its end: ``why``, as a part of a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One run of a job: what to run, and the run directory that it has for itself alone.
 
     Before the start ``files`` are written into the run directory (name to text), and
     ``directories`` are created.
     ``token`` names the attempt in its processes' environment, so that strays can be found.
+    ``secrets`` are the texts that its log must not show.
     """
 
     token: str
@@ -51,10 +59,14 @@ class Attempt:
     timeout_s: float | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[Path, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 class Executor(Protocol):
     """A place where attempts run. A run directory is all that is needed to find one again."""
+
+    async def reserve(self, run_dir: Path) -> None:
+        """Make the run directory: from now on, if it is not there, it is gone."""
 
     async def start(self, attempt: Attempt) -> None:
         """Start a runner for the attempt; returns when it supervises. Raises ExecutorError.
@@ -63,10 +75,10 @@ class Executor(Protocol):
         """
 
     def was_started(self, run_dir: Path) -> bool:
-        """Did a runner ever take this attempt?"""
+        """May a runner have taken this attempt, which was reserved?"""
 
-    async def wait(self, run_dir: Path) -> Exit | None:
-        """Wait for the attempt's end; None when its runner vanished without a word."""
+    async def wait(self, run_dir: Path) -> Exit | Lost:
+        """Wait for the attempt's end."""
 
     async def stop(self, run_dir: Path) -> None:
         """Ask the runner to end the whole tree; ``wait`` tells when it has."""

@@ -1,6 +1,7 @@
 """Runs attempts on this machine: starts their runners, and finds them again by their locks."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -10,17 +11,24 @@ from pathlib import Path
 
 import psutil
 
-from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason
-from evalserver.runner import supervisor
+from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason, Lost
+from evalserver.runner import files
 
 TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
 """Marks every process of an attempt in its environment."""
 
+POLL_SECONDS = 0.2
+"""Between two looks at a runner that has not yet said who it is."""
 RECHECK_SECONDS = 5.0
 
 
 class LocalExecutor:
     """Executor for the machine that the server runs on."""
+
+    async def reserve(self, run_dir: Path) -> None:
+        """Make the run directory; where that fails, ``start`` will say why."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(run_dir.mkdir, parents=True, exist_ok=True)
 
     async def start(self, attempt: Attempt) -> None:
         """Write the run directory and start its runner."""
@@ -31,17 +39,19 @@ class LocalExecutor:
             # The server stops right now: it sees this runner off before it goes.
             await asyncio.wait([starting])
             raise
-        if code not in (0, supervisor.LOCK_BUSY, supervisor.STARTED_BEFORE):
-            log = attempt.run_dir / supervisor.RUNNER_LOG_FILE
+        if code not in (0, files.LOCK_BUSY, files.STARTED_BEFORE):
+            log = attempt.run_dir / files.RUNNER_LOG_FILE
             raise ExecutorError(f"the runner ended with exit code {code}; see {log}")
 
     def was_started(self, run_dir: Path) -> bool:
-        """Is there a sign of a runner, living or dead?"""
-        return (run_dir / supervisor.RUNNER_FILE).exists() or supervisor.lock_is_held(run_dir)
+        """Is there a sign of a runner, living or dead? A directory that is gone is one."""
+        if not run_dir.is_dir():
+            return True
+        return (run_dir / files.RUNNER_FILE).exists() or files.lock_is_held(run_dir)
 
-    async def wait(self, run_dir: Path) -> Exit | None:
+    async def wait(self, run_dir: Path) -> Exit | Lost:
         """Wait until the lock is free, then read what the runner wrote."""
-        while supervisor.lock_is_held(run_dir):
+        while files.lock_is_held(run_dir):
             await _runner_exit(run_dir)
         return _read_exit(run_dir)
 
@@ -57,14 +67,14 @@ class LocalExecutor:
 def runner_pid(run_dir: Path) -> int | None:
     """The pid that the attempt's runner wrote down, or None; the process may be gone."""
     try:
-        return int(json.loads((run_dir / supervisor.RUNNER_FILE).read_text("utf-8"))["pid"])
+        return int(json.loads((run_dir / files.RUNNER_FILE).read_text("utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _leave_word(run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / supervisor.CANCEL_FILE).touch()
+    (run_dir / files.CANCEL_FILE).touch()
 
 
 def _start(attempt: Attempt) -> int:
@@ -79,14 +89,15 @@ def _prepare(attempt: Attempt) -> None:
             directory.mkdir(parents=True, exist_ok=True)
         for name, text in attempt.files.items():
             _write_private(attempt.run_dir / name, text)
-        job = supervisor.Job(
+        job = files.Job(
             argv=list(attempt.argv),
             cwd=str(attempt.cwd),
             env={**attempt.env, TOKEN_VARIABLE: attempt.token},
             timeout_s=attempt.timeout_s,
             grace_s=attempt.grace_s,
+            secrets=list(attempt.secrets),
         )
-        _write_private(attempt.run_dir / supervisor.JOB_FILE, json.dumps(asdict(job)))
+        _write_private(attempt.run_dir / files.JOB_FILE, json.dumps(asdict(job)))
     except OSError as error:
         raise ExecutorError(f"cannot prepare {error.filename}: {error.strerror}") from error
 
@@ -100,9 +111,9 @@ def _write_private(path: Path, text: str) -> None:
 
 def _start_runner(run_dir: Path) -> int:
     """Run the runner's program, which goes into the background by itself; returns its exit code."""
-    with (run_dir / supervisor.RUNNER_LOG_FILE).open("ab") as log:
+    with (run_dir / files.RUNNER_LOG_FILE).open("ab") as log:
         return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
-            [sys.executable, "-I", "-S", supervisor.__file__, str(run_dir)],
+            [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -115,7 +126,7 @@ async def _runner_exit(run_dir: Path) -> None:
     """Return when the runner has probably ended: at once by its pidfd, or to look again."""
     descriptor = _open_pidfd(run_dir)
     if descriptor is None:
-        await asyncio.sleep(supervisor.POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         return
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -139,18 +150,32 @@ def _open_pidfd(run_dir: Path) -> int | None:
     except OSError:
         return None
     # A number is trusted only while the lock is held: then its owner lives, and the pid is its.
-    if supervisor.lock_is_held(run_dir):
+    if files.lock_is_held(run_dir):
         return descriptor
     os.close(descriptor)
     return None
 
 
-def _read_exit(run_dir: Path) -> Exit | None:
+def _read_exit(run_dir: Path) -> Exit | Lost:
     try:
-        values = json.loads((run_dir / supervisor.EXIT_FILE).read_text(encoding="utf-8"))
+        values = json.loads((run_dir / files.EXIT_FILE).read_text(encoding="utf-8"))
         return Exit(**{**values, "reason": ExitReason(values["reason"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    except FileNotFoundError:
+        return Lost(_why_lost(run_dir))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return Lost(f"what it wrote down of its end cannot be read ({error})")
+
+
+def _why_lost(run_dir: Path) -> str:
+    if not run_dir.is_dir():
+        return "its run directory is gone"
+    try:
+        boot_id = json.loads((run_dir / files.RUNNER_FILE).read_text("utf-8"))["boot_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        boot_id = None
+    if boot_id not in (None, files.boot_id()):
+        return "the machine was restarted"
+    return "it was killed"
 
 
 def _kill_marked(token: str) -> int:

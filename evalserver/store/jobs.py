@@ -8,6 +8,7 @@ import orjson
 
 from evalserver.job import EvaluateRequest, Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import EventKind, Status
+from evalserver.runner.crash_point import crash_point
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, record, transition
 from evalserver.store.readers import Readers
@@ -60,6 +61,7 @@ async def submit(tx: Transaction, job: NewJob, at: str) -> None:
     )
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     await record(tx, change, rows[0], None, Status.QUEUED)
+    crash_point("submitting")
 
 
 async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:

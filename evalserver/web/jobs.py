@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from evalserver.job import EvaluateRequest, Job, NewJob
+from evalserver.runner.crash_point import crash_point
 from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.requests import read_body
@@ -26,6 +27,7 @@ async def evaluate(request: web.Request) -> web.Response:
     engine = wanted.engine or request.app[ARGS].default_engine
     job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
     await request.app[STORE].submit(job)
+    crash_point("submitted")
     log.info("job submitted", job=job.job_id, model=wanted.model, tasks=",".join(wanted.tasks))
     return _queued(request, job.job_id)
 

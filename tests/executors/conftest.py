@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.executors import Attempt, LocalExecutor
-from evalserver.runner import supervisor
+from evalserver.runner import files
 from tests.support import until
 
 
@@ -44,7 +44,7 @@ class Lab:
     async def clean_up(self) -> None:
         """End whatever a test left running."""
         for attempt in self.attempts:
-            if supervisor.lock_is_held(attempt.run_dir):
+            if files.lock_is_held(attempt.run_dir):
                 await self.executor.stop(attempt.run_dir)
                 await self.executor.wait(attempt.run_dir)
             await self.executor.end_strays(attempt.token)
@@ -60,7 +60,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 
 async def said(attempt: Attempt, word: str) -> str:
     """The attempt's log, once this is in it."""
-    log = attempt.run_dir / supervisor.LOG_FILE
+    log = attempt.run_dir / files.LOG_FILE
 
     async def found() -> str | None:
         text = log.read_text() if log.exists() else ""

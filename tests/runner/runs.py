@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
-from evalserver.runner import supervisor
-from evalserver.runner.supervisor import Exit
+from evalserver.runner import files
+from evalserver.runner.files import Exit
 from tests.support import WAIT_SECONDS, until
 
 MARK = "RUNNER_TEST_DIRECTORY"
@@ -37,7 +38,7 @@ time.sleep(10_000)
 
 def runner_command(run_dir: Path) -> list[str]:
     """How a runner is started."""
-    return [sys.executable, "-I", "-S", supervisor.__file__, str(run_dir)]
+    return [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)]
 
 
 def is_running(pid: int) -> bool:
@@ -53,20 +54,29 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.dir = directory
-        self.exit_file = directory / supervisor.EXIT_FILE
+        self.exit_file = directory / files.EXIT_FILE
 
     def prepare(
-        self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
+        self,
+        program: str,
+        timeout_s: float | None = None,
+        grace_s: float = WAIT_SECONDS,
+        secrets: Sequence[str] = (),
     ) -> None:
         """Say what the runner is to run: a Python program."""
-        self.prepare_command([sys.executable, "-c", program], timeout_s, grace_s)
+        self.prepare_command([sys.executable, "-c", program], timeout_s, grace_s, secrets)
 
     def prepare_command(
-        self, argv: list[str], timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
+        self,
+        argv: list[str],
+        timeout_s: float | None = None,
+        grace_s: float = WAIT_SECONDS,
+        secrets: Sequence[str] = (),
     ) -> None:
         """Say what the runner is to run: any command."""
-        job = supervisor.Job(argv, str(self.dir), {MARK: str(self.dir)}, timeout_s, grace_s)
-        (self.dir / supervisor.JOB_FILE).write_text(json.dumps(asdict(job)))
+        environment = {MARK: str(self.dir)}
+        job = files.Job(argv, str(self.dir), environment, timeout_s, grace_s, list(secrets))
+        (self.dir / files.JOB_FILE).write_text(json.dumps(asdict(job)))
 
     def start_runner(self) -> int:
         """Start a runner; returns its exit code once it is in the background, or refused."""
@@ -102,23 +112,23 @@ class Run:
 
     def cancel(self) -> None:
         """Ask the runner to stop the attempt."""
-        (self.dir / supervisor.CANCEL_FILE).touch()
+        (self.dir / files.CANCEL_FILE).touch()
 
     @property
     def log(self) -> str:
         """What the harness has said so far."""
-        path = self.dir / supervisor.LOG_FILE
+        path = self.dir / files.LOG_FILE
         return path.read_text() if path.exists() else ""
 
     @property
     def is_locked(self) -> bool:
         """Does a runner hold the directory?"""
-        return supervisor.lock_is_held(self.dir)
+        return files.lock_is_held(self.dir)
 
     @property
     def runner(self) -> int:
         """The pid that the runner wrote down."""
-        return int(json.loads((self.dir / supervisor.RUNNER_FILE).read_text())["pid"])
+        return int(json.loads((self.dir / files.RUNNER_FILE).read_text())["pid"])
 
     @property
     def harness_processes(self) -> list[int]:

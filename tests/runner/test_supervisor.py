@@ -11,20 +11,27 @@ from pathlib import Path
 
 import psutil
 
-from evalserver.runner import supervisor
-from tests.runner.runs import HANGS, Run, is_running, runner_command
+from evalserver.runner import files
+from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, is_running, runner_command
 from tests.support import WAIT_SECONDS, until
 
 
 def test_the_runner_needs_the_standard_library_alone() -> None:
-    imported: set[str] = set()
-    for node in ast.walk(ast.parse(Path(supervisor.__file__).read_text())):
-        if isinstance(node, ast.Import):
-            imported.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            imported.add("." * node.level + (node.module or "").partition(".")[0])
+    # As an executor starts it, in an interpreter that has nothing but the standard library.
+    code = (
+        "import runpy, sys; sys.argv[1:] = ['no-such-directory']\n"
+        f"try: runpy.run_path({str(files.PROGRAM)!r}, run_name='__main__')\n"
+        "except FileNotFoundError: pass\n"
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
 
-    assert imported <= sys.stdlib_module_names
+    ours = {name for name in loaded if name.startswith("evalserver.")}
+    others = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names
+    assert ours and all(name.startswith("evalserver.runner") for name in ours)
+    assert others <= {"evalserver", "__main__"}
 
 
 async def test_a_start_returns_when_the_attempt_is_supervised(run: Run) -> None:
@@ -46,7 +53,7 @@ async def test_the_runner_is_in_a_session_of_its_own(run: Run) -> None:
 async def test_the_runner_writes_down_when_and_in_which_boot_it_started(run: Run) -> None:
     await run.start("print('ready')")
 
-    written = json.loads((run.dir / supervisor.RUNNER_FILE).read_text())
+    written = json.loads((run.dir / files.RUNNER_FILE).read_text())
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert written["boot_id"] == boot_id
     assert written["started_at"] == (await run.end()).started_at
@@ -66,8 +73,8 @@ async def test_the_lock_is_held_for_as_long_as_the_runner_lives(run: Run) -> Non
     assert not run.is_locked
 
 
-async def test_the_harness_does_not_inherit_the_lock(run: Run) -> None:
-    await run.start(HANGS)
+async def test_what_the_harness_started_does_not_inherit_the_lock(run: Run) -> None:
+    await run.start(HIDES)
 
     os.kill(run.runner, signal.SIGKILL)
 
@@ -78,8 +85,19 @@ async def test_the_harness_does_not_inherit_the_lock(run: Run) -> None:
     assert run.harness_processes
 
 
+async def test_the_harness_is_killed_with_its_runner(run: Run) -> None:
+    await run.start(STUBBORN)
+
+    os.kill(run.runner, signal.SIGKILL)
+
+    async def harness_is_gone() -> bool:
+        return not run.harness_processes
+
+    await until(harness_is_gone)
+
+
 async def test_a_run_directory_without_a_runner_is_not_locked(tmp_path: Path) -> None:
-    assert not supervisor.lock_is_held(tmp_path)
+    assert not files.lock_is_held(tmp_path)
 
 
 async def test_the_outcome_is_the_harnesss_exit_code(run: Run) -> None:
@@ -127,7 +145,7 @@ async def test_output_without_a_newline_reaches_the_log(run: Run) -> None:
 
 
 async def test_100_mb_of_output_reach_the_log(run: Run) -> None:
-    log = run.dir / supervisor.LOG_FILE
+    log = run.dir / files.LOG_FILE
     run.prepare("import sys\nfor _ in range(100): sys.stdout.write(('x' * 127 + '\\n') * 8192)")
     run.start_runner()
 
@@ -176,7 +194,7 @@ async def test_a_missing_program_is_not_started_and_named(run: Run) -> None:
 
 
 async def test_a_broken_job_file_is_an_attempt_that_was_not_started(run: Run) -> None:
-    (run.dir / supervisor.JOB_FILE).write_text('{"argv": [')
+    (run.dir / files.JOB_FILE).write_text('{"argv": [')
     run.start_runner()
 
     end = await run.end()
@@ -190,7 +208,7 @@ async def test_a_second_runner_refuses_while_the_first_one_lives(run: Run) -> No
 
     code = run.start_runner()
 
-    assert code == supervisor.LOCK_BUSY == 75
+    assert code == files.LOCK_BUSY == 75
     assert run.runner == first
     assert is_running(first)
 
@@ -201,7 +219,7 @@ async def test_a_second_runner_refuses_after_the_first_one_has_ended(run: Run) -
 
     code = run.start_runner()
 
-    assert code == supervisor.STARTED_BEFORE == 76
+    assert code == files.STARTED_BEFORE == 76
     assert await run.end() == outcome
     assert run.log == "ready\n"
 
@@ -216,7 +234,7 @@ async def test_a_killed_runner_leaves_no_outcome_and_a_free_lock(run: Run) -> No
 
     await until(lock_is_free)
     assert not run.exit_file.exists()
-    assert run.start_runner() == supervisor.STARTED_BEFORE
+    assert run.start_runner() == files.STARTED_BEFORE
 
 
 async def test_the_runner_outlives_whoever_started_it(run: Run) -> None:

@@ -81,6 +81,12 @@ def _hang(given: argparse.Namespace, args: dict[str, str]) -> None:
     time.sleep(10_000)
 
 
+def _hang_once(given: argparse.Namespace, args: dict[str, str]) -> None:
+    if os.environ["EVALSERVER_ATTEMPT"].endswith("/1"):
+        _hang(given, args)
+    _complete(given, args)
+
+
 def _stubborn(given: argparse.Namespace, args: dict[str, str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("ignores TERM now")
@@ -124,6 +130,7 @@ BEHAVIOURS = {
     "crash": _crash,
     "exit": _exit,
     "hang": _hang,
+    "hang_once": _hang_once,
     "stubborn": _stubborn,
     "hide": _hide,
     "flood": _flood,

@@ -1,0 +1,97 @@
+"""The files of a run directory: the runner's whole interface.
+
+    job.json     read    what to run: see ``Job``
+    cancel       read    appears when the attempt is to be stopped
+    lock         held    with flock, for as long as the runner lives
+    runner.json  written once, at the start: pid, boot_id, started_at
+    eval.log     written the harness's stdout and stderr, secrets masked
+    exit.json    written once, as the last act: see ``Exit``
+    runner.log   written what the runner itself complains of
+
+Is it alive? Try the lock. What happened? Read ``exit.json``.
+"""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(__file__).parent
+"""What ``python -I -S`` runs to become a runner; its argument is the run directory."""
+
+JOB_FILE = "job.json"
+CANCEL_FILE = "cancel"
+LOCK_FILE = "lock"
+RUNNER_FILE = "runner.json"
+LOG_FILE = "eval.log"
+EXIT_FILE = "exit.json"
+RUNNER_LOG_FILE = "runner.log"
+
+LOCK_BUSY = 75
+"""Exit code of a runner: another one holds the run directory."""
+STARTED_BEFORE = 76
+"""Exit code of a runner: this attempt was started before; it is never started twice."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``job.json`` says: the command line, where and with which environment it runs, how long
+    it may take (None: for ever), the seconds between TERM and KILL when it is stopped, and the
+    texts that its log must not show."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    timeout_s: float | None
+    grace_s: float
+    secrets: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """What ``exit.json`` says.
+
+    ``reason`` is ``exited`` (by itself), ``cancelled``, ``timed_out``, ``terminated`` (the runner
+    itself was told to stop, by a shutdown of the machine) or ``not_started`` (``error`` says why).
+    ``exit_code`` is the harness's, 128 + n when signal n ended it, None if it never ran.
+    ``leftovers`` counts the processes that outlived the harness and were ended.
+    """
+
+    reason: str
+    exit_code: int | None
+    started_at: str
+    ended_at: str
+    leftovers: int = 0
+    error: str | None = None
+
+
+def lock_is_held(run_dir: Path) -> bool:
+    """Does a living runner hold this run directory?"""
+    try:
+        descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def write_whole(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file so that it is there whole or not at all, also after a power cut."""
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def boot_id() -> str:
+    """What names the time since the machine was started."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

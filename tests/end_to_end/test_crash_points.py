@@ -1,0 +1,251 @@
+"""The crash table: a server or a runner that is killed at the very point, and what comes of it.
+
+Each test names a crash point (``evalserver/runner/crash_point.py``), has the real process end
+there, starts the server again, and looks at the record, the audit log and the process table.
+"""
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from evalserver.runner.crash_point import VARIABLE
+from tests.support import Json, ServerProcess, harness_of, until
+
+SHORT = {"seconds": 1}
+HANG = {"behave": "hang"}
+CRASH = {"behave": "crash"}
+
+
+class CrashingServer(ServerProcess):
+    """A server that is killed where it is told to be, and started again without that."""
+
+    async def start_to_crash_at(self, point: str) -> None:
+        """Stop the server, and start it so that it, or its runners, end at ``point``."""
+        self.stop()
+        self._environment[VARIABLE] = point
+        await self.start()
+
+    async def come_back(self) -> None:
+        """Wait until the server has crashed, then start it without a crash point."""
+        await self.crashes()
+        await self.start_unharmed()
+
+    async def crashes(self) -> None:
+        """Wait until the server has been killed."""
+
+        async def ended() -> int | None:
+            return self.process.poll()
+
+        assert await until(ended) == -signal.SIGKILL
+
+    async def start_unharmed(self) -> None:
+        """Start the server without a crash point."""
+        del self._environment[VARIABLE]
+        await self.start()
+
+    def story(self, job_id: str) -> list[str]:
+        """The job's events, as the audit log has them."""
+        sql = "SELECT event FROM job_events WHERE job_id = ? ORDER BY event_id"
+        return self.query(sql, job_id)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[CrashingServer]:
+    """A running server, without a crash point."""
+    server = CrashingServer(tmp_path / "data", "--cancel-grace", "1")
+    async with server:
+        yield server
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Where the stand-in harness writes down when it starts and ends."""
+    return tmp_path / "journal"
+
+
+async def test_killed_before_the_commit_of_a_submission(server: CrashingServer) -> None:
+    await server.start_to_crash_at("submitting")
+
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.submit()
+    await server.come_back()
+
+    queue = await server.api.call("GET", "/queue")
+    assert (queue["queue_size"], queue["running_job"], queue["completed_jobs"]) == (0, None, 0)
+
+
+async def test_killed_after_the_commit_of_queued(server: CrashingServer, journal: Path) -> None:
+    await server.start_to_crash_at("submitted")
+
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.submit(model_args={"journal": str(journal), "name": "n"})
+    await server.come_back()
+
+    (job_id,) = server.query("SELECT job_id FROM jobs")
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 1)
+    assert journal.read_text() == "start n\nend n\n"
+
+
+@pytest.mark.parametrize(
+    ("point", "story"),
+    [
+        ("claimed", ["submitted", "claimed", "completed"]),
+        ("started", ["submitted", "claimed", "reattached", "completed"]),
+        ("ended", ["submitted", "claimed", "reattached", "completed"]),
+        ("finished", ["submitted", "claimed", "completed"]),
+    ],
+)
+async def test_killed_on_the_way_of_an_attempt(
+    server: CrashingServer, journal: Path, point: str, story: list[str]
+) -> None:
+    await server.start_to_crash_at(point)
+
+    job_id = await _submit(server, {"journal": str(journal), "name": "n", **SHORT})
+    await server.come_back()
+    job = await server.api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 1)
+    assert server.story(job_id) == story
+    assert journal.read_text() == "start n\nend n\n"
+
+
+@pytest.mark.parametrize("point", ["runner_locked", "runner_started"])
+async def test_a_runner_that_is_killed_before_its_harness_has_run_nothing(
+    server: CrashingServer, journal: Path, point: str
+) -> None:
+    await server.start_to_crash_at(point)
+    job_id = await _submit(server, {"journal": str(journal), "name": "n"}, max_attempts=1)
+
+    job = await server.api.finished(job_id)
+
+    assert job["status"] == "failed"
+    assert not journal.exists()
+
+
+async def test_server_and_runner_killed_before_the_runner_said_who_it_is(
+    server: CrashingServer, journal: Path
+) -> None:
+    await server.start_to_crash_at("claimed")
+    job_id = await _submit(server, {"journal": str(journal), "name": "n"})
+    await server.crashes()
+    run_dir = Path(server.query("SELECT run_dir FROM jobs WHERE job_id = ?", job_id)[0])
+    (run_dir / "lock").touch()  # as a runner leaves it that was killed right after taking it
+
+    await server.start_unharmed()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 1)
+    assert journal.read_text() == "start n\nend n\n"
+
+
+async def test_a_runner_that_is_killed_before_its_last_word_makes_a_second_attempt(
+    server: CrashingServer, journal: Path
+) -> None:
+    await server.start_to_crash_at("runner_ending")
+    job_id = await _submit(server, {"journal": str(journal), "name": "n"})
+    await server.api.when(job_id, "failed")
+    server.stop()
+    await server.start_unharmed()
+
+    assert server.story(job_id) == ["submitted", "claimed", "interrupted", "claimed", "failed"]
+    assert journal.read_text() == "start n\nend n\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("point", "story"),
+    [
+        ("lost", ["submitted", "claimed", "reattached", "interrupted", "claimed", "completed"]),
+        ("interrupted", ["submitted", "claimed", "interrupted", "claimed", "completed"]),
+    ],
+)
+async def test_killed_while_it_deals_with_the_loss_of_a_runner(
+    server: CrashingServer, journal: Path, point: str, story: list[str]
+) -> None:
+    await server.start_to_crash_at(point)
+    behave = {"journal": str(journal), "name": "n", "behave": "hang_once"}
+    job_id = await _submit(server, behave)
+    psutil.Process((await harness_of(job_id)).ppid()).kill()
+
+    await server.come_back()
+    job = await server.api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+    assert server.story(job_id) == story
+
+
+async def test_killed_after_a_cancel_was_asked_for(server: CrashingServer) -> None:
+    await server.start_to_crash_at("cancel_requested")
+    job_id = await _submit(server, {"behave": "stubborn"})
+    harness = await harness_of(job_id)
+
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.call("DELETE", f"/jobs/{job_id}")
+    await server.come_back()
+    job = await server.api.finished(job_id)
+
+    assert job["status"] == "cancelled"
+    assert not harness.is_running()
+
+
+async def test_killed_after_a_queued_job_was_cancelled(server: CrashingServer) -> None:
+    await server.start_to_crash_at("cancelled_queued")
+    await server.api.when(await server.api.submit(model_args=HANG), "running")
+    job_id = await server.api.submit()
+
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.call("DELETE", f"/jobs/{job_id}")
+    await server.come_back()
+
+    assert (await server.api.job(job_id))["status"] == "cancelled"
+    assert server.story(job_id) == ["submitted", "cancelled"]
+
+
+async def test_killed_after_a_retry_was_asked_for(server: CrashingServer) -> None:
+    job_id = await server.api.submit(model_args=CRASH)
+    await server.api.finished(job_id)
+    await server.start_to_crash_at("retried")
+
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.call("POST", f"/jobs/{job_id}/retry")
+    await server.come_back()
+    job = await server.api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("failed", 2)
+
+
+async def test_killed_between_pruning_a_job_and_removing_its_files(tmp_path: Path) -> None:
+    server = CrashingServer(tmp_path / "data", "--max-completed-jobs", "1")
+    async with server:
+        pruned = await server.api.submit()
+        run_dir = Path((await server.api.finished(pruned))["run_dir"])
+        await server.start_to_crash_at("finished")
+        kept = await _submit(server, {})
+        await server.crashes()
+        left_behind = run_dir.exists()
+
+        await server.start_unharmed()
+
+        await server.api.call("GET", f"/jobs/{pruned}", 410)
+        assert (await server.api.job(kept))["status"] == "completed"
+        assert (left_behind, run_dir.exists()) == (True, False)
+
+
+async def test_a_crash_point_that_is_not_named_is_passed(server: CrashingServer) -> None:
+    await server.start_to_crash_at("nowhere")
+
+    job = await server.api.finished(await server.api.submit())
+
+    assert job["status"] == "completed"
+
+
+async def _submit(server: CrashingServer, model_args: Json, **fields: object) -> str:
+    """Submit to a server that may be killed before it can answer; returns the job's id."""
+    with suppress(aiohttp.ClientError):
+        return await server.api.submit(model_args=model_args, **fields)
+    return server.query("SELECT job_id FROM jobs ORDER BY seq DESC LIMIT 1")[0]

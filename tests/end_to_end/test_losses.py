@@ -1,0 +1,144 @@
+"""An evaluation that loses its runner, its processes, its files or its machine."""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from evalserver.runner.files import EXIT_FILE, RUNNER_FILE
+from tests.support import Json, ServerProcess, harness_of, until
+
+HANG_ONCE = {"behave": "hang_once"}
+REASON = "SELECT json_extract(detail, '$.reason') FROM job_events WHERE event = 'interrupted'"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """A running server."""
+    server = ServerProcess(tmp_path / "data", "--cancel-grace", "1")
+    async with server:
+        yield server
+
+
+async def test_a_harness_that_is_killed_alone_fails_with_137(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args={"behave": "hang"})
+
+    (await harness_of(job_id)).kill()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["exit_code"], job["attempt"]) == ("failed", 137, 1)
+    assert job["error"].startswith("The harness was killed by signal 9 (exit code 137)")
+
+
+async def test_a_killed_runner_is_made_up_for_by_a_second_attempt(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+
+    psutil.Process((await harness_of(job_id)).ppid()).kill()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+    assert server.query(REASON) == ["the runner was lost: it was killed"]
+
+
+async def test_runner_and_harness_killed_while_the_server_is_down(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    await _everything_killed(server, job_id)
+
+    await server.start()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+
+
+async def test_the_machine_was_restarted(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    run_dir = await _everything_killed(server, job_id)
+    _rewrite(run_dir / RUNNER_FILE, boot_id="another boot")
+
+    await server.start()
+
+    assert (await server.api.finished(job_id))["attempt"] == 2
+    assert server.query(REASON) == ["the runner was lost: the machine was restarted"]
+
+
+async def test_a_half_written_exit_file_is_no_outcome(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    run_dir = await _everything_killed(server, job_id)
+    (run_dir / EXIT_FILE).write_text('{"reason": "exited", "exit_co')
+
+    await server.start()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+
+
+async def test_a_process_that_got_the_pid_of_the_dead_runner_is_not_taken_for_it(
+    server: ServerProcess,
+) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    run_dir = await _everything_killed(server, job_id)
+    _rewrite(run_dir / RUNNER_FILE, pid=os.getpid())
+
+    await server.start()
+
+    assert (await server.api.finished(job_id))["attempt"] == 2
+
+
+async def test_a_run_directory_that_vanishes_under_a_running_evaluation(
+    server: ServerProcess,
+) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    harness = await harness_of(job_id)
+
+    shutil.rmtree((await server.api.job(job_id))["run_dir"])
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+    assert server.query(REASON) == ["the runner was lost: its run directory is gone"]
+    assert not harness.is_running()
+
+
+async def test_a_run_directory_that_vanished_while_the_server_was_down(
+    server: ServerProcess,
+) -> None:
+    job_id = await server.api.submit(model_args=HANG_ONCE)
+    harness = await harness_of(job_id)
+    runner = psutil.Process(harness.ppid())
+    run_dir = (await server.api.job(job_id))["run_dir"]
+    server.kill()
+    shutil.rmtree(run_dir)
+
+    await server.start()
+
+    assert (await server.api.finished(job_id))["attempt"] == 2
+    await until(lambda: _are_gone([harness, runner]))
+
+
+async def _everything_killed(server: ServerProcess, job_id: str) -> Path:
+    """Kill the server, the runner and the harness; returns the run directory."""
+    harness = await harness_of(job_id)
+    runner = psutil.Process(harness.ppid())
+    run_dir = Path((await server.api.job(job_id))["run_dir"])
+    server.kill()
+    for process in (runner, harness):
+        with suppress(psutil.NoSuchProcess):  # the harness may have ended with its runner
+            process.kill()
+    await until(lambda: _are_gone([runner, harness]))
+    return run_dir
+
+
+async def _are_gone(processes: list[psutil.Process]) -> bool:
+    # Nobody may be there to reap an orphan: a zombie is gone too.
+    return not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
+    )
+
+
+def _rewrite(path: Path, **values: object) -> None:
+    content: Json = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **values}))

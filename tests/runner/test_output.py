@@ -1,0 +1,62 @@
+"""The way of a harness's output into its log: whole, in order, and without secrets."""
+
+from pathlib import Path
+
+import pytest
+
+from evalserver.runner.files import LOG_FILE
+from evalserver.runner.output import MaskedLog
+from tests.runner.runs import Run
+
+SECRET = "sk-0123456789"  # noqa: S105 - nobody's
+
+
+async def test_a_secret_is_masked_before_it_is_kept(run: Run) -> None:
+    run.prepare(f"print('key={SECRET}, and {SECRET}{SECRET} again')", secrets=[SECRET])
+
+    run.start_runner()
+    await run.end()
+
+    assert run.log == "key=[secret], and [secret][secret] again\n"
+
+
+@pytest.mark.parametrize("cut", range(1, len(SECRET)))
+def test_a_secret_that_comes_in_two_pieces_is_masked(tmp_path: Path, cut: int) -> None:
+    pieces = [f"key={SECRET[:cut]}", f"{SECRET[cut:]}\n"]
+
+    assert _carried(tmp_path, pieces, [SECRET]) == "key=[secret]\n"
+
+
+def test_the_longer_of_two_secrets_is_masked_whole(tmp_path: Path) -> None:
+    assert _carried(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
+
+
+def test_what_only_looks_like_the_beginning_of_a_secret_is_kept(tmp_path: Path) -> None:
+    assert _carried(tmp_path, ["sk-01", "x sk-0"], [SECRET]) == "sk-01x sk-0"
+
+
+async def test_bytes_that_are_no_text_come_through(run: Run) -> None:
+    run.prepare("import sys; sys.stdout.buffer.write(bytes(range(256)))", secrets=[SECRET])
+
+    run.start_runner()
+    await run.end()
+
+    assert (run.dir / LOG_FILE).read_bytes() == bytes(range(256))
+
+
+async def test_a_full_disk_costs_the_log_and_not_the_evaluation(run: Run) -> None:
+    (run.dir / LOG_FILE).symlink_to("/dev/full")
+    run.prepare("print('x' * 1_000_000, flush=True); raise SystemExit(7)")
+
+    run.start_runner()
+
+    assert (await run.end()).exit_code == 7
+
+
+def _carried(folder: Path, pieces: list[str], secrets: list[str]) -> str:
+    """What is in the log of a harness that wrote these pieces, one after the other."""
+    log = MaskedLog(folder / LOG_FILE, secrets)
+    for piece in pieces:
+        log.feed(piece.encode())
+    log.finish()
+    return (folder / LOG_FILE).read_text()

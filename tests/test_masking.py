@@ -1,0 +1,64 @@
+"""What counts as a secret, and in which forms a log may show it."""
+
+import pytest
+
+from evalserver.masking import is_secret_name, secret_texts
+
+SECRET = "sk-0123456789"  # noqa: S105 - nobody's
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "apikey", "apiKey", "API_KEY", "hf_token", "HF_TOKEN", "OPENAI_API_KEY", "password",
+     "client-secret", "azureCredentials", "Authorization"],
+)  # fmt: skip
+def test_these_names_are_those_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "max_tokens", "TOKENIZERS_PARALLELISM", "keyboard", "model", "monkey"]
+)
+def test_these_names_are_not(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"api_key": SECRET},
+        {"client": {"auth": {"token": SECRET}}},
+        {"keys": [], "credentials": [{"value": SECRET}]},
+        {"base_url": f"https://user:{SECRET}@host/v1"},
+    ],
+)
+def test_a_secret_is_found_wherever_it_is(values: dict[str, object]) -> None:
+    assert secret_texts(values) == [SECRET]
+
+
+def test_secrets_of_several_places_are_put_together() -> None:
+    assert secret_texts({"api_key": SECRET}, None, {"HF_TOKEN": "hf_abcdefgh"}) == [
+        "hf_abcdefgh",
+        SECRET,
+    ]
+
+
+@pytest.mark.parametrize("value", ["none", "EMPTY", "", 12345678, None, True])
+def test_what_is_too_short_or_no_text_is_left_alone(value: object) -> None:
+    assert secret_texts({"api_key": value}) == []
+
+
+def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
+    assert secret_texts({"password": 'ä"\\/ 12345'}) == sorted(
+        {
+            'ä"\\/ 12345',
+            "%C3%A4%22%5C%2F%2012345",
+            '\\u00e4\\"\\\\/ 12345',
+            'ä\\"\\\\/ 12345',
+            'ä"\\\\/ 12345',
+        }
+    )
+
+
+def test_a_url_that_cannot_be_read_holds_no_secret() -> None:
+    assert secret_texts({"base_url": "http://[nonsense"}) == []
