@@ -20,7 +20,7 @@ from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.names import did_you_mean
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.files import LOG_FILE
-from evalserver.scheduler import Scheduler, Surroundings
+from evalserver.scheduler import Policy, Scheduler, Surroundings
 from evalserver.server_args import ServerArgs
 from evalserver.server_log import configure_log
 from evalserver.sockets import CannotListen, is_loopback, listen, url
@@ -153,7 +153,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[ENGINES],
         RunDirectories(_data_dir(args) / "runs", args.temp_dir_prefix),
         Surroundings(harness_environment(os.environ), Path.cwd(), args.cancel_grace),
-        args.max_completed_jobs,
+        Policy(args.max_completed_jobs, args.max_failed_requests),
     )
     await app[SCHEDULER].load()
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")

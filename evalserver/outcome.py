@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evalserver.engines import Engine, NoResults, Paths
+from evalserver.engines import Engine, FailedRequests, NoResults, Paths
 from evalserver.engines.logs import cause, tail
 from evalserver.executors import Exit, ExitReason
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.runner.files import JOB_FILE, LOG_FILE
+from evalserver.runner.files import JOB_FILE
 from evalserver.version import __version__
 
 SIGNAL_BASE = 128
@@ -20,41 +20,59 @@ HEADLINE_BYTES = 2 * 1024
 """Room for the words before the log's last lines, so that the end of those is never cut off."""
 
 
-def judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
-    """The outcome of a job whose attempt ended this way. Reads the files of its run directory."""
-    return replace(_judge(job, engine, paths, end), provenance=_provenance(paths.run_dir))
+def judge(job: Job, engine: Engine, paths: Paths, end: Exit, max_failed_requests: float) -> Outcome:
+    """The outcome of a job whose attempt ended this way. Reads the files of its run directory.
+
+    ``max_failed_requests`` is the share of requests to the model that may have failed.
+    """
+    outcome = _judge(job, engine, paths, end, max_failed_requests)
+    return replace(outcome, provenance=_provenance(paths.run_dir))
 
 
-def _judge(job: Job, engine: Engine, paths: Paths, end: Exit) -> Outcome:
+def _judge(
+    job: Job, engine: Engine, paths: Paths, end: Exit, max_failed_requests: float
+) -> Outcome:
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     if end.reason is not ExitReason.EXITED or end.exit_code != 0:
-        return _failed_with_log(end, paths.run_dir / LOG_FILE, _what_happened(job, end))
+        return _failed_with_log(end, paths.log, _what_happened(job, end))
     try:
-        results = engine.read_results(paths.output_dir)
+        results = engine.read_results(job.request, paths)
     except NoResults as reason:
-        return _failed_with_log(
-            end, paths.run_dir / LOG_FILE, f"The harness exited with 0 but {reason}"
-        )
+        return _failed_with_log(end, paths.log, f"The harness exited with 0 but {reason}")
+    failed_requests = results.failed_requests
+    if failed_requests is not None and failed_requests.share > max_failed_requests:
+        what = _too_many(failed_requests, max_failed_requests)
+        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(what, paths.log))
     return Outcome(
         Status.COMPLETED, end.ended_at, 0, result=results.result, metrics=results.metrics
     )
 
 
-def lost(job: Job, why: str, now: str) -> Outcome:
+def lost(job: Job, paths: Paths, why: str, now: str) -> Outcome:
     """The outcome of a job whose last permitted attempt was lost with its runner."""
+    provenance = _provenance(paths.run_dir)
     if job.cancel_requested_at is not None:
-        return Outcome(Status.CANCELLED, now)
+        return Outcome(Status.CANCELLED, now, provenance=provenance)
     reason = (
         f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
         f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
     )
-    return failed(reason, now)
+    error = _with_log(reason, paths.log)
+    return Outcome(Status.FAILED, now, error=error, provenance=provenance)
 
 
 def failed(reason: str, now: str) -> Outcome:
     """The outcome of a job that failed without a word from its harness."""
     return Outcome(Status.FAILED, now, error=reason)
+
+
+def _too_many(requests: FailedRequests, allowed: float) -> str:
+    example = f", for example: {requests.example}" if requests.example else ""
+    return (
+        f"{requests.failed} of {requests.of} requests to the model failed ({requests.share:.1%}, "
+        f"allowed are {allowed:.1%}), so the harness's numbers mean nothing{example}"
+    )
 
 
 def _provenance(run_dir: Path) -> dict[str, Any]:
@@ -67,12 +85,15 @@ def _provenance(run_dir: Path) -> dict[str, Any]:
 
 
 def _failed_with_log(end: Exit, log: Path, what: str) -> Outcome:
-    last_lines = tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES)
-    because = cause(last_lines)
+    because = cause(tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES))
     headline = f"{what}: {because}" if because else what
+    return Outcome(Status.FAILED, end.ended_at, end.exit_code, _with_log(headline, log))
+
+
+def _with_log(headline: str, log: Path) -> str:
+    last_lines = tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES)
     error = f"{headline}\nLast lines of {log}:\n{last_lines}" if last_lines else headline
-    kept = error.encode()[:MOST_ERROR_BYTES].decode(errors="ignore")
-    return Outcome(Status.FAILED, end.ended_at, end.exit_code, kept)
+    return error.encode()[:MOST_ERROR_BYTES].decode(errors="ignore")
 
 
 def _what_happened(job: Job, end: Exit) -> str:

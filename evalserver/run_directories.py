@@ -9,12 +9,13 @@ Under ``DATA_DIR/runs/<prefix><job id>/``:
 
 import shutil
 import uuid
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.engines import Paths
 from evalserver.job import Job
+from evalserver.runner.files import LOG_FILE
 
 JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
 
@@ -34,10 +35,12 @@ class RunDirectories:
         """The places of the attempt that the job is making."""
         paths = self._attempt(job, job.attempt)
         # As recorded when it was claimed: settings may have changed since.
+        run_dir = Path(job.run_dir) if job.run_dir else paths.run_dir
         return Paths(
-            run_dir=Path(job.run_dir) if job.run_dir else paths.run_dir,
+            run_dir=run_dir,
             output_dir=Path(job.output_dir) if job.output_dir else paths.output_dir,
-            cache_dir=paths.cache_dir,
+            cache_dir=run_dir.parent / "cache",
+            log=run_dir / LOG_FILE,
         )
 
     def remove(self, job_ids: Iterable[str]) -> None:
@@ -46,14 +49,12 @@ class RunDirectories:
             for folder in self.root.glob(f"*{job_id}"):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def remove_all_but(self, job_ids: Set[str]) -> list[str]:
-        """Delete the files of jobs that are not among these; returns whose they were."""
+    def job_ids(self) -> list[str]:
+        """The jobs that seem to have files here: whose ids end the name of a directory."""
         if not self.root.is_dir():
             return []
         found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
-        leftovers = sorted(name for name in found - job_ids if _is_job_id(name))
-        self.remove(leftovers)
-        return leftovers
+        return sorted(name for name in found if _is_job_id(name))
 
     def _attempt(self, job: Job, number: int) -> Paths:
         job_dir = self.root / f"{self.prefix}{job.job_id}"
@@ -61,7 +62,7 @@ class RunDirectories:
         named = job.request.output_dir
         # A folder of its own below the client's: only files of this attempt count as its results.
         output_dir = Path(named) / job.job_id / run_dir.name if named else run_dir / "output"
-        return Paths(run_dir, output_dir.absolute(), job_dir / "cache")
+        return Paths(run_dir, output_dir.absolute(), job_dir / "cache", run_dir / LOG_FILE)
 
 
 def _is_job_id(name: str) -> bool:

@@ -7,10 +7,10 @@ directories say.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -57,6 +57,15 @@ class Surroundings:
     cancel_grace_s: float
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What the operator decided: how many finished jobs are kept, and the share of an evaluation's
+    requests to its model that may fail."""
+
+    max_completed_jobs: int
+    max_failed_requests: float
+
+
 class Scheduler:
     """Runs the queue of one store: ``load`` it, then await ``run`` in a task."""
 
@@ -67,7 +76,7 @@ class Scheduler:
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         surroundings: Surroundings,
-        max_completed_jobs: int,
+        policy: Policy,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
@@ -75,9 +84,11 @@ class Scheduler:
         self._engines = engines
         self._directories = directories
         self._surroundings = surroundings
-        self._keep = max_completed_jobs
+        self._keep = policy.max_completed_jobs
+        self._max_failed_requests = policy.max_failed_requests
         self._clock = clock
         self._wake = asyncio.Event()
+        self._deeds: set[asyncio.Task[None]] = set()
         self.queue = QueueIndex()
         self.running_job: str | None = None
 
@@ -87,13 +98,22 @@ class Scheduler:
         for job_id, priority, seq in await self._store.queued():
             self.queue.add(job_id, priority, seq)
         await self._remove_files(await self._store.prune(self._keep))
-        kept = await self._store.all_ids()
-        leftovers = await asyncio.to_thread(self._directories.remove_all_but, kept)
+        # What the audit log does not know as pruned is not ours to remove.
+        found = await asyncio.to_thread(self._directories.job_ids)
+        leftovers = await self._store.pruned_among(found)
         if leftovers:
-            log.info("removed the files of jobs that were pruned", jobs=len(leftovers))
+            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
+        await self._remove_files(leftovers)
 
     async def run(self) -> None:
         """Work until cancelled: what ran when the server last ended, then the queue."""
+        try:
+            await self._work()
+        finally:
+            for deed in self._deeds:
+                deed.cancel()
+
+    async def _work(self) -> None:
         for interrupted in await self._store.running():
             self.running_job = interrupted.job_id
             await self._see_through(interrupted, self._recover)
@@ -118,7 +138,7 @@ class Scheduler:
                     return f"Job {job_id} cancelled"
                 await self._store.request_cancel(job_id, actor)
                 crash_point("cancel_requested")
-                await self._executor.stop(self._directories.current_attempt(job).run_dir)
+                await self._stop(job)
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
 
@@ -171,9 +191,8 @@ class Scheduler:
             await deed(job)
         except Exception as error:
             log.exception("a job met an error of evalserver itself", job=job.job_id)
-            run_dir = self._directories.current_attempt(job).run_dir
-            await self._executor.stop(run_dir)
-            await self._executor.wait(run_dir)
+            await self._stop(job)
+            await self._executor.wait(self._directories.current_attempt(job).run_dir)
             with contextlib.suppress(IllegalTransition):
                 await self._finish(job, self._failed(f"evalserver itself failed: {error!r}"))
 
@@ -186,16 +205,16 @@ class Scheduler:
         log.info("found a running evaluation again", job=job.job_id, attempt=job.attempt)
         await self._persist(lambda: self._store.reattach(job.job_id))
         if job.cancel_requested_at is not None:
-            await self._executor.stop(paths.run_dir)
+            await self._stop(job)
         await self._attend(job, paths)
 
     async def _start(self, job: Job) -> None:
         """Start the attempt that was claimed for the job, and see it through."""
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
-            await self._executor.stop(paths.run_dir)
+            await self._stop(job)
         try:
-            await self._executor.start(self._attempt(job, paths))
+            await self._executor.start(await asyncio.to_thread(self._attempt, job, paths))
         except ExecutorError as error:
             reason = f"The evaluation could not be started: {error}"
             await self._finish(job, self._failed(reason))
@@ -230,8 +249,29 @@ class Scheduler:
         if end.reason is ExitReason.TERMINATED:
             await self._after_loss(job, "it was told to end, by somebody or by a shutdown")
             return
-        engine = self._engines[job.engine]
-        await self._finish(job, await asyncio.to_thread(judge, job, engine, paths, end))
+        outcome = await asyncio.to_thread(
+            judge, job, self._engines[job.engine], paths, end, self._max_failed_requests
+        )
+        await self._finish(job, outcome)
+
+    async def _stop(self, job: Job) -> None:
+        """Have the job's attempt stopped; what fails now, for want of room, is tried again."""
+        run_dir = self._directories.current_attempt(job).run_dir
+        try:
+            await self._executor.stop(run_dir)
+        except OSError as error:
+            log.error("cannot stop an evaluation yet; trying again", error=str(error))
+            self._later(self._stop_again(job))
+
+    async def _stop_again(self, job: Job) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        if self.running_job == job.job_id:
+            await self._stop(job)
+
+    def _later(self, deed: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(deed)
+        self._deeds.add(task)
+        task.add_done_callback(self._deeds.discard)
 
     async def _after_loss(self, job: Job, why: str) -> None:
         """The attempt ended through no fault of the evaluation: try again, if one may."""
@@ -246,7 +286,9 @@ class Scheduler:
             await self._persist(lambda: self._store.interrupt(job.job_id, reason))
             crash_point("interrupted")
         else:
-            await self._finish(job, lost(current, why, timestamp(self._clock())))
+            paths = self._directories.current_attempt(job)
+            now = timestamp(self._clock())
+            await self._finish(job, await asyncio.to_thread(lost, current, paths, why, now))
 
     async def _finish(self, job: Job, outcome: Outcome) -> None:
         pruned = await self._persist(lambda: self._store.finish(job.job_id, outcome, self._keep))

@@ -36,6 +36,11 @@ def _seconds(value: Any) -> str | None:
     return None if number and 0 <= value <= 86400 else "a number of seconds from 0 to 86400"
 
 
+def _share(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and 0 <= value <= 1 else "a number from 0 to 1"
+
+
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value and value.isprintable() else "a non-empty text"
 
@@ -94,6 +99,11 @@ class ServerArgs:
     )
     include_path: str | None = _setting(
         _optional_path, "Directory of the lab's own task definitions.", default=None
+    )
+    max_failed_requests: float = _setting(
+        _share,
+        "Share of an evaluation's requests to its model that may fail, from 0 to 1.",
+        default=0.05,
     )
     cancel_grace: float = _setting(
         _seconds, "Seconds between TERM and KILL when an evaluation is stopped.", default=10.0

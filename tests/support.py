@@ -133,6 +133,8 @@ class ServerProcess:
     ) -> None:
         self.data_dir = data_dir
         self.port = free_port()
+        self.stderr: int | None = None
+        """Where the server's log goes; None: to the file ``log``."""
         self._options = options
         self._environment = dict(stand_in_environment() if environment is None else environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -179,7 +181,7 @@ class ServerProcess:
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if self.stderr is None else self.stderr,
             )  # fmt: skip
         await until(self._answers)
 

@@ -62,7 +62,7 @@ LAYERS = {
     "executors": _layer("executors runner", "subprocess psutil"),
     "engines": _layer("engines job masking"),
     "store": _layer(f"store clock job lifecycle {CRASH_POINT}", "sqlite3 aiosqlite"),
-    "run_directories": _layer("engines job"),
+    "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "scheduler": _layer(

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from evalserver.outcome import MOST_ERROR_BYTES, failed, judge, lost
 from evalserver.runner.files import JOB_FILE, LOG_FILE
 from evalserver.version import __version__
 
-RESULTS = Path(__file__).parent / "engines" / "data" / "lmms_dummy"
+DATA = Path(__file__).parent / "engines" / "data"
+RESULTS = DATA / "lmms_dummy"
 ENGINE = make_engines("python", None)["lmms_eval"]
 STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"
 
@@ -46,7 +48,7 @@ JOB = Job(
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """The places of an attempt that has written nothing yet."""
-    paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache")
+    paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache", tmp_path / LOG_FILE)
     paths.output_dir.mkdir()
     return paths
 
@@ -58,7 +60,7 @@ def end(reason: ExitReason, code: int | None, error: str | None = None) -> Exit:
 
 def judged(paths: Paths, reason: ExitReason, code: int | None, error: str | None = None) -> Outcome:
     """The job's outcome when its attempt ended like this."""
-    return judge(JOB, ENGINE, paths, end(reason, code, error))
+    return judge(JOB, ENGINE, paths, end(reason, code, error), max_failed_requests=0.05)
 
 
 def headline(outcome: Outcome) -> str:
@@ -213,18 +215,74 @@ def test_an_outcome_stands_without_the_job_file(paths: Paths) -> None:
     assert outcome.provenance["command"] is None
 
 
-def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was() -> None:
-    outcome = lost(JOB, "it was killed", ENDED)
+def test_an_evaluation_whose_requests_failed_has_failed_though_it_exited_0(paths: Paths) -> None:
+    shutil.copytree(DATA / "lmms_dead", paths.output_dir, dirs_exist_ok=True)
+
+    outcome = judged(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.status, outcome.exit_code, outcome.metrics) == (Status.FAILED, 0, ())
+    assert headline(outcome) == (
+        "4 of 4 requests to the model failed (100.0%, allowed are 5.0%), "
+        "so the harness's numbers mean nothing, for example: "
+        "[LMMS_EVAL_REQUEST_FAILED after 1 retries] Connection error."
+    )
+
+
+@pytest.mark.parametrize(("failures", "status"), [(3, Status.COMPLETED), (4, Status.FAILED)])
+def test_a_few_failed_requests_are_told_and_more_fail_the_job(
+    paths: Paths, failures: int, status: Status
+) -> None:
+    shutil.copytree(DATA / "lmms_async", paths.output_dir, dirs_exist_ok=True)
+    (samples,) = paths.output_dir.rglob("*.jsonl")
+    good = samples.read_text().splitlines()[:1] * 60
+    failed = ['{"filtered_resps": ["[LMMS_EVAL_REQUEST_FAILED after 5 retries] x"]}'] * failures
+    samples.write_text("\n".join([*failed, *good[failures:]]))
+
+    outcome = judged(paths, ExitReason.EXITED, 0)
+
+    assert outcome.status is status
+    if outcome.result is not None:
+        told = {"failed": failures, "of": len(good), "share": failures / len(good)}
+        assert outcome.result["digits-svc"]["failed_requests"] == told
+
+
+def test_a_task_that_got_no_number_fails_the_job(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    job = replace(JOB, request=replace(JOB.request, tasks=("digits_vqa", "mme")))
+
+    outcome = judge(job, ENGINE, paths, end(ExitReason.EXITED, 0), max_failed_requests=0.05)
+
+    assert outcome.status is Status.FAILED
+    assert headline(outcome) == (
+        "The harness exited with 0 but gave no number for mme; "
+        "its results file has numbers for digits_vqa"
+    )
+
+
+def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths) -> None:
+    outcome = lost(JOB, paths, "it was killed", ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
     assert outcome.error is not None
     assert outcome.error.startswith("The runner of attempt 2 of 2 was lost: it was killed. ")
 
 
-def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job() -> None:
+def test_a_lost_runner_leaves_the_end_of_the_log_and_what_was_run(paths: Paths) -> None:
+    paths.log.write_text("it was half way\n")
+    (paths.run_dir / JOB_FILE).write_text('{"argv": ["python"]}')
+
+    outcome = lost(JOB, paths, "it was killed", ENDED)
+
+    assert outcome.error is not None
+    assert outcome.error.endswith("it was half way")
+    assert outcome.provenance is not None
+    assert outcome.provenance["command"] == ["python"]
+
+
+def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
-    assert lost(job, "it was killed", ENDED) == Outcome(Status.CANCELLED, ENDED)
+    assert lost(job, paths, "it was killed", ENDED).status is Status.CANCELLED
 
 
 def test_a_failure_without_a_harness_is_its_reason() -> None:

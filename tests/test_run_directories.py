@@ -41,6 +41,7 @@ def test_an_attempts_places_are_below_its_jobs_directory(directories: RunDirecto
         run_dir=job_dir / "attempt-1",
         output_dir=job_dir / "attempt-1" / "output",
         cache_dir=job_dir / "cache",
+        log=job_dir / "attempt-1" / "eval.log",
     )
 
 
@@ -53,6 +54,7 @@ def test_the_next_attempt_has_fresh_places_and_the_same_cache(
         run_dir=job_dir / "attempt-2",
         output_dir=job_dir / "attempt-2" / "output",
         cache_dir=job_dir / "cache",
+        log=job_dir / "attempt-2" / "eval.log",
     )
 
 
@@ -148,28 +150,25 @@ def test_removing_what_is_not_there_does_nothing(directories: RunDirectories) ->
     assert not directories.root.exists()
 
 
-def test_files_of_jobs_that_nobody_knows_are_deleted_and_named(
+def test_the_jobs_that_have_files_are_found_whatever_the_prefix_was(
     directories: RunDirectories,
 ) -> None:
-    known = filled(directories.root / f"eval_{JOB_ID}")
-    unknown = filled(directories.root / f"earlier_{OTHER}")
+    filled(directories.root / f"eval_{JOB_ID}")
+    filled(directories.root / f"earlier_{OTHER}")
 
-    removed = directories.remove_all_but({JOB_ID})
-
-    assert removed == [OTHER]
-    assert known.exists()
-    assert not unknown.exists()
+    assert directories.job_ids() == sorted([JOB_ID, OTHER])
 
 
 @pytest.mark.parametrize(
     "name", ["notes", "lost+found", ".hidden", "eval_", f"{OTHER}.bak", OTHER.upper() + "A"]
 )
-def test_a_folder_that_is_no_jobs_is_kept(directories: RunDirectories, name: str) -> None:
-    foreign = filled(directories.root / name)
+def test_a_folder_that_is_no_jobs_is_not_taken_for_one(
+    directories: RunDirectories, name: str
+) -> None:
+    filled(directories.root / name)
 
-    assert directories.remove_all_but(set()) == []
-    assert (foreign / "file").exists()
+    assert directories.job_ids() == []
 
 
-def test_without_any_runs_there_is_nothing_to_delete(directories: RunDirectories) -> None:
-    assert directories.remove_all_but(set()) == []
+def test_without_any_runs_no_job_has_files(directories: RunDirectories) -> None:
+    assert directories.job_ids() == []

@@ -2,6 +2,7 @@
 in every way they can.
 """
 
+import uuid
 from pathlib import Path
 
 import psutil
@@ -117,6 +118,17 @@ async def test_finished_jobs_beyond_the_maximum_are_pruned_with_their_files(
 
     kept = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
     assert kept == set(jobs[2:])
+
+
+async def test_a_start_removes_no_directory_but_those_of_pruned_jobs(
+    make_api: MakeApi, data_dir: Path
+) -> None:
+    foreign = data_dir / "runs" / f"experiment-{uuid.uuid4()}"
+    foreign.mkdir(parents=True)
+
+    await make_api()
+
+    assert foreign.exists()
 
 
 async def test_pruning_never_touches_a_directory_that_the_client_named(

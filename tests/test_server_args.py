@@ -24,6 +24,7 @@ REFUSED: dict[str, list[Any]] = {
     "engine_python": ["", None],
     "default_engine": ["", None],
     "include_path": ["", "a,b", 1],
+    "max_failed_requests": [-0.1, 1.1, math.nan, "0", True, None],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -137,7 +138,8 @@ def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
 def test_every_setting_has_a_variable(setting: str) -> None:
-    text = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}.get(setting, "text")
+    numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
+    text = {**numbers, "max_failed_requests": "0.5"}.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 

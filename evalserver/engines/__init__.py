@@ -5,10 +5,20 @@ attempt and reads the results that the harness left. It starts nothing.
 """
 
 from evalserver.engines.base import Command, Engine, NoResults, Paths, Question, Results
+from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
 
-__all__ = ["Command", "Engine", "NoResults", "Paths", "Question", "Results", "make_engines"]
+__all__ = [
+    "Command",
+    "Engine",
+    "FailedRequests",
+    "NoResults",
+    "Paths",
+    "Question",
+    "Results",
+    "make_engines",
+]
 
 
 def make_engines(python: str, include_path: str | None) -> dict[str, Engine]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from evalserver.engines.failed_requests import FailedRequests
 from evalserver.job import EvaluateRequest, Metric
 
 
@@ -22,12 +23,13 @@ class Question(StrEnum):
 
 @dataclass(frozen=True)
 class Paths:
-    """The places of one attempt: its run directory, where the harness writes results, and the
-    response cache of the job, which all its attempts share."""
+    """The places of one attempt: its run directory, where the harness writes results, its log, and
+    the response cache of the job, which all its attempts share."""
 
     run_dir: Path
     output_dir: Path
     cache_dir: Path
+    log: Path
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Command:
 
 @dataclass(frozen=True)
 class Results:
-    """What an attempt produced: ``result`` as the API gives it, and its numbers one by one."""
+    """What an attempt produced: ``result`` as the API gives it, its numbers one by one, and how
+    many of its requests to the model failed (None: the harness does not go on when one does)."""
 
     result: dict[str, Any]
     metrics: tuple[Metric, ...]
+    failed_requests: FailedRequests | None = None
 
 
 class Engine(Protocol):
@@ -58,8 +62,15 @@ class Engine(Protocol):
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """How to run the harness so that every field of the request reaches it."""
 
-    def read_results(self, output_dir: Path) -> Results:
-        """The results that lie in an attempt's output directory. Raises NoResults."""
+    @property
+    def caches_by_default(self) -> bool:
+        """Does an attempt keep the model's answers for the next one, if the client does not say?"""
+
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """What an attempt left in its output directory, for all tasks that were asked for.
+
+        Raises NoResults.
+        """
 
     def version_argv(self) -> tuple[str, ...]:
         """A command that prints what answers depend on: the harness's version; it is quick."""

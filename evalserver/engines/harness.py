@@ -29,6 +29,7 @@ class Harness(ABC):
     module: tuple[str, ...]
     """What follows ``-m``: the module, and its subcommand if it has one."""
     file_names: FileNames
+    caches_by_default = False
     questions: dict[Question, str]
     """Python that prints a JSON list of names."""
 
@@ -53,9 +54,9 @@ class Harness(ABC):
         text = yaml.safe_dump(config, sort_keys=False)
         return Command((*argv, config_flag, *flags, *dict_flags), {CONFIG_FILE: text}, directories)
 
-    def read_results(self, output_dir: Path) -> Results:
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The newest results of each model folder in the output directory."""
-        return read_results(output_dir, self.file_names)
+        return read_results(paths.output_dir, request.tasks, self.file_names)
 
     def version_argv(self) -> tuple[str, ...]:
         """Prints version and interpreter; asks the package's metadata, so imports nothing heavy."""

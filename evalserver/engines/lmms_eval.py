@@ -9,15 +9,20 @@ encoded, to a small launcher that teaches the parser to decode them
 (``in_harness/lmms_eval_exact.py``).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evalserver.engines.base import Question
+from evalserver.engines.base import Paths, Question, Results
+from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
 from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
 from evalserver.masking import is_secret_name
+
+LONGEST_FLAG = 8192
+"""In characters; Linux takes no argument of more than 128 KiB."""
 
 SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
 
@@ -26,6 +31,7 @@ class LmmsEval(Harness):
     """lmms-eval, called as ``python -m lmms_eval``."""
 
     name = "lmms_eval"
+    caches_by_default = True
     package = "lmms-eval"
     module = ("lmms_eval",)
     file_names = FileNames(
@@ -45,6 +51,23 @@ class LmmsEval(Harness):
         ),
     }
 
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """As of every harness of the family, and the requests that failed are counted."""
+        results = super().read_results(request, paths)
+        failed = self._failed_requests(results, paths)
+        told = {"failed": failed.failed, "of": failed.of, "share": failed.share}
+        result = {
+            model: {**part, "failed_requests": told} for model, part in results.result.items()
+        }
+        return replace(results, result=result, failed_requests=failed)
+
+    def _failed_requests(self, results: Results, paths: Paths) -> FailedRequests:
+        samples = [Path(each) for part in results.result.values() for each in part["samples"]]
+        if samples:
+            return count_in_samples(samples)
+        counts = {metric.task: metric.n or 0 for metric in results.metrics}
+        return count_in_log(paths.log, sum(counts.values()))
+
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
         flags: list[str] = []
         config: dict[str, Any] = {}
@@ -54,9 +77,11 @@ class LmmsEval(Harness):
                 continue
             if isinstance(given, str):
                 flags.append(f"--{name}={given}")
-            elif all(_is_plain(key, value) for key, value in given.items()):
-                text = ",".join(f"{key}={value}" for key, value in given.items())
-                flags.append(f"--{name}={text}")
+                continue
+            plain = ",".join(f"{key}={value}" for key, value in given.items())
+            readable = all(_is_plain(key, value) for key, value in given.items())
+            if readable and len(plain) <= LONGEST_FLAG:
+                flags.append(f"--{name}={plain}")
             else:
                 config[name] = ",".join(
                     f"{key}={value if _reads_back(value) else lmms_eval_exact.encode(value)}"

@@ -8,12 +8,13 @@ is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalserver.engines.base import NoResults, Results
+from evalserver.engines.requested import check_requested
 from evalserver.job import Metric
 
 
@@ -26,13 +27,14 @@ class FileNames:
     stamp: Callable[[str], str]
 
 
-def read_results(output_dir: Path, names: FileNames) -> Results:
+def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Results:
     """The newest results of every model folder in ``output_dir``.
 
-    Raises NoResults when there is no results file, or none with a number in it.
+    Raises NoResults when there is no results file, or one without a number for one of the tasks.
     """
     result: dict[str, Any] = {}
     metrics: list[Metric] = []
+    contents: list[dict[str, Any]] = []
     for folder in _folders(output_dir):
         newest = max(folder.glob(names.results), key=lambda path: path.name, default=None)
         if newest is None:
@@ -45,10 +47,12 @@ def read_results(output_dir: Path, names: FileNames) -> Results:
             "metrics": dict(_numbers(content)),
         }
         metrics.extend(_metrics(content))
+        contents.append(content)
     if not result:
         raise NoResults("wrote no results file")
     if not metrics:
         raise NoResults("wrote a results file without a single number")
+    check_requested(tasks, contents, {metric.task for metric in metrics})
     return Results(result, tuple({_key(metric): metric for metric in metrics}.values()))
 
 

@@ -51,6 +51,7 @@ class MaskedLog:
     def finish(self) -> None:
         """Keep what was held back: nothing comes any more."""
         self._write(self._mask.rest())
+        self._file.close()
 
     def _carry(self) -> None:
         while piece := os.read(self._reader, CHUNK_BYTES):

@@ -209,6 +209,16 @@ async def all_ids(readers: Readers) -> set[str]:
     return {row["job_id"] for row in await readers.fetch("SELECT job_id FROM jobs")}
 
 
+async def pruned_among(readers: Readers, job_ids: list[str]) -> list[str]:
+    """Those of the ids that belong to pruned jobs."""
+    rows = await readers.fetch(
+        "SELECT DISTINCT job_id FROM job_events WHERE event = 'pruned'"
+        " AND job_id IN (SELECT value FROM json_each(:job_ids))",
+        {"job_ids": _json(job_ids)},
+    )
+    return [row["job_id"] for row in rows]
+
+
 async def count_by_status(readers: Readers) -> dict[Status, int]:
     """How many jobs the store keeps in each state."""
     rows = await readers.fetch("SELECT status, jobs FROM job_counts")

@@ -136,6 +136,10 @@ class Store:
         """The ids of all jobs that the store keeps."""
         return await jobs.all_ids(self._readers)
 
+    async def pruned_among(self, job_ids: list[str]) -> list[str]:
+        """Those of the ids that belong to pruned jobs."""
+        return await jobs.pruned_among(self._readers, job_ids)
+
     async def count_by_status(self) -> dict[Status, int]:
         """How many jobs the store keeps in each state."""
         return await jobs.count_by_status(self._readers)

@@ -1,5 +1,6 @@
 """``evalserver serve``: its help, and what it says when it cannot start."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -183,3 +184,25 @@ def test_python_m_launch_server_is_the_command_serve() -> None:
     usage, _, explained = process.stdout.partition("\n")
     assert usage == "Usage: python -m evalserver.launch_server [OPTIONS]"
     assert explained.split() == serve("--help").output.partition("\n")[2].split()
+
+
+@pytest.mark.parametrize("stderr", ["a full disk", "nobody reads it"])
+async def test_a_server_whose_log_cannot_be_written_works_on(
+    server: ServerProcess, stderr: str
+) -> None:
+    server.stderr = _full_disk() if stderr == "a full disk" else _pipe_without_a_reader()
+    async with server:
+        job = await server.api.finished(await server.api.submit())
+
+        assert job["status"] == "completed"
+        assert server.stop() == 0
+
+
+def _full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def _pipe_without_a_reader() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer

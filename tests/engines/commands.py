@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from evalserver.engines import Command, Engine, Paths
 from evalserver.job import EvaluateRequest
 
-PATHS = Paths(Path("/data/run"), Path("/data/run/output"), Path("/data/cache"))
+PATHS = Paths(
+    Path("/data/run"), Path("/data/run/output"), Path("/data/cache"), Path("/data/run/eval.log")
+)
 
 TEXTS = (
     "plain", "a b", " a", "a ", "-x", "--tasks=evil", "-", "@file", "", "=", "a=b", "a,b=c", ",",

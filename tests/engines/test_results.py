@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-from evalserver.engines import Engine, NoResults, Results, make_engines
-from evalserver.job import Metric
+from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
+from evalserver.job import EvaluateRequest, Metric
 
 DATA = Path(__file__).parent / "data"
 ENGINES = make_engines("python", None)
 
 
-def read(case: str, output_dir: Path | None = None) -> Results:
-    """What the case's engine reads in the output directory."""
-    return _engine(case).read_results(output_dir or DATA / case)
+def read(case: str, output_dir: Path | None = None, tasks: tuple[str, ...] = ()) -> Results:
+    """What the case's engine reads in the output directory, when these tasks were asked for."""
+    place = output_dir or DATA / case
+    paths = Paths(place.parent, place, place.parent / "cache", place.parent / "eval.log")
+    return _engine(case).read_results(EvaluateRequest("model", tasks), paths)
 
 
 def _engine(case: str) -> Engine:

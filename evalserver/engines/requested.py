@@ -1,0 +1,68 @@
+"""Did a harness answer for everything that it was asked for? Checked in its own results files.
+
+A request names tasks, groups of tasks, tags or wildcards. A results file of the lm-eval family
+names tasks under ``results``, the members of groups under ``group_subtasks``, and each task's tags
+under ``configs.<task>.tag``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from evalserver.engines.base import NoResults
+
+Content = Mapping[str, Any]
+"""What a results file says."""
+
+
+def check_requested(
+    tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
+) -> None:
+    """Raise NoResults unless every task that was asked for is among those that have a number."""
+    missing = sorted(set(_missing(tasks, contents, with_numbers)))
+    if missing:
+        there = ", ".join(sorted(with_numbers)[:20]) or "no task"
+        raise NoResults(
+            f"gave no number for {', '.join(missing[:20])}; "
+            f"its results file has numbers for {there}"
+        )
+
+
+def _missing(
+    tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
+) -> Iterator[str]:
+    for name in tasks:
+        asked_for = [task for content in contents for task in _meant(name, content)]
+        if not asked_for:
+            yield name
+        yield from (task for task in asked_for if task not in with_numbers)
+
+
+def _meant(name: str, content: Content) -> list[str]:
+    """The tasks of a results file that a name of a request stands for."""
+    groups = _mapping(content, "group_subtasks")
+    named = {*_mapping(content, "results"), *groups}
+    found = [each for each in named if fnmatchcase(each, name)]
+    found = found or [
+        task for task, config in _mapping(content, "configs").items() if name in _tags(config)
+    ]
+    return [task for each in found for task in _members(each, groups)]
+
+
+def _members(name: str, groups: Mapping[str, Any], within: tuple[str, ...] = ()) -> Iterator[str]:
+    """The tasks of a group, however deep; a task is its own only member."""
+    below = [] if name in within else groups.get(name) or []
+    if not below:
+        yield name
+    for each in below:
+        yield from _members(each, groups, (*within, name))
+
+
+def _tags(config: object) -> list[str]:
+    tags = config.get("tag") if isinstance(config, Mapping) else None
+    return [tags] if isinstance(tags, str) else list(tags or [])
+
+
+def _mapping(content: Content, key: str) -> Mapping[str, Any]:
+    value = content.get(key)
+    return value if isinstance(value, Mapping) else {}

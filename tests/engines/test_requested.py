@@ -1,0 +1,54 @@
+"""Whether a harness answered for everything that it was asked for."""
+
+from typing import Any
+
+import pytest
+
+from evalserver.engines import NoResults
+from evalserver.engines.requested import check_requested
+
+RESULTS: dict[str, Any] = {
+    "results": {"mmlu": {}, "mmlu_stem": {}, "physics": {}, "algebra": {}, "mme": {}, "gsm8k": {}},
+    "group_subtasks": {"mmlu": ["mmlu_stem"], "mmlu_stem": ["physics", "algebra"], "mme": []},
+    "configs": {"mme": {"tag": "perception"}, "gsm8k": {"tag": ["reasoning", "math"]}},
+}
+TASKS = {"physics", "algebra", "mme", "gsm8k"}
+
+
+@pytest.mark.parametrize(
+    "asked_for",
+    [("mme",), ("mme", "gsm8k"), ("mmlu",), ("mmlu_stem",), ("perception",), ("math",), ("m*",),
+     ("mm?",)],
+    ids=",".join,
+)  # fmt: skip
+def test_a_name_is_answered_for_when_all_that_it_stands_for_is(asked_for: tuple[str, ...]) -> None:
+    check_requested(asked_for, [RESULTS], TASKS)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "missing"),
+    [
+        (("mme", "ai2d"), "ai2d"),
+        (("mmlu",), "algebra"),
+        (("m*",), "algebra"),
+        (("x*",), r"x\*"),
+        (("ocr",), "ocr"),
+    ],
+)
+def test_what_has_no_number_is_named(asked_for: tuple[str, ...], missing: str) -> None:
+    with pytest.raises(NoResults, match=f"^gave no number for {missing}; "):
+        check_requested(asked_for, [RESULTS], TASKS - {"algebra"})
+
+
+def test_tasks_may_be_spread_over_several_files() -> None:
+    check_requested(("a", "b"), [{"results": {"a": {}}}, {"results": {"b": {}}}], {"a", "b"})
+
+
+@pytest.mark.parametrize("odd", [{}, {"results": []}, {"group_subtasks": 1, "configs": {"a": 1}}])
+def test_a_file_of_another_shape_answers_for_nothing(odd: dict[str, Any]) -> None:
+    with pytest.raises(NoResults, match="its results file has numbers for no task"):
+        check_requested(("a",), [odd], set())
+
+
+def test_a_group_that_is_its_own_member_ends() -> None:
+    check_requested(("a",), [{"results": {"a": {}}, "group_subtasks": {"a": ["a"]}}], {"a"})
