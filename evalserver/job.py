@@ -31,7 +31,7 @@ class EvaluateRequest:
     timeout_s: float | None = None
     max_attempts: int = 2
     seed: int | None = None
-    use_cache: bool = False
+    use_cache: bool | None = None
 
 
 @dataclass(frozen=True)

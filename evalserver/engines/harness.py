@@ -26,8 +26,8 @@ class Harness(ABC):
     name: str
     package: str
     """The name under which the harness is installed."""
-    module: tuple[str, ...]
-    """What follows ``-m``: the module, and its subcommand if it has one."""
+    program: tuple[str, ...]
+    """What follows the interpreter: ``-m``, the module, and its subcommand if it has one."""
     file_names: FileNames
     caches_by_default = False
     questions: dict[Question, str]
@@ -45,10 +45,9 @@ class Harness(ABC):
             flags.append(f"--use_cache={self._cache_target(paths.cache_dir)}")
             directories += (paths.cache_dir,)
         dict_flags, config = self._dict_arguments(request)
+        argv = (*self._launcher(request.num_gpus), *self.program)
         if not config:
-            argv = self._launcher(request.num_gpus) + self._program(exact=False)
             return Command((*argv, *flags, *dict_flags), directories=directories)
-        argv = self._launcher(request.num_gpus) + self._program(exact=True)
         config_flag = f"--config={paths.run_dir / CONFIG_FILE}"
         # In ASCII, so that the harness's locale does not matter, and that U+0085 is not folded.
         text = yaml.safe_dump(config, sort_keys=False)
@@ -88,10 +87,6 @@ class Harness(ABC):
 
     def _limit(self, limit: int | float | None) -> int | float | None:
         return limit
-
-    def _program(self, *, exact: bool) -> tuple[str, ...]:
-        """What runs the harness; ``exact`` when a configuration file is given."""
-        return ("-m", *self.module)
 
     def _launcher(self, num_gpus: int) -> tuple[str, ...]:
         if num_gpus == 1:

@@ -17,7 +17,7 @@ class LmEval(Harness):
 
     name = "lm_eval"
     package = "lm-eval"
-    module = ("lm_eval", "run")
+    program = ("-m", "lm_eval", "run")
     file_names = FileNames(
         "results_*.json", "samples_*.jsonl", lambda stem: stem.rpartition("_")[2]
     )

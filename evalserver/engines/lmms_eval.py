@@ -5,14 +5,15 @@ with a parser that guesses types (``lmms_eval/utils.py``: ``simple_parse_args_st
 a text becomes a further argument, ``"007"`` becomes 7, -1 becomes -1.0, and a list stays a text;
 its ``--config`` file hands the same string to the same parser. What that parser would read back as
 it was meant goes as a plain flag. Anything else goes as a configuration file with the values
-encoded, to a small launcher that teaches the parser to decode them
-(``in_harness/lmms_eval_exact.py``).
+encoded, and the launcher (``in_harness/``) teaches the parser to decode them. The launcher also
+repairs the response cache, so that it serves the next attempt of a job.
 """
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
 from evalserver.engines.harness import Harness
@@ -28,12 +29,12 @@ SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
 
 
 class LmmsEval(Harness):
-    """lmms-eval, called as ``python -m lmms_eval``."""
+    """lmms-eval, called as ``python -m lmms_eval`` is, through our launcher."""
 
     name = "lmms_eval"
     caches_by_default = True
     package = "lmms-eval"
-    module = ("lmms_eval",)
+    program = (str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py")),)
     file_names = FileNames(
         "*_results.json",
         "*_samples_*.jsonl",
@@ -91,9 +92,6 @@ class LmmsEval(Harness):
 
     def _cache_target(self, cache_dir: Path) -> Path:
         return cache_dir
-
-    def _program(self, *, exact: bool) -> tuple[str, ...]:
-        return (lmms_eval_exact.__file__,) if exact else super()._program(exact=exact)
 
 
 def _is_plain(key: str, value: object) -> bool:

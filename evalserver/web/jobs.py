@@ -1,7 +1,7 @@
 """Submitting a job, looking at it, cancelling it."""
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -25,6 +25,8 @@ async def evaluate(request: web.Request) -> web.Response:
     engines = request.app[ENGINES]
     wanted: EvaluateRequest = await read_body(request, EvaluateSchema(engines))
     engine = wanted.engine or request.app[ARGS].default_engine
+    if wanted.use_cache is None:
+        wanted = replace(wanted, use_cache=engines[engine].caches_by_default)
     job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
     await request.app[STORE].submit(job)
     crash_point("submitted")

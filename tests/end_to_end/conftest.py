@@ -52,8 +52,18 @@ def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def digits(digit_tasks: Path) -> Iterator[Digits]:
     """A vision model of the test's own, started for it and ended after it."""
+    yield from _digits(digit_tasks)
+
+
+@pytest.fixture
+def slow_digits(digit_tasks: Path) -> Iterator[Digits]:
+    """A vision model that takes a while for each answer."""
+    yield from _digits(digit_tasks, "--delay", "0.1")
+
+
+def _digits(digit_tasks: Path, *options: str) -> Iterator[Digits]:
     process = subprocess.Popen(
-        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py")],
+        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py"), *options],
         stdout=subprocess.PIPE,
         text=True,
     )

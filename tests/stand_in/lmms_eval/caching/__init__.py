@@ -1,0 +1,1 @@
+"""What evalserver's launcher repairs in lmms-eval; nothing here uses it."""
