@@ -39,6 +39,15 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Upgrade:
+    """What was done to a database: from which version to which, and where its old self lies."""
+
+    before: int
+    after: int
+    backup: Path | None = None
+
+
 def known_migrations() -> list[Migration]:
     """All migrations that travel with this evalserver, in their order."""
     files = [file for file in _migrations_folder().iterdir() if file.name.endswith(".sql")]
@@ -52,8 +61,8 @@ def known_migrations() -> list[Migration]:
     return migrations
 
 
-def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None) -> int:
-    """Create or upgrade the database at ``path``; returns its schema version.
+def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None) -> Upgrade:
+    """Create or upgrade the database at ``path``.
 
     An existing database that needs a migration is copied beside itself first. Raises
     DatabaseRefused, having changed nothing, when the file is not ours, is newer than this
@@ -64,17 +73,54 @@ def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None)
             f"this Python's SQLite is {sqlite3.sqlite_version}; evalserver needs 3.37 or newer"
         )
     steps = known_migrations() if migrations is None else migrations
-    _check_header(path, steps)
+    check_header(path, steps)
     with _Connection(path) as connection:
-        version = _check(connection, path, steps)
+        version = check_version(connection, path, steps)
         if version == len(steps):
-            return version
-        if version > 0:
-            _back_up(connection, path, version, clock)
+            return Upgrade(version, version)
+        backup = _back_up(connection, path, version, clock) if version > 0 else None
         connection.execute("PRAGMA journal_mode = WAL")
         for step in steps[version:]:
             _apply(connection, step, clock)
-    return len(steps)
+    return Upgrade(version, len(steps), backup)
+
+
+def check_header(path: Path, steps: list[Migration]) -> None:
+    """Refuse by the first bytes of the file alone (https://www.sqlite.org/fileformat.html).
+
+    Raises DatabaseRefused. Opening a database already changes what a crash left beside it: its
+    log is played back.
+    """
+    header = b""
+    if path.exists():
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    if len(header) == HEADER_BYTES and header.startswith(b"SQLite format 3\0"):
+        version = int.from_bytes(header[60:64], "big")
+        application_id = int.from_bytes(header[68:72], "big")
+        if (version, application_id) != (0, 0):
+            _check_numbers(path, application_id, version, steps)
+
+
+def check_version(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -> int:
+    """The schema version of an open database, 0 when it is empty.
+
+    Raises DatabaseRefused when it is not ours, is newer, or has an edited history.
+    """
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables == 0 and version == 0 and application_id == 0:
+        return 0
+    _check_numbers(path, application_id, version, steps)
+    applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
+    for step in steps[:version]:
+        if applied.get(step.version) != step.checksum:
+            raise DatabaseRefused(
+                f"{path} was made by a migration {step.name} with another text than this "
+                "evalserver's; a released migration is never edited"
+            )
+    return version
 
 
 class _Connection:
@@ -101,39 +147,6 @@ def _migrations_folder() -> resources.abc.Traversable:
         return Path(__file__).parents[2] / "migrations"
 
 
-def _check_header(path: Path, steps: list[Migration]) -> None:
-    """Refuse by the first bytes of the file alone (https://www.sqlite.org/fileformat.html).
-
-    Opening a database already changes what a crash left beside it: its log is played back.
-    """
-    header = b""
-    if path.exists():
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    if len(header) == HEADER_BYTES and header.startswith(b"SQLite format 3\0"):
-        version = int.from_bytes(header[60:64], "big")
-        application_id = int.from_bytes(header[68:72], "big")
-        if (version, application_id) != (0, 0):
-            _check_numbers(path, application_id, version, steps)
-
-
-def _check(connection: sqlite3.Connection, path: Path, steps: list[Migration]) -> int:
-    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if tables == 0 and version == 0 and application_id == 0:
-        return 0
-    _check_numbers(path, application_id, version, steps)
-    applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
-    for step in steps[:version]:
-        if applied.get(step.version) != step.checksum:
-            raise DatabaseRefused(
-                f"{path} was made by a migration {step.name} with another text than this "
-                "evalserver's; a released migration is never edited"
-            )
-    return version
-
-
 def _check_numbers(path: Path, application_id: int, version: int, steps: list[Migration]) -> None:
     if application_id != APPLICATION_ID:
         raise DatabaseRefused(
@@ -147,11 +160,12 @@ def _check_numbers(path: Path, application_id: int, version: int, steps: list[Mi
         )
 
 
-def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Clock) -> None:
+def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Clock) -> Path:
     stamp = clock().strftime("%Y%m%dT%H%M%SZ")
     names = (f"{path.name}.v{version}-{stamp}{again}.backup" for again in _suffixes())
     copy = next(path.with_name(name) for name in names if not path.with_name(name).exists())
     connection.execute("VACUUM INTO ?", (str(copy),))
+    return copy
 
 
 def _suffixes() -> Iterator[str]:

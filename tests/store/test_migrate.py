@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evalserver.store import DatabaseRefused, Store
-from evalserver.store.migrate import APPLICATION_ID, Migration, known_migrations, migrate
+from evalserver.store.migrate import APPLICATION_ID, Migration, Upgrade, known_migrations, migrate
 from evalserver.store.store import DATABASE_NAME
 
 KNOWN = known_migrations()
@@ -87,7 +87,7 @@ def test_a_new_file_says_that_it_is_ours(path: Path) -> None:
 
 
 def test_a_new_file_has_the_newest_version(path: Path) -> None:
-    version = migrate(path, noon)
+    version = migrate(path, noon).after
 
     assert version == len(KNOWN)
     assert read(path, "PRAGMA user_version") == [(len(KNOWN),)]
@@ -125,7 +125,7 @@ def test_a_present_database_is_left_as_it_is(database: Path) -> None:
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
     path.touch()
 
-    assert migrate(path, noon) == len(KNOWN)
+    assert migrate(path, noon).after == len(KNOWN)
 
 
 def test_a_database_of_something_else_is_refused(path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_a_crash_left_beside_a_refused_database_is_left_too(
 
 
 def test_an_older_database_is_upgraded(database: Path) -> None:
-    version = migrate(database, noon, [*KNOWN, ADDS_A_TABLE])
+    version = migrate(database, noon, [*KNOWN, ADDS_A_TABLE]).after
 
     assert version == NEXT
     assert read(database, "SELECT * FROM added") == []
@@ -209,12 +209,19 @@ def test_an_older_database_is_backed_up_first(database: Path) -> None:
     assert read(backup, "PRAGMA user_version") == [(len(KNOWN),)]
 
 
+def test_an_upgrade_says_what_it_did(database: Path) -> None:
+    upgrade = migrate(database, noon, [*KNOWN, ADDS_A_TABLE])
+
+    [backup] = database.parent.glob("*.backup")
+    assert upgrade == Upgrade(len(KNOWN), NEXT, backup)
+
+
 def test_a_backup_can_take_the_place_of_the_upgraded_database(database: Path) -> None:
     migrate(database, noon, [*KNOWN, ADDS_A_TABLE])
     [backup] = database.parent.glob("*.backup")
     shutil.move(backup, database)
 
-    assert migrate(database, noon) == len(KNOWN)
+    assert migrate(database, noon).after == len(KNOWN)
 
 
 def test_a_migration_that_fails_changes_nothing(database: Path) -> None:
@@ -230,7 +237,7 @@ def test_a_failed_upgrade_can_be_tried_again_at_once(database: Path) -> None:
     with pytest.raises(DatabaseRefused, match="nowhere"):
         migrate(database, noon, [*KNOWN, FAILS_HALFWAY])
 
-    assert migrate(database, noon, [*KNOWN, ADDS_A_TABLE]) == NEXT
+    assert migrate(database, noon, [*KNOWN, ADDS_A_TABLE]).after == NEXT
 
 
 def test_a_first_migration_that_fails_leaves_a_file_that_can_still_be_made(path: Path) -> None:
@@ -238,7 +245,7 @@ def test_a_first_migration_that_fails_leaves_a_file_that_can_still_be_made(path:
     with pytest.raises(DatabaseRefused, match="nowhere"):
         migrate(path, noon, [broken])
 
-    assert migrate(path, noon) == len(KNOWN)
+    assert migrate(path, noon).after == len(KNOWN)
 
 
 def test_the_last_statement_of_a_migration_counts_also_without_a_semicolon(database: Path) -> None:
