@@ -1,6 +1,9 @@
 """The store: the only code that knows SQL."""
 
+from evalserver.store.backup import Backup, back_up
+from evalserver.store.check import check_database
 from evalserver.store.errors import (
+    BackupFailed,
     DatabaseRefused,
     IllegalTransition,
     JobNotFound,
@@ -8,16 +11,38 @@ from evalserver.store.errors import (
     StoreError,
     StoreUnavailable,
 )
-from evalserver.store.store import Store
+from evalserver.store.info import Info, describe
+from evalserver.store.migrate import Upgrade
+from evalserver.store.migrate import migrate as migrate_database
+from evalserver.store.reading import snapshot
+from evalserver.store.store import DATABASE_NAME, Store
+from evalserver.store.story import Story, StoryEvent, story_of
+from evalserver.store.verify import Problem, Verdict, verify_log
 from evalserver.store.writer import CommittedEvent
 
 __all__ = [
+    "DATABASE_NAME",
+    "Backup",
+    "BackupFailed",
     "CommittedEvent",
     "DatabaseRefused",
     "IllegalTransition",
+    "Info",
     "JobNotFound",
     "JobPruned",
+    "Problem",
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Story",
+    "StoryEvent",
+    "Upgrade",
+    "Verdict",
+    "back_up",
+    "check_database",
+    "describe",
+    "migrate_database",
+    "snapshot",
+    "story_of",
+    "verify_log",
 ]

@@ -9,6 +9,10 @@ class DatabaseRefused(StoreError):
     """The file cannot be used: foreign, from a newer evalserver, or with an edited history."""
 
 
+class BackupFailed(StoreError):
+    """The copy could not be made, or is not sound; nothing is left of it."""
+
+
 class StoreUnavailable(StoreError):
     """The database cannot be written or read right now; nothing was changed."""
 

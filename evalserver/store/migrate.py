@@ -13,7 +13,7 @@ from importlib import resources
 from itertools import count
 from pathlib import Path
 
-from evalserver.clock import Clock, timestamp
+from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.store.errors import DatabaseRefused
 
 APPLICATION_ID = 0x6576616C
@@ -61,7 +61,9 @@ def known_migrations() -> list[Migration]:
     return migrations
 
 
-def migrate(path: Path, clock: Clock, migrations: list[Migration] | None = None) -> Upgrade:
+def migrate(
+    path: Path, clock: Clock = utc_now, migrations: list[Migration] | None = None
+) -> Upgrade:
     """Create or upgrade the database at ``path``.
 
     An existing database that needs a migration is copied beside itself first. Raises
@@ -123,6 +125,13 @@ def check_version(connection: sqlite3.Connection, path: Path, steps: list[Migrat
     return version
 
 
+def run_statements(connection: sqlite3.Connection, step: Migration) -> None:
+    """Carry out a migration's statements, in the caller's transaction."""
+    # Not executescript: it would commit the transaction that makes the step all or nothing.
+    for statement in _statements(step.sql):
+        connection.execute(statement)
+
+
 class _Connection:
     """A connection that is closed at the end, and turns SQLite's errors into ours."""
 
@@ -178,9 +187,7 @@ def _suffixes() -> Iterator[str]:
 def _apply(connection: sqlite3.Connection, step: Migration, clock: Clock) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Not executescript: it would commit the transaction that makes the step all or nothing.
-        for statement in _statements(step.sql):
-            connection.execute(statement)
+        run_statements(connection, step)
         if step.version == 1:
             connection.execute(
                 "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL,"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evalserver.job import Outcome
 from evalserver.lifecycle import TRANSITIONS, EventKind, Status
-from evalserver.store import IllegalTransition, Store
+from evalserver.store import IllegalTransition, Store, snapshot, verify_log
 from evalserver.store.events import GENESIS_HASH, event_hash
 from evalserver.store.store import DATABASE_NAME
 from tests.store.test_jobs import ACCURACY, PLENTY, claim, complete, completed, start, submit
@@ -225,6 +225,8 @@ def test_replaying_the_log_gives_the_states_of_the_jobs(chance: random.Random, d
 
         assert replay(folder) == dict(rows(folder, "SELECT job_id, status FROM jobs"))
         assert broken_links(folder) == []
+        with snapshot(folder / DATABASE_NAME) as opened:
+            assert verify_log(opened).problem is None
 
 
 async def _live(folder: Path, chance: random.Random, deeds: int) -> None:

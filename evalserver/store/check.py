@@ -1,0 +1,68 @@
+"""Is a database sound: its pages, its references, its schema, its counts, its audit log?"""
+
+import sqlite3
+from contextlib import closing
+
+from evalserver.store.migrate import known_migrations, run_statements
+from evalserver.store.verify import Problem, Verdict, verify_log
+
+SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+
+
+def check_database(snapshot: sqlite3.Connection) -> Verdict:
+    """Check everything; the log last, because it can be read only where the rest is sound.
+
+    Stops at the first problem; the verdict then tells of no event when it lies outside of the log.
+    """
+    for find_problem in (_integrity, _references, _schema, _counts):
+        problem = find_problem(snapshot)
+        if problem is not None:
+            return Verdict(0, 0, "", problem)
+    return verify_log(snapshot)
+
+
+def _integrity(snapshot: sqlite3.Connection) -> Problem | None:
+    try:
+        said = str(snapshot.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    return None if said == "ok" else Problem(f"the file is damaged: {said}")
+
+
+def _references(snapshot: sqlite3.Connection) -> Problem | None:
+    row = snapshot.execute("PRAGMA foreign_key_check").fetchone()
+    if row is None:
+        return None
+    table, rowid, parent = row[0], row[1], row[2]
+    which = "a row" if rowid is None else f"row {rowid}"
+    return Problem(f"{which} of {table} belongs to a row of {parent} that is not there")
+
+
+def _schema(snapshot: sqlite3.Connection) -> Problem | None:
+    """Whoever edits the log must take its triggers away first: is all there as it was made?"""
+    version = snapshot.execute("PRAGMA user_version").fetchone()[0]
+    there = {(row["type"], row["name"]): row["sql"] for row in snapshot.execute(SCHEMA)}
+    for kind, name, sql in _schema_as_made(version):
+        if (kind, name) not in there:
+            return Problem(f"the {kind} {name} was taken away")
+        if there[kind, name] != sql:
+            return Problem(f"the {kind} {name} is not as evalserver made it")
+    return None
+
+
+def _counts(snapshot: sqlite3.Connection) -> Problem | None:
+    counts = snapshot.execute(
+        "SELECT status, jobs, (SELECT count(*) FROM jobs WHERE jobs.status = job_counts.status)"
+        " FROM job_counts"
+    )
+    for status, said, there in counts:
+        if said != there:
+            return Problem(f"job_counts says {said} {status}, and jobs has {there}")
+    return None
+
+
+def _schema_as_made(version: int) -> list[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        for step in known_migrations()[:version]:
+            run_statements(model, step)
+        return model.execute(SCHEMA).fetchall()

@@ -1,0 +1,68 @@
+"""One job's story: its events, and what the database still has of it. Also of a pruned job."""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from evalserver.store.errors import JobNotFound
+
+RECORD = (
+    "status", "engine", "model", "tasks", "labels", "submitted_by", "created_at", "started_at",
+    "completed_at", "attempt", "max_attempts", "run_dir", "output_dir", "exit_code", "error",
+)  # fmt: skip
+"""The columns of ``jobs`` that tell the story; the others are found in the database."""
+
+OF_JSON = {"tasks", "labels"}
+
+
+@dataclass(frozen=True)
+class StoryEvent:
+    """One event of a job, without what chains it to the others."""
+
+    event_id: int
+    at: str
+    actor: str
+    event: str
+    from_status: str | None
+    to_status: str | None
+    attempt: int
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A job's record, None when it was pruned, and its events, the oldest first."""
+
+    job_id: str
+    record: dict[str, Any] | None
+    events: list[StoryEvent]
+
+
+def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
+    """Raises JobNotFound when no job ever had this id."""
+    events = _events(snapshot, job_id)
+    record = _record(snapshot, job_id)
+    if not events and record is None:
+        raise JobNotFound(f"Job {job_id} not found: the audit log has no event of it")
+    return Story(job_id, record, events)
+
+
+def _events(snapshot: sqlite3.Connection, job_id: str) -> list[StoryEvent]:
+    rows = snapshot.execute(
+        "SELECT event_id, at, actor, event, from_status, to_status, attempt, detail"
+        " FROM job_events WHERE job_id = :job_id ORDER BY event_id",
+        {"job_id": job_id},
+    )
+    return [StoryEvent(**{**dict(row), "detail": orjson.loads(row["detail"])}) for row in rows]
+
+
+def _record(snapshot: sqlite3.Connection, job_id: str) -> dict[str, Any] | None:
+    row = snapshot.execute(
+        f"SELECT {', '.join(RECORD)} FROM jobs WHERE job_id = :job_id",  # noqa: S608
+        {"job_id": job_id},
+    ).fetchone()
+    if row is None:
+        return None
+    return {name: orjson.loads(row[name]) if name in OF_JSON else row[name] for name in RECORD}

@@ -1,0 +1,146 @@
+"""Backing up: a sound copy, or none."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from evalserver.store import (
+    DATABASE_NAME,
+    Backup,
+    BackupFailed,
+    DatabaseRefused,
+    Store,
+    back_up,
+    check_database,
+    snapshot,
+)
+from tests.store.test_check import tamper_unseen
+from tests.store.test_jobs import complete, submit
+from tests.store.test_migrate import contents, read
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """An empty directory for backups."""
+    path = tmp_path / "shelf"
+    path.mkdir()
+    return path
+
+
+async def test_a_backup_has_all_that_the_database_has(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    await complete(store)
+    await submit(store)
+
+    made = back_up(tmp_path / DATABASE_NAME, shelf / DATABASE_NAME)
+
+    assert contents(shelf) == contents(tmp_path)
+    assert (made.path, made.jobs, made.events) == (shelf / DATABASE_NAME, 2, 4)
+    assert made.size == (shelf / DATABASE_NAME).stat().st_size
+
+
+async def test_a_backup_is_one_plain_file(store: Store, tmp_path: Path, shelf: Path) -> None:
+    await complete(store)
+
+    back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+    assert read(shelf / "copy.db", "PRAGMA journal_mode") == [("delete",)]
+    assert [file.name for file in shelf.iterdir()] == ["copy.db"]
+
+
+async def test_a_backup_is_for_its_owner_alone(store: Store, tmp_path: Path, shelf: Path) -> None:
+    back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+    assert stat.S_IMODE((shelf / "copy.db").stat().st_mode) == 0o600
+
+
+async def test_a_backup_counts_on_as_the_original_does(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    await complete(store, keep=0)
+
+    back_up(tmp_path / DATABASE_NAME, shelf / DATABASE_NAME)
+    restored = await Store.open(shelf)
+    await submit(restored)
+    await restored.close()
+
+    assert read(shelf / DATABASE_NAME, "SELECT max(event_id) FROM job_events") == [(5,)]
+    with snapshot(shelf / DATABASE_NAME) as opened:
+        assert check_database(opened).problem is None
+
+
+async def test_a_backup_beside_a_busy_server_is_of_one_moment(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    busy = asyncio.gather(*(complete(store, keep=20) for _ in range(200)))
+    made: list[Backup] = []
+    while not busy.done():
+        target = shelf / f"{len(made)}.db"
+        made.append(await asyncio.to_thread(back_up, tmp_path / DATABASE_NAME, target))
+
+    await busy
+    events = [backup.events for backup in made]
+    assert events == sorted(events)
+    assert any(0 < count < 200 * 4 - 20 for count in events), "each was checked when it was made"
+
+
+async def test_a_file_that_is_there_is_left_alone(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    (shelf / "copy.db").write_text("precious")
+
+    with pytest.raises(BackupFailed, match=r"copy\.db exists already"):
+        back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+    assert (shelf / "copy.db").read_text() == "precious"
+    assert [file.name for file in shelf.iterdir()] == ["copy.db"]
+
+
+async def test_a_dangling_link_is_left_alone(store: Store, tmp_path: Path, shelf: Path) -> None:
+    (shelf / "copy.db").symlink_to(shelf / "nowhere")
+
+    with pytest.raises(BackupFailed, match="exists already"):
+        back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+
+async def test_a_file_that_appears_meanwhile_is_left_alone(
+    store: Store, tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = shelf / "copy.db"
+    monkeypatch.setattr(os.path, "lexists", lambda _: target.write_text("precious") == 0)
+
+    with pytest.raises(BackupFailed, match="appeared meanwhile"):
+        back_up(tmp_path / DATABASE_NAME, target)
+
+    assert target.read_text() == "precious"
+    assert [file.name for file in shelf.iterdir()] == ["copy.db"]
+
+
+async def test_a_backup_into_no_directory_says_so(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "nowhere" / "copy.db"
+
+    with pytest.raises(BackupFailed, match=f"backup {target}: No such file or directory"):
+        back_up(tmp_path / DATABASE_NAME, target)
+
+
+async def test_a_broken_log_is_not_backed_up_unsaid(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    await complete(store)
+    tamper_unseen(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 2")
+
+    with pytest.raises(BackupFailed, match="not sound, and was removed: event 2"):
+        back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+    assert list(shelf.iterdir()) == []
+
+
+def test_what_is_not_there_is_not_backed_up(tmp_path: Path, shelf: Path) -> None:
+    with pytest.raises(DatabaseRefused, match="there is no database"):
+        back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
+
+    assert list(shelf.iterdir()) == []

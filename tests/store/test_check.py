@@ -1,0 +1,115 @@
+"""Checking a database: pages, references, schema, log."""
+
+from pathlib import Path
+
+import pytest
+
+from evalserver.store import DATABASE_NAME, Store, Verdict, check_database, snapshot
+from tests.store.test_audit_log import tamper
+from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start
+from tests.store.test_migrate import change, rows
+
+GUARD = "job_events_no_update"
+
+
+def check(path: Path) -> Verdict:
+    """The verdict on a database file."""
+    with snapshot(path) as opened:
+        return check_database(opened)
+
+
+def problem(folder: Path) -> str:
+    """What is wrong with the database of a data directory; something must be."""
+    found = check(folder / DATABASE_NAME).problem
+    assert found is not None
+    return found.message
+
+
+def tamper_unseen(folder: Path, sql: str) -> None:
+    """Change the log, and put the triggers back that should have prevented it."""
+    guards = rows(folder, "SELECT sql FROM sqlite_schema WHERE name LIKE 'job_events_no_%'")
+    tamper(folder, sql)
+    change(folder / DATABASE_NAME, ";".join(sql for (sql,) in guards))
+
+
+async def test_a_database_in_use_is_sound(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    await store.finish(job_id, completed(ACCURACY), PLENTY)
+
+    verdict = check(tmp_path / DATABASE_NAME)
+
+    assert (verdict.events, verdict.jobs, verdict.problem) == (3, 1, None)
+
+
+async def test_a_damaged_page_is_found(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path)
+    await complete(store)
+    await store.close()
+    [(page,)] = rows(tmp_path, "SELECT rootpage FROM sqlite_schema WHERE name = 'job_events_job'")
+    [(size,)] = rows(tmp_path, "PRAGMA page_size")
+    with (tmp_path / DATABASE_NAME).open("r+b") as file:
+        file.seek((page - 1) * size + size - 20)
+        file.write(b"\xff" * 20)
+
+    assert problem(tmp_path).startswith("the file is damaged: ")
+
+
+async def test_an_index_that_is_not_as_its_table_is_found(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+    change(
+        tmp_path / DATABASE_NAME,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage ="
+        " (SELECT rootpage FROM sqlite_schema WHERE name = 'jobs_status')"
+        " WHERE name = 'metrics_task'",
+    )
+
+    assert problem(tmp_path).startswith("the file is damaged: ")
+
+
+async def test_a_row_whose_parent_is_gone_is_found(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    await store.finish(job_id, completed(ACCURACY), PLENTY)
+
+    change(tmp_path / DATABASE_NAME, "PRAGMA foreign_keys = OFF; DELETE FROM jobs;")
+
+    assert problem(tmp_path) == "a row of metrics belongs to a row of jobs that is not there"
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (f"DROP TRIGGER {GUARD}", f"the trigger {GUARD} was taken away"),
+        (f"DROP TRIGGER {GUARD}; CREATE TRIGGER {GUARD} BEFORE UPDATE ON job_events"
+         " WHEN 0 BEGIN SELECT 1; END", f"the trigger {GUARD} is not as evalserver made it"),
+        ("DROP INDEX jobs_status", "the index jobs_status was taken away"),
+        ("DROP VIEW leaderboard", "the view leaderboard was taken away"),
+    ],
+)  # fmt: skip
+async def test_a_part_of_the_schema_that_is_not_as_it_was_made_is_found(
+    store: Store, tmp_path: Path, sql: str, message: str
+) -> None:
+    change(tmp_path / DATABASE_NAME, sql)
+
+    assert problem(tmp_path) == message
+
+
+async def test_an_index_that_the_lab_added_is_no_problem(store: Store, tmp_path: Path) -> None:
+    change(tmp_path / DATABASE_NAME, "CREATE INDEX ours ON jobs (model)")
+
+    assert check(tmp_path / DATABASE_NAME).problem is None
+
+
+async def test_a_count_that_is_not_that_of_the_jobs_is_found(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+
+    change(tmp_path / DATABASE_NAME, "UPDATE job_counts SET jobs = 7 WHERE status = 'completed'")
+
+    assert problem(tmp_path) == "job_counts says 7 completed, and jobs has 1"
+
+
+async def test_a_broken_chain_is_found(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+
+    tamper_unseen(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 2")
+
+    assert problem(tmp_path).startswith("event 2 (claimed, ")

@@ -1,0 +1,84 @@
+"""A job's story, and the figures of a database."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from evalserver.store import (
+    DATABASE_NAME,
+    Info,
+    JobNotFound,
+    Store,
+    Story,
+    describe,
+    snapshot,
+    story_of,
+)
+from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
+from tests.store.test_migrate import rows
+
+
+def story(folder: Path, job_id: str) -> Story:
+    """A job's story, from the database of a data directory."""
+    with snapshot(folder / DATABASE_NAME) as opened:
+        return story_of(opened, job_id)
+
+
+def info(folder: Path) -> Info:
+    """The figures of the database of a data directory."""
+    with snapshot(folder / DATABASE_NAME) as opened:
+        return describe(opened)
+
+
+async def test_a_story_has_the_record_and_the_events_of_its_job_alone(
+    store: Store, tmp_path: Path
+) -> None:
+    await complete(store)
+    job_id = await complete(store, tasks=("mme", "gsm8k"), labels={"team": "a"})
+
+    told = story(tmp_path, job_id)
+
+    assert told.record is not None
+    assert told.record["tasks"] == ["mme", "gsm8k"]
+    assert told.record["labels"] == {"team": "a"}
+    assert [event.event_id for event in told.events] == [4, 5, 6]
+    assert [event.event for event in told.events] == ["submitted", "claimed", "completed"]
+    assert told.events[1].detail == {"run_dir": "run-1"}
+
+
+async def test_a_pruned_job_has_its_events_and_no_record(store: Store, tmp_path: Path) -> None:
+    job_id = await complete(store, keep=0)
+
+    told = story(tmp_path, job_id)
+
+    assert told.record is None
+    assert (told.events[-1].event, told.events[-1].to_status) == ("pruned", None)
+
+
+async def test_a_job_that_never_was_has_no_story(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(JobNotFound, match="Job ghost not found"):
+        story(tmp_path, "ghost")
+
+
+async def test_the_figures_count_what_is_there(store: Store, tmp_path: Path) -> None:
+    running = await start(store)
+    await store.finish(running, completed(ACCURACY), PLENTY)
+    await submit(store)
+    await asyncio.gather(*(complete(store, keep=1) for _ in range(3)))
+
+    found = info(tmp_path)
+
+    assert found.jobs == {"queued": 1, "running": 0, "completed": 1, "failed": 0, "cancelled": 0}
+    [(events, metrics, oldest, newest)] = rows(
+        tmp_path,
+        "SELECT count(*), (SELECT count(*) FROM metrics), min(at), max(at) FROM job_events",
+    )
+    assert (found.events, found.metrics) == (events, metrics)
+    assert (found.oldest_event, found.newest_event) == (oldest, newest)
+
+
+async def test_the_figures_of_a_new_database_are_nothing(store: Store, tmp_path: Path) -> None:
+    found = info(tmp_path)
+
+    assert (sum(found.jobs.values()), found.events, found.oldest_event) == (0, 0, None)
