@@ -75,7 +75,7 @@ LAYERS = {
     ),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
-    "cli": _layer("cli http_server server_args version", "click"),
+    "cli": _layer("cli data_dir http_server server_args store! version", "click"),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),
     "": _layer("http_server server_args version"),

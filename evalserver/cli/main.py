@@ -2,6 +2,8 @@
 
 import click
 
+from evalserver.cli.audit import audit
+from evalserver.cli.db import db
 from evalserver.cli.serve import serve
 from evalserver.version import __version__
 
@@ -12,4 +14,5 @@ def main() -> None:
     """A durable evaluation server for machine-learning labs."""
 
 
-main.add_command(serve)
+for command in (serve, audit, db):
+    main.add_command(command)

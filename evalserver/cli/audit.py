@@ -1,0 +1,127 @@
+"""``evalserver audit``: is the audit log whole, and what happened to a job?"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalserver.cli.database import (
+    as_json,
+    database_of,
+    errors_in_words,
+    print_json,
+    with_database,
+)
+from evalserver.cli.settings import HELP_NAMES
+
+if TYPE_CHECKING:
+    from evalserver.store import Story, Verdict
+
+COLUMNS = ("event", "at", "who", "what", "from", "to", "attempt", "detail")
+
+
+@click.group(context_settings=HELP_NAMES)
+def audit() -> None:
+    """Check and read the audit log, also while the server runs."""
+
+
+@audit.command()
+@with_database
+@as_json
+def verify(config: Path | None, data_dir: str | None, database: Path | None, as_json: bool) -> None:
+    """Check that the audit log is whole and leads to the jobs' states.
+
+    Every event must carry the hash of its content and of the event before, no number may be
+    missing, every event must be allowed where it stands, and the jobs must be as their events
+    leave them. Exit code 1 names the first bad row.
+    """
+    from evalserver.store import snapshot, verify_log
+
+    with errors_in_words(), snapshot(database_of(config, data_dir, database)) as opened:
+        verdict = verify_log(opened)
+    if as_json:
+        print_json({"ok": verdict.problem is None, **asdict(verdict)})
+    fail_if_bad(verdict)
+    if not as_json:
+        click.echo(
+            f"The audit log is whole: {verdict.events} events lead to the states of"
+            f" {verdict.jobs} jobs.\nThe newest hash, to keep elsewhere: {verdict.last_hash}"
+        )
+
+
+@audit.command()
+@click.argument("job_id", metavar="JOB")
+@with_database
+@as_json
+def show(
+    job_id: str,
+    config: Path | None,
+    data_dir: str | None,
+    database: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell the story of a job, also of one that was pruned."""
+    from evalserver.store import snapshot, story_of
+
+    with errors_in_words(), snapshot(database_of(config, data_dir, database)) as opened:
+        story = story_of(opened, job_id)
+    if as_json:
+        print_json(asdict(story))
+    else:
+        click.echo(_told(story))
+
+
+def fail_if_bad(verdict: "Verdict") -> None:
+    """End with exit code 1 and the first bad row on stderr, if there is one."""
+    if verdict.problem is not None:
+        raise click.ClickException(verdict.problem.message)
+
+
+def _told(story: "Story") -> str:
+    rows = [
+        (
+            str(event.event_id),
+            event.at,
+            event.actor,
+            event.event,
+            event.from_status or "",
+            event.to_status or "",
+            str(event.attempt),
+            _pairs(event.detail),
+        )
+        for event in story.events
+    ]
+    return "\n".join([f"Job {story.job_id}", *_record(story.record), "", *_table(COLUMNS, rows)])
+
+
+def _record(record: Mapping[str, Any] | None) -> list[str]:
+    if record is None:
+        return ["  was pruned; its events are left"]
+    said = {name: _text(value) for name, value in record.items() if value not in (None, {})}
+    width = max(len(name) for name in said)
+    return [f"  {name:<{width}}  {value}" for name, value in said.items()]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    for row in [head, *rows]:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _pairs(detail: Mapping[str, Any]) -> str:
+    pairs = (f"{name}={_text(value)}" for name, value in detail.items() if value is not None)
+    return " ".join(pairs)
+
+
+def _text(value: Any) -> str:
+    """A value on one line that cannot steer the terminal: texts come from clients and logs."""
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return _pairs(value)
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape").decode()
+        for mark in str(value)
+    )

@@ -1,0 +1,68 @@
+"""Settings on the command line: options made from the table of ``ServerArgs``."""
+
+import os
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evalserver.server_args import ServerArgs, environment_name, load_settings
+
+Command = Callable[..., Any]
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+def with_settings(*names: str) -> Callable[[Command], Command]:
+    """Give a command the options of these settings, of all when none is named, and ``--config``."""
+
+    def decorate(command: Command) -> Command:
+        command = _config(command)
+        for setting in reversed(fields(ServerArgs)):
+            if not names or setting.name in names:
+                option = click.option(_flag(setting), type=_kind(setting), help=_help(setting))
+                command = option(command)
+        return command
+
+    return decorate
+
+
+def given_settings(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
+    """The settings that these options, the environment and the file come to.
+
+    Raises UsageError when one is not allowed.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return load_settings(given, os.environ, config)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _config(command: Command) -> Command:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="EVALSERVER_CONFIG",
+        help="TOML file of settings, named as the options with _ for -. [EVALSERVER_CONFIG]",
+    )(command)
+
+
+def _flag(setting: Field[Any]) -> str:
+    return "--" + setting.name.replace("_", "-")
+
+
+def _kind(setting: Field[Any]) -> type:
+    return setting.type if setting.type in (int, float) else str
+
+
+def _help(setting: Field[Any]) -> str:
+    said = setting.metadata["help"]
+    shown = f" [default: {setting.default}]" if _has_default(setting) else ""
+    return f"{said}{shown} [{environment_name(setting.name)}]"
+
+
+def _has_default(setting: Field[Any]) -> bool:
+    return setting.default is not MISSING and setting.default is not None
