@@ -232,6 +232,14 @@ def test_replaying_the_log_gives_the_states_of_the_jobs(chance: random.Random, d
 async def _live(folder: Path, chance: random.Random, deeds: int) -> None:
     """Do random legal deeds to random jobs, as a scheduler and clients would."""
     store = await Store.open(folder)
+    try:
+        await _do_deeds(store, chance, deeds)
+    finally:
+        # Also when hypothesis ends the example by an exception, as it does with a long one.
+        await store.close()
+
+
+async def _do_deeds(store: Store, chance: random.Random, deeds: int) -> None:
     submitted: list[str] = []
     for _ in range(deeds):
         kept = await store.all_ids()
@@ -244,4 +252,3 @@ async def _live(folder: Path, chance: random.Random, deeds: int) -> None:
             submitted.append(await submit(store))
         else:
             await store.prune(keep=chance.randint(0, 3))
-    await store.close()
