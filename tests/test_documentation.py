@@ -1,10 +1,13 @@
 """What the documentation claims is there, and what is there is documented."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
+from evalserver.cli.main import main
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
 from evalserver.server_args import ServerArgs
@@ -13,6 +16,13 @@ from evalserver.web.routes import ROUTES, Route
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
+
+
+def _commands(command: click.Command, path: str = "") -> list[str]:
+    if not isinstance(command, click.Group):
+        return [path]
+    parts = command.commands.items()
+    return [name for part, below in parts for name in _commands(below, f"{path} {part}".strip())]
 
 
 @pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
@@ -28,6 +38,11 @@ def test_every_field_of_a_request_is_in_the_readme(field: str) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_is_in_the_readme(route: Route) -> None:
     assert f"`{route.method} {route.path}`" in README
+
+
+@pytest.mark.parametrize("command", _commands(main))
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert re.search(rf"`evalserver {command}( [A-Z]+)*`", README)
 
 
 @pytest.mark.parametrize("event", list(EventKind))

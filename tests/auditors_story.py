@@ -1,0 +1,87 @@
+"""A story of jobs for tests/test_audit_guide.py, told through the Store minute by minute."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evalserver.clock import timestamp
+from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.lifecycle import Status
+from evalserver.store import Store
+
+KEEP = 2
+
+
+def at(minute: int) -> str:
+    """The time of the deed that the story does in this minute."""
+    return timestamp(datetime(2030, 1, 1, tzinfo=UTC) + timedelta(minutes=minute))
+
+
+async def live(folder: Path) -> None:
+    """Alice and Bob evaluate; runs are lost, fail, are cancelled, retried, and pruned.
+
+    Every deed has its minute; two finished jobs are kept.
+    """
+    clock = _Minutes()
+    store = await Store.open(folder, clock)
+
+    async def do(minute: int, deed: Callable[[], Any]) -> None:
+        clock.minute = minute
+        await deed()
+
+    async def claim(job_id: str) -> None:
+        job = await store.job(job_id)
+        await store.claim(job, Path(f"/runs/{job_id}/{job.attempt + 1}"), Path("/out"))
+
+    await do(1, lambda: store.submit(_job("lost", "alice", "small")))
+    await do(2, lambda: store.submit(_job("broken", "bob", "big")))
+    await do(3, lambda: claim("lost"))
+    await do(5, lambda: store.interrupt("lost", "the machine went down"))
+    await do(6, lambda: claim("lost"))
+    await do(8, lambda: store.finish("lost", _completed(8, 0.5), KEEP))
+    await do(9, lambda: claim("broken"))
+    await do(10, lambda: store.finish("broken", _failed(10), KEEP))
+    await do(11, lambda: store.retry("broken", "carol"))
+    await do(12, lambda: claim("broken"))
+    await do(13, lambda: store.request_cancel("broken", "bob"))
+    await do(14, lambda: store.finish("broken", Outcome(Status.CANCELLED, at(14)), KEEP))
+    await do(20, lambda: store.submit(_job("again", "alice", "small")))
+    await do(21, lambda: claim("again"))
+    await do(22, lambda: store.finish("again", _completed(22, 0.75), KEEP))
+    await do(23, lambda: store.submit(_job("unwanted", "bob", "big")))
+    await do(24, lambda: store.cancel_queued("unwanted", "alice", keep=3))
+    await do(25, lambda: store.submit(_job("third", "alice", "small")))
+    await do(26, lambda: claim("third"))
+    await do(27, lambda: store.finish("third", _completed(27, 0.25), keep=3))
+    await do(28, lambda: store.submit(_job("waiting", "bob", "big")))
+    await do(29, lambda: store.submit(_job("running", "bob", "big")))
+    await do(30, lambda: claim("running"))
+    await store.close()
+
+
+@dataclass
+class _Minutes:
+    """A clock that stands still until the story sets it."""
+
+    minute: int = 0
+
+    def __call__(self) -> datetime:
+        return datetime.fromisoformat(at(self.minute))
+
+
+def _job(job_id: str, submitter: str, model: str) -> NewJob:
+    return NewJob(job_id, "lmms_eval", EvaluateRequest(model, ("mme",), {"size": 1}), submitter)
+
+
+def _completed(minute: int, value: float) -> Outcome:
+    metric = Metric("mme", "acc", "none", value, 0.1, 64, True)
+    provenance = {"evalserver": "0.1", "host": "gpu1", "command": ["python", "-m", "lmms_eval"]}
+    return Outcome(
+        Status.COMPLETED, at(minute), 0, result={}, metrics=(metric,), provenance=provenance
+    )
+
+
+def _failed(minute: int) -> Outcome:
+    return Outcome(Status.FAILED, at(minute), 9, "out of memory\nand so on")

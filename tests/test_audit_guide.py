@@ -1,0 +1,193 @@
+"""Every SQL statement of docs/audit.md, run on a real database, and the answer that it should give.
+
+The database is made through the Store, as the server makes it, by tests/auditors_story.py.
+"""
+
+import asyncio
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.store import DATABASE_NAME
+from tests.auditors_story import at, live
+from tests.store.test_audit_log import tamper
+from tests.store.test_migrate import read
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "audit.md").read_text()
+QUESTIONS = re.findall(r"^### (\d+)\. ", GUIDE, re.MULTILINE)
+Rows = list[tuple[Any, ...]]
+
+
+def statements() -> list[tuple[str, str]]:
+    """Each statement of the page under the name of its section, numbered where there are more."""
+    found: list[tuple[str, str]] = []
+    for section in re.split(r"^##+ ", GUIDE, flags=re.MULTILINE)[1:]:
+        name = re.split(r"[.\n]", section)[0]
+        blocks = re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
+        found += [
+            (name if len(blocks) == 1 else f"{name} ({number})", sql)
+            for number, sql in enumerate(blocks, 1)
+        ]
+    return found
+
+
+STATEMENTS = dict(statements())
+GUARDED = "How the history is guarded"
+
+
+class Told:
+    """The story's database, read as an auditor reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / DATABASE_NAME
+
+    def ask(self, statement: str, **parameters: Any) -> Rows:
+        """The answer to a statement of the page."""
+        with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(STATEMENTS[statement], parameters).fetchall()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The story's database; nobody may change it."""
+    folder = tmp_path_factory.mktemp("story")
+    asyncio.run(live(folder))
+    return Told(folder)
+
+
+@pytest.fixture
+def forged(tmp_path: Path) -> Told:
+    """The story's database, to be tampered with."""
+    asyncio.run(live(tmp_path))
+    return Told(tmp_path)
+
+
+ANSWERS: dict[str, tuple[dict[str, Any], Rows]] = {
+    "2": ({"since": at(20), "until": at(28)}, [
+        (at(20), "alice", "again", "small", '["mme"]', "completed"),
+        (at(23), "bob", "unwanted", "big", '["mme"]', "cancelled"),
+        (at(25), "alice", "third", "small", '["mme"]', "completed"),
+    ]),
+    "4": ({}, [("small", '{"size":1}', "mme", "acc", "none", 2, 0.25, 0.75)]),
+    "5": ({}, [(at(10), "broken", 1, 9, "out of memory")]),
+    "6": ({}, [
+        (at(13), "bob", "broken", "running"),
+        (at(24), "alice", "unwanted", "queued"),
+    ]),
+    "8": ({}, [
+        (at(22), "lost", "completed", "alice"),
+        (at(27), "broken", "cancelled", "bob"),
+    ]),
+    "9": ({}, [("alice", 4, 360.0), ("bob", 2, 180.0)]),
+    "10 (1)": ({}, []),
+    "10 (2)": ({}, []),
+    "10 (3)": ({}, []),
+}  # fmt: skip
+"""Parameters, and the answer. The other statements have a test each."""
+
+TESTED_BELOW = {"1", "3", "7", f"{GUARDED} (1)", f"{GUARDED} (2)"}
+
+
+def test_the_page_answers_ten_questions() -> None:
+    assert [str(number) for number in range(1, 11)] == QUESTIONS
+
+
+def test_every_statement_is_tested() -> None:
+    assert set(STATEMENTS) == set(ANSWERS) | TESTED_BELOW
+
+
+@pytest.mark.parametrize("statement", ANSWERS)
+def test_a_question_has_its_answer(story: Told, statement: str) -> None:
+    parameters, answer = ANSWERS[statement]
+
+    assert story.ask(statement, **parameters) == answer
+
+
+def test_a_jobs_story_is_told_step_by_step(story: Told) -> None:
+    steps = story.ask("1", job_id="broken")
+
+    assert [step[1:7] for step in steps] == [
+        (at(2), "bob", "submitted", None, "queued", 0),
+        (at(9), "server", "claimed", "queued", "running", 1),
+        (at(10), "server", "failed", "running", "failed", 1),
+        (at(11), "carol", "retried", "failed", "queued", 1),
+        (at(12), "server", "claimed", "queued", "running", 2),
+        (at(13), "bob", "cancel_requested", "running", "running", 2),
+        (at(14), "server", "cancelled", "running", "cancelled", 2),
+        (at(27), "server", "pruned", "cancelled", None, 2),
+    ]
+    assert json.loads(steps[1][7]) == {"run_dir": "/runs/broken/1"}
+
+
+def test_a_number_says_where_it_comes_from(story: Told) -> None:
+    again, third = story.ask("3", model="small", task="mme")
+
+    assert again[:9] == ("acc", "none", 0.75, 0.1, 64, "again", 1, "alice", at(22))
+    assert json.loads(again[9])["model_args"] == {"size": 1}
+    assert again[10:12] == ("0.1", "gpu1")
+    assert json.loads(again[12]) == ["python", "-m", "lmms_eval"]
+    assert third[5] == "third"
+
+
+def test_a_further_attempt_says_why(story: Told) -> None:
+    lost, retried = story.ask("7")
+
+    assert lost[:5] == (at(5), "server", "lost", "interrupted", 1)
+    assert json.loads(lost[5]) == {"reason": "the machine went down"}
+    assert retried[:5] == (at(11), "carol", "broken", "retried", 1)
+    assert json.loads(retried[5])["error"] == "out of memory"
+
+
+def test_the_newest_hash_is_found_again_in_the_log(story: Told) -> None:
+    [(newest, kept)] = story.ask(f"{GUARDED} (1)")
+
+    assert (newest,) == read(story.path, "SELECT max(event_id) FROM job_events")[0]
+    assert story.ask(f"{GUARDED} (2)", hash=kept) == [(newest, at(30))]
+    assert story.ask(f"{GUARDED} (2)", hash="f" * 64) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "sql", "answer"),
+    [
+        ("10 (1)", "DELETE FROM job_events WHERE event_id = 4", [(5,)]),
+        ("10 (1)", "DELETE FROM job_events WHERE event_id = 1", [(2,)]),
+        ("10 (1)", "UPDATE job_events SET hash = 'f' WHERE event_id = 4", [(5,)]),
+        ("10 (1)", "UPDATE job_events SET prev_hash = 'f' WHERE event_id = 1", [(1,)]),
+        ("10 (2)", "DELETE FROM job_events WHERE event_id = 25", [(25, 24)]),
+        ("10 (3)", "UPDATE jobs SET attempt = 7 WHERE job_id = 'third'",
+         [("third", "completed", "completed", 7, 1)]),
+        ("10 (3)", "UPDATE jobs SET job_id = 'ghost' WHERE job_id = 'waiting'",
+         [("ghost", "queued", None, 0, None)]),
+    ],
+)  # fmt: skip
+def test_tampering_shows_in_the_answer(
+    forged: Told, statement: str, sql: str, answer: Rows
+) -> None:
+    tamper(forged.path.parent, sql)
+
+    assert forged.ask(statement) == answer
+
+
+def test_every_table_view_and_column_is_in_the_guide(story: Told) -> None:
+    names = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> :own"
+    parts = [name for (name,) in read(story.path, names, "sqlite_sequence")]
+    columns = [
+        f"{part}.{column}"
+        for part in parts
+        for (column,) in read(story.path, "SELECT name FROM pragma_table_info(?)", part)
+        if not _is_view(story.path, part)
+    ]
+
+    missing = [name for name in [*parts, *columns] if f"`{name.split('.')[-1]}`" not in GUIDE]
+
+    assert len(columns) > 40
+    assert missing == []
+
+
+def _is_view(path: Path, name: str) -> bool:
+    return bool(read(path, "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?", name))
