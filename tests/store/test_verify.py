@@ -112,6 +112,19 @@ async def test_tampering_is_found_and_the_first_bad_event_named(
     assert message in found.message
 
 
+async def test_a_blob_where_text_belongs_is_found(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+    loosen = (
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')"
+        " WHERE name = 'job_events'; PRAGMA writable_schema = RESET;"
+    )
+
+    tamper(tmp_path, loosen)
+    change(tmp_path / DATABASE_NAME, "UPDATE job_events SET actor = x'ff' WHERE event_id = 2")
+
+    assert problem(tmp_path).event_id == 2
+
+
 async def test_the_first_of_several_bad_events_is_named(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
