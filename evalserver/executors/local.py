@@ -167,7 +167,7 @@ def _read_exit(run_dir: Path) -> Exit | Lost:
 
 
 def _why_lost(run_dir: Path) -> str:
-    if not run_dir.is_dir():
+    if not (run_dir / files.LOCK_FILE).exists():  # runners leave it; who removes all may be at it
         return "its run directory is gone"
     try:
         boot_id = json.loads((run_dir / files.RUNNER_FILE).read_text("utf-8"))["boot_id"]
