@@ -92,6 +92,13 @@ BEGIN
     SELECT RAISE(ABORT, 'job_events is append-only');
 END;
 
+-- REPLACE deletes the row that is in its way, and fires no delete trigger.
+CREATE TRIGGER job_events_no_replace BEFORE INSERT ON job_events
+WHEN EXISTS (SELECT 1 FROM job_events WHERE event_id = NEW.event_id OR hash = NEW.hash)
+BEGIN
+    SELECT RAISE(ABORT, 'job_events is append-only');
+END;
+
 -- The numbers of completed jobs, one row a task, metric and filter.
 CREATE TABLE metrics (
     job_id           TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,

@@ -38,6 +38,13 @@ DEEDS: dict[str, Deed] = {
     "end_cancelled": lambda store, job_id: store.finish(job_id, CANCELLED, PLENTY),
 }
 
+REPLACE = (
+    "INSERT OR REPLACE INTO job_events"
+    " SELECT {event_id}, at, 'nobody', job_id, event, from_status, to_status, attempt, detail,"
+    " prev_hash, {hash} FROM job_events WHERE event_id = 1"
+)
+"""Takes the place of the first event by its number or by its hash; no delete trigger fires."""
+
 LEGAL = {
     "queued": {"claim", "cancel_queued"},
     "running": set(DEEDS) - {"claim", "cancel_queued", "retry"},
@@ -91,6 +98,8 @@ def tamper(folder: Path, sql: str) -> None:
         "UPDATE job_events SET event_id = event_id + 100",
         "DELETE FROM job_events",
         "DELETE FROM job_events WHERE event_id = 1",
+        REPLACE.format(event_id="1", hash="'another'"),
+        REPLACE.format(event_id="NULL", hash="hash"),
     ],
 )
 async def test_an_event_cannot_be_changed_or_deleted(
