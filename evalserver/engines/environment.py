@@ -2,17 +2,25 @@
 
 from collections.abc import Mapping
 
-LAUNCHER_PREFIXES = ("SLURM_", "PMIX_", "PMI_", "OMPI_", "TORCHELASTIC_")
+LAUNCHER_PREFIXES = (
+    "SLURM_", "PMIX_", "PMI_", "OMPI_", "MV2_", "TORCHELASTIC_", "ACCELERATE_",
+)  # fmt: skip
 LAUNCHER_VARIABLES = frozenset(
     {
         "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE",
         "ROLE_RANK", "ROLE_WORLD_SIZE", "ROLE_NAME", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT",
+        "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
     }
 )  # fmt: skip
-"""What srun, mpirun and torchrun set. A harness that finds them takes itself for one rank of a
-distributed job that does not exist, and waits for the others or fails."""
+"""What srun, mpirun, torchrun and accelerate set. A harness that finds them takes itself for one
+rank of a distributed job that does not exist, and waits for the others or fails."""
+
+SYSTEMD_PREFIXES = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
+"""What systemd tells the server: the harness must not speak for it, nor take its sockets."""
 
 OWN_PREFIX = "EVALSERVER_"
+
+LEFT_OUT = (*LAUNCHER_PREFIXES, *SYSTEMD_PREFIXES, OWN_PREFIX)
 
 
 def harness_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -20,7 +28,7 @@ def harness_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environment.items()
-        if not name.startswith((*LAUNCHER_PREFIXES, OWN_PREFIX)) and name not in LAUNCHER_VARIABLES
+        if not name.startswith(LEFT_OUT) and name not in LAUNCHER_VARIABLES
     }
     # Without it a harness's output reaches the log in blocks, minutes late.
     return {**kept, "PYTHONUNBUFFERED": "1"}

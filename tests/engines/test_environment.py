@@ -19,11 +19,23 @@ MISLEADING = (
     "PMIX_RANK",
     "OMPI_COMM_WORLD_SIZE",
     "TORCHELASTIC_RUN_ID",
+    "MV2_COMM_WORLD_RANK",
+    "MPI_LOCALRANKID",
+    "MPI_LOCALNRANKS",
+    "ACCELERATE_USE_FSDP",
 )
 
 
 @pytest.mark.parametrize("name", MISLEADING)
 def test_what_makes_a_harness_take_itself_for_a_rank_is_removed(name: str) -> None:
+    assert name not in harness_environment({name: "1"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"],
+)
+def test_what_systemd_told_the_server_alone_does_not_reach_the_harness(name: str) -> None:
     assert name not in harness_environment({name: "1"})
 
 
