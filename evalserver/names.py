@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+LONGEST_NAME = 64
+"""Nobody meant a known name by a longer one, and looking for the nearest costs its square."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the known name nearest to ``name``, or an empty string."""
+    if len(name) > LONGEST_NAME:
+        return ""
     nearest = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""

@@ -145,59 +145,63 @@ class BatchSize(fields.Field[int | str]):
     ) -> int | str:
         text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
         number = text.removeprefix("auto:")
-        if text == "auto" or (number.isascii() and number.isdigit() and 0 < int(number) < 2**31):
+        if text == "auto" or _is_count(number):
             return int(text) if isinstance(value, int) else text
         raise ValidationError("Must be an integer of at least 1, 'auto', or 'auto:N'.")
 
 
-class Arguments(fields.Field[dict[str, Any]]):
-    """Keyword arguments for a part of a harness: an object of any JSON values."""
+class Listing(fields.List[str]):
+    """A list that is neither empty nor too long; only then are its items looked at."""
 
-    MOST_LEVELS = 16
+    def __init__(self, item: fields.Field[str], *, longest: int, **kwargs: Any) -> None:
+        super().__init__(item, **kwargs)
+        self.longest = longest
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> dict[str, Any]:
+    ) -> list[str | None]:
+        if isinstance(value, list) and not 1 <= len(value) <= self.longest:
+            raise ValidationError(f"Must have 1 to {self.longest} items, has {len(value)}.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Labels(fields.Field[dict[str, str]]):
+    """Names and texts that a client attaches to a job."""
+
+    MOST = 64
+    NAME = Text(longest=128)
+    TEXT = Text(longest=512, shortest=0)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, str]:
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
+        if len(value) > self.MOST:
+            raise ValidationError(f"Must have at most {self.MOST} labels, has {len(value)}.")
         faults = {
-            key: ["Must be named like a Python argument: letters, digits and underscores."]
-            for key in value
-            if not (key.isidentifier() and key.isascii())
+            name: [f"Its name: {message}" for message in _messages(self.NAME, name)]
+            + _messages(self.TEXT, text)
+            for name, text in value.items()
         }
-        for key, below in value.items():
-            fault = _fault(below, self.MOST_LEVELS)
-            if fault is not None:
-                faults.setdefault(key, []).append(fault)
-        if faults:
-            raise ValidationError(faults)
+        if any(faults.values()):
+            raise ValidationError({name: found for name, found in faults.items() if found})
         return value
 
 
-class GenerationArguments(Arguments):
-    """Generation arguments: an object, or a text ``temperature=0,top_p=1``."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> Any:
-        if not isinstance(value, str):
-            return super()._deserialize(value, attr, data, **kwargs)
-        text = Text(longest=8192)._deserialize(value, attr, data, **kwargs)
-        if not all("=" in part for part in text.split(",")[:1]):
-            raise ValidationError("Must be an object, or a text such as 'temperature=0,top_p=1'.")
-        return text
+def _messages(field: fields.Field[str], value: Any) -> list[str]:
+    """What a field says against a value."""
+    try:
+        field.deserialize(value)
+    except ValidationError as error:
+        return [str(message) for message in error.messages]
+    return []
 
 
-def _fault(value: Any, levels: int) -> str | None:
-    """What is wrong with a free JSON value, or None."""
-    if isinstance(value, str) and "\0" in value:
-        return "Must not contain NUL characters."
-    if isinstance(value, dict | list):
-        if levels == 0:
-            return f"Must not be nested more than {Arguments.MOST_LEVELS} levels deep."
-        below = list(value.values()) + list(value) if isinstance(value, dict) else value
-        return next((fault for each in below if (fault := _fault(each, levels - 1))), None)
-    return None
+def _is_count(text: str) -> bool:
+    # Cut short before it is read: Python refuses to read thousands of digits.
+    digits = len(text) <= 10 and text.isascii() and text.isdigit()
+    return digits and 0 < int(text) < 2**31
 
 
 def _is_number(value: Any) -> bool:

@@ -7,17 +7,17 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_l
 
 from evalserver.job import EvaluateRequest
 from evalserver.names import did_you_mean
+from evalserver.web.arguments import Arguments, GenerationArguments
 from evalserver.web.fields import (
-    Arguments,
     BatchSize,
     Directory,
-    GenerationArguments,
+    Labels,
     Limit,
+    Listing,
     Name,
     Seconds,
     Switch,
     TaskName,
-    Text,
     Whole,
 )
 
@@ -62,9 +62,7 @@ class EvaluateSchema(StrictSchema):
     """The body of ``POST /evaluate``."""
 
     model = Name(required=True, longest=512)
-    tasks = fields.List(
-        TaskName(longest=256), required=True, validate=validate.Length(min=1, max=1000)
-    )
+    tasks = Listing(TaskName(longest=256), longest=1000, required=True)
     model_args = Arguments()
     num_fewshot = Whole(0, 10_000)
     batch_size = BatchSize()
@@ -77,11 +75,7 @@ class EvaluateSchema(StrictSchema):
     output_dir = Directory(longest=2048)
     engine = EngineName()
     priority = Whole(-1000, 1000)
-    labels = fields.Dict(
-        keys=Text(longest=128),
-        values=Text(longest=512, shortest=0),
-        validate=validate.Length(max=64),
-    )
+    labels = Labels()
     timeout_s = Seconds()
     max_attempts = Whole(1, 100)
     seed = Whole(0, 2**32 - 1)

@@ -35,15 +35,28 @@ REFUSED: dict[str, Json] = {
     "batch_size": {"batch_size": 0},
     "batch_size ": {"batch_size": "auto:0"},
     "batch_size  ": {"batch_size": "many"},
+    "batch_size   ": {"batch_size": "auto:" + "1" * 5000},
+    "batch_size    ": {"batch_size": "auto:²"},
     "device": {"device": "-x"},
     "gen_kwargs": {"gen_kwargs": 5},
+    "gen_kwargs ": {"gen_kwargs": "a=1,b"},
+    "gen_kwargs  ": {"gen_kwargs": "="},
+    "gen_kwargs   ": {"gen_kwargs": "a=1,=2"},
+    "gen_kwargs    ": {"gen_kwargs": " , "},
     "model_args": {"model_args": "pretrained=x"},
     "model_args.a,b": {"model_args": {"a,b": 1}},
     "model_args.x": {"model_args": {"x": "a\0b"}},
+    "model_args.y": {"model_args": {"y": {"k" * 257: 1}}},
+    "model_args ": {"model_args": {"a": [1] * 10_001}},
+    "model_args  ": {"model_args": {f"k{number}": [[1], [2]] for number in range(2001)}},
     "output_dir": {"output_dir": "~/x"},
     "output_dir ": {"output_dir": "../x"},
     "log_samples": {"log_samples": "yes"},
-    "labels.a.value": {"labels": {"a": 1}},
+    "labels": {"labels": ["a"]},
+    "labels ": {"labels": {str(number): "x" for number in range(65)}},
+    "labels.a": {"labels": {"a": 1}},
+    "labels.a ": {"labels": {"a": "x" * 513}},
+    'labels.""': {"labels": {"": "x"}},
     "timeout_s": {"timeout_s": 0},
     "max_attempts": {"max_attempts": 0},
     "seed": {"seed": -1},
@@ -54,7 +67,9 @@ REFUSED: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize(("field", "change"), REFUSED.items(), ids=map(str, REFUSED.values()))
+@pytest.mark.parametrize(
+    ("field", "change"), REFUSED.items(), ids=[str(change)[:60] for change in REFUSED.values()]
+)
 async def test_a_field_that_is_not_allowed_is_named(api: Api, field: str, change: Json) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(**change))
 
@@ -89,6 +104,18 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "NaN": (b'{"model": "m", "tasks": ["t"], "limit": NaN}', 400),
     "a lone surrogate": (b'{"model": "\\ud800", "tasks": ["t"]}', 400),
     "nested too deeply": (b"[" * 100_000 + b"]" * 100_000, 400),
+    "an integer of more than 64 bits": (
+        b'{"model": "m", "tasks": ["t"], "model_args": {"a": 18446744073709551616}}',
+        400,
+    ),
+    "an integer below those of 64 bits": (
+        b'{"model": "m", "tasks": ["t"], "model_args": {"a": -9223372036854775809}}',
+        400,
+    ),
+    "an integer of 5000 digits": (b'{"batch_size": ' + b"1" * 5000 + b"}", 400),
+    "a name twice": (b'{"model": "m", "tasks": ["t"], "model": "n"}', 400),
+    "a name twice below": (b'{"model_args": {"a": {"b": 1, "b": 1}}}', 400),
+    "nested as deeply as can be read": (b"[" * 1000 + b"]" * 1000, 400),
     "an array": (b"[]", 422),
     "a number": (b"5", 422),
     "model_args nested too deeply": (
@@ -106,6 +133,42 @@ async def test_a_body_that_cannot_be_used_is_refused(api: Api, body: bytes, stat
     problem = await api.call("POST", "/evaluate", status, data=BytesIO(body), headers=headers)
 
     assert problem["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"model_args": {"a": 18446744073709551616}}', "the integer 18446744073709551616"),
+        (b'{"seed": -' + b"9" * 300 + b"}", "the integer -99999"),
+        (b'{"limit": 1, "limit": 2}', "the name 'limit' is there twice"),
+        (b"[" * 1000 + b"]" * 1000, "nested too deeply"),
+    ],
+)
+async def test_json_that_would_be_read_as_something_else_is_named(
+    api: Api, body: bytes, words: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    problem = await api.call("POST", "/evaluate", 400, data=body, headers=headers)
+
+    assert words in problem["detail"]
+    assert len(problem["detail"]) < 300
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 2**53 + 1])
+async def test_an_integer_of_64_bits_is_kept_as_it_is(api: Api, number: int) -> None:
+    job_id = await api.submit(model_args={"number": number})
+
+    assert (await api.job(job_id))["request"]["model_args"] == {"number": number}
+
+
+@pytest.mark.parametrize(
+    "text", ["a=1", "a=1,b=x", 'until=["a","b"],t=0', "a='x,y'", "a=1, b=2", "a=b=c", "a=,b=1,"]
+)
+async def test_generation_arguments_may_be_a_text(api: Api, text: str) -> None:
+    job_id = await api.submit(gen_kwargs=text)
+
+    assert (await api.job(job_id))["request"]["gen_kwargs"] == text
 
 
 async def test_a_body_of_another_content_type_is_415(api: Api) -> None:
