@@ -1,5 +1,6 @@
 """Submitting a job, looking at it, cancelling it."""
 
+import asyncio
 import uuid
 from dataclasses import asdict, replace
 from typing import Any
@@ -8,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from evalserver.job import EvaluateRequest, Job, NewJob
+from evalserver.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
 from evalserver.web.replies import reply
@@ -18,6 +20,9 @@ log = structlog.get_logger("evalserver.web")
 
 ANONYMOUS = "anonymous"
 """Who submits, as long as the server asks nobody for a name."""
+
+LOOKS = 10
+BETWEEN_LOOKS_SECONDS = 0.01
 
 
 async def evaluate(request: web.Request) -> web.Response:
@@ -36,8 +41,7 @@ async def evaluate(request: web.Request) -> web.Response:
 
 async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
-    job = await request.app[STORE].job(request.match_info["job_id"])
-    position = request.app[SCHEDULER].queue.position(job.job_id)
+    job, position = await _placed(request, request.match_info["job_id"])
     return reply(JobSchema().dump(_shown(job, position)))
 
 
@@ -53,6 +57,25 @@ async def cancel_job(request: web.Request) -> web.Response:
     scheduler = request.app[SCHEDULER]
     message = await scheduler.cancel(request.match_info["job_id"], actor=ANONYMOUS)
     return reply({"message": message})
+
+
+async def _placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
+    """The job, and its position if it is queued.
+
+    The record and the index of the queue are two moments: a job may have been queued or claimed
+    between them, and then both are looked at again.
+    """
+    store, queue = request.app[STORE], request.app[SCHEDULER].queue
+    for _ in range(LOOKS):
+        job = await store.job(job_id)
+        if job.status is not Status.QUEUED:
+            return job, None
+        position = queue.position(job_id)
+        if position is not None:
+            return job, position
+        await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
+    # What the index has not heard of for so long comes after all that it knows.
+    return job, len(queue)
 
 
 def _queued(request: web.Request, job_id: str) -> web.Response:

@@ -1,9 +1,11 @@
 """``GET`` and ``DELETE /jobs/{job_id}``: a job as clients see it, from the queue to its end."""
 
+import asyncio
 import uuid
 
 import pytest
 
+from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api
 
@@ -158,3 +160,39 @@ async def test_an_ended_job_says_which_command_was_run(api: Api) -> None:
     job = await api.finished(await api.submit(tasks=["ai2d"]))
 
     assert "--tasks=ai2d" in job["provenance"]["command"]
+
+
+async def test_a_queued_job_that_the_index_does_not_know_yet_is_looked_up_again(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    job_id = await api.submit()
+    queue = api._session.app[SCHEDULER].queue
+    queue.remove(job_id)
+    asking = asyncio.create_task(api.job(job_id))
+    await asyncio.sleep(0.02)
+    queue.add(job_id, 0, 2)
+
+    job = await asking
+
+    assert (job["status"], job["position_in_queue"]) == ("queued", 0)
+
+
+async def test_a_queued_job_that_the_index_never_knows_is_behind_all_others(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.submit()
+    job_id = await api.submit()
+    api._session.app[SCHEDULER].queue.remove(job_id)
+
+    job = await api.job(job_id)
+
+    assert (job["status"], job["position_in_queue"]) == ("queued", 1)
+
+
+async def test_a_cancelled_job_has_no_position_even_while_the_index_has_one(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    job_id = await api.submit()
+    await api.call("DELETE", f"/jobs/{job_id}")
+    api._session.app[SCHEDULER].queue.add(job_id, 0, 2)
+
+    job = await api.job(job_id)
+
+    assert (job["status"], job["position_in_queue"]) == ("cancelled", None)
