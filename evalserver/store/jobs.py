@@ -65,7 +65,11 @@ async def submit(tx: Transaction, job: NewJob, at: str) -> None:
 
 
 async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
-    """Start attempt number ``attempt`` of a queued job: it runs from now on."""
+    """Start attempt number ``attempt`` of a queued job: it runs from now on.
+
+    Raises IllegalTransition when the job is not queued, or when this attempt has begun before.
+    """
+    await _require_next(tx, claim.job_id, attempt)
     await transition(
         tx,
         Change(
@@ -233,6 +237,14 @@ async def _require(tx: Transaction, job_id: str, status: Status) -> None:
     )
     if not rows:
         raise IllegalTransition(f"job {job_id} is not {status}")
+
+
+async def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
+    """A claim that goes by an old record would begin an attempt once more, in its directory."""
+    rows = await tx.execute("SELECT attempt FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    if rows and rows[0]["attempt"] != attempt - 1:
+        begun = rows[0]["attempt"]
+        raise IllegalTransition(f"job {job_id} has begun {begun} attempts, not {attempt - 1}")
 
 
 async def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:

@@ -63,7 +63,10 @@ class Store:
         await self._writer.run(lambda tx: jobs.submit(tx, job, self._now()))
 
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
-        """Start the next attempt of a queued job. Raises IllegalTransition if it is not queued."""
+        """Start the attempt behind those that ``job``, a record of a queued job, has made.
+
+        Raises IllegalTransition if it is not queued, or has made further ones since it was read.
+        """
         claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
         await self._writer.run(lambda tx: jobs.claim(tx, claim, job.attempt + 1))
 

@@ -14,7 +14,7 @@ import pytest
 from evalserver.clock import timestamp
 from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import JobNotFound, JobPruned, Store
+from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store
 from tests.store.test_migrate import contents, events_of, rows
 
 PLENTY = 1000
@@ -170,6 +170,21 @@ async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -
 
     job = await store.job(job_id)
     assert (job.attempt, job.run_dir) == (2, "run-2")
+
+
+async def test_no_attempt_begins_twice_by_a_record_that_is_out_of_date(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await submit(store)
+    old = await store.job(job_id)
+    await claim(store, job_id)
+    await store.interrupt(job_id, "the runner vanished")
+    before = contents(tmp_path)
+
+    with pytest.raises(IllegalTransition, match=job_id):
+        await store.claim(old, Path("run-1"), Path("output"))
+
+    assert contents(tmp_path) == before
 
 
 async def test_a_reattached_job_is_still_the_same_attempt(store: Store, tmp_path: Path) -> None:
