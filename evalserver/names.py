@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 LONGEST_NAME = 64
 """Nobody meant a known name by a longer one, and looking for the nearest costs its square."""
 

@@ -1,0 +1,161 @@
+"""What hypothesis may come to ask of the store, and the ways in which callers ask it."""
+
+import asyncio
+import shutil
+from collections.abc import Iterable
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle
+
+from evalserver.clock import timestamp
+from evalserver.job import EvaluateRequest, Job, Metric, Outcome
+from evalserver.lifecycle import Status
+from evalserver.store import IllegalTransition, Store
+from tests.store.model import FINISHED, STARTS_FROM, Deed
+from tests.store.test_migrate import rows
+
+JOBS: Bundle[str] = Bundle("jobs")
+"""Every job that ever was, also those that were pruned."""
+
+RECORDS: Bundle[Job] = Bundle("records")
+"""What was read of jobs at some time; it may be out of date."""
+
+PLENTY = 1000
+"""As many finished jobs as this there never are."""
+
+ACTORS = st.sampled_from(["alice", "bob"])
+KEEP = st.just(PLENTY) | st.integers(0, 4)
+TIMES = st.datetimes(timezones=st.just(UTC)).map(timestamp)
+NUMBERS = st.floats(allow_nan=False)
+METRICS = st.builds(
+    Metric, value=NUMBERS, stderr=st.none() | NUMBERS, n=st.none() | st.integers(0, 10**6)
+)
+REQUESTS = st.builds(
+    EvaluateRequest,
+    st.just("dummy"),
+    st.just(("mme",)),
+    priority=st.integers(-2, 2),
+    labels=st.dictionaries(st.text(), st.text(), max_size=2),
+    max_attempts=st.integers(1, 3),
+)
+COMPLETED = st.builds(
+    Outcome,
+    st.just(Status.COMPLETED),
+    TIMES,
+    st.just(0),
+    result=st.just({"dummy": {"metrics": {}}}),
+    metrics=st.lists(METRICS, max_size=3, unique_by=lambda m: (m.task, m.metric, m.filter)).map(
+        tuple
+    ),
+    provenance=st.none() | st.just({"host": "here"}),
+)
+FAILED = st.builds(
+    Outcome, st.just(Status.FAILED), TIMES, st.none() | st.integers(1, 255), st.text(min_size=1)
+)
+CANCELLED = st.builds(Outcome, st.just(Status.CANCELLED), TIMES, st.none() | st.integers(0, 255))
+
+
+def deed(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Deed]:
+    """Deeds of one kind, not aimed at a job yet."""
+    return st.builds(Deed, st.just(name), st.tuples(*arguments))
+
+
+DEEDS = {
+    "claim": st.one_of(*(deed("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")),
+    "cancel_queued": deed("cancel_queued", ACTORS, KEEP),
+    "reattach": deed("reattach"),
+    "request_cancel": deed("request_cancel", ACTORS),
+    "interrupt": deed("interrupt", st.just("lost")),
+    "finish": st.one_of(*(deed("finish", end, KEEP) for end in (COMPLETED, FAILED, CANCELLED))),
+    "retry": deed("retry", ACTORS),
+}
+ANY_DEED = st.one_of(*DEEDS.values(), deed("prune", KEEP))
+
+Aimed = tuple[str, Deed]
+SEVERAL = st.lists(st.tuples(JOBS, ANY_DEED), max_size=4)
+"""Deeds, legal or not, and the jobs that they are to be done to."""
+
+LEGAL = st.fixed_dictionaries(
+    {
+        state: st.one_of(*(DEEDS[name] for name, states in STARTS_FROM.items() if state in states))
+        for state in ("queued", "running", *FINISHED)
+    }
+)
+"""A legal deed for each of the states that a job may be found in."""
+
+
+async def answer(store: Store, deed: Deed) -> Any:
+    """What the store returns, or IllegalTransition; whatever else it raises fails the test."""
+    try:
+        return await getattr(store, deed.name)(*deed.arguments)
+    except IllegalTransition:
+        return IllegalTransition
+
+
+async def at_once(store: Store, deeds: Iterable[Deed]) -> list[Any]:
+    """The answers to deeds that are handed in at the same moment, in this order."""
+    return await asyncio.gather(*(answer(store, deed) for deed in deeds))
+
+
+async def leaving(store: Store, deeds: list[Deed], passes: int) -> list[Any]:
+    """The same, but the first caller is cancelled after some passes of the event loop.
+
+    Its answer is missing if it had none by then.
+    """
+    first = asyncio.create_task(answer(store, deeds[0]))
+    others = asyncio.create_task(at_once(store, deeds[1:]))
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first, others])
+    # Comes behind whatever was handed in, so that this is decided; there is nothing to prune.
+    await store.prune(PLENTY)
+    return others.result() if first.cancelled() else [first.result(), *others.result()]
+
+
+async def closing(store: Store, deeds: Iterable[Deed]) -> list[Any]:
+    """The same, but the store is closed while the callers wait."""
+    callers = [asyncio.create_task(answer(store, deed)) for deed in deeds]
+    await asyncio.sleep(0)
+    await store.close()
+    return await asyncio.gather(*callers)
+
+
+async def killed(
+    store: Store, deeds: Iterable[Deed], folder: Path, remains: Path, statement: int
+) -> bool:
+    """Have what SIGKILL would leave of ``folder`` before that statement of the writer, or at last.
+
+    Returns whether all callers had their answers by then.
+    """
+    seen = 0
+
+    def count(_: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == statement:
+            shutil.copytree(folder, remains)
+
+    # Called by SQLite between two statements, when nobody writes to the files.
+    await store._connection.set_trace_callback(count)
+    await at_once(store, deeds)
+    answered = seen < statement
+    if answered:
+        shutil.copytree(folder, remains)
+    await store.close()
+    return answered
+
+
+async def read_all(store: Store, job_ids: Iterable[str]) -> list[Any]:
+    """The records of the jobs, or the type of the error that is raised in a record's place."""
+    found = await asyncio.gather(*map(store.job, job_ids), return_exceptions=True)
+    return [type(one) if isinstance(one, Exception) else one for one in found]
+
+
+def audit_log(folder: Path) -> list[tuple[Any, ...]]:
+    """The audit log on disk, as the model writes it."""
+    columns = "event_id, at, actor, job_id, event, from_status, to_status, attempt"
+    return rows(folder, f"SELECT {columns} FROM job_events ORDER BY event_id")  # noqa: S608
