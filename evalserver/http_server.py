@@ -25,6 +25,7 @@ from evalserver.server_args import ServerArgs
 from evalserver.server_log import configure_log
 from evalserver.sockets import CannotListen, is_loopback, listen, url
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
+from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.keys import ARGS, CATALOG, ENGINES, SCHEDULER, STORE
@@ -33,6 +34,8 @@ from evalserver.web.routes import add_routes
 log = structlog.get_logger("evalserver")
 
 LARGEST_BODY_BYTES = 1024 * 1024
+LEFTOVERS_SECONDS = 10.0
+"""What an evaluation that is stopped at the end gets beyond its grace."""
 SHUTDOWN_SECONDS = 1.0
 """What requests that are being answered get to end, when the server stops."""
 
@@ -91,7 +94,12 @@ async def _run(
         for listening in sockets:
             await web.SockSite(runner, listening).start()
         _greet(args)
+        notify("READY=1", os.environ)
         await _until_stopped(runner.app, stop)
+        notify("STOPPING=1", os.environ)
+        if args.on_shutdown == "cancel":
+            await _end_running(runner.app)
+        await _take_leave(runner.app[STORE])
     finally:
         await runner.cleanup()
         for listening in sockets:
@@ -106,7 +114,6 @@ async def _until_stopped(app: web.Application, stop: asyncio.Event) -> None:
     told.cancel()
     if worker.done():
         worker.result()
-    await _take_leave(app[STORE])
 
 
 def _greet(args: ServerArgs) -> None:
@@ -118,6 +125,13 @@ def _greet(args: ServerArgs) -> None:
             "evalserver asks nobody for a password yet",
             url=address,
         )
+
+
+async def _end_running(app: web.Application) -> None:
+    patience = app[ARGS].cancel_grace + LEFTOVERS_SECONDS
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await app[SCHEDULER].end_running()
 
 
 async def _take_leave(store: Store) -> None:

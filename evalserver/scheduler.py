@@ -36,6 +36,10 @@ log = structlog.get_logger("evalserver.scheduler")
 
 T = TypeVar("T")
 
+SERVER = "server"
+"""The actor of what the server does by itself."""
+
+POLL_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 """Between two tries to write while the store is unavailable."""
 
@@ -88,6 +92,7 @@ class Scheduler:
         self._max_failed_requests = policy.max_failed_requests
         self._clock = clock
         self._wake = asyncio.Event()
+        self._holding = False
         self._deeds: set[asyncio.Task[None]] = set()
         self.queue = QueueIndex()
         self.running_job: str | None = None
@@ -112,6 +117,15 @@ class Scheduler:
         finally:
             for deed in self._deeds:
                 deed.cancel()
+
+    async def end_running(self) -> None:
+        """Have what runs stopped, and wait until it reads so; nothing is started any more."""
+        self._holding = True
+        job_id = self.running_job
+        while job_id is not None and self.running_job == job_id:
+            with contextlib.suppress(AlreadyFinished, JobPruned, StoreUnavailable):
+                await self.cancel(job_id, actor=SERVER)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self) -> None:
         for interrupted in await self._store.running():
@@ -168,7 +182,7 @@ class Scheduler:
             self.running_job = None
 
     async def _next(self) -> str:
-        while (job_id := self.queue.first()) is None:
+        while self._holding or (job_id := self.queue.first()) is None:
             self._wake.clear()
             await self._wake.wait()
         return job_id

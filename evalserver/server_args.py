@@ -4,10 +4,11 @@ The command line, the environment, the TOML file and the documentation are made 
 adding a setting is adding a field. What a setting does lives where it is used.
 """
 
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ ENVIRONMENT_PREFIX = "EVALSERVER_"
 
 Check = Callable[[Any], str | None]
 """Returns what is allowed when the value is refused, None when it is accepted."""
+
+
+LONGEST_TIMEOUT = 366 * 86400
+"""Seconds; a year of evaluating is a mistake."""
 
 
 def _default_data_dir() -> str:
@@ -29,6 +34,16 @@ def _port(value: Any) -> str | None:
 
 def _positive(value: Any) -> str | None:
     return None if _is_int(value, 1) else "an integer of at least 1"
+
+
+def _optional_seconds(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fine = value is None or (number and 0 < value <= LONGEST_TIMEOUT)
+    return None if fine else f"a number of seconds from above 0 to {LONGEST_TIMEOUT}"
+
+
+def _on_shutdown(value: Any) -> str | None:
+    return None if value in ("keep", "cancel") else "'keep' or 'cancel'"
 
 
 def _seconds(value: Any) -> str | None:
@@ -109,6 +124,20 @@ class ServerArgs:
         _seconds, "Seconds between TERM and KILL when an evaluation is stopped.", default=10.0
     )
 
+    default_timeout: float | None = _setting(
+        _optional_seconds,
+        "Seconds an evaluation may take if the request does not say.",
+        default=None,
+    )
+    max_timeout: float | None = _setting(
+        _optional_seconds, "Most seconds that a request may ask for.", default=None
+    )
+    on_shutdown: str = _setting(
+        _on_shutdown,
+        "What the running evaluation does when the server stops: it goes on (keep), or cancel.",
+        default="keep",
+    )
+
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
@@ -118,6 +147,24 @@ class ServerArgs:
                     f"{setting.name} must be {allowed}, got {value!r} "
                     f"(type: {type(value).__name__})"
                 )
+        self._check_timeouts()
+        for name in ("data_dir", "engine_python", "include_path"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, os.path.expanduser(path))  # noqa: PTH111 - a text
+
+    @property
+    def effective_timeout(self) -> float | None:
+        """The time limit in seconds of a request that names none."""
+        return self.max_timeout if self.default_timeout is None else self.default_timeout
+
+    def _check_timeouts(self) -> None:
+        most = self.max_timeout
+        if most is not None and (self.effective_timeout or 0) > most:
+            raise ValueError(
+                f"default_timeout must be at most max_timeout ({most:g}), got "
+                f"{self.default_timeout!r} (type: {type(self.default_timeout).__name__})"
+            )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ServerArgs":
@@ -127,7 +174,7 @@ class ServerArgs:
         is not allowed.
         """
         known = [setting.name for setting in fields(cls)]
-        for name in values:
+        for name in map(str, values):
             if name not in known:
                 raise ValueError(
                     f"unknown setting {name!r}.{did_you_mean(name, known)} "
@@ -172,12 +219,21 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     for setting in fields(ServerArgs):
         text = environment.get(environment_name(setting.name))
         if text is not None:
-            values[setting.name] = _parse(environment_name(setting.name), text, setting.type)
+            values[setting.name] = _parse(
+                environment_name(setting.name), text, number_type(setting)
+            )
     return values
 
 
-def _parse(variable: str, text: str, kind: Any) -> Any:
-    if kind not in (int, float):
+def number_type(setting: Field[Any]) -> type[int] | type[float] | None:
+    """int or float for a setting that is a number, None for one that is a text."""
+    if setting.type is int:
+        return int
+    return float if setting.type in (float, float | None) else None
+
+
+def _parse(variable: str, text: str, kind: type[int] | type[float] | None) -> Any:
+    if kind is None:
         return text
     try:
         return kind(text)

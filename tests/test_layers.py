@@ -35,7 +35,7 @@ GUARDED = {
 
 ANYTHING = _layer(
     "catalog data_dir engines executors names run_directories runner scheduler server_args"
-    " server_log sockets store! version web",
+    " server_log sockets store! systemd version web",
     "aiohttp",
 )
 
@@ -53,6 +53,7 @@ LAYERS = {
     "queue_index": _layer(""),
     "data_dir": _layer(""),
     "masking": _layer(""),
+    "systemd": _layer(""),
     "sockets": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),

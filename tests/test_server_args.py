@@ -24,6 +24,9 @@ REFUSED: dict[str, list[Any]] = {
     "engine_python": ["", None],
     "default_engine": ["", None],
     "include_path": ["", "a,b", 1],
+    "default_timeout": [0, -1, math.nan, "1", True],
+    "max_timeout": [0, -1, math.inf, "1", True],
+    "on_shutdown": ["stop", "", None],
     "max_failed_requests": [-0.1, 1.1, math.nan, "0", True, None],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
@@ -139,12 +142,14 @@ def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
 def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
-    text = {**numbers, "max_failed_requests": "0.5"}.get(setting, "text")
+    timeouts = {"default_timeout": "60", "max_timeout": "90"}
+    others = {"max_failed_requests": "0.5", "on_shutdown": "cancel"}
+    text = {**numbers, **timeouts, **others}.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 
     assert environment_name(setting) == f"EVALSERVER_{setting.upper()}"
-    assert f"{getattr(args, setting):{'' if text == 'text' else 'g'}}" == text
+    assert f"{getattr(args, setting):{'g' if text[0].isdigit() else ''}}" == text
 
 
 @pytest.mark.parametrize(
@@ -186,3 +191,28 @@ def test_a_bad_file_is_refused_in_readable_words(
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"cannot read the configuration file .*{tmp_path.name}"):
         load_settings({}, {}, tmp_path / name)
+
+
+def test_a_home_directory_is_meant_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/lab")
+
+    assert ServerArgs(data_dir="~/data").data_dir == "/home/lab/data"
+
+
+def test_the_default_time_limit_may_not_be_above_the_longest() -> None:
+    with pytest.raises(ValueError, match=r"^default_timeout must be at most max_timeout"):
+        ServerArgs(default_timeout=2, max_timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("default", "most", "effective"), [(None, None, None), (1, None, 1), (None, 2, 2), (1, 2, 1)]
+)
+def test_the_longest_time_limit_is_the_default_when_no_other_is_given(
+    default: float | None, most: float | None, effective: float | None
+) -> None:
+    assert ServerArgs(default_timeout=default, max_timeout=most).effective_timeout == effective
+
+
+def test_a_setting_whose_name_is_no_text_is_unknown() -> None:
+    with pytest.raises(ValueError, match="unknown setting '1'"):
+        ServerArgs.from_dict({1: 2})  # type: ignore[dict-item]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from evalserver.server_args import ServerArgs, environment_name, load_settings
+from evalserver.server_args import ServerArgs, environment_name, load_settings, number_type
 
 Command = Callable[..., Any]
 
@@ -55,7 +55,7 @@ def _flag(setting: Field[Any]) -> str:
 
 
 def _kind(setting: Field[Any]) -> type:
-    return setting.type if setting.type in (int, float) else str
+    return number_type(setting) or str
 
 
 def _help(setting: Field[Any]) -> str:

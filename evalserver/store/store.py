@@ -58,6 +58,11 @@ class Store:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
         self._writer.subscribe(listener)
 
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be written right now; None when all is well."""
+        return self._writer.fault
+
     async def submit(self, job: NewJob) -> None:
         """Put a new job into the queue."""
         await self._writer.run(lambda tx: jobs.submit(tx, job, self._now()))

@@ -22,8 +22,14 @@ log = structlog.get_logger("evalserver.store")
 
 T = TypeVar("T")
 
+FAULTS_OF_A_UNIT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
+"""What one unit of work does wrong; every other error of SQLite concerns all."""
+
 Row = sqlite3.Row
 Parameters = Mapping[str, Any]
+
+PROBE_SECONDS = 1.0
+"""Between two tries whether a database that could not be written can be again."""
 
 LARGEST_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
@@ -93,6 +99,8 @@ class Writer:
         self._listeners: list[Listener] = []
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self.fault: str | None = None
+        """Why nothing can be written right now; None when all is well."""
 
     def start(self) -> None:
         """Begin to work; ``close`` ends it."""
@@ -125,13 +133,18 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = await self._next_batch()
-            if batch:
+            if batch or self.fault is not None:
                 for done in await self._commit(batch):
                     done.tell()
 
     async def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
         batch: list[_Unit[Any]] = []
-        unit = await self._units.get()
+        try:
+            # While nothing can be written, an empty batch tries again whether it can.
+            async with asyncio.timeout(None if self.fault is None else PROBE_SECONDS):
+                unit = await self._units.get()
+        except TimeoutError:
+            return batch, False
         while unit is not None:
             batch.append(unit)
             if len(batch) == LARGEST_BATCH or self._units.empty():
@@ -142,12 +155,16 @@ class Writer:
     async def _commit(self, batch: list[_Unit[Any]]) -> list[_Done]:
         try:
             await self._execute("BEGIN IMMEDIATE")
+            if self.fault is not None:
+                await self._probe()
             results = [await self._run_unit(unit) for unit in batch]
             await self._execute("COMMIT")
         except Exception as error:  # whatever it is, those who wait are told
             await self._roll_back()
             reason = StoreUnavailable(f"the database cannot be written: {error}")
+            self.fault = str(reason)
             return [_Done(unit, [], error=reason) for unit in batch]
+        self.fault = None
         for done in results:
             self._announce(done.events)
         return results
@@ -157,15 +174,26 @@ class Writer:
         await self._execute("SAVEPOINT unit")
         try:
             value = await unit.work(transaction)
-        except sqlite3.OperationalError:
+        except FAULTS_OF_A_UNIT as error:
+            return await self._undone(unit, error)
+        except sqlite3.Error:
             # Disk full, I/O error, locked: SQLite may have rolled everything back by itself.
             raise
         except Exception as error:
-            await self._execute("ROLLBACK TO unit")
-            await self._execute("RELEASE unit")
-            return _Done(unit, [], error=error)
+            return await self._undone(unit, error)
         await self._execute("RELEASE unit")
         return _Done(unit, transaction.events, value=value)
+
+    async def _probe(self) -> None:
+        """Change nothing, but so that it has to be written like any change."""
+        rows = await self._connection.execute_fetchall("PRAGMA user_version")
+        (version,) = next(iter(rows))
+        await self._execute(f"PRAGMA user_version = {version}")
+
+    async def _undone(self, unit: _Unit[Any], error: Exception) -> _Done:
+        await self._execute("ROLLBACK TO unit")
+        await self._execute("RELEASE unit")
+        return _Done(unit, [], error=error)
 
     def _announce(self, events: list[CommittedEvent]) -> None:
         for event in events:

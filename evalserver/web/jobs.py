@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.requests import read_body
-from evalserver.web.schemas import EvaluateSchema, JobSchema
+from evalserver.web.schemas import Bounds, EvaluateSchema, JobSchema
 
 log = structlog.get_logger("evalserver.web")
 
@@ -27,11 +28,14 @@ BETWEEN_LOOKS_SECONDS = 0.01
 
 async def evaluate(request: web.Request) -> web.Response:
     """``POST /evaluate``: queue an evaluation; answers once the job is on disk."""
-    engines = request.app[ENGINES]
-    wanted: EvaluateRequest = await read_body(request, EvaluateSchema(engines))
-    engine = wanted.engine or request.app[ARGS].default_engine
+    engines, args = request.app[ENGINES], request.app[ARGS]
+    schema = EvaluateSchema(engines, Bounds(args.max_timeout, Path(args.data_dir)))
+    wanted: EvaluateRequest = await read_body(request, schema)
+    engine = wanted.engine or args.default_engine
     if wanted.use_cache is None:
         wanted = replace(wanted, use_cache=engines[engine].caches_by_default)
+    if wanted.timeout_s is None:
+        wanted = replace(wanted, timeout_s=args.effective_timeout)
     job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
     await request.app[STORE].submit(job)
     crash_point("submitted")

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from evalserver.clock import timestamp, utc_now
 from evalserver.lifecycle import Status
+from evalserver.store import StoreUnavailable
 from evalserver.web.keys import SCHEDULER, STORE
 from evalserver.web.replies import reply
 
@@ -24,11 +25,24 @@ async def get_queue(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """``GET /health``: the server answers."""
-    return reply(
-        {
-            "status": "healthy",
-            "timestamp": timestamp(utc_now()),
-            "queue_size": len(request.app[SCHEDULER].queue),
-        }
-    )
+    """``GET /health``: the server answers; ``degraded`` when it cannot write, and why."""
+    fault = request.app[STORE].fault
+    health = {
+        "status": "healthy" if fault is None else "degraded",
+        "timestamp": timestamp(utc_now()),
+        "queue_size": len(request.app[SCHEDULER].queue),
+    }
+    return reply(health if fault is None else {**health, "reason": fault})
+
+
+async def get_liveness(request: web.Request) -> web.Response:
+    """``GET /health/live``: the process answers."""
+    return reply({"status": "alive"})
+
+
+async def get_readiness(request: web.Request) -> web.Response:
+    """``GET /health/ready``: submissions are taken; 503 with the reason when they are not."""
+    fault = request.app[STORE].fault
+    if fault is not None:
+        raise StoreUnavailable(fault)
+    return reply({"status": "ready"})

@@ -19,6 +19,8 @@ class Route:
 
 ROUTES = (
     Route("GET", "/health", queue.get_health),
+    Route("GET", "/health/live", queue.get_liveness),
+    Route("GET", "/health/ready", queue.get_readiness),
     Route("POST", "/evaluate", jobs.evaluate),
     Route("GET", "/jobs/{job_id}", jobs.get_job),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),

@@ -1,9 +1,20 @@
 """What comes in and what goes out: the marshmallow schemas of all bodies and queries."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, pre_load, validate
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    pre_load,
+    validate,
+    validates,
+)
 
 from evalserver.job import EvaluateRequest
 from evalserver.names import did_you_mean
@@ -25,6 +36,15 @@ NOT_YET = (
     "Merging a checkpoint before its evaluation is not available in this version: "
     "merge it first, and name the merged checkpoint in model_args."
 )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the server's settings allow: the longest time limit, in seconds, and where output may
+    not go."""
+
+    max_timeout: float | None
+    data_dir: Path
 
 
 class StrictSchema(Schema):
@@ -61,6 +81,10 @@ class EngineName(Name):
 class EvaluateSchema(StrictSchema):
     """The body of ``POST /evaluate``."""
 
+    def __init__(self, engines: Iterable[str], bounds: Bounds) -> None:
+        super().__init__(engines)
+        self.bounds = bounds
+
     model = Name(required=True, longest=512)
     tasks = Listing(TaskName(longest=256), longest=1000, required=True)
     model_args = Arguments()
@@ -86,6 +110,18 @@ class EvaluateSchema(StrictSchema):
     def _null_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         required = ("model", "tasks")
         return {key: value for key, value in data.items() if value is not None or key in required}
+
+    @validates("timeout_s")
+    def _within_the_longest(self, value: float, **_kwargs: Any) -> None:
+        longest = self.bounds.max_timeout
+        if longest is not None and value > longest:
+            raise ValidationError(f"Must be at most {longest:g} seconds on this server.")
+
+    @validates("output_dir")
+    def _outside_the_data(self, value: str, **_kwargs: Any) -> None:
+        # The server removes what it takes for its own there.
+        if Path(value).resolve().is_relative_to(self.bounds.data_dir.resolve()):
+            raise ValidationError("Must lie outside of the server's own data directory.")
 
     @post_load
     def _to_request(self, data: dict[str, Any], **_kwargs: Any) -> EvaluateRequest:

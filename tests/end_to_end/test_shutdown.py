@@ -1,0 +1,44 @@
+"""What a stopping server does with the evaluation that runs, and what it tells systemd."""
+
+import asyncio
+import configparser
+import socket
+from pathlib import Path
+
+from tests.support import ServerProcess, harness_of, stand_in_environment
+
+UNIT = Path(__file__).parents[2] / "scripts" / "evalserver.service"
+
+
+async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--on-shutdown", "cancel")
+    async with server:
+        running = await server.api.submit(model_args={"behave": "stubborn"})
+        harness = await harness_of(running)
+        await server.api.submit()
+
+        code = server.stop()
+
+        assert code == 0
+        assert not harness.is_running()
+        assert server.query("SELECT status FROM jobs ORDER BY seq") == ["cancelled", "queued"]
+
+
+async def test_systemd_hears_when_the_server_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        environment = {**stand_in_environment(), "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        async with ServerProcess(tmp_path / "data", environment=environment) as server:
+            ready = await asyncio.to_thread(manager.recv, 100)
+            server.stop()
+            stopping = await asyncio.to_thread(manager.recv, 100)
+
+    assert (ready, stopping) == (b"READY=1", b"STOPPING=1")
+
+
+def test_the_unit_leaves_the_evaluation_alone_when_it_stops_the_server() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(UNIT)
+
+    assert (unit["Service"]["KillMode"], unit["Service"]["Type"]) == ("process", "notify")

@@ -1,0 +1,61 @@
+"""A database that cannot be written for a while: nothing is lost, and work goes on by itself."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from evalserver.store import Store, StoreUnavailable
+from evalserver.store.store import DATABASE_NAME
+from tests.store.test_jobs import submit
+from tests.support import until
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.OperationalError("database or disk is full"),
+        sqlite3.OperationalError("attempt to write a readonly database"),
+        sqlite3.DatabaseError("disk I/O error"),
+    ],
+    ids=str,
+)
+async def test_the_store_says_what_is_wrong_and_notices_when_it_is_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: sqlite3.Error
+) -> None:
+    execute = aiosqlite.Connection.execute_fetchall
+
+    async def fail(self: aiosqlite.Connection, sql: str, *args: object) -> object:
+        if sql == "COMMIT":
+            raise error
+        return await execute(self, sql, *args)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(aiosqlite.Connection, "execute_fetchall", fail)
+        with pytest.raises(StoreUnavailable, match=str(error)):
+            await submit(store)
+        assert store.fault == f"the database cannot be written: {error}"
+
+    await until(lambda: _is_well(store))
+    assert await store.queued() == []
+    assert await submit(store)
+
+
+async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
+    store: Store, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await submit(store)
+        stranger.execute("ROLLBACK")
+
+    await until(lambda: _is_well(store))
+    job_id = await submit(store)
+    assert [each for each, _, _ in await store.queued()] == [job_id]
+
+
+async def _is_well(store: Store) -> bool:
+    return store.fault is None
