@@ -1,0 +1,117 @@
+"""Every promise of the contract's section 4, looked at after the storm."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from tests.chaos.deeds import Memory, living
+from tests.support import ServerProcess
+
+Event = tuple[str, str, str | None, int, str]
+"""Job, event, state after it, attempt, detail."""
+
+TERMINAL = ("completed", "failed", "cancelled")
+
+
+def broken_promises(
+    server: ServerProcess, memory: Memory, folder: Path, keep: int
+) -> dict[str, list[str]]:
+    """What was promised, and where it was broken; every list should be empty."""
+    events = _events(server.data_dir)
+    return {
+        "jobs lost": _lost(events, memory),
+        "jobs that nobody sent": _unasked(events, memory),
+        "starts out of order": _out_of_order(events, memory),
+        "double runs": _double_runs(events, folder / "journal"),
+        "attempts without a reason": _unexplained(events),
+        "processes that outlived a cancel": memory.outlived,
+        "orphans": [str(process) for process in living()],
+        "retention": _retention(server.data_dir, events, keep),
+        "audit": _complaints(server.data_dir),
+    }
+
+
+def _events(data_dir: Path) -> list[Event]:
+    with closing(sqlite3.connect(f"file:{data_dir / 'evalserver.db'}?mode=ro", uri=True)) as db:
+        sql = "SELECT job_id, event, to_status, attempt, detail FROM job_events ORDER BY event_id"
+        return db.execute(sql).fetchall()
+
+
+def _lost(events: list[Event], memory: Memory) -> list[str]:
+    states = {job: after for job, event, after, _, _ in events if event != "pruned"}
+    return [job for job in memory.priorities if states.get(job) not in TERMINAL]
+
+
+def _unasked(events: list[Event], memory: Memory) -> list[str]:
+    submitted = {job for job, event, *_ in events if event == "submitted"}
+    unknown = sorted(submitted - set(memory.priorities))
+    return unknown if len(unknown) > memory.unknown else []
+
+
+def _out_of_order(events: list[Event], memory: Memory) -> list[str]:
+    """Claims of a job while one that comes before it was queued."""
+    places: dict[str, tuple[int, int]] = {}
+    queued: set[str] = set()
+    found = []
+    for number, (job, event, after, _, _) in enumerate(events):
+        if event == "submitted" and job in memory.priorities:
+            places[job] = (-memory.priorities[job], number)
+        if event == "claimed" and job in places:
+            found += [f"{job} before {other}" for other in queued if places[other] < places[job]]
+        queued.discard(job)
+        if after == "queued" and job in places:
+            queued.add(job)
+    return found
+
+
+def _double_runs(events: list[Event], journal: Path) -> list[str]:
+    lines = [line.split() for line in journal.read_text().splitlines() if " " in line]
+    slots = [(line[1], line[2]) for line in lines if line[0] == "slot"]
+    starts = Counter(attempt for attempt, _ in slots)
+    claimed = {f"{job}/{attempt}" for job, event, _, attempt, _ in events if event == "claimed"}
+    return [
+        *(f"{attempt} overlapped another" for attempt, state in slots if state != "free"),
+        *(f"{attempt} was started {n} times" for attempt, n in starts.items() if n > 1),
+        *(f"{attempt} was never claimed" for attempt in starts if attempt not in claimed),
+    ]
+
+
+def _unexplained(events: list[Event]) -> list[str]:
+    """Attempts beyond the first for which the log has neither a loss nor a retry."""
+    allowed: Counter[str] = Counter()
+    found = []
+    for job, event, _, attempt, detail in events:
+        if event in ("submitted", "interrupted", "retried"):
+            allowed[job] += 1
+        if event == "claimed" and attempt > allowed[job]:
+            found.append(f"{job}/{attempt}")
+        if event == "interrupted" and "reason" not in json.loads(detail):
+            found.append(f"{job}/{attempt} without a reason")
+    return found
+
+
+def _retention(data_dir: Path, events: list[Event], keep: int) -> list[str]:
+    with closing(sqlite3.connect(f"file:{data_dir / 'evalserver.db'}?mode=ro", uri=True)) as db:
+        kept = {row[0] for row in db.execute("SELECT job_id FROM jobs")}
+    folders = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
+    finished = [job for job, event, *_ in events if event in TERMINAL]
+    newest = list(dict.fromkeys(reversed(finished)))[:keep]
+    return [
+        *(f"the files of {job} were left behind" for job in folders - kept),
+        *(f"{job} was pruned before older ones" for job in newest if job not in kept),
+        *([f"{len(kept)} jobs were kept"] if len(kept) > keep else []),
+    ]
+
+
+def _complaints(data_dir: Path) -> list[str]:
+    found = []
+    for command in (["audit", "verify"], ["db", "check"]):
+        argv = [sys.executable, "-m", "evalserver", *command, "--data-dir", str(data_dir)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            found.append(f"{' '.join(command)}: {done.stderr.strip()}")
+    return found
