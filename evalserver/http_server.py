@@ -16,6 +16,7 @@ from evalserver.catalog import Catalog
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.engines import Engine, make_engines
 from evalserver.engines.environment import harness_environment
+from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.names import did_you_mean
 from evalserver.run_directories import RunDirectories
@@ -28,8 +29,9 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
-from evalserver.web.keys import ARGS, CATALOG, ENGINES, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BOUNDS, BUS, CATALOG, ENGINES, SCHEDULER, STORE
 from evalserver.web.routes import add_routes
+from evalserver.web.schemas import Bounds
 
 log = structlog.get_logger("evalserver")
 
@@ -64,7 +66,10 @@ def make_app(args: ServerArgs) -> web.Application:
     """
     app = web.Application(middlewares=[errors_as_problems], client_max_size=LARGEST_BODY_BYTES)
     app[ARGS] = args
-    app[ENGINES] = _engines(args)
+    app[ENGINES] = engines = _engines(args)
+    app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
+    app[BUS] = EventBus()
+    app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _catalog, _scheduler])
     add_routes(app)
     return app
@@ -148,6 +153,7 @@ async def _take_leave(store: Store) -> None:
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE] = await Store.open(_data_dir(app[ARGS]))
+    app[STORE].subscribe(app[BUS].on_event)
     yield
     await app[STORE].close()
 
@@ -175,6 +181,10 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     app[WORKER].cancel()
     with suppress(asyncio.CancelledError, Exception):
         await app[WORKER]
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[BUS].close()
 
 
 def _data_dir(args: ServerArgs) -> Path:

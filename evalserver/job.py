@@ -71,6 +71,8 @@ class Job:
     error: str | None
     result: dict[str, Any] | None
     provenance: dict[str, Any] | None
+    event_id: int
+    """The newest event that the record knows of."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ JOB = Job(
     error=None,
     result=None,
     provenance=None,
+    event_id=7,
 )
 
 

@@ -11,12 +11,13 @@ from evalserver.store.errors import (
     StoreError,
     StoreUnavailable,
 )
+from evalserver.store.event_log import Event
 from evalserver.store.info import Info, describe
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
 from evalserver.store.store import DATABASE_NAME, Store
-from evalserver.store.story import Story, StoryEvent, story_of
+from evalserver.store.story import Story, story_of
 from evalserver.store.verify import Problem, Verdict, verify_log
 from evalserver.store.writer import CommittedEvent
 
@@ -26,6 +27,7 @@ __all__ = [
     "BackupFailed",
     "CommittedEvent",
     "DatabaseRefused",
+    "Event",
     "IllegalTransition",
     "Info",
     "JobNotFound",
@@ -35,7 +37,6 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Story",
-    "StoryEvent",
     "Upgrade",
     "Verdict",
     "back_up",

@@ -17,6 +17,11 @@ from evalserver.store.writer import Row, Transaction
 SERVER = "server"
 """The actor of what the server does by itself."""
 
+RECORD = (
+    "SELECT *, (SELECT max(event_id) FROM job_events WHERE job_events.job_id = jobs.job_id)"
+    " AS event_id FROM jobs"
+)
+"""A job's record, of the same moment as its newest event."""
 
 OF_AN_END = (
     "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",
@@ -145,7 +150,7 @@ async def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     What its last attempt came to moves from the job's record to the event.
     Raises IllegalTransition when the job has not finished.
     """
-    rows = await tx.execute("SELECT * FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    rows = await tx.execute(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
     job = _job(rows[0]) if rows else None
     columns: dict[str, Any] = dict.fromkeys(OF_AN_END)
     detail: dict[str, Any] = {}
@@ -180,7 +185,7 @@ async def prune(tx: Transaction, keep: int, at: str) -> list[str]:
 
 async def get(readers: Readers, job_id: str) -> Job | None:
     """The job's record, or None when there is none (any more)."""
-    rows = await readers.fetch("SELECT * FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    rows = await readers.fetch(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
     return _job(rows[0]) if rows else None
 
 
@@ -194,9 +199,7 @@ async def was_known(readers: Readers, job_id: str) -> bool:
 
 async def running(readers: Readers) -> list[Job]:
     """The jobs that run, in the order of their start."""
-    rows = await readers.fetch(
-        "SELECT * FROM jobs WHERE status = 'running' ORDER BY started_at, seq"
-    )
+    rows = await readers.fetch(f"{RECORD} WHERE status = 'running' ORDER BY started_at, seq")
     return [_job(row) for row in rows]
 
 
@@ -279,6 +282,7 @@ def _job(row: Row) -> Job:
         error=row["error"],
         result=_optional_json(row["result"]),
         provenance=_optional_json(row["provenance"]),
+        event_id=row["event_id"],
     )
 
 

@@ -9,9 +9,10 @@ import aiosqlite
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.job import Job, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, jobs
+from evalserver.store import engine_cache, event_log, jobs
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
+from evalserver.store.event_log import Event
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.writer import Listener, Transaction, Writer
@@ -131,6 +132,16 @@ class Store:
                 f"Job {job_id} finished and was pruned: only the newest finished jobs are kept"
             )
         raise JobNotFound(f"Job {job_id} not found")
+
+    async def events_after(
+        self, after: int, most: int = 500, job_id: str | None = None
+    ) -> list[Event]:
+        """The first ``most`` events with an id above ``after``, of one job or of all."""
+        return await event_log.events_after(self._readers, after, most, job_id)
+
+    async def newest_event_id(self) -> int:
+        """The id of the newest event of all; 0 when there is none."""
+        return await event_log.newest_event_id(self._readers)
 
     async def running(self) -> list[Job]:
         """The jobs that run."""

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from evalserver.store.errors import JobNotFound
+from evalserver.store.event_log import COLUMNS, Event, event_of
 
 RECORD = (
     "status", "engine", "model", "tasks", "labels", "submitted_by", "created_at", "started_at",
@@ -18,26 +19,12 @@ OF_JSON = {"tasks", "labels"}
 
 
 @dataclass(frozen=True)
-class StoryEvent:
-    """One event of a job, without what chains it to the others."""
-
-    event_id: int
-    at: str
-    actor: str
-    event: str
-    from_status: str | None
-    to_status: str | None
-    attempt: int
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Story:
     """A job's record, None when it was pruned, and its events, the oldest first."""
 
     job_id: str
     record: dict[str, Any] | None
-    events: list[StoryEvent]
+    events: list[Event]
 
 
 def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
@@ -49,13 +36,12 @@ def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
     return Story(job_id, record, events)
 
 
-def _events(snapshot: sqlite3.Connection, job_id: str) -> list[StoryEvent]:
+def _events(snapshot: sqlite3.Connection, job_id: str) -> list[Event]:
     rows = snapshot.execute(
-        "SELECT event_id, at, actor, event, from_status, to_status, attempt, detail"
-        " FROM job_events WHERE job_id = :job_id ORDER BY event_id",
+        f"SELECT {COLUMNS} FROM job_events WHERE job_id = :job_id ORDER BY event_id",  # noqa: S608
         {"job_id": job_id},
     )
-    return [StoryEvent(**{**dict(row), "detail": orjson.loads(row["detail"])}) for row in rows]
+    return [event_of(row) for row in rows]
 
 
 def _record(snapshot: sqlite3.Connection, job_id: str) -> dict[str, Any] | None:

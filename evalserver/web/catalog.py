@@ -3,10 +3,8 @@
 from aiohttp import web
 
 from evalserver.engines import Question
-from evalserver.web.keys import ARGS, CATALOG, ENGINES
+from evalserver.web.keys import ARGS, CATALOG, QUERY
 from evalserver.web.replies import reply
-from evalserver.web.requests import read_query
-from evalserver.web.schemas import CatalogQuerySchema
 
 
 async def get_tasks(request: web.Request) -> web.Response:
@@ -20,7 +18,5 @@ async def get_models(request: web.Request) -> web.Response:
 
 
 async def _answer(request: web.Request, question: Question) -> list[str]:
-    engines = request.app[ENGINES]
-    query = read_query(request, CatalogQuerySchema(engines))
-    engine = query.get("engine", request.app[ARGS].default_engine)
+    engine = request[QUERY].get("engine", request.app[ARGS].default_engine)
     return await request.app[CATALOG].answer(engine, question)

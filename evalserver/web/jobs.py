@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -12,10 +11,9 @@ from aiohttp import web
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
-from evalserver.web.keys import ARGS, ENGINES, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BODY, ENGINES, SCHEDULER, STORE
 from evalserver.web.replies import reply
-from evalserver.web.requests import read_body
-from evalserver.web.schemas import Bounds, EvaluateSchema, JobSchema
+from evalserver.web.schemas import JobSchema
 
 log = structlog.get_logger("evalserver.web")
 
@@ -29,8 +27,7 @@ BETWEEN_LOOKS_SECONDS = 0.01
 async def evaluate(request: web.Request) -> web.Response:
     """``POST /evaluate``: queue an evaluation; answers once the job is on disk."""
     engines, args = request.app[ENGINES], request.app[ARGS]
-    schema = EvaluateSchema(engines, Bounds(args.max_timeout, Path(args.data_dir)))
-    wanted: EvaluateRequest = await read_body(request, schema)
+    wanted: EvaluateRequest = request[BODY]
     engine = wanted.engine or args.default_engine
     if wanted.use_cache is None:
         wanted = replace(wanted, use_cache=engines[engine].caches_by_default)

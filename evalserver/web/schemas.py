@@ -1,6 +1,6 @@
 """What comes in and what goes out: the marshmallow schemas of all bodies and queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,23 @@ NOT_YET = (
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the server's settings allow: the longest time limit, in seconds, and where output may
-    not go."""
+    """What the server's settings allow in a request: the names of engines, the longest time limit
+    in seconds, and the directory in which no output may lie."""
 
+    engines: tuple[str, ...]
     max_timeout: float | None
     data_dir: Path
 
 
 class StrictSchema(Schema):
-    """A schema of what comes in: it refuses what it does not know.
-
-    ``engines`` are the names that a field of type EngineName may hold.
-    """
+    """A schema of what comes in: it refuses what it does not know."""
 
     class Meta:
         unknown = RAISE
 
-    def __init__(self, engines: Iterable[str]) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         super().__init__()
-        self.engines = list(engines)
+        self.bounds = bounds
 
 
 class EngineName(Name):
@@ -69,7 +67,7 @@ class EngineName(Name):
     ) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
         schema = self.root
-        known = schema.engines if isinstance(schema, StrictSchema) else []
+        known = schema.bounds.engines if isinstance(schema, StrictSchema) else ()
         if name not in known:
             hint = did_you_mean(name, known)
             raise ValidationError(
@@ -80,10 +78,6 @@ class EngineName(Name):
 
 class EvaluateSchema(StrictSchema):
     """The body of ``POST /evaluate``."""
-
-    def __init__(self, engines: Iterable[str], bounds: Bounds) -> None:
-        super().__init__(engines)
-        self.bounds = bounds
 
     model = Name(required=True, longest=512)
     tasks = Listing(TaskName(longest=256), longest=1000, required=True)
@@ -126,6 +120,10 @@ class EvaluateSchema(StrictSchema):
     @post_load
     def _to_request(self, data: dict[str, Any], **_kwargs: Any) -> EvaluateRequest:
         return EvaluateRequest(**{**data, "tasks": tuple(data["tasks"])})
+
+
+class NoQuerySchema(StrictSchema):
+    """The query of a route that takes none."""
 
 
 class CatalogQuerySchema(StrictSchema):
@@ -181,4 +179,5 @@ class JobSchema(Schema):
     run_dir = fields.String()
     output_dir = fields.String()
     provenance = fields.Raw()
+    event_id = fields.Integer()
     links = fields.Dict()

@@ -119,6 +119,7 @@ class Model:
             created_at=self.now,
             attempt=0,
             max_attempts=job.request.max_attempts,
+            event_id=len(self.log) + 1,
             **NO_ATTEMPT,
             **NO_END,
         )
@@ -203,7 +204,7 @@ class Model:
         return self.jobs[job_id]
 
     def _change(self, kind: str, actor: str, job: Job, **columns: Any) -> None:
-        changed = self.jobs[job.job_id] = replace(job, **columns)
+        changed = self.jobs[job.job_id] = replace(job, event_id=len(self.log) + 1, **columns)
         self._tell(kind, actor, changed, job.status, changed.status)
 
     def _tell(self, kind: str, actor: str, job: Job, before: str | None, after: str | None) -> None:

@@ -12,7 +12,7 @@ import aiosqlite
 import pytest
 
 from evalserver.job import EvaluateRequest, Metric, NewJob
-from evalserver.store import Store, engine_cache, jobs
+from evalserver.store import Store, engine_cache, event_log, jobs
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.writer import Row, Transaction
@@ -30,6 +30,9 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "queued": jobs.queued,
     "all_ids": jobs.all_ids,
     "pruned_among": lambda readers: jobs.pruned_among(readers, ["id"]),
+    "events_after": lambda readers: event_log.events_after(readers, 1, 10, None),
+    "events_after of a job": lambda readers: event_log.events_after(readers, 1, 10, "id"),
+    "newest_event_id": event_log.newest_event_id,
     "count_by_status": jobs.count_by_status,
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
@@ -119,14 +122,15 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, engine_cache)
+        for module in (jobs, engine_cache, event_log)
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__
         and not name.startswith("_")
     }
 
-    assert public - {"Claim", "Answer"} == set(QUESTIONS) | set(DEEDS)
+    looked_at = {name.partition(" ")[0] for name in [*QUESTIONS, *DEEDS]}
+    assert public - {"Claim", "Answer", "Event", "event_of"} == looked_at
 
 
 async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:

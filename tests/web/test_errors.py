@@ -30,6 +30,12 @@ async def test_a_method_that_is_not_taken_is_405_and_says_which_are(api: Api) ->
     assert problem["detail"] == "/evaluate does not take PUT; it takes POST"
 
 
+async def test_an_unknown_query_key_is_422_on_a_route_that_takes_none(api: Api) -> None:
+    problem = await api.call("GET", "/queue?verbose=1", 422)
+
+    assert problem["errors"][0]["field"] == "verbose"
+
+
 async def test_a_full_database_is_503_and_keeps_nothing(api: Api) -> None:
     await _fill_the_database(api)
 

@@ -1,0 +1,49 @@
+"""Reading the audit log in its order, as the server does for those who follow it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from evalserver.store.readers import Readers
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, without what chains it to the others."""
+
+    event_id: int
+    at: str
+    actor: str
+    job_id: str
+    event: str
+    from_status: str | None
+    to_status: str | None
+    attempt: int
+    detail: dict[str, Any]
+
+
+COLUMNS = "event_id, at, actor, job_id, event, from_status, to_status, attempt, detail"
+
+
+async def events_after(readers: Readers, after: int, most: int, job_id: str | None) -> list[Event]:
+    """The first ``most`` events with an id above ``after``, of one job or of all."""
+    of_job = "" if job_id is None else " AND job_id = :job_id"
+    rows = await readers.fetch(
+        f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after{of_job}"  # noqa: S608
+        " ORDER BY event_id LIMIT :most",
+        {"after": after, "most": most, "job_id": job_id},
+    )
+    return [event_of(row) for row in rows]
+
+
+async def newest_event_id(readers: Readers) -> int:
+    """The id of the newest event of all; 0 when there is none."""
+    rows = await readers.fetch("SELECT coalesce(max(event_id), 0) AS newest FROM job_events")
+    return int(rows[0]["newest"])
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """The event in a row of ``COLUMNS``."""
+    return Event(**{**dict(row), "detail": orjson.loads(row["detail"])})

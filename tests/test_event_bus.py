@@ -1,0 +1,70 @@
+"""The event bus: who is woken, and when."""
+
+from evalserver.event_bus import EventBus
+
+SOON = 0.01
+"""Seconds after which a listener that heard nothing gives up."""
+
+
+async def test_a_listener_is_woken_by_news_of_its_job() -> None:
+    bus = EventBus()
+
+    with bus.listening("a") as listener:
+        bus.tell("a")
+
+        assert await listener.wait(SOON)
+
+
+async def test_a_listener_sleeps_through_news_of_another_job() -> None:
+    bus = EventBus()
+
+    with bus.listening("a") as listener:
+        bus.tell("b")
+
+        assert not await listener.wait(SOON)
+
+
+async def test_a_listener_to_all_is_woken_by_news_of_any_job() -> None:
+    bus = EventBus()
+
+    with bus.listening() as listener:
+        bus.tell("a")
+
+        assert await listener.wait(SOON)
+
+
+async def test_news_wake_a_listener_once() -> None:
+    bus = EventBus()
+
+    with bus.listening("a") as listener:
+        bus.tell("a")
+        bus.tell("a")
+        await listener.wait(SOON)
+
+        assert not await listener.wait(SOON)
+
+
+async def test_a_bus_that_closes_wakes_everybody_for_good() -> None:
+    bus = EventBus()
+
+    with bus.listening("a") as listener:
+        bus.close()
+
+        assert [await listener.wait(SOON), await listener.wait(SOON)] == [True, True]
+
+
+async def test_a_listener_that_comes_too_late_learns_that_the_bus_is_closed() -> None:
+    bus = EventBus()
+    bus.close()
+
+    with bus.listening("a") as listener:
+        assert listener.closed
+
+
+async def test_a_listener_that_left_is_forgotten() -> None:
+    bus = EventBus()
+
+    with bus.listening("a"):
+        pass
+
+    assert len(bus) == 0
