@@ -19,6 +19,7 @@ from evalserver.engines.environment import harness_environment
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.names import did_you_mean
+from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.files import LOG_FILE
 from evalserver.scheduler import Policy, Scheduler, Surroundings
@@ -29,7 +30,7 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
-from evalserver.web.keys import ARGS, BOUNDS, BUS, CATALOG, ENGINES, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BOUNDS, BUS, CATALOG, ENGINES, PROGRESS, SCHEDULER, STORE
 from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
 
@@ -69,6 +70,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[ENGINES] = engines = _engines(args)
     app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
     app[BUS] = EventBus()
+    app[PROGRESS] = ProgressBoard(app[BUS])
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _catalog, _scheduler])
     add_routes(app)

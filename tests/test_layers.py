@@ -34,8 +34,8 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "catalog data_dir engines event_bus executors names run_directories runner scheduler"
-    " server_args server_log sockets store! systemd version web",
+    "catalog data_dir engines event_bus executors names progress run_directories runner"
+    " scheduler server_args server_log sockets store! systemd version web",
     "aiohttp",
 )
 
@@ -67,12 +67,14 @@ LAYERS = {
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "event_bus": _layer("store!"),
+    "progress": _layer("event_bus"),
     "scheduler": _layer(
-        f"engines executors masking outcome queue_index run_directories store! {VALUES}"
+        f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus scheduler server_args store! {VALUES} {CRASH_POINT}",
+        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
+        f" {CRASH_POINT}",
         "aiohttp marshmallow",
     ),
     # The top: who puts it all together, and who starts it.

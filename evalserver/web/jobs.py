@@ -10,8 +10,9 @@ from aiohttp import web
 
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
+from evalserver.progress import Progress
 from evalserver.runner.crash_point import crash_point
-from evalserver.web.keys import ARGS, BODY, ENGINES, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BODY, ENGINES, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.schemas import JobSchema
 
@@ -43,7 +44,8 @@ async def evaluate(request: web.Request) -> web.Response:
 async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
     job, position = await _placed(request, request.match_info["job_id"])
-    return reply(JobSchema().dump(_shown(job, position)))
+    progress = request.app[PROGRESS].of(job.job_id)
+    return reply(JobSchema().dump(_shown(job, position, progress)))
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -92,10 +94,10 @@ def _queued(request: web.Request, job_id: str) -> web.Response:
     )
 
 
-def _shown(job: Job, position: int | None) -> dict[str, Any]:
+def _shown(job: Job, position: int | None, progress: Progress | None) -> dict[str, Any]:
     return {
         **asdict(job),
         "position_in_queue": position,
-        "progress": None,
+        "progress": progress and asdict(progress),
         "links": {"self": f"/jobs/{job.job_id}"},
     }
