@@ -174,6 +174,11 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start the server, and wait until it answers."""
+        self.launch()
+        await until(self.answers)
+
+    def launch(self) -> None:
+        """Start the server, and do not wait for it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
@@ -183,7 +188,6 @@ class ServerProcess:
                 stdout=log,
                 stderr=log if self.stderr is None else self.stderr,
             )  # fmt: skip
-        await until(self._answers)
 
     def stop(self) -> int:
         """End the server as an operator does; returns its exit code."""
@@ -201,7 +205,8 @@ class ServerProcess:
         with closing(sqlite3.connect(path, uri=True)) as connection:
             return [str(row[0]) for row in connection.execute(sql, values)]
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Does the server answer? Fails when its process has ended."""
         assert self.process.poll() is None, self.log.read_text()
         assert self._session is not None
         try:

@@ -50,7 +50,9 @@ def test_every_event_is_in_the_audit_guide(event: EventKind) -> None:
     assert f"`{event}`" in AUDIT
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/audit.md", "README.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/architecture.md", "docs/audit.md", "docs/reliability.md", "README.md"]
+)
 def test_every_file_that_a_page_names_is_there(page: str) -> None:
     named = {word.strip("`.,:;()") for word in (ROOT / page).read_text().split() if "`" in word}
     paths = {name for name in named if name.endswith(".py") and "/" in name}

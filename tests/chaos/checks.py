@@ -29,7 +29,7 @@ def broken_promises(
         "double runs": _double_runs(events, folder / "journal"),
         "attempts without a reason": _unexplained(events),
         "processes that outlived a cancel": memory.outlived,
-        "orphans": [str(process) for process in living()],
+        "orphans": [str(process) for process in living(folder)],
         "retention": _retention(server.data_dir, events, keep),
         "audit": _complaints(server.data_dir),
     }

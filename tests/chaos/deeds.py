@@ -10,7 +10,7 @@ import aiohttp
 import psutil
 
 from evalserver.executors.local import TOKEN_VARIABLE
-from tests.support import Json, ServerProcess, request
+from tests.support import Json, ServerProcess, request, stand_in_environment
 
 BEHAVIOURS: tuple[Json, ...] = (
     {"behave": "complete"},
@@ -24,6 +24,9 @@ BEHAVIOURS: tuple[Json, ...] = (
 )
 TIME_LIMIT_SECONDS = 2.0
 NOT_THERE = (404, 409, 410)
+
+STORM_VARIABLE = "CHAOS_STORM"
+"""Marks the processes of one storm: evaluations of other servers are nobody's to kill."""
 
 
 @dataclass
@@ -81,7 +84,7 @@ class Client:
     async def _poll(self) -> None:
         if job_id := self._any_job():
             job = await self._call("GET", f"/jobs/{job_id}")
-            if job.get("status") == "cancelled" and living(job_id):
+            if job.get("status") == "cancelled" and living(self._folder, job_id):
                 # What was read a moment ago may have been retried since.
                 again = await self._call("GET", f"/jobs/{job_id}")
                 if (again.get("status"), again.get("attempt")) == ("cancelled", job["attempt"]):
@@ -110,11 +113,18 @@ class Client:
             return body
 
 
-def living(job_id: str = "") -> list[psutil.Process]:
-    """The processes of a job's attempts, or of anybody's."""
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a storm's server, and so of all that it starts: it says whose they are."""
+    return {**stand_in_environment(), STORM_VARIABLE: str(folder)}
+
+
+def living(folder: Path, job_id: str = "") -> list[psutil.Process]:
+    """The processes of a job's attempts, or of any job's, in the storm of this folder alone."""
     found = []
     for process in psutil.process_iter(["environ", "status"]):
-        token = (process.info["environ"] or {}).get(TOKEN_VARIABLE)
-        if token and token.startswith(job_id) and process.info["status"] != psutil.STATUS_ZOMBIE:
+        marks = process.info["environ"] or {}
+        token = marks.get(TOKEN_VARIABLE, "")
+        ours = token and marks.get(STORM_VARIABLE) == str(folder) and token.startswith(job_id)
+        if ours and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found

@@ -11,16 +11,16 @@ import psutil
 
 from evalserver.executors import runner_pid
 from evalserver.runner.files import lock_is_held
-from tests.chaos.deeds import Memory, living
+from tests.chaos.deeds import living
 from tests.support import ServerProcess
 
 
 class Killer:
     """Ends processes until it has ended as many as it was told to."""
 
-    def __init__(self, server: ServerProcess, memory: Memory, chance: random.Random) -> None:
+    def __init__(self, server: ServerProcess, folder: Path, chance: random.Random) -> None:
         self._server = server
-        self._memory = memory
+        self._folder = folder
         self._chance = chance
         self.kills: Counter[str] = Counter()
 
@@ -76,7 +76,7 @@ class Killer:
         return True
 
     def _kill_harnesses(self) -> bool:
-        processes = living()
+        processes = living(self._folder)
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.checks import broken_promises
-from tests.chaos.deeds import Client, Memory, living
+from tests.chaos.deeds import Client, Memory, environment, living
 from tests.chaos.killer import Killer
 from tests.support import ServerProcess, until
 
@@ -51,8 +51,8 @@ async def storm(folder: Path, seed: int, kills: int) -> Report:
     memory = Memory()
     options = ("--cancel-grace", "0.5", "--max-completed-jobs", str(KEEP))
     began = time.monotonic()
-    async with ServerProcess(folder / "data", *options) as server:
-        killer = Killer(server, memory, random.Random(chance.random()))
+    async with ServerProcess(folder / "data", *options, environment=environment(folder)) as server:
+        killer = Killer(server, folder, random.Random(chance.random()))
         clients = [
             asyncio.create_task(
                 Client(server, memory, random.Random(chance.random()), folder).live()
@@ -68,12 +68,12 @@ async def storm(folder: Path, seed: int, kills: int) -> Report:
         for end in ends:
             if not isinstance(end, asyncio.CancelledError) and isinstance(end, BaseException):
                 raise end
-        await until(lambda: _is_calm(server), CALM_SECONDS)
+        await until(lambda: _is_calm(server, folder), CALM_SECONDS)
         promises = broken_promises(server, memory, folder, KEEP)
-    promises["orphans"] += [str(process) for process in living()]
+    promises["orphans"] += [str(process) for process in living(folder)]
     return Report(seed, time.monotonic() - began, killer.kills, memory, promises)
 
 
-async def _is_calm(server: ServerProcess) -> bool:
+async def _is_calm(server: ServerProcess, folder: Path) -> bool:
     queue = await server.api.call("GET", "/queue")
-    return queue["queue_size"] == 0 and queue["running_job"] is None and not living()
+    return queue["queue_size"] == 0 and queue["running_job"] is None and not living(folder)

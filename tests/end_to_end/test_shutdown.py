@@ -3,11 +3,17 @@
 import asyncio
 import configparser
 import socket
+import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.support import ServerProcess, harness_of, stand_in_environment
 
 UNIT = Path(__file__).parents[2] / "scripts" / "evalserver.service"
+
+IDLE_CONNECTIONS = 200
+LONGEST_STOP_SECONDS = 20.0
+"""Ten times what is promised: a machine may be slow, but what hangs hangs for good."""
 
 
 async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_path: Path) -> None:
@@ -22,6 +28,32 @@ async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_pa
         assert code == 0
         assert not harness.is_running()
         assert server.query("SELECT status FROM jobs ORDER BY seq") == ["cancelled", "queued"]
+
+
+async def test_connections_that_do_nothing_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data") as server, AsyncExitStack() as clients:
+        for _ in range(IDLE_CONNECTIONS):
+            reader, writer = await _connected(clients, server)
+            writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"}")
+        _, half_sent = await _connected(clients, server)
+        half_sent.write(
+            b"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+        )
+        await half_sent.drain()
+
+        began = time.monotonic()
+        code = await asyncio.to_thread(server.stop)
+
+        assert (code, time.monotonic() - began < LONGEST_STOP_SECONDS) == (0, True)
+
+
+async def _connected(
+    clients: AsyncExitStack, server: ServerProcess
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    clients.callback(writer.close)
+    return reader, writer
 
 
 async def test_systemd_hears_when_the_server_is_ready_and_when_it_stops(tmp_path: Path) -> None:
