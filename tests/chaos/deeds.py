@@ -23,6 +23,7 @@ BEHAVIOURS: tuple[Json, ...] = (
     {"behave": "flood", "megabytes": 5},
 )
 TIME_LIMIT_SECONDS = 2.0
+DEEPEST_QUEUE = 30
 NOT_THERE = (404, 409, 410)
 
 STORM_VARIABLE = "CHAOS_STORM"
@@ -67,6 +68,8 @@ class Client:
             await asyncio.sleep(self._chance.uniform(0.1, 0.8))
 
     async def _submit(self) -> None:
+        if (await self._call("GET", "/queue"))["queue_size"] >= DEEPEST_QUEUE:
+            return  # more would only have to be waited for when the storm is over
         behaviour = dict(self._chance.choice(BEHAVIOURS))
         number = self._chance.randrange(10**9)
         behaviour |= {"slot": str(self._folder / "slot"), "journal": str(self._folder / "journal")}
