@@ -136,6 +136,7 @@ def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> 
     [
         (["--default-engine", "lm_evl"], "Did you mean 'lm_eval'?"),
         (["--engine-python", "/no/such/python"], "/no/such/python is not a program"),
+        (["--include-path", "/no/such/tasks"], "/no/such/tasks is not a directory"),
     ],
 )
 def test_what_is_not_there_is_one_readable_line(
