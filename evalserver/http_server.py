@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -79,8 +80,10 @@ def make_app(args: ServerArgs) -> web.Application:
 
 async def _serve(args: ServerArgs) -> None:
     stop = asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    # In a thread of another program signals are that program's own.
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
         with owned(_data_dir(args), url(args.host, args.port)):
             runner = web.AppRunner(

@@ -207,3 +207,24 @@ def _pipe_without_a_reader() -> int:
     reader, writer = os.pipe()
     os.close(reader)
     return writer
+
+
+IN_A_THREAD = """
+import sys, threading, time, urllib.request
+from evalserver import ServerArgs, launch_server
+args = ServerArgs(host="127.0.0.1", port=int(sys.argv[1]), data_dir=sys.argv[2])
+thread = threading.Thread(target=launch_server, args=(args,), daemon=True)
+thread.start()
+while thread.is_alive():
+    try:
+        print(urllib.request.urlopen(f"http://127.0.0.1:{args.port}/health").status)
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
+
+
+def test_launch_server_also_works_in_a_thread_of_another_program(tmp_path: Path) -> None:
+    process = run(["-c", IN_A_THREAD, str(free_port()), str(tmp_path / "data")])
+
+    assert process.stdout == "200\n"
