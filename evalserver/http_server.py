@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -63,7 +64,7 @@ def make_app(args: ServerArgs) -> web.Application:
     """The application for these settings; what it holds lives as long as it does.
 
     The data directory must exist, and be owned by the caller. Raises CannotStart when the
-    interpreter or the default engine is not there.
+    interpreter, the default engine or the directory of task definitions is not there.
     """
     app = web.Application(middlewares=[errors_as_problems], client_max_size=LARGEST_BODY_BYTES)
     app[ARGS] = args
@@ -79,8 +80,10 @@ def make_app(args: ServerArgs) -> web.Application:
 
 async def _serve(args: ServerArgs) -> None:
     stop = asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    # In a thread of another program signals are that program's own.
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
         with owned(_data_dir(args), url(args.host, args.port)):
             runner = web.AppRunner(
@@ -195,6 +198,8 @@ def _data_dir(args: ServerArgs) -> Path:
 
 def _engines(args: ServerArgs) -> Mapping[str, Engine]:
     engines = make_engines(_interpreter(args.engine_python), args.include_path)
+    if args.include_path is not None and not Path(args.include_path).is_dir():
+        raise CannotStart(f"include_path: {args.include_path} is not a directory")
     if args.default_engine not in engines:
         raise CannotStart(
             f"default_engine: there is no engine {args.default_engine!r}."

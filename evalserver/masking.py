@@ -17,6 +17,9 @@ SECRET_WORDS = frozenset(
 SHORTEST = 8
 """Shorter values are left alone: who masks ``none`` everywhere makes a log unreadable."""
 
+NO_TEXT = "surrogateescape"
+"""How Python holds the bytes of a variable that are no text."""
+
 
 def is_secret_name(name: str) -> bool:
     """Does what has this name have to be kept from the eyes of others?"""
@@ -55,7 +58,7 @@ def _in_url(text: str) -> list[str]:
 def _forms(secret: str) -> set[str]:
     return {
         secret,
-        quote(secret, safe=""),
+        quote(secret, safe="", errors=NO_TEXT),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],

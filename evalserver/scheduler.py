@@ -16,7 +16,7 @@ import structlog
 
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.engines import Engine, Paths
-from evalserver.executors import Attempt, Executor, ExecutorError, ExitReason, Lost
+from evalserver.executors import Attempt, Executor, ExecutorError, ExitReason, Lost, NoRoom
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.masking import secret_texts
@@ -102,6 +102,12 @@ class Scheduler:
         self._store.subscribe(self._on_event)
         for job_id, priority, seq in await self._store.queued():
             self.queue.add(job_id, priority, seq)
+        try:
+            await self._tidy()
+        except StoreUnavailable as error:
+            log.error("cannot tidy what a crash left; the next start will", error=str(error))
+
+    async def _tidy(self) -> None:
         await self._remove_files(await self._store.prune(self._keep))
         # What the audit log does not know as pruned is not ours to remove.
         found = await asyncio.to_thread(self._directories.job_ids)
@@ -227,8 +233,14 @@ class Scheduler:
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
             await self._stop(job)
+        attempt = await asyncio.to_thread(self._attempt, job, paths)
         try:
-            await self._executor.start(await asyncio.to_thread(self._attempt, job, paths))
+            while not await self._found_room(attempt):
+                if (await self._persist(lambda: self._store.job(job.job_id))).cancel_requested_at:
+                    now = timestamp(self._clock())
+                    await self._finish(job, Outcome(Status.CANCELLED, now))
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
         except ExecutorError as error:
             reason = f"The evaluation could not be started: {error}"
             await self._finish(job, self._failed(reason))
@@ -237,6 +249,15 @@ class Scheduler:
         run_dir = str(paths.run_dir)
         log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
         await self._attend(job, paths)
+
+    async def _found_room(self, attempt: Attempt) -> bool:
+        """Start the attempt; False when the machine has no room for it now."""
+        try:
+            await self._executor.start(attempt)
+        except NoRoom as error:
+            log.error("cannot start an evaluation yet; trying again", error=str(error))
+            return False
+        return True
 
     def _attempt(self, job: Job, paths: Paths) -> Attempt:
         command = self._engines[job.engine].command(job.request, paths)

@@ -1,5 +1,7 @@
 """What counts as a secret, and in which forms a log may show it."""
 
+import os
+
 import pytest
 
 from evalserver.masking import is_secret_name, secret_texts
@@ -62,3 +64,9 @@ def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
 
 def test_a_url_that_cannot_be_read_holds_no_secret() -> None:
     assert secret_texts({"base_url": "http://[nonsense"}) == []
+
+
+def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
+    value = os.fsdecode(b"\xff\xfe-0123456789")
+
+    assert value in secret_texts({"API_TOKEN": value})

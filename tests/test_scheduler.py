@@ -116,8 +116,12 @@ async def test_finished_jobs_beyond_the_maximum_are_pruned_with_their_files(
 
     await api.finished(jobs[-1])
 
-    kept = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
-    assert kept == set(jobs[2:])
+    async def only_the_newest_are_there() -> bool:
+        # The record goes first, and the files right after it.
+        folders = (data_dir / "runs").iterdir()
+        return {folder.name.removeprefix("lmms_eval_") for folder in folders} == set(jobs[2:])
+
+    await until(only_the_newest_are_there)
 
 
 async def test_a_start_removes_no_directory_but_those_of_pruned_jobs(

@@ -20,7 +20,7 @@ from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
-from evalserver.masking import is_secret_name
+from evalserver.masking import is_secret_name, secret_texts
 
 LONGEST_FLAG = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""
@@ -96,7 +96,7 @@ class LmmsEval(Harness):
 
 def _is_plain(key: str, value: object) -> bool:
     # A secret never goes on the command line, where every user of the machine can see it.
-    return _reads_back(value) and not is_secret_name(key)
+    return _reads_back(value) and not is_secret_name(key) and not secret_texts({key: value})
 
 
 def _reads_back(value: object) -> bool:

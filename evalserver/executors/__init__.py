@@ -1,6 +1,14 @@
 """Executors: where attempts run. They know processes and run directories, and no jobs table."""
 
-from evalserver.executors.base import Attempt, Executor, ExecutorError, Exit, ExitReason, Lost
+from evalserver.executors.base import (
+    Attempt,
+    Executor,
+    ExecutorError,
+    Exit,
+    ExitReason,
+    Lost,
+    NoRoom,
+)
 from evalserver.executors.local import LocalExecutor, runner_pid
 
 __all__ = [
@@ -11,5 +19,6 @@ __all__ = [
     "ExitReason",
     "LocalExecutor",
     "Lost",
+    "NoRoom",
     "runner_pid",
 ]

@@ -11,6 +11,11 @@ class ExecutorError(Exception):
     """An attempt could not be started, or a program could not be asked; says why."""
 
 
+class NoRoom(ExecutorError):
+    """An attempt cannot be started right now, and nothing of it was: the disk is full, or memory,
+    processes or open files have run out. Later it can be."""
+
+
 class ExitReason(StrEnum):
     """Why an attempt ended; the runner's own words (see ``runner/files.py``)."""
 
@@ -69,7 +74,9 @@ class Executor(Protocol):
         """Make the run directory: from now on, if it is not there, it is gone."""
 
     async def start(self, attempt: Attempt) -> None:
-        """Start a runner for the attempt; returns when it supervises. Raises ExecutorError.
+        """Start a runner for the attempt; returns when it supervises.
+
+        Raises ExecutorError, and NoRoom when it is to be tried again.
 
         An attempt that was started before is left as it is.
         """

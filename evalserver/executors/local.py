@@ -10,9 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import psutil
+import structlog
 
-from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason, Lost
+from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason, Lost, NoRoom
 from evalserver.runner import files
+
+log = structlog.get_logger("evalserver.executors")
 
 TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
 """Marks every process of an attempt in its environment."""
@@ -39,9 +42,11 @@ class LocalExecutor:
             # The server stops right now: it sees this runner off before it goes.
             await asyncio.wait([starting])
             raise
+        if code == files.NO_ROOM:
+            raise NoRoom(f"the runner cannot write into {attempt.run_dir}")
         if code not in (0, files.LOCK_BUSY, files.STARTED_BEFORE):
-            log = attempt.run_dir / files.RUNNER_LOG_FILE
-            raise ExecutorError(f"the runner ended with exit code {code}; see {log}")
+            complaints = attempt.run_dir / files.RUNNER_LOG_FILE
+            raise ExecutorError(f"the runner ended with exit code {code}; see {complaints}")
 
     def was_started(self, run_dir: Path) -> bool:
         """Is there a sign of a runner, living or dead? A directory that is gone is one."""
@@ -50,10 +55,19 @@ class LocalExecutor:
         return (run_dir / files.RUNNER_FILE).exists() or files.lock_is_held(run_dir)
 
     async def wait(self, run_dir: Path) -> Exit | Lost:
-        """Wait until the lock is free, then read what the runner wrote."""
-        while files.lock_is_held(run_dir):
-            await _runner_exit(run_dir)
-        return _read_exit(run_dir)
+        """Wait until the lock is free, then read what the runner wrote.
+
+        Where that cannot be seen now (too many files are open, a disk does not answer), it is
+        looked for again: nobody may take a living evaluation for one that has ended.
+        """
+        while True:
+            try:
+                while files.lock_is_held(run_dir):
+                    await _runner_exit(run_dir)
+                return _read_exit(run_dir)
+            except OSError as error:
+                log.error("cannot look after an evaluation now; trying again", error=str(error))
+                await asyncio.sleep(RECHECK_SECONDS)
 
     async def stop(self, run_dir: Path) -> None:
         """Leave word for the runner; it looks several times a second."""
@@ -78,28 +92,30 @@ def _leave_word(run_dir: Path) -> None:
 
 
 def _start(attempt: Attempt) -> int:
-    _prepare(attempt)
-    return _start_runner(attempt.run_dir)
+    try:
+        _prepare(attempt)
+        return _start_runner(attempt.run_dir)
+    except OSError as error:
+        kind = NoRoom if error.errno in files.RUN_OUT else ExecutorError
+        where = error.filename or attempt.run_dir
+        raise kind(f"cannot prepare {where}: {error.strerror}") from error
 
 
 def _prepare(attempt: Attempt) -> None:
-    try:
-        attempt.run_dir.mkdir(parents=True, exist_ok=True)
-        for directory in attempt.directories:
-            directory.mkdir(parents=True, exist_ok=True)
-        for name, text in attempt.files.items():
-            _write_private(attempt.run_dir / name, text)
-        job = files.Job(
-            argv=list(attempt.argv),
-            cwd=str(attempt.cwd),
-            env={**attempt.env, TOKEN_VARIABLE: attempt.token},
-            timeout_s=attempt.timeout_s,
-            grace_s=attempt.grace_s,
-            secrets=list(attempt.secrets),
-        )
-        _write_private(attempt.run_dir / files.JOB_FILE, json.dumps(asdict(job)))
-    except OSError as error:
-        raise ExecutorError(f"cannot prepare {error.filename}: {error.strerror}") from error
+    attempt.run_dir.mkdir(parents=True, exist_ok=True)
+    for directory in attempt.directories:
+        directory.mkdir(parents=True, exist_ok=True)
+    for name, text in attempt.files.items():
+        _write_private(attempt.run_dir / name, text)
+    job = files.Job(
+        argv=list(attempt.argv),
+        cwd=str(attempt.cwd),
+        env={**attempt.env, TOKEN_VARIABLE: attempt.token},
+        timeout_s=attempt.timeout_s,
+        grace_s=attempt.grace_s,
+        secrets=list(attempt.secrets),
+    )
+    _write_private(attempt.run_dir / files.JOB_FILE, json.dumps(asdict(job)))
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -111,12 +127,12 @@ def _write_private(path: Path, text: str) -> None:
 
 def _start_runner(run_dir: Path) -> int:
     """Run the runner's program, which goes into the background by itself; returns its exit code."""
-    with (run_dir / files.RUNNER_LOG_FILE).open("ab") as log:
+    with (run_dir / files.RUNNER_LOG_FILE).open("ab") as complaints:
         return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
             [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=complaints,
+            stderr=complaints,
             start_new_session=True,
             check=False,
         ).returncode
@@ -162,7 +178,7 @@ def _read_exit(run_dir: Path) -> Exit | Lost:
         return Exit(**{**values, "reason": ExitReason(values["reason"])})
     except FileNotFoundError:
         return Lost(_why_lost(run_dir))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         return Lost(f"what it wrote down of its end cannot be read ({error})")
 
 

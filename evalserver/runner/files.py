@@ -11,6 +11,7 @@
 Is it alive? Try the lock. What happened? Read ``exit.json``.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -33,6 +34,13 @@ LOCK_BUSY = 75
 """Exit code of a runner: another one holds the run directory."""
 STARTED_BEFORE = 76
 """Exit code of a runner: this attempt was started before; it is never started twice."""
+NO_ROOM = 77
+"""Exit code of a runner: it cannot write into the run directory, and has started nothing."""
+
+RUN_OUT = {
+    errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
+}  # fmt: skip
+"""Errors that pass: the machine has no disk, memory, process or open file left right now."""
 
 
 @dataclass(frozen=True)

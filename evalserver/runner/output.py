@@ -70,7 +70,9 @@ class _Mask:
     """Replaces secrets in a stream that comes in pieces, also where one is cut in two."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = sorted({secret.encode() for secret in secrets if secret}, key=len)
+        self._secrets = sorted(
+            {secret.encode(errors="surrogateescape") for secret in secrets if secret}, key=len
+        )
         longest_first = b"|".join(re.escape(secret) for secret in reversed(self._secrets))
         self._pattern = re.compile(longest_first) if self._secrets else None
         self._held = b""

@@ -21,6 +21,8 @@ from evalserver.runner.files import (
     LOCK_BUSY,
     LOCK_FILE,
     LOG_FILE,
+    NO_ROOM,
+    RUN_OUT,
     RUNNER_FILE,
     STARTED_BEFORE,
     Exit,
@@ -48,7 +50,12 @@ WOKEN_BY = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 def main(run_dir: Path) -> int:
     """Become the runner of ``run_dir`` in the background; returns when it is supervising."""
-    lock = _take_lock(run_dir)
+    try:
+        lock = _take_lock(run_dir)
+    except OSError as error:
+        if error.errno not in RUN_OUT:
+            raise
+        return NO_ROOM
     if lock is None:
         return LOCK_BUSY
     if (run_dir / RUNNER_FILE).exists():
@@ -56,7 +63,8 @@ def main(run_dir: Path) -> int:
     ready, tell = os.pipe()
     if os.fork() > 0:
         os.close(tell)
-        return 0 if os.read(ready, 1) else 1
+        told = os.read(ready, 1)
+        return told[0] if told else 1
     os.close(ready)
     os.setsid()
     _supervise(run_dir, tell)
@@ -83,9 +91,15 @@ def _supervise(run_dir: Path, tell: int) -> None:
     started_at = _now()
     crash_point("runner_locked")
     started = {"pid": os.getpid(), "boot_id": boot_id(), "started_at": started_at}
-    write_whole(run_dir / RUNNER_FILE, started)
+    try:
+        write_whole(run_dir / RUNNER_FILE, started)
+    except OSError as error:
+        if error.errno not in RUN_OUT:
+            raise
+        os.write(tell, bytes([NO_ROOM]))
+        return
     crash_point("runner_started")
-    os.write(tell, b"1")
+    os.write(tell, bytes([0]))
     os.close(tell)
     end = _run(run_dir, started_at)
     crash_point("runner_ending")

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 from marshmallow import Schema, ValidationError
 
 from evalserver.names import did_you_mean
@@ -36,7 +37,14 @@ async def read_body(request: web.Request, schema: Schema) -> Any:
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body must be sent as Content-Type: application/json, not {request.content_type}",
         )
-    body = await request.read()
+    try:
+        body = await request.read()
+    except (web.RequestPayloadError, ContentEncodingError, ConnectionResetError):
+        raise BadRequest(
+            HTTPStatus.BAD_REQUEST,
+            "The body could not be read: it ended early, or is not packed as its "
+            "Content-Encoding says",
+        ) from None
     try:
         # Reading a large one takes a tenth of a second, in which others want their answers.
         large = len(body) > LARGE_BODY_BYTES

@@ -38,6 +38,10 @@ NOT_YET = (
 )
 
 
+MOST_TASK_BYTES = 100_000
+"""Of all task names together: Linux takes no argument of more than 128 KiB."""
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What the server's settings allow in a request: the names of engines, the longest time limit
@@ -111,10 +115,23 @@ class EvaluateSchema(StrictSchema):
         if longest is not None and value > longest:
             raise ValidationError(f"Must be at most {longest:g} seconds on this server.")
 
+    @validates("tasks")
+    def _fit_one_argument(self, value: list[str], **_kwargs: Any) -> None:
+        size = len(",".join(value).encode())
+        if size > MOST_TASK_BYTES:
+            raise ValidationError(
+                f"Must have at most {MOST_TASK_BYTES} bytes in total, has {size}: "
+                "name a group or a wildcard, or submit several jobs."
+            )
+
     @validates("output_dir")
     def _outside_the_data(self, value: str, **_kwargs: Any) -> None:
+        try:
+            place = Path(value).resolve()
+        except (OSError, RuntimeError):
+            raise ValidationError("Must not lead through a link that leads to itself.") from None
         # The server removes what it takes for its own there.
-        if Path(value).resolve().is_relative_to(self.bounds.data_dir.resolve()):
+        if place.is_relative_to(self.bounds.data_dir.resolve()):
             raise ValidationError("Must lie outside of the server's own data directory.")
 
     @post_load

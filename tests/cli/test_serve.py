@@ -136,6 +136,7 @@ def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> 
     [
         (["--default-engine", "lm_evl"], "Did you mean 'lm_eval'?"),
         (["--engine-python", "/no/such/python"], "/no/such/python is not a program"),
+        (["--include-path", "/no/such/tasks"], "/no/such/tasks is not a directory"),
     ],
 )
 def test_what_is_not_there_is_one_readable_line(
@@ -206,3 +207,24 @@ def _pipe_without_a_reader() -> int:
     reader, writer = os.pipe()
     os.close(reader)
     return writer
+
+
+IN_A_THREAD = """
+import sys, threading, time, urllib.request
+from evalserver import ServerArgs, launch_server
+args = ServerArgs(host="127.0.0.1", port=int(sys.argv[1]), data_dir=sys.argv[2])
+thread = threading.Thread(target=launch_server, args=(args,), daemon=True)
+thread.start()
+while thread.is_alive():
+    try:
+        print(urllib.request.urlopen(f"http://127.0.0.1:{args.port}/health").status)
+        break
+    except OSError:
+        time.sleep(0.1)
+"""
+
+
+def test_launch_server_also_works_in_a_thread_of_another_program(tmp_path: Path) -> None:
+    process = run(["-c", IN_A_THREAD, str(free_port()), str(tmp_path / "data")])
+
+    assert process.stdout == "200\n"

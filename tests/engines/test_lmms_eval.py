@@ -122,6 +122,15 @@ def test_a_secret_is_never_on_the_command_line(name: str) -> None:
     assert _as_read(built, "model_args") == {"model": "gpt", name: "sk-123"}
 
 
+def test_a_password_in_an_address_is_never_on_the_command_line() -> None:
+    address = "http://someone:opensesame@model.lab/v1"
+
+    built = command(ENGINE, model_args={"base_url": address})
+
+    assert "opensesame" not in " ".join(built.argv)
+    assert _as_read(built, "model_args") == {"base_url": address}
+
+
 def test_a_secret_below_another_argument_is_never_on_the_command_line() -> None:
     built = command(ENGINE, model_args={"headers": {"Authorization": "sk-123"}})
 

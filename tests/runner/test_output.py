@@ -1,5 +1,6 @@
 """The way of a harness's output into its log: whole, in order, and without secrets."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_secret_that_comes_in_two_pieces_is_masked(tmp_path: Path, cut: int) -
 
 def test_the_longer_of_two_secrets_is_masked_whole(tmp_path: Path) -> None:
     assert _carried(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
+
+
+def test_a_secret_that_is_no_text_is_masked(tmp_path: Path) -> None:
+    log = MaskedLog(tmp_path / LOG_FILE, [os.fsdecode(b"\xff\xfe-0123456789")])
+
+    log.feed(b"key=\xff\xfe-0123456789")
+    log.finish()
+
+    assert (tmp_path / LOG_FILE).read_bytes() == b"key=[secret]"
 
 
 def test_what_only_looks_like_the_beginning_of_a_secret_is_kept(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What ``POST /evaluate`` refuses: with a clear 4xx, every fault at once, and nothing changed."""
 
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ REFUSED: dict[str, Json] = {
     "tasks.0   ": {"tasks": ["evil.yaml"]},
     "tasks.1": {"tasks": ["mme", None]},
     "tasks  ": {"tasks": ["mme"] * 100_000},
+    "tasks   ": {"tasks": ["t" * 200] * 1_000},
     "num_gpus": {"num_gpus": 0},
     "num_gpus ": {"num_gpus": -1},
     "num_gpus  ": {"num_gpus": True},
@@ -133,6 +135,23 @@ async def test_a_body_that_cannot_be_used_is_refused(api: Api, body: bytes, stat
     problem = await api.call("POST", "/evaluate", status, data=BytesIO(body), headers=headers)
 
     assert problem["status"] == status
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(api: Api) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+    problem = await api.call("POST", "/evaluate", 400, data=BytesIO(b"{}"), headers=headers)
+
+    assert "could not be read" in problem["detail"]
+
+
+async def test_a_path_that_leads_to_itself_is_refused(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    body = request(output_dir=str(tmp_path / "loop"))
+
+    problem = await api.call("POST", "/evaluate", 422, json=body)
+
+    assert [error["field"] for error in problem["errors"]] == ["output_dir"]
 
 
 @pytest.mark.parametrize(
