@@ -158,7 +158,8 @@ class Scheduler:
                     return f"Job {job_id} cancelled"
                 await self._store.request_cancel(job_id, actor)
                 crash_point("cancel_requested")
-                await self._stop(job)
+                # The attempt that runs now: another may have begun since the first look.
+                await self._stop(await self._store.job(job_id))
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from evalserver.store import Store
 from tests.conftest import MakeApi
 from tests.support import Api, Json, harness_of, until
 
@@ -88,6 +89,30 @@ async def test_a_lost_runner_makes_a_second_attempt(api: Api) -> None:
     job = await api.finished(job_id)
 
     assert (job["status"], job["attempt"]) == ("completed", 2)
+
+
+async def test_a_cancel_that_crosses_a_loss_stops_the_attempt_that_runs_then(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await api.submit(model_args={"behave": "hang"})
+    await api.when(job_id, "running")
+    request_cancel = Store.request_cancel
+
+    async def after_a_loss(self: Store, *args: str) -> None:
+        await _kill_the_runner(api, job_id)
+        await until(lambda: _runs_its_second_attempt(api, job_id))
+        await request_cancel(self, *args)
+
+    monkeypatch.setattr(Store, "request_cancel", after_a_loss)
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    job = await api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("cancelled", 2)
+
+
+async def _runs_its_second_attempt(api: Api, job_id: str) -> bool:
+    job = await api.job(job_id)
+    return (job["status"], job["attempt"]) == ("running", 2)
 
 
 async def test_a_runner_lost_for_the_last_time_fails_the_job(api: Api) -> None:

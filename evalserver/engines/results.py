@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from evalserver.engines.base import NoResults, Results
 from evalserver.engines.requested import check_requested
 from evalserver.job import Metric
@@ -53,7 +55,16 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
     if not metrics:
         raise NoResults("wrote a results file without a single number")
     check_requested(tasks, contents, {metric.task for metric in metrics})
+    _check_encodable(result)
     return Results(result, tuple({_key(metric): metric for metric in metrics}.values()))
+
+
+def _check_encodable(result: dict[str, Any]) -> None:
+    # Python reads integers of any size, and halves of characters; JSON of others does not.
+    try:
+        orjson.dumps(result)
+    except TypeError as error:
+        raise NoResults(f"wrote a results file with what cannot be kept: {error}") from error
 
 
 def _folders(output_dir: Path) -> list[Path]:

@@ -194,6 +194,8 @@ BROKEN: dict[str, tuple[str, str]] = {
     "a list": ("[]", "without results"),
     "no results": ('{"config": {}}', "without results"),
     "no task": ('{"results": {}}', "without a single number"),
+    "huge": (f'{{"results": {{"mme": {{"acc,none": {2**70}}}}}}}', "cannot be kept"),
+    "half a character": ('{"results": {"mme": {"\\ud800,none": 1}}}', "cannot be kept"),
     "no number": ('{"results": {"mme": {"acc,none": "N/A"}}}', "without a single number"),
 }
 
