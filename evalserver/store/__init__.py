@@ -2,17 +2,21 @@
 
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
+from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import (
     BackupFailed,
     DatabaseRefused,
     IllegalTransition,
     JobNotFound,
     JobPruned,
+    KeyReused,
     StoreError,
     StoreUnavailable,
 )
 from evalserver.store.event_log import Event
+from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
+from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
@@ -23,6 +27,8 @@ from evalserver.store.writer import CommittedEvent
 
 __all__ = [
     "DATABASE_NAME",
+    "NEWEST",
+    "Answered",
     "Backup",
     "BackupFailed",
     "CommittedEvent",
@@ -30,8 +36,12 @@ __all__ = [
     "Event",
     "IllegalTransition",
     "Info",
+    "JobFilter",
     "JobNotFound",
     "JobPruned",
+    "Key",
+    "KeyReused",
+    "Page",
     "Problem",
     "Store",
     "StoreError",
