@@ -68,6 +68,7 @@ LAYERS = {
     "catalog": _layer("engines executors store!"),
     "event_bus": _layer("store!"),
     "progress": _layer("event_bus"),
+    "log_tail": _layer("runner.files"),
     "scheduler": _layer(
         f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
