@@ -74,7 +74,7 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
+        f"web catalog engines event_bus log_tail progress scheduler server_args store! {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp marshmallow",
     ),

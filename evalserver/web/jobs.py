@@ -15,6 +15,7 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.web.keys import ARGS, BODY, ENGINES, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.schemas import JobSchema
+from evalserver.web.waiting import wait_for_change
 
 log = structlog.get_logger("evalserver.web")
 
@@ -42,10 +43,13 @@ async def evaluate(request: web.Request) -> web.Response:
 
 
 async def get_job(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}``: one job."""
+    """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
+    waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await _placed(request, request.match_info["job_id"])
     progress = request.app[PROGRESS].of(job.job_id)
-    return reply(JobSchema().dump(_shown(job, position, progress)))
+    answer = reply(JobSchema().dump(_shown(job, position, progress)))
+    answer.headers.update(waited)
+    return answer
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -99,5 +103,5 @@ def _shown(job: Job, position: int | None, progress: Progress | None) -> dict[st
         **asdict(job),
         "position_in_queue": position,
         "progress": progress and asdict(progress),
-        "links": {"self": f"/jobs/{job.job_id}"},
+        "links": {"self": f"/jobs/{job.job_id}", "events": f"/jobs/{job.job_id}/events"},
     }

@@ -12,6 +12,7 @@ from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.web.event_stream import StreamLimits
 from evalserver.web.schemas import Bounds
 
 ARGS = web.AppKey("args", ServerArgs)
@@ -21,6 +22,7 @@ CATALOG = web.AppKey("catalog", Catalog)
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
+STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 BOUNDS = web.AppKey("bounds", Bounds)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")
