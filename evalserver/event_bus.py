@@ -1,7 +1,8 @@
 """The event bus: wakes who waits for news of a job, or of any.
 
-It carries no news itself. Who is woken reads what is new where it is kept: events in the store,
-progress at the watcher. So nothing is buffered for a slow listener, and none can miss anything.
+It carries no news itself, only the number of the newest event, so that nobody looks for events in
+vain. Who is woken reads what is new where it is kept: events in the store, progress on its board.
+So nothing is buffered for a slow listener, and none can miss anything.
 """
 
 import asyncio
@@ -19,11 +20,14 @@ class Listener:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self.newest_event = 0
+        """The id of the newest event that it was woken for; 0 before any."""
         self.closed = False
         """The server is going away: there will be no more news."""
 
-    def wake(self) -> None:
-        """There is something new."""
+    def wake(self, event_id: int = 0) -> None:
+        """There is something new: an event of this id, or something else."""
+        self.newest_event = max(self.newest_event, event_id)
         self._news.set()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
@@ -65,13 +69,11 @@ class EventBus:
 
     def on_event(self, event: CommittedEvent) -> None:
         """Tell of a change that is on disk; a listener of the store."""
-        self.tell(event.job_id)
+        self._wake(event.job_id, event.event_id)
 
     def tell(self, job_id: str) -> None:
-        """Wake who listens to this job, and who listens to all."""
-        for key in (job_id, ANY_JOB):
-            for listener in self._listeners.get(key, ()):
-                listener.wake()
+        """Wake who listens to this job, and who listens to all: there is other news than events."""
+        self._wake(job_id)
 
     def close(self) -> None:
         """Wake everybody for the last time, so that open streams and long polls end."""
@@ -82,6 +84,11 @@ class EventBus:
 
     def __len__(self) -> int:
         return sum(map(len, self._listeners.values()))
+
+    def _wake(self, job_id: str, event_id: int = 0) -> None:
+        for key in (job_id, ANY_JOB):
+            for listener in self._listeners.get(key, ()):
+                listener.wake(event_id)
 
 
 def _close(listener: Listener) -> None:

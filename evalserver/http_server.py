@@ -31,6 +31,7 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
+from evalserver.web.event_stream import StreamLimits
 from evalserver.web.idempotency import KeysInFlight
 from evalserver.web.keys import (
     ARGS,
@@ -42,6 +43,7 @@ from evalserver.web.keys import (
     PROGRESS,
     SCHEDULER,
     STORE,
+    STREAM_LIMITS,
 )
 from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
@@ -84,6 +86,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[KEYS_IN_FLIGHT] = KeysInFlight()
+    app[STREAM_LIMITS] = StreamLimits()
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _catalog, _scheduler])
     add_routes(app)

@@ -36,6 +36,10 @@ class ProgressBoard:
         """The job's newest progress; None before its harness has told any, and after its end."""
         return self._newest.get(job_id)
 
+    def all(self) -> dict[str, Progress]:
+        """The newest progress of every running job that has told any, by job id."""
+        return dict(self._newest)
+
     def post(self, job_id: str, progress: Progress) -> None:
         """Keep it, and wake who waits for news of the job."""
         if self._newest.get(job_id) != progress:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
 from evalserver.http_server import make_app
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.web.event_stream import StreamLimits
+from evalserver.web.keys import STREAM_LIMITS
 from tests.real_harness import is_installed
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
@@ -41,6 +45,13 @@ async def ended_runners(data_dir: Path) -> AsyncIterator[None]:
     await end_runners(data_dir)
 
 
+class AsServed(TestServer):
+    """Serves as the server does: a client that goes away does not cancel its handler."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.BaseRunner:
+        return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
+
+
 @pytest.fixture
 def make_api(
     data_dir: Path,
@@ -48,12 +59,17 @@ def make_api(
     aiohttp_client: AiohttpClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> MakeApi:
-    """Starts the real application with the stand-in harness; settings are keyword arguments."""
+    """Starts the real application with the stand-in harness.
+
+    Settings are keyword arguments; ``limits`` are the times of its streams of events.
+    """
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
 
-    async def make(**settings: Any) -> Api:
+    async def make(limits: StreamLimits | None = None, **settings: Any) -> Api:
         args = ServerArgs(data_dir=str(data_dir), **{"cancel_grace": 1.0, **settings})
-        return Api(await aiohttp_client(make_app(args)))
+        app = make_app(args)
+        app[STREAM_LIMITS] = limits or StreamLimits()
+        return Api(await aiohttp_client(AsServed(app)))
 
     return make
 

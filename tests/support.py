@@ -7,8 +7,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import psutil
 
 from evalserver.executors.local import TOKEN_VARIABLE
 from evalserver.runner import files
+from tests.event_reader import EventReader
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
@@ -99,6 +100,14 @@ class Api:
             body = await answer.json(content_type=None)
             assert answer.status == status, body
             return body
+
+    @asynccontextmanager
+    async def stream(self, path: str, **kwargs: Any) -> AsyncIterator[EventReader]:
+        """A stream of server-sent events, open for the length of the block."""
+        unlimited = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(self._base + path, timeout=unlimited, **kwargs) as answer:
+            assert answer.status == 200, await answer.text()
+            yield EventReader(answer)
 
     async def submit(self, **fields: Any) -> str:
         """Submit an evaluation; returns its job id."""

@@ -1,6 +1,8 @@
 """The event bus: who is woken, and when."""
 
 from evalserver.event_bus import EventBus
+from evalserver.lifecycle import EventKind, Status
+from evalserver.store import CommittedEvent
 
 SOON = 0.01
 """Seconds after which a listener that heard nothing gives up."""
@@ -44,6 +46,17 @@ async def test_news_wake_a_listener_once() -> None:
         assert not await listener.wait(SOON)
 
 
+async def test_a_listener_knows_the_newest_event_that_it_was_woken_for() -> None:
+    bus = EventBus()
+
+    with bus.listening("a") as listener:
+        bus.on_event(event(7, "a"))
+        bus.on_event(event(8, "b"))
+        bus.tell("a")
+
+        assert listener.newest_event == 7
+
+
 async def test_a_bus_that_closes_wakes_everybody_for_good() -> None:
     bus = EventBus()
 
@@ -68,3 +81,8 @@ async def test_a_listener_that_left_is_forgotten() -> None:
         pass
 
     assert len(bus) == 0
+
+
+def event(event_id: int, job_id: str) -> CommittedEvent:
+    """An event that the store has committed."""
+    return CommittedEvent(event_id, EventKind.CLAIMED, job_id, 1, 0, Status.QUEUED, Status.RUNNING)

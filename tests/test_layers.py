@@ -68,12 +68,13 @@ LAYERS = {
     "catalog": _layer("engines executors store!"),
     "event_bus": _layer("store!"),
     "progress": _layer("event_bus"),
+    "log_tail": _layer("runner.files"),
     "scheduler": _layer(
         f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
+        f"web catalog engines event_bus log_tail progress scheduler server_args store! {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp marshmallow",
     ),

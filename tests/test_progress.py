@@ -40,6 +40,14 @@ def test_progress_ends_with_the_attempt(board: ProgressBoard) -> None:
     assert board.of("a") is None
 
 
+def test_the_progress_of_all_jobs_is_known_by_their_ids(board: ProgressBoard) -> None:
+    board.post("a", HALF)
+    board.post("b", Progress("Loading"))
+    board.clear("b")
+
+    assert board.all() == {"a": HALF}
+
+
 async def test_who_listens_to_the_job_is_woken_by_progress(
     bus: EventBus, board: ProgressBoard
 ) -> None:

@@ -16,6 +16,7 @@ from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.keys import ARGS, BODY, ENGINES, KEYS_IN_FLIGHT, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.schemas import JobSchema
+from evalserver.web.waiting import wait_for_change
 
 log = structlog.get_logger("evalserver.web")
 
@@ -41,9 +42,12 @@ async def evaluate(request: web.Request) -> web.Response:
 
 
 async def get_job(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}``: one job."""
+    """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
+    waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await placed(request, request.match_info["job_id"])
-    return reply_unless_known(request, JobSchema().dump(shown(request, job, position)))
+    answer = reply_unless_known(request, JobSchema().dump(shown(request, job, position)))
+    answer.headers.update(waited)
+    return answer
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -86,7 +90,7 @@ def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any
         **asdict(job),
         "position_in_queue": position,
         "progress": progress and asdict(progress),
-        "links": {"self": f"/jobs/{job.job_id}"},
+        "links": {"self": f"/jobs/{job.job_id}", "events": f"/jobs/{job.job_id}/events"},
     }
 
 

@@ -12,6 +12,7 @@ from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.web.event_stream import StreamLimits
 from evalserver.web.idempotency import KeysInFlight
 from evalserver.web.schemas import Bounds
 
@@ -22,6 +23,7 @@ CATALOG = web.AppKey("catalog", Catalog)
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
+STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
 

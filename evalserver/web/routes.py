@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import catalog, job_list, jobs, queue
+from evalserver.web import catalog, events, job_list, jobs, queue
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
 from evalserver.web.schemas import (
     CatalogQuerySchema,
     EvaluateSchema,
+    EventsQuerySchema,
+    JobEventsQuerySchema,
+    JobQuerySchema,
     NoQuerySchema,
     StrictSchema,
 )
@@ -36,9 +39,11 @@ ROUTES = (
     Route("GET", "/health/ready", queue.get_readiness),
     Route("POST", "/evaluate", jobs.evaluate, body=EvaluateSchema),
     Route("GET", "/jobs", job_list.get_jobs, job_list.JobsQuerySchema),
-    Route("GET", "/jobs/{job_id}", jobs.get_job),
+    Route("GET", "/jobs/{job_id}", jobs.get_job, JobQuerySchema),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
+    Route("GET", "/jobs/{job_id}/events", events.get_job_events, JobEventsQuerySchema),
+    Route("GET", "/events", events.get_events, EventsQuerySchema),
     Route("GET", "/queue", queue.get_queue),
     Route("GET", "/tasks", catalog.get_tasks, CatalogQuerySchema),
     Route("GET", "/models", catalog.get_models, CatalogQuerySchema),

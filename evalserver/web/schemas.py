@@ -31,6 +31,9 @@ from evalserver.web.fields import (
     TaskName,
     Whole,
 )
+from evalserver.web.query_fields import QueryEventId, QuerySeconds, QuerySwitch
+
+LONGEST_WAIT_SECONDS = 60
 
 NOT_YET = (
     "Merging a checkpoint before its evaluation is not available in this version: "
@@ -147,6 +150,25 @@ class CatalogQuerySchema(StrictSchema):
     """The query of ``GET /tasks`` and ``GET /models``."""
 
     engine = EngineName()
+
+
+class JobQuerySchema(StrictSchema):
+    """The query of ``GET /jobs/{job_id}``."""
+
+    wait = QuerySeconds(most=LONGEST_WAIT_SECONDS)
+    since = QueryEventId()
+
+
+class EventsQuerySchema(StrictSchema):
+    """The query of ``GET /events``."""
+
+    last_event_id = QueryEventId()
+
+
+class JobEventsQuerySchema(EventsQuerySchema):
+    """The query of ``GET /jobs/{job_id}/events``."""
+
+    log = QuerySwitch()
 
 
 class RequestSchema(Schema):

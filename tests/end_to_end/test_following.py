@@ -1,0 +1,117 @@
+"""Who follows jobs while the server is stopped, killed and started again."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.event_reader import Message, story
+from tests.support import ServerProcess, until
+
+HANG = {"behave": "hang"}
+LOG = "FROM job_events ORDER BY event_id"
+STOP = ServerProcess.stop
+KILL = ServerProcess.kill
+
+Ending = Callable[[ServerProcess], object]
+
+
+@pytest.mark.parametrize("end", [STOP, KILL])
+async def test_a_follower_of_a_job_misses_nothing_when_the_server_is_started_again(
+    server: ServerProcess, end: Ending
+) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args={"seconds": 2})
+        await server.api.when(job_id, "running")
+        path = f"/jobs/{job_id}/events"
+        async with server.api.stream(path) as reader:
+            told = [await reader.next(), await reader.next()]
+            end(server)
+        await server.start()
+        await server.api.finished(job_id)
+
+        headers = {"Last-Event-ID": str(reader.last_event_id)}
+        async with server.api.stream(path, headers=headers) as reader:
+            told += await reader.rest()
+
+    assert story(told) == [*server.query(f"SELECT event {LOG}"), "end"]
+
+
+@pytest.mark.parametrize("end", [STOP, KILL])
+async def test_a_follower_of_all_jobs_is_told_every_event_once(
+    server: ServerProcess, end: Ending
+) -> None:
+    async with server:
+        async with server.api.stream("/events") as reader:
+            await reader.opened()
+            jobs = [await server.api.submit(model_args={"seconds": 1}) for _ in range(2)]
+            told = [await reader.next() for _ in range(3)]
+            end(server)
+        await server.start()
+        await server.api.finished(jobs[1])
+        events = [int(each) for each in server.query(f"SELECT event_id {LOG}")]
+
+        headers = {"Last-Event-ID": str(reader.last_event_id)}
+        async with server.api.stream("/events", headers=headers) as reader:
+            told += [await reader.next() for _ in range(len(events) - len(told))]
+
+    assert [each.event_id for each in told] == events
+
+
+async def test_open_streams_and_waiting_requests_do_not_delay_the_end_of_the_server(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args=HANG)
+        running = await server.api.when(job_id, "running")
+        waiting = asyncio.create_task(server.api.call("GET", f"/jobs/{job_id}?wait=60"))
+        async with (
+            server.api.stream("/events") as all_jobs,
+            server.api.stream(f"/jobs/{job_id}/events?log=1") as one_job,
+        ):
+            await all_jobs.opened()
+            await one_job.opened()
+            seconds = await _seconds_to_stop(server)
+            rest = [await all_jobs.rest(), await one_job.rest()]
+
+    assert seconds < 5
+    assert await waiting == running
+    assert [kind for each in rest for kind in _kinds(each)] == ["status", "status"]
+
+
+async def test_a_reader_who_takes_nothing_does_not_delay_the_end_of_the_server(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        hanging = await server.api.submit(model_args=HANG)
+        await server.api.when(hanging, "running")
+        await asyncio.gather(*(_come_and_go(server) for _ in range(600)))
+        with socket.socket() as sleeper:
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sleeper.connect(("127.0.0.1", server.port))
+            sleeper.sendall(b"GET /events?last_event_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: _has_something(sleeper))
+
+            seconds = await _seconds_to_stop(server)
+
+    assert seconds < 10
+
+
+async def _come_and_go(server: ServerProcess) -> None:
+    await server.api.call("DELETE", f"/jobs/{await server.api.submit()}")
+
+
+async def _seconds_to_stop(server: ServerProcess) -> float:
+    began = time.monotonic()
+    assert await asyncio.to_thread(server.stop) == 0
+    return time.monotonic() - began
+
+
+async def _has_something(sock: socket.socket) -> bool:
+    return bool(await asyncio.to_thread(sock.recv, 1, socket.MSG_PEEK))
+
+
+def _kinds(messages: list[Message]) -> list[str]:
+    return [each.kind for each in messages]

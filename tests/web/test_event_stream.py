@@ -1,0 +1,218 @@
+"""The answer around the messages of a stream, and readers who are slow, gone or too late."""
+
+import asyncio
+import re
+import socket
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator
+
+import aiosqlite
+import psutil
+import pytest
+
+from evalserver.web.event_stream import StreamLimits
+from evalserver.web.keys import BUS
+from tests.conftest import MakeApi
+from tests.support import Api, until
+from tests.web.following import app, finished, listeners, running
+
+EVENTS = 1200
+"""Several times as much as all buffers hold, in messages."""
+ONE_PIECE_BYTES = 50_000
+"""More than a page of events has."""
+
+
+async def test_it_is_a_stream_that_nobody_keeps_or_holds_back(api: Api) -> None:
+    job_id = await finished(api)
+
+    async with api.stream(f"/jobs/{job_id}/events") as reader:
+        headers = reader.answer.headers
+
+    assert headers["Content-Type"] == "text/event-stream"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Accel-Buffering"] == "no"
+
+
+async def test_it_says_when_to_come_back(api: Api) -> None:
+    async with api.stream("/events") as reader:
+        await reader.opened()
+
+    assert reader.retry_ms == 2000
+
+
+async def test_a_head_request_gets_the_headers_alone(api: Api) -> None:
+    async with api._session.head("/events") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+
+
+async def test_a_job_that_never_was_is_404(api: Api) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/events", 404)
+
+    assert problem["detail"].endswith("not found")
+
+
+async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    pruned = await finished(api)
+    await finished(api)
+
+    problem = await api.call("GET", f"/jobs/{pruned}/events", 410)
+
+    assert "was pruned" in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
+async def test_a_silent_stream_has_a_heartbeat(make_api: MakeApi, path: str) -> None:
+    api = await make_api(StreamLimits(heartbeat_s=0.05))
+    job_id = await running(api)
+
+    async with api.stream(path.format(job_id=job_id)) as reader:
+        beats = [await reader.comment(), await reader.comment()]
+
+    assert beats == ["still here", "still here"]
+
+
+@pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
+async def test_a_server_that_stops_says_so_and_ends_the_stream(api: Api, path: str) -> None:
+    job_id = await running(api)
+    async with api.stream(path.format(job_id=job_id)) as reader:
+        await reader.opened()
+        app(api)[BUS].close()
+
+        await reader.rest()
+
+    assert reader.comments == ["the server stops; come back with the last id"]
+
+
+async def test_a_reader_who_goes_away_is_forgotten(make_api: MakeApi) -> None:
+    api = await make_api(StreamLimits(heartbeat_s=0.05))
+    async with api.stream("/events") as reader:
+        await reader.opened()
+
+    await listeners(api, 0)
+
+
+async def test_a_database_that_cannot_be_read_ends_the_stream_with_a_word(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = aiosqlite.Connection.execute_fetchall
+
+    async def fail(self: aiosqlite.Connection, sql: str, *args: object) -> object:
+        if "FROM job_events WHERE event_id >" in sql:
+            raise sqlite3.OperationalError("disk I/O error")
+        return await execute(self, sql, *args)
+
+    async with api.stream("/events") as reader:
+        await reader.opened()
+        monkeypatch.setattr(aiosqlite.Connection, "execute_fetchall", fail)
+        await api.submit()
+
+        await reader.rest()
+
+    word = "the database cannot be read: disk I/O error; come back with the last id"
+    assert reader.comments == [word]
+
+
+async def test_an_error_of_the_server_ends_the_stream_with_a_word(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(event: object) -> bytes:
+        raise RuntimeError("a fault of ours")
+
+    async with api.stream("/events") as reader:
+        await reader.opened()
+        monkeypatch.setattr("evalserver.web.events.status_message", fail)
+        await api.submit()
+
+        await reader.rest()
+
+    assert reader.comments == ["the server met an error of its own; its log has the details"]
+
+
+@pytest.fixture
+async def impatient(make_api: MakeApi) -> Api:
+    """An application with more events than fit into all buffers, and little patience."""
+    api = await make_api(StreamLimits(patience_s=0.3))
+    await running(api)
+
+    async def come_and_go() -> None:
+        await api.call("DELETE", f"/jobs/{await api.submit()}")
+
+    await asyncio.gather(*(come_and_go() for _ in range(EVENTS // 2)))
+    return api
+
+
+@pytest.fixture
+async def sleeper(impatient: Api) -> AsyncIterator[socket.socket]:
+    """A reader that asks for all events, and then takes none."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", impatient._session.port))
+        sock.sendall(b"GET /events?last_event_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await listeners(impatient, 1)
+        yield sock
+
+
+async def test_a_reader_who_takes_nothing_is_dropped_with_a_line_in_the_log(
+    impatient: Api, sleeper: socket.socket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await listeners(impatient, 0)
+
+    assert "dropped a reader of events" in capsys.readouterr().out
+
+
+async def test_a_reader_who_wakes_up_finds_the_word_that_it_was_dropped(
+    impatient: Api, sleeper: socket.socket
+) -> None:
+    await listeners(impatient, 0)
+
+    received = await asyncio.to_thread(everything, sleeper)
+
+    assert received.rstrip().endswith(b"come back with the last id, and miss nothing")
+
+
+async def test_little_is_held_for_a_reader_who_takes_nothing(
+    impatient: Api, sleeper: socket.socket
+) -> None:
+    await listeners(impatient, 0)
+
+    connections = impatient._session.server.runner.server.connections
+    held = [each.transport.get_write_buffer_size() for each in connections if each.transport]
+    assert 0 < max(held) < ONE_PIECE_BYTES
+
+
+async def test_who_was_dropped_misses_nothing_when_it_comes_back(
+    impatient: Api, sleeper: socket.socket
+) -> None:
+    await listeners(impatient, 0)
+    received = await asyncio.to_thread(everything, sleeper)
+    seen = [int(each) for each in re.findall(rb"^id: (\d+)\nevent", received, re.MULTILINE)]
+
+    headers = {"Last-Event-ID": str(seen[-1])}
+    async with impatient.stream("/events", headers=headers) as reader:
+        missed = [(await reader.next()).event_id for _ in range(EVENTS + 2 - len(seen))]
+
+    assert [*seen, *missed] == list(range(1, EVENTS + 3))
+
+
+async def test_the_connection_of_a_reader_who_never_wakes_up_is_closed(
+    impatient: Api, monkeypatch: pytest.MonkeyPatch, sleeper: socket.socket
+) -> None:
+    monkeypatch.setattr("evalserver.web.event_stream.LAST_WORD_SECONDS", 0.1)
+
+    async def closed() -> bool:
+        # The server is a part of this process.
+        ends = {each.raddr for each in psutil.Process().net_connections("tcp")}
+        return sleeper.getsockname() not in ends
+
+    await until(closed)
+
+
+def everything(sock: socket.socket) -> bytes:
+    """All that a reader can still read."""
+    sock.settimeout(60)
+    received = bytearray()
+    while some := sock.recv(65536):
+        received += some
+    return bytes(received)

@@ -1,0 +1,158 @@
+"""What a stream tells beside events: progress, and lines of the log."""
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.web.event_stream import StreamLimits
+from evalserver.web.keys import PROGRESS
+from tests.conftest import MakeApi
+from tests.event_reader import Message, story
+from tests.support import Api, until
+from tests.web.following import HALF, app, is_kind, running
+
+
+async def test_it_is_told_without_an_id(api: Api) -> None:
+    job_id = await running(api)
+    app(api)[PROGRESS].post(job_id, HALF)
+
+    async with api.stream(f"/jobs/{job_id}/events") as reader:
+        message = await reader.until(is_kind("progress"))
+
+    data = {"stage": "Model Responding", "fraction": 0.5, "done": 4, "total": 8}
+    assert message == Message(
+        "progress", {"job_id": job_id, **data, "rate": 2.0, "eta_s": 2.0}, None
+    )
+
+
+async def test_it_is_told_as_it_comes(api: Api) -> None:
+    job_id = await running(api)
+    async with api.stream(f"/jobs/{job_id}/events") as reader:
+        await reader.opened()
+        app(api)[PROGRESS].post(job_id, HALF)
+
+        message = await reader.until(is_kind("progress"))
+
+    assert message.data["fraction"] == 0.5
+
+
+async def test_what_comes_faster_than_it_may_be_told_is_left_out(make_api: MakeApi) -> None:
+    api = await make_api(StreamLimits(progress_s=3600))
+    job_id = await running(api)
+    app(api)[PROGRESS].post(job_id, HALF)
+    async with api.stream(f"/jobs/{job_id}/events") as reader:
+        await reader.until(is_kind("progress"))
+
+        app(api)[PROGRESS].post(job_id, replace(HALF, fraction=0.6))
+        await api.call("DELETE", f"/jobs/{job_id}")
+
+        assert story(await reader.rest()) == ["cancel_requested", "cancelled", "end"]
+
+
+async def test_of_what_was_left_out_the_newest_is_told_when_it_may(make_api: MakeApi) -> None:
+    api = await make_api(StreamLimits(progress_s=0.3))
+    job_id = await running(api)
+    app(api)[PROGRESS].post(job_id, HALF)
+    async with api.stream(f"/jobs/{job_id}/events") as reader:
+        await reader.until(is_kind("progress"))
+
+        for fraction in (0.6, 0.7):
+            app(api)[PROGRESS].post(job_id, replace(HALF, fraction=fraction))
+
+        assert (await reader.next()).data["fraction"] == 0.7
+
+
+@pytest.fixture
+async def quick(make_api: MakeApi) -> Api:
+    """An application that looks into logs often."""
+    return await make_api(StreamLimits(log_s=0.05))
+
+
+@pytest.fixture
+async def job(quick: Api) -> tuple[str, Path]:
+    """A job that runs, and its log, which says that it does."""
+    job_id = await running(quick)
+    log = Path((await quick.job(job_id))["run_dir"]) / "eval.log"
+    await until(says(log, "stand-in runs as dummy"))
+    return job_id, log
+
+
+async def test_the_log_of_an_attempt_that_begins_is_told_from_its_beginning(quick: Api) -> None:
+    first = await running(quick)
+    job_id = await quick.submit()
+    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+        await reader.opened()
+        await quick.call("DELETE", f"/jobs/{first}")
+
+        messages = await reader.rest()
+
+    [line] = [each for each in messages if each.kind == "log"]
+    text = "stand-in runs as dummy\n"
+    assert line.data == {"job_id": job_id, "attempt": 1, "offset": 0, "text": text}
+
+
+async def test_all_of_the_log_is_told_before_the_attempt_ends(quick: Api) -> None:
+    first = await running(quick)
+    job_id = await quick.submit(model_args={"behave": "crash"}, max_attempts=1)
+    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+        await reader.opened()
+        await quick.call("DELETE", f"/jobs/{first}")
+
+        messages = await reader.rest()
+
+    log = Path((await quick.job(job_id))["run_dir"]) / "eval.log"
+    assert "".join(each.data["text"] for each in messages if each.kind == "log") == (
+        log.read_text()
+    )
+    assert story(messages)[-3:] == ["log", "failed", "end"]
+
+
+async def test_only_new_lines_of_a_running_attempt_are_told(
+    quick: Api, job: tuple[str, Path]
+) -> None:
+    job_id, log = job
+    before = log.stat().st_size
+    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+        await reader.until(lambda message: message.data["event"] == "claimed")
+        write(log, "something new\n")
+
+        message = await reader.next()
+
+    assert (message.kind, message.data["text"]) == ("log", "something new\n")
+    assert message.data["offset"] == before
+
+
+async def test_who_does_not_ask_for_the_log_is_told_none(quick: Api, job: tuple[str, Path]) -> None:
+    job_id, log = job
+    async with quick.stream(f"/jobs/{job_id}/events") as reader:
+        await reader.opened()
+        write(log, "something new\n")
+        await quick.call("DELETE", f"/jobs/{job_id}")
+
+        messages = await reader.rest()
+
+    assert "log" not in {message.kind for message in messages}
+
+
+async def test_a_log_is_asked_for_with_1(api: Api) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/events?log=yes", 422)
+
+    assert problem["errors"] == [{"field": "log", "message": "Must be 1 or 0."}]
+
+
+def says(log: Path, text: str) -> Any:
+    """Is this in the log?"""
+
+    async def found() -> bool:
+        return log.exists() and text in log.read_text()
+
+    return found
+
+
+def write(log: Path, text: str) -> None:
+    """Write to a log, as its runner does."""
+    with log.open("a") as file:
+        file.write(text)

@@ -1,0 +1,210 @@
+"""``GET /jobs/{job_id}?wait=``: an answer that comes when the job has changed."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from evalserver.progress import Progress
+from evalserver.web.keys import BUS, PROGRESS
+from tests.conftest import MakeApi
+from tests.support import Api
+from tests.web import following
+from tests.web.following import app, listeners
+
+SOON_SECONDS = 30.0
+"""Far less than ``wait=60``, far more than anything else takes."""
+
+
+async def waiting(api: Api, path: str, status: int = 200) -> asyncio.Task[Any]:
+    """A request that has begun to wait."""
+    task = asyncio.create_task(api.call("GET", path, status))
+    await listeners(api, 1)
+    return task
+
+
+@pytest.fixture
+async def running(api: Api) -> str:
+    """A job that runs, and goes on running."""
+    return await following.running(api)
+
+
+async def test_the_answer_comes_when_the_job_changes(api: Api, running: str) -> None:
+    queued = await api.submit()
+    answer = await waiting(api, f"/jobs/{queued}?wait=60")
+
+    await api.call("DELETE", f"/jobs/{queued}")
+    changed = time.monotonic()
+
+    assert (await answer)["status"] == "cancelled"
+    # Fifty milliseconds are promised.
+    assert time.monotonic() - changed < 0.5
+
+
+async def test_an_event_that_leaves_the_status_as_it_is_is_a_change(api: Api, running: str) -> None:
+    answer = await waiting(api, f"/jobs/{running}?wait=60")
+    before = await api.job(running)
+
+    await api.call("DELETE", f"/jobs/{running}")
+
+    assert (await answer)["event_id"] == before["event_id"] + 1
+
+
+async def test_progress_is_no_change(api: Api, running: str) -> None:
+    answer = await waiting(api, f"/jobs/{running}?wait=60")
+
+    app(api)[PROGRESS].post(running, Progress("Model Responding", fraction=0.5))
+    before = await api.job(running)
+    await api.call("DELETE", f"/jobs/{running}")
+
+    assert (await answer)["event_id"] > before["event_id"]
+
+
+async def test_when_nothing_changes_the_answer_is_the_job_as_it_was(api: Api, running: str) -> None:
+    before = await api.job(running)
+
+    assert await api.call("GET", f"/jobs/{running}?wait=0.2") == before
+
+
+async def test_without_a_change_the_answer_takes_as_long_as_it_may(api: Api, running: str) -> None:
+    began = time.monotonic()
+
+    await api.call("GET", f"/jobs/{running}?wait=0.3")
+
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_what_the_client_has_not_seen_is_answered_at_once(api: Api, running: str) -> None:
+    seen = (await api.job(running))["event_id"] - 1
+
+    async with asyncio.timeout(SOON_SECONDS):
+        await api.call("GET", f"/jobs/{running}?wait=60&since={seen}")
+
+
+async def test_what_the_client_has_seen_is_waited_for(api: Api, running: str) -> None:
+    seen = (await api.job(running))["event_id"]
+    answer = await waiting(api, f"/jobs/{running}?wait=60&since={seen}")
+
+    await api.call("DELETE", f"/jobs/{running}")
+
+    assert (await answer)["event_id"] == seen + 1
+
+
+async def test_a_finished_job_is_answered_at_once(api: Api) -> None:
+    job_id = await api.submit()
+    await api.finished(job_id)
+
+    async with asyncio.timeout(SOON_SECONDS):
+        await api.call("GET", f"/jobs/{job_id}?wait=60")
+
+
+async def test_who_knows_the_end_of_a_job_waits_for_a_further_attempt(api: Api) -> None:
+    job_id = await api.submit()
+    end = (await api.finished(job_id))["event_id"]
+    answer = await waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
+
+    await api.call("POST", f"/jobs/{job_id}/retry")
+
+    assert (await answer)["event_id"] > end
+
+
+async def test_a_job_that_is_pruned_meanwhile_is_410(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    job_id = await api.submit()
+    end = (await api.finished(job_id))["event_id"]
+    answer = await waiting(api, f"/jobs/{job_id}?wait=60&since={end}", 410)
+
+    await api.finished(await api.submit())
+
+    assert "was pruned" in (await answer)["detail"]
+
+
+async def test_a_job_that_never_was_is_404(api: Api) -> None:
+    await api.call("GET", f"/jobs/{uuid.uuid4()}?wait=60", 404)
+
+
+async def test_a_server_that_stops_answers_with_the_job_as_it_is(api: Api, running: str) -> None:
+    answer = await waiting(api, f"/jobs/{running}?wait=60")
+
+    app(api)[BUS].close()
+
+    async with asyncio.timeout(SOON_SECONDS):
+        assert (await answer)["status"] == "running"
+
+
+async def test_a_head_request_never_waits(api: Api, running: str) -> None:
+    async with asyncio.timeout(SOON_SECONDS):
+        await api.call("HEAD", f"/jobs/{running}?wait=60")
+
+
+async def test_a_client_that_goes_away_is_not_waited_for_any_more(api: Api, running: str) -> None:
+    answer = await waiting(api, f"/jobs/{running}?wait=60")
+
+    answer.cancel()
+
+    async with asyncio.timeout(SOON_SECONDS):
+        await listeners(api, 0)
+
+
+@pytest.mark.parametrize(
+    ("preference", "applied"),
+    [
+        ("wait=5", "wait=5"),
+        ("respond-async, wait=5", "wait=5"),
+        ('WAIT="5"; foo=bar', "wait=5"),
+        ("wait=5, wait=7", "wait=5"),
+        ("wait=600", "wait=60"),
+        ("wait=soon", None),
+        ("wait=-1", None),
+        ("wait", None),
+        ("handling=lenient", None),
+    ],
+)
+async def test_the_answer_says_which_preference_was_followed(
+    api: Api, preference: str, applied: str | None
+) -> None:
+    job_id = await api.submit()
+    await api.finished(job_id)
+
+    async with api._session.get(f"/jobs/{job_id}", headers={"Prefer": preference}) as answer:
+        assert answer.headers.get("Preference-Applied") == applied
+
+
+async def test_a_preference_is_waited_for(api: Api, running: str) -> None:
+    began = time.monotonic()
+
+    await api.call("GET", f"/jobs/{running}", headers={"Prefer": "wait=1"})
+
+    assert time.monotonic() - began >= 1
+
+
+async def test_the_query_comes_before_the_preference(api: Api, running: str) -> None:
+    path = f"/jobs/{running}?wait=0"
+
+    async with asyncio.timeout(SOON_SECONDS):
+        async with api._session.get(path, headers={"Prefer": "wait=60"}) as answer:
+            assert "Preference-Applied" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("wait=61", "wait"),
+        ("wait=-1", "wait"),
+        ("wait=soon", "wait"),
+        ("wait=nan", "wait"),
+        ("wait=1e1", "wait"),
+        ("wait=", "wait"),
+        ("wait=" + "9" * 5000, "wait"),
+        ("since=-1", "since"),
+        ("since=1.5", "since"),
+        ("since=9223372036854775808", "since"),
+        ("wait=1&sinse=1", "sinse"),
+    ],
+)
+async def test_a_query_that_cannot_be_meant_is_refused(api: Api, query: str, field: str) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}?{query}", 422)
+
+    assert [each["field"] for each in problem["errors"]] == [field]
