@@ -28,8 +28,8 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 
 GUARDED = {
-    "aiohttp", "aiosqlite", "click", "marshmallow", "multiprocessing", "psutil", "pty", "sqlite3",
-    "subprocess",
+    "aiohttp", "aiosqlite", "apispec", "click", "marshmallow", "multiprocessing", "psutil", "pty",
+    "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -73,9 +73,9 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
+        f"web catalog engines event_bus progress scheduler server_args store! version {VALUES}"
         f" {CRASH_POINT}",
-        "aiohttp marshmallow",
+        "aiohttp apispec marshmallow",
     ),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,

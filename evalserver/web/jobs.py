@@ -12,9 +12,9 @@ from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
 from evalserver.progress import Progress
 from evalserver.runner.crash_point import crash_point
+from evalserver.web.job_answers import JOB
 from evalserver.web.keys import ARGS, BODY, ENGINES, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import reply
-from evalserver.web.schemas import JobSchema
 
 log = structlog.get_logger("evalserver.web")
 
@@ -45,7 +45,7 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
     job, position = await _placed(request, request.match_info["job_id"])
     progress = request.app[PROGRESS].of(job.job_id)
-    return reply(JobSchema().dump(_shown(job, position, progress)))
+    return reply(JOB.dump(_shown(job, position, progress)))
 
 
 async def retry_job(request: web.Request) -> web.Response:

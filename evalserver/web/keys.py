@@ -12,7 +12,9 @@ from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.web.openapi import Description
 from evalserver.web.schemas import Bounds
+from evalserver.web.static_files import StaticFiles
 
 ARGS = web.AppKey("args", ServerArgs)
 STORE = web.AppKey("store", Store)
@@ -22,8 +24,12 @@ ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 BOUNDS = web.AppKey("bounds", Bounds)
+DESCRIPTION = web.AppKey("description", Description)
+STATIC_FILES = web.AppKey("static_files", StaticFiles)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")
 """What the route's schema loaded from the query string."""
+HEADERS: web.RequestKey[Mapping[str, Any]] = web.RequestKey("headers")
+"""What the route's schema loaded from the headers."""
 BODY: web.RequestKey[Any] = web.RequestKey("body")
 """What the route's schema loaded from the body."""

@@ -137,14 +137,6 @@ async def test_a_body_that_cannot_be_used_is_refused(api: Api, body: bytes, stat
     assert problem["status"] == status
 
 
-async def test_a_body_that_is_not_packed_as_it_says_is_refused(api: Api) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-
-    problem = await api.call("POST", "/evaluate", 400, data=BytesIO(b"{}"), headers=headers)
-
-    assert "could not be read" in problem["detail"]
-
-
 async def test_a_path_that_leads_to_itself_is_refused(api: Api, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     body = request(output_dir=str(tmp_path / "loop"))
