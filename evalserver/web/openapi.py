@@ -105,6 +105,12 @@ def summary_of(route: Route) -> tuple[str, str]:
     return first[:1].upper() + first[1:].removesuffix("."), rest
 
 
+def operation_id(route: Route) -> str:
+    """The handler's name as JavaScript would write it, since Swagger UI wants no underscores."""
+    first, *more = route.handler.__name__.split("_")
+    return first + "".join(word.title() for word in more)
+
+
 class _Converter(OpenAPIConverter):
     """Asks our own fields what they take; leaves all others to apispec."""
 
@@ -152,7 +158,7 @@ def _tag(route: Route) -> str:
 def _operation(route: Route, routes: Sequence[Route], bounds: Bounds) -> dict[str, Any]:
     summary, description = summary_of(route)
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+        "operationId": operation_id(route),
         "summary": summary,
         "tags": [_tag(route)],
         "parameters": [
@@ -205,7 +211,7 @@ def _links(routes: Sequence[Route]) -> Iterator[tuple[str, dict[str, Any]]]:
     """To all that can be asked of the job that an answer names."""
     for route in routes:
         if re.findall(r"\{(\w+)", route.path) == ["job_id"]:
-            name = route.handler.__name__
+            name = operation_id(route)
             yield name, {"operationId": name, "parameters": {"job_id": "$response.body#/job_id"}}
 
 

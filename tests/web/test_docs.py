@@ -30,8 +30,8 @@ async def test_the_page_shows_every_operation_and_asks_nobody_but_the_server(
 @pytest.mark.browser
 async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None:
     async with server, browsing() as visit:
-        await visit.page.goto(f"{server.url}/docs#/queue/get_liveness")
-        operation = visit.page.locator("#operations-queue-get_liveness")
+        await visit.page.goto(f"{server.url}/docs#/queue/getLiveness")
+        operation = visit.page.locator("#operations-queue-getLiveness")
         await operation.locator(".try-out__btn").click()
         await operation.locator("button.execute").click()
         answer = operation.locator(".live-responses-table .highlight-code").first
