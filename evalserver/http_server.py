@@ -86,7 +86,11 @@ async def _serve(args: ServerArgs) -> None:
     try:
         with owned(_data_dir(args), url(args.host, args.port)):
             runner = web.AppRunner(
-                make_app(args), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+                make_app(args),
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_SECONDS,
+                # A compressed body is refused, and so need not be unpacked.
+                auto_decompress=False,
             )
             await _run(runner, listen(args.host, args.port), args, stop)
     except (CannotListen, DataDirTaken, DatabaseRefused) as error:

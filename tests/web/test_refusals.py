@@ -200,3 +200,11 @@ async def test_task_names_of_every_harness_are_accepted(api: Api, name: str) -> 
     job_id = await api.submit(tasks=[name])
 
     assert (await api.job(job_id))["request"]["tasks"] == [name]
+
+
+async def test_as_many_tasks_as_are_accepted_reach_the_harness(api: Api) -> None:
+    tasks = [f"{number:03d}" + "x" * 96 for number in range(1000)]
+
+    job = await api.finished(await api.submit(tasks=tasks))
+
+    assert job["status"] == "completed", job["error"]
