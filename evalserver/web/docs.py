@@ -3,12 +3,12 @@
 from aiohttp import web
 
 from evalserver.web.keys import DESCRIPTION, STATIC_FILES
-from evalserver.web.replies import reply_unless_known
+from evalserver.web.replies import reply_bytes_unless_known
 
 
 async def get_description(request: web.Request) -> web.Response:
     """``GET /openapi.json``: what this server takes and answers, as OpenAPI 3.1."""
-    return reply_unless_known(request, request.app[DESCRIPTION].body, "application/json")
+    return reply_bytes_unless_known(request, request.app[DESCRIPTION].body, "application/json")
 
 
 async def get_docs(request: web.Request) -> web.Response:

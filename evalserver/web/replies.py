@@ -17,7 +17,7 @@ def reply(value: Any) -> web.Response:
     return web.Response(body=dump(value), content_type="application/json")
 
 
-def reply_unless_known(request: web.Request, body: bytes, media_type: str) -> web.Response:
+def reply_bytes_unless_known(request: web.Request, body: bytes, media_type: str) -> web.Response:
     """A 200 answer that names its state, or 304 if the client has that already.
 
     Clients may keep it, and have to ask whether it is still so.

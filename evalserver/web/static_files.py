@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from evalserver.web.replies import reply_unless_known
+from evalserver.web.replies import reply_bytes_unless_known
 
 DIRECTORY = Path(__file__).parents[1] / "static"
 
@@ -38,7 +38,7 @@ class StaticFiles:
         if path is None:
             raise web.HTTPNotFound
         body = await asyncio.to_thread(path.read_bytes)
-        response = reply_unless_known(request, body, MEDIA_TYPES[path.suffix])
+        response = reply_bytes_unless_known(request, body, MEDIA_TYPES[path.suffix])
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

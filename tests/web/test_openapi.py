@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields
 
 from evalserver.web.answers import AnswerSchema
 from evalserver.web.evaluate_schema import EvaluateSchema
-from evalserver.web.openapi import operation_id, summary_of
+from evalserver.web.openapi import describe, operation_id, summary_of
 from evalserver.web.route import PATH_FIELDS, Answer, Route
 from evalserver.web.routes import ROUTES
 from evalserver.web.schemas import StrictSchema
@@ -52,7 +52,23 @@ def lacks(route: Route) -> list[str]:
         for name, field in schema(BOUNDS).fields.items():
             if "description" not in field.metadata:
                 found.append(f"{schema.__name__}.{name} needs metadata=about(...).")
-    return found
+    return found + _untold(route)
+
+
+def _untold(route: Route) -> list[str]:
+    """The fields of which nobody knows what they take."""
+    document = describe([route], BOUNDS)
+    [operation] = next(iter(document["paths"].values())).values()
+    told = {each["name"]: each["schema"] for each in operation["parameters"]}
+    if route.body is not None:
+        name = route.body.__name__.removesuffix("Schema")
+        told |= document["components"]["schemas"][name]["properties"]
+    return [
+        f"The field {name} of {route.method} {route.path} needs a method json_schema that says "
+        "what it takes, as those of web/fields.py have."
+        for name, schema in told.items()
+        if not schema.keys() & {"type", "anyOf", "enum"}
+    ]
 
 
 @every_route
@@ -64,8 +80,11 @@ def test_a_row_that_lacks_everything_is_told_what_to_add() -> None:
     async def handler(request: Any) -> Any:
         return request
 
+    class BareField(fields.Field[str]):
+        pass
+
     class BareSchema(StrictSchema):
-        nameless = fields.String()
+        nameless = BareField()
 
     class BareAnswerSchema(AnswerSchema):
         pass
@@ -79,7 +98,7 @@ def test_a_row_that_lacks_everything_is_told_what_to_add() -> None:
     for words in (
         "add answers=", "begins with ``GET /x/{y}``", "BareSchema needs an EXAMPLE",
         "BareAnswerSchema needs an EXAMPLE", "{y} of GET /x/{y} needs a row in PATH_FIELDS",
-        "BareSchema.nameless needs metadata",
+        "BareSchema.nameless needs metadata", "The field nameless of GET /x/{y} needs a method",
     ):  # fmt: skip
         assert any(words in sentence for sentence in said), words
 
