@@ -50,7 +50,6 @@ from evalserver.web.schemas import Bounds
 
 log = structlog.get_logger("evalserver")
 
-LARGEST_BODY_BYTES = 1024 * 1024
 LEFTOVERS_SECONDS = 10.0
 """What an evaluation that is stopped at the end gets beyond its grace."""
 SHUTDOWN_SECONDS = 1.0
@@ -79,7 +78,7 @@ def make_app(args: ServerArgs) -> web.Application:
     The data directory must exist, and be owned by the caller. Raises CannotStart when the
     interpreter, the default engine or the directory of task definitions is not there.
     """
-    app = web.Application(middlewares=[errors_as_problems], client_max_size=LARGEST_BODY_BYTES)
+    app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
     app[ARGS] = args
     app[ENGINES] = engines = _engines(args)
     app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
@@ -102,7 +101,11 @@ async def _serve(args: ServerArgs) -> None:
     try:
         with owned(_data_dir(args), url(args.host, args.port)):
             runner = web.AppRunner(
-                make_app(args), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+                make_app(args),
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_SECONDS,
+                # A compressed body is refused, and so need not be unpacked.
+                auto_decompress=False,
             )
             await _run(runner, listen(args.host, args.port), args, stop)
     except (CannotListen, DataDirTaken, DatabaseRefused) as error:

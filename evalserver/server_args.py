@@ -24,6 +24,10 @@ LONGEST_TIMEOUT = 366 * 86400
 """Seconds; a year of evaluating is a mistake."""
 
 
+SMALLEST_BODY, LARGEST_BODY = 1024, 1024**3
+"""Bytes; a body is held in memory while it is read."""
+
+
 def _default_data_dir() -> str:
     return str(Path.home() / ".local" / "share" / "evalserver")
 
@@ -34,6 +38,11 @@ def _port(value: Any) -> str | None:
 
 def _positive(value: Any) -> str | None:
     return None if _is_int(value, 1) else "an integer of at least 1"
+
+
+def _body_bytes(value: Any) -> str | None:
+    fine = _is_int(value, SMALLEST_BODY, LARGEST_BODY)
+    return None if fine else f"an integer from {SMALLEST_BODY} to {LARGEST_BODY}"
 
 
 def _optional_seconds(value: Any) -> str | None:
@@ -122,6 +131,9 @@ class ServerArgs:
     )
     cancel_grace: float = _setting(
         _seconds, "Seconds between TERM and KILL when an evaluation is stopped.", default=10.0
+    )
+    max_body_bytes: int = _setting(
+        _body_bytes, "Largest body of a request, in bytes.", default=1024 * 1024
     )
 
     default_timeout: float | None = _setting(

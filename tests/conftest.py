@@ -15,6 +15,7 @@ from evalserver.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import STREAM_LIMITS
+from tests.browser import CHROMIUM
 from tests.real_harness import is_installed
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
@@ -87,12 +88,16 @@ def server(tmp_path: Path) -> ServerProcess:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test of a harness that is not installed fails in CI, and is skipped elsewhere, loudly."""
+    """A test of what is not installed fails in CI, and is skipped elsewhere, loudly."""
     for marker in item.iter_markers("real_harness"):
-        harness = marker.args[0]
-        if is_installed(harness):
-            continue
-        reason = f"the real {harness} is NOT INSTALLED, so this was NOT TESTED: run ./scripts/test"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        if not is_installed(marker.args[0]):
+            _not_tested(f"the real {marker.args[0]}")
+    if item.get_closest_marker("browser") and not CHROMIUM:
+        _not_tested("Chromium")
+
+
+def _not_tested(what: str) -> None:
+    reason = f"{what} is NOT INSTALLED, so this was NOT TESTED: run ./scripts/test"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

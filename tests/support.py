@@ -17,6 +17,7 @@ import psutil
 
 from evalserver.executors.local import TOKEN_VARIABLE
 from evalserver.runner import files
+from tests.conformance.answers import faults_of
 from tests.event_reader import EventReader
 
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -95,10 +96,12 @@ class Api:
         self._base = base
 
     async def call(self, method: str, path: str, status: int = 200, **kwargs: Any) -> Any:
-        """The JSON body of the answer, which must have the given status."""
+        """The JSON body of the answer, which must have the given status, and be as described."""
         async with self._session.request(method, self._base + path, **kwargs) as answer:
             body = await answer.json(content_type=None)
             assert answer.status == status, body
+            faults = faults_of(method, path, status, answer.content_type, body)
+            assert not faults, f"{method} {path} answered what /openapi.json does not say: {faults}"
             return body
 
     @asynccontextmanager

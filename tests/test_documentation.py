@@ -11,7 +11,8 @@ from evalserver.cli.main import main
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
 from evalserver.server_args import ServerArgs
-from evalserver.web.routes import ROUTES, Route
+from evalserver.web.route import Route
+from evalserver.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

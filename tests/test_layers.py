@@ -28,8 +28,8 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 
 GUARDED = {
-    "aiohttp", "aiosqlite", "click", "marshmallow", "multiprocessing", "psutil", "pty", "sqlite3",
-    "subprocess",
+    "aiohttp", "aiosqlite", "apispec", "click", "marshmallow", "multiprocessing", "psutil", "pty",
+    "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -74,9 +74,10 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus log_tail progress scheduler server_args store! {VALUES}"
+        "web catalog engines event_bus log_tail progress scheduler server_args store! version"
+        f" {VALUES}"
         f" {CRASH_POINT}",
-        "aiohttp marshmallow",
+        "aiohttp apispec marshmallow",
     ),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,

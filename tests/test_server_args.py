@@ -28,6 +28,7 @@ REFUSED: dict[str, list[Any]] = {
     "max_timeout": [0, -1, math.inf, "1", True],
     "on_shutdown": ["stop", "", None],
     "max_failed_requests": [-0.1, 1.1, math.nan, "0", True, None],
+    "max_body_bytes": [1023, 2**30 + 1, 2e6, "1", True, None],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -143,7 +144,7 @@ def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
 def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
     timeouts = {"default_timeout": "60", "max_timeout": "90"}
-    others = {"max_failed_requests": "0.5", "on_shutdown": "cancel"}
+    others = {"max_failed_requests": "0.5", "max_body_bytes": "2048", "on_shutdown": "cancel"}
     text = {**numbers, **timeouts, **others}.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)

@@ -3,17 +3,56 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
-from evalserver.web.fields import Text
+from evalserver.web.fields import HIDDEN, JsonSchema, Strict, Text
 
 MOST_LEVELS = 16
 MOST_VALUES = 10_000
 LONGEST_KEY = 256
+LONGEST_TEXT = 8192
+
+VALUE = "ArgumentValue"
+"""How the description of the server calls a free JSON value."""
+VALUE_REFERENCE = {"$ref": f"#/components/schemas/{VALUE}"}
+NO_NUL = r"^[^\x00]*$"
+VALUE_SCHEMA: JsonSchema = {
+    "description": (
+        f"Any JSON value, nested at most {MOST_LEVELS} levels deep, with at most {MOST_VALUES} "
+        "values in all. An integer must be one of 64 bits, an object's names must differ."
+    ),
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": NO_NUL},
+        {"type": "array", "items": VALUE_REFERENCE},
+        {
+            "type": "object",
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_NUL},
+            "additionalProperties": VALUE_REFERENCE,
+        },
+    ],
+}
+ARGUMENT = r"[A-Za-z_][A-Za-z0-9_]*"
+
+# One assignment of a text: a name, and a value whose quotes and brackets are closed. Brackets
+# within brackets, which no regular expression can count, are accepted beyond what it says.
+_QUOTED = rf"""'[^'{HIDDEN}]*'|"[^"{HIDDEN}]*\""""
+_VALUE = rf"""(?:[^,'"\[\]{{}}{HIDDEN}]|{_QUOTED}|\[(?:[^'"\[\]{{}}{HIDDEN}]|{_QUOTED})*\])*"""
+_ASSIGNMENT = rf" *{ARGUMENT} *={_VALUE}"
+ASSIGNMENTS = rf"^[ ,]*{_ASSIGNMENT}(?:,(?: *|{_ASSIGNMENT}))*$"
 
 
-class Arguments(fields.Field[dict[str, Any]]):
+class Arguments(Strict[dict[str, Any]]):
     """Keyword arguments for a part of a harness: an object of any JSON values."""
+
+    def json_schema(self) -> JsonSchema:
+        """Their names, and what each may be."""
+        return {
+            "type": "object",
+            "maxProperties": MOST_VALUES,
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": f"^{ARGUMENT}$"},
+            "additionalProperties": VALUE_REFERENCE,
+        }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -31,12 +70,23 @@ class Arguments(fields.Field[dict[str, Any]]):
 class GenerationArguments(Arguments):
     """Generation arguments: an object, or a text ``temperature=0,top_p=1``."""
 
+    TEXT = Text(longest=LONGEST_TEXT)
+
+    def json_schema(self) -> JsonSchema:
+        """The object, and the text."""
+        return {
+            "anyOf": [
+                super().json_schema(),
+                {"type": "string", "maxLength": LONGEST_TEXT, "pattern": ASSIGNMENTS},
+            ]
+        }
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
         if not isinstance(value, str):
             return super()._deserialize(value, attr, data, **kwargs)
-        text = Text(longest=8192)._deserialize(value, attr, data, **kwargs)
+        text: str = self.TEXT.deserialize(value)
         parts = _parts(text)
         if not parts or not all(_is_assignment(part) for part in parts):
             raise ValidationError("Must be an object, or a text such as 'temperature=0,top_p=1'.")

@@ -64,23 +64,24 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except BadRequest as error:
-        return _problem(error.status, error.detail, error.errors, error.headers)
+        return problem(error.status, error.detail, error.errors, error.headers)
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
     except tuple(STATUS_OF) as error:
-        return _problem(STATUS_OF[type(error)], str(error))
+        return problem(STATUS_OF[type(error)], str(error))
     except Exception:
         log.exception("a request met an error of the server", path=request.path)
         detail = "The server met an error of its own; its log has the details. Nothing was changed."
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
-def _problem(
+def problem(
     status: HTTPStatus,
     detail: str,
     errors: tuple[FieldError, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
+    """A problem document: what was wrong in a sentence, and each fault of a request."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
@@ -92,6 +93,8 @@ def _problem(
     sent = dict(headers or {})
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status is HTTPStatus.REQUEST_TIMEOUT:
+        sent["Connection"] = "close"
     return web.Response(body=dump(body), status=status, content_type=CONTENT_TYPE, headers=sent)
 
 
@@ -101,7 +104,7 @@ def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamRes
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{request.path} does not take {request.method}; it takes {allowed}"
-        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
     if isinstance(error, web.HTTPNotFound):
-        return _problem(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}")
-    return _problem(HTTPStatus(error.status), error.text or error.reason)
+        return problem(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}")
+    return problem(HTTPStatus(error.status), error.text or error.reason)

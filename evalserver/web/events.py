@@ -5,22 +5,16 @@ missed. ``news.py`` finds what is new, ``messages.py`` words it, ``event_stream.
 """
 
 from collections.abc import AsyncGenerator
-from http import HTTPStatus
 
 from aiohttp import web
-from marshmallow import ValidationError
 
 from evalserver.event_bus import Listener
 from evalserver.job import Job
 from evalserver.lifecycle import FINISHED, Status
-from evalserver.web.errors import BadRequest, FieldError
 from evalserver.web.event_stream import send_stream
-from evalserver.web.keys import BUS, PROGRESS, QUERY, STORE, STREAM_LIMITS
+from evalserver.web.keys import BUS, HEADERS, PROGRESS, QUERY, STORE, STREAM_LIMITS
 from evalserver.web.messages import STOPPING, end_message, opening, status_message
 from evalserver.web.news import EventNews, Heart, LogNews, NoLogNews, ProgressNews
-from evalserver.web.query_fields import QueryEventId
-
-LAST_EVENT_ID = "Last-Event-ID"
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
@@ -53,22 +47,10 @@ def _last_seen(request: web.Request, newest: int) -> int | None:
     An EventSource that comes back names it in the header, and has still the address that it was
     given: so the header counts first.
     """
-    header = request.headers.get(LAST_EVENT_ID)
-    seen = _event_id(header) if header else request[QUERY].get("last_event_id")
+    given = request[QUERY].get("last_event_id")
+    seen: int | None = request[HEADERS].get("last_event_id", given)
     # An id that is yet to come is one of another database, such as before a restored backup.
     return seen if seen is not None and seen <= newest else None
-
-
-def _event_id(header: str) -> int:
-    try:
-        event_id: int = QueryEventId().deserialize(header)
-    except ValidationError as error:
-        raise BadRequest(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"The request was refused, and nothing was changed. Please correct: {LAST_EVENT_ID}",
-            tuple(FieldError(LAST_EVENT_ID, str(each)) for each in error.messages),
-        ) from None
-    return event_id
 
 
 async def _of_all(

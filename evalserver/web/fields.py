@@ -1,22 +1,57 @@
 """Strict fields: what a JSON value must be, with no conversion from something like it.
 
 marshmallow's own number fields take true for 1 and "5" for 5; for a GPU count, that is a fault.
+Each field also says in JSON Schema what it takes, for the description of the server.
 """
 
 import math
+import re
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from marshmallow import ValidationError, fields
 
+T = TypeVar("T")
+JsonSchema = dict[str, Any]
 
-class Text(fields.Field[str]):
-    """A string of printable characters, so that it can be shown, logged and be an argument."""
+HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+"""Characters that control, break a line, or change unseen what is shown, in the regular expressions
+of Python and of JSON Schema alike."""
+
+
+def about(description: str) -> dict[str, str]:
+    """A field's ``metadata``: what the description of the server says of it."""
+    return {"description": description}
+
+
+class Strict(fields.Field[T]):
+    """A field that converts nothing."""
+
+    @abstractmethod
+    def json_schema(self) -> JsonSchema:
+        """What the field takes, as far as JSON Schema can say it."""
+
+
+class Text(Strict[str]):
+    """A string without hidden characters, so that it can be shown, logged and be an argument."""
+
+    PATTERN = rf"^[^{HIDDEN}]*$"
+    """Without lookarounds, which some who read the description do not know."""
 
     def __init__(self, *, longest: int = 1024, shortest: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.longest = longest
         self.shortest = shortest
+
+    def json_schema(self) -> JsonSchema:
+        """Length and characters."""
+        return {
+            "type": "string",
+            "minLength": self.shortest,
+            "maxLength": self.longest,
+            "pattern": self.PATTERN,
+        }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -27,13 +62,15 @@ class Text(fields.Field[str]):
             raise ValidationError(
                 f"Must have {self.shortest} to {self.longest} characters, has {len(value)}."
             )
-        if not value.isprintable():
-            raise ValidationError("Must not contain control or other unprintable characters.")
+        if re.search(f"[{HIDDEN}]", value):
+            raise ValidationError("Must not contain control characters or invisible ones.")
         return value
 
 
 class Name(Text):
     """A name that becomes an argument of a harness: it may not look like an option."""
+
+    PATTERN = rf"^[^\s\-{HIDDEN}](?:[^{HIDDEN}]*[^\s{HIDDEN}])?$"
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -46,45 +83,31 @@ class Name(Text):
         return name
 
 
-class TaskName(Name):
-    """The name of one registered task, group or tag; wildcards are allowed, paths are not."""
+class Header(Text):
+    """The value of a header: visible ASCII, and spaces in between."""
+
+    PATTERN = r"^[!-~](?:[ -~]*[!-~])?$"
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        name = super()._deserialize(value, attr, data, **kwargs)
-        if "," in name:
-            raise ValidationError("Must be one task name: give several as several list items.")
-        # A harness takes a path for a task definition, and runs the code that is in it.
-        if "/" in name or "\\" in name or name.startswith((".", "~")):
-            raise ValidationError("Must be the name of a registered task, not a path.")
-        if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
-            raise ValidationError("Must be the name of a registered task, not a file.")
-        return name
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.isascii():
+            raise ValidationError("Must be ASCII.")
+        return text
 
 
-class Directory(Text):
-    """A directory on the server's file system."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        path = super()._deserialize(value, attr, data, **kwargs)
-        if path.startswith(("~", "-")) or ".." in path.split("/"):
-            raise ValidationError("Must be a path without '~' at its beginning, and without '..'.")
-        # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
-        if set(path) & set(",'\"[]{}"):
-            raise ValidationError("Must not contain commas, quotes or brackets.")
-        return path
-
-
-class Whole(fields.Field[int]):
+class Whole(Strict[int]):
     """A whole number within bounds; true is not 1, and 1.0 is not 1."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.low = low
         self.high = high
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -96,10 +119,14 @@ class Whole(fields.Field[int]):
         return value
 
 
-class Seconds(fields.Field[float]):
+class Seconds(Strict[float]):
     """A positive number of seconds."""
 
     LONGEST = 366 * 86400
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": self.LONGEST}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -109,8 +136,12 @@ class Seconds(fields.Field[float]):
         return float(value)
 
 
-class Switch(fields.Field[bool]):
+class Switch(Strict[bool]):
     """true or false, and nothing like them."""
+
+    def json_schema(self) -> JsonSchema:
+        """The type."""
+        return {"type": "boolean"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -120,42 +151,16 @@ class Switch(fields.Field[bool]):
         return value
 
 
-class Limit(fields.Field[int | float]):
-    """How much of each data set is evaluated: a count, a fraction, or -1 for all of it."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int | float:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and (value == -1 or 1 <= value < 2**53):
-            return int(value)
-        if isinstance(value, float) and 0 < value < 1:
-            return value
-        raise ValidationError(
-            "Must be a number of samples (an integer of at least 1), a fraction between 0 and 1, "
-            "or -1 for all."
-        )
-
-
-class BatchSize(fields.Field[int | str]):
-    """A batch size, or ``auto``, or ``auto:N``."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int | str:
-        text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-        number = text.removeprefix("auto:")
-        if text == "auto" or _is_count(number):
-            return int(text) if isinstance(value, int) else text
-        raise ValidationError("Must be an integer of at least 1, 'auto', or 'auto:N'.")
-
-
 class Listing(fields.List[str]):
     """A list that is neither empty nor too long; only then are its items looked at."""
 
     def __init__(self, item: fields.Field[str], *, longest: int, **kwargs: Any) -> None:
         super().__init__(item, **kwargs)
         self.longest = longest
+
+    def json_schema(self) -> JsonSchema:
+        """The length; of the items, apispec tells."""
+        return {"type": "array", "minItems": 1, "maxItems": self.longest}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -165,12 +170,21 @@ class Listing(fields.List[str]):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Labels(fields.Field[dict[str, str]]):
+class Labels(Strict[dict[str, str]]):
     """Names and texts that a client attaches to a job."""
 
     MOST = 64
     NAME = Text(longest=128)
     TEXT = Text(longest=512, shortest=0)
+
+    def json_schema(self) -> JsonSchema:
+        """How many, and what each may be."""
+        return {
+            "type": "object",
+            "maxProperties": self.MOST,
+            "propertyNames": self.NAME.json_schema(),
+            "additionalProperties": self.TEXT.json_schema(),
+        }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -196,12 +210,6 @@ def _messages(field: fields.Field[str], value: Any) -> list[str]:
     except ValidationError as error:
         return [str(message) for message in error.messages]
     return []
-
-
-def _is_count(text: str) -> bool:
-    # Cut short before it is read: Python refuses to read thousands of digits.
-    digits = len(text) <= 10 and text.isascii() and text.isdigit()
-    return digits and 0 < int(text) < 2**31
 
 
 def _is_number(value: Any) -> bool:

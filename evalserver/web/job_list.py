@@ -13,12 +13,13 @@ from evalserver.job import Job
 from evalserver.lifecycle import Status
 from evalserver.store import NEWEST, JobFilter, JobPruned
 from evalserver.web.cursors import NotACursor, read_cursor, write_cursor
-from evalserver.web.fields import Text
+from evalserver.web.fields import Text, about
+from evalserver.web.job_answers import JOB
 from evalserver.web.jobs import placed, shown
 from evalserver.web.keys import QUERY, SCHEDULER, STORE
 from evalserver.web.query_fields import Label, Moment, QueryWhole, Repeated, Statuses
 from evalserver.web.replies import reply
-from evalserver.web.schemas import EngineName, JobSchema, StrictSchema
+from evalserver.web.schemas import EngineName, StrictSchema
 
 MOST = 500
 ORDINARY = 50
@@ -32,16 +33,18 @@ class JobsQuerySchema(StrictSchema):
     """The query of ``GET /jobs``; loads what is ``wanted``, the ``limit``, and ``before`` which seq
     the page begins."""
 
-    status = Statuses()
+    status = Statuses(metadata=about("One status, or several separated by commas."))
     model = Text(longest=512)
-    task = Text(longest=256)
+    task = Text(longest=256, metadata=about("A task as it was asked for."))
     engine = EngineName()
-    label = Repeated(Label(), most=10)
+    label = Repeated(
+        Label(), most=10, metadata=about("`name=text`; given several times, all must be there.")
+    )
     submitted_by = Text(longest=256)
-    created_after = Moment()
-    created_before = Moment()
-    limit = QueryWhole(1, MOST, load_default=ORDINARY)
-    cursor = Text(longest=64)
+    created_after = Moment(metadata=about("This moment is in."))
+    created_before = Moment(metadata=about("This moment is out."))
+    limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
+    cursor = Text(longest=64, metadata=about("The `next` of the page before."))
 
     @post_load
     def _to_question(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
@@ -90,10 +93,9 @@ async def _placed(
 
 
 async def _written(request: web.Request, jobs: list[tuple[Job, int | None]]) -> list[Any]:
-    schema = JobSchema()
     written = []
     for number, (job, position) in enumerate(jobs, start=1):
-        written.append(schema.dump(shown(request, job, position)))
+        written.append(JOB.dump(shown(request, job, position)))
         if number % WRITTEN_AT_ONCE == 0:
             await asyncio.sleep(0)
     return written

@@ -13,9 +13,9 @@ from evalserver.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
+from evalserver.web.job_answers import JOB
 from evalserver.web.keys import ARGS, BODY, ENGINES, KEYS_IN_FLIGHT, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
-from evalserver.web.schemas import JobSchema
 from evalserver.web.waiting import wait_for_change
 
 log = structlog.get_logger("evalserver.web")
@@ -45,7 +45,7 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
     waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await placed(request, request.match_info["job_id"])
-    answer = reply_unless_known(request, JobSchema().dump(shown(request, job, position)))
+    answer = reply_unless_known(request, dump(JOB.dump(shown(request, job, position))))
     answer.headers.update(waited)
     return answer
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from evalserver.web.arguments import MOST_LEVELS
+
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
 """The integers that orjson writes, and so that an answer can show."""
 
@@ -27,7 +29,9 @@ def read_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise NotReadable(f"The body is not JSON: {error}") from None
     except RecursionError:
-        raise NotReadable("The body's JSON is nested too deeply") from None
+        raise NotReadable(
+            f"The body's JSON is nested too deeply; an argument may have {MOST_LEVELS} levels"
+        ) from None
 
 
 def _integer(digits: str) -> int:

@@ -14,7 +14,9 @@ from evalserver.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.idempotency import KeysInFlight
+from evalserver.web.openapi import Description
 from evalserver.web.schemas import Bounds
+from evalserver.web.static_files import StaticFiles
 
 ARGS = web.AppKey("args", ServerArgs)
 STORE = web.AppKey("store", Store)
@@ -26,8 +28,12 @@ PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
+DESCRIPTION = web.AppKey("description", Description)
+STATIC_FILES = web.AppKey("static_files", StaticFiles)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")
 """What the route's schema loaded from the query string."""
+HEADERS: web.RequestKey[Mapping[str, Any]] = web.RequestKey("headers")
+"""What the route's schema loaded from the headers."""
 BODY: web.RequestKey[Any] = web.RequestKey("body")
 """What the route's schema loaded from the body."""

@@ -11,16 +11,20 @@ from marshmallow import ValidationError, fields
 from evalserver.clock import timestamp
 from evalserver.lifecycle import Status
 from evalserver.names import did_you_mean
-from evalserver.web.fields import Labels
+from evalserver.web.fields import JsonSchema, Labels, Strict
 
 
-class QueryWhole(fields.Field[int]):
+class QueryWhole(Strict[int]):
     """A whole number within bounds, in plain digits."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.low = low
         self.high = high
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -39,12 +43,16 @@ class QueryEventId(QueryWhole):
         super().__init__(0, 2**63 - 1, **kwargs)
 
 
-class QuerySeconds(fields.Field[float]):
+class QuerySeconds(Strict[float]):
     """A number of seconds from 0 to a bound, which may have a fraction, in plain digits."""
 
     def __init__(self, most: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.most = most
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "number", "minimum": 0, "maximum": self.most}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -55,12 +63,16 @@ class QuerySeconds(fields.Field[float]):
         return float(value)
 
 
-class QuerySwitch(fields.Field[bool]):
+class QuerySwitch(Strict[bool]):
     """1 or 0; true and false are the same."""
 
     VALUES: Mapping[str, bool] = MappingProxyType(
         {"1": True, "true": True, "0": False, "false": False}
     )
+
+    def json_schema(self) -> JsonSchema:
+        """The words."""
+        return {"type": "string", "enum": list(self.VALUES)}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -70,8 +82,13 @@ class QuerySwitch(fields.Field[bool]):
         return self.VALUES[value]
 
 
-class Statuses(fields.Field[frozenset[Status]]):
+class Statuses(Strict[frozenset[Status]]):
     """One status or several, separated by commas."""
+
+    def json_schema(self) -> JsonSchema:
+        """The words, between commas."""
+        one = "|".join(Status)
+        return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -87,12 +104,16 @@ class Statuses(fields.Field[frozenset[Status]]):
         return frozenset(map(Status, names))
 
 
-class Moment(fields.Field[str]):
+class Moment(Strict[str]):
     """A time in ISO 8601, without a zone in UTC; as the store keeps it.
 
     Rounded up to the next millisecond, so that what is compared with times of whole milliseconds
     compares as the time that was given.
     """
+
+    def json_schema(self) -> JsonSchema:
+        """The format; the server takes others of ISO 8601 too."""
+        return {"type": "string", "format": "date-time"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -110,8 +131,12 @@ class Moment(fields.Field[str]):
             ) from None
 
 
-class Label(fields.Field[tuple[str, str]]):
+class Label(Strict[tuple[str, str]]):
     """A label that a job must have, as ``name=text``."""
+
+    def json_schema(self) -> JsonSchema:
+        """The sign between name and text."""
+        return {"type": "string", "pattern": "^[^=]+=.*$"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any

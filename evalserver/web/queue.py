@@ -5,6 +5,7 @@ from aiohttp import web
 from evalserver.clock import timestamp, utc_now
 from evalserver.lifecycle import Status
 from evalserver.store import StoreUnavailable
+from evalserver.web.answers import Health
 from evalserver.web.keys import SCHEDULER, STORE
 from evalserver.web.replies import reply
 
@@ -28,7 +29,7 @@ async def get_health(request: web.Request) -> web.Response:
     """``GET /health``: the server answers; ``degraded`` when it cannot write, and why."""
     fault = request.app[STORE].fault
     health = {
-        "status": "healthy" if fault is None else "degraded",
+        "status": Health.HEALTHY if fault is None else Health.DEGRADED,
         "timestamp": timestamp(utc_now()),
         "queue_size": len(request.app[SCHEDULER].queue),
     }

@@ -1,4 +1,4 @@
-"""Writing JSON replies."""
+"""Writing replies."""
 
 from hashlib import blake2b
 from http import HTTPStatus
@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+
+JSON = "application/json"
 
 ETAG_ANY = "*"
 """What stands for every tag."""
@@ -18,28 +20,31 @@ def dump(value: Any) -> bytes:
 
 def reply(value: Any) -> web.Response:
     """A 200 answer with a JSON body."""
-    return _reply(dump(value))
+    return _reply(dump(value), JSON)
 
 
 def reply_text(text: str) -> web.Response:
     """A 200 answer with a JSON body that was written before."""
-    return _reply(text.encode())
+    return _reply(text.encode(), JSON)
 
 
-def reply_unless_known(request: web.Request, value: Any) -> web.Response:
-    """A 200 answer that has an ``ETag``, or 304 to a client whose ``If-None-Match`` has it."""
-    body = dump(value)
+def reply_unless_known(request: web.Request, body: bytes, media_type: str = JSON) -> web.Response:
+    """A 200 answer that has an ``ETag``, or 304 to a client whose ``If-None-Match`` has it.
+
+    Clients may keep it, and have to ask whether it is still so.
+    """
     tag = blake2b(body, digest_size=16).hexdigest()
     known = {each.value for each in request.if_none_match or ()}
     if known & {tag, ETAG_ANY}:
         answer = web.Response(status=HTTPStatus.NOT_MODIFIED)
     else:
-        answer = _reply(body)
+        answer = _reply(body, media_type)
     answer.etag = tag
     # Without it, caches on the way may guess for how long the answer holds.
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
 
-def _reply(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
+def _reply(body: bytes, media_type: str) -> web.Response:
+    charset = "utf-8" if media_type.startswith("text/") else None
+    return web.Response(body=body, content_type=media_type, charset=charset)

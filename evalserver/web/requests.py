@@ -1,23 +1,26 @@
-"""Reading requests: a body or a query string becomes what its schema says, or a clear refusal."""
+"""Reading requests: what comes in becomes what its schema says, or a clear refusal."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError
-from marshmallow import Schema, ValidationError
+from aiohttp import HttpVersion11, hdrs, web
+from marshmallow import Schema, ValidationError, fields
 
 from evalserver.names import did_you_mean
-from evalserver.web.errors import BadRequest, FieldError
+from evalserver.web.errors import BadRequest, FieldError, problem
 from evalserver.web.json_body import NotReadable, read_json
-from evalserver.web.query_fields import Repeated
 
 UNKNOWN_FIELD = "Unknown field."
 """marshmallow's own words for a field that a schema does not have."""
 
 LARGE_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 60.0
+"""How long a client may take to send a body."""
+JSON_TYPE = re.compile(r'application/json *(; *charset *= *("utf-?8"|utf-?8) *)?;?', re.IGNORECASE)
+CONTINUE = "100-continue"
 
 MOST_FIELDS = 50
 MOST_ERRORS = 100
@@ -27,25 +30,65 @@ LONGEST = 128
 fields in the sentence, characters of a field's name."""
 
 
+def check_path(request: web.Request, schema: Schema) -> None:
+    """Raise BadRequest (422) unless the variable parts of the path are what ``schema`` takes."""
+    _load(schema, dict(request.match_info))
+
+
+def read_headers(request: web.Request, schema: Schema) -> Any:
+    """What ``schema`` loads from the headers; one that comes several times is a list with commas,
+    and an empty one is as good as none.
+
+    Raises BadRequest (422).
+    """
+    given = {name: request.headers.getall(name, []) for name in _names(schema)}
+    return _load(schema, {name: ", ".join(each) for name, each in given.items() if any(each)})
+
+
+def read_query(request: web.Request, schema: Schema) -> Any:
+    """What ``schema`` loads from the query string; only a list may have its key several times.
+
+    Raises BadRequest (422).
+    """
+    lists = {
+        field.data_key or name
+        for name, field in schema.load_fields.items()
+        if isinstance(field, fields.List)
+    }
+    values: dict[str, Any] = {}
+    faults = []
+    for key in dict.fromkeys(request.query):
+        given = request.query.getall(key)
+        values[key] = given if key in lists else given[0]
+        if len(given) > 1 and key not in lists:
+            faults.append((key or '""', f"Must be given once, not {len(given)} times."))
+    return _load(schema, values, faults)
+
+
+def refuse_body(request: web.Request) -> None:
+    """Raise BadRequest (400) if the request has a body."""
+    if request.can_read_body:
+        what = f"{request.method} {request.path}"
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"{what} takes no body; send it without one")
+
+
+async def let_body_wait(request: web.Request) -> web.StreamResponse | None:
+    """Answer an ``Expect`` header: a body is asked for by ``read_body``, when it is wanted."""
+    expected = request.headers[hdrs.EXPECT]
+    if expected.lower() == CONTINUE or request.version < HttpVersion11:
+        return None
+    return problem(HTTPStatus.EXPECTATION_FAILED, f"Expect may be {CONTINUE}, not {expected!r}")
+
+
 async def read_body(request: web.Request, schema: Schema) -> Any:
     """What ``schema`` loads from the request's JSON object.
 
-    Raises BadRequest: 415 for another content type, 400 for what is not JSON, 422 with every
-    fault at once for what the schema refuses.
+    Raises BadRequest: 415 for another content type or encoding, 413 for a body that is too large,
+    408 for one that does not come, 400 for what is not JSON, 422 with every fault at once for
+    what the schema refuses.
     """
-    if request.content_type != "application/json":
-        raise BadRequest(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be sent as Content-Type: application/json, not {request.content_type}",
-        )
-    try:
-        body = await request.read()
-    except (web.RequestPayloadError, ContentEncodingError, ConnectionResetError):
-        raise BadRequest(
-            HTTPStatus.BAD_REQUEST,
-            "The body could not be read: it ended early, or is not packed as its "
-            "Content-Encoding says",
-        ) from None
+    _check_type(request)
+    body = await _receive(request)
     try:
         # Reading a large one takes a tenth of a second, in which others want their answers.
         large = len(body) > LARGE_BODY_BYTES
@@ -55,24 +98,54 @@ async def read_body(request: web.Request, schema: Schema) -> Any:
     return _load(schema, values)
 
 
-def read_query(request: web.Request, schema: Schema) -> Any:
-    """What ``schema`` loads from the query string. Raises BadRequest (422)."""
-    given = {key: request.query.getall(key) for key in request.query}
-    known = schema.load_fields
-    repeated = {key for key in known if isinstance(known[key], Repeated)}
-    faults = [
-        (key, "Must be given once.")
-        for key, values in given.items()
-        if len(values) > 1 and key in known and key not in repeated
-    ]
-    if faults:
-        raise _refusal(faults, schema)
-    return _load(
-        schema, {key: values if key in repeated else values[0] for key, values in given.items()}
+def _check_type(request: web.Request) -> None:
+    types = request.headers.getall(hdrs.CONTENT_TYPE, [])
+    if len(types) != 1 or not JSON_TYPE.fullmatch(types[0].strip()):
+        given = ", ".join(types)[:LONGEST] or "without a type"
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body must be sent as Content-Type: application/json, in UTF-8, not {given}",
+        )
+    encoding = ", ".join(request.headers.getall(hdrs.CONTENT_ENCODING, ["identity"]))
+    if encoding.strip().lower() != "identity":
+        raise BadRequest(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"The body must be sent as it is, without Content-Encoding: {encoding[:LONGEST]}",
+        )
+
+
+async def _receive(request: web.Request) -> bytes:
+    most = request.client_max_size
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    if request.headers.get(hdrs.EXPECT, "").lower() == CONTINUE:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # aiohttp takes a connection on which something was written for one with half an answer.
+        request.writer.output_size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(most) from None
+    except (web.RequestPayloadError, ConnectionResetError):
+        raise BadRequest(
+            HTTPStatus.BAD_REQUEST, "The body could not be read: it ended early"
+        ) from None
+    except TimeoutError:
+        raise BadRequest(
+            HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {BODY_SECONDS:g} seconds"
+        ) from None
+
+
+def _too_large(most: int) -> BadRequest:
+    return BadRequest(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body must have at most {most} bytes (the server's setting max_body_bytes)",
     )
 
 
-def _load(schema: Schema, values: object) -> Any:
+def _load(schema: Schema, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
+    """What the schema loads. Raises BadRequest for what it refuses, and for faults found before."""
     if not isinstance(values, dict):
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -84,15 +157,22 @@ def _load(schema: Schema, values: object) -> Any:
             f"The request has {len(values)} fields; at most {MOST_FIELDS} are looked at",
         )
     try:
-        return schema.load(values)
+        loaded = schema.load(values)
     except ValidationError as error:
-        raise _refusal(list(_flatten(error.messages)), schema) from None
+        raise _refusal([*faults, *_flatten(error.messages)], _names(schema)) from None
+    if faults:
+        raise _refusal(faults, _names(schema))
+    return loaded
 
 
-def _refusal(faults: list[tuple[str, str]], schema: Schema) -> BadRequest:
-    """The answer to a body with these faults, each a path and a message; it is never long."""
+def _names(schema: Schema) -> list[str]:
+    return [field.data_key or name for name, field in schema.load_fields.items()]
+
+
+def _refusal(faults: Sequence[tuple[str, str]], known: Sequence[str]) -> BadRequest:
+    """The answer to a request with these faults, each a path and a message; it is never long."""
     errors = [
-        FieldError(_shown(path), _explain(message, path, schema))
+        FieldError(_shown(path), _explain(message, path, known))
         for path, message in faults[:MOST_ERRORS]
     ]
     if len(faults) > MOST_ERRORS:
@@ -119,10 +199,11 @@ def _shown(path: str) -> str:
     return text if len(path) <= LONGEST else f"{text[:-1]}…"
 
 
-def _explain(message: str, path: str, schema: Schema) -> str:
+def _explain(message: str, path: str, known: Sequence[str]) -> str:
     if message != UNKNOWN_FIELD:
         return message
-    known = list(schema.load_fields)
+    if not known:
+        return "Unknown field. There is none here."
     hint = did_you_mean(path, known) or f" Known fields: {', '.join(known)}"
     return f"Unknown field.{hint}"
 

@@ -1,72 +1,197 @@
-"""Every route of the server, in one table: what it takes, and who answers."""
+"""Every route of the server, in one table: what it takes, who answers, and what."""
 
-from dataclasses import dataclass
+from http import HTTPStatus
 
 from aiohttp import web
 
-from evalserver.web import catalog, events, job_list, jobs, queue
-from evalserver.web.errors import Handler
-from evalserver.web.keys import BODY, BOUNDS, QUERY
-from evalserver.web.requests import read_body, read_query
-from evalserver.web.schemas import (
-    CatalogQuerySchema,
-    EvaluateSchema,
-    EventsQuerySchema,
-    JobEventsQuerySchema,
-    JobQuerySchema,
-    NoQuerySchema,
-    StrictSchema,
+from evalserver.web import catalog, docs, events, job_list, jobs, queue
+from evalserver.web.answers import (
+    HealthSchema,
+    MessageSchema,
+    ModelsSchema,
+    QueueSchema,
+    StateSchema,
+    TasksSchema,
 )
+from evalserver.web.errors import Handler
+from evalserver.web.evaluate_schema import EvaluateSchema
+from evalserver.web.job_answers import JobSchema, JobsSchema, QueuedSchema
+from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
+from evalserver.web.openapi import Description
+from evalserver.web.requests import (
+    check_path,
+    let_body_wait,
+    read_body,
+    read_headers,
+    read_query,
+    refuse_body,
+)
+from evalserver.web.route import Answer, Route, path_schema
+from evalserver.web.schemas import (
+    Bounds,
+    CatalogQuerySchema,
+    EvaluateHeadersSchema,
+    EventsHeadersSchema,
+    EventsQuerySchema,
+    IfNoneMatchSchema,
+    JobEventsQuerySchema,
+    JobHeadersSchema,
+    JobQuerySchema,
+)
+from evalserver.web.static_files import MEDIA_TYPES, StaticFiles
 
+NOT_FOUND = HTTPStatus.NOT_FOUND
+GONE = HTTPStatus.GONE
+CONFLICT = HTTPStatus.CONFLICT
+UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 
-@dataclass(frozen=True)
-class Route:
-    """A method and a path, who answers, and the schemas of the query and of the JSON body.
-
-    A handler finds what they load under ``QUERY`` and ``BODY`` of its request.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    query: type[StrictSchema] = NoQuerySchema
-    body: type[StrictSchema] | None = None
-
+NO_SUCH_JOB = (NOT_FOUND, GONE, UNAVAILABLE)
+"""What any route about one job may answer."""
+UNCHANGED = Answer(status=HTTPStatus.NOT_MODIFIED)
+ETAG = {"ETag": "Names this state of the answer, for `If-None-Match`."}
+LINK = {"Link": "The address of the next page, as `next`, if there is one."}
+REPLAY = {"Idempotent-Replay": "`true` when this is the answer to an earlier request."}
+EVENT_STREAM = Answer(media_type="text/event-stream")
 
 ROUTES = (
-    Route("GET", "/health", queue.get_health),
-    Route("GET", "/health/live", queue.get_liveness),
-    Route("GET", "/health/ready", queue.get_readiness),
-    Route("POST", "/evaluate", jobs.evaluate, body=EvaluateSchema),
-    Route("GET", "/jobs", job_list.get_jobs, job_list.JobsQuerySchema),
-    Route("GET", "/jobs/{job_id}", jobs.get_job, JobQuerySchema),
-    Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
-    Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
-    Route("GET", "/jobs/{job_id}/events", events.get_job_events, JobEventsQuerySchema),
-    Route("GET", "/events", events.get_events, EventsQuerySchema),
-    Route("GET", "/queue", queue.get_queue),
-    Route("GET", "/tasks", catalog.get_tasks, CatalogQuerySchema),
-    Route("GET", "/models", catalog.get_models, CatalogQuerySchema),
+    Route("GET", "/health", queue.get_health, answers=(Answer(HealthSchema),)),
+    Route("GET", "/health/live", queue.get_liveness, answers=(Answer(StateSchema),)),
+    Route(
+        "GET",
+        "/health/ready",
+        queue.get_readiness,
+        answers=(Answer(StateSchema),),
+        errors=(UNAVAILABLE,),
+    ),
+    Route(
+        "POST",
+        "/evaluate",
+        jobs.evaluate,
+        body=EvaluateSchema,
+        headers=EvaluateHeadersSchema,
+        answers=(Answer(QueuedSchema, headers=REPLAY),),
+        errors=(CONFLICT, UNAVAILABLE),
+    ),
+    Route(
+        "GET",
+        "/jobs",
+        job_list.get_jobs,
+        job_list.JobsQuerySchema,
+        answers=(Answer(JobsSchema, headers=LINK),),
+        errors=(UNAVAILABLE,),
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}",
+        jobs.get_job,
+        JobQuerySchema,
+        headers=JobHeadersSchema,
+        answers=(Answer(JobSchema, headers=ETAG), UNCHANGED),
+        errors=NO_SUCH_JOB,
+    ),
+    Route(
+        "DELETE",
+        "/jobs/{job_id}",
+        jobs.cancel_job,
+        answers=(Answer(MessageSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+    ),
+    Route(
+        "POST",
+        "/jobs/{job_id}/retry",
+        jobs.retry_job,
+        answers=(Answer(QueuedSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}/events",
+        events.get_job_events,
+        JobEventsQuerySchema,
+        headers=EventsHeadersSchema,
+        answers=(EVENT_STREAM,),
+        errors=NO_SUCH_JOB,
+    ),
+    Route(
+        "GET",
+        "/events",
+        events.get_events,
+        EventsQuerySchema,
+        headers=EventsHeadersSchema,
+        answers=(EVENT_STREAM,),
+        errors=(UNAVAILABLE,),
+    ),
+    Route("GET", "/queue", queue.get_queue, answers=(Answer(QueueSchema),), errors=(UNAVAILABLE,)),
+    Route(
+        "GET",
+        "/tasks",
+        catalog.get_tasks,
+        CatalogQuerySchema,
+        answers=(Answer(TasksSchema),),
+        errors=(UNAVAILABLE,),
+    ),
+    Route(
+        "GET",
+        "/models",
+        catalog.get_models,
+        CatalogQuerySchema,
+        answers=(Answer(ModelsSchema),),
+        errors=(UNAVAILABLE,),
+    ),
+    Route(
+        "GET",
+        "/openapi.json",
+        docs.get_description,
+        headers=IfNoneMatchSchema,
+        answers=(Answer(media_type="application/json", headers=ETAG), UNCHANGED),
+    ),
+    Route(
+        "GET",
+        "/docs",
+        docs.get_docs,
+        headers=IfNoneMatchSchema,
+        answers=(Answer(media_type="text/html", headers=ETAG), UNCHANGED),
+    ),
+    Route(
+        "GET",
+        "/static/{folder}/{file}",
+        docs.get_file,
+        headers=IfNoneMatchSchema,
+        answers=(
+            *(Answer(media_type=each, headers=ETAG) for each in MEDIA_TYPES.values()),
+            UNCHANGED,
+        ),
+        errors=(NOT_FOUND,),
+    ),
 )
 
 
 def add_routes(app: web.Application) -> None:
-    """Put the table's routes into the application."""
+    """Put the table's routes, and their description, into the application."""
+    app[DESCRIPTION] = Description(ROUTES, app[BOUNDS])
+    app[STATIC_FILES] = StaticFiles()
     for route in ROUTES:
-        handler = _reading(route)
-        app.router.add_route(route.method, route.path, handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, handler)
+        handler = _reading(route, app[BOUNDS])
+        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+        for method in methods:
+            app.router.add_route(method, route.path, handler, expect_handler=let_body_wait)
 
 
-def _reading(route: Route) -> Handler:
+def _reading(route: Route, bounds: Bounds) -> Handler:
     """The route's handler, behind the reading of what it takes."""
+    # Made once: making a schema costs more than most handlers.
+    query, headers = route.query(bounds), route.headers(bounds)
+    body = None if route.body is None else route.body(bounds)
+    path = path_schema(route.path)(bounds)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        bounds = request.app[BOUNDS]
-        request[QUERY] = read_query(request, route.query(bounds))
-        if route.body is not None:
-            request[BODY] = await read_body(request, route.body(bounds))
+        check_path(request, path)
+        request[HEADERS] = read_headers(request, headers)
+        request[QUERY] = read_query(request, query)
+        if body is None:
+            refuse_body(request)
+        else:
+            request[BODY] = await read_body(request, body)
         return await route.handler(request)
 
     return handle

@@ -1,48 +1,17 @@
-"""What comes in and what goes out: the marshmallow schemas of all bodies and queries."""
+"""What comes in beside a request to evaluate: the marshmallow schemas of queries and headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import (
-    RAISE,
-    Schema,
-    ValidationError,
-    fields,
-    post_load,
-    pre_load,
-    validate,
-    validates,
-)
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError
 
-from evalserver.job import EvaluateRequest
 from evalserver.names import did_you_mean
-from evalserver.web.arguments import Arguments, GenerationArguments
-from evalserver.web.fields import (
-    BatchSize,
-    Directory,
-    Labels,
-    Limit,
-    Listing,
-    Name,
-    Seconds,
-    Switch,
-    TaskName,
-    Whole,
-)
+from evalserver.web.fields import Header, JsonSchema, Name, about
 from evalserver.web.query_fields import QueryEventId, QuerySeconds, QuerySwitch
 
 LONGEST_WAIT_SECONDS = 60
-
-NOT_YET = (
-    "Merging a checkpoint before its evaluation is not available in this version: "
-    "merge it first, and name the merged checkpoint in model_args."
-)
-
-
-MOST_TASK_BYTES = 100_000
-"""Of all task names together: Linux takes no argument of more than 128 KiB."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +30,9 @@ class StrictSchema(Schema):
     class Meta:
         unknown = RAISE
 
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
+    """What the description of the server shows, of a body."""
+
     def __init__(self, bounds: Bounds) -> None:
         super().__init__()
         self.bounds = bounds
@@ -69,12 +41,16 @@ class StrictSchema(Schema):
 class EngineName(Name):
     """The name of one of the server's engines."""
 
+    def json_schema(self) -> JsonSchema:
+        """The names; in an answer, which may tell of an engine that is no more, any."""
+        known = self._known()
+        return {"type": "string", "enum": list(known)} if known else super().json_schema()
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        schema = self.root
-        known = schema.bounds.engines if isinstance(schema, StrictSchema) else ()
+        known = self._known()
         if name not in known:
             hint = did_you_mean(name, known)
             raise ValidationError(
@@ -82,64 +58,8 @@ class EngineName(Name):
             )
         return name
 
-
-class EvaluateSchema(StrictSchema):
-    """The body of ``POST /evaluate``."""
-
-    model = Name(required=True, longest=512)
-    tasks = Listing(TaskName(longest=256), longest=1000, required=True)
-    model_args = Arguments()
-    num_fewshot = Whole(0, 10_000)
-    batch_size = BatchSize()
-    device = Name(longest=128)
-    limit = Limit()
-    gen_kwargs = GenerationArguments()
-    log_samples = Switch()
-    predict_only = Switch()
-    num_gpus = Whole(1, 1024)
-    output_dir = Directory(longest=2048)
-    engine = EngineName()
-    priority = Whole(-1000, 1000)
-    labels = Labels()
-    timeout_s = Seconds()
-    max_attempts = Whole(1, 100)
-    seed = Whole(0, 2**32 - 1)
-    use_cache = Switch()
-    lmms_engine_kwargs = fields.Raw(validate=validate.OneOf([], error=NOT_YET))
-
-    @pre_load
-    def _null_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        required = ("model", "tasks")
-        return {key: value for key, value in data.items() if value is not None or key in required}
-
-    @validates("timeout_s")
-    def _within_the_longest(self, value: float, **_kwargs: Any) -> None:
-        longest = self.bounds.max_timeout
-        if longest is not None and value > longest:
-            raise ValidationError(f"Must be at most {longest:g} seconds on this server.")
-
-    @validates("tasks")
-    def _fit_one_argument(self, value: list[str], **_kwargs: Any) -> None:
-        size = len(",".join(value).encode())
-        if size > MOST_TASK_BYTES:
-            raise ValidationError(
-                f"Must have at most {MOST_TASK_BYTES} bytes in total, has {size}: "
-                "name a group or a wildcard, or submit several jobs."
-            )
-
-    @validates("output_dir")
-    def _outside_the_data(self, value: str, **_kwargs: Any) -> None:
-        try:
-            place = Path(value).resolve()
-        except (OSError, RuntimeError):
-            raise ValidationError("Must not lead through a link that leads to itself.") from None
-        # The server removes what it takes for its own there.
-        if place.is_relative_to(self.bounds.data_dir.resolve()):
-            raise ValidationError("Must lie outside of the server's own data directory.")
-
-    @post_load
-    def _to_request(self, data: dict[str, Any], **_kwargs: Any) -> EvaluateRequest:
-        return EvaluateRequest(**{**data, "tasks": tuple(data["tasks"])})
+    def _known(self) -> tuple[str, ...]:
+        return self.root.bounds.engines if isinstance(self.root, StrictSchema) else ()
 
 
 class NoQuerySchema(StrictSchema):
@@ -149,74 +69,76 @@ class NoQuerySchema(StrictSchema):
 class CatalogQuerySchema(StrictSchema):
     """The query of ``GET /tasks`` and ``GET /models``."""
 
-    engine = EngineName()
+    engine = EngineName(metadata=about("Which harness is asked; the server's default if absent."))
 
 
 class JobQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}``."""
 
-    wait = QuerySeconds(most=LONGEST_WAIT_SECONDS)
-    since = QueryEventId()
+    wait = QuerySeconds(
+        most=LONGEST_WAIT_SECONDS,
+        metadata=about("Seconds to wait for the next event of the job; progress is none."),
+    )
+    since = QueryEventId(
+        metadata=about("The `event_id` that the client knows: what is newer is answered at once.")
+    )
 
 
 class EventsQuerySchema(StrictSchema):
     """The query of ``GET /events``."""
 
-    last_event_id = QueryEventId()
+    last_event_id = QueryEventId(
+        metadata=about("As the header `Last-Event-ID`, for those who cannot send it.")
+    )
 
 
 class JobEventsQuerySchema(EventsQuerySchema):
     """The query of ``GET /jobs/{job_id}/events``."""
 
-    log = QuerySwitch()
+    log = QuerySwitch(metadata=about("Whether the lines of the log are told too."))
 
 
-class RequestSchema(Schema):
-    """A request as the job shows it: every field, with its default where none was given."""
+class HeadersSchema(StrictSchema):
+    """The headers that a route reads; a request has many others, which are none of its business."""
 
-    model = fields.String()
-    tasks = fields.List(fields.String())
-    model_args = fields.Raw()
-    num_fewshot = fields.Raw()
-    batch_size = fields.Raw()
-    device = fields.String()
-    limit = fields.Raw()
-    gen_kwargs = fields.Raw()
-    log_samples = fields.Boolean()
-    predict_only = fields.Boolean()
-    num_gpus = fields.Integer()
-    output_dir = fields.String()
-    engine = fields.String()
-    priority = fields.Integer()
-    labels = fields.Dict()
-    timeout_s = fields.Raw()
-    max_attempts = fields.Integer()
-    seed = fields.Raw()
-    use_cache = fields.Boolean()
+    class Meta:
+        unknown = EXCLUDE
 
 
-class JobSchema(Schema):
-    """A job as ``GET /jobs/{job_id}`` shows it; every key is always there."""
+class IfNoneMatchSchema(HeadersSchema):
+    """The headers of a route whose answer seldom changes."""
 
-    job_id = fields.String()
-    status = fields.String()
-    created_at = fields.String()
-    started_at = fields.String()
-    completed_at = fields.String()
-    request = fields.Nested(RequestSchema)
-    result = fields.Raw()
-    error = fields.String()
-    position_in_queue = fields.Integer()
-    engine = fields.String()
-    priority = fields.Integer()
-    labels = fields.Dict()
-    attempt = fields.Integer()
-    max_attempts = fields.Integer()
-    progress = fields.Raw()
-    exit_code = fields.Integer()
-    submitted_by = fields.String()
-    run_dir = fields.String()
-    output_dir = fields.String()
-    provenance = fields.Raw()
-    event_id = fields.Integer()
-    links = fields.Dict()
+    if_none_match = Header(
+        longest=1024,
+        data_key="If-None-Match",
+        metadata=about("The `ETag` of an answer that the client has: 304 when it is still so."),
+    )
+
+
+class JobHeadersSchema(IfNoneMatchSchema):
+    """The headers of ``GET /jobs/{job_id}``."""
+
+    prefer = Header(
+        longest=1024,
+        data_key="Prefer",
+        metadata=about("`wait=SECONDS` does what the query key `wait` does (RFC 7240)."),
+    )
+
+
+class EvaluateHeadersSchema(HeadersSchema):
+    """The headers of ``POST /evaluate``."""
+
+    idempotency_key = Header(
+        longest=255,
+        data_key="Idempotency-Key",
+        metadata=about("Names the submission: sent again with the same body, it is the same job."),
+    )
+
+
+class EventsHeadersSchema(HeadersSchema):
+    """The headers of the streams of events."""
+
+    last_event_id = QueryEventId(
+        data_key="Last-Event-ID",
+        metadata=about("The last event that the client has seen: it is told what came after."),
+    )

@@ -1,0 +1,157 @@
+"""The request to evaluate: its fields, what each takes, and what the server's settings allow."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates
+
+from evalserver.job import EvaluateRequest
+from evalserver.web.arguments import Arguments, GenerationArguments
+from evalserver.web.fields import JsonSchema, Labels, Listing, Name, Seconds, Switch, Whole, about
+from evalserver.web.request_fields import BatchSize, Directory, Limit, NotYet, TaskName
+from evalserver.web.schemas import EngineName, StrictSchema
+
+NOT_YET = (
+    "Merging a checkpoint before its evaluation is not available in this version: "
+    "merge it first, and name the merged checkpoint in model_args."
+)
+
+MOST_TASK_BYTES = 100_000
+"""Of all task names together: Linux takes no argument of more than 128 KiB."""
+
+DEFAULTS: Mapping[str, Any] = {
+    name: field.default if field.default_factory is MISSING else field.default_factory()
+    for name, field in EvaluateRequest.__dataclass_fields__.items()
+    if not (field.default is MISSING and field.default_factory is MISSING)
+}
+"""What holds for a field of a request that is not given; None: the harness's own default."""
+
+
+class TimeLimit(Seconds):
+    """How long an evaluation may take."""
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds, as far as the server's settings allow."""
+        longest = self._longest()
+        return super().json_schema() | ({"maximum": longest} if longest else {})
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> float:
+        seconds = super()._deserialize(value, attr, data, **kwargs)
+        longest = self._longest()
+        if longest is not None and seconds > longest:
+            raise ValidationError(f"Must be at most {longest:g} seconds on this server.")
+        return seconds
+
+    def _longest(self) -> float | None:
+        return self.root.bounds.max_timeout if isinstance(self.root, StrictSchema) else None
+
+
+class RequestFields(Schema):
+    """The fields of a request, as it comes in and as the job shows it."""
+
+    model = Name(
+        required=True,
+        longest=512,
+        metadata=about("The harness's name for the kind of model; `GET /models` lists them."),
+    )
+    tasks = Listing(
+        TaskName(longest=256),
+        longest=1000,
+        required=True,
+        metadata=about(
+            "Names of registered tasks, groups or tags; `GET /tasks` lists them. Together they "
+            f"may have {MOST_TASK_BYTES} bytes."
+        ),
+    )
+    model_args = Arguments(
+        metadata=about("Arguments of the model, such as `pretrained`. They arrive as they are.")
+    )
+    num_fewshot = Whole(0, 10_000, metadata=about("Examples in the prompt."))
+    batch_size = BatchSize(metadata=about("Samples in a batch: a number, `auto`, or `auto:N`."))
+    device = Name(longest=128, metadata=about("Where the model runs, such as `cuda:0`."))
+    limit = Limit(
+        metadata=about(
+            "Samples of each task: a number, a fraction of all between 0 and 1, or -1 for all."
+        )
+    )
+    gen_kwargs = GenerationArguments(
+        metadata=about("Arguments of generation: an object, or a text `temperature=0,top_p=1`.")
+    )
+    log_samples = Switch(metadata=about("Keep every sample with the model's answer."))
+    predict_only = Switch(metadata=about("Let the model answer, but compute no metrics."))
+    num_gpus = Whole(1, 1024, metadata=about("GPUs that the evaluation needs."))
+    output_dir = Directory(
+        longest=2048,
+        metadata=about(
+            "Directory of the server's machine for the results, outside of the server's own. "
+            "Each attempt gets a directory of its own in it."
+        ),
+    )
+    engine = EngineName(metadata=about("Which harness evaluates."))
+    priority = Whole(-1000, 1000, metadata=about("A higher one goes before what waits."))
+    labels = Labels(metadata=about("Names and texts of the client's own, to find the job by."))
+    timeout_s = TimeLimit(metadata=about("Seconds that an attempt may take."))
+    max_attempts = Whole(
+        1, 100, metadata=about("How often it may be tried when the machine or the runner fails.")
+    )
+    seed = Whole(0, 2**32 - 1, metadata=about("For what the harness draws at random."))
+    use_cache = Switch(
+        metadata=about("Keep the model's answers, so that a later attempt does not ask again.")
+    )
+
+
+class EvaluateSchema(StrictSchema, RequestFields):
+    """A request to evaluate a model on tasks. null stands for a field that is not given."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "model": "qwen2_vl",
+            "model_args": {"pretrained": "Qwen/Qwen2-VL-2B-Instruct"},
+            "tasks": ["mme", "mmmu_val"],
+            "limit": 8,
+            "labels": {"run": "sft-7b", "step": "1500"},
+        }
+    )
+
+    lmms_engine_kwargs = NotYet(NOT_YET, metadata=about(NOT_YET))
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """What is not required may be null, and has a default that can be told."""
+        field_obj.allow_none = not field_obj.required
+        if DEFAULTS.get(field_name) is not None:
+            field_obj.metadata = {**field_obj.metadata, "default": DEFAULTS[field_name]}
+
+    @pre_load
+    def _null_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        optional = {name for name, field in self.fields.items() if field.allow_none}
+        return {
+            name: value for name, value in data.items() if value is not None or name not in optional
+        }
+
+    @validates("tasks")
+    def _fit_one_argument(self, value: list[str], **_kwargs: Any) -> None:
+        size = len(",".join(value).encode())
+        if size > MOST_TASK_BYTES:
+            raise ValidationError(
+                f"Must have at most {MOST_TASK_BYTES} bytes in total, has {size}: "
+                "name a group or a wildcard, or submit several jobs."
+            )
+
+    @validates("output_dir")
+    def _outside_the_data(self, value: str, **_kwargs: Any) -> None:
+        try:
+            place = Path(value).resolve()
+        except (OSError, RuntimeError):
+            raise ValidationError("Must not lead through a link that leads to itself.") from None
+        # The server removes what it takes for its own there.
+        if place.is_relative_to(self.bounds.data_dir.resolve()):
+            raise ValidationError("Must lie outside of the server's own data directory.")
+
+    @post_load
+    def _to_request(self, data: dict[str, Any], **_kwargs: Any) -> EvaluateRequest:
+        return EvaluateRequest(**{**data, "tasks": tuple(data["tasks"])})

@@ -1,0 +1,181 @@
+"""What goes out about a job: the marshmallow schemas of its parts, with an example of each."""
+
+from types import MappingProxyType
+from typing import Any
+
+from marshmallow import fields
+
+from evalserver.lifecycle import Status
+from evalserver.web.answers import JOB_ID, AnswerSchema, JobId, Time
+from evalserver.web.evaluate_schema import DEFAULTS, EvaluateSchema, RequestFields
+from evalserver.web.fields import about
+
+
+class RequestSchema(RequestFields, AnswerSchema):
+    """A request as the job shows it: every field, with its default where none was given."""
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """What was not given, and has no default of the server's, is null."""
+        super().on_bind_field(field_name, field_obj)
+        field_obj.allow_none = field_name in DEFAULTS and DEFAULTS[field_name] is None
+
+
+class FailedRequestsSchema(AnswerSchema):
+    """How many of an evaluation's requests to its model failed."""
+
+    failed = fields.Integer()
+    of = fields.Integer()
+    share = fields.Float(metadata=about("From 0 to 1."))
+
+
+class ModelResultSchema(AnswerSchema):
+    """What an evaluation found out about one model."""
+
+    SOMETIMES = frozenset({"failed_requests"})
+
+    results = fields.String(metadata=about("Path of the harness's results file."))
+    samples = fields.List(fields.String(), metadata=about("Paths of the samples files."))
+    metrics = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.Float()),
+        metadata=about("Every number, by task and then by `metric,filter`."),
+    )
+    failed_requests = fields.Nested(FailedRequestsSchema)
+
+
+class ProgressSchema(AnswerSchema):
+    """How far a running evaluation is in one of its stages."""
+
+    stage = fields.String()
+    fraction = fields.Float(allow_none=True, metadata=about("From 0 to 1."))
+    done = fields.Integer(allow_none=True)
+    total = fields.Integer(allow_none=True)
+    rate = fields.Float(allow_none=True, metadata=about("Per second."))
+    eta_s = fields.Float(allow_none=True, metadata=about("Seconds until the stage's end."))
+
+
+class ProvenanceSchema(AnswerSchema):
+    """By what, where and how the numbers were made."""
+
+    evalserver = fields.String(metadata=about("The server's version."))
+    host = fields.String()
+    command = fields.List(
+        fields.String(), allow_none=True, metadata=about("The harness's command line.")
+    )
+
+
+class JobSchema(AnswerSchema):
+    """A job: one request, and what became of it."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "job_id": JOB_ID,
+            "status": "completed",
+            "created_at": "2026-11-24T09:30:00.000Z",
+            "started_at": "2026-11-24T09:30:00.042Z",
+            "completed_at": "2026-11-24T09:41:17.350Z",
+            "request": {
+                **dict.fromkeys(RequestFields().fields),
+                **DEFAULTS,
+                **EvaluateSchema.EXAMPLE,
+            },
+            "result": {
+                "Qwen__Qwen2-VL-2B-Instruct": {
+                    "results": "/data/runs/a/1/output/Qwen2-VL-2B/20261124_094112_results.json",
+                    "samples": [
+                        "/data/runs/a/1/output/Qwen2-VL-2B/20261124_094112_samples_mme.jsonl"
+                    ],
+                    "metrics": {"mme": {"acc,none": 0.625, "acc_stderr,none": 0.071}},
+                    "failed_requests": {"failed": 0, "of": 16, "share": 0.0},
+                }
+            },
+            "error": None,
+            "position_in_queue": None,
+            "engine": "lmms_eval",
+            "priority": 0,
+            "labels": {"run": "sft-7b", "step": "1500"},
+            "attempt": 1,
+            "max_attempts": 2,
+            "progress": None,
+            "exit_code": 0,
+            "submitted_by": "anonymous",
+            "run_dir": "/data/runs/a/1",
+            "output_dir": "/data/runs/a/1/output",
+            "provenance": {
+                "evalserver": "0.1.0",
+                "host": "gpu-7",
+                "command": ["/opt/lmms-eval/bin/python", "-m", "lmms_eval", "--model=qwen2_vl"],
+            },
+            "event_id": 3,
+            "links": {"self": f"/jobs/{JOB_ID}", "events": f"/jobs/{JOB_ID}/events"},
+        }
+    )
+
+    job_id = JobId()
+    status = fields.Enum(Status, by_value=fields.String)
+    created_at = Time()
+    started_at = Time(allow_none=True, metadata=about("When the last attempt started."))
+    completed_at = Time(allow_none=True, metadata=about("When the job finished, however it did."))
+    request = fields.Nested(RequestSchema)
+    result = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(ModelResultSchema),
+        allow_none=True,
+        metadata=about("What was found out, by model; null unless completed."),
+    )
+    error = fields.String(allow_none=True, metadata=about("Why it failed, and the log's end."))
+    position_in_queue = fields.Integer(
+        allow_none=True, metadata=about("Jobs that are before it; null unless queued.")
+    )
+    engine = fields.String()
+    priority = fields.Integer()
+    labels = fields.Dict(keys=fields.String(), values=fields.String())
+    attempt = fields.Integer(metadata=about("How often it was started."))
+    max_attempts = fields.Integer()
+    progress = fields.Nested(
+        ProgressSchema,
+        allow_none=True,
+        metadata=about("null unless running, and before the harness has told any."),
+    )
+    exit_code = fields.Integer(allow_none=True, metadata=about("The harness's."))
+    submitted_by = fields.String()
+    run_dir = fields.String(allow_none=True)
+    output_dir = fields.String(allow_none=True, metadata=about("Where the harness writes."))
+    provenance = fields.Nested(ProvenanceSchema, allow_none=True)
+    event_id = fields.Integer(metadata=about("The newest event of the audit log about it."))
+    links = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata=about("Paths of what belongs to it.")
+    )
+
+
+JOB = JobSchema()
+"""For those who answer with a job: making a schema takes longer than using it."""
+
+
+class JobsSchema(AnswerSchema):
+    """A page of jobs, the newest submission first."""
+
+    EXAMPLE = MappingProxyType({"jobs": [dict(JobSchema.EXAMPLE)], "next": None})
+
+    jobs = fields.List(fields.Nested(JobSchema))
+    next = fields.String(
+        allow_none=True, metadata=about("The `cursor` of the next page; null on the last one.")
+    )
+
+
+class QueuedSchema(AnswerSchema):
+    """A job that waits, as the answer to who submitted it or had it tried again."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "job_id": JOB_ID,
+            "status": "queued",
+            "position_in_queue": 2,
+            "message": "Job queued successfully. Position in queue: 2",
+        }
+    )
+
+    job_id = JobId()
+    status = fields.Enum(Status, by_value=fields.String)
+    position_in_queue = fields.Integer(metadata=about("Jobs that are before it."))
+    message = fields.String()

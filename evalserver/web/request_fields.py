@@ -1,0 +1,124 @@
+"""Fields that only a request to evaluate has: how a harness wants its tasks, sizes and paths."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from evalserver.web.fields import HIDDEN, JsonSchema, Name, Strict, Text
+
+
+class TaskName(Name):
+    """The name of one registered task, group or tag; wildcards are allowed, paths are not."""
+
+    PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
+    """It leaves out one rule, that of the names of files."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if "," in name:
+            raise ValidationError("Must be one task name: give several as several list items.")
+        # A harness takes a path for a task definition, and runs the code that is in it.
+        if "/" in name or "\\" in name or name.startswith((".", "~")):
+            raise ValidationError("Must be the name of a registered task, not a path.")
+        if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
+            raise ValidationError("Must be the name of a registered task, not a file.")
+        return name
+
+
+class Directory(Text):
+    """A directory on the server's file system."""
+
+    NOWHERE = rf"""{HIDDEN},'"\[\]{{}}"""
+    PATTERN = rf"^[^~\-{NOWHERE}][^{NOWHERE}]*$"
+    """It leaves out one rule, that of ``..``."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        path = super()._deserialize(value, attr, data, **kwargs)
+        if path.startswith(("~", "-")) or ".." in path.split("/"):
+            raise ValidationError(
+                "Must be a path without '~' or '-' at its beginning, and without '..'."
+            )
+        # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
+        if set(path) & set(",'\"[]{}"):
+            raise ValidationError("Must not contain commas, quotes or brackets.")
+        return path
+
+
+class Limit(Strict[int | float]):
+    """How much of each data set is evaluated: a count, a fraction, or -1 for all of it."""
+
+    MOST = 2**53 - 1
+
+    def json_schema(self) -> JsonSchema:
+        """The three ways."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "integer", "const": -1},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | float:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and (value == -1 or 1 <= value <= self.MOST):
+            return int(value)
+        if isinstance(value, float) and 0 < value < 1:
+            return value
+        raise ValidationError(
+            f"Must be a number of samples (an integer from 1 to {self.MOST}), a fraction between "
+            "0 and 1, or -1 for all."
+        )
+
+
+class BatchSize(Strict[int | str]):
+    """A batch size, or ``auto``, or ``auto:N``."""
+
+    MOST = 999_999_999
+    PATTERN = r"^(?:auto|(?:auto:)?[1-9][0-9]{0,8})$"
+
+    def json_schema(self) -> JsonSchema:
+        """The number, and the texts."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "string", "pattern": self.PATTERN},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | str:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and 1 <= value <= self.MOST:
+            return int(value)
+        if isinstance(value, str) and re.fullmatch(self.PATTERN, value):
+            return value
+        raise ValidationError(
+            f"Must be an integer from 1 to {self.MOST}, 'auto', or 'auto:N' with such an N."
+        )
+
+
+class NotYet(Strict[None]):
+    """A field that is known, and that this version takes no value for."""
+
+    def __init__(self, why: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.why = why
+
+    def json_schema(self) -> JsonSchema:
+        """Nothing but null."""
+        return {"type": "null"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> None:
+        raise ValidationError(self.why)

@@ -1,0 +1,56 @@
+"""A real browser for tests: Debian's Chromium, and what a page did in it."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from playwright.async_api import ConsoleMessage, Page, async_playwright
+
+CHROMIUM = shutil.which("chromium")
+"""Where ``./scripts/test`` put it; None if it is not there."""
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""It runs as root in a container, and asks nobody outside for anything."""
+
+
+@dataclass
+class Visit:
+    """A page, and what went on in it so far: the console's errors (violations of the content
+    security policy are among them), exceptions, and the addresses that were asked for."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def browsing() -> AsyncIterator[Visit]:
+    """An empty page in a browser of its own."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
+        try:
+            visit = Visit(await browser.new_page())
+            _listen(visit)
+            yield visit
+        finally:
+            await browser.close()
+
+
+def _listen(visit: Visit) -> None:
+    visit.page.on("console", lambda said: _keep_error(visit, said))
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+
+
+def _keep_error(visit: Visit, said: ConsoleMessage) -> None:
+    if said.type == "error":
+        visit.errors.append(said.text)

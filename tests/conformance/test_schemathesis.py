@@ -1,0 +1,83 @@
+"""schemathesis against a real server: whatever it thinks of, the server does as it says."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import Api, Json, ServerProcess
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+EXAMPLES = 25
+"""For each operation and kind of test; with these it takes half a minute."""
+
+STREAM = "text/event-stream"
+
+
+@pytest.mark.timeout(600)
+async def test_schemathesis_finds_nothing(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Relative output directories of the requests that it makes up lie in here.
+    monkeypatch.chdir(tmp_path)
+    async with server:
+        finished = await _leave_jobs(server.api)
+        description = await server.api.call("GET", "/openapi.json")
+
+        code, output = await _run(
+            "--config-file", str(_config(tmp_path, finished)),
+            "run", f"{server.url}/openapi.json",
+            "--max-examples", str(EXAMPLES), "--continue-on-failure",
+            *_left_out(description),
+        )  # fmt: skip
+
+    assert code == 0, output
+    assert "Stateful" in output, output
+
+
+async def _leave_jobs(api: Api) -> str:
+    """One that has finished, and one that never will: what is made up has to wait behind it."""
+    finished = await api.submit()
+    await api.finished(finished)
+    await api.when(await api.submit(model_args={"behave": "hang"}), "running")
+    return finished
+
+
+def _config(place: Path, job_id: str) -> Path:
+    """The configuration beside this file, and the job that paths may name."""
+    path = place / "schemathesis.toml"
+    text = (HERE / "schemathesis.toml").read_text()
+    path.write_text(f'{text}\n[dictionaries.jobs]\nvalues = ["{job_id}"]\n')
+    return path
+
+
+def _left_out(description: Json) -> list[str]:
+    """The options that leave out what answers without an end."""
+    return [
+        word
+        for path in description["paths"].values()
+        for operation in path.values()
+        if any(STREAM in answer.get("content", ()) for answer in operation["responses"].values())
+        for word in ("--exclude-operation-id", operation["operationId"])
+    ]
+
+
+async def _run(*arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli"),
+        *arguments,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.conformance.hooks",
+        },
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()

@@ -1,0 +1,245 @@
+"""What a body may be at most, and how it has to be sent: told by who refuses it."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.web import requests
+from tests.conftest import MakeApi
+from tests.support import Api, Json, ServerProcess, request
+
+BODY = json.dumps(request(model_args={"behave": "hang"})).encode()
+MEGABYTE = 1024 * 1024
+JSON = "Content-Type: application/json"
+
+
+async def talk(port: int, *pieces: bytes) -> tuple[int, bytes]:
+    """Send bytes over a connection of its own; returns the status, and all that was answered.
+
+    What comes after the first piece is sent once the server has said something.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answered = b""
+    for number, piece in enumerate(pieces):
+        if number:
+            answered += await reader.readuntil(b"\r\n\r\n")
+        writer.write(piece)
+        await writer.drain()
+    answered += await reader.readuntil(b"\r\n\r\n")
+    head = answered.rpartition(b"HTTP/1.")[2]
+    length = [int(line[16:]) for line in head.lower().split(b"\r\n") if b"content-length" in line]
+    answered += await reader.readexactly(length[0])
+    writer.close()
+    return int(head[2:5]), answered
+
+
+def port_of(api: Api) -> int:
+    """Where the application of this test listens."""
+    return int(api._session.port)
+
+
+def post(*headers: str, body: bytes = b"") -> bytes:
+    """A submission with these headers."""
+    lines = ["POST /evaluate HTTP/1.1", "Host: localhost", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def chunked(body: bytes, size: int = 65536) -> bytes:
+    """The body in chunks, as it is sent when its length is not known before."""
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+
+
+def _memory(server: ServerProcess) -> int:
+    """The most that the server has had in memory so far, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(peak) * 1024
+
+
+def refusal(answered: bytes) -> Json:
+    """The problem document at the end of what was answered."""
+    problem: Json = json.loads(answered.rpartition(b"\r\n\r\n")[2])
+    return problem
+
+
+async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(api: Api) -> None:
+    status, answered = await talk(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
+
+    assert status == 413
+    assert refusal(answered)["detail"] == (
+        "The body must have at most 1048576 bytes (the server's setting max_body_bytes)"
+    )
+
+
+async def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(api: Api) -> None:
+    body = chunked(b" " * (MEGABYTE + 1))
+
+    status, answered = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+
+    assert status == 413
+    assert "at most 1048576 bytes" in refusal(answered)["detail"]
+
+
+async def test_a_body_without_a_length_is_taken(api: Api) -> None:
+    body = chunked(BODY, size=7)
+
+    status, _ = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+
+    assert status == 200
+
+
+async def test_the_largest_body_is_a_setting(make_api: MakeApi) -> None:
+    api = await make_api(max_body_bytes=2048)
+
+    await api.call("POST", "/evaluate", 413, json=request(model_args={"a": "x" * 2048}))
+    await api.call("POST", "/evaluate", json=request(model_args={"a": "x" * 1024}))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "nonsense"])
+async def test_a_compressed_body_is_refused_and_not_unpacked(
+    server: ServerProcess, encoding: str
+) -> None:
+    zeros = b" " * (100 * MEGABYTE)
+    bomb = gzip.compress(zeros, 1) if encoding == "gzip" else zlib.compress(zeros, 1)
+    headers = JSON, f"Content-Length: {len(bomb)}", f"Content-Encoding: {encoding}"
+    async with server:
+        before = _memory(server)
+
+        status, answered = await talk(server.port, post(*headers, body=bomb))
+        grown = _memory(server) - before
+
+    assert status == 415
+    assert f"without Content-Encoding: {encoding}" in refusal(answered)["detail"]
+    assert grown < 20 * MEGABYTE
+
+
+async def test_a_body_is_asked_for_when_it_is_wanted(api: Api) -> None:
+    head = post(JSON, f"Content-Length: {len(BODY)}", "Expect: 100-continue")
+
+    status, answered = await talk(port_of(api), head, BODY)
+
+    assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Content-Type: text/plain", 415),
+        (f"{JSON}\r\nContent-Encoding: gzip", 415),
+        (f"{JSON}\r\nContent-Length: {MEGABYTE + 1}", 413),
+    ],
+)
+async def test_a_body_that_will_be_refused_is_not_asked_for(
+    api: Api, header: str, status: int
+) -> None:
+    length = "" if "Length" in header else "\r\nContent-Length: 100"
+
+    found, answered = await talk(port_of(api), post(f"{header}{length}", "Expect: 100-continue"))
+
+    assert found == status
+    assert b"100 Continue" not in answered
+
+
+async def test_another_expectation_is_417(api: Api) -> None:
+    status, answered = await talk(port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders"))
+
+    assert status == 417
+    assert refusal(answered)["detail"] == "Expect may be 100-continue, not 'wonders'"
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.2)
+
+    status, answered = await talk(port_of(api), post(JSON, "Content-Length: 100", body=b"{"))
+
+    assert status == 408
+    assert "did not come within 0.2 seconds" in refusal(answered)["detail"]
+    assert b"Connection: close" in answered
+
+
+@pytest.mark.parametrize("beyond", [b'{"model": "another"}', b"GET /health HTTP/1.1\r\n\r\n"])
+async def test_what_goes_beyond_the_length_is_no_part_of_the_body(api: Api, beyond: bytes) -> None:
+    head = post(JSON, f"Content-Length: {len(BODY)}", body=BODY)
+
+    await talk(port_of(api), head, beyond + b"\r\n\r\n")
+
+    queue = await api.call("GET", "/queue")
+    assert queue["queue_size"] + (queue["running_job"] is not None) == 1
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-8; charset=latin-1",
+        "application/json; charset=utf-16",
+        "application/jsonl",
+        "text/json",
+    ],
+)
+async def test_a_content_type_other_than_plain_json_is_415(api: Api, content_type: str) -> None:
+    headers = f"Content-Type: {content_type}", f"Content-Length: {len(BODY)}"
+
+    status, answered = await talk(port_of(api), post(*headers, body=BODY))
+
+    assert status == 415
+    assert "application/json, in UTF-8, not" in refusal(answered)["detail"]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
+)
+async def test_json_in_utf_8_is_taken_however_it_is_called(api: Api, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+
+    await api.call("POST", "/evaluate", data=BODY, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/queue"), ("DELETE", "/jobs/x"), ("POST", "/jobs/x/retry")]
+)
+async def test_a_body_where_none_is_taken_is_refused(api: Api, method: str, path: str) -> None:
+    problem = await api.call(method, path, 400, json={"engine": "lm_eval"})
+
+    assert problem["detail"] == f"{method} {path} takes no body; send it without one"
+
+
+async def test_an_empty_body_is_none(api: Api) -> None:
+    await api.call("POST", "/jobs/x/retry", 404, data=b"")
+
+
+async def test_an_unknown_field_is_refused_even_if_it_is_null(api: Api) -> None:
+    problem = await api.call("POST", "/evaluate", 422, json=request(num_gpu=None))
+
+    assert problem["errors"][0]["message"] == "Unknown field. Did you mean 'num_gpus'?"
+
+
+@pytest.mark.parametrize("levels", [17, 18, 500])
+async def test_what_is_nested_too_deeply_says_how_deep_it_may_be(api: Api, levels: int) -> None:
+    nested: Any = 1
+    for _ in range(levels):
+        nested = [nested]
+
+    problem = await api.call("POST", "/evaluate", 422, json=request(model_args={"a": nested}))
+
+    assert problem["errors"] == [
+        {"field": "model_args.a", "message": "Must not be nested more than 16 levels deep."}
+    ]
+
+
+async def test_what_is_nested_as_deeply_as_is_allowed_is_taken(api: Api) -> None:
+    nested: Any = 1
+    for _ in range(16):
+        nested = [nested]
+
+    await api.call("POST", "/evaluate", json=request(model_args={"a": nested}))
