@@ -32,7 +32,6 @@ from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.event_stream import StreamLimits
-from evalserver.web.idempotency import KeysInFlight
 from evalserver.web.keys import (
     ARGS,
     BOUNDS,
@@ -45,6 +44,7 @@ from evalserver.web.keys import (
     STORE,
     STREAM_LIMITS,
 )
+from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
 

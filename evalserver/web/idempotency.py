@@ -1,7 +1,5 @@
 """The header ``Idempotency-Key``: a submission that is sent again is the same submission."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from http import HTTPStatus
@@ -16,34 +14,6 @@ from evalserver.web.keys import HEADERS
 
 HEADER = "Idempotency-Key"
 REPLAY_HEADER = "Idempotent-Replay"
-
-RETRY_AFTER_SECONDS = 1
-
-
-class KeysInFlight:
-    """The keys of the submissions that are being carried out."""
-
-    def __init__(self) -> None:
-        self._keys: set[tuple[str, str]] = set()
-
-    @contextmanager
-    def holding(self, key: Key) -> Iterator[None]:
-        """Hold the key for the block. Raises BadRequest (409) when it is held."""
-        held = (key.submitted_by, key.key)
-        if held in self._keys:
-            raise BadRequest(
-                HTTPStatus.CONFLICT,
-                f"A request with this {HEADER} is being carried out; send it again later",
-                retry_after_s=RETRY_AFTER_SECONDS,
-            )
-        self._keys.add(held)
-        try:
-            yield
-        finally:
-            self._keys.discard(held)
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
 
 def idempotency_key(request: web.Request, wanted: EvaluateRequest, submitted_by: str) -> Key | None:

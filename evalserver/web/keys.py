@@ -13,7 +13,7 @@ from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits
-from evalserver.web.idempotency import KeysInFlight
+from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.openapi import Description
 from evalserver.web.schemas import Bounds
 from evalserver.web.static_files import StaticFiles
