@@ -34,13 +34,13 @@ class JobsQuerySchema(StrictSchema):
     the page begins."""
 
     status = Statuses(metadata=about("One status, or several separated by commas."))
-    model = Text(longest=512)
+    model = Text(longest=512, metadata=about("The `model` of the request."))
     task = Text(longest=256, metadata=about("A task as it was asked for."))
-    engine = EngineName()
+    engine = EngineName(metadata=about("The engine that runs it."))
     label = Repeated(
         Label(), most=10, metadata=about("`name=text`; given several times, all must be there.")
     )
-    submitted_by = Text(longest=256)
+    submitted_by = Text(longest=256, metadata=about("Who submitted it."))
     created_after = Moment(metadata=about("This moment is in."))
     created_before = Moment(metadata=about("This moment is out."))
     limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))

@@ -36,13 +36,12 @@ def check_path(request: web.Request, schema: Schema) -> None:
 
 
 def read_headers(request: web.Request, schema: Schema) -> Any:
-    """What ``schema`` loads from the headers; one that comes several times is a list with commas,
-    and an empty one is as good as none.
+    """What ``schema`` loads from the headers; one that comes several times is a list with commas.
 
     Raises BadRequest (422).
     """
     given = {name: request.headers.getall(name, []) for name in _names(schema)}
-    return _load(schema, {name: ", ".join(each) for name, each in given.items() if any(each)})
+    return _load(schema, {name: ", ".join(each) for name, each in given.items() if each})
 
 
 def read_query(request: web.Request, schema: Schema) -> Any:
@@ -55,13 +54,14 @@ def read_query(request: web.Request, schema: Schema) -> Any:
         for name, field in schema.load_fields.items()
         if isinstance(field, fields.List)
     }
+    known = _names(schema)
     values: dict[str, Any] = {}
     faults = []
     for key in dict.fromkeys(request.query):
         given = request.query.getall(key)
         values[key] = given if key in lists else given[0]
-        if len(given) > 1 and key not in lists:
-            faults.append((key or '""', f"Must be given once, not {len(given)} times."))
+        if len(given) > 1 and key in known and key not in lists:
+            faults.append((key, f"Must be given once, not {len(given)} times."))
     return _load(schema, values, faults)
 
 

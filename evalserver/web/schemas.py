@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from evalserver.names import did_you_mean
 from evalserver.web.fields import Header, JsonSchema, Name, about
@@ -142,3 +142,8 @@ class EventsHeadersSchema(HeadersSchema):
         data_key="Last-Event-ID",
         metadata=about("The last event that the client has seen: it is told what came after."),
     )
+
+    @pre_load
+    def _empty_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        # Some who read streams send the header before they have seen anything.
+        return {name: value for name, value in data.items() if value}
