@@ -11,7 +11,7 @@ from marshmallow import ValidationError, fields
 from evalserver.clock import timestamp
 from evalserver.lifecycle import Status
 from evalserver.names import did_you_mean
-from evalserver.web.fields import JsonSchema, Labels, Strict
+from evalserver.web.fields import HIDDEN, JsonSchema, Labels, Strict
 
 
 class QueryWhole(Strict[int]):
@@ -136,7 +136,12 @@ class Label(Strict[tuple[str, str]]):
 
     def json_schema(self) -> JsonSchema:
         """The sign between name and text."""
-        return {"type": "string", "pattern": "^[^=]+=.*$"}
+        name, text = Labels.NAME, Labels.TEXT
+        pattern = (
+            f"^[^={HIDDEN}]{{{name.shortest},{name.longest}}}"
+            f"=[^{HIDDEN}]{{{text.shortest},{text.longest}}}$"
+        )
+        return {"type": "string", "pattern": pattern}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
