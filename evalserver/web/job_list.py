@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from marshmallow import ValidationError, post_load
+from marshmallow import ValidationError, fields, post_load, validate
 
 from evalserver.job import Job
 from evalserver.lifecycle import Status
@@ -17,13 +17,14 @@ from evalserver.web.fields import Text, about
 from evalserver.web.job_answers import JOB
 from evalserver.web.jobs import placed, shown
 from evalserver.web.keys import QUERY, SCHEDULER, STORE
-from evalserver.web.query_fields import Label, Moment, QueryWhole, Repeated, Statuses
+from evalserver.web.query_fields import Label, Moment, QueryWhole, Statuses
 from evalserver.web.replies import reply
 from evalserver.web.schemas import EngineName, StrictSchema
 
 MOST = 500
 ORDINARY = 50
 """Jobs of a page."""
+MOST_LABELS = 10
 
 WRITTEN_AT_ONCE = 25
 """Writing a job takes a tenth of a millisecond, in which nobody else is answered."""
@@ -37,8 +38,10 @@ class JobsQuerySchema(StrictSchema):
     model = Text(longest=512, metadata=about("The `model` of the request."))
     task = Text(longest=256, metadata=about("A task as it was asked for."))
     engine = EngineName(metadata=about("The engine that runs it."))
-    label = Repeated(
-        Label(), most=10, metadata=about("`name=text`; given several times, all must be there.")
+    label = fields.List(
+        Label(),
+        validate=validate.Length(max=MOST_LABELS, error="Must be given at most {max} times."),
+        metadata=about("`name=text`; given several times, all must be there."),
     )
     submitted_by = Text(longest=256, metadata=about("Who submitted it."))
     created_after = Moment(metadata=about("This moment is in."))

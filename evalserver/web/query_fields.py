@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
 from evalserver.clock import timestamp
 from evalserver.lifecycle import Status
@@ -150,18 +150,3 @@ class Label(Strict[tuple[str, str]]):
         if not sign:
             raise ValidationError("Must be name=text.")
         return Labels.NAME.deserialize(name), Labels.TEXT.deserialize(text)
-
-
-class Repeated(fields.List[Any]):
-    """A key that may be given several times; every other one is refused then."""
-
-    def __init__(self, item: fields.Field[Any], *, most: int, **kwargs: Any) -> None:
-        super().__init__(item, **kwargs)
-        self.most = most
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[Any]:
-        if len(value) > self.most:
-            raise ValidationError(f"Must be given at most {self.most} times.")
-        return super()._deserialize(value, attr, data, **kwargs)
