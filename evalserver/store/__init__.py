@@ -2,6 +2,7 @@
 
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
+from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import (
     BackupFailed,
     DatabaseRefused,
@@ -13,6 +14,7 @@ from evalserver.store.errors import (
 )
 from evalserver.store.event_log import Event
 from evalserver.store.info import Info, describe
+from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
@@ -23,6 +25,7 @@ from evalserver.store.writer import CommittedEvent
 
 __all__ = [
     "DATABASE_NAME",
+    "NEWEST",
     "Backup",
     "BackupFailed",
     "CommittedEvent",
@@ -30,8 +33,10 @@ __all__ = [
     "Event",
     "IllegalTransition",
     "Info",
+    "JobFilter",
     "JobNotFound",
     "JobPruned",
+    "Page",
     "Problem",
     "Store",
     "StoreError",

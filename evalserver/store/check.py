@@ -1,4 +1,4 @@
-"""Is a database sound: its pages, its references, its schema, its counts, its audit log?"""
+"""Is a database sound: pages, references, schema, counts, what jobs are found by, audit log?"""
 
 import sqlite3
 from contextlib import closing
@@ -8,13 +8,34 @@ from evalserver.store.verify import Problem, Verdict, verify_log
 
 SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 
+FOUND_BY_SINCE = 2
+"""The schema version that brought the tables below."""
+
+FOUND_BY = {
+    "job_tasks": (
+        "SELECT seq, task FROM job_tasks",
+        "SELECT seq, value FROM jobs, json_each(jobs.tasks)",
+    ),
+    "job_labels": (
+        "SELECT seq, name, text FROM job_labels",
+        "SELECT seq, key, value FROM jobs, json_each(jobs.labels)",
+    ),
+}
+"""Tables that jobs are found by: what is in them, and what jobs says should be."""
+
+NOT_IN_ITS_SPAN = """
+    SELECT seq FROM jobs LEFT JOIN job_spans ON span = seq / 512
+    WHERE span IS NULL OR created_at NOT BETWEEN earliest AND latest
+    LIMIT 1
+"""
+
 
 def check_database(snapshot: sqlite3.Connection) -> Verdict:
     """Check everything; the log last, because it can be read only where the rest is sound.
 
     Stops at the first problem; the verdict then tells of no event when it lies outside of the log.
     """
-    for find_problem in (_integrity, _references, _schema, _counts):
+    for find_problem in (_integrity, _references, _schema, _counts, _found_by):
         problem = find_problem(snapshot)
         if problem is not None:
             return Verdict(0, 0, "", problem)
@@ -59,6 +80,24 @@ def _counts(snapshot: sqlite3.Connection) -> Problem | None:
         if said != there:
             return Problem(f"job_counts says {said} {status}, and jobs has {there}")
     return None
+
+
+def _found_by(snapshot: sqlite3.Connection) -> Problem | None:
+    """A job that is not in these tables would be missing in the list of jobs."""
+    if snapshot.execute("PRAGMA user_version").fetchone()[0] < FOUND_BY_SINCE:
+        return None
+    for table, (there, wanted) in FOUND_BY.items():
+        for problem, sql in (
+            ("has what jobs does not have", f"{there} EXCEPT {wanted}"),
+            ("lacks what jobs has", f"{wanted} EXCEPT {there}"),
+        ):
+            row = snapshot.execute(f"{sql} LIMIT 1").fetchone()
+            if row is not None:
+                return Problem(f"{table} {problem}, for the job of seq {row[0]}")
+    row = snapshot.execute(NOT_IN_ITS_SPAN).fetchone()
+    if row is None:
+        return None
+    return Problem(f"job_spans does not have the time of the job of seq {row[0]}")
 
 
 def _schema_as_made(version: int) -> list[tuple[str, str, str]]:

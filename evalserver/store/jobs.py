@@ -151,7 +151,7 @@ async def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     Raises IllegalTransition when the job has not finished.
     """
     rows = await tx.execute(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
-    job = _job(rows[0]) if rows else None
+    job = job_of(rows[0]) if rows else None
     columns: dict[str, Any] = dict.fromkeys(OF_AN_END)
     detail: dict[str, Any] = {}
     if job is not None:
@@ -186,7 +186,7 @@ async def prune(tx: Transaction, keep: int, at: str) -> list[str]:
 async def get(readers: Readers, job_id: str) -> Job | None:
     """The job's record, or None when there is none (any more)."""
     rows = await readers.fetch(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
-    return _job(rows[0]) if rows else None
+    return job_of(rows[0]) if rows else None
 
 
 async def was_known(readers: Readers, job_id: str) -> bool:
@@ -200,7 +200,7 @@ async def was_known(readers: Readers, job_id: str) -> bool:
 async def running(readers: Readers) -> list[Job]:
     """The jobs that run, in the order of their start."""
     rows = await readers.fetch(f"{RECORD} WHERE status = 'running' ORDER BY started_at, seq")
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 async def queued(readers: Readers) -> list[tuple[str, int, int]]:
@@ -260,7 +260,8 @@ async def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
     )
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
+    """The job in a row of ``RECORD``."""
     return Job(
         seq=row["seq"],
         job_id=row["job_id"],

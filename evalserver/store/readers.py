@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiosqlite
 
@@ -23,7 +23,7 @@ class Readers:
             self._free.put_nowait(connection)
 
     @classmethod
-    async def open(cls, path: Path) -> "Readers":
+    async def open(cls, path: Path) -> Self:
         """Open the connections; the database must exist."""
         return cls([await _connect(path) for _ in range(READERS)])
 

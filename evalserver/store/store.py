@@ -9,10 +9,12 @@ import aiosqlite
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.job import Job, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, event_log, jobs
+from evalserver.store import engine_cache, event_log, jobs, listing
+from evalserver.store.criteria import JobFilter
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.event_log import Event
+from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.writer import Listener, Transaction, Writer
@@ -132,6 +134,13 @@ class Store:
                 f"Job {job_id} finished and was pruned: only the newest finished jobs are kept"
             )
         raise JobNotFound(f"Job {job_id} not found")
+
+    async def page(self, wanted: JobFilter, most: int, before: int = NEWEST) -> Page:
+        """The newest ``most`` wanted jobs that were submitted before the one of seq ``before``.
+
+        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        """
+        return await listing.page(self._readers, wanted, most, before)
 
     async def events_after(
         self, after: int, most: int = 500, job_id: str | None = None

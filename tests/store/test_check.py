@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from evalserver.store import DATABASE_NAME, Store, Verdict, check_database, snapshot
+from evalserver.store.migrate import known_migrations, migrate
 from tests.store.test_audit_log import tamper
-from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start
+from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
 from tests.store.test_migrate import change, rows
 
 GUARD = "job_events_no_update"
@@ -106,6 +107,35 @@ async def test_a_count_that_is_not_that_of_the_jobs_is_found(store: Store, tmp_p
     change(tmp_path / DATABASE_NAME, "UPDATE job_counts SET jobs = 7 WHERE status = 'completed'")
 
     assert problem(tmp_path) == "job_counts says 7 completed, and jobs has 1"
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("DELETE FROM job_tasks", "job_tasks lacks what jobs has, for the job of seq 1"),
+        ("INSERT INTO job_tasks VALUES ('x', 1)",
+         "job_tasks has what jobs does not have, for the job of seq 1"),
+        ("UPDATE job_labels SET text = 'b'",
+         "job_labels has what jobs does not have, for the job of seq 1"),
+        ("DELETE FROM job_spans", "job_spans does not have the time of the job of seq 1"),
+        ("UPDATE job_spans SET latest = '2001'",
+         "job_spans does not have the time of the job of seq 1"),
+    ],
+)  # fmt: skip
+async def test_a_job_that_would_not_be_listed_is_found(
+    store: Store, tmp_path: Path, sql: str, message: str
+) -> None:
+    await submit(store, labels={"team": "a"})
+
+    change(tmp_path / DATABASE_NAME, sql)
+
+    assert problem(tmp_path) == message
+
+
+def test_a_database_of_the_first_version_is_sound(tmp_path: Path) -> None:
+    migrate(tmp_path / DATABASE_NAME, migrations=known_migrations()[:1])
+
+    assert check(tmp_path / DATABASE_NAME).problem is None
 
 
 async def test_a_broken_chain_is_found(store: Store, tmp_path: Path) -> None:

@@ -25,12 +25,24 @@ from evalserver.clock import timestamp
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
 from evalserver.queue_index import QueueIndex
-from evalserver.store import CommittedEvent, IllegalTransition, JobNotFound, JobPruned, Store
+from evalserver.store import (
+    DATABASE_NAME,
+    CommittedEvent,
+    IllegalTransition,
+    JobFilter,
+    JobNotFound,
+    JobPruned,
+    Page,
+    Store,
+    check_database,
+    snapshot,
+)
 from tests.store.deeds import (
     ANY_DEED,
     DEEDS,
     JOBS,
     LEGAL,
+    PLENTY,
     RECORDS,
     REQUESTS,
     SEVERAL,
@@ -85,8 +97,8 @@ class StoreAndModel(RuleBasedStateMachine):
         """Close the store, and look at its file as a whole."""
         self.run(self.store.close())
         self.runner.close()
-        assert rows(self.folder, "PRAGMA integrity_check") == [("ok",)]
-        assert rows(self.folder, "PRAGMA foreign_key_check") == []
+        with snapshot(self.folder / DATABASE_NAME) as database:
+            assert check_database(database).problem is None
         self.temporary.cleanup()
 
     def aim(self, aimed: Iterable[Aimed]) -> list[Deed]:
@@ -231,6 +243,13 @@ class StoreAndModel(RuleBasedStateMachine):
         assert self.run(self.store.all_ids()) == set(self.model.jobs)
         running = self.run(self.store.running())
         assert sorted(running, key=lambda job: job.seq) == self.model.having("running")
+
+    @invariant()
+    def the_jobs_are_listed(self) -> None:
+        """By state, the newest submission first."""
+        for status in Status:
+            page = self.run(self.store.page(JobFilter(frozenset({status})), PLENTY))
+            assert page == Page(self.model.having(status)[::-1], None)
 
     @invariant()
     def the_numbers_are_those_of_the_last_completion(self) -> None:

@@ -1,0 +1,127 @@
+"""What a filter of jobs means in SQL.
+
+A criterion is given by queries that yield the seq of the jobs which meet it, from an index and in
+the order of submission. The same text finds these jobs, counts them, and tests one of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evalserver.lifecycle import Status
+
+EARLIEST, LATEST = "", "~"
+"""Sort before and behind every time that the store keeps."""
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are wanted: those that meet all that is given.
+
+    One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
+    or after ``created_after`` and before ``created_before``, times as the store keeps them.
+    """
+
+    statuses: frozenset[Status] = frozenset()
+    model: str | None = None
+    task: str | None = None
+    engine: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    submitted_by: str | None = None
+    created_after: str | None = None
+    created_before: str | None = None
+
+    @property
+    def has_times(self) -> bool:
+        """Does it ask for times?"""
+        return self.created_after is not None or self.created_before is not None
+
+    @property
+    def times(self) -> dict[str, str]:
+        """The parameters ``after`` and ``before``."""
+        return {
+            "after": self.created_after or EARLIEST,
+            "before": self.created_before or LATEST,
+        }
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Queries that together yield the seq of every job which meets it once, and their parameters.
+
+    Everything below is SQL that works within the seqs from ``:low`` to ``:high``.
+    """
+
+    sources: tuple[str, ...]
+    parameters: Mapping[str, Any]
+
+    @property
+    def count(self) -> str:
+        """How many jobs meet it; no more than ``:most`` of each source are counted."""
+        return " + ".join(
+            f"(SELECT count(*) FROM (SELECT seq FROM ({source})"  # noqa: S608
+            " WHERE seq BETWEEN :low AND :high LIMIT :most))"
+            for source in self.sources
+        )
+
+    @property
+    def test(self) -> str:
+        """Does the job ``found`` meet it?"""
+        sources = " UNION ALL ".join(self.sources)
+        return f"EXISTS (SELECT 1 FROM ({sources}) AS other WHERE other.seq = found.seq)"  # noqa: S608
+
+    def newest(self, tests: list[str]) -> str:
+        """The newest ``:most`` jobs that meet it and all ``tests``."""
+        also = "".join(f" AND {test}" for test in tests)
+        arms = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT seq FROM ({source}) AS found"  # noqa: S608
+            f" WHERE seq BETWEEN :low AND :high{also} ORDER BY seq DESC LIMIT :most)"
+            for source in self.sources
+        )
+        return f"{arms} ORDER BY seq DESC LIMIT :most"
+
+
+ALL_JOBS = Criterion(("SELECT seq FROM jobs",), {})
+
+TEST_OF_TIMES = (
+    "EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = found.seq"
+    " AND created_at >= :after AND created_at < :before)"
+)
+"""Was the job ``found`` created in time?"""
+
+
+def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
+    """The criteria of a filter, but for its times: these have no index in the order of seq."""
+    if wanted.statuses and wanted.statuses != frozenset(Status):
+        yield _one_of(wanted.statuses)
+    if wanted.model is not None:
+        yield _in_jobs("model", "jobs_by_model", wanted.model)
+    if wanted.engine is not None:
+        yield _in_jobs("engine", "jobs_by_engine", wanted.engine)
+    if wanted.submitted_by is not None:
+        yield _in_jobs("submitted_by", "jobs_by_submitter", wanted.submitted_by)
+    if wanted.task is not None:
+        yield Criterion(("SELECT seq FROM job_tasks WHERE task = :task",), {"task": wanted.task})
+    for number, (name, text) in enumerate(wanted.labels):
+        yield _label(number, name, text)
+
+
+def _one_of(statuses: frozenset[Status]) -> Criterion:
+    parameters = {f"status_{status}": status.value for status in sorted(statuses)}
+    return Criterion(
+        tuple(
+            f"SELECT seq FROM jobs INDEXED BY jobs_by_status WHERE status = :{name}"  # noqa: S608
+            for name in parameters
+        ),
+        parameters,
+    )
+
+
+def _in_jobs(column: str, index: str, value: str) -> Criterion:
+    source = f"SELECT seq FROM jobs INDEXED BY {index} WHERE {column} = :{column}"  # noqa: S608
+    return Criterion((source,), {column: value})
+
+
+def _label(number: int, name: str, text: str) -> Criterion:
+    source = f"SELECT seq FROM job_labels WHERE name = :name_{number} AND text = :text_{number}"  # noqa: S608
+    return Criterion((source,), {f"name_{number}": name, f"text_{number}": text})

@@ -1,0 +1,147 @@
+"""Listing jobs: the newest submission first, page by page.
+
+The rarest criterion of a filter leads; of each job that it yields, the others are tested. So a page
+costs what its rarest criterion makes it cost, however many jobs there are.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+
+from evalserver.job import Job
+from evalserver.store.criteria import (
+    ALL_JOBS,
+    TEST_OF_TIMES,
+    Criterion,
+    JobFilter,
+    criteria_of,
+)
+from evalserver.store.jobs import RECORD, job_of
+from evalserver.store.readers import Readers
+from evalserver.store.writer import Row
+
+NEWEST = 2**63 - 1
+"""A seq behind those of all jobs: where the first page begins."""
+
+SUBMISSIONS_OF_A_SPAN = 512
+"""How many submissions share a row of ``job_spans``."""
+
+MOST_COUNTED = 1000
+"""Criteria that more jobs meet than this are all taken for common."""
+
+JOBS_AT_ONCE = 25
+LARGEST_PAGE = 4 * 1024 * 1024
+"""A page ends early when its records have more characters than this, and takes little memory."""
+
+LARGE_COLUMNS = ("request", "labels", "result", "error", "provenance")
+"""What a record may have much of."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, the newest submission first, and the seq before which the next page begins; None
+    at the end."""
+
+    jobs: list[Job]
+    next: int | None
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """The submissions that are looked at: seqs, both ends included."""
+
+    low: int
+    high: int
+
+
+async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> Page:
+    """The newest ``most`` wanted jobs that were submitted before the one of seq ``before``.
+
+    They may be fewer, and others be left, when their records are large.
+    """
+    stretch = await _stretch(readers, wanted, before)
+    seqs = await _find(readers, wanted, stretch, most + 1)
+    jobs, read = await _read(readers, wanted, seqs[:most])
+    return Page(jobs, seqs[read - 1] if read < len(seqs) else None)
+
+
+async def _stretch(readers: Readers, wanted: JobFilter, before: int) -> _Stretch:
+    """Where the wanted times are: whole spans, so that the times have to be tested still."""
+    if not wanted.has_times:
+        return _Stretch(0, before - 1)
+    rows = await readers.fetch(
+        "SELECT min(span) AS first, max(span) AS last FROM job_spans"
+        " WHERE latest >= :after AND earliest < :before",
+        wanted.times,
+    )
+    first, last = rows[0]["first"], rows[0]["last"]
+    if first is None:
+        return _Stretch(0, -1)
+    end = (last + 1) * SUBMISSIONS_OF_A_SPAN
+    return _Stretch(first * SUBMISSIONS_OF_A_SPAN, min(end, before) - 1)
+
+
+async def _find(readers: Readers, wanted: JobFilter, stretch: _Stretch, most: int) -> list[int]:
+    """The seq of each wanted job, the newest first."""
+    leading, *others = await _rarest_first(readers, list(criteria_of(wanted)), stretch)
+    tests = [criterion.test for criterion in others]
+    parameters = {**_parameters([leading, *others], stretch), "most": most}
+    if wanted.has_times:
+        tests.append(TEST_OF_TIMES)
+        parameters |= wanted.times
+    rows = await readers.fetch(leading.newest(tests), parameters)
+    return [row["seq"] for row in rows]
+
+
+async def _rarest_first(
+    readers: Readers, criteria: list[Criterion], stretch: _Stretch
+) -> list[Criterion]:
+    if len(criteria) < 2:
+        return criteria or [ALL_JOBS]
+    counts = ", ".join(criterion.count for criterion in criteria)
+    parameters = {**_parameters(criteria, stretch), "most": MOST_COUNTED}
+    [counted] = await readers.fetch(f"SELECT {counts}", parameters)
+    pairs = sorted(zip(counted, criteria, strict=True), key=lambda pair: pair[0])
+    return [criterion for _, criterion in pairs]
+
+
+async def _read(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[list[Job], int]:
+    """The records of the jobs, and how many of ``seqs`` they go through.
+
+    A job that was pruned since it was found, or has another status now, is left out.
+    """
+    jobs: list[Job] = []
+    size = 0
+    for start in range(0, len(seqs), JOBS_AT_ONCE):
+        some = seqs[start : start + JOBS_AT_ONCE]
+        records = await _records(readers, some)
+        for number, seq in enumerate(some, start):
+            record = records.get(seq)
+            if record is None:
+                continue
+            size += _size(record)
+            if size > LARGEST_PAGE and number > 0:
+                return jobs, number
+            job = job_of(record)
+            if not wanted.statuses or job.status in wanted.statuses:
+                jobs.append(job)
+    return jobs, len(seqs)
+
+
+async def _records(readers: Readers, seqs: list[int]) -> dict[int, Row]:
+    rows = await readers.fetch(
+        f"{RECORD} WHERE seq IN (SELECT value FROM json_each(:seqs))",  # noqa: S608
+        {"seqs": orjson.dumps(seqs).decode()},
+    )
+    return {row["seq"]: row for row in rows}
+
+
+def _size(record: Row) -> int:
+    return sum(len(record[column] or "") for column in LARGE_COLUMNS)
+
+
+def _parameters(criteria: list[Criterion], stretch: _Stretch) -> dict[str, object]:
+    parameters: dict[str, object] = {"low": stretch.low, "high": stretch.high}
+    for criterion in criteria:
+        parameters |= criterion.parameters
+    return parameters

@@ -1,0 +1,218 @@
+"""Which jobs a filter finds."""
+
+import random
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from evalserver.job import EvaluateRequest, Job, NewJob
+from evalserver.lifecycle import Status
+from evalserver.store import DATABASE_NAME, JobFilter, Store, check_database, jobs, snapshot
+from evalserver.store.listing import SUBMISSIONS_OF_A_SPAN
+from evalserver.store.migrate import known_migrations, migrate
+from evalserver.store.writer import Row, Transaction
+from tests.store.test_jobs import PLENTY, complete, start, submit
+from tests.store.test_listing import ALL, Hours, listed
+from tests.store.test_migrate import rows
+
+HOURS = [Hours(hour).text for hour in range(24)]
+MANY = 3 * SUBMISSIONS_OF_A_SPAN
+
+
+async def submit_as(store: Store, submitter: str, engine: str = "lmms_eval") -> str:
+    """Submit a job of somebody, for an engine; returns its id."""
+    job = NewJob(str(uuid.uuid4()), engine, EvaluateRequest("dummy", ("mme",)), submitter)
+    await store.submit(job)
+    return job.job_id
+
+
+async def submit_at(path: Path, times: Iterable[str]) -> None:
+    """Put jobs that are called 0, 1, 2, ... into a database, each created at its time."""
+    request = EvaluateRequest("dummy", ("mme", "mme"), labels={"team": "a"})
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        connection.row_factory = Row
+        await connection.execute("BEGIN")
+        for number, at in enumerate(times):
+            job = NewJob(str(number), "lmms_eval", request, "alice")
+            await jobs.submit(Transaction(connection), job, at)
+        await connection.execute("COMMIT")
+
+
+async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
+    completed = await complete(store)
+    running = await start(store)
+    cancelled = await submit(store)
+    await store.cancel_queued(cancelled, "bob", PLENTY)
+    queued = await submit(store)
+
+    assert await listed(store, _with(Status.QUEUED)) == [queued]
+    assert await listed(store, _with(Status.QUEUED, Status.COMPLETED)) == [queued, completed]
+    assert await listed(store, _with(*Status)) == [queued, cancelled, running, completed]
+    assert await listed(store, _with(Status.FAILED)) == []
+
+
+async def test_a_job_is_found_by_the_status_that_it_has_now(store: Store) -> None:
+    job_id = await start(store)
+    await store.interrupt(job_id, "lost")
+
+    assert await listed(store, _with(Status.RUNNING)) == []
+    assert await listed(store, _with(Status.QUEUED)) == [job_id]
+
+
+async def test_jobs_are_found_by_model(store: Store) -> None:
+    small = await submit(store, model="small")
+    await submit(store, model="Small")
+
+    assert await listed(store, JobFilter(model="small")) == [small]
+
+
+async def test_jobs_are_found_by_any_of_their_tasks(store: Store) -> None:
+    both = await submit(store, tasks=("mme", "gsm8k", "mme"))
+    one = await submit(store, tasks=("gsm8k",))
+
+    assert await listed(store, JobFilter(task="mme")) == [both]
+    assert await listed(store, JobFilter(task="gsm8k")) == [one, both]
+
+
+async def test_jobs_are_found_by_engine_and_by_submitter(store: Store) -> None:
+    alices = await submit_as(store, "alice")
+    bobs = await submit_as(store, "bob", "lm_eval")
+
+    assert await listed(store, JobFilter(engine="lm_eval")) == [bobs]
+    assert await listed(store, JobFilter(submitted_by="alice")) == [alices]
+
+
+@pytest.mark.parametrize("name", ["team", 'a "name"', "back\\slash", "ünï", "a.b[0]", "a=b:c", " "])
+@pytest.mark.parametrize("text", ["a", "", 'a "text"', "\\u0041", "ünï", "%", "null"])
+async def test_a_label_is_found_whatever_is_in_it(store: Store, name: str, text: str) -> None:
+    job_id = await submit(store, labels={name: text, "other": "x"})
+    await submit(store, labels={name: f"{text}x"})
+
+    assert await listed(store, JobFilter(labels=((name, text),))) == [job_id]
+
+
+async def test_a_job_must_have_all_labels_that_are_asked_for(store: Store) -> None:
+    both = await submit(store, labels={"team": "a", "run": "1"})
+    await submit(store, labels={"team": "a"})
+    await submit(store, labels={"run": "1"})
+
+    assert await listed(store, JobFilter(labels=(("team", "a"), ("run", "1")))) == [both]
+
+
+async def test_times_are_from_the_first_to_before_the_last(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    await submit_at(path, HOURS[:6])
+    store = await Store.open(tmp_path)
+
+    after, before = HOURS[2], HOURS[4]
+
+    assert await listed(store, JobFilter(created_after=after)) == ["5", "4", "3", "2"]
+    assert await listed(store, JobFilter(created_before=before)) == ["3", "2", "1", "0"]
+    both = JobFilter(created_after=after, created_before=before)
+    assert await listed(store, both) == ["3", "2"]
+    assert await listed(store, JobFilter(created_after=HOURS[6])) == []
+    await store.close()
+
+
+async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(4)
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    times = [chance.choices([HOURS[n * 24 // MANY], chance.choice(HOURS)], [9, 1])[0]
+             for n in range(MANY)]  # fmt: skip
+    await submit_at(path, times)
+    store = await Store.open(tmp_path)
+
+    for _ in range(20):
+        after, before = chance.choice(HOURS), chance.choice(HOURS)
+        found = await listed(store, JobFilter(created_after=after, created_before=before), MANY)
+
+        assert found == [str(n) for n in reversed(range(MANY)) if after <= times[n] < before]
+    await store.close()
+
+
+async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: Store) -> None:
+    chance = random.Random(7)
+    for _ in range(300):
+        request = {
+            "model": chance.choice("ab"),
+            "tasks": tuple(chance.sample(("mme", "mmmu", "gsm8k"), 2)),
+            "labels": {name: chance.choice("12") for name in chance.sample(("run", "team"), 1)},
+        }
+        await chance.choice([submit, start, complete])(store, **request)
+    all_jobs = (await store.page(ALL, 500)).jobs
+
+    for _ in range(200):
+        wanted = _some_filter(chance, all_jobs)
+
+        assert await listed(store, wanted, 500) == [
+            job.job_id for job in all_jobs if _meets(job, wanted)
+        ], wanted
+
+
+async def test_a_pruned_job_is_found_by_nothing(store: Store, tmp_path: Path) -> None:
+    await complete(store, labels={"team": "a"})
+
+    await store.prune(keep=0)
+
+    assert await listed(store) == []
+    assert await listed(store, JobFilter(task="mme")) == []
+    assert await listed(store, JobFilter(labels=(("team", "a"),))) == []
+    assert rows(tmp_path, "SELECT * FROM job_tasks") == []
+    assert rows(tmp_path, "SELECT * FROM job_labels") == []
+
+
+async def test_the_jobs_of_an_older_database_are_found_after_its_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_NAME
+    migrate(path, migrations=known_migrations()[:1])
+    await submit_at(path, [HOURS[n // 100] for n in range(600)])
+
+    store = await Store.open(tmp_path)
+
+    wanted = JobFilter(
+        frozenset({Status.QUEUED}), "dummy", "mme", "lmms_eval", (("team", "a"),), "alice",
+        HOURS[1], HOURS[2],
+    )  # fmt: skip
+    assert await listed(store, wanted) == [str(n) for n in range(199, 99, -1)]
+    with snapshot(path) as database:
+        assert check_database(database).problem is None
+    await store.close()
+
+
+def _with(*statuses: Status) -> JobFilter:
+    return JobFilter(statuses=frozenset(statuses))
+
+
+def _some_filter(chance: random.Random, them: list[Job]) -> JobFilter:
+    """Some of what can be asked for, taken from different jobs."""
+    choices: dict[str, Any] = {
+        "statuses": frozenset(chance.sample(list(Status), chance.randint(1, 4))),
+        "model": chance.choice(them).request.model,
+        "task": chance.choice(chance.choice(them).request.tasks),
+        "engine": "lmms_eval",
+        "labels": tuple(chance.choice(them).labels.items()),
+        "submitted_by": chance.choice(["alice", "bob"]),
+        "created_after": chance.choice(them).created_at,
+        "created_before": chance.choice(them).created_at,
+    }
+    return JobFilter(**{name: choices[name] for name in chance.sample(list(choices), 3)})
+
+
+def _meets(job: Job, wanted: JobFilter) -> bool:
+    return (
+        (not wanted.statuses or job.status in wanted.statuses)
+        and wanted.model in (None, job.request.model)
+        and (wanted.task is None or wanted.task in job.request.tasks)
+        and wanted.engine in (None, job.engine)
+        and set(wanted.labels) <= set(job.labels.items())
+        and wanted.submitted_by in (None, job.submitted_by)
+        and (wanted.created_after or "") <= job.created_at
+        and job.created_at < (wanted.created_before or "~")
+    )

@@ -1,0 +1,180 @@
+"""Listing jobs: in which order, and page by page."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.clock import timestamp
+from evalserver.lifecycle import Status
+from evalserver.store import DATABASE_NAME, NEWEST, JobFilter, Store, listing
+from evalserver.store.listing import LARGEST_PAGE
+from evalserver.store.readers import Readers
+from tests.store.test_jobs import claim, complete, completed, submit
+
+ALL = JobFilter()
+
+
+class Hours:
+    """A clock that is set by hand, also back."""
+
+    def __init__(self, hour: int) -> None:
+        self.hour = hour
+
+    def __call__(self) -> datetime:
+        return datetime(2030, 1, 1, self.hour, tzinfo=UTC)
+
+    @property
+    def text(self) -> str:
+        """The time as the store keeps it."""
+        return timestamp(self())
+
+
+class Interrupted(Readers):
+    """Readers between whose first query and the next something is done."""
+
+    async def fetch(self, *query: Any) -> list[Any]:
+        rows = await super().fetch(*query)
+        if self.deed is not None:
+            deed, self.deed = self.deed, None
+            await deed()
+        return rows
+
+    deed: Callable[[], Awaitable[Any]] | None = None
+
+
+async def listed(store: Store, wanted: JobFilter = ALL, most: int = 100) -> list[str]:
+    """The ids of the wanted jobs, from one page."""
+    return [job.job_id for job in (await store.page(wanted, most)).jobs]
+
+
+async def pages(store: Store, wanted: JobFilter, most: int) -> list[list[str]]:
+    """The ids of the wanted jobs, page after page to the end."""
+    found = []
+    before: int | None = NEWEST
+    while before is not None:
+        page = await store.page(wanted, most, before)
+        found.append([job.job_id for job in page.jobs])
+        before = page.next
+    return found
+
+
+async def test_jobs_are_listed_the_newest_first(store: Store) -> None:
+    first, second, third = [await submit(store) for _ in range(3)]
+
+    assert await listed(store) == [third, second, first]
+
+
+async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
+    job_id = await complete(store, labels={"team": "a"})
+
+    page = await store.page(ALL, 1)
+
+    assert page.jobs == [await store.job(job_id)]
+
+
+async def test_an_empty_store_has_one_empty_page(store: Store) -> None:
+    assert await pages(store, ALL, 1) == [[]]
+
+
+async def test_a_priority_does_not_change_the_order_of_the_list(store: Store) -> None:
+    urgent = await submit(store, priority=9)
+    later = await submit(store)
+
+    assert await listed(store) == [later, urgent]
+
+
+async def test_a_clock_that_was_set_back_does_not_change_the_order(tmp_path: Path) -> None:
+    clock = Hours(5)
+    store = await Store.open(tmp_path, clock)
+    first = await submit(store)
+    clock.hour = 3
+    second = await submit(store)
+
+    assert await listed(store) == [second, first]
+    await store.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 6])
+async def test_pages_have_every_job_once(store: Store, most: int) -> None:
+    jobs = [await submit(store) for _ in range(5)][::-1]
+
+    found = await pages(store, ALL, most)
+
+    assert [job_id for page in found for job_id in page] == jobs
+    assert [len(page) for page in found[:-1]] == [most] * (len(found) - 1)
+
+
+async def test_the_last_page_is_known_as_the_last_even_when_it_is_full(store: Store) -> None:
+    await submit(store)
+    await submit(store)
+
+    assert (await store.page(ALL, 2)).next is None
+
+
+async def test_pages_of_a_filter_have_every_job_once(store: Store) -> None:
+    jobs = []
+    for number in range(9):
+        deed = complete if number % 3 else submit
+        jobs.append(await deed(store, model=f"m{number % 2}"))
+
+    wanted = JobFilter(statuses=frozenset({Status.COMPLETED, Status.QUEUED}), model="m0")
+
+    found = await pages(store, wanted, 2)
+    assert [job_id for page in found for job_id in page] == jobs[::-2]
+
+
+async def test_what_is_submitted_meanwhile_moves_no_page(store: Store) -> None:
+    old = [await submit(store) for _ in range(4)]
+    first = await store.page(ALL, 2)
+    assert first.next is not None
+    await submit(store)
+
+    second = await store.page(ALL, 2, first.next)
+
+    assert [job.job_id for job in second.jobs] == [old[1], old[0]]
+
+
+async def test_a_page_goes_on_behind_a_job_that_was_pruned(store: Store) -> None:
+    oldest, last = await submit(store), await complete(store)
+    page = await store.page(ALL, 1)
+    assert [job.job_id for job in page.jobs] == [last]
+    assert page.next is not None
+    await store.prune(keep=0)
+
+    rest = await store.page(ALL, 2, page.next)
+
+    assert [job.job_id for job in rest.jobs] == [oldest]
+
+
+async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
+    store: Store, tmp_path: Path
+) -> None:
+    stays, goes = await submit(store), await submit(store)
+    readers = await Interrupted.open(tmp_path / DATABASE_NAME)
+
+    async def page_while(deed: Callable[[], Awaitable[Any]], wanted: JobFilter) -> list[str]:
+        readers.deed = deed
+        page = await listing.page(readers, wanted, 2, NEWEST)
+        return [job.job_id for job in page.jobs]
+
+    queued = JobFilter(statuses=frozenset({Status.QUEUED}))
+    assert await page_while(lambda: claim(store, goes), queued) == [stays]
+    assert await page_while(lambda: store.finish(goes, completed(), 0), ALL) == [stays]
+    await readers.close()
+
+
+async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
+    large = {"text": "x" * (LARGEST_PAGE // 3)}
+    jobs = [await submit(store, model_args=large) for _ in range(3)]
+
+    assert await pages(store, ALL, 3) == [[jobs[2], jobs[1]], [jobs[0]]]
+
+
+async def test_a_record_that_is_too_large_for_any_page_has_one_to_itself(store: Store) -> None:
+    too_large = {"text": "x" * LARGEST_PAGE}
+    jobs = [await submit(store, model_args=too_large) for _ in range(3)]
+
+    assert await pages(store, ALL, 3) == [[job_id] for job_id in jobs[::-1]]
