@@ -31,7 +31,18 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
-from evalserver.web.keys import ARGS, BOUNDS, BUS, CATALOG, ENGINES, PROGRESS, SCHEDULER, STORE
+from evalserver.web.idempotency import KeysInFlight
+from evalserver.web.keys import (
+    ARGS,
+    BOUNDS,
+    BUS,
+    CATALOG,
+    ENGINES,
+    KEYS_IN_FLIGHT,
+    PROGRESS,
+    SCHEDULER,
+    STORE,
+)
 from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
 
@@ -72,6 +83,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
+    app[KEYS_IN_FLIGHT] = KeysInFlight()
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _catalog, _scheduler])
     add_routes(app)

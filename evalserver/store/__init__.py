@@ -9,10 +9,12 @@ from evalserver.store.errors import (
     IllegalTransition,
     JobNotFound,
     JobPruned,
+    KeyReused,
     StoreError,
     StoreUnavailable,
 )
 from evalserver.store.event_log import Event
+from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
@@ -26,6 +28,7 @@ from evalserver.store.writer import CommittedEvent
 __all__ = [
     "DATABASE_NAME",
     "NEWEST",
+    "Answered",
     "Backup",
     "BackupFailed",
     "CommittedEvent",
@@ -36,6 +39,8 @@ __all__ = [
     "JobFilter",
     "JobNotFound",
     "JobPruned",
+    "Key",
+    "KeyReused",
     "Page",
     "Problem",
     "Store",

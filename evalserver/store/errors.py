@@ -21,6 +21,10 @@ class IllegalTransition(StoreError):
     """The job is not in a state from which this event may start; nothing was changed."""
 
 
+class KeyReused(StoreError):
+    """The idempotency key was used for another request; nothing was changed."""
+
+
 class JobNotFound(StoreError):
     """No job ever had this id."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import aiosqlite
@@ -9,11 +10,12 @@ import aiosqlite
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.job import Job, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, event_log, jobs, listing
+from evalserver.store import engine_cache, event_log, idempotency, jobs, listing
 from evalserver.store.criteria import JobFilter
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.event_log import Event
+from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
@@ -69,6 +71,16 @@ class Store:
     async def submit(self, job: NewJob) -> None:
         """Put a new job into the queue."""
         await self._writer.run(lambda tx: jobs.submit(tx, job, self._now()))
+
+    async def submit_once(self, job: NewJob, key: Key, answer: Callable[[int], str]) -> Answered:
+        """Put a new job into the queue, if its key was not used; else, answer as was answered then.
+
+        ``answer`` makes the answer from the job's position in the queue; job, key and answer are
+        one unit of work. Raises KeyReused when the key was used for something else.
+        """
+        return await self._writer.run(
+            lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer)
+        )
 
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
         """Start the attempt behind those that ``job``, a record of a queued job, has made.

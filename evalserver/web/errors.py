@@ -10,7 +10,7 @@ from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
 from evalserver.scheduler import AlreadyFinished, NotFinished
-from evalserver.store import JobNotFound, JobPruned, StoreUnavailable
+from evalserver.store import JobNotFound, JobPruned, KeyReused, StoreUnavailable
 from evalserver.web.replies import dump
 
 log = structlog.get_logger("evalserver.web")
@@ -30,20 +30,27 @@ class FieldError:
 
 
 class BadRequest(Exception):
-    """The request is refused; nothing was changed."""
+    """The request is refused; nothing was changed. It may be sent again after some seconds, if
+    there are any given."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, errors: tuple[FieldError, ...] = ()
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
 
 
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     JobNotFound: HTTPStatus.NOT_FOUND,
     JobPruned: HTTPStatus.GONE,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     AlreadyFinished: HTTPStatus.CONFLICT,
     NotFinished: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -57,7 +64,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except BadRequest as error:
-        return _problem(error.status, error.detail, error.errors)
+        return _problem(error.status, error.detail, error.errors, error.headers)
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
     except tuple(STATUS_OF) as error:

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
-from evalserver.progress import Progress
 from evalserver.runner.crash_point import crash_point
-from evalserver.web.keys import ARGS, BODY, ENGINES, PROGRESS, SCHEDULER, STORE
-from evalserver.web.replies import reply
+from evalserver.store import Key
+from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
+from evalserver.web.keys import ARGS, BODY, ENGINES, KEYS_IN_FLIGHT, PROGRESS, SCHEDULER, STORE
+from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.schemas import JobSchema
 
 log = structlog.get_logger("evalserver.web")
@@ -26,26 +27,23 @@ BETWEEN_LOOKS_SECONDS = 0.01
 
 
 async def evaluate(request: web.Request) -> web.Response:
-    """``POST /evaluate``: queue an evaluation; answers once the job is on disk."""
-    engines, args = request.app[ENGINES], request.app[ARGS]
-    wanted: EvaluateRequest = request[BODY]
-    engine = wanted.engine or args.default_engine
-    if wanted.use_cache is None:
-        wanted = replace(wanted, use_cache=engines[engine].caches_by_default)
-    if wanted.timeout_s is None:
-        wanted = replace(wanted, timeout_s=args.effective_timeout)
-    job = NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
+    """``POST /evaluate``: queue an evaluation; answers once the job is on disk.
+
+    With an ``Idempotency-Key``, once for all requests that carry it.
+    """
+    job = _new_job(request)
+    key = idempotency_key(request, request[BODY], job.submitted_by)
+    if key is not None:
+        return await _evaluate_once(request, job, key)
     await request.app[STORE].submit(job)
-    crash_point("submitted")
-    log.info("job submitted", job=job.job_id, model=wanted.model, tasks=",".join(wanted.tasks))
+    _note(job)
     return _queued(request, job.job_id)
 
 
 async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
-    job, position = await _placed(request, request.match_info["job_id"])
-    progress = request.app[PROGRESS].of(job.job_id)
-    return reply(JobSchema().dump(_shown(job, position, progress)))
+    job, position = await placed(request, request.match_info["job_id"])
+    return reply_unless_known(request, JobSchema().dump(shown(request, job, position)))
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -62,7 +60,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     return reply({"message": message})
 
 
-async def _placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
+async def placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
     """The job, and its position if it is queued.
 
     The record and the index of the queue are two moments: a job may have been queued or claimed
@@ -81,23 +79,58 @@ async def _placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
     return job, len(queue)
 
 
-def _queued(request: web.Request, job_id: str) -> web.Response:
-    # An idle scheduler may have claimed it already: then nobody was before it.
-    position = request.app[SCHEDULER].queue.position(job_id) or 0
-    return reply(
-        {
-            "job_id": job_id,
-            "status": "queued",
-            "position_in_queue": position,
-            "message": f"Job queued successfully. Position in queue: {position}",
-        }
-    )
-
-
-def _shown(job: Job, position: int | None, progress: Progress | None) -> dict[str, Any]:
+def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
+    """The job, for ``JobSchema`` to write."""
+    progress = request.app[PROGRESS].of(job.job_id)
     return {
         **asdict(job),
         "position_in_queue": position,
         "progress": progress and asdict(progress),
         "links": {"self": f"/jobs/{job.job_id}"},
+    }
+
+
+async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Response:
+    def answer(position: int) -> str:
+        return dump(_queued_at(job.job_id, position)).decode()
+
+    with request.app[KEYS_IN_FLIGHT].holding(key):
+        answered = await request.app[STORE].submit_once(job, key, answer)
+    response = reply_text(answered.answer)
+    if answered.again:
+        response.headers[REPLAY_HEADER] = "true"
+    else:
+        _note(job)
+    return response
+
+
+def _new_job(request: web.Request) -> NewJob:
+    engines, args = request.app[ENGINES], request.app[ARGS]
+    wanted: EvaluateRequest = request[BODY]
+    engine = wanted.engine or args.default_engine
+    if wanted.use_cache is None:
+        wanted = replace(wanted, use_cache=engines[engine].caches_by_default)
+    if wanted.timeout_s is None:
+        wanted = replace(wanted, timeout_s=args.effective_timeout)
+    return NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
+
+
+def _note(job: NewJob) -> None:
+    crash_point("submitted")
+    request = job.request
+    log.info("job submitted", job=job.job_id, model=request.model, tasks=",".join(request.tasks))
+
+
+def _queued(request: web.Request, job_id: str) -> web.Response:
+    # An idle scheduler may have claimed it already: then nobody was before it.
+    position = request.app[SCHEDULER].queue.position(job_id) or 0
+    return reply(_queued_at(job_id, position))
+
+
+def _queued_at(job_id: str, position: int) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "status": "queued",
+        "position_in_queue": position,
+        "message": f"Job queued successfully. Position in queue: {position}",
     }

@@ -12,6 +12,7 @@ from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.web.idempotency import KeysInFlight
 from evalserver.web.schemas import Bounds
 
 ARGS = web.AppKey("args", ServerArgs)
@@ -22,6 +23,7 @@ ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 BOUNDS = web.AppKey("bounds", Bounds)
+KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")
 """What the route's schema loaded from the query string."""

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 from evalserver.names import did_you_mean
 from evalserver.web.errors import BadRequest, FieldError
 from evalserver.web.json_body import NotReadable, read_json
+from evalserver.web.query_fields import Repeated
 
 UNKNOWN_FIELD = "Unknown field."
 """marshmallow's own words for a field that a schema does not have."""
@@ -56,7 +57,19 @@ async def read_body(request: web.Request, schema: Schema) -> Any:
 
 def read_query(request: web.Request, schema: Schema) -> Any:
     """What ``schema`` loads from the query string. Raises BadRequest (422)."""
-    return _load(schema, dict(request.query))
+    given = {key: request.query.getall(key) for key in request.query}
+    known = schema.load_fields
+    repeated = {key for key in known if isinstance(known[key], Repeated)}
+    faults = [
+        (key, "Must be given once.")
+        for key, values in given.items()
+        if len(values) > 1 and key in known and key not in repeated
+    ]
+    if faults:
+        raise _refusal(faults, schema)
+    return _load(
+        schema, {key: values if key in repeated else values[0] for key, values in given.items()}
+    )
 
 
 def _load(schema: Schema, values: object) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import catalog, jobs, queue
+from evalserver.web import catalog, job_list, jobs, queue
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
@@ -35,6 +35,7 @@ ROUTES = (
     Route("GET", "/health/live", queue.get_liveness),
     Route("GET", "/health/ready", queue.get_readiness),
     Route("POST", "/evaluate", jobs.evaluate, body=EvaluateSchema),
+    Route("GET", "/jobs", job_list.get_jobs, job_list.JobsQuerySchema),
     Route("GET", "/jobs/{job_id}", jobs.get_job),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),

@@ -8,13 +8,14 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
 import pytest
 
 from evalserver.runner.crash_point import VARIABLE
-from tests.support import Json, ServerProcess, harness_of, until
+from tests.support import Json, ServerProcess, harness_of, request, until
 
 SHORT = {"seconds": 1}
 HANG = {"behave": "hang"}
@@ -90,6 +91,25 @@ async def test_killed_after_the_commit_of_queued(server: CrashingServer, journal
     job = await server.api.finished(job_id)
     assert (job["status"], job["attempt"]) == ("completed", 1)
     assert journal.read_text() == "start n\nend n\n"
+
+
+@pytest.mark.parametrize(("point", "kept"), [("submitting", 0), ("submitted", 1)])
+async def test_killed_around_the_commit_of_a_submission_with_a_key(
+    server: CrashingServer, point: str, kept: int
+) -> None:
+    submission: Any = {"json": request(), "headers": {"Idempotency-Key": "k"}}
+    await server.start_to_crash_at(point)
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.call("POST", "/evaluate", **submission)
+    await server.come_back()
+    jobs = server.query("SELECT job_id FROM jobs")
+
+    first = await server.api.call("POST", "/evaluate", **submission)
+    again = await server.api.call("POST", "/evaluate", **submission)
+
+    assert len(jobs) == kept
+    assert server.query("SELECT job_id FROM jobs") == (jobs or [first["job_id"]])
+    assert again == first
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from tests.support import ServerProcess, until
+from tests.support import ServerProcess, request, until
 
 
 async def test_three_jobs_end_in_order_when_the_server_is_killed_during_the_first(
@@ -39,6 +40,22 @@ async def test_the_database_tells_the_story_to_a_read_only_reader(
         story = _query(server.data_dir, "SELECT event FROM job_events ORDER BY event_id")
 
     assert story == [("submitted",), ("claimed",), ("reattached",), ("completed",)]
+
+
+async def test_a_submission_that_is_sent_again_after_a_restart_is_the_same_one(
+    server: ServerProcess,
+) -> None:
+    submission: Any = {"json": request(), "headers": {"Idempotency-Key": "k"}}
+    async with server:
+        first = await server.api.call("POST", "/evaluate", **submission)
+        server.stop()
+        await server.start()
+
+        again = await server.api.call("POST", "/evaluate", **submission)
+        jobs = await server.api.call("GET", "/jobs")
+
+    assert again == first
+    assert [job["job_id"] for job in jobs["jobs"]] == [first["job_id"]]
 
 
 async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_true_outcome(

@@ -15,7 +15,16 @@ import pytest
 
 from evalserver.job import EvaluateRequest, Metric, NewJob
 from evalserver.lifecycle import Status
-from evalserver.store import NEWEST, JobFilter, Store, engine_cache, event_log, jobs, listing
+from evalserver.store import (
+    NEWEST,
+    JobFilter,
+    Store,
+    engine_cache,
+    event_log,
+    idempotency,
+    jobs,
+    listing,
+)
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.writer import Row, Transaction
@@ -24,6 +33,7 @@ from tests.store.test_migrate import change, read, rows
 
 NOW = "2030-01-01T00:00:00.000+00:00"
 NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+KEY = idempotency.Key("k", "alice", "hash")
 ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 
 SOME = frozenset({Status.RUNNING, Status.FAILED})
@@ -78,6 +88,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 
 DEEDS: dict[str, Callable[[Transaction, str, str], Awaitable[Any]]] = {
     "submit": lambda tx, queued, running: jobs.submit(tx, NEW, NOW),
+    "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
     "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),
     "reattach": lambda tx, queued, running: jobs.reattach(tx, running, NOW),
@@ -106,6 +117,9 @@ async def statements(connection: aiosqlite.Connection) -> list[str]:
     await connection.set_trace_callback(seen.append)
     return seen
 
+
+NOT_ASKED = {"Answer", "Answered", "Claim", "Event", "Key", "Page", "event_of", "job_of"}
+"""What the modules have beside deeds and questions."""
 
 SMALL = {
     "SCAN job_counts": "a row a status",
@@ -169,7 +183,7 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, engine_cache, event_log, listing)
+        for module in (jobs, engine_cache, event_log, listing, idempotency)
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__
@@ -177,7 +191,7 @@ def test_every_deed_and_question_is_looked_at() -> None:
     }
 
     looked_at = {name.partition(" ")[0] for name in [*QUESTIONS, *DEEDS]}
-    assert public - {"Claim", "Answer", "Event", "Page", "event_of", "job_of"} == looked_at
+    assert public - NOT_ASKED == looked_at
 
 
 async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""Submissions that carry a key: done once, and answered alike however often they are sent.
+
+Keys are kept for as long as the database, also those of pruned jobs: a submission that was sent
+again late does not evaluate again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evalserver.job import NewJob
+from evalserver.store import jobs
+from evalserver.store.errors import KeyReused
+from evalserver.store.writer import Row, Transaction
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key of a submission, which belongs to its submitter, and a hash of what is asked for."""
+
+    key: str
+    submitted_by: str
+    body_hash: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to a submission, and whether it was given before."""
+
+    answer: str
+    again: bool
+
+
+async def submit_once(
+    tx: Transaction, job: NewJob, key: Key, at: str, answer: Callable[[int], str]
+) -> Answered:
+    """Put a new job into the queue, if its key was not used, and keep the answer with the key.
+
+    ``answer`` makes it from the job's position in the queue. Raises KeyReused when the key was
+    used for something else.
+    """
+    earlier = await _find(tx, key)
+    if earlier is not None:
+        if earlier["body_hash"] != key.body_hash:
+            raise KeyReused(
+                f"The idempotency key was used at {earlier['created_at']} for another request (job"
+                f" {earlier['job_id']}); send a request that differs with a key of its own"
+            )
+        return Answered(earlier["answer"], again=True)
+    await jobs.submit(tx, job, at)
+    text = answer(await _position_of_last(tx, job.request.priority))
+    await _keep(tx, job, key, at, text)
+    return Answered(text, again=False)
+
+
+async def _find(tx: Transaction, key: Key) -> Row | None:
+    rows = await tx.execute(
+        "SELECT body_hash, job_id, answer, created_at FROM idempotency_keys"
+        " WHERE submitted_by = :submitted_by AND key = :key",
+        {"submitted_by": key.submitted_by, "key": key.key},
+    )
+    return rows[0] if rows else None
+
+
+async def _position_of_last(tx: Transaction, priority: int) -> int:
+    """How many queued jobs are before the newest one, which is the last of its priority.
+
+    Those behind it are counted, since mostly there are none.
+    """
+    rows = await tx.execute(
+        """
+        SELECT jobs - 1 - (SELECT count(*) FROM jobs
+                           WHERE status = 'queued' AND priority < :priority) AS position
+        FROM job_counts WHERE status = 'queued'
+        """,
+        {"priority": priority},
+    )
+    return int(rows[0]["position"])
+
+
+async def _keep(tx: Transaction, job: NewJob, key: Key, at: str, answer: str) -> None:
+    await tx.execute(
+        """
+        INSERT INTO idempotency_keys (key, submitted_by, body_hash, job_id, answer, created_at)
+        VALUES (:key, :submitted_by, :body_hash, :job_id, :answer, :created_at)
+        """,
+        {
+            "key": key.key,
+            "submitted_by": key.submitted_by,
+            "body_hash": key.body_hash,
+            "job_id": job.job_id,
+            "answer": answer,
+            "created_at": at,
+        },
+    )

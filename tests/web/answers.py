@@ -1,0 +1,30 @@
+"""A whole answer of the server, where a test looks at more than its JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tests.support import Api, Json
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        """The body, read."""
+        value: Json = orjson.loads(self.body)
+        return value
+
+
+async def ask(api: Api, method: str, path: Any, **kwargs: Any) -> Answer:
+    """Send a request, and read the whole answer."""
+    async with api._session.request(method, f"{api._base}{path}", **kwargs) as answer:
+        return Answer(answer.status, answer.headers, await answer.read())

@@ -1,0 +1,32 @@
+"""Cursors: read back as they were written, and told from whatever else may come."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalserver.web.cursors import END, NotACursor, read_cursor, write_cursor
+
+POSITIONS = st.integers(0, END - 1)
+
+
+@given(POSITIONS, st.binary())
+def test_a_cursor_is_read_back_by_its_query(position: int, query: bytes) -> None:
+    assert read_cursor(write_cursor(position, query), query) == position
+
+
+@given(POSITIONS, st.binary(), st.binary())
+def test_a_cursor_is_refused_by_another_query(position: int, query: bytes, other: bytes) -> None:
+    if query != other:
+        with pytest.raises(NotACursor):
+            read_cursor(write_cursor(position, query), other)
+
+
+@given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
+def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(NotACursor):
+        read_cursor(text, b"query")
+
+
+def test_a_position_that_no_list_has_is_refused_though_its_cursor_is_well_made() -> None:
+    with pytest.raises(NotACursor):
+        read_cursor(write_cursor(END, b"query"), b"query")

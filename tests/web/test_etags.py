@@ -1,0 +1,72 @@
+"""``ETag`` and ``If-None-Match`` of a job: an answer that the client has is not sent again."""
+
+import pytest
+
+from tests.support import Api
+from tests.web.answers import ask
+
+HANG = {"behave": "hang"}
+
+
+async def a_job(api: Api) -> str:
+    """The path of a job that stays queued."""
+    await api.when(await api.submit(model_args=HANG), "running")
+    return f"/jobs/{await api.submit()}"
+
+
+async def test_a_job_has_a_tag_and_is_to_be_asked_for_again(api: Api) -> None:
+    answer = await ask(api, "GET", await a_job(api))
+
+    assert answer.headers["ETag"].startswith('"')
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', "*"])
+async def test_what_the_client_has_is_304_without_a_body(api: Api, known: str) -> None:
+    path = await a_job(api)
+    tag = (await ask(api, "GET", path)).headers["ETag"]
+
+    answer = await ask(api, "GET", path, headers={"If-None-Match": known.format(tag)})
+
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.headers["ETag"] == tag
+    assert "Content-Type" not in answer.headers
+
+
+@pytest.mark.parametrize("known", ['"other"', "nonsense", '""', ""])
+async def test_what_the_client_does_not_have_is_sent(api: Api, known: str) -> None:
+    path = await a_job(api)
+
+    answer = await ask(api, "GET", path, headers={"If-None-Match": known})
+
+    assert answer.status == 200
+    assert answer.json["status"] == "queued"
+
+
+async def test_a_job_that_changed_is_sent_with_another_tag(api: Api) -> None:
+    path = await a_job(api)
+    tag = (await ask(api, "GET", path)).headers["ETag"]
+    await api.call("DELETE", path)
+
+    answer = await ask(api, "GET", path, headers={"If-None-Match": tag})
+
+    assert answer.json["status"] == "cancelled"
+    assert answer.headers["ETag"] != tag
+
+
+async def test_a_job_whose_place_in_the_queue_changed_is_sent(api: Api) -> None:
+    path = await a_job(api)
+    tag = (await ask(api, "GET", path)).headers["ETag"]
+    await api.submit(priority=1)
+
+    answer = await ask(api, "GET", path, headers={"If-None-Match": tag})
+
+    assert answer.json["position_in_queue"] == 1
+
+
+async def test_a_head_has_the_tag_too(api: Api) -> None:
+    path = await a_job(api)
+
+    tags = [(await ask(api, method, path)).headers["ETag"] for method in ("GET", "HEAD")]
+
+    assert tags[0] == tags[1]

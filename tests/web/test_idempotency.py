@@ -1,0 +1,210 @@
+"""``Idempotency-Key`` of ``POST /evaluate``: sent again, a submission is the same submission."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from evalserver.store.writer import Transaction
+from evalserver.web.keys import KEYS_IN_FLIGHT, STORE
+from tests.conftest import MakeApi
+from tests.support import Api, request, until
+from tests.web.answers import Answer, ask
+
+HANG = {"behave": "hang"}
+REPLAY = "Idempotent-Replay"
+
+
+async def evaluate(api: Api, key: str = "the key", **fields: Any) -> Answer:
+    """Submit with a key."""
+    headers = {"Idempotency-Key": key}
+    return await ask(api, "POST", "/evaluate", json=request(**fields), headers=headers)
+
+
+async def jobs_of(api: Api) -> int:
+    """How many jobs there are."""
+    return len((await api.call("GET", "/jobs?limit=500"))["jobs"])
+
+
+@asynccontextmanager
+async def held_up(api: Api) -> AsyncIterator[None]:
+    """Have the writer work on something else for the block."""
+    store, done = api._session.app[STORE], asyncio.Event()
+
+    async def wait(tx: Transaction) -> None:
+        await done.wait()
+
+    waiting = asyncio.create_task(store._writer.run(wait))
+    try:
+        yield
+    finally:
+        done.set()
+        await waiting
+
+
+async def in_flight(api: Api) -> bool:
+    """Is a submission with a key being carried out?"""
+    return len(api._session.app[KEYS_IN_FLIGHT]) > 0
+
+
+async def test_the_first_answer_is_an_ordinary_one(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.submit()
+
+    answer = await evaluate(api)
+
+    assert answer.json == {
+        "job_id": answer.json["job_id"],
+        "status": "queued",
+        "position_in_queue": 1,
+        "message": "Job queued successfully. Position in queue: 1",
+    }
+    assert answer.headers["Content-Type"] == "application/json"
+    assert REPLAY not in answer.headers
+
+
+async def test_the_position_counts_only_what_is_before_the_job(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    for priority in (0, 2, 1):
+        await api.submit(priority=priority)
+
+    answer = await evaluate(api, priority=1)
+
+    assert answer.json["position_in_queue"] == 2
+    assert (await api.job(answer.json["job_id"]))["position_in_queue"] == 2
+
+
+async def test_the_same_submission_again_gets_the_same_answer_and_no_job(api: Api) -> None:
+    first = await evaluate(api)
+    await api.finished(first.json["job_id"])
+
+    again = await evaluate(api)
+
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers[REPLAY] == "true"
+    assert again.headers["Content-Type"] == first.headers["Content-Type"]
+    assert await jobs_of(api) == 1
+
+
+async def test_the_order_and_the_spacing_of_a_body_do_not_matter(api: Api) -> None:
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    bodies = [
+        b'{"model": "m", "tasks": ["t"], "model_args": {"a": 1, "b": {"c": 2, "d": 3}}}',
+        b'{"tasks":["t"],"limit":null,"model_args":{"b":{"d":3,"c":2},"a":1},"model":"\\u006d"}',
+    ]
+
+    first, again = [
+        await ask(api, "POST", "/evaluate", data=body, headers=headers) for body in bodies
+    ]
+
+    assert again.body == first.body
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "other"}, {"tasks": ["mme", "mme"]}, {"limit": 1}, {"model_args": {"a": 1.0}}],
+)
+async def test_the_key_with_another_body_is_422(api: Api, change: dict[str, Any]) -> None:
+    job_id = (await evaluate(api, model_args={"a": 1})).json["job_id"]
+
+    answer = await evaluate(api, **{"model_args": {"a": 1}, **change})
+
+    assert answer.status == 422
+    assert f"for another request (job {job_id})" in answer.json["detail"]
+    assert await jobs_of(api) == 1
+
+
+async def test_other_keys_and_no_key_are_other_submissions(api: Api) -> None:
+    answers = [await evaluate(api, "a"), await evaluate(api, "A")]
+    ids = {answer.json["job_id"] for answer in answers} | {await api.submit(), await api.submit()}
+
+    assert len(ids) == 4
+
+
+async def test_a_refused_request_does_not_use_the_key_up(api: Api) -> None:
+    assert (await evaluate(api, limit=0)).status == 422
+
+    answer = await evaluate(api, limit=1)
+
+    assert answer.status == 200
+    assert REPLAY not in answer.headers
+
+
+async def test_a_request_that_could_not_be_kept_does_not_use_the_key_up(api: Api) -> None:
+    connection = api._session.app[STORE]._connection
+    large = {str(number): "x" * 500 for number in range(60)}
+    await connection.execute_fetchall("PRAGMA max_page_count = 1")
+    assert (await evaluate(api, labels=large)).status == 503
+    await connection.execute_fetchall("PRAGMA max_page_count = 1000000")
+
+    answer = await evaluate(api, labels=large)
+
+    assert answer.status == 200
+    assert REPLAY not in answer.headers
+    assert await jobs_of(api) == 1
+
+
+async def test_while_the_first_is_carried_out_another_one_is_409(api: Api) -> None:
+    async with held_up(api):
+        first = asyncio.create_task(evaluate(api))
+        await until(lambda: in_flight(api))
+
+        meanwhile = await evaluate(api)
+        other_key = asyncio.create_task(evaluate(api, "other"))
+
+    assert (meanwhile.status, meanwhile.headers["Retry-After"]) == (409, "1")
+    assert "Idempotency-Key" in meanwhile.json["detail"]
+    assert (await other_key).status == 200
+    assert (await evaluate(api)).body == (await first).body
+
+
+async def test_many_at_once_make_one_job(api: Api) -> None:
+    answers = await asyncio.gather(*(evaluate(api) for _ in range(30)))
+
+    carried_out = [answer for answer in answers if answer.status == 200]
+    assert {answer.status for answer in answers} <= {200, 409}
+    assert len({answer.body for answer in carried_out}) == 1
+    assert [REPLAY in answer.headers for answer in carried_out].count(False) == 1
+    assert await jobs_of(api) == 1
+
+
+async def test_the_key_of_a_pruned_job_is_answered_as_before(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    first = await evaluate(api)
+    await api.finished(first.json["job_id"])
+    await api.finished(await api.submit())
+    await api.call("GET", f"/jobs/{first.json['job_id']}", 410)
+
+    again = await evaluate(api)
+
+    assert (again.status, again.body) == (200, first.body)
+
+
+@pytest.mark.parametrize("key", ["k", "x" * 255, "7c1f/ä".encode().hex(), '"quoted, key" ~'])
+async def test_a_key_of_printable_ascii_characters_is_taken(api: Api, key: str) -> None:
+    first = await evaluate(api, key)
+
+    assert (await evaluate(api, key)).body == first.body
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb"])
+async def test_another_key_is_refused_and_named(api: Api, key: str) -> None:
+    answer = await evaluate(api, key)
+
+    [error] = answer.json["errors"]
+    assert answer.status == 422
+    assert error == {
+        "field": "Idempotency-Key",
+        "message": "Must be given once, with 1 to 255 printable ASCII characters.",
+    }
+    assert await jobs_of(api) == 0
+
+
+async def test_two_keys_are_refused(api: Api) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
+
+    answer = await ask(api, "POST", "/evaluate", json=request(), headers=headers)
+
+    assert answer.status == 422

@@ -1,0 +1,250 @@
+"""``GET /jobs``: filters, pages, and what is refused."""
+
+import asyncio
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from evalserver.web.keys import SCHEDULER
+from tests.conftest import MakeApi
+from tests.support import Api, Json
+from tests.web.answers import ask
+
+HANG = {"behave": "hang"}
+
+
+async def listed(api: Api, **query: str) -> list[str]:
+    """The ids of the jobs of one page."""
+    answer = await api.call("GET", f"/jobs?{urlencode(query)}")
+    return [job["job_id"] for job in answer["jobs"]]
+
+
+async def busy(api: Api) -> str:
+    """Have something run, so that all that is submitted then stays queued; returns its id."""
+    job_id = await api.submit(model="busy", model_args=HANG)
+    await api.when(job_id, "running")
+    return job_id
+
+
+async def test_a_server_without_jobs_lists_none(api: Api) -> None:
+    assert await api.call("GET", "/jobs") == {"jobs": [], "next": None}
+
+
+async def test_jobs_are_listed_as_they_are_shown_alone_the_newest_first(api: Api) -> None:
+    running = await busy(api)
+    first, second = await api.submit(), await api.submit(labels={"team": "a"})
+
+    answer = await api.call("GET", "/jobs")
+
+    assert answer["jobs"] == [await api.job(job_id) for job_id in (second, first, running)]
+
+
+async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
+    await busy(api)
+    await api.submit()
+    await api.submit(priority=5)
+    await api.submit()
+
+    answer = await api.call("GET", "/jobs")
+
+    assert [job["position_in_queue"] for job in answer["jobs"]] == [2, 0, 1, None]
+
+
+async def test_jobs_are_found_by_everything_that_can_be_asked_for(api: Api) -> None:
+    running = await busy(api)
+    plain = await api.submit()
+    other = await api.submit(
+        model="qwen", tasks=["mmmu", "gsm8k"], engine="lm_eval", labels={"team": "a=b", "run": ""}
+    )
+
+    assert await listed(api, status="running") == [running]
+    assert await listed(api, status="running,queued") == [other, plain, running]
+    assert await listed(api, model="qwen") == [other]
+    assert await listed(api, task="gsm8k") == [other]
+    assert await listed(api, engine="lmms_eval") == [plain, running]
+    assert await listed(api, label="team=a=b") == [other]
+    assert await listed(api, label="run=") == [other]
+    assert await listed(api, submitted_by="anonymous", status="queued") == [other, plain]
+    assert await listed(api, submitted_by="somebody") == []
+
+
+async def test_a_job_must_have_every_label_that_is_given(api: Api) -> None:
+    await busy(api)
+    both = await api.submit(labels={"team": "a", "run": "1"})
+    await api.submit(labels={"team": "a"})
+
+    answer = await api.call("GET", "/jobs?label=team=a&label=run=1&label=team=a")
+
+    assert [job["job_id"] for job in answer["jobs"]] == [both]
+
+
+async def test_jobs_are_found_by_the_time_that_they_show(api: Api) -> None:
+    await busy(api)
+    job_id = await api.submit()
+    await asyncio.sleep(0.002)
+    later = await api.submit()
+    created, next_created = [(await api.job(each))["created_at"] for each in (job_id, later)]
+
+    assert await listed(api, created_after=created, created_before=next_created) == [job_id]
+
+
+@pytest.mark.parametrize(
+    ("time", "found"),
+    [
+        ("2001-01-01", True),
+        ("2001-01-01T00:00:00Z", True),
+        ("2001-01-01T00:00:00 02:00", True),  # a plus sign that nobody encoded
+        ("2999-12-31T23:59:59.999999-12:00", False),
+    ],
+)
+async def test_a_time_may_be_written_in_several_ways(api: Api, time: str, found: bool) -> None:
+    await busy(api)
+
+    assert bool(await listed(api, created_after=time)) is found
+
+
+async def test_a_page_has_50_jobs_unless_it_is_said(api: Api) -> None:
+    await busy(api)
+    for _ in range(50):
+        await api.submit()
+
+    assert len(await listed(api)) == 50
+    assert len(await listed(api, limit="500")) == 51
+
+
+async def test_next_leads_through_all_pages(api: Api) -> None:
+    await busy(api)
+    jobs = [await api.submit(model=f"m{number % 2}") for number in range(5)]
+
+    first = await api.call("GET", "/jobs?model=m0&limit=2")
+    second = await api.call("GET", f"/jobs?model=m0&limit=1&cursor={first['next']}")
+
+    found = [[job["job_id"] for job in page["jobs"]] for page in (first, second)]
+    assert found == [[jobs[4], jobs[2]], [jobs[0]]]
+    assert second["next"] is None
+
+
+async def test_the_link_leads_to_the_next_page_of_the_same_query(api: Api) -> None:
+    await busy(api)
+    label = {"ä b": "<c>&d=é"}
+    old = await api.submit(labels={**label, "run": "1"})
+    await api.submit(labels={**label, "run": "1"})
+    wanted = quote("ä b=<c>&d=é")
+
+    first = await ask(api, "GET", f"/jobs?label={wanted}&label=run=1&limit=1&status=queued")
+    place, relation = first.headers["Link"].split(";")
+    second = await ask(api, "GET", place.strip("<>"))
+
+    assert relation == ' rel="next"'
+    assert [job["job_id"] for job in second.json["jobs"]] == [old]
+    assert "Link" not in second.headers
+
+
+async def test_new_jobs_move_nothing_from_one_page_to_another(api: Api) -> None:
+    await busy(api)
+    old = [await api.submit() for _ in range(2)]
+    first = await api.call("GET", "/jobs?limit=1")
+    await api.submit()
+
+    second = await api.call("GET", f"/jobs?limit=1&cursor={first['next']}")
+
+    assert [job["job_id"] for job in second["jobs"]] == [old[0]]
+
+
+async def test_a_pruned_job_is_not_listed(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    await api.finished(await api.submit())
+    kept = await api.submit()
+    await api.finished(kept)
+
+    assert await listed(api) == [kept]
+
+
+async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_again(
+    api: Api,
+) -> None:
+    await busy(api)
+    job_id = await api.submit()
+    queue = api._session.app[SCHEDULER].queue
+    queue.remove(job_id)
+    asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
+    await asyncio.sleep(0.02)
+    queue.add(job_id, 0, 2)
+
+    [job] = (await asking)["jobs"]
+
+    assert (job["job_id"], job["position_in_queue"]) == (job_id, 0)
+
+
+REFUSED = {
+    "status=done": ("status", "Must be one of queued, running, completed, failed, cancelled"),
+    "status=": ("status", "Must be one of"),
+    "status=queued,,running": ("status", "Must be one of"),
+    "status=runing": ("status", "Did you mean 'running'?"),
+    "model=": ("model", "1 to 512 characters"),
+    "model=a%00b": ("model", "unprintable"),
+    "engine=lmms": ("engine", "Known engines"),
+    "label=team": ("label.0", "Must be name=text."),
+    "label=a=b&label==b": ("label.1", "1 to 128 characters"),
+    "&".join(["label=a=b"] * 11): ("label", "at most 10 times"),
+    "created_after=yesterday": ("created_after", "Must be a time in ISO 8601"),
+    "created_before=0001-01-01T00:00:00%2B01:00": ("created_before", "Must be a time in ISO 8601"),
+    "created_before=9999-12-31T23:59:59.9999": ("created_before", "Must be a time in ISO 8601"),
+    "limit=0": ("limit", "Must be an integer from 1 to 500."),
+    "limit=501": ("limit", "Must be an integer from 1 to 500."),
+    "limit=-1": ("limit", "Must be an integer from 1 to 500."),
+    "limit=1.0": ("limit", "Must be an integer from 1 to 500."),
+    "limit=%C2%B2": ("limit", "Must be an integer from 1 to 500."),
+    "limit=" + "1" * 5000: ("limit", "Must be an integer from 1 to 500."),
+    "limit=1&limit=2": ("limit", "Must be given once."),
+    "model=a&model=a": ("model", "Must be given once."),
+    "status=queued&status=running": ("status", "Must be given once."),
+    "cursor=": ("cursor", "1 to 64 characters"),
+    "cursor=nonsense": ("cursor", "Must be the 'next' of an answer to this query"),
+    "cursor=%F0%9F%A6%8A": ("cursor", "Must be the 'next' of an answer to this query"),
+    "state=queued": ("state", "Unknown field."),
+    "lable=a=b&lable=c=d": ("lable", "Did you mean 'label'?"),
+}
+
+
+@pytest.mark.parametrize(("query", "fault"), REFUSED.items(), ids=[each[:40] for each in REFUSED])
+async def test_what_cannot_be_asked_for_is_refused(
+    api: Api, query: str, fault: tuple[str, str]
+) -> None:
+    problem = await api.call("GET", f"/jobs?{query}", 422)
+
+    [error] = problem["errors"]
+    assert error["field"] == fault[0]
+    assert fault[1] in error["message"]
+
+
+async def test_every_fault_of_a_query_is_named_at_once(api: Api) -> None:
+    problem = await api.call("GET", "/jobs?limit=0&status=x&stat=1", 422)
+
+    assert {error["field"] for error in problem["errors"]} == {"limit", "status", "stat"}
+
+
+async def _two_pages(api: Api) -> Json:
+    await busy(api)
+    await api.submit()
+    first: Json = await api.call("GET", "/jobs?limit=1")
+    return first
+
+
+async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
+    cursor = (await _two_pages(api))["next"]
+
+    problem = await api.call("GET", f"/jobs?limit=1&status=queued&cursor={cursor}", 422)
+
+    assert problem["errors"][0]["field"] == "cursor"
+
+
+async def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
+    cursor = (await _two_pages(api))["next"]
+    changed = [
+        cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
+        for at in range(len(cursor))
+    ]
+
+    for each in [*changed, cursor + "A", cursor[:-1], cursor + "=="]:
+        await api.call("GET", f"/jobs?limit=1&cursor={each}", 422)
