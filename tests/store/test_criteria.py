@@ -16,7 +16,7 @@ from evalserver.store.listing import SUBMISSIONS_OF_A_SPAN
 from evalserver.store.migrate import known_migrations, migrate
 from evalserver.store.writer import Row, Transaction
 from tests.store.test_jobs import PLENTY, complete, start, submit
-from tests.store.test_listing import ALL, Hours, listed
+from tests.store.test_listing import ALL, Hours, listed, opened
 from tests.store.test_migrate import rows
 
 HOURS = [Hours(hour).text for hour in range(24)]
@@ -107,16 +107,14 @@ async def test_times_are_from_the_first_to_before_the_last(tmp_path: Path) -> No
     path = tmp_path / DATABASE_NAME
     migrate(path)
     await submit_at(path, HOURS[:6])
-    store = await Store.open(tmp_path)
+    async with opened(tmp_path) as store:
+        after, before = HOURS[2], HOURS[4]
 
-    after, before = HOURS[2], HOURS[4]
-
-    assert await listed(store, JobFilter(created_after=after)) == ["5", "4", "3", "2"]
-    assert await listed(store, JobFilter(created_before=before)) == ["3", "2", "1", "0"]
-    both = JobFilter(created_after=after, created_before=before)
-    assert await listed(store, both) == ["3", "2"]
-    assert await listed(store, JobFilter(created_after=HOURS[6])) == []
-    await store.close()
+        assert await listed(store, JobFilter(created_after=after)) == ["5", "4", "3", "2"]
+        assert await listed(store, JobFilter(created_before=before)) == ["3", "2", "1", "0"]
+        both = JobFilter(created_after=after, created_before=before)
+        assert await listed(store, both) == ["3", "2"]
+        assert await listed(store, JobFilter(created_after=HOURS[6])) == []
 
 
 async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back(
@@ -128,14 +126,12 @@ async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back
     times = [chance.choices([HOURS[n * 24 // MANY], chance.choice(HOURS)], [9, 1])[0]
              for n in range(MANY)]  # fmt: skip
     await submit_at(path, times)
-    store = await Store.open(tmp_path)
+    async with opened(tmp_path) as store:
+        for _ in range(20):
+            after, before = chance.choice(HOURS), chance.choice(HOURS)
+            found = await listed(store, JobFilter(created_after=after, created_before=before), MANY)
 
-    for _ in range(20):
-        after, before = chance.choice(HOURS), chance.choice(HOURS)
-        found = await listed(store, JobFilter(created_after=after, created_before=before), MANY)
-
-        assert found == [str(n) for n in reversed(range(MANY)) if after <= times[n] < before]
-    await store.close()
+            assert found == [str(n) for n in reversed(range(MANY)) if after <= times[n] < before]
 
 
 async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: Store) -> None:
@@ -174,16 +170,14 @@ async def test_the_jobs_of_an_older_database_are_found_after_its_upgrade(tmp_pat
     migrate(path, migrations=known_migrations()[:1])
     await submit_at(path, [HOURS[n // 100] for n in range(600)])
 
-    store = await Store.open(tmp_path)
-
-    wanted = JobFilter(
-        frozenset({Status.QUEUED}), "dummy", "mme", "lmms_eval", (("team", "a"),), "alice",
-        HOURS[1], HOURS[2],
-    )  # fmt: skip
-    assert await listed(store, wanted) == [str(n) for n in range(199, 99, -1)]
-    with snapshot(path) as database:
-        assert check_database(database).problem is None
-    await store.close()
+    async with opened(tmp_path) as store:
+        wanted = JobFilter(
+            frozenset({Status.QUEUED}), "dummy", "mme", "lmms_eval", (("team", "a"),), "alice",
+            HOURS[1], HOURS[2],
+        )  # fmt: skip
+        assert await listed(store, wanted) == [str(n) for n in range(199, 99, -1)]
+        with snapshot(path) as database:
+            assert check_database(database).problem is None
 
 
 def _with(*statuses: Status) -> JobFilter:

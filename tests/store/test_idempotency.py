@@ -9,6 +9,7 @@ import pytest
 from evalserver.job import EvaluateRequest, NewJob
 from evalserver.store import Answered, Key, KeyReused, Store
 from tests.store.test_jobs import PLENTY, complete, start, submit
+from tests.store.test_listing import opened
 from tests.store.test_migrate import contents, rows
 
 KEY = Key("k", "alice", "hash")
@@ -79,15 +80,12 @@ async def test_a_key_is_known_after_its_job_was_pruned(store: Store) -> None:
 
 
 async def test_a_key_is_known_after_the_store_was_opened_again(tmp_path: Path) -> None:
-    store = await Store.open(tmp_path)
-    first = await send(store)
-    await store.close()
-    store = await Store.open(tmp_path)
+    async with opened(tmp_path) as store:
+        first = await send(store)
+    async with opened(tmp_path) as store:
+        again = await send(store)
 
-    again = await send(store)
-
-    assert again == Answered(first.answer, again=True)
-    await store.close()
+        assert again == Answered(first.answer, again=True)
 
 
 async def test_the_position_is_that_in_the_queue_whatever_the_priorities(store: Store) -> None:

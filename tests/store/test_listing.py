@@ -1,13 +1,14 @@
 """Listing jobs: in which order, and page by page."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalserver.clock import timestamp
+from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.lifecycle import Status
 from evalserver.store import DATABASE_NAME, NEWEST, JobFilter, Store, listing
 from evalserver.store.listing import LARGEST_PAGE
@@ -32,6 +33,16 @@ class Hours:
         return timestamp(self())
 
 
+@asynccontextmanager
+async def opened(folder: Path, clock: Clock = utc_now) -> AsyncIterator[Store]:
+    """A store that is open for the block."""
+    store = await Store.open(folder, clock)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 class Interrupted(Readers):
     """Readers between whose first query and the next something is done."""
 
@@ -43,6 +54,14 @@ class Interrupted(Readers):
         return rows
 
     deed: Callable[[], Awaitable[Any]] | None = None
+
+
+@pytest.fixture
+async def readers(store: Store, tmp_path: Path) -> AsyncIterator[Interrupted]:
+    """Readers of the store's database."""
+    readers = await Interrupted.open(tmp_path / DATABASE_NAME)
+    yield readers
+    await readers.close()
 
 
 async def listed(store: Store, wanted: JobFilter = ALL, most: int = 100) -> list[str]:
@@ -88,13 +107,12 @@ async def test_a_priority_does_not_change_the_order_of_the_list(store: Store) ->
 
 async def test_a_clock_that_was_set_back_does_not_change_the_order(tmp_path: Path) -> None:
     clock = Hours(5)
-    store = await Store.open(tmp_path, clock)
-    first = await submit(store)
-    clock.hour = 3
-    second = await submit(store)
+    async with opened(tmp_path, clock) as store:
+        first = await submit(store)
+        clock.hour = 3
+        second = await submit(store)
 
-    assert await listed(store) == [second, first]
-    await store.close()
+        assert await listed(store) == [second, first]
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 6])
@@ -150,10 +168,9 @@ async def test_a_page_goes_on_behind_a_job_that_was_pruned(store: Store) -> None
 
 
 async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
-    store: Store, tmp_path: Path
+    store: Store, readers: Interrupted
 ) -> None:
     stays, goes = await submit(store), await submit(store)
-    readers = await Interrupted.open(tmp_path / DATABASE_NAME)
 
     async def page_while(deed: Callable[[], Awaitable[Any]], wanted: JobFilter) -> list[str]:
         readers.deed = deed
@@ -163,7 +180,6 @@ async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
     queued = JobFilter(statuses=frozenset({Status.QUEUED}))
     assert await page_while(lambda: claim(store, goes), queued) == [stays]
     assert await page_while(lambda: store.finish(goes, completed(), 0), ALL) == [stays]
-    await readers.close()
 
 
 async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
