@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from evalserver.store.writer import Transaction
 from evalserver.web.keys import KEYS_IN_FLIGHT, STORE
 from tests.conftest import MakeApi
-from tests.support import Api, request, until
+from tests.store.test_migrate import rows
+from tests.support import WAIT_SECONDS, Api, request, until
 from tests.web.answers import Answer, ask
 
 HANG = {"behave": "hang"}
@@ -102,6 +105,15 @@ async def test_the_order_and_the_spacing_of_a_body_do_not_matter(api: Api) -> No
     assert again.body == first.body
 
 
+async def test_a_hash_covers_only_what_the_request_says(api: Api, data_dir: Path) -> None:
+    await evaluate(api, num_gpus=1, labels={}, priority=0)
+
+    [(kept,)] = rows(data_dir, "SELECT body_hash FROM idempotency_keys")
+
+    # So it stays the same when a later version knows of a further field.
+    assert kept == sha256(b'{"model":"dummy","tasks":["mme"]}').hexdigest()
+
+
 @pytest.mark.parametrize(
     "change",
     [{"model": "other"}, {"tasks": ["mme", "mme"]}, {"limit": 1}, {"model_args": {"a": 1.0}}],
@@ -151,7 +163,8 @@ async def test_while_the_first_is_carried_out_another_one_is_409(api: Api) -> No
         first = asyncio.create_task(evaluate(api))
         await until(lambda: in_flight(api))
 
-        meanwhile = await evaluate(api)
+        async with asyncio.timeout(WAIT_SECONDS):
+            meanwhile = await evaluate(api)
         other_key = asyncio.create_task(evaluate(api, "other"))
 
     assert (meanwhile.status, meanwhile.headers["Retry-After"]) == (409, "1")

@@ -176,6 +176,19 @@ async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_
     assert (job["job_id"], job["position_in_queue"]) == (job_id, 0)
 
 
+async def test_a_job_that_is_not_queued_any_more_when_it_is_looked_up_again_is_left_out(
+    api: Api,
+) -> None:
+    await busy(api)
+    job_id = await api.submit()
+    api._session.app[SCHEDULER].queue.remove(job_id)
+    asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
+    await asyncio.sleep(0.02)
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    assert (await asking)["jobs"] == []
+
+
 REFUSED = {
     "status=done": ("status", "Must be one of queued, running, completed, failed, cancelled"),
     "status=": ("status", "Must be one of"),
@@ -237,6 +250,16 @@ async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
     problem = await api.call("GET", f"/jobs?limit=1&status=queued&cursor={cursor}", 422)
 
     assert problem["errors"][0]["field"] == "cursor"
+
+
+async def test_a_cursor_serves_the_same_query_written_otherwise(api: Api) -> None:
+    await busy(api)
+    jobs = [await api.submit(labels={"a": "1", "b": "2"}) for _ in range(2)]
+    first = await api.call("GET", "/jobs?limit=1&label=a=1&label=b=2")
+
+    second = await api.call("GET", f"/jobs?label=b=2&label=a=1&cursor={first['next']}")
+
+    assert [job["job_id"] for job in second["jobs"]] == [jobs[0]]
 
 
 async def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
