@@ -91,19 +91,22 @@ TEST_OF_TIMES = (
 
 
 def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
-    """The criteria of a filter, but for its times: these have no index in the order of seq."""
-    if wanted.statuses and wanted.statuses != frozenset(Status):
-        yield _one_of(wanted.statuses)
-    if wanted.model is not None:
-        yield _in_jobs("model", "jobs_by_model", wanted.model)
-    if wanted.engine is not None:
-        yield _in_jobs("engine", "jobs_by_engine", wanted.engine)
-    if wanted.submitted_by is not None:
-        yield _in_jobs("submitted_by", "jobs_by_submitter", wanted.submitted_by)
-    if wanted.task is not None:
-        yield Criterion(("SELECT seq FROM job_tasks WHERE task = :task",), {"task": wanted.task})
+    """The criteria of a filter, what mostly tells jobs apart before what many have in common.
+
+    But for its times: these have no index in the order of submission.
+    """
     for number, (name, text) in enumerate(wanted.labels):
         yield _label(number, name, text)
+    if wanted.task is not None:
+        yield Criterion(("SELECT seq FROM job_tasks WHERE task = :task",), {"task": wanted.task})
+    if wanted.model is not None:
+        yield _in_jobs("model", "jobs_by_model", wanted.model)
+    if wanted.submitted_by is not None:
+        yield _in_jobs("submitted_by", "jobs_by_submitter", wanted.submitted_by)
+    if wanted.statuses and wanted.statuses != frozenset(Status):
+        yield _one_of(wanted.statuses)
+    if wanted.engine is not None:
+        yield _in_jobs("engine", "jobs_by_engine", wanted.engine)
 
 
 def _one_of(statuses: frozenset[Status]) -> Criterion:

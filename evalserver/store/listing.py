@@ -27,7 +27,7 @@ SUBMISSIONS_OF_A_SPAN = 512
 """How many submissions share a row of ``job_spans``."""
 
 MOST_COUNTED = 1000
-"""Criteria that more jobs meet than this are all taken for common."""
+"""Criteria that more jobs meet than this are taken for equally common."""
 
 JOBS_AT_ONCE = 25
 LARGEST_PAGE = 4 * 1024 * 1024

@@ -1,10 +1,14 @@
-"""What deeds cost must not depend on how much is stored: counted in SQLite's own steps."""
+"""What deeds and pages cost must not depend on how much is stored: counted in SQLite's steps."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import aiosqlite
 
-from evalserver.store import Store, jobs
+from evalserver.lifecycle import Status
+from evalserver.store import NEWEST, JobFilter, Store, jobs, listing
+from evalserver.store.migrate import migrate
+from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.writer import Row, Transaction
 from tests.store.test_jobs import completed, start
@@ -18,6 +22,38 @@ FINISHED_JOBS = """
            '{"model": "dummy", "tasks": ["mme"]}', 'alice', :now, :now, :now, n, 1, 1, '{}'
     FROM n
 """
+VARIOUS_JOBS = """
+    WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :jobs)
+    INSERT INTO jobs (job_id, status, engine, model, tasks, labels, request, submitted_by,
+                      created_at, max_attempts, completed_at, finish_number, error)
+    SELECT 'job-' || n, iif(n % 3, 'queued', 'failed'), 'engine-' || (n % 2), 'model-' || (n % 5),
+           '["task-' || (n % 7) || '"]', '{"team": "' || (n % 11) || '"}',
+           '{"model": "dummy", "tasks": ["mme"]}', 'somebody-' || (n % 13),
+           printf('2030-01-01T%02d:%02d:00.000+00:00', n * 24 / :more, n * 1440 / :more % 60), 1,
+           iif(n % 3, NULL, :now), iif(n % 3, NULL, n), iif(n % 3, NULL, 'it failed')
+    FROM n
+"""
+PAGES = {
+    "all jobs": JobFilter(),
+    "a status": JobFilter(frozenset({Status.FAILED})),
+    "a status that none has": JobFilter(frozenset({Status.RUNNING})),
+    "two statuses": JobFilter(frozenset({Status.FAILED, Status.QUEUED})),
+    "a model": JobFilter(model="model-1"),
+    "a model that none has": JobFilter(model="unknown"),
+    "a task": JobFilter(task="task-1"),
+    "an engine": JobFilter(engine="engine-1"),
+    "a label": JobFilter(labels=(("team", "1"),)),
+    "a submitter": JobFilter(submitted_by="somebody-1"),
+    "the newest": JobFilter(created_after="2030-01-01T23:00:00.000+00:00"),
+    "the oldest": JobFilter(created_before="2030-01-01T01:00:00.000+00:00"),
+    "a status and a model": JobFilter(frozenset({Status.FAILED}), model="model-1"),
+    "a status that none has and a model": JobFilter(frozenset({Status.RUNNING}), model="model-1"),
+    "a task and a label": JobFilter(task="task-1", labels=(("team", "1"),)),
+}
+
+MOST_STEPS = 25_000
+"""For 1000 jobs counted of each criterion, one span of submissions, and a page. To look at every
+job would take ten times as many."""
 
 
 async def test_pruning_costs_the_same_with_100_and_with_100_000_finished_jobs(
@@ -28,6 +64,29 @@ async def test_pruning_costs_the_same_with_100_and_with_100_000_finished_jobs(
     many = await steps_with(tmp_path / "many", 100_000)
 
     assert many < 2 * few
+
+
+async def test_no_page_of_100_000_jobs_looks_at_many_of_them(tmp_path: Path) -> None:
+    steps = await steps_of_pages(tmp_path / "many", 100_000)
+
+    assert {name: count for name, count in steps.items() if count > MOST_STEPS} == {}
+
+
+async def steps_of_pages(folder: Path, stored: int) -> dict[str, int]:
+    """The steps of the first page of each filter, in a database of so many jobs."""
+    folder.mkdir()
+    migrate(folder / DATABASE_NAME)
+    async with aiosqlite.connect(folder / DATABASE_NAME, isolation_level=None) as connection:
+        connection.row_factory = Row
+        values = {"jobs": stored, "more": stored + 1, "now": NOW}
+        await connection.execute_fetchall(VARIOUS_JOBS, values)
+        count = await _count_steps(connection)
+        steps = {}
+        for name, wanted in PAGES.items():
+            before = count()
+            await listing.page(Readers([connection]), wanted, 10, NEWEST)
+            steps[name] = count() - before
+    return steps
 
 
 async def steps_with(folder: Path, stored: int) -> int:
@@ -46,14 +105,20 @@ async def _finish_and_prune(store: Store, folder: Path, stored: int) -> int:
         connection.row_factory = Row
         values = {"jobs": stored, "now": NOW}
         await connection.execute_fetchall(FINISHED_JOBS, values)
-        steps = 0
-
-        def count() -> None:
-            nonlocal steps
-            steps += 1
-
-        await connection.set_progress_handler(count, 1)
+        count = await _count_steps(connection)
         await jobs.finish(Transaction(connection), running, NOW, completed())
         pruned = await jobs.prune(Transaction(connection), stored, NOW)
         assert pruned == ["job-1"]
-    return steps
+        return count()
+
+
+async def _count_steps(connection: aiosqlite.Connection) -> Callable[[], int]:
+    """Have the steps of the connection counted from now on."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    await connection.set_progress_handler(count, 1)
+    return lambda: steps
