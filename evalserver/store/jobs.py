@@ -69,6 +69,15 @@ async def submit(tx: Transaction, job: NewJob, at: str) -> None:
     crash_point("submitting")
 
 
+async def require_first(tx: Transaction, job_id: str) -> None:
+    """Raise IllegalTransition when a queued job comes before this one."""
+    rows = await tx.execute(
+        "SELECT job_id FROM jobs WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT 1"
+    )
+    if rows and rows[0]["job_id"] != job_id:
+        raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")
+
+
 async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
     """Start attempt number ``attempt`` of a queued job: it runs from now on.
 

@@ -85,10 +85,16 @@ class Store:
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
         """Start the attempt behind those that ``job``, a record of a queued job, has made.
 
-        Raises IllegalTransition if it is not queued, or has made further ones since it was read.
+        Raises IllegalTransition if it is not queued, if another has come before it in the queue,
+        or if it has made further attempts since it was read.
         """
         claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
-        await self._writer.run(lambda tx: jobs.claim(tx, claim, job.attempt + 1))
+
+        async def work(tx: Transaction) -> None:
+            await jobs.require_first(tx, job.job_id)
+            await jobs.claim(tx, claim, job.attempt + 1)
+
+        await self._writer.run(work)
 
     async def reattach(self, job_id: str) -> None:
         """Note that a restarted server found a running job's attempt again."""

@@ -127,9 +127,13 @@ class Model:
         self._tell("submitted", job.submitted_by, record, None, "queued")
 
     def claim(self, read: Job, run_dir: Path, output_dir: Path) -> None:
-        """The attempt behind those of the record that was read begins, if none began since."""
+        """The attempt behind those of the record that was read begins, if none began since.
+
+        The job must be the first of the queue.
+        """
         job = self._may("claim", read.job_id)
-        if job.attempt != read.attempt:
+        first, *_ = self.queue()[0]
+        if job.attempt != read.attempt or first != job.job_id:
             raise IllegalTransition
         self._change(
             "claimed",

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from evalserver.clock import timestamp
+from evalserver.clock import timestamp, utc_now
 from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store
+from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, jobs
 from tests.store.test_migrate import contents, events_of, rows
 
 PLENTY = 1000
@@ -38,9 +38,10 @@ async def start(store: Store, **request: Any) -> str:
 
 
 async def claim(store: Store, job_id: str) -> None:
-    """Claim the next attempt of a job, as the scheduler does."""
-    job = await store.job(job_id)
-    await store.claim(job, Path(f"run-{job.attempt + 1}"), Path("output"))
+    """Claim the next attempt of a job, whatever is queued before it."""
+    attempt = (await store.job(job_id)).attempt + 1
+    claim = jobs.Claim(job_id, timestamp(utc_now()), f"run-{attempt}", "output")
+    await store._writer.run(lambda tx: jobs.claim(tx, claim, attempt))
 
 
 async def complete(store: Store, keep: int = PLENTY, **request: Any) -> str:
@@ -151,6 +152,16 @@ async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -
     job = await store.job(job_id)
     assert job.status is Status.RUNNING
     assert job.cancel_requested_at is not None
+
+
+async def test_a_job_is_not_claimed_while_another_is_before_it(store: Store) -> None:
+    job = await store.job(await submit(store))
+    urgent = await submit(store, priority=1)
+
+    with pytest.raises(IllegalTransition, match=f"{urgent} is before it"):
+        await store.claim(job, Path("run"), Path("output"))
+
+    assert (await store.job(job.job_id)).status is Status.QUEUED
 
 
 async def test_an_interrupted_job_gets_its_old_place_back(store: Store) -> None:

@@ -89,6 +89,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 DEEDS: dict[str, Callable[[Transaction, str, str], Awaitable[Any]]] = {
     "submit": lambda tx, queued, running: jobs.submit(tx, NEW, NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
+    "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
     "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
     "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),
     "reattach": lambda tx, queued, running: jobs.reattach(tx, running, NOW),

@@ -105,6 +105,10 @@ class StoreAndModel(RuleBasedStateMachine):
         """The deeds as somebody hands them in who has just read the jobs."""
         return [deed.on(self.model.record(job_id)) for job_id, deed in aimed]
 
+    def _first_or(self, job_id: str) -> str:
+        """The first of the queue instead of a queued job: no other one may be claimed."""
+        return self.model.queue()[0][0] if self.model.state(job_id) == "queued" else job_id
+
     def do(self, *deeds: Deed) -> list[Any]:
         """Do it to both, and compare their answers."""
         answers = self.run(at_once(self.store, deeds))
@@ -149,6 +153,7 @@ class StoreAndModel(RuleBasedStateMachine):
     @rule(target=RECORDS, job_id=JOBS, legal=LEGAL, seconds=st.integers(-5000, 5000))
     def go_on(self, job_id: str, legal: dict[str, Deed], seconds: int) -> Job:
         """Do what is legal in the state that the job is in, by a clock that may be set back."""
+        job_id = self._first_or(job_id)
         before = self.model.record(job_id)
         self.now += timedelta(seconds=seconds)
         self.model.now = timestamp(self.now)
@@ -167,6 +172,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self, job_id: str, some: dict[str, Deed], others: dict[str, Deed]
     ) -> None:
         """Of two deeds that both lead out of the job's state, exactly one is done."""
+        job_id = self._first_or(job_id)
         state = self.model.state(job_id)
         if state and {some[state].name, others[state].name} <= LEAVE_THE_STATE:
             answers = self.do(*self.aim([(job_id, some[state]), (job_id, others[state])]))
