@@ -7,9 +7,9 @@ from pathlib import Path
 import aiosqlite
 
 from evalserver.clock import Clock, timestamp, utc_now
-from evalserver.job import Job, NewJob, Outcome
+from evalserver.job import Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, event_log, jobs
+from evalserver.store import engine_cache, event_log, jobs, metrics
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.event_log import Event
@@ -132,6 +132,10 @@ class Store:
                 f"Job {job_id} finished and was pruned: only the newest finished jobs are kept"
             )
         raise JobNotFound(f"Job {job_id} not found")
+
+    async def metrics(self, job_id: str) -> list[Metric]:
+        """A job's numbers, by task, metric and filter; none unless it is completed."""
+        return await metrics.of_job(self._readers, job_id)
 
     async def events_after(
         self, after: int, most: int = 500, job_id: str | None = None

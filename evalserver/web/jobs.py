@@ -99,5 +99,13 @@ def _shown(job: Job, position: int | None, progress: Progress | None) -> dict[st
         **asdict(job),
         "position_in_queue": position,
         "progress": progress and asdict(progress),
-        "links": {"self": f"/jobs/{job.job_id}"},
+        "links": _links(job),
+    }
+
+
+def _links(job: Job) -> dict[str, str]:
+    path = f"/jobs/{job.job_id}"
+    return {
+        "self": path,
+        "results": f"{path}/results",
     }

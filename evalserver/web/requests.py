@@ -109,7 +109,7 @@ def _shown(path: str) -> str:
 def _explain(message: str, path: str, schema: Schema) -> str:
     if message != UNKNOWN_FIELD:
         return message
-    known = list(schema.load_fields)
+    known = [field.data_key or name for name, field in schema.load_fields.items()]
     hint = did_you_mean(path, known) or f" Known fields: {', '.join(known)}"
     return f"Unknown field.{hint}"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import catalog, jobs, queue
+from evalserver.web import catalog, jobs, queue, results
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
@@ -38,6 +38,7 @@ ROUTES = (
     Route("GET", "/jobs/{job_id}", jobs.get_job),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
+    Route("GET", "/jobs/{job_id}/results", results.get_results, results.ResultsQuerySchema),
     Route("GET", "/queue", queue.get_queue),
     Route("GET", "/tasks", catalog.get_tasks, CatalogQuerySchema),
     Route("GET", "/models", catalog.get_models, CatalogQuerySchema),
