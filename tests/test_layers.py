@@ -66,6 +66,7 @@ LAYERS = {
     "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
+    "outputs": _layer("engines outputs"),
     "event_bus": _layer("store!"),
     "progress": _layer("event_bus"),
     "scheduler": _layer(
@@ -73,7 +74,7 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
+        f"web catalog engines event_bus outputs progress scheduler server_args store! {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp marshmallow",
     ),

@@ -108,4 +108,5 @@ def _links(job: Job) -> dict[str, str]:
     return {
         "self": path,
         "results": f"{path}/results",
+        "artifacts": f"{path}/artifacts",
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import catalog, jobs, queue, results
+from evalserver.web import artifacts, catalog, jobs, queue, results
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
@@ -39,6 +39,10 @@ ROUTES = (
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
     Route("GET", "/jobs/{job_id}/results", results.get_results, results.ResultsQuerySchema),
+    Route(
+        "GET", "/jobs/{job_id}/artifacts", artifacts.get_artifacts, artifacts.ArtifactsQuerySchema
+    ),
+    Route("GET", "/jobs/{job_id}/artifacts/{path}", artifacts.get_artifact),
     Route("GET", "/queue", queue.get_queue),
     Route("GET", "/tasks", catalog.get_tasks, CatalogQuerySchema),
     Route("GET", "/models", catalog.get_models, CatalogQuerySchema),
@@ -49,9 +53,11 @@ def add_routes(app: web.Application) -> None:
     """Put the table's routes into the application."""
     for route in ROUTES:
         handler = _reading(route)
-        app.router.add_route(route.method, route.path, handler)
+        # Alone of all parts of a path, ``path`` may have slashes in it.
+        path = route.path.replace("{path}", "{path:(?s:.+)}")
+        app.router.add_route(route.method, path, handler)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, handler)
+            app.router.add_route("HEAD", path, handler)
 
 
 def _reading(route: Route) -> Handler:
