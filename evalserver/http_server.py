@@ -1,6 +1,7 @@
 """The server: puts its parts together, serves until it is told to stop, takes them down again."""
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -101,6 +102,9 @@ async def _run(
 ) -> None:
     try:
         await runner.setup()
+        # Whatever is there by now stays: looking through it for garbage, while a large answer is
+        # made, would stop everybody for tens of milliseconds.
+        gc.freeze()
         for listening in sockets:
             await web.SockSite(runner, listening).start()
         _greet(args)

@@ -1,4 +1,4 @@
-"""Reading what attempts left in their output directories: files, and archives of them."""
+"""Reading what attempts left in their output directories: files, archives of them, samples."""
 
 from evalserver.outputs.artifacts import (
     Artifact,
@@ -7,13 +7,23 @@ from evalserver.outputs.artifacts import (
     list_artifacts,
     open_artifact,
 )
+from evalserver.outputs.sample_lines import NoSuchPlace, Place
+from evalserver.outputs.samples import NotJudged, Page, Sample, Wanted, choose_metric, read_page
 from evalserver.outputs.zip_stream import zip_chunks
 
 __all__ = [
     "Artifact",
     "Listing",
     "NoArtifact",
+    "NoSuchPlace",
+    "NotJudged",
+    "Page",
+    "Place",
+    "Sample",
+    "Wanted",
+    "choose_metric",
     "list_artifacts",
     "open_artifact",
+    "read_page",
     "zip_chunks",
 ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import artifacts, catalog, jobs, queue, results
+from evalserver.web import artifacts, catalog, jobs, queue, results, samples
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
@@ -39,6 +39,7 @@ ROUTES = (
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
     Route("GET", "/jobs/{job_id}/results", results.get_results, results.ResultsQuerySchema),
+    Route("GET", "/jobs/{job_id}/samples/{task}", samples.get_samples, samples.SamplesQuerySchema),
     Route(
         "GET", "/jobs/{job_id}/artifacts", artifacts.get_artifacts, artifacts.ArtifactsQuerySchema
     ),
