@@ -1,6 +1,7 @@
 """The server: puts its parts together, serves until it is told to stop, takes them down again."""
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ from evalserver.sockets import CannotListen, is_loopback, listen, url
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
+from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import (
@@ -45,7 +47,6 @@ from evalserver.web.keys import (
     STREAM_LIMITS,
 )
 from evalserver.web.keys_in_flight import KeysInFlight
-from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
 
 log = structlog.get_logger("evalserver")
@@ -119,6 +120,9 @@ async def _run(
 ) -> None:
     try:
         await runner.setup()
+        # Whatever is there by now stays: looking through it for garbage, while a large answer is
+        # made, would stop everybody for tens of milliseconds.
+        gc.freeze()
         for listening in sockets:
             await web.SockSite(runner, listening).start()
         _greet(args)

@@ -17,6 +17,7 @@ from evalserver.web.routes import ROUTES
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 
 
 def _commands(command: click.Command, path: str = "") -> list[str]:
@@ -51,9 +52,7 @@ def test_every_event_is_in_the_audit_guide(event: EventKind) -> None:
     assert f"`{event}`" in AUDIT
 
 
-@pytest.mark.parametrize(
-    "page", ["docs/architecture.md", "docs/audit.md", "docs/reliability.md", "README.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_a_page_names_is_there(page: str) -> None:
     named = {word.strip("`.,:;()") for word in (ROOT / page).read_text().split() if "`" in word}
     paths = {name for name in named if name.endswith(".py") and "/" in name}

@@ -66,6 +66,7 @@ LAYERS = {
     "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
+    "outputs": _layer("engines outputs"),
     "event_bus": _layer("store!"),
     "progress": _layer("event_bus"),
     "log_tail": _layer("runner.files"),
@@ -74,8 +75,8 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        "web catalog engines event_bus log_tail progress scheduler server_args store! version"
-        f" {VALUES}"
+        "web catalog engines event_bus log_tail outputs progress scheduler server_args store!"
+        f" version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),

@@ -8,6 +8,7 @@ from evalserver.engines.base import Command, Engine, NoResults, Paths, Question,
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
+from evalserver.engines.samples import Verdict
 
 __all__ = [
     "Command",
@@ -17,6 +18,7 @@ __all__ = [
     "Paths",
     "Question",
     "Results",
+    "Verdict",
     "make_engines",
 ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evalserver.engines.failed_requests import FailedRequests
+from evalserver.engines.samples import Verdict
 from evalserver.job import EvaluateRequest, Metric
 
 
@@ -71,6 +72,18 @@ class Engine(Protocol):
 
         Raises NoResults.
         """
+
+    def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
+        """The file of each task that has samples, among those that a job's result names."""
+
+    def verdict(self, sample: Mapping[str, Any], metric: str) -> Verdict | None:
+        """Was this sample, a line of a samples file, answered right? None: the metric says nothing.
+
+        Only for a metric of which more is better.
+        """
+
+    def filter_of(self, sample: Mapping[str, Any]) -> str | None:
+        """Under which of its task's filters the sample was judged; None: it does not say."""
 
     def version_argv(self) -> tuple[str, ...]:
         """A command that prints what answers depend on: the harness's version; it is quick."""

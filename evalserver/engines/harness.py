@@ -4,6 +4,7 @@ nearly the same. What differs is told by the two engines' own files.
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.results import FileNames, read_results
+from evalserver.engines.samples import Verdict, files_by_task, verdict
 from evalserver.job import EvaluateRequest
 
 CONFIG_FILE = "config.yaml"
@@ -56,6 +58,19 @@ class Harness(ABC):
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The newest results of each model folder in the output directory."""
         return read_results(paths.output_dir, request.tasks, self.file_names)
+
+    def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
+        """By the files' names."""
+        return files_by_task(result, self.file_names.task)
+
+    def verdict(self, sample: Mapping[str, Any], metric: str) -> Verdict | None:
+        """As the sample's own values say."""
+        return verdict(sample, metric)
+
+    def filter_of(self, sample: Mapping[str, Any]) -> str | None:
+        """As the sample says."""
+        name = sample.get("filter")
+        return name if isinstance(name, str) else None
 
     def version_argv(self) -> tuple[str, ...]:
         """Prints version and interpreter; asks the package's metadata, so imports nothing heavy."""

@@ -19,7 +19,10 @@ class LmEval(Harness):
     package = "lm-eval"
     program = ("-m", "lm_eval", "run")
     file_names = FileNames(
-        "results_*.json", "samples_*.jsonl", lambda stem: stem.rpartition("_")[2]
+        "results_*.json",
+        "samples_*.jsonl",
+        stamp=lambda stem: stem.rpartition("_")[2],
+        task=lambda stem: stem.removeprefix("samples_").rpartition("_")[0],
     )
     questions = {  # noqa: RUF012 - a constant of the class
         Question.TASKS: (

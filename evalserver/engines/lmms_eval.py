@@ -38,7 +38,8 @@ class LmmsEval(Harness):
     file_names = FileNames(
         "*_results.json",
         "*_samples_*.jsonl",
-        lambda stem: stem.partition("_results")[0].partition("_samples_")[0],
+        stamp=lambda stem: stem.partition("_results")[0].partition("_samples_")[0],
+        task=lambda stem: stem.partition("_samples_")[2],
     )
     questions = {  # noqa: RUF012 - a constant of the class
         Question.TASKS: (

@@ -22,11 +22,13 @@ from evalserver.job import Metric
 
 @dataclass(frozen=True)
 class FileNames:
-    """How a harness names its files: two patterns, and what cuts the time stamp out of a stem."""
+    """How a harness names its files: two patterns, what cuts the time stamp out of a stem, and what
+    cuts the task out of the stem of a samples file."""
 
     results: str
     samples: str
     stamp: Callable[[str], str]
+    task: Callable[[str], str]
 
 
 def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Results:

@@ -8,9 +8,9 @@ from pathlib import Path
 import aiosqlite
 
 from evalserver.clock import Clock, timestamp, utc_now
-from evalserver.job import Job, NewJob, Outcome
+from evalserver.job import Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, event_log, idempotency, jobs, listing
+from evalserver.store import engine_cache, event_log, idempotency, jobs, listing, metrics
 from evalserver.store.criteria import JobFilter
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
@@ -159,6 +159,10 @@ class Store:
         They may be fewer, and others be left, when their records are large: see ``Page.next``.
         """
         return await listing.page(self._readers, wanted, most, before)
+
+    async def metrics(self, job_id: str) -> list[Metric]:
+        """A job's numbers, by task, metric and filter; none unless it is completed."""
+        return await metrics.of_job(self._readers, job_id)
 
     async def events_after(
         self, after: int, most: int = 500, job_id: str | None = None

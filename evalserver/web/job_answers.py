@@ -107,7 +107,12 @@ class JobSchema(AnswerSchema):
                 "command": ["/opt/lmms-eval/bin/python", "-m", "lmms_eval", "--model=qwen2_vl"],
             },
             "event_id": 3,
-            "links": {"self": f"/jobs/{JOB_ID}", "events": f"/jobs/{JOB_ID}/events"},
+            "links": {
+                "self": f"/jobs/{JOB_ID}",
+                "events": f"/jobs/{JOB_ID}/events",
+                "results": f"/jobs/{JOB_ID}/results",
+                "artifacts": f"/jobs/{JOB_ID}/artifacts",
+            },
         }
     )
 

@@ -90,8 +90,14 @@ def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any
         **asdict(job),
         "position_in_queue": position,
         "progress": progress and asdict(progress),
-        "links": {"self": f"/jobs/{job.job_id}", "events": f"/jobs/{job.job_id}/events"},
+        "links": _links(job),
     }
+
+
+def _links(job: Job) -> dict[str, str]:
+    path = f"/jobs/{job.job_id}"
+    parts = ("events", "results", "artifacts")
+    return {"self": path, **{part: f"{path}/{part}" for part in parts}}
 
 
 async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Response:

@@ -51,6 +51,8 @@ class Route:
 
 PATH_FIELDS: Mapping[str, fields.Field[str]] = {
     "job_id": Text(longest=64, metadata=about("What `POST /evaluate` called the job.")),
+    "task": Text(longest=256, metadata=about("One of the job's tasks.")),
+    "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
     "folder": Text(longest=64, metadata=about("What the file belongs to.")),
     "file": Text(longest=64, metadata=about("The file's name.")),
 }

@@ -2,9 +2,17 @@
 
 from http import HTTPStatus
 
-from aiohttp import web
-
-from evalserver.web import catalog, docs, events, job_list, jobs, queue
+from evalserver.web import (
+    artifacts,
+    catalog,
+    docs,
+    events,
+    job_list,
+    jobs,
+    queue,
+    results,
+    samples,
+)
 from evalserver.web.answers import (
     HealthSchema,
     MessageSchema,
@@ -13,22 +21,11 @@ from evalserver.web.answers import (
     StateSchema,
     TasksSchema,
 )
-from evalserver.web.errors import Handler
 from evalserver.web.evaluate_schema import EvaluateSchema
 from evalserver.web.job_answers import JobSchema, JobsSchema, QueuedSchema
-from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
-from evalserver.web.openapi import Description
-from evalserver.web.requests import (
-    check_path,
-    let_body_wait,
-    read_body,
-    read_headers,
-    read_query,
-    refuse_body,
-)
-from evalserver.web.route import Answer, Route, path_schema
+from evalserver.web.result_answers import ArtifactsSchema, ResultsSchema, SamplesSchema
+from evalserver.web.route import Answer, Route
 from evalserver.web.schemas import (
-    Bounds,
     CatalogQuerySchema,
     EvaluateHeadersSchema,
     EventsHeadersSchema,
@@ -38,7 +35,7 @@ from evalserver.web.schemas import (
     JobHeadersSchema,
     JobQuerySchema,
 )
-from evalserver.web.static_files import MEDIA_TYPES, StaticFiles
+from evalserver.web.static_files import MEDIA_TYPES
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
 GONE = HTTPStatus.GONE
@@ -114,6 +111,42 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/jobs/{job_id}/results",
+        results.get_results,
+        results.ResultsQuerySchema,
+        answers=(Answer(ResultsSchema), Answer(media_type="text/csv")),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}/samples/{task}",
+        samples.get_samples,
+        samples.SamplesQuerySchema,
+        answers=(Answer(SamplesSchema, headers=LINK),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}/artifacts",
+        artifacts.get_artifacts,
+        artifacts.ArtifactsQuerySchema,
+        answers=(Answer(ArtifactsSchema), Answer(media_type="application/zip")),
+        errors=NO_SUCH_JOB,
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}/artifacts/{path}",
+        artifacts.get_artifact,
+        headers=IfNoneMatchSchema,
+        answers=(
+            Answer(media_type="*/*", headers=ETAG),
+            Answer(media_type="*/*", status=HTTPStatus.PARTIAL_CONTENT),
+            UNCHANGED,
+        ),
+        errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    ),
+    Route(
+        "GET",
         "/events",
         events.get_events,
         EventsQuerySchema,
@@ -164,34 +197,3 @@ ROUTES = (
         errors=(NOT_FOUND,),
     ),
 )
-
-
-def add_routes(app: web.Application) -> None:
-    """Put the table's routes, and their description, into the application."""
-    app[DESCRIPTION] = Description(ROUTES, app[BOUNDS])
-    app[STATIC_FILES] = StaticFiles()
-    for route in ROUTES:
-        handler = _reading(route, app[BOUNDS])
-        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-        for method in methods:
-            app.router.add_route(method, route.path, handler, expect_handler=let_body_wait)
-
-
-def _reading(route: Route, bounds: Bounds) -> Handler:
-    """The route's handler, behind the reading of what it takes."""
-    # Made once: making a schema costs more than most handlers.
-    query, headers = route.query(bounds), route.headers(bounds)
-    body = None if route.body is None else route.body(bounds)
-    path = path_schema(route.path)(bounds)
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        check_path(request, path)
-        request[HEADERS] = read_headers(request, headers)
-        request[QUERY] = read_query(request, query)
-        if body is None:
-            refuse_body(request)
-        else:
-            request[BODY] = await read_body(request, body)
-        return await route.handler(request)
-
-    return handle

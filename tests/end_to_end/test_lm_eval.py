@@ -18,6 +18,33 @@ async def test_the_numbers_are_those_of_the_harnesss_own_file(lm_server: ServerP
     assert numbers == {key: written[key] for key in numbers}
 
 
+async def test_results_and_samples_are_those_of_the_harnesss_own_files(
+    lm_server: ServerProcess,
+) -> None:
+    async with lm_server as server:
+        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
+        results = await server.api.call("GET", job["links"]["results"])
+        samples = f"{job['links']['self']}/samples/capitals"
+        wrong = await server.api.call("GET", f"{samples}?only=wrong")
+        right = await server.api.call("GET", f"{samples}?only=right")
+
+    written = results_file(job)
+    numbers = written["results"]["capitals"]
+    assert results["results"] == [
+        {
+            "task": "capitals",
+            "metric": "acc",
+            "filter": "none",
+            "value": numbers["acc,none"],
+            "stderr": numbers["acc_stderr,none"],
+            "n": written["n-samples"]["capitals"]["effective"],
+            "higher_is_better": written["higher_is_better"]["capitals"]["acc"],
+        }
+    ]
+    assert len(right["samples"]) == round(10 * numbers["acc,none"])
+    assert len(wrong["samples"]) == 10 - len(right["samples"])
+
+
 async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> None:
     model_args = {"note": "a,b=c", "nested": {"list": [1, 2.5, True, None]}, "rate": 1e-5}
     gen_kwargs = {"until": ["a,b", "\n"], "temperature": 0.0}

@@ -25,6 +25,22 @@ async def test_a_vision_models_numbers_are_those_of_the_harnesss_own_file(
     assert numbers == {key: written[key] for key in numbers}
 
 
+async def test_the_samples_that_are_wrong_are_those_that_the_score_lacks(
+    lmms_server: ServerProcess, digits: Digits
+) -> None:
+    async with lmms_server as server:
+        job_id = await _submit(server, model="async_openai", model_args=digits.model_args)
+        job = await server.api.finished(job_id)
+        wrong = await server.api.call("GET", f"/jobs/{job_id}/samples/digits_vqa?only=wrong")
+
+    answers = [
+        (each["sample"]["filtered_resps"], each["sample"]["target"]) for each in wrong["samples"]
+    ]
+    assert all(answer != target for answer, target in answers)
+    accuracy = results_file(job)["results"]["digits_vqa"]["acc,none"]
+    assert len(answers) == round(64 * (1 - accuracy))
+
+
 async def test_model_args_arrive_as_they_were_sent_commas_braces_and_all(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:

@@ -24,6 +24,7 @@ from evalserver.store import (
     idempotency,
     jobs,
     listing,
+    metrics,
 )
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
@@ -83,6 +84,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "newest_event_id": event_log.newest_event_id,
     "count_by_status": jobs.count_by_status,
     **{f"page of {name}": partial(_first_page, wanted) for name, wanted in LISTED.items()},
+    "of_job": lambda readers: metrics.of_job(readers, "id"),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
@@ -184,7 +186,7 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, engine_cache, event_log, listing, idempotency)
+        for module in (jobs, engine_cache, event_log, listing, idempotency, metrics)
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__
@@ -235,8 +237,8 @@ async def test_leaderboard_shows_the_best_of_each_metric_first(
     loss = Metric("mme", "loss", "none", 1.0, None, None, higher_is_better=False)
     for model, value in {"bad": 0.25, "good": 0.75}.items():
         job_id = await start(store, model=model, model_args={"path": model})
-        metrics = (replace(ACCURACY, value=value), replace(loss, value=1 - value))
-        await store.finish(job_id, completed(*metrics), PLENTY)
+        numbers = (replace(ACCURACY, value=value), replace(loss, value=1 - value))
+        await store.finish(job_id, completed(*numbers), PLENTY)
 
     board = rows(tmp_path, "SELECT metric, value, model, model_args FROM leaderboard")
 

@@ -49,6 +49,14 @@ async def test_a_completed_job_carries_paths_and_numbers(api: Api) -> None:
     assert len(result["samples"]) == 1
 
 
+async def test_a_job_links_to_what_belongs_to_it(api: Api) -> None:
+    job = await api.finished(await api.submit())
+
+    for link in ("self", "results", "artifacts"):
+        body = await api.call("GET", job["links"][link])
+        assert body["job_id"] == job["job_id"]
+
+
 async def test_a_failed_job_says_in_its_first_line_what_happened(api: Api) -> None:
     job = await api.finished(await api.submit(model_args={"behave": "crash"}))
 

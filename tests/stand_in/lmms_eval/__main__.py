@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -47,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     for flag in ("model", "model_args", "tasks", "output_path", "config", "gen_kwargs"):
         parser.add_argument(f"--{flag}", default="")
+    parser.add_argument("--log_samples", action="store_true")
     given, _ = parser.parse_known_args()
     if given.config:
         for key, value in yaml.safe_load(Path(given.config).read_text()).items():
@@ -71,18 +73,33 @@ def _complete(given: argparse.Namespace, args: dict[str, str]) -> None:
     _write_results(given, {task: numbers for task in tasks})
 
 
-def _write_results(given: argparse.Namespace, results: dict[str, dict[str, object]]) -> None:
+def _judge(given: argparse.Namespace, args: dict[str, str]) -> None:
+    results = {"acc,strict": 0.5, "acc,loose": 0.5, "f1,strict": 0.5, "loss,strict": 1.0}
+    samples = [
+        {"doc_id": doc, "filter": name, "acc": float(doc % 2), "f1": 0.5, "loss": 1.0}
+        for name in ("strict", "loose")
+        for doc in range(int(args.get("documents", 4)))
+    ]
+    _write_results(given, {task: results for task in given.tasks.split(",")}, samples)
+
+
+def _write_results(
+    given: argparse.Namespace,
+    results: dict[str, dict[str, object]],
+    samples: Sequence[dict[str, object]] = ({"doc_id": 0},),
+) -> None:
     folder = Path(given.output_path) / given.model
     folder.mkdir(parents=True)
     content = {
         "results": results,
         "n-samples": {task: {"original": 8, "effective": 4} for task in results},
-        "higher_is_better": {task: {"acc": True} for task in results},
+        "higher_is_better": {task: {"acc": True, "f1": True, "loss": False} for task in results},
         "model_source": given.model,
     }
     (folder / "20260101_000000_results.json").write_text(json.dumps(content))
-    for task in results:
-        (folder / f"20260101_000000_samples_{task}.jsonl").write_text('{"doc_id": 0}\n')
+    lines = "".join(f"{json.dumps(sample)}\n" for sample in samples)
+    for task in results if given.log_samples else ():
+        (folder / f"20260101_000000_samples_{task}.jsonl").write_text(lines)
 
 
 def _crash(given: argparse.Namespace, args: dict[str, str]) -> None:
@@ -142,6 +159,7 @@ def _no_numbers(given: argparse.Namespace, args: dict[str, str]) -> None:
 
 BEHAVIOURS = {
     "complete": _complete,
+    "judge": _judge,
     "silent": _complete,
     "crash": _crash,
     "exit": _exit,

@@ -1,0 +1,29 @@
+"""Reading what attempts left in their output directories: files, archives of them, samples."""
+
+from evalserver.outputs.artifacts import (
+    Artifact,
+    Listing,
+    NoArtifact,
+    list_artifacts,
+    open_artifact,
+)
+from evalserver.outputs.sample_lines import NoSuchPlace, Place
+from evalserver.outputs.samples import NotJudged, Page, Sample, Wanted, choose_metric, read_page
+from evalserver.outputs.zip_stream import zip_chunks
+
+__all__ = [
+    "Artifact",
+    "Listing",
+    "NoArtifact",
+    "NoSuchPlace",
+    "NotJudged",
+    "Page",
+    "Place",
+    "Sample",
+    "Wanted",
+    "choose_metric",
+    "list_artifacts",
+    "open_artifact",
+    "read_page",
+    "zip_chunks",
+]

@@ -1,0 +1,52 @@
+"""From a row of the table of routes to its handler: what a route takes is always read and checked."""
+
+from aiohttp import web
+
+from evalserver.web.errors import Handler
+from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
+from evalserver.web.openapi import Description
+from evalserver.web.requests import (
+    check_path,
+    let_body_wait,
+    read_body,
+    read_headers,
+    read_query,
+    refuse_body,
+)
+from evalserver.web.route import Route, path_schema
+from evalserver.web.routes import ROUTES
+from evalserver.web.schemas import Bounds
+from evalserver.web.static_files import StaticFiles
+
+
+def add_routes(app: web.Application) -> None:
+    """Put the table's routes, and their description, into the application."""
+    app[DESCRIPTION] = Description(ROUTES, app[BOUNDS])
+    app[STATIC_FILES] = StaticFiles()
+    for route in ROUTES:
+        handler = _reading(route, app[BOUNDS])
+        # Alone of all parts of a path, ``path`` may have slashes in it.
+        path = route.path.replace("{path}", "{path:(?s:.+)}")
+        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+        for method in methods:
+            app.router.add_route(method, path, handler, expect_handler=let_body_wait)
+
+
+def _reading(route: Route, bounds: Bounds) -> Handler:
+    """The route's handler, behind the reading of what it takes."""
+    # Made once: making a schema costs more than most handlers.
+    query, headers = route.query(bounds), route.headers(bounds)
+    body = None if route.body is None else route.body(bounds)
+    path = path_schema(route.path)(bounds)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        check_path(request, path)
+        request[HEADERS] = read_headers(request, headers)
+        request[QUERY] = read_query(request, query)
+        if body is None:
+            refuse_body(request)
+        else:
+            request[BODY] = await read_body(request, body)
+        return await route.handler(request)
+
+    return handle

@@ -1,0 +1,144 @@
+"""An archive that is made while it is sent."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from evalserver.outputs import list_artifacts, zip_chunks
+from evalserver.outputs.artifacts import Artifact
+from evalserver.outputs.zip_stream import CHUNK_BYTES, safe_name
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An attempt's output directory."""
+    path = tmp_path / "attempt-1" / "output"
+    path.mkdir(parents=True)
+    return path
+
+
+def archive(output: Path) -> zipfile.ZipFile:
+    """The whole archive, opened."""
+    chunks = zip_chunks(output, list_artifacts(output, 1000).artifacts)
+    return zipfile.ZipFile(io.BytesIO(b"".join(chunks)))
+
+
+def test_every_file_is_in_it_with_its_bytes(output: Path) -> None:
+    files = {"top.json": b"{}", "a/b/deep": os.urandom(3 * CHUNK_BYTES + 1), "empty": b""}
+    for name, content in files.items():
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_bytes(content)
+
+    with archive(output) as found:
+        assert {name: found.read(name) for name in found.namelist()} == files
+
+
+def test_an_archive_of_nothing_is_an_archive(output: Path) -> None:
+    with archive(output) as found:
+        assert found.namelist() == []
+
+
+def test_a_file_that_is_gone_is_left_out_and_named_in_the_comment(output: Path) -> None:
+    (output / "here").write_text("x")
+    artifacts = [Artifact("gone", 1, 0.0), Artifact("here", 1, 0.0)]
+
+    data = b"".join(zip_chunks(output, artifacts))
+
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        assert found.namelist() == ["here"]
+        assert found.comment.startswith(b"1 files were removed")
+        assert found.comment.endswith(b"\ngone")
+
+
+def test_a_file_that_became_a_link_is_left_out(output: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (output / "x").write_text("x")
+    artifacts = list_artifacts(output, 10).artifacts
+    (output / "x").unlink()
+    (output / "x").symlink_to(tmp_path / "secret")
+
+    data = b"".join(zip_chunks(output, artifacts))
+
+    assert zipfile.ZipFile(io.BytesIO(data)).namelist() == []
+
+
+def test_a_file_that_shrinks_meanwhile_is_what_was_left_of_it(output: Path) -> None:
+    path = output / "x"
+    path.write_bytes(b"x" * 4 * CHUNK_BYTES)
+    chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
+    data = next(chunks)
+    path.write_bytes(b"")
+
+    data += b"".join(chunks)
+
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        assert found.read("x") == b"x" * CHUNK_BYTES
+
+
+def test_a_file_that_grows_meanwhile_is_what_it_was_at_first(output: Path) -> None:
+    path = output / "x"
+    path.write_bytes(b"x" * 2 * CHUNK_BYTES)
+    chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
+    data = next(chunks)
+    with path.open("ab") as file:
+        file.write(b"y" * CHUNK_BYTES)
+
+    data += b"".join(chunks)
+
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        assert found.read("x") == b"x" * 2 * CHUNK_BYTES
+
+
+def test_it_comes_in_pieces(output: Path) -> None:
+    (output / "x").write_bytes(os.urandom(8 * CHUNK_BYTES))
+
+    pieces = list(zip_chunks(output, list_artifacts(output, 10).artifacts))
+
+    assert max(map(len, pieces)) < 2 * CHUNK_BYTES
+
+
+def test_who_stops_in_the_middle_leaves_no_file_open(output: Path) -> None:
+    (output / "x").write_bytes(os.urandom(8 * CHUNK_BYTES))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
+    next(chunks)
+
+    chunks.close()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("modified", [-5e9, 0.0, 1e9, 9e9])
+def test_a_file_may_be_of_any_time(output: Path, modified: float) -> None:
+    (output / "x").touch()
+    os.utime(output / "x", (modified, modified))
+
+    with archive(output) as found:
+        assert found.testzip() is None
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("model/results_2026-11-23T15-14-04.785161.json", None),
+        ("größe/数.json", None),
+        ("..\\..\\evil.exe", "..%5C..%5Cevil.exe"),
+        ("C:evil", "C%3Aevil"),
+        ("line\nbreak", "line%0Abreak"),
+        ("100%", "100%25"),
+        (os.fsdecode(b"\xff\xfe"), "%FF%FE"),
+    ],
+)
+def test_a_name_misleads_nobody_who_unpacks_it(output: Path, path: str, name: str | None) -> None:
+    (output / path).parent.mkdir(exist_ok=True)
+    (output / path).touch()
+
+    with archive(output) as found:
+        assert found.namelist() == [name or path]
+
+
+def test_two_files_have_two_names() -> None:
+    assert safe_name("a%5Cb") != safe_name("a\\b")

@@ -1,0 +1,162 @@
+"""``GET /jobs/{job_id}/artifacts?format=zip``: all that an attempt left, made while it is sent."""
+
+import asyncio
+import errno
+import io
+import os
+import zipfile
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support import Api, Json, until
+from tests.web.files import HANG, MEGABYTE, archive, listed, listing, output
+
+
+async def test_the_archive_has_every_file(api: Api, job: Json) -> None:
+    (output(job) / "a").mkdir()
+    (output(job) / "a" / "x.bin").write_bytes(os.urandom(3 * MEGABYTE))
+
+    with await archive(api, job) as found:
+        contents = {name: found.read(name) for name in found.namelist()}
+
+    assert contents == {name: (output(job) / name).read_bytes() for name in await listed(api, job)}
+
+
+async def test_the_archive_is_named_after_the_job(api: Api, job: Json) -> None:
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
+        assert answer.headers["Content-Type"] == "application/zip"
+        assert (
+            f'attachment; filename="{job["job_id"]}.zip"' in answer.headers["Content-Disposition"]
+        )
+        await answer.read()
+
+
+async def test_the_archive_follows_no_link(api: Api, job: Json, secret: Path) -> None:
+    (output(job) / "folder").symlink_to(secret)
+    (output(job) / "file").symlink_to(secret / "secret")
+
+    with await archive(api, job) as found:
+        assert all(name.startswith("dummy/") for name in found.namelist())
+
+
+async def test_the_archive_of_a_job_that_never_ran_is_empty(api: Api) -> None:
+    await api.submit(model_args=HANG)
+    job_id = await api.submit()
+
+    with await archive(api, {"job_id": job_id}) as found:
+        assert found.namelist() == []
+
+
+async def test_files_that_go_while_the_archive_is_made_are_left_out(api: Api, job: Json) -> None:
+    for number in range(40):
+        (output(job) / f"{number:02}").write_bytes(os.urandom(MEGABYTE))
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
+        begin = await answer.content.readexactly(MEGABYTE)
+        for path in output(job).glob("[0-9]*"):
+            path.unlink()
+        rest = await answer.read()
+
+    with zipfile.ZipFile(io.BytesIO(begin + rest)) as found:
+        assert found.testzip() is None
+        assert len(found.namelist()) < 42
+        assert b"were removed, or cannot be read" in found.comment
+
+
+async def test_head_makes_no_archive(api: Api, job: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("evalserver.web.artifacts.zip_chunks", lambda *asked: made.append(asked))
+
+    async with api._session.head(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
+    assert made == []
+
+
+async def test_a_job_with_more_files_than_fit_is_refused_before_a_byte_is_sent(
+    api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalserver.web.artifacts.MOST_ZIPPED", 1)
+
+    problem = await api.call("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", 422)
+
+    assert "fetch its artifacts one by one" in problem["detail"]
+
+
+async def test_an_archive_that_cannot_be_made_to_its_end_is_no_archive(
+    api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Generator[bytes, None, None]:
+        yield b"PK"
+        raise OSError(errno.EIO, "the disk cannot be read")
+
+    monkeypatch.setattr("evalserver.web.artifacts.zip_chunks", failing)
+
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+
+
+@pytest.fixture
+async def reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]]]:
+    """Begins to read an archive of many megabytes, and then reads no further."""
+    for number in range(8):
+        (output(job) / f"{number}").write_bytes(os.urandom(8 * MEGABYTE))
+
+    async def begin() -> tuple[Any, Any]:
+        server = api._session.server
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        target = f"/jobs/{job['job_id']}/artifacts?format=zip"
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await reader.readexactly(1000)
+        await until(_is_open(output(job)))
+        return reader, writer
+
+    return begin
+
+
+def _is_open(folder: Path) -> Callable[[], Awaitable[bool]]:
+    async def found() -> bool:
+        return bool(_descriptors(folder))
+
+    return found
+
+
+def _descriptors(folder: Path) -> list[str]:
+    """The files below a folder that this process has open."""
+    return [link.name for link in Path("/proc/self/fd").iterdir() if _leads_below(link, folder)]
+
+
+def _leads_below(link: Path, folder: Path) -> bool:
+    try:
+        return link.readlink().is_relative_to(folder)
+    except FileNotFoundError:
+        return False  # it was closed meanwhile
+
+
+async def test_a_client_that_leaves_lets_go_of_file_and_thread(
+    api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
+) -> None:
+    _, writer = await reading()
+
+    writer.transport.abort()
+
+    async def let_go() -> bool:
+        return not _descriptors(output(job))
+
+    await until(let_go)
+    assert (await api.call("GET", "/health"))["status"] == "healthy"
+
+
+async def test_clients_that_do_not_read_hold_no_thread(
+    api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
+) -> None:
+    clients = [await reading() for _ in range((os.cpu_count() or 1) + 6)]
+
+    body = await asyncio.wait_for(listing(api, job), 60)
+
+    assert len(body["artifacts"]) == 10
+    for _, writer in clients:
+        writer.transport.abort()

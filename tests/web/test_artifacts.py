@@ -1,0 +1,217 @@
+"""``GET /jobs/{job_id}/artifacts``: which files an attempt left, and single ones of them."""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from evalserver.web.artifacts import MOST_LISTED
+from tests.conftest import MakeApi
+from tests.support import Api, Json
+from tests.web.files import HANG, fetch, listed, listing, output
+
+
+async def test_every_file_is_listed_by_its_path(api: Api, job: Json) -> None:
+    assert sorted(await listed(api, job)) == [
+        "dummy/20260101_000000_results.json",
+        "dummy/20260101_000000_samples_mme.jsonl",
+    ]
+
+
+async def test_a_file_is_listed_with_size_time_type_and_address(api: Api, job: Json) -> None:
+    path = output(job) / "a b.json"
+    path.write_text("12345")
+    os.utime(path, (1_000_000_000.5, 1_000_000_000.5))
+
+    assert (await listed(api, job))["a b.json"] == {
+        "path": "a b.json",
+        "size": 5,
+        "modified_at": "2001-09-09T01:46:40.500+00:00",
+        "content_type": "application/json",
+        "url": f"/jobs/{job['job_id']}/artifacts/a%20b.json",
+    }
+
+
+async def test_the_list_says_of_which_attempt_it_is(api: Api, job: Json) -> None:
+    body = await listing(api, job)
+
+    del body["artifacts"]
+    assert body == {
+        "job_id": job["job_id"],
+        "status": "completed",
+        "attempt": 1,
+        "truncated": False,
+    }
+
+
+async def test_a_running_job_shows_what_is_there_already(api: Api) -> None:
+    job_id = await api.submit(model_args=HANG)
+    job = await api.when(job_id, "running")
+    output(job).mkdir(parents=True, exist_ok=True)
+    (output(job) / "partial.json").touch()
+
+    assert list(await listed(api, job)) == ["partial.json"]
+
+
+async def test_a_job_that_never_ran_has_none(api: Api) -> None:
+    await api.submit(model_args=HANG)
+    job_id = await api.submit()
+
+    body = await listing(api, {"job_id": job_id})
+
+    assert (body["artifacts"], body["attempt"]) == ([], 0)
+
+
+async def test_a_failed_job_shows_what_it_left(api: Api) -> None:
+    job = await api.finished(await api.submit(model_args={"behave": "no_numbers"}))
+
+    assert list(await listed(api, job)) == [
+        "dummy/20260101_000000_results.json",
+        "dummy/20260101_000000_samples_mme.jsonl",
+    ]
+
+
+async def test_a_completed_jobs_directory_that_somebody_removed_is_410(api: Api, job: Json) -> None:
+    output(job).rename(output(job).with_name("elsewhere"))
+
+    problem = await listing(api, job, 410)
+
+    assert "were removed after the evaluation" in problem["detail"]
+
+
+async def test_a_long_list_is_cut_and_says_so(api: Api, job: Json) -> None:
+    for number in range(MOST_LISTED):
+        (output(job) / f"{number}").touch()
+
+    body = await listing(api, job)
+
+    assert body["truncated"]
+    assert len(body["artifacts"]) <= MOST_LISTED
+
+
+async def test_in_a_directory_that_a_client_named_only_the_attempts_own_is_shown(
+    api: Api, tmp_path: Path
+) -> None:
+    named = tmp_path / "results"
+    job = await api.finished(await api.submit(output_dir=str(named)))
+    (named / "somebody-elses").touch()
+
+    assert len(await listed(api, job)) == 2
+    assert (await fetch(api, job, "..%2f..%2fsomebody-elses"))[0] == 404
+
+
+async def test_a_file_is_sent_as_it_is(api: Api, job: Json) -> None:
+    [results, _] = (await listing(api, job))["artifacts"]
+
+    async with api._session.get(results["url"]) as answer:
+        body = await answer.read()
+
+    assert body == (output(job) / results["path"]).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "kind"),
+    [
+        ("x.json", "application/json", "inline"),
+        ("x.jsonl", "application/x-ndjson", "inline"),
+        ("X.PNG", "image/png", "inline"),
+        ("x.log", "text/plain; charset=utf-8", "inline"),
+        ("x.html", "text/html; charset=utf-8", "attachment"),
+        ("x.svg", "image/svg+xml", "attachment"),
+        ("x.xml", "application/xml", "attachment"),
+        ("x.json.gz", "application/gzip", "attachment"),
+        ("x.js", "application/octet-stream", "attachment"),
+        ("x", "application/octet-stream", "attachment"),
+        (".html", "application/octet-stream", "attachment"),
+    ],
+)
+async def test_a_file_has_its_type_and_a_browser_is_told_to_save_what_could_run(
+    api: Api, job: Json, name: str, content_type: str, kind: str
+) -> None:
+    (output(job) / name).write_text("<script>alert(1)</script>")
+
+    _, headers, _ = await fetch(api, job, name)
+
+    assert headers["Content-Type"] == content_type
+    assert headers["Content-Disposition"].partition(";")[0] == kind
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+async def test_a_files_name_cannot_add_a_header(api: Api, job: Json) -> None:
+    (output(job) / 'a"\r\nX-Evil: 1.txt').write_text("x")
+
+    status, headers, _ = await fetch(api, job, "a%22%0D%0AX-Evil%3A%201.txt")
+
+    assert (status, "X-Evil" in headers) == (200, False)
+    assert headers["Content-Disposition"] == (
+        "inline; filename=\"a___X-Evil_ 1.txt\"; filename*=UTF-8''a%22%0D%0AX-Evil%3A%201.txt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body"),
+    [
+        ("bytes=0-3", 206, b"0123"),
+        ("bytes=8-", 206, b"89"),
+        ("bytes=-3", 206, b"789"),
+        ("bytes=10-", 416, b""),
+    ],
+)
+async def test_a_range_is_sent(api: Api, job: Json, asked: str, status: int, body: bytes) -> None:
+    (output(job) / "x").write_bytes(b"0123456789")
+
+    answer = await fetch(api, job, "x", Range=asked)
+
+    assert (answer[0], answer[2]) == (status, body)
+
+
+async def test_a_file_that_the_client_has_is_304(api: Api, job: Json) -> None:
+    (output(job) / "x").write_bytes(b"0123456789")
+    _, headers, _ = await fetch(api, job, "x")
+
+    status, _, _ = await fetch(api, job, "x", **{"If-None-Match": headers["ETag"]})
+
+    assert status == 304
+
+
+async def test_a_compressed_file_beside_it_is_not_sent_in_its_place(
+    api: Api, job: Json, secret: Path
+) -> None:
+    (output(job) / "x").write_text("plain")
+    (output(job) / "x.gz").write_text("compressed")
+
+    _, _, body = await fetch(api, job, "x", **{"Accept-Encoding": "gzip, br"})
+
+    assert body == b"plain"
+
+
+async def test_head_sends_no_body(api: Api, job: Json) -> None:
+    (output(job) / "x").write_text("12345")
+
+    async with api._session.head(f"/jobs/{job['job_id']}/artifacts/x") as answer:
+        assert (answer.status, answer.headers["Content-Length"]) == (200, "5")
+        assert await answer.read() == b""
+
+
+async def test_what_is_missing_is_404_and_named(api: Api, job: Json) -> None:
+    problem = await api.call("GET", f"/jobs/{job['job_id']}/artifacts/no/such.json", 404)
+
+    assert problem["detail"] == (
+        f"Job {job['job_id']} has no file 'no/such.json' among its artifacts"
+    )
+
+
+@pytest.mark.parametrize("path", ["", "/x", "?format=zip"])
+async def test_a_job_that_never_was_is_404(api: Api, path: str) -> None:
+    await api.call("GET", f"/jobs/{uuid.uuid4()}/artifacts{path}", 404)
+
+
+@pytest.mark.parametrize("path", ["", "/x", "?format=zip"])
+async def test_a_pruned_job_is_410(make_api: MakeApi, path: str) -> None:
+    api = await make_api(max_completed_jobs=1)
+    pruned = await api.submit()
+    await api.finished(await api.submit())
+
+    await api.call("GET", f"/jobs/{pruned}/artifacts{path}", 410)
