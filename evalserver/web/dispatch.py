@@ -1,4 +1,4 @@
-"""From a row of the table of routes to its handler: what a route takes is always read and checked."""
+"""From the table of routes to their handlers: what a route takes is always read and checked."""
 
 from aiohttp import web
 

@@ -23,6 +23,9 @@ log = structlog.get_logger("evalserver.web")
 ANONYMOUS = "anonymous"
 """Who submits, as long as the server asks nobody for a name."""
 
+JOB = JobSchema()
+"""Made once: that takes longer than writing a job."""
+
 LOOKS = 10
 BETWEEN_LOOKS_SECONDS = 0.01
 
@@ -45,7 +48,7 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
     waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await placed(request, request.match_info["job_id"])
-    answer = reply_unless_known(request, dump(JOB.dump(shown(request, job, position))))
+    answer = reply_unless_known(request, dump(shown(request, job, position)))
     answer.headers.update(waited)
     return answer
 
@@ -84,14 +87,18 @@ async def placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
 
 
 def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
-    """The job, for ``JobSchema`` to write."""
+    """The job as clients see it, ready to be written."""
     progress = request.app[PROGRESS].of(job.job_id)
-    return {
-        **asdict(job),
-        "position_in_queue": position,
-        "progress": progress and asdict(progress),
-        "links": _links(job),
-    }
+    values: dict[str, Any] = JOB.dump(
+        {
+            # Not asdict, which copies all that is below, and takes longer than all else here.
+            **vars(job),
+            "position_in_queue": position,
+            "progress": progress and asdict(progress),
+            "links": _links(job),
+        }
+    )
+    return values
 
 
 def _links(job: Job) -> dict[str, str]:
