@@ -11,6 +11,7 @@ from evalserver.cli.main import main
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
 from evalserver.server_args import ServerArgs
+from evalserver.web.job_list import JobsQuerySchema
 from evalserver.web.route import Route
 from evalserver.web.routes import ROUTES
 
@@ -40,6 +41,11 @@ def test_every_field_of_a_request_is_in_the_readme(field: str) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_is_in_the_readme(route: Route) -> None:
     assert f"`{route.method} {route.path}`" in README
+
+
+@pytest.mark.parametrize("key", JobsQuerySchema._declared_fields)
+def test_every_key_of_the_list_of_jobs_is_in_the_readme(key: str) -> None:
+    assert f"`{key}`" in README.partition("### Finding jobs")[2]
 
 
 @pytest.mark.parametrize("command", _commands(main))

@@ -23,8 +23,6 @@ log = structlog.get_logger("evalserver.web")
 ANONYMOUS = "anonymous"
 """Who submits, as long as the server asks nobody for a name."""
 
-JOB = JobSchema()
-"""Made once: that takes longer than writing a job."""
 
 LOOKS = 10
 BETWEEN_LOOKS_SECONDS = 0.01
