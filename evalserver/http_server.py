@@ -31,7 +31,16 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.version import __version__
 from evalserver.web.errors import errors_as_problems
-from evalserver.web.keys import ARGS, BOUNDS, BUS, CATALOG, ENGINES, PROGRESS, SCHEDULER, STORE
+from evalserver.web.keys import (
+    ARGS,
+    BOUNDS,
+    BUS,
+    CATALOG,
+    ENGINES,
+    PROGRESS,
+    SCHEDULER,
+    STORE,
+)
 from evalserver.web.routes import add_routes
 from evalserver.web.schemas import Bounds
 
@@ -179,6 +188,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         RunDirectories(_data_dir(args) / "runs", args.temp_dir_prefix),
         Surroundings(harness_environment(os.environ), Path.cwd(), args.cancel_grace),
         Policy(args.max_completed_jobs, args.max_failed_requests),
+        app[PROGRESS],
     )
     await app[SCHEDULER].load()
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")

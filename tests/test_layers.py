@@ -57,24 +57,26 @@ LAYERS = {
     "sockets": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
+    "plain_text": _layer(""),
+    "eval_log": _layer("runner.files"),
     "server_args": _layer("names"),
     # The layers.
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
-    "engines": _layer("engines job masking"),
+    "engines": _layer("engines job masking plain_text"),
     "store": _layer(f"store clock job lifecycle {CRASH_POINT}", "sqlite3 aiosqlite"),
     "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "event_bus": _layer("store!"),
-    "progress": _layer("event_bus"),
+    "progress": _layer("engines eval_log event_bus"),
     "scheduler": _layer(
         f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
     ),
     "web": _layer(
-        f"web catalog engines event_bus progress scheduler server_args store! {VALUES}"
-        f" {CRASH_POINT}",
+        "web catalog engines event_bus progress scheduler server_args"
+        f" store! {VALUES} {CRASH_POINT}",
         "aiohttp marshmallow",
     ),
     # The top: who puts it all together, and who starts it.

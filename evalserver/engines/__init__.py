@@ -8,6 +8,7 @@ from evalserver.engines.base import Command, Engine, NoResults, Paths, Question,
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
+from evalserver.engines.progress import Progress, ProgressReader
 
 __all__ = [
     "Command",
@@ -15,6 +16,8 @@ __all__ = [
     "FailedRequests",
     "NoResults",
     "Paths",
+    "Progress",
+    "ProgressReader",
     "Question",
     "Results",
     "make_engines",

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.progress import ProgressReader
 from evalserver.engines.results import FileNames, read_results
 from evalserver.job import EvaluateRequest
 
@@ -56,6 +57,10 @@ class Harness(ABC):
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The newest results of each model folder in the output directory."""
         return read_results(paths.output_dir, request.tasks, self.file_names)
+
+    def progress_reader(self) -> ProgressReader:
+        """Reads bars of tqdm, and what both harnesses say they do next."""
+        return ProgressReader()
 
     def version_argv(self) -> tuple[str, ...]:
         """Prints version and interpreter; asks the package's metadata, so imports nothing heavy."""
