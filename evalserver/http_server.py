@@ -19,6 +19,7 @@ from evalserver.engines import Engine, make_engines
 from evalserver.engines.environment import harness_environment
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
+from evalserver.forecast import Forecaster
 from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
@@ -37,6 +38,7 @@ from evalserver.web.keys import (
     BUS,
     CATALOG,
     ENGINES,
+    FORECASTS,
     PROGRESS,
     SCHEDULER,
     STORE,
@@ -191,6 +193,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[PROGRESS],
     )
     await app[SCHEDULER].load()
+    app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")
     yield
     app[WORKER].cancel()

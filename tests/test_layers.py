@@ -34,7 +34,7 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "catalog data_dir engines event_bus executors names progress run_directories runner"
+    "catalog data_dir engines event_bus executors forecast names progress run_directories runner"
     " scheduler server_args server_log sockets store! systemd version web",
     "aiohttp",
 )
@@ -74,8 +74,9 @@ LAYERS = {
         f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
     ),
+    "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog engines event_bus progress scheduler server_args"
+        "web catalog engines event_bus forecast progress scheduler server_args"
         f" store! {VALUES} {CRASH_POINT}",
         "aiohttp marshmallow",
     ),

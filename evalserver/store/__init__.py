@@ -2,6 +2,7 @@
 
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
+from evalserver.store.durations import Kind, Known, kind_of
 from evalserver.store.errors import (
     BackupFailed,
     DatabaseRefused,
@@ -32,6 +33,8 @@ __all__ = [
     "Info",
     "JobNotFound",
     "JobPruned",
+    "Kind",
+    "Known",
     "Problem",
     "Store",
     "StoreError",
@@ -42,6 +45,7 @@ __all__ = [
     "back_up",
     "check_database",
     "describe",
+    "kind_of",
     "migrate_database",
     "snapshot",
     "story_of",

@@ -8,11 +8,12 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from evalserver.forecast import Forecast
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
 from evalserver.progress import Progress
 from evalserver.runner.crash_point import crash_point
-from evalserver.web.keys import ARGS, BODY, ENGINES, PROGRESS, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BODY, ENGINES, FORECASTS, PROGRESS, SCHEDULER, STORE
 from evalserver.web.replies import reply
 from evalserver.web.schemas import JobSchema
 
@@ -45,7 +46,8 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
     job, position = await _placed(request, request.match_info["job_id"])
     progress = request.app[PROGRESS].of(job.job_id)
-    return reply(JobSchema().dump(_shown(job, position, progress)))
+    forecast = await request.app[FORECASTS].of(job, position)
+    return reply(JobSchema().dump(_shown(job, position, progress, forecast)))
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -94,10 +96,14 @@ def _queued(request: web.Request, job_id: str) -> web.Response:
     )
 
 
-def _shown(job: Job, position: int | None, progress: Progress | None) -> dict[str, Any]:
+def _shown(
+    job: Job, position: int | None, progress: Progress | None, forecast: Forecast
+) -> dict[str, Any]:
     return {
         **asdict(job),
         "position_in_queue": position,
+        "waiting_for": forecast.waiting_for,
+        "eta_s": forecast.eta_s,
         "progress": progress and asdict(progress),
         "links": {"self": f"/jobs/{job.job_id}"},
     }

@@ -8,6 +8,7 @@ from aiohttp import web
 from evalserver.catalog import Catalog
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
+from evalserver.forecast import Forecaster
 from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
@@ -21,6 +22,7 @@ CATALOG = web.AppKey("catalog", Catalog)
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
+FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")

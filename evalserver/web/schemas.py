@@ -185,6 +185,8 @@ class JobSchema(Schema):
     result = fields.Raw()
     error = fields.String()
     position_in_queue = fields.Integer()
+    waiting_for = fields.String()
+    eta_s = fields.Float()
     engine = fields.String()
     priority = fields.Integer()
     labels = fields.Dict()

@@ -12,7 +12,7 @@ import aiosqlite
 import pytest
 
 from evalserver.job import EvaluateRequest, Metric, NewJob
-from evalserver.store import Store, engine_cache, event_log, jobs
+from evalserver.store import Store, durations, engine_cache, event_log, jobs
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.writer import Row, Transaction
@@ -21,6 +21,7 @@ from tests.store.test_migrate import change, read, rows
 
 NOW = "2030-01-01T00:00:00.000+00:00"
 NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+KIND = durations.kind_of("lmms_eval", NEW.request)
 ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 
 QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
@@ -34,6 +35,8 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "events_after of a job": lambda readers: event_log.events_after(readers, 1, 10, "id"),
     "newest_event_id": event_log.newest_event_id,
     "count_by_status": jobs.count_by_status,
+    "durations": lambda readers: durations.durations(readers, KIND),
+    "known": lambda readers: durations.known(readers, ["id"]),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
@@ -122,7 +125,7 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, engine_cache, event_log)
+        for module in (jobs, durations, engine_cache, event_log)
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__
@@ -130,7 +133,8 @@ def test_every_deed_and_question_is_looked_at() -> None:
     }
 
     looked_at = {name.partition(" ")[0] for name in [*QUESTIONS, *DEEDS]}
-    assert public - {"Claim", "Answer", "Event", "event_of"} == looked_at
+    values = {"Claim", "Answer", "Event", "event_of", "Kind", "Known", "kind_of"}
+    assert public - values == looked_at
 
 
 async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:
@@ -144,6 +148,16 @@ async def test_the_queue_needs_no_sorting(
 
     [sql] = statements
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
+
+
+async def test_durations_are_read_from_their_index_alone(
+    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path
+) -> None:
+    await durations.durations(Readers([connection]), KIND)
+
+    [sql] = statements
+    [step] = plan(tmp_path, sql)
+    assert step.startswith("SEARCH jobs USING INDEX jobs_durations (engine=? AND model=? AND tasks")
 
 
 async def test_queue_now_shows_the_queue_in_order(store: Store, tmp_path: Path) -> None:
