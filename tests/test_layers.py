@@ -76,7 +76,7 @@ LAYERS = {
     ),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog engines event_bus forecast progress scheduler server_args"
+        "web catalog engines eval_log event_bus forecast plain_text progress scheduler server_args"
         f" store! {VALUES} {CRASH_POINT}",
         "aiohttp marshmallow",
     ),

@@ -144,6 +144,10 @@ class Store:
         """The id of the newest event of all; 0 when there is none."""
         return await event_log.newest_event_id(self._readers)
 
+    async def run_dir(self, job_id: str, attempt: int) -> Path | None:
+        """The run directory that an attempt was given; None if it has not begun."""
+        return await jobs.run_dir(self._readers, job_id, attempt)
+
     async def durations(self, kind: Kind) -> list[float]:
         """What the newest completed jobs of a kind took, in seconds."""
         return await durations.durations(self._readers, kind)

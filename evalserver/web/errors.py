@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
+from evalserver.eval_log import LogGone, LogUnreadable
 from evalserver.scheduler import AlreadyFinished, NotFinished
 from evalserver.store import JobNotFound, JobPruned, StoreUnavailable
 from evalserver.web.replies import dump
@@ -33,12 +34,17 @@ class BadRequest(Exception):
     """The request is refused; nothing was changed."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, errors: tuple[FieldError, ...] = ()
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
+        self.headers = headers
 
 
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
@@ -48,6 +54,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFinished: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    LogGone: HTTPStatus.GONE,
+    LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -57,7 +65,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except BadRequest as error:
-        return _problem(error.status, error.detail, error.errors)
+        return _problem(error.status, error.detail, error.errors, error.headers)
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
     except tuple(STATUS_OF) as error:

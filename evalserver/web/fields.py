@@ -4,7 +4,9 @@ marshmallow's own number fields take true for 1 and "5" for 5; for a GPU count, 
 """
 
 import math
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -96,6 +98,17 @@ class Whole(fields.Field[int]):
         return value
 
 
+class WholeText(Whole):
+    """A whole number within bounds, as a query has it: in digits."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        # Cut short before it is read: Python refuses to read thousands of digits.
+        digits = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value)
+        return super()._deserialize(int(value) if digits else None, attr, data, **kwargs)
+
+
 class Seconds(fields.Field[float]):
     """A positive number of seconds."""
 
@@ -118,6 +131,21 @@ class Switch(fields.Field[bool]):
         if not isinstance(value, bool):
             raise ValidationError("Must be true or false.")
         return value
+
+
+class SwitchText(fields.Field[bool]):
+    """1 or 0, as a query has it; true and false are the same."""
+
+    VALUES: Mapping[str, bool] = MappingProxyType(
+        {"1": True, "true": True, "0": False, "false": False}
+    )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if value not in self.VALUES:
+            raise ValidationError("Must be 1 or 0.")
+        return self.VALUES[value]
 
 
 class Limit(fields.Field[int | float]):

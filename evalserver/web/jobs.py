@@ -105,5 +105,5 @@ def _shown(
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
         "progress": progress and asdict(progress),
-        "links": {"self": f"/jobs/{job.job_id}"},
+        "links": {"self": f"/jobs/{job.job_id}", "log": f"/jobs/{job.job_id}/log"},
     }

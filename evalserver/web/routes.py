@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from evalserver.web import catalog, jobs, queue
+from evalserver.web import catalog, jobs, logs, queue
 from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, QUERY
 from evalserver.web.requests import read_body, read_query
 from evalserver.web.schemas import (
     CatalogQuerySchema,
     EvaluateSchema,
+    LogQuerySchema,
     NoQuerySchema,
     StrictSchema,
 )
@@ -38,6 +39,7 @@ ROUTES = (
     Route("GET", "/jobs/{job_id}", jobs.get_job),
     Route("DELETE", "/jobs/{job_id}", jobs.cancel_job),
     Route("POST", "/jobs/{job_id}/retry", jobs.retry_job),
+    Route("GET", "/jobs/{job_id}/log", logs.get_log, LogQuerySchema),
     Route("GET", "/queue", queue.get_queue),
     Route("GET", "/tasks", catalog.get_tasks, CatalogQuerySchema),
     Route("GET", "/models", catalog.get_models, CatalogQuerySchema),

@@ -28,8 +28,10 @@ from evalserver.web.fields import (
     Name,
     Seconds,
     Switch,
+    SwitchText,
     TaskName,
     Whole,
+    WholeText,
 )
 
 NOT_YET = (
@@ -147,6 +149,15 @@ class CatalogQuerySchema(StrictSchema):
     """The query of ``GET /tasks`` and ``GET /models``."""
 
     engine = EngineName()
+
+
+class LogQuerySchema(StrictSchema):
+    """The query of ``GET /jobs/{job_id}/log``."""
+
+    tail = WholeText(0, 1_000_000)
+    follow = SwitchText(load_default=False)
+    plain = SwitchText(load_default=False)
+    attempt = WholeText(1, 1_000_000)
 
 
 class RequestSchema(Schema):

@@ -35,6 +35,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "events_after of a job": lambda readers: event_log.events_after(readers, 1, 10, "id"),
     "newest_event_id": event_log.newest_event_id,
     "count_by_status": jobs.count_by_status,
+    "run_dir": lambda readers: jobs.run_dir(readers, "id", 1),
     "durations": lambda readers: durations.durations(readers, KIND),
     "known": lambda readers: durations.known(readers, ["id"]),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
