@@ -45,7 +45,9 @@ async def evaluate(request: web.Request) -> web.Response:
 async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job."""
     job, position = await _placed(request, request.match_info["job_id"])
-    progress = request.app[PROGRESS].of(job.job_id)
+    # A record may tell of the end a moment before the board has heard of it.
+    runs = job.status is Status.RUNNING
+    progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
     return reply(JobSchema().dump(_shown(job, position, progress, forecast)))
 

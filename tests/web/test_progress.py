@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from evalserver.progress import Progress
+from evalserver.web.keys import PROGRESS
 from tests.support import Api, Json, ServerProcess, until
 
 
@@ -58,6 +60,16 @@ async def test_a_cancelled_job_has_no_progress(api: Api, tmp_path: Path) -> None
     await api.call("DELETE", f"/jobs/{job_id}")
 
     assert (await api.finished(job_id))["progress"] is None
+
+
+async def test_an_ended_job_has_no_progress_though_the_board_has_not_heard_of_its_end(
+    api: Api,
+) -> None:
+    job_id = await api.submit()
+    await api.finished(job_id)
+    api._session.app[PROGRESS].post(job_id, Progress("Model Responding"))
+
+    assert (await api.job(job_id))["progress"] is None
 
 
 async def test_progress_goes_on_after_the_server_was_killed(
