@@ -20,6 +20,7 @@ from evalserver.engines import Engine, make_engines
 from evalserver.engines.environment import harness_environment
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
+from evalserver.forecast import Forecaster
 from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
@@ -40,6 +41,7 @@ from evalserver.web.keys import (
     BUS,
     CATALOG,
     ENGINES,
+    FORECASTS,
     KEYS_IN_FLIGHT,
     PROGRESS,
     SCHEDULER,
@@ -201,8 +203,10 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         RunDirectories(_data_dir(args) / "runs", args.temp_dir_prefix),
         Surroundings(harness_environment(os.environ), Path.cwd(), args.cancel_grace),
         Policy(args.max_completed_jobs, args.max_failed_requests),
+        app[PROGRESS],
     )
     await app[SCHEDULER].load()
+    app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")
     yield
     app[WORKER].cancel()

@@ -1,25 +1,24 @@
 """How far the running evaluations are, as their logs last told."""
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+import structlog
+
+from evalserver.engines import Progress, ProgressReader
+from evalserver.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.event_bus import EventBus
 
+__all__ = ["Progress", "ProgressBoard", "watched"]
 
-@dataclass(frozen=True)
-class Progress:
-    """How far an evaluation is in one of its stages.
+log = structlog.get_logger("evalserver.progress")
 
-    ``fraction`` is from 0 to 1, ``done`` and ``total`` are counts of the stage's own unit,
-    ``rate`` is that unit per second, ``eta_s`` the seconds until the stage's end; None where the
-    harness does not say.
-    """
-
-    stage: str
-    fraction: float | None = None
-    done: int | None = None
-    total: int | None = None
-    rate: float | None = None
-    eta_s: float | None = None
+LOOK_SECONDS = 0.5
+"""Between two looks at a log: so often is progress told at most."""
+MOST_BYTES = 64 * 1024
+"""What is read of a log at one look: the newest of it, where more is new."""
 
 
 class ProgressBoard:
@@ -49,3 +48,50 @@ class ProgressBoard:
     def clear(self, job_id: str) -> None:
         """Forget it: the attempt has ended."""
         self._newest.pop(job_id, None)
+
+
+@asynccontextmanager
+async def watched(
+    board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader
+) -> AsyncIterator[None]:
+    """Within the block, what the attempt's log tells of its progress is posted.
+
+    Whatever becomes of the log, the block goes on.
+    """
+    watching = asyncio.create_task(_watch(board, job_id, run_dir, reader), name="watch a log")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        if not watching.cancelled() and (fault := watching.exception()):
+            log.error("progress could not be followed", job=job_id, error=repr(fault))
+
+
+async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader) -> None:
+    look = _Look(EvalLog(run_dir), reader)
+    try:
+        while True:
+            board.post(job_id, await asyncio.to_thread(look))
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        look.log.close()
+
+
+class _Look:
+    """Reads what is new in a log, or the end of it; the cost is bounded, whatever was printed."""
+
+    def __init__(self, log: EvalLog, reader: ProgressReader) -> None:
+        self.log = log
+        self._reader = reader
+        self._offset = 0
+
+    def __call__(self) -> Progress:
+        try:
+            start = max(self._offset, self.log.size() - MOST_BYTES)
+            piece = self.log.read(start, MOST_BYTES)
+        except (LogGone, LogUnreadable):
+            # The attempt goes on all the same, and may have more to tell later.
+            start, piece = self._offset, b""
+        gap, self._offset = start > self._offset, start + len(piece)
+        return self._reader.read(piece, after_gap=gap)

@@ -21,6 +21,7 @@ from evalserver.job import Job, Outcome
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.masking import secret_texts
 from evalserver.outcome import failed, judge, lost
+from evalserver.progress import ProgressBoard, watched
 from evalserver.queue_index import QueueIndex
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.crash_point import crash_point
@@ -81,6 +82,7 @@ class Scheduler:
         directories: RunDirectories,
         surroundings: Surroundings,
         policy: Policy,
+        board: ProgressBoard,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
@@ -90,9 +92,11 @@ class Scheduler:
         self._surroundings = surroundings
         self._keep = policy.max_completed_jobs
         self._max_failed_requests = policy.max_failed_requests
+        self._board = board
         self._clock = clock
         self._wake = asyncio.Event()
-        self._holding = False
+        self.holding = False
+        """Nothing is started any more: the server is shutting down."""
         self._deeds: set[asyncio.Task[None]] = set()
         self.queue = QueueIndex()
         self.running_job: str | None = None
@@ -126,7 +130,7 @@ class Scheduler:
 
     async def end_running(self) -> None:
         """Have what runs stopped, and wait until it reads so; nothing is started any more."""
-        self._holding = True
+        self.holding = True
         job_id = self.running_job
         while job_id is not None and self.running_job == job_id:
             with contextlib.suppress(AlreadyFinished, JobPruned, StoreUnavailable):
@@ -187,9 +191,10 @@ class Scheduler:
             self.running_job = event.job_id
         elif event.before is Status.RUNNING:
             self.running_job = None
+            self._board.clear(event.job_id)
 
     async def _next(self) -> str:
-        while self._holding or (job_id := self.queue.first()) is None:
+        while self.holding or (job_id := self.queue.first()) is None:
             self._wake.clear()
             await self._wake.wait()
         return job_id
@@ -277,7 +282,9 @@ class Scheduler:
 
     async def _attend(self, job: Job, paths: Paths) -> None:
         """Wait for the end of the job's attempt, and write its outcome."""
-        end = await self._executor.wait(paths.run_dir)
+        reader = self._engines[job.engine].progress_reader()
+        async with watched(self._board, job.job_id, paths.run_dir, reader):
+            end = await self._executor.wait(paths.run_dir)
         crash_point("ended")
         if isinstance(end, Lost):
             await self._after_loss(job, end.why)

@@ -7,8 +7,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,9 @@ STAND_IN = Path(__file__).parent / "stand_in"
 
 WAIT_SECONDS = 120.0
 """How long a test waits for a condition: a limit, never an expectation."""
+
+NOBODY = 65534
+"""A user to whom nothing belongs."""
 
 FINISHED = ("completed", "failed", "cancelled")
 
@@ -47,6 +50,18 @@ def free_port() -> int:
 def stand_in_environment() -> dict[str, str]:
     """An environment in which the harness of this interpreter is the stand-in."""
     return {**os.environ, "PYTHONPATH": str(STAND_IN)}
+
+
+@contextmanager
+def without_permissions() -> Iterator[None]:
+    """Within the block the system refuses what permissions forbid, also if root runs the tests."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 async def end_runners(data_dir: Path) -> None:

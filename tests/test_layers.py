@@ -34,7 +34,7 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "catalog data_dir engines event_bus executors names progress run_directories runner"
+    "catalog data_dir engines event_bus executors forecast names progress run_directories runner"
     " scheduler server_args server_log sockets store! systemd version web",
     "aiohttp",
 )
@@ -57,26 +57,29 @@ LAYERS = {
     "sockets": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
+    "plain_text": _layer(""),
+    "eval_log": _layer("runner.files"),
     "server_args": _layer("names"),
     # The layers.
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
-    "engines": _layer("engines job masking"),
+    "engines": _layer("engines job masking plain_text"),
     "store": _layer(f"store clock job lifecycle {CRASH_POINT}", "sqlite3 aiosqlite"),
     "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "outputs": _layer("engines outputs"),
     "event_bus": _layer("store!"),
-    "progress": _layer("event_bus"),
+    "progress": _layer("engines eval_log event_bus"),
     "log_tail": _layer("runner.files"),
     "scheduler": _layer(
         f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
         f" {CRASH_POINT}"
     ),
+    "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog engines event_bus log_tail outputs progress scheduler server_args store!"
-        f" version {VALUES}"
+        "web catalog engines eval_log event_bus forecast log_tail outputs plain_text progress"
+        f" scheduler server_args store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),

@@ -1,9 +1,16 @@
-"""The board of progress: what is newest, and who hears of it."""
+"""The board of progress: what is newest, and who hears of it; and the watching of logs."""
+
+import asyncio
+import time
+from pathlib import Path
 
 import pytest
 
+from evalserver.engines import ProgressReader
 from evalserver.event_bus import EventBus
-from evalserver.progress import Progress, ProgressBoard
+from evalserver.progress import MOST_BYTES, Progress, ProgressBoard, watched
+from evalserver.runner.files import LOG_FILE
+from tests.support import until
 
 HALF = Progress("Model Responding", fraction=0.5, done=4, total=8)
 
@@ -64,3 +71,96 @@ async def test_the_same_progress_again_wakes_nobody(bus: EventBus, board: Progre
         board.post("a", HALF)
 
         assert not await listener.wait(0.01)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run directory without a log."""
+    path = tmp_path / "attempt-1"
+    path.mkdir()
+    return path
+
+
+def bar(done: int, label: str = "Work") -> bytes:
+    """A state of a bar of 8."""
+    return f"\r{label}: {done}%|##  | {done}/8 [00:01<00:02, 2.00it/s]".encode()
+
+
+async def test_a_log_that_grows_moves_progress(board: ProgressBoard, run_dir: Path) -> None:
+    stages = []
+    async with watched(board, "a", run_dir, ProgressReader()):
+        stages.append(await until(lambda: _told(board, "starting")))
+        with (run_dir / LOG_FILE).open("ab", buffering=0) as log:
+            log.write(bar(1))
+            stages.append(await until(lambda: _told(board, "Work", 1)))
+            log.write(bar(2))
+            stages.append(await until(lambda: _told(board, "Work", 2)))
+
+    assert [progress.done for progress in stages] == [None, 1, 2]
+
+
+async def test_who_begins_to_watch_a_long_log_looks_at_its_end(
+    board: ProgressBoard, run_dir: Path
+) -> None:
+    with (run_dir / LOG_FILE).open("wb") as log:
+        log.seek(2 * 2**30)
+        log.write(bar(5))
+
+    async with watched(board, "a", run_dir, ProgressReader()):
+        progress = await until(lambda: _told(board, "Work"))
+
+    assert progress.done == 5
+
+
+async def test_of_a_flood_the_newest_is_looked_at(board: ProgressBoard, run_dir: Path) -> None:
+    async with watched(board, "a", run_dir, ProgressReader()):
+        await until(lambda: _told(board, "starting"))
+        (run_dir / LOG_FILE).write_bytes(bar(1, "Old") + b"x" * 10 * MOST_BYTES + b"\n" + bar(2))
+        progress = await until(lambda: _told(board, "Work"))
+
+    assert progress.done == 2
+
+
+async def test_a_run_directory_that_is_removed_ends_no_evaluation(
+    board: ProgressBoard, run_dir: Path
+) -> None:
+    run_dir.rmdir()
+
+    async with watched(board, "a", run_dir, ProgressReader()):
+        await until(lambda: _told(board, "starting"))
+
+
+async def test_a_log_is_looked_at_at_most_twice_a_second(
+    bus: EventBus, board: ProgressBoard, run_dir: Path
+) -> None:
+    looks = 0
+
+    class Counting(ProgressReader):
+        def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+            nonlocal looks
+            looks += 1
+            return Progress("Work", done=looks)
+
+    began = time.monotonic()
+    async with watched(board, "a", run_dir, Counting()):
+        await until(lambda: _told(board, "Work", 3))
+
+    assert looks <= 1 + 2 * (time.monotonic() - began)
+
+
+async def test_a_reader_that_fails_does_not_fail_the_evaluation(
+    board: ProgressBoard, run_dir: Path
+) -> None:
+    class Failing(ProgressReader):
+        def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+            raise RuntimeError("a fault of ours")
+
+    async with watched(board, "a", run_dir, Failing()):
+        await asyncio.sleep(0.1)
+
+    assert board.of("a") is None
+
+
+async def _told(board: ProgressBoard, stage: str, done: int | None = None) -> Progress | None:
+    found = board.of("a")
+    return found if found and found.stage == stage and done in (None, found.done) else None

@@ -8,6 +8,7 @@ from evalserver.engines.base import Command, Engine, NoResults, Paths, Question,
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
+from evalserver.engines.progress import Progress, ProgressReader
 from evalserver.engines.samples import Verdict
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "FailedRequests",
     "NoResults",
     "Paths",
+    "Progress",
+    "ProgressReader",
     "Question",
     "Results",
     "Verdict",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evalserver.engines.failed_requests import FailedRequests
+from evalserver.engines.progress import ProgressReader
 from evalserver.engines.samples import Verdict
 from evalserver.job import EvaluateRequest, Metric
 
@@ -84,6 +85,9 @@ class Engine(Protocol):
 
     def filter_of(self, sample: Mapping[str, Any]) -> str | None:
         """Under which of its task's filters the sample was judged; None: it does not say."""
+
+    def progress_reader(self) -> ProgressReader:
+        """What reads progress from the log of one attempt."""
 
     def version_argv(self) -> tuple[str, ...]:
         """A command that prints what answers depend on: the harness's version; it is quick."""

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.progress import ProgressReader
 from evalserver.engines.results import FileNames, read_results
 from evalserver.engines.samples import Verdict, files_by_task, verdict
 from evalserver.job import EvaluateRequest
@@ -71,6 +72,10 @@ class Harness(ABC):
         """As the sample says."""
         name = sample.get("filter")
         return name if isinstance(name, str) else None
+
+    def progress_reader(self) -> ProgressReader:
+        """Reads bars of tqdm, and what both harnesses say they do next."""
+        return ProgressReader()
 
     def version_argv(self) -> tuple[str, ...]:
         """Prints version and interpreter; asks the package's metadata, so imports nothing heavy."""

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+from evalserver.plain_text import plain_text
+
 LINES = 50
 BYTES = 16 * 1024
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
 
 
@@ -20,10 +21,10 @@ def tail(path: Path, lines: int = LINES, most_bytes: int = BYTES) -> str:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 16 * most_bytes))
-            text = file.read().decode(errors="replace")
+            text = plain_text(file.read())
     except OSError:
         return ""
-    kept = "\n".join(_plain_lines(text)[-lines:])
+    kept = "\n".join([line for each in text.split("\n") if (line := each.rstrip())][-lines:])
     return kept.encode()[-most_bytes:].decode(errors="ignore")
 
 
@@ -33,8 +34,3 @@ def cause(log_tail: str) -> str | None:
         if _EXCEPTION.match(line.strip()):
             return line.strip()[:500]
     return None
-
-
-def _plain_lines(text: str) -> list[str]:
-    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
-    return [plain for line in lines if (plain := _COLOUR.sub("", line).rstrip())]

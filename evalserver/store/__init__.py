@@ -3,6 +3,7 @@
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
 from evalserver.store.criteria import JobFilter
+from evalserver.store.durations import Kind, Known, kind_of
 from evalserver.store.errors import (
     BackupFailed,
     DatabaseRefused,
@@ -41,6 +42,8 @@ __all__ = [
     "JobPruned",
     "Key",
     "KeyReused",
+    "Kind",
+    "Known",
     "Page",
     "Problem",
     "Store",
@@ -52,6 +55,7 @@ __all__ = [
     "back_up",
     "check_database",
     "describe",
+    "kind_of",
     "migrate_database",
     "snapshot",
     "story_of",

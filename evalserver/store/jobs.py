@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -204,6 +205,16 @@ async def was_known(readers: Readers, job_id: str) -> bool:
         "SELECT 1 FROM job_events WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}
     )
     return bool(rows)
+
+
+async def run_dir(readers: Readers, job_id: str, attempt: int) -> Path | None:
+    """The run directory that an attempt was given when it was claimed; None if it was not."""
+    rows = await readers.fetch(
+        "SELECT json_extract(detail, '$.run_dir') AS run_dir FROM job_events"
+        " WHERE job_id = :job_id AND event = 'claimed' AND attempt = :attempt",
+        {"job_id": job_id, "attempt": attempt},
+    )
+    return Path(rows[0]["run_dir"]) if rows else None
 
 
 async def running(readers: Readers) -> list[Job]:

@@ -10,8 +10,17 @@ import aiosqlite
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.job import Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
-from evalserver.store import engine_cache, event_log, idempotency, jobs, listing, metrics
+from evalserver.store import (
+    durations,
+    engine_cache,
+    event_log,
+    idempotency,
+    jobs,
+    listing,
+    metrics,
+)
 from evalserver.store.criteria import JobFilter
+from evalserver.store.durations import Kind, Known
 from evalserver.store.engine_cache import Answer
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.event_log import Event
@@ -173,6 +182,18 @@ class Store:
     async def newest_event_id(self) -> int:
         """The id of the newest event of all; 0 when there is none."""
         return await event_log.newest_event_id(self._readers)
+
+    async def run_dir(self, job_id: str, attempt: int) -> Path | None:
+        """The run directory that an attempt was given; None if it has not begun."""
+        return await jobs.run_dir(self._readers, job_id, attempt)
+
+    async def durations(self, kind: Kind) -> list[float]:
+        """What the newest completed jobs of a kind took, in seconds."""
+        return await durations.durations(self._readers, kind)
+
+    async def known(self, job_ids: list[str]) -> dict[str, Known]:
+        """Kind and start of these jobs, of those that the store has."""
+        return await durations.known(self._readers, job_ids)
 
     async def running(self) -> list[Job]:
         """The jobs that run."""

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
+from evalserver.eval_log import LogGone, LogUnreadable
 from evalserver.scheduler import AlreadyFinished, NotFinished
 from evalserver.store import JobNotFound, JobPruned, KeyReused, StoreUnavailable
 from evalserver.web.replies import dump
@@ -38,13 +39,13 @@ class BadRequest(Exception):
         status: HTTPStatus,
         detail: str,
         errors: tuple[FieldError, ...] = (),
-        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
-        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        self.headers = headers
 
 
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
@@ -55,6 +56,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFinished: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    LogGone: HTTPStatus.GONE,
+    LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

@@ -91,6 +91,8 @@ class JobSchema(AnswerSchema):
             },
             "error": None,
             "position_in_queue": None,
+            "waiting_for": None,
+            "eta_s": None,
             "engine": "lmms_eval",
             "priority": 0,
             "labels": {"run": "sft-7b", "step": "1500"},
@@ -110,6 +112,7 @@ class JobSchema(AnswerSchema):
             "links": {
                 "self": f"/jobs/{JOB_ID}",
                 "events": f"/jobs/{JOB_ID}/events",
+                "log": f"/jobs/{JOB_ID}/log",
                 "results": f"/jobs/{JOB_ID}/results",
                 "artifacts": f"/jobs/{JOB_ID}/artifacts",
             },
@@ -131,6 +134,15 @@ class JobSchema(AnswerSchema):
     error = fields.String(allow_none=True, metadata=about("Why it failed, and the log's end."))
     position_in_queue = fields.Integer(
         allow_none=True, metadata=about("Jobs that are before it; null unless queued.")
+    )
+    waiting_for = fields.String(
+        allow_none=True, metadata=about("Why it waits, in words; null unless queued.")
+    )
+    eta_s = fields.Float(
+        allow_none=True,
+        metadata=about(
+            "Seconds until it will have ended, by the median of completed jobs of its kind."
+        ),
     )
     engine = fields.String()
     priority = fields.Integer()

@@ -97,7 +97,7 @@ async def _placed(
 async def _written(request: web.Request, jobs: list[tuple[Job, int | None]]) -> list[Any]:
     written = []
     for number, (job, position) in enumerate(jobs, start=1):
-        written.append(shown(request, job, position))
+        written.append(await shown(request, job, position))
         if number % WRITTEN_AT_ONCE == 0:
             await asyncio.sleep(0)
     return written

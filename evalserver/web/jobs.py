@@ -14,7 +14,16 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.job_answers import JOB
-from evalserver.web.keys import ARGS, BODY, ENGINES, KEYS_IN_FLIGHT, PROGRESS, SCHEDULER, STORE
+from evalserver.web.keys import (
+    ARGS,
+    BODY,
+    ENGINES,
+    FORECASTS,
+    KEYS_IN_FLIGHT,
+    PROGRESS,
+    SCHEDULER,
+    STORE,
+)
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -46,7 +55,7 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
     waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await placed(request, request.match_info["job_id"])
-    answer = reply_unless_known(request, dump(shown(request, job, position)))
+    answer = reply_unless_known(request, dump(await shown(request, job, position)))
     answer.headers.update(waited)
     return answer
 
@@ -84,14 +93,19 @@ async def placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
     return job, len(queue)
 
 
-def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
+async def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
     """The job as clients see it, ready to be written."""
-    progress = request.app[PROGRESS].of(job.job_id)
+    # A record may tell of the end a moment before the board has heard of it.
+    runs = job.status is Status.RUNNING
+    progress = request.app[PROGRESS].of(job.job_id) if runs else None
+    forecast = await request.app[FORECASTS].of(job, position)
     values: dict[str, Any] = JOB.dump(
         {
             # Not asdict, which copies all that is below, and takes longer than all else here.
             **vars(job),
             "position_in_queue": position,
+            "waiting_for": forecast.waiting_for,
+            "eta_s": forecast.eta_s,
             "progress": progress and asdict(progress),
             "links": _links(job),
         }
@@ -101,7 +115,7 @@ def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any
 
 def _links(job: Job) -> dict[str, str]:
     path = f"/jobs/{job.job_id}"
-    parts = ("events", "results", "artifacts")
+    parts = ("events", "log", "results", "artifacts")
     return {"self": path, **{part: f"{path}/{part}" for part in parts}}
 
 

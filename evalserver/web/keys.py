@@ -8,6 +8,7 @@ from aiohttp import web
 from evalserver.catalog import Catalog
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
+from evalserver.forecast import Forecaster
 from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
@@ -26,6 +27,7 @@ ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
+FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
 DESCRIPTION = web.AppKey("description", Description)

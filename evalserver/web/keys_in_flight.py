@@ -24,7 +24,7 @@ class KeysInFlight:
             raise BadRequest(
                 HTTPStatus.CONFLICT,
                 "A request with this Idempotency-Key is being carried out; send it again later",
-                retry_after_s=RETRY_AFTER_SECONDS,
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
         self._keys.add(held)
         try:

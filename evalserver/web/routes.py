@@ -9,6 +9,7 @@ from evalserver.web import (
     events,
     job_list,
     jobs,
+    logs,
     queue,
     results,
     samples,
@@ -34,6 +35,8 @@ from evalserver.web.schemas import (
     JobEventsQuerySchema,
     JobHeadersSchema,
     JobQuerySchema,
+    LogHeadersSchema,
+    LogQuerySchema,
 )
 from evalserver.web.static_files import MEDIA_TYPES
 
@@ -108,6 +111,18 @@ ROUTES = (
         headers=EventsHeadersSchema,
         answers=(EVENT_STREAM,),
         errors=NO_SUCH_JOB,
+    ),
+    Route(
+        "GET",
+        "/jobs/{job_id}/log",
+        logs.get_log,
+        LogQuerySchema,
+        headers=LogHeadersSchema,
+        answers=(
+            Answer(media_type="text/plain"),
+            Answer(media_type="text/plain", status=HTTPStatus.PARTIAL_CONTENT),
+        ),
+        errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
     ),
     Route(
         "GET",

@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from evalserver.names import did_you_mean
 from evalserver.web.fields import Header, JsonSchema, Name, about
-from evalserver.web.query_fields import QueryEventId, QuerySeconds, QuerySwitch
+from evalserver.web.query_fields import QueryEventId, QuerySeconds, QuerySwitch, QueryWhole
 
 LONGEST_WAIT_SECONDS = 60
 
@@ -72,6 +72,19 @@ class CatalogQuerySchema(StrictSchema):
     engine = EngineName(metadata=about("Which harness is asked; the server's default if absent."))
 
 
+class LogQuerySchema(StrictSchema):
+    """The query of ``GET /jobs/{job_id}/log``."""
+
+    tail = QueryWhole(0, 1_000_000, metadata=about("So many of the last lines."))
+    follow = QuerySwitch(
+        load_default=False, metadata=about("Whether to go on until the job has ended.")
+    )
+    plain = QuerySwitch(
+        load_default=False, metadata=about("Whether bars and colours become plain lines.")
+    )
+    attempt = QueryWhole(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
+
+
 class JobQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}``."""
 
@@ -112,6 +125,18 @@ class IfNoneMatchSchema(HeadersSchema):
         longest=1024,
         data_key="If-None-Match",
         metadata=about("The `ETag` of an answer that the client has: 304 when it is still so."),
+    )
+
+
+class LogHeadersSchema(HeadersSchema):
+    """The headers of ``GET /jobs/{job_id}/log``."""
+
+    range = Header(
+        longest=1024,
+        data_key="Range",
+        metadata=about(
+            "`bytes=FROM-TO`, of the whole log as it is; other ranges are not looked at."
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import Digits
-from tests.support import ServerProcess, results_file
+from tests.support import ServerProcess, results_file, until
 
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
@@ -132,6 +132,27 @@ async def test_a_running_evaluation_survives_the_server_being_killed(
     assert samples == [64, 8, 4]
     assert [job["attempt"] for job in ended] == [1, 1, 1]
     assert ended[0]["completed_at"] <= ended[1]["started_at"] <= ended[2]["started_at"]
+
+
+async def test_progress_counts_all_requests_to_the_model_though_they_go_in_parts(
+    lmms_server: ServerProcess, slow_digits: Digits
+) -> None:
+    seen: list[tuple[int, int]] = []
+    async with lmms_server as server:
+        job_id = await _submit(server, model="async_openai", model_args=slow_digits.model_args)
+
+        async def ended() -> bool:
+            job = await server.api.job(job_id)
+            progress = job["progress"] or {}
+            if progress.get("stage") == "Model Responding":
+                seen.append((progress["done"], progress["total"]))
+            return bool(job["status"] == "completed")
+
+        await until(ended)
+
+    assert {total for _, total in seen} == {64}
+    assert any(0 < done < 64 for done, _ in seen)
+    assert seen == sorted(seen)
 
 
 async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProcess) -> None:

@@ -55,6 +55,13 @@ def test_output_is_unbuffered_so_that_the_log_is_up_to_date(server: dict[str, st
     assert harness_environment(server)["PYTHONUNBUFFERED"] == "1"
 
 
+@pytest.mark.parametrize(("server", "seconds"), [({}, "2"), ({"TQDM_MININTERVAL": "30"}, "30")])
+def test_bars_are_drawn_rarely_unless_the_operator_says_otherwise(
+    server: dict[str, str], seconds: str
+) -> None:
+    assert harness_environment(server)["TQDM_MININTERVAL"] == seconds
+
+
 def test_the_servers_environment_is_left_as_it_is() -> None:
     server = {"RANK": "0"}
 

@@ -19,6 +19,7 @@ from evalserver.store import (
     NEWEST,
     JobFilter,
     Store,
+    durations,
     engine_cache,
     event_log,
     idempotency,
@@ -35,6 +36,7 @@ from tests.store.test_migrate import change, read, rows
 NOW = "2030-01-01T00:00:00.000+00:00"
 NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
 KEY = idempotency.Key("k", "alice", "hash")
+KIND = durations.kind_of("lmms_eval", NEW.request)
 ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 
 SOME = frozenset({Status.RUNNING, Status.FAILED})
@@ -85,6 +87,9 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "count_by_status": jobs.count_by_status,
     **{f"page of {name}": partial(_first_page, wanted) for name, wanted in LISTED.items()},
     "of_job": lambda readers: metrics.of_job(readers, "id"),
+    "run_dir": lambda readers: jobs.run_dir(readers, "id", 1),
+    "durations": lambda readers: durations.durations(readers, KIND),
+    "known": lambda readers: durations.known(readers, ["id"]),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
@@ -121,7 +126,10 @@ async def statements(connection: aiosqlite.Connection) -> list[str]:
     return seen
 
 
-NOT_ASKED = {"Answer", "Answered", "Claim", "Event", "Key", "Page", "event_of", "job_of"}
+NOT_ASKED = {
+    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "Page", "event_of", "job_of",
+    "kind_of",
+}  # fmt: skip
 """What the modules have beside deeds and questions."""
 
 SMALL = {
@@ -186,7 +194,7 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, engine_cache, event_log, listing, idempotency, metrics)
+        for module in (jobs, durations, engine_cache, event_log, listing, idempotency, metrics)
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__
@@ -218,6 +226,16 @@ async def test_the_queue_needs_no_sorting(
 
     [sql] = statements
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
+
+
+async def test_durations_are_read_from_their_index_alone(
+    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path
+) -> None:
+    await durations.durations(Readers([connection]), KIND)
+
+    [sql] = statements
+    [step] = plan(tmp_path, sql)
+    assert step.startswith("SEARCH jobs USING INDEX jobs_durations (engine=? AND model=? AND tasks")
 
 
 async def test_queue_now_shows_the_queue_in_order(store: Store, tmp_path: Path) -> None:

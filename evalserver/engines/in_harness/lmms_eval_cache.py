@@ -96,11 +96,17 @@ def _ask_in_parts(cache: Any, arguments_of: ArgumentsOf) -> None:
             while len(answers) < len(requests):
                 began = time.monotonic()
                 part = requests[len(answers) : len(answers) + size]
+                _announce(len(answers) + 1, len(answers) + len(part), len(requests))
                 answers += ask(self, lm, reqtype, part)
                 size = next_size(size, time.monotonic() - began)
         return answers
 
     cache.execute = execute
+
+
+def _announce(first: int, last: int, of: int) -> None:
+    """Say which part comes: the model's own bar knows of no other (``engines/progress.py``)."""
+    print(f"evalserver: asking for answers {first} to {last} of {of}", flush=True)
 
 
 @contextmanager

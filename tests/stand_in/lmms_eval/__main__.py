@@ -144,6 +144,21 @@ def _flood(given: argparse.Namespace, args: dict[str, str]) -> None:
     _complete(given, args)
 
 
+def _bars(given: argparse.Namespace, args: dict[str, str]) -> None:
+    for done in range(9):
+        _draw("Model Responding", done, 8)
+        while done == 4 and not Path(args["gate"]).exists():
+            time.sleep(0.02)
+    print(file=sys.stderr)
+    _complete(given, args)
+
+
+def _draw(label: str, done: int, total: int) -> None:
+    bar = "█" * done + " " * (total - done)
+    state = f"{label}: {done / total:4.0%}|{bar}| {done}/{total} [00:0{done}<00:0{total - done}"
+    print(f"\r{state},  1.00it/s]", end="", file=sys.stderr)
+
+
 def _no_newline(given: argparse.Namespace, args: dict[str, str]) -> None:
     sys.stdout.write("x" * 2**20)
     _complete(given, args)
@@ -168,6 +183,7 @@ BEHAVIOURS = {
     "stubborn": _stubborn,
     "hide": _hide,
     "flood": _flood,
+    "bars": _bars,
     "no_newline": _no_newline,
     "no_results": _no_results,
     "no_numbers": _no_numbers,

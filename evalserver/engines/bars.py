@@ -1,0 +1,107 @@
+"""Finding tqdm's progress bars in a harness's output, and reading what they say.
+
+    Model Responding:  33%|███▎      | 21/64 [00:01<00:02, 20.15it/s, tokens=1,071]
+    Generating test split: 64 examples [00:00, 3250.14 examples/s]
+
+The expression is bounded at every place, so that the cost is that of the text's length alone.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evalserver.plain_text import without_escapes
+
+LONGEST_LABEL = 100
+LABEL_BYTES = 4 * LONGEST_LABEL
+MOST = 2**53
+"""JSON's numbers are exact up to here."""
+
+_COUNT = r"\d[\d,.]{0,19}+[kMGTPEZY]?+"
+_BAR = re.compile(
+    rf"(?<![\d,.])(?:\d{{1,3}}+%\|[^|\r\n]{{0,300}}+\|\s?(?P<done>{_COUNT})/(?P<total>{_COUNT})"
+    rf"|(?P<count>{_COUNT})\s?[^\W\d][^\s\[]{{0,30}}+)"
+    r" \[[\d:]{5,12}+(?:<(?P<left>[\d:?]{1,12}+))?, {1,5}+(?P<rate>[^\],\r\n]{1,40}+)[\],]"
+)
+_RATE = re.compile(r"(?P<number>[\d.]+)(?P<unit>[^/]*)/(?P<per>.+)")
+_SCALES = {letter: 1000.0**power for power, letter in enumerate("kMGTPEZY", start=1)}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What one bar says: its label (empty if it has none), how many of how many are done, how many
+    a second, and the seconds that are left; None where it does not say."""
+
+    label: str
+    done: int
+    total: int | None = None
+    rate: float | None = None
+    left_s: float | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """From 0 to 1; None if nobody knows how many there are."""
+        return min(1.0, self.done / self.total) if self.total else None
+
+
+def find_bars(text: str) -> Iterator[tuple[int, Bar]]:
+    """Every bar in the text with its place, also one that is drawn right now."""
+    behind = 0
+    for match in _BAR.finditer(text):
+        try:
+            bar = _bar(match, _label(text, behind, match.start()))
+        except ValueError:
+            continue
+        behind = match.end()
+        yield match.start(), bar
+
+
+def _bar(match: re.Match[str], label: str) -> Bar:
+    done, total = match["done"] or match["count"], match["total"]
+    return Bar(
+        label,
+        _whole(done),
+        _whole(total) if total else None,
+        _rate(match["rate"]),
+        _seconds(match["left"] or "?"),
+    )
+
+
+def _label(text: str, behind: int, end: int) -> str:
+    """What stands before a bar on its line, without the colon."""
+    before = text[max(behind, end - LABEL_BYTES) : end]
+    line = before[max(before.rfind("\r"), before.rfind("\n")) + 1 :].rstrip()
+    if not line.endswith(":"):
+        return ""
+    shown = "".join(filter(str.isprintable, without_escapes(line[:-1]))).strip()
+    return shown if len(shown) <= LONGEST_LABEL else f"{shown[: LONGEST_LABEL - 1]}…"
+
+
+def _whole(text: str) -> int:
+    """``1,071`` is 1071, ``1.2k`` is 1200. Raises ValueError for what is no number, or no count."""
+    digits = text.replace(",", "")
+    number = int(float(digits.rstrip("kMGTPEZY")) * _SCALES.get(digits[-1], 1.0))
+    if number > MOST:
+        raise ValueError(f"{text} is more than anybody counts")
+    return number
+
+
+def _rate(text: str) -> float | None:
+    """Units a second: of ``20.15it/s``, of ``1.31s/it``, of ``115MB/s``."""
+    match = _RATE.match(text.strip())
+    if match is None:
+        return None
+    number, unit = float(match["number"]), match["unit"]
+    if match["per"] == "s":
+        return number * _SCALES.get(unit[:1], 1.0)
+    return 1 / number if unit == "s" and number > 0 else None
+
+
+def _seconds(text: str) -> float | None:
+    """``1:02:03`` is 3723, ``?`` is None."""
+    seconds = 0
+    for part in text.split(":"):
+        if not part.isdigit():
+            return None
+        seconds = 60 * seconds + int(part)
+    return float(seconds)

@@ -1,0 +1,84 @@
+"""How long jobs took, by kind: the basis for saying how long others will take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from evalserver.job import EvaluateRequest
+from evalserver.store.readers import Readers
+
+NEWEST = 20
+"""So many completed jobs of a kind are looked at."""
+
+NO_LIMIT = -1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What jobs have in common that take about as long.
+
+    Not the model's arguments: they name the checkpoint, which is another one every time.
+    """
+
+    engine: str
+    model: str
+    tasks: tuple[str, ...]
+    limit: int | float
+    num_gpus: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What has to be known of a job to say when it will have ended."""
+
+    kind: Kind
+    started_at: str | None
+
+
+def kind_of(engine: str, request: EvaluateRequest) -> Kind:
+    """The kind of a job that this engine is to carry out."""
+    limit = NO_LIMIT if request.limit is None else request.limit
+    return Kind(engine, request.model, request.tasks, limit, request.num_gpus)
+
+
+async def durations(readers: Readers, kind: Kind) -> list[float]:
+    """What the newest completed jobs of a kind took, in seconds; of their last attempts."""
+    rows = await readers.fetch(
+        """
+        SELECT (julianday(completed_at) - julianday(started_at)) * 86400 AS seconds
+        FROM jobs
+        WHERE status = 'completed' AND engine = :engine AND model = :model AND tasks = :tasks
+          AND coalesce(json_extract(request, '$.limit'), -1) = :limit
+          AND json_extract(request, '$.num_gpus') = :num_gpus
+        ORDER BY finish_number DESC
+        LIMIT :newest
+        """,
+        {
+            "engine": kind.engine,
+            "model": kind.model,
+            "tasks": orjson.dumps(kind.tasks).decode(),
+            "limit": kind.limit,
+            "num_gpus": kind.num_gpus,
+            "newest": NEWEST,
+        },
+    )
+    # A clock that was set back makes an end before its beginning.
+    return [max(0.0, row["seconds"]) for row in rows]
+
+
+async def known(readers: Readers, job_ids: Sequence[str]) -> dict[str, Known]:
+    """What is known of these jobs; of some it may be nothing."""
+    rows: list[Any] = await readers.fetch(
+        "SELECT job_id, engine, request, started_at FROM jobs"
+        " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
+        {"job_ids": orjson.dumps(job_ids).decode()},
+    )
+    return {row["job_id"]: _known(row) for row in rows}
+
+
+def _known(row: Any) -> Known:
+    values = orjson.loads(row["request"])
+    request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+    return Known(kind_of(row["engine"], request), row["started_at"])

@@ -1,0 +1,221 @@
+"""What a job can expect: what it waits for, and when it will have ended."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.clock import timestamp
+from evalserver.event_bus import EventBus
+from evalserver.executors import LocalExecutor
+from evalserver.forecast import MOST_BEFORE, Forecast, Forecaster
+from evalserver.progress import ProgressBoard
+from evalserver.run_directories import RunDirectories
+from evalserver.scheduler import Policy, Scheduler, Surroundings
+from evalserver.store import Store
+from tests.store.test_jobs import PLENTY, claim, completed, start, submit
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+class Lab:
+    """A store and a scheduler that starts nothing by itself, at a time that the test sets."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.now = NOON
+        self.scheduler = Scheduler(
+            store,
+            LocalExecutor(),
+            {},
+            RunDirectories(folder, ""),
+            Surroundings({}, folder, 1.0),
+            Policy(PLENTY, 0.05),
+            ProgressBoard(EventBus()),
+        )
+        self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
+
+    async def took(self, seconds: float, **request: Any) -> str:
+        """Have a job complete that took so long; returns its id."""
+        job_id = await start(self.store, **request)
+        await self.end(job_id, seconds)
+        return job_id
+
+    async def end(self, job_id: str, seconds: float) -> None:
+        """Have a running job complete, so long after noon."""
+        end = timestamp(NOON + timedelta(seconds=seconds))
+        await self.store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
+
+    async def forecast(self, job_id: str) -> Forecast:
+        """The forecast for a job."""
+        position = self.scheduler.queue.position(job_id)
+        return await self.forecaster.of(await self.store.job(job_id), position)
+
+    async def eta(self, job_id: str) -> float | None:
+        """The seconds until a job will have ended."""
+        return (await self.forecast(job_id)).eta_s
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    """A lab that has run nothing; its clock stands at noon."""
+    store = await Store.open(tmp_path, lambda: NOON)
+    lab = Lab(store, tmp_path / "runs")
+    await lab.scheduler.load()
+    yield lab
+    await store.close()
+
+
+async def test_without_a_basis_nobody_knows_how_long_it_takes(lab: Lab) -> None:
+    assert await lab.eta(await submit(lab.store)) is None
+    assert await lab.eta(await start(lab.store)) is None
+
+
+async def test_a_queued_job_takes_the_median_of_its_kind(lab: Lab) -> None:
+    for seconds in (10, 20, 90):
+        await lab.took(seconds)
+
+    assert await lab.eta(await submit(lab.store)) == 20
+
+
+async def test_a_running_job_takes_what_is_left_of_the_median(lab: Lab) -> None:
+    await lab.took(100)
+    job_id = await start(lab.store)
+    lab.now += timedelta(seconds=30.04)
+
+    assert await lab.eta(job_id) == 70.0
+
+
+async def test_a_running_job_that_takes_longer_than_usual_is_due_at_any_moment(lab: Lab) -> None:
+    await lab.took(100)
+    job_id = await start(lab.store)
+    lab.now += timedelta(seconds=1000)
+
+    assert await lab.eta(job_id) == 0
+
+
+async def test_a_queued_job_waits_for_the_running_one_and_for_those_before_it(lab: Lab) -> None:
+    await lab.took(100, model="large")
+    await lab.took(10)
+    await start(lab.store, model="large")
+    await submit(lab.store)
+    last = await submit(lab.store)
+    lab.now += timedelta(seconds=40)
+
+    assert await lab.eta(last) == 60 + 10 + 10
+
+
+async def test_behind_a_job_of_an_unknown_kind_nobody_knows(lab: Lab) -> None:
+    await lab.took(10)
+    await submit(lab.store, model="never seen")
+
+    assert await lab.eta(await submit(lab.store)) is None
+
+
+async def test_while_a_job_of_an_unknown_kind_runs_nobody_knows(lab: Lab) -> None:
+    await lab.took(10)
+    await start(lab.store, model="never seen")
+
+    assert await lab.eta(await submit(lab.store)) is None
+
+
+async def test_behind_too_many_jobs_nobody_knows(lab: Lab) -> None:
+    await lab.took(10)
+    jobs = [await submit(lab.store) for _ in range(MOST_BEFORE + 2)]
+
+    assert await lab.eta(jobs[MOST_BEFORE]) == 10 * (MOST_BEFORE + 1)
+    assert await lab.eta(jobs[MOST_BEFORE + 1]) is None
+
+
+async def test_a_job_that_completes_changes_what_is_expected_of_its_kind(lab: Lab) -> None:
+    await lab.took(10)
+    job_id = await submit(lab.store)
+    before = await lab.eta(job_id)
+
+    await lab.took(30)
+
+    assert (before, await lab.eta(job_id)) == (10, 20)
+
+
+async def test_a_job_that_is_tried_again_is_no_basis_any_more(lab: Lab) -> None:
+    done = await lab.took(10)
+    job_id = await submit(lab.store, priority=1)
+    before = await lab.eta(job_id)
+
+    await lab.store.retry(done, "alice")
+
+    assert (before, await lab.eta(job_id)) == (10, None)
+
+
+async def test_a_job_that_runs_by_now_is_expected_from_its_start(lab: Lab) -> None:
+    await lab.took(10)
+    first, second = await submit(lab.store), await submit(lab.store)
+    before = await lab.eta(second)
+    await claim(lab.store, first)
+    lab.now += timedelta(seconds=4)
+
+    assert (before, await lab.eta(second)) == (20, 16)
+
+
+async def test_what_was_asked_before_is_answered_from_memory(lab: Lab, tmp_path: Path) -> None:
+    await lab.took(10)
+    await start(lab.store)
+    jobs = [await submit(lab.store) for _ in range(3)]
+    job = await lab.store.job(jobs[-1])
+    await lab.forecaster.of(job, 2)
+    await lab.store.close()
+
+    assert (await lab.forecaster.of(job, 2)).eta_s == 40
+
+
+async def test_an_ended_job_expects_nothing(lab: Lab) -> None:
+    assert await lab.forecast(await lab.took(10)) == Forecast(None, None)
+
+
+async def test_a_running_job_waits_for_nothing(lab: Lab) -> None:
+    assert (await lab.forecast(await start(lab.store))).waiting_for is None
+
+
+async def test_a_job_waits_for_the_one_that_runs_and_for_those_before_it(lab: Lab) -> None:
+    running = await start(lab.store)
+    jobs = [await submit(lab.store) for _ in range(3)]
+
+    words = [(await lab.forecast(job_id)).waiting_for for job_id in jobs]
+
+    assert words == [
+        f"job {running}, which is running",
+        f"job {running}, which is running, and 1 job before it in the queue",
+        f"job {running}, which is running, and 2 jobs before it in the queue",
+    ]
+
+
+async def test_between_two_jobs_the_next_one_waits_for_its_start(lab: Lab) -> None:
+    jobs = [await submit(lab.store) for _ in range(2)]
+
+    words = [(await lab.forecast(job_id)).waiting_for for job_id in jobs]
+
+    assert words == ["its start, which comes next", "1 job before it in the queue"]
+
+
+async def test_a_server_that_shuts_down_starts_nothing(lab: Lab) -> None:
+    job_id = await submit(lab.store)
+    lab.scheduler.holding = True
+
+    words = (await lab.forecast(job_id)).waiting_for
+
+    assert words == "the next start of the server: it is shutting down, and starts nothing more"
+
+
+async def test_a_server_that_cannot_write_starts_nothing_and_says_why(lab: Lab) -> None:
+    job_id = await submit(lab.store)
+    job, position = await lab.store.job(job_id), 0
+    lab.store._writer.fault = "the database cannot be written: disk full"
+
+    words = (await lab.forecaster.of(job, position)).waiting_for
+
+    assert words == (
+        "the server to be able to write again: the database cannot be written: disk full"
+    )

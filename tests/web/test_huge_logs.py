@@ -1,0 +1,85 @@
+"""Logs that are larger than memory should be: what they cost the server."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support import Json, ServerProcess
+
+MEGABYTE = 2**20
+SIZE = 2048 * MEGABYTE
+LAST_LINE = b"\nthe last line\n"
+ALLOWED = 64 * MEGABYTE
+"""Of memory: some blocks on their way, and what malloc keeps of them."""
+
+
+@pytest.fixture
+async def job(server: ServerProcess) -> AsyncIterator[Json]:
+    """An ended job of a running server, with a log of two gigabytes, nearly all of one line."""
+    async with server:
+        job = await server.api.finished(await server.api.submit())
+        with (Path(job["run_dir"]) / "eval.log").open("wb") as file:
+            file.truncate(SIZE - len(LAST_LINE))
+            file.seek(0, 2)
+            file.write(LAST_LINE)
+        yield job
+
+
+async def received(server: ServerProcess, job: Json, query: str = "", **headers: str) -> int:
+    """How many bytes of the log came."""
+    address = f"{server.url}/jobs/{job['job_id']}/log{query}"
+    size = 0
+    async with server.api._session.request("GET", address, headers=headers) as answer:
+        assert answer.status in (200, 206)
+        async for piece in answer.content.iter_any():
+            size += len(piece)
+    return size
+
+
+def peak(server: ServerProcess) -> int:
+    """The most memory that the server has had, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1024
+
+
+async def test_the_whole_of_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
+    before = peak(server)
+
+    assert await received(server, job) == SIZE
+    assert peak(server) < before + ALLOWED
+
+
+async def test_the_end_of_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
+    before = peak(server)
+
+    assert await received(server, job, "?tail=1") == len(LAST_LINE) - 1
+    assert await received(server, job, Range="bytes=-1000") == 1000
+    assert peak(server) < before + ALLOWED
+
+
+async def test_plain_text_of_one_huge_line_costs_no_memory(
+    server: ServerProcess, job: Json
+) -> None:
+    before = peak(server)
+    with (Path(job["run_dir"]) / "eval.log").open("r+b") as file:
+        file.truncate(256 * MEGABYTE)
+
+    assert await received(server, job, "?plain=1") == 256 * MEGABYTE
+    assert peak(server) < before + ALLOWED
+
+
+async def test_a_log_that_is_cut_off_while_it_is_sent_breaks_the_answer_off(
+    server: ServerProcess, job: Json
+) -> None:
+    address = f"{server.url}/jobs/{job['job_id']}/log"
+    async with server.api._session.get(address) as answer:
+        await answer.content.readany()
+        with (Path(job["run_dir"]) / "eval.log").open("r+b") as file:
+            file.truncate(0)
+
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()

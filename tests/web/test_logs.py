@@ -1,0 +1,430 @@
+"""``GET /jobs/{job_id}/log``: whole, in part, as it comes, as plain text, of any attempt."""
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from evalserver.eval_log import EvalLog
+from evalserver.event_bus import EventBus
+from evalserver.store import Store
+from evalserver.web.log_follower import LogFollower
+from tests.conftest import MakeApi
+from tests.store.test_jobs import PLENTY, completed, start
+from tests.support import Api, Json, ServerProcess, until, without_permissions
+
+HANG = {"behave": "hang"}
+TEXT = b"first line\nsecond line\n\x1b[32mthird\x1b[0m line\n"
+
+
+def log_of(job: Json) -> Path:
+    """Where the log of the job's latest attempt lies."""
+    return Path(job["run_dir"]) / "eval.log"
+
+
+async def ended(api: Api, text: bytes = TEXT) -> str:
+    """A job that has ended, with this text in its log."""
+    job_id = await api.submit()
+    log_of(await api.finished(job_id)).write_bytes(text)
+    return job_id
+
+
+async def fetch(api: Api, job_id: str, query: str = "", **kwargs: Any) -> tuple[Any, bytes]:
+    """The answer, and its body."""
+    address = f"{api._base}/jobs/{job_id}/log{query}"
+    async with api._session.request(kwargs.pop("method", "GET"), address, **kwargs) as answer:
+        return answer, await answer.read()
+
+
+async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
+    """The body of an answer that must be 200."""
+    answer, found = await fetch(api, job_id, query, **kwargs)
+    assert answer.status == 200, found
+    return found
+
+
+@asynccontextmanager
+async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["Followed"]:
+    """A log that is being followed."""
+    address = f"{api._base}/jobs/{job_id}/log?follow=1{query}"
+    async with api._session.request("GET", address) as answer:
+        assert answer.status == 200
+        yield Followed(answer)
+
+
+class Followed:
+    """What has come by now of a log that is being followed."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+        self.text = b""
+
+    async def until(self, text: bytes) -> None:
+        """Read until this has come."""
+        while text not in self.text:
+            piece = await self._answer.content.readany()
+            assert piece, f"it ended before {text!r} came: {self.text!r}"
+            self.text += piece
+
+    async def to_the_end(self) -> bytes:
+        """All that came, once it has ended as it should."""
+        return self.text + await self._answer.read()
+
+
+async def test_a_log_is_utf8_text_that_no_browser_takes_for_something_else(api: Api) -> None:
+    answer, _ = await fetch(api, await ended(api))
+
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_whole_log_of_an_ended_job(api: Api) -> None:
+    assert await body(api, await ended(api)) == TEXT
+
+
+async def test_the_log_of_a_queued_job_is_empty(api: Api) -> None:
+    await api.submit(model_args=HANG)
+
+    assert await body(api, await api.submit()) == b""
+
+
+async def test_the_log_of_a_job_that_was_cancelled_before_its_start_is_empty(api: Api) -> None:
+    await api.submit(model_args=HANG)
+    job_id = await api.submit()
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    assert await body(api, job_id) == b""
+
+
+async def test_the_log_of_a_running_job_is_what_it_has_printed(api: Api) -> None:
+    job_id = await api.submit(model_args={**HANG, "name": "it"})
+
+    async def printed() -> bool:
+        return await body(api, job_id) == b"stand-in runs as it\n"
+
+    assert await until(printed)
+
+
+async def test_a_job_links_to_its_log(api: Api) -> None:
+    job_id = await ended(api)
+
+    _, found = await fetch(api, job_id)
+    async with api._session.get((await api.job(job_id))["links"]["log"]) as answer:
+        assert await answer.read() == found
+
+
+TAILS = {
+    0: b"",
+    1: b"\x1b[32mthird\x1b[0m line\n",
+    2: b"second line\n\x1b[32mthird\x1b[0m line\n",
+    3: TEXT,
+    100: TEXT,
+}
+
+
+@pytest.mark.parametrize("lines", TAILS)
+async def test_the_last_lines(api: Api, lines: int) -> None:
+    assert await body(api, await ended(api), f"?tail={lines}") == TAILS[lines]
+
+
+async def test_a_bar_that_is_being_drawn_is_the_last_line(api: Api) -> None:
+    job_id = await ended(api, b"before\n\rBar: 1%\rBar: 2%")
+
+    assert await body(api, job_id, "?tail=1") == b"\rBar: 1%\rBar: 2%"
+
+
+RANGES = {
+    "bytes=0-4": (206, "bytes 0-4/43", TEXT[:5]),
+    "bytes=39-": (206, "bytes 39-42/43", TEXT[39:]),
+    "bytes=39-1000": (206, "bytes 39-42/43", TEXT[39:]),
+    "bytes=-4": (206, "bytes 39-42/43", TEXT[-4:]),
+    "bytes=-1000": (206, "bytes 0-42/43", TEXT),
+    "bytes=0-1,3-4": (200, None, TEXT),
+    "lines=0-1": (200, None, TEXT),
+    "bytes=4-1": (200, None, TEXT),
+    "bytes=-": (200, None, TEXT),
+    "bytes=x-y": (200, None, TEXT),
+}
+
+
+@pytest.mark.parametrize("asked", RANGES)
+async def test_a_range_of_bytes(api: Api, asked: str) -> None:
+    answer, found = await fetch(api, await ended(api), headers={"Range": asked})
+
+    assert (answer.status, answer.headers.get("Content-Range"), found) == RANGES[asked]
+    assert answer.headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("asked", ["bytes=43-", "bytes=100-200", "bytes=-0"])
+async def test_a_range_without_anything_in_it_is_416(api: Api, asked: str) -> None:
+    answer, _ = await fetch(api, await ended(api), headers={"Range": asked})
+
+    assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */43")
+    assert answer.content_type == "application/problem+json"
+
+
+async def test_a_range_of_something_else_is_the_whole(api: Api) -> None:
+    headers = {"Range": "bytes=0-4", "If-Range": '"another"'}
+
+    assert await body(api, await ended(api), headers=headers) == TEXT
+
+
+async def test_head_tells_the_size_and_nothing_else(api: Api) -> None:
+    answer, found = await fetch(api, await ended(api), method="HEAD")
+
+    assert (answer.status, answer.headers["Content-Length"], found) == (200, "43", b"")
+
+
+@pytest.mark.parametrize("query", ["?follow=1", "?plain=1", "?tail=1"])
+async def test_head_answers_whatever_is_asked(api: Api, query: str) -> None:
+    job_id = await api.submit(model_args=HANG)
+
+    assert await body(api, job_id, query, method="HEAD") == b""
+
+
+async def test_plain_text_has_no_colours_and_of_each_bar_its_last_state(api: Api) -> None:
+    job_id = await ended(api, TEXT + b"\r 50%|#    |\r100%|#####|\nlast\rline")
+
+    assert await body(api, job_id, "?plain=1") == (
+        b"first line\nsecond line\nthird line\n100%|#####|\nline"
+    )
+
+
+async def test_plain_text_of_the_last_lines(api: Api) -> None:
+    assert await body(api, await ended(api), "?plain=1&tail=1") == b"third line\n"
+
+
+async def test_following_begins_with_all_and_ends_with_the_job(api: Api, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
+    async with following(api, job_id) as followed:
+        await followed.until(b"4/8")
+        gate.touch()
+        text = await followed.to_the_end()
+
+    assert text.startswith(b"stand-in runs as dummy\n")
+    assert text == log_of(await api.finished(job_id)).read_bytes()
+    assert b"8/8" in text
+
+
+async def test_following_may_begin_with_the_last_lines(api: Api, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
+    await until(lambda: _has(api, job_id, b"4/8"))
+    async with following(api, job_id, "&tail=0") as followed:
+        gate.touch()
+        text = await followed.to_the_end()
+
+    assert b"4/8" not in text
+    assert b"8/8" in text
+
+
+async def test_following_plain_text(api: Api, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
+    async with following(api, job_id, "&plain=1") as followed:
+        await followed.until(b"stand-in runs as dummy\n")
+        gate.touch()
+        text = (await followed.to_the_end()).decode()
+
+    assert text.splitlines()[1:] == [
+        "Model Responding: 100%|████████| 8/8 [00:08<00:00,  1.00it/s]"
+    ]
+
+
+async def test_following_a_queued_job_waits_for_its_start(api: Api) -> None:
+    hanging = await api.submit(model_args=HANG)
+    job_id = await api.submit(model_args={"name": "patience"})
+    async with following(api, job_id) as followed:
+        await api.call("DELETE", f"/jobs/{hanging}")
+
+        assert await followed.to_the_end() == b"stand-in runs as patience\n"
+
+
+async def test_following_goes_on_with_the_next_attempt(api: Api) -> None:
+    job_id = await api.submit(model_args={"behave": "crash"})
+    await api.finished(job_id)
+    hanging = await api.submit(model_args=HANG)
+    await api.when(hanging, "running")
+    await api.call("POST", f"/jobs/{job_id}/retry")
+    async with following(api, job_id) as followed:
+        await followed.until(b"was told to crash")
+        await api.call("DELETE", f"/jobs/{hanging}")
+
+        assert (await followed.to_the_end()).count(b"stand-in runs as") == 2
+
+
+async def test_following_one_attempt_ends_with_it(api: Api) -> None:
+    job_id = await api.submit(model_args={"behave": "crash"})
+    await api.finished(job_id)
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.call("POST", f"/jobs/{job_id}/retry")
+
+    async with following(api, job_id, "&attempt=1") as followed:
+        assert b"was told to crash" in await followed.to_the_end()
+
+
+async def test_following_an_ended_job_ends_at_once(api: Api) -> None:
+    assert await body(api, await ended(api), "?follow=1") == TEXT
+
+
+async def test_who_leaves_is_forgotten_though_nothing_more_is_printed(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args=HANG)
+
+        async def readers(count: int) -> bool:
+            return await asyncio.to_thread(_open_logs, server.process.pid) == count
+
+        await until(lambda: readers(1))
+        async with following(server.api, job_id) as followed:
+            await followed.until(b"stand-in")
+            await until(lambda: readers(2))
+
+        assert await until(lambda: readers(1))
+
+
+def _open_logs(pid: int) -> int:
+    """How many logs a process has open; the one that watches for progress is among them."""
+    names = [file.path for file in psutil.Process(pid).open_files()]
+    return sum(name.endswith("/eval.log") for name in names)
+
+
+async def test_a_job_that_ended_just_before_it_was_followed_is_not_waited_for(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await start(store)
+    as_it_was = await store.job(job_id)
+    await store.finish(job_id, completed(), PLENTY)
+    (tmp_path / "eval.log").write_bytes(TEXT)
+    with closing(LogFollower(store, as_it_was, None, EvalLog(tmp_path))) as follower:
+        pieces = [piece async for piece in follower.pieces(EventBus(), 0)]
+
+    assert pieces == [TEXT]
+
+
+async def test_a_server_that_stops_ends_what_is_followed(server: ServerProcess) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args=HANG)
+        async with following(server.api, job_id) as followed:
+            await followed.until(b"stand-in")
+            stopped = await asyncio.to_thread(server.stop)
+
+            assert await followed.to_the_end() == b"stand-in runs as dummy\n"
+
+    assert stopped == 0
+
+
+async def test_an_earlier_attempt_keeps_its_log(api: Api) -> None:
+    job_id = await ended(api, b"of the first")
+    await api.call("POST", f"/jobs/{job_id}/retry")
+    log_of(await api.finished(job_id)).write_bytes(b"of the second")
+
+    logs = [await body(api, job_id, query) for query in ("", "?attempt=1", "?attempt=2")]
+
+    assert logs == [b"of the second", b"of the first", b"of the second"]
+
+
+async def test_an_earlier_attempt_is_found_though_settings_have_changed(make_api: MakeApi) -> None:
+    api = await make_api(temp_dir_prefix="old_")
+    job_id = await ended(api, b"of the first")
+    await api._session.close()
+    api = await make_api(temp_dir_prefix="new_")
+    await api.call("POST", f"/jobs/{job_id}/retry")
+    await api.finished(job_id)
+
+    assert await body(api, job_id, "?attempt=1") == b"of the first"
+
+
+async def test_an_attempt_that_has_not_begun_is_404(api: Api) -> None:
+    problem = await api.call("GET", f"/jobs/{await ended(api)}/log?attempt=2", 404)
+
+    assert "has no attempt 2: 1 have begun by now" in problem["detail"]
+
+
+async def test_the_log_of_a_job_that_never_was_is_404(api: Api) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/log", 404)
+
+    assert problem["detail"].endswith("not found")
+
+
+async def test_the_log_of_a_pruned_job_is_410(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    pruned = await api.submit()
+    await api.finished(await api.submit())
+
+    problem = await api.call("GET", f"/jobs/{pruned}/log", 410)
+
+    assert "was pruned" in problem["detail"]
+
+
+def _remove_all(log: Path) -> None:
+    shutil.rmtree(log.parent)
+
+
+def _link_elsewhere(log: Path) -> None:
+    elsewhere = log.parents[3] / "elsewhere"
+    elsewhere.write_text("not for you")
+    log.unlink()
+    log.symlink_to(elsewhere)
+
+
+LOSSES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "all files": (_remove_all, "its run directory"),
+    "the log": (Path.unlink, "eval.log was removed"),
+    "a link": (_link_elsewhere, "has taken the place of"),
+}
+
+
+@pytest.mark.parametrize(("lose", "why"), LOSSES.values(), ids=LOSSES.keys())
+@pytest.mark.parametrize("query", ["", "?follow=1", "?tail=3", "?plain=1"])
+async def test_a_log_that_was_lost_is_410(
+    api: Api, lose: Callable[[Path], None], why: str, query: str
+) -> None:
+    job_id = await ended(api)
+    lose(log_of(await api.job(job_id)))
+
+    problem = await api.call("GET", f"/jobs/{job_id}/log{query}", 410)
+
+    assert why in problem["detail"]
+
+
+async def test_a_log_that_cannot_be_read_right_now_is_503(api: Api) -> None:
+    job_id = await ended(api)
+    log_of(await api.job(job_id)).chmod(0)
+
+    with without_permissions():
+        answer, _ = await fetch(api, job_id)
+
+    assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+
+
+REFUSED = (
+    "tail=-1",
+    "tail=x",
+    "tail=1000001",
+    "tail=",
+    "attempt=0",
+    "follow=maybe",
+    "plain=2",
+    "line=1",
+)
+
+
+@pytest.mark.parametrize("query", REFUSED)
+async def test_a_query_that_is_not_understood_is_refused(api: Api, query: str) -> None:
+    problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/log?{query}", 422)
+
+    assert [each["field"] for each in problem["errors"]] == [query.partition("=")[0]]
+
+
+async def _has(api: Api, job_id: str, text: bytes) -> bool:
+    return text in await body(api, job_id)
