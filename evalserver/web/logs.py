@@ -42,10 +42,10 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     try:
         size = await asyncio.to_thread(eval_log.size)
         part = ByteRange(await _start(eval_log, size, query.get("tail")), size, size)
-        if query["follow"]:
+        if query.get("follow"):
             with closing(LogFollower(store, job, query.get("attempt"), eval_log)) as follower:
                 return await _stream(request, follower.pieces(request.app[BUS], part.start))
-        if query["plain"]:
+        if query.get("plain"):
             return await _stream(request, _pieces(eval_log, part))
         return await _send(request, eval_log, part)
     finally:
@@ -87,7 +87,7 @@ async def _send(request: web.Request, eval_log: EvalLog, part: ByteRange) -> web
 
 async def _stream(request: web.Request, pieces: Pieces) -> web.StreamResponse:
     """Answer with pieces as they come."""
-    shown = _plain(pieces) if request[QUERY]["plain"] else pieces
+    shown = _plain(pieces) if request[QUERY].get("plain") else pieces
     return await _answer(request, web.StreamResponse(headers=HEADERS), shown)
 
 

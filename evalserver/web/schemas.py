@@ -76,12 +76,8 @@ class LogQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/log``."""
 
     tail = QueryWhole(0, 1_000_000, metadata=about("So many of the last lines."))
-    follow = QuerySwitch(
-        load_default=False, metadata=about("Whether to go on until the job has ended.")
-    )
-    plain = QuerySwitch(
-        load_default=False, metadata=about("Whether bars and colours become plain lines.")
-    )
+    follow = QuerySwitch(metadata=about("Whether to go on until the job has ended."))
+    plain = QuerySwitch(metadata=about("Whether bars and colours become plain lines."))
     attempt = QueryWhole(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
 
 

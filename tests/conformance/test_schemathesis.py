@@ -1,6 +1,7 @@
 """schemathesis against a real server: whatever it thinks of, the server does as it says."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -26,10 +27,12 @@ async def test_schemathesis_finds_nothing(
     monkeypatch.chdir(tmp_path)
     async with server:
         finished = await _leave_jobs(server.api)
+        artifacts = await server.api.call("GET", f"/jobs/{finished}/artifacts")
+        names = {"jobs": [finished], "artifacts": [each["path"] for each in artifacts["artifacts"]]}
         description = await server.api.call("GET", "/openapi.json")
 
         code, output = await _run(
-            "--config-file", str(_config(tmp_path, finished)),
+            "--config-file", str(_config(tmp_path, names)),
             "run", f"{server.url}/openapi.json",
             "--max-examples", str(EXAMPLES), "--continue-on-failure",
             *_left_out(description),
@@ -47,11 +50,13 @@ async def _leave_jobs(api: Api) -> str:
     return finished
 
 
-def _config(place: Path, job_id: str) -> Path:
-    """The configuration beside this file, and the job that paths may name."""
+def _config(place: Path, names: dict[str, list[str]]) -> Path:
+    """The configuration beside this file, and what paths may name."""
     path = place / "schemathesis.toml"
     text = (HERE / "schemathesis.toml").read_text()
-    path.write_text(f'{text}\n[dictionaries.jobs]\nvalues = ["{job_id}"]\n')
+    for name, values in names.items():
+        text += f"\n[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
+    path.write_text(text)
     return path
 
 

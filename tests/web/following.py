@@ -25,10 +25,14 @@ async def finished(api: Api, **fields: Any) -> str:
 
 
 async def running(api: Api, **fields: Any) -> str:
-    """A job that runs, and goes on running."""
+    """A job that runs, and goes on running, with nothing more to tell of its progress."""
     job_id = await api.submit(**{"model_args": HANG, **fields})
-    await api.when(job_id, "running")
+    await until(lambda: _progress(api, job_id))
     return job_id
+
+
+async def _progress(api: Api, job_id: str) -> Any:
+    return (await api.job(job_id))["progress"]
 
 
 async def told(api: Api, path: str, **kwargs: Any) -> list[Message]:
@@ -44,6 +48,11 @@ async def listeners(api: Api, count: int) -> None:
         return len(app(api)[BUS]) == count
 
     await until(reached)
+
+
+def without_progress(messages: list[Message]) -> list[Message]:
+    """All but what is told of progress."""
+    return [each for each in messages if each.kind != "progress"]
 
 
 def is_kind(kind: str) -> Callable[[Message], bool]:

@@ -5,7 +5,7 @@ import pytest
 from evalserver.web.keys import PROGRESS, STORE
 from tests.event_reader import Message, story
 from tests.support import Api
-from tests.web.following import HALF, app, finished, running, told
+from tests.web.following import HALF, app, finished, is_kind, running, told, without_progress
 
 WHOLE_STORY = ["submitted", "claimed", "completed", "end"]
 
@@ -60,7 +60,8 @@ async def test_what_happens_is_told_as_it_happens(api: Api) -> None:
 
         await api.call("DELETE", f"/jobs/{job_id}")
 
-        assert story(await reader.rest()) == ["cancel_requested", "cancelled", "end"]
+        messages = without_progress(await reader.rest())
+        assert story(messages) == ["cancel_requested", "cancelled", "end"]
 
 
 async def test_a_job_that_was_tried_again_goes_on_behind_its_first_end(api: Api) -> None:
@@ -181,7 +182,7 @@ async def test_events_of_every_job_are_told(api: Api) -> None:
         await reader.opened()
         jobs = [await finished(api), await finished(api)]
 
-        messages = [await reader.next() for _ in range(6)]
+        messages = [await reader.until(is_kind("status")) for _ in range(6)]
 
     assert [each.data["job_id"] for each in messages] == [jobs[0]] * 3 + [jobs[1]] * 3
 

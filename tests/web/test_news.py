@@ -34,7 +34,7 @@ async def test_it_is_told_as_it_comes(api: Api) -> None:
         await reader.opened()
         app(api)[PROGRESS].post(job_id, HALF)
 
-        message = await reader.until(is_kind("progress"))
+        message = await reader.until(lambda message: message.data.get("fraction") is not None)
 
     assert message.data["fraction"] == 0.5
 
@@ -119,7 +119,7 @@ async def test_only_new_lines_of_a_running_attempt_are_told(
         await reader.until(lambda message: message.data["event"] == "claimed")
         write(log, "something new\n")
 
-        message = await reader.next()
+        message = await reader.until(is_kind("log"))
 
     assert (message.kind, message.data["text"]) == ("log", "something new\n")
     assert message.data["offset"] == before

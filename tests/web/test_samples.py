@@ -228,7 +228,7 @@ async def test_an_unknown_task_is_404_and_told_which_there_are(api: Api) -> None
     )
 
 
-@pytest.mark.parametrize("task", ["..", "%2e%2e", "..%2fx", "%00", "%ff", "a%2Fb"])
+@pytest.mark.parametrize("task", ["..", "%2e%2e", "..%2fx", "%ff", "a%2Fb"])
 async def test_a_task_is_a_name_and_no_path(api: Api, job: Json, task: str) -> None:
     await samples(api, job, "", 404, task=task.replace("%", "%25") if task == ".." else task)
 
