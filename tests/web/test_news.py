@@ -15,6 +15,12 @@ from tests.support import Api, until
 from tests.web.following import HALF, app, is_kind, running
 
 
+@pytest.fixture(autouse=True)
+def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watcher looks into a log once: what these tests post is the newest from then on."""
+    monkeypatch.setattr("evalserver.progress.LOOK_SECONDS", 3600)
+
+
 async def test_it_is_told_without_an_id(api: Api) -> None:
     job_id = await running(api)
     app(api)[PROGRESS].post(job_id, HALF)
