@@ -21,6 +21,7 @@ from evalserver.engines.environment import harness_environment
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.forecast import Forecaster
+from evalserver.instruments import Instruments
 from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
@@ -42,6 +43,7 @@ from evalserver.web.keys import (
     CATALOG,
     ENGINES,
     FORECASTS,
+    INSTRUMENTS,
     KEYS_IN_FLIGHT,
     PROGRESS,
     SCHEDULER,
@@ -49,6 +51,7 @@ from evalserver.web.keys import (
     STREAM_LIMITS,
 )
 from evalserver.web.keys_in_flight import KeysInFlight
+from evalserver.web.metrics import measure_answers
 from evalserver.web.schemas import Bounds
 
 log = structlog.get_logger("evalserver")
@@ -82,6 +85,8 @@ def make_app(args: ServerArgs) -> web.Application:
     interpreter, the default engine or the directory of task definitions is not there.
     """
     app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
+    app[INSTRUMENTS] = Instruments()
+    measure_answers(app)
     app[ARGS] = args
     app[ENGINES] = engines = _engines(args)
     app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
@@ -183,6 +188,8 @@ async def _take_leave(store: Store) -> None:
 async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE] = await Store.open(_data_dir(app[ARGS]))
     app[STORE].subscribe(app[BUS].on_event)
+    app[STORE].subscribe(app[INSTRUMENTS].on_event)
+    app[STORE].watch(app[INSTRUMENTS].on_commit)
     yield
     await app[STORE].close()
 
@@ -205,6 +212,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         Policy(args.max_completed_jobs, args.max_failed_requests),
         app[PROGRESS],
     )
+    app[SCHEDULER].subscribe(app[INSTRUMENTS].on_start)
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")

@@ -37,6 +37,8 @@ log = structlog.get_logger("evalserver.scheduler")
 
 T = TypeVar("T")
 
+StartListener = Callable[[Job, str], None]
+
 SERVER = "server"
 """The actor of what the server does by itself."""
 
@@ -98,8 +100,13 @@ class Scheduler:
         self.holding = False
         """Nothing is started any more: the server is shutting down."""
         self._deeds: set[asyncio.Task[None]] = set()
+        self._start_listeners: list[StartListener] = []
         self.queue = QueueIndex()
         self.running_job: str | None = None
+
+    def subscribe(self, listener: StartListener) -> None:
+        """Call ``listener`` with the job and the time whenever a runner was started for it."""
+        self._start_listeners.append(listener)
 
     async def load(self) -> None:
         """Read the queue from the store and follow it from then on; tidy what a crash left."""
@@ -252,6 +259,8 @@ class Scheduler:
             await self._finish(job, self._failed(reason))
             return
         crash_point("started")
+        for listener in self._start_listeners:
+            listener(job, timestamp(self._clock()))
         run_dir = str(paths.run_dir)
         log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
         await self._attend(job, paths)

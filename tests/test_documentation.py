@@ -3,11 +3,13 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from evalserver.cli.main import main
+from evalserver.instruments import TABLE, Instrument
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
 from evalserver.server_args import ServerArgs
@@ -17,6 +19,7 @@ from evalserver.web.routes import ROUTES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+METRICS = (ROOT / "docs" / "metrics.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 
@@ -56,6 +59,15 @@ def test_every_command_is_in_the_readme(command: str) -> None:
 @pytest.mark.parametrize("event", list(EventKind))
 def test_every_event_is_in_the_audit_guide(event: EventKind) -> None:
     assert f"`{event}`" in AUDIT
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_every_instrument_is_in_the_table_of_metrics(row: Instrument[Any]) -> None:
+    kind = row.kind.__name__.lower()
+    name = f"{row.name}_info" if kind == "info" else row.name
+    labels = ", ".join(f"`{label}`" for label in row.labels) or "-"
+
+    assert f"| `{name}` | {kind} | {labels} | {row.meaning} |" in METRICS
 
 
 @pytest.mark.parametrize("page", PAGES)

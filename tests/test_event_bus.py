@@ -85,4 +85,17 @@ async def test_a_listener_that_left_is_forgotten() -> None:
 
 def event(event_id: int, job_id: str) -> CommittedEvent:
     """An event that the store has committed."""
-    return CommittedEvent(event_id, EventKind.CLAIMED, job_id, 1, 0, Status.QUEUED, Status.RUNNING)
+    return CommittedEvent(
+        event_id=event_id,
+        kind=EventKind.CLAIMED,
+        job_id=job_id,
+        seq=1,
+        priority=0,
+        before=Status.QUEUED,
+        after=Status.RUNNING,
+        engine="lmms_eval",
+        attempt=1,
+        created_at="2030-01-01T00:00:00.000+00:00",
+        started_at="2030-01-01T00:00:01.000+00:00",
+        completed_at=None,
+    )

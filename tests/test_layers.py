@@ -28,13 +28,14 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 
 GUARDED = {
-    "aiohttp", "aiosqlite", "apispec", "click", "marshmallow", "multiprocessing", "psutil", "pty",
-    "sqlite3", "subprocess",
+    "aiohttp", "aiosqlite", "apispec", "click", "marshmallow", "multiprocessing",
+    "prometheus_client", "psutil", "pty", "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "catalog data_dir engines event_bus executors forecast names progress run_directories runner"
+    "catalog data_dir engines event_bus executors forecast instruments names progress"
+    " run_directories runner"
     " scheduler server_args server_log sockets store! systemd version web",
     "aiohttp",
 )
@@ -70,6 +71,7 @@ LAYERS = {
     "catalog": _layer("engines executors store!"),
     "outputs": _layer("engines outputs"),
     "event_bus": _layer("store!"),
+    "instruments": _layer("job lifecycle store! version", "prometheus_client"),
     "progress": _layer("engines eval_log event_bus"),
     "log_tail": _layer("runner.files"),
     "scheduler": _layer(
@@ -78,8 +80,8 @@ LAYERS = {
     ),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog engines eval_log event_bus forecast log_tail outputs plain_text progress"
-        f" scheduler server_args store! version {VALUES}"
+        "web catalog engines eval_log event_bus forecast instruments log_tail outputs plain_text"
+        f" progress scheduler server_args store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),
@@ -183,6 +185,7 @@ def test_no_row_is_left_of_what_is_gone() -> None:
         ("job", "from evalserver.store import Store"),
         ("web.jobs", "from evalserver.http_server import make_app"),
         ("web.jobs", "from evalserver import launch_server"),
+        ("web.metrics", "from prometheus_client import Counter"),
         ("newcomer", ""),
     ],
 )

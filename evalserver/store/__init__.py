@@ -24,7 +24,7 @@ from evalserver.store.reading import snapshot
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.verify import Problem, Verdict, verify_log
-from evalserver.store.writer import CommittedEvent
+from evalserver.store.writer import Commit, CommittedEvent
 
 __all__ = [
     "DATABASE_NAME",
@@ -32,6 +32,7 @@ __all__ = [
     "Answered",
     "Backup",
     "BackupFailed",
+    "Commit",
     "CommittedEvent",
     "DatabaseRefused",
     "Event",

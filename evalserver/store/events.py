@@ -23,6 +23,9 @@ HASHED_COLUMNS = (
 )  # fmt: skip
 """What an event's hash covers, in this order."""
 
+FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at"
+"""The columns of a job that its events, and those who listen to them, know of."""
+
 NEXT_FINISH_NUMBER = (
     ", finish_number = (SELECT coalesce(max(finish_number), 0) + 1 FROM jobs"
     " WHERE finish_number IS NOT NULL)"
@@ -65,7 +68,10 @@ async def transition(tx: Transaction, change: Change) -> None:
 async def record(
     tx: Transaction, change: Change, row: Row, before: Status | None, after: Status | None
 ) -> None:
-    """Append one event to the audit log, chained to the one before it."""
+    """Append one event to the audit log, chained to the one before it.
+
+    ``row`` has the job's ``FACTS``, as the event leaves them.
+    """
     values: dict[str, Any] = {
         "at": change.at,
         "actor": change.actor,
@@ -96,6 +102,11 @@ async def record(
             priority=row["priority"],
             before=before,
             after=after,
+            engine=row["engine"],
+            attempt=row["attempt"],
+            created_at=row["created_at"],
+            started_at=row["started_at"],
+            completed_at=row["completed_at"],
         )
     )
 
@@ -107,7 +118,7 @@ def event_hash(values: Mapping[str, Any]) -> str:
 
 async def _lock_row(tx: Transaction, change: Change) -> Row:
     rows = await tx.execute(
-        "SELECT status, seq, priority, attempt FROM jobs WHERE job_id = :job_id",
+        f"SELECT {FACTS} FROM jobs WHERE job_id = :job_id",  # noqa: S608
         {"job_id": change.job_id},
     )
     if not rows:
@@ -122,7 +133,7 @@ async def _update(tx: Transaction, change: Change, before: Status, after: Status
         assignments += NEXT_FINISH_NUMBER
     rows = await tx.execute(
         f"UPDATE jobs SET status = :after{assignments}"  # noqa: S608
-        " WHERE job_id = :job_id AND status = :before RETURNING status, seq, priority, attempt",
+        f" WHERE job_id = :job_id AND status = :before RETURNING {FACTS}",
         {
             **change.columns,
             "after": after.value,

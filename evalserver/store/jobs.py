@@ -11,7 +11,7 @@ from evalserver.job import EvaluateRequest, Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.events import Change, record, transition
+from evalserver.store.events import FACTS, Change, record, transition
 from evalserver.store.readers import Readers
 from evalserver.store.writer import Row, Transaction
 
@@ -45,13 +45,13 @@ async def submit(tx: Transaction, job: NewJob, at: str) -> None:
     """Put a new job into the queue."""
     request = job.request
     rows = await tx.execute(
-        """
+        f"""
         INSERT INTO jobs (job_id, status, engine, model, tasks, priority, labels, request,
                           submitted_by, created_at, max_attempts)
         VALUES (:job_id, 'queued', :engine, :model, :tasks, :priority, :labels, :request,
                 :submitted_by, :created_at, :max_attempts)
-        RETURNING seq, priority, attempt
-        """,
+        RETURNING {FACTS}
+        """,  # noqa: S608
         {
             "job_id": job.job_id,
             "engine": job.engine,
@@ -229,6 +229,30 @@ async def queued(readers: Readers) -> list[tuple[str, int, int]]:
         "SELECT job_id, priority, seq FROM jobs WHERE status = 'queued' ORDER BY priority DESC, seq"
     )
     return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
+
+
+async def oldest_queued(readers: Readers) -> str | None:
+    """When the earliest submission that is queued was made; None when nothing is queued."""
+    # From priority to priority, and the first of each: a step for every priority that is there,
+    # however many jobs are.
+    rows = await readers.fetch(
+        """
+        WITH RECURSIVE levels (priority) AS (
+            SELECT max(priority) FROM jobs WHERE status = 'queued'
+            UNION ALL
+            SELECT (SELECT max(priority) FROM jobs
+                    WHERE status = 'queued' AND priority < levels.priority)
+            FROM levels WHERE levels.priority IS NOT NULL
+        )
+        SELECT created_at FROM jobs
+        WHERE seq = (
+            SELECT min((SELECT min(seq) FROM jobs
+                        WHERE status = 'queued' AND priority = levels.priority))
+            FROM levels
+        )
+        """
+    )
+    return rows[0]["created_at"] if rows else None
 
 
 async def all_ids(readers: Readers) -> set[str]:

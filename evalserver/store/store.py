@@ -28,7 +28,7 @@ from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Listener, Transaction, Writer
+from evalserver.store.writer import Listener, Transaction, Watcher, Writer
 
 DATABASE_NAME = "evalserver.db"
 
@@ -71,6 +71,10 @@ class Store:
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
         self._writer.subscribe(listener)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call ``watcher`` after each commit, with its size and duration."""
+        self._writer.watch(watcher)
 
     @property
     def fault(self) -> str | None:
@@ -202,6 +206,10 @@ class Store:
     async def queued(self) -> list[tuple[str, int, int]]:
         """Id, priority and submission number of the queued jobs, in the order of the queue."""
         return await jobs.queued(self._readers)
+
+    async def oldest_queued(self) -> str | None:
+        """When the earliest submission that is queued was made; None when nothing is queued."""
+        return await jobs.oldest_queued(self._readers)
 
     async def all_ids(self) -> set[str]:
         """The ids of all jobs that the store keeps."""

@@ -7,6 +7,7 @@ wait are run in one transaction, a savepoint each, and are answered after one du
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,9 +47,26 @@ class CommittedEvent:
     priority: int
     before: Status | None
     after: Status | None
+    engine: str
+    attempt: int
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
 
 
 Listener = Callable[[CommittedEvent], None]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A transaction that became durable: how many units of work it had, and the seconds that
+    its COMMIT took."""
+
+    units: int
+    seconds: float
+
+
+Watcher = Callable[[Commit], None]
 
 
 class Transaction:
@@ -97,6 +115,7 @@ class Writer:
         self._connection = connection
         self._units: asyncio.Queue[_Unit[Any] | None] = asyncio.Queue()
         self._listeners: list[Listener] = []
+        self._watchers: list[Watcher] = []
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.fault: str | None = None
@@ -109,6 +128,10 @@ class Writer:
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
         self._listeners.append(listener)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call ``watcher`` after each commit that had units of work in it."""
+        self._watchers.append(watcher)
 
     async def run(self, work: Work[T]) -> T:
         """Carry out ``work`` and return its value once it is durable.
@@ -158,15 +181,18 @@ class Writer:
             if self.fault is not None:
                 await self._probe()
             results = [await self._run_unit(unit) for unit in batch]
+            began = time.perf_counter()
             await self._execute("COMMIT")
+            commit = Commit(len(batch), time.perf_counter() - began)
         except Exception as error:  # whatever it is, those who wait are told
             await self._roll_back()
             reason = StoreUnavailable(f"the database cannot be written: {error}")
             self.fault = str(reason)
             return [_Done(unit, [], error=reason) for unit in batch]
         self.fault = None
-        for done in results:
-            self._announce(done.events)
+        events = [event for done in results for event in done.events]
+        self._announce(self._listeners, events)
+        self._announce(self._watchers, [commit] if batch else [])
         return results
 
     async def _run_unit(self, unit: _Unit[Any]) -> _Done:
@@ -195,13 +221,13 @@ class Writer:
         await self._execute("RELEASE unit")
         return _Done(unit, [], error=error)
 
-    def _announce(self, events: list[CommittedEvent]) -> None:
-        for event in events:
-            for listener in self._listeners:
+    def _announce(self, listeners: list[Callable[[T], None]], news: list[T]) -> None:
+        for each in news:
+            for listener in listeners:
                 try:
-                    listener(event)
+                    listener(each)
                 except Exception:  # the change is on disk: those who wait for it must hear so
-                    log.exception("a listener of the store failed", event_id=event.event_id)
+                    log.exception("a listener of the store failed", news=each)
 
     async def _execute(self, sql: str) -> None:
         await self._connection.execute_fetchall(sql)

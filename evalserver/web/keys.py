@@ -9,6 +9,7 @@ from evalserver.catalog import Catalog
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
+from evalserver.instruments import Instruments
 from evalserver.progress import ProgressBoard
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
@@ -25,6 +26,7 @@ SCHEDULER = web.AppKey("scheduler", Scheduler)
 CATALOG = web.AppKey("catalog", Catalog)
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
+INSTRUMENTS = web.AppKey("instruments", Instruments)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)

@@ -10,6 +10,7 @@ from evalserver.web import (
     job_list,
     jobs,
     logs,
+    metrics,
     queue,
     results,
     samples,
@@ -185,6 +186,15 @@ ROUTES = (
         CatalogQuerySchema,
         answers=(Answer(ModelsSchema),),
         errors=(UNAVAILABLE,),
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        metrics.get_metrics,
+        answers=(
+            Answer(media_type="text/plain"),
+            Answer(media_type="application/openmetrics-text"),
+        ),
     ),
     Route(
         "GET",

@@ -64,7 +64,8 @@ class Model:
     log: list[tuple[Any, ...]] = field(default_factory=list)
     """The audit log: number, time, actor, job, event, state before, state after, attempt."""
     told: list[tuple[Any, ...]] = field(default_factory=list)
-    """What listeners hear: number, event, job, submission, priority, state before, state after."""
+    """What listeners hear: number, event, job, submission, priority, state before, state after,
+    engine, attempt, and the times of the job."""
 
     @property
     def submitted(self) -> int:
@@ -214,4 +215,5 @@ class Model:
     def _tell(self, kind: str, actor: str, job: Job, before: str | None, after: str | None) -> None:
         number = len(self.log) + 1
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
-        self.told.append((number, kind, job.job_id, job.seq, job.priority, before, after))
+        facts = (job.engine, job.attempt, job.created_at, job.started_at, job.completed_at)
+        self.told.append((number, kind, job.job_id, job.seq, job.priority, before, after, *facts))

@@ -79,6 +79,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "was_known": lambda readers: jobs.was_known(readers, "id"),
     "running": jobs.running,
     "queued": jobs.queued,
+    "oldest_queued": jobs.oldest_queued,
     "all_ids": jobs.all_ids,
     "pruned_among": lambda readers: jobs.pruned_among(readers, ["id"]),
     "events_after": lambda readers: event_log.events_after(readers, 1, 10, None),
@@ -134,6 +135,7 @@ NOT_ASKED = {
 
 SMALL = {
     "SCAN job_counts": "a row a status",
+    "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",

@@ -241,6 +241,12 @@ class StoreAndModel(RuleBasedStateMachine):
         assert list(self.index) == [job_id for job_id, _, _ in queue]
 
     @invariant()
+    def the_oldest_of_the_queue_is_the_first_submission(self) -> None:
+        """Whatever its priority."""
+        first = min(self.model.having("queued"), key=lambda job: job.seq, default=None)
+        assert self.run(self.store.oldest_queued()) == (first and first.created_at)
+
+    @invariant()
     def the_jobs_are_counted(self) -> None:
         """By state, all ids, and those that run."""
         states = [job.status for job in self.model.jobs.values()]

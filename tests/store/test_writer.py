@@ -18,6 +18,10 @@ from tests.store.test_migrate import contents, read
 
 SECONDS = 5.0  # no deed of these tests takes as long
 
+EVENT = CommittedEvent(
+    1, EventKind.CLAIMED, "id", 1, 0, None, None, "lmms_eval", 1, "2030", "2030", None
+)
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -234,7 +238,7 @@ async def test_a_listener_that_fails_takes_no_answer_from_others(
     connection: aiosqlite.Connection,
 ) -> None:
     async def announce(tx: Transaction) -> str:
-        tx.events.append(CommittedEvent(1, EventKind.CLAIMED, "id", 1, 0, None, None))
+        tx.events.append(EVENT)
         return "done"
 
     def fail(event: CommittedEvent) -> None:

@@ -1,0 +1,193 @@
+"""What is counted when: the store's events, starts and commits, as they are shown."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from evalserver.instruments import Instruments, Levels
+from evalserver.job import EvaluateRequest, Job
+from evalserver.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.store import Commit, CommittedEvent
+
+NOTHING = Levels({}, 0, 0.0, 0, False, 0)
+
+
+def clock(seconds: float) -> str:
+    """A time of the test's day, as the store writes it."""
+    return f"2030-01-01T00:{int(seconds) // 60:02}:{seconds % 60:06.3f}+00:00"
+
+
+def event(
+    kind: EventKind,
+    before: Status | None = Status.RUNNING,
+    attempt: int = 1,
+    created: float = 0,
+    started: float = 0,
+    ended: float = 0,
+) -> CommittedEvent:
+    """An event of a job with these times, in seconds."""
+    after = TRANSITIONS[kind].after
+    times = (clock(created), clock(started), clock(ended))
+    return CommittedEvent(1, kind, "id", 1, 0, before, after, "lm_eval", attempt, *times)
+
+
+def job(created: float) -> Job:
+    """A job that was submitted at that second."""
+    request = EvaluateRequest("dummy", ("mme",))
+    nothing = dict.fromkeys(
+        ("started_at", "completed_at", "cancel_requested_at", "run_dir", "output_dir", "exit_code",
+         "error", "result", "provenance")
+    )  # fmt: skip
+    return Job(
+        seq=1, job_id="id", status=Status.RUNNING, engine="lm_eval", priority=0, labels={},
+        request=request, submitted_by="alice", created_at=clock(created), attempt=1,
+        max_attempts=2, event_id=2, **nothing,
+    )  # fmt: skip
+
+
+def ended(status: str) -> dict[str, str]:
+    """The labels of what ended that way."""
+    return {"engine": "lm_eval", "status": status}
+
+
+def shown(instruments: Instruments, name: str, **labels: str) -> float:
+    """The value of one sample of the exposition; 0 where there is none."""
+    return shown_at(NOTHING, instruments, name, **labels)
+
+
+def shown_at(levels: Levels, instruments: Instruments, name: str, **labels: str) -> float:
+    """The same, at a moment that the gauges show."""
+    text, _ = instruments.exposition(levels, accept="")
+    found = [
+        sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+        if sample.name == name and sample.labels == labels
+    ]
+    return found[0] if found else 0.0
+
+
+def gap(instruments: Instruments) -> tuple[float, float]:
+    """How many gaps were seen, and their seconds together."""
+    name = "evalserver_dispatch_gap_seconds"
+    return shown(instruments, f"{name}_count"), shown(instruments, f"{name}_sum")
+
+
+def test_submissions_are_counted_by_engine() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(EventKind.SUBMITTED, before=None, attempt=0))
+
+    assert shown(instruments, "evalserver_submissions_total", engine="lm_eval") == 1
+
+
+@pytest.mark.parametrize("kind", [EventKind.COMPLETED, EventKind.FAILED, EventKind.CANCELLED])
+def test_ends_are_counted_by_engine_and_status(kind: EventKind) -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(kind, started=10, ended=70))
+
+    assert shown(instruments, "evalserver_finished_total", **ended(kind.value)) == 1
+    duration = "evalserver_evaluation_duration_seconds_sum"
+    assert shown(instruments, duration, **ended(kind.value)) == 60
+
+
+def test_a_job_that_never_ran_has_no_duration() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(EventKind.CANCELLED, before=Status.QUEUED))
+
+    assert shown(instruments, "evalserver_finished_total", **ended("cancelled")) == 1
+    duration = "evalserver_evaluation_duration_seconds_count"
+    assert shown(instruments, duration, **ended("cancelled")) == 0
+
+
+def test_a_wait_ends_with_the_first_claim() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(EventKind.CLAIMED, Status.QUEUED, created=5, started=12))
+    instruments.on_event(event(EventKind.CLAIMED, Status.QUEUED, attempt=2, started=300))
+
+    assert shown(instruments, "evalserver_queue_wait_seconds_count") == 1
+    assert shown(instruments, "evalserver_queue_wait_seconds_sum") == 7
+
+
+def test_interruptions_are_counted() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(EventKind.INTERRUPTED))
+
+    assert shown(instruments, "evalserver_interruptions_total", engine="lm_eval") == 1
+
+
+def test_a_gap_is_from_an_end_to_the_start_of_the_next() -> None:
+    instruments = Instruments()
+    instruments.on_event(event(EventKind.COMPLETED, ended=20))
+
+    instruments.on_start(job(created=1), clock(20.25))
+
+    assert gap(instruments) == (1, 0.25)
+
+
+def test_the_first_start_closes_no_gap() -> None:
+    instruments = Instruments()
+
+    instruments.on_start(job(created=1), clock(20))
+
+    assert gap(instruments) == (0, 0)
+
+
+def test_there_is_no_gap_when_nothing_was_waiting() -> None:
+    instruments = Instruments()
+    instruments.on_event(event(EventKind.COMPLETED, ended=20))
+
+    instruments.on_start(job(created=30), clock(31))
+
+    assert gap(instruments) == (0, 0)
+
+
+def test_there_is_no_gap_when_the_next_was_queued_again_on_request() -> None:
+    instruments = Instruments()
+    instruments.on_event(event(EventKind.COMPLETED, ended=20))
+    instruments.on_event(event(EventKind.RETRIED, Status.COMPLETED))
+
+    instruments.on_start(job(created=1), clock(100))
+
+    assert gap(instruments) == (0, 0)
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
+    instruments = Instruments()
+    instruments.on_event(event(EventKind.COMPLETED, ended=20))
+
+    instruments.on_start(job(created=1), clock(19))
+
+    assert gap(instruments) == (1, 0)
+
+
+def test_a_commit_has_a_size_and_a_time() -> None:
+    instruments = Instruments()
+
+    instruments.on_commit(Commit(units=16, seconds=0.5))
+
+    assert shown(instruments, "evalserver_store_batch_units_sum") == 16
+    assert shown(instruments, "evalserver_store_commit_seconds_sum") == 0.5
+
+
+def test_gauges_show_the_moment() -> None:
+    instruments = Instruments()
+    levels = Levels({Status.QUEUED: 3}, 3, 12.5, 1, True, 200)
+
+    assert shown_at(levels, instruments, "evalserver_jobs", status="queued") == 3
+    assert shown_at(levels, instruments, "evalserver_queue_size") == 3
+    assert shown_at(levels, instruments, "evalserver_queue_oldest_age_seconds") == 12.5
+    assert shown_at(levels, instruments, "evalserver_running_evaluations") == 1
+    assert shown_at(levels, instruments, "evalserver_store_fault") == 1
+    assert shown_at(levels, instruments, "evalserver_event_streams") == 200
+
+
+def test_two_applications_share_nothing() -> None:
+    one, other = Instruments(), Instruments()
+
+    one.on_event(event(EventKind.SUBMITTED, before=None))
+
+    assert shown(other, "evalserver_submissions_total", engine="lm_eval") == 0

@@ -1,0 +1,171 @@
+"""``GET /metrics``, as Prometheus reads it, of a server that did real work."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as families_of_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as families_of_text
+
+from evalserver.instruments import TABLE
+from evalserver.version import __version__
+from tests.conftest import MakeApi
+from tests.support import Api, until
+
+HANG = {"behave": "hang"}
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+async def exposition(api: Api, accept: str = "") -> tuple[str, str]:
+    """The body of ``GET /metrics``, and its content type."""
+    headers = {"Accept": accept}
+    async with api._session.request("GET", api._base + "/metrics", headers=headers) as answer:
+        assert answer.status == 200
+        return await answer.text(), answer.headers["Content-Type"]
+
+
+async def families(api: Api) -> dict[str, Metric]:
+    """What is shown, by the name of the family."""
+    text, _ = await exposition(api)
+    return {family.name: family for family in families_of_text(text)}
+
+
+async def value(api: Api, name: str, **labels: str) -> float | None:
+    """The value of one sample; None where there is none."""
+    for family in (await families(api)).values():
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return float(sample.value)
+    return None
+
+
+async def test_openmetrics_is_spoken_to_who_asks_for_it(api: Api) -> None:
+    await api.finished(await api.submit())
+
+    text, content_type = await exposition(api, OPENMETRICS)
+
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert list(families_of_openmetrics(text))  # type: ignore[no-untyped-call]
+
+
+async def test_the_older_text_is_spoken_to_everybody_else(api: Api) -> None:
+    text, content_type = await exposition(api, "*/*")
+
+    assert content_type.startswith("text/plain; version=0.0.4")
+    assert list(families_of_text(text))
+
+
+async def test_every_instrument_is_shown_from_the_first_moment(api: Api) -> None:
+    names = {name.removesuffix("_total") for name in await families(api)}
+
+    assert {row.name.removesuffix("_total") for row in TABLE} - {"evalserver_build"} <= names
+    assert "evalserver_build_info" in names
+
+
+async def test_the_jobs_are_shown_by_status(api: Api) -> None:
+    await api.finished(await api.submit())
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.submit()
+
+    assert await value(api, "evalserver_jobs", status="completed") == 1
+    assert await value(api, "evalserver_jobs", status="running") == 1
+    assert await value(api, "evalserver_jobs", status="queued") == 1
+    assert await value(api, "evalserver_running_evaluations") == 1
+    assert await value(api, "evalserver_queue_size") == 1
+
+
+async def test_what_was_done_is_counted(api: Api) -> None:
+    await api.finished(await api.submit())
+    await api.finished(await api.submit(model_args={"behave": "crash"}))
+
+    engine = {"engine": "lmms_eval"}
+    assert await value(api, "evalserver_submissions_total", **engine) == 2
+    assert await value(api, "evalserver_finished_total", status="completed", **engine) == 1
+    assert await value(api, "evalserver_finished_total", status="failed", **engine) == 1
+    durations = "evalserver_evaluation_duration_seconds_count"
+    assert await value(api, durations, status="completed", **engine) == 1
+    assert await value(api, "evalserver_queue_wait_seconds_count") == 2
+
+
+async def test_the_gap_between_two_evaluations_is_seen(api: Api) -> None:
+    first = await api.submit(model_args={"seconds": 0.5})
+    await api.finished(await api.submit())
+    await api.finished(first)
+
+    assert await value(api, "evalserver_dispatch_gap_seconds_count") == 1
+
+
+async def test_the_age_of_what_waits_grows(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    assert await value(api, "evalserver_queue_oldest_age_seconds") == 0
+    await api.submit()
+
+    async def grows() -> bool:
+        return bool(await value(api, "evalserver_queue_oldest_age_seconds"))
+
+    await until(grows)
+
+
+async def test_commits_are_seen(api: Api) -> None:
+    before = await value(api, "evalserver_store_batch_units_sum") or 0.0
+    await api.when(await api.submit(model_args=HANG), "running")
+
+    assert await value(api, "evalserver_store_batch_units_sum") == before + 2
+
+
+async def test_answers_are_counted_by_the_pattern_of_the_path(api: Api) -> None:
+    job_id = await api.submit()
+    await api.job(job_id)
+    await api.call("GET", "/jobs/nobody", 404)
+    await api.call("GET", "/no/such/path", 404)
+
+    name = "evalserver_http_request_duration_seconds_count"
+    job = {"method": "GET", "route": "/jobs/{job_id}"}
+    assert await value(api, name, status="200", **job) == 1
+    assert await value(api, name, status="404", **job) == 1
+    assert await value(api, name, method="*", route="unmatched", status="404") == 1
+
+
+async def test_no_path_that_a_client_made_up_becomes_a_label(api: Api) -> None:
+    await api.call("GET", "/made-up", 404)
+    await api.call("GET", "/jobs/made-up", 404)
+    await api.call("PATCH", "/made-up", 404)
+    await api.call("PATCH", "/health", 405)
+
+    text, _ = await exposition(api)
+
+    assert "made-up" not in text and "PATCH" not in text
+
+
+async def test_the_build_is_told(api: Api) -> None:
+    text, _ = await exposition(api)
+
+    assert 'evalserver_build_info{python="3.' in text
+    assert f'version="{__version__}"' in text
+
+
+async def test_memory_and_time_of_the_process_are_shown(api: Api) -> None:
+    assert await value(api, "process_resident_memory_bytes")
+    assert await value(api, "process_cpu_seconds_total")
+
+
+async def test_a_database_that_cannot_be_read_is_a_fault_and_no_error(
+    api: Api, data_dir: Path
+) -> None:
+    assert await value(api, "evalserver_store_fault") == 0
+    with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection:
+        connection.execute("DROP TABLE job_counts")
+
+    assert await value(api, "evalserver_store_fault") == 1
+    assert await value(api, "evalserver_jobs", status="queued") is None
+
+
+@pytest.mark.parametrize("query", ["?nothing=1", "?name[]=evalserver_jobs"])
+async def test_a_query_is_refused(make_api: MakeApi, query: str) -> None:
+    api = await make_api()
+
+    await api.call("GET", f"/metrics{query}", 422)
