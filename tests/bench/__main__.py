@@ -1,0 +1,83 @@
+"""``python -m tests.bench``: measure, print a table, write JSON."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from tests.bench import rates, waits
+from tests.bench.figures import Figure, table
+from tests.bench.plan import Plan, Start, quick
+from tests.bench.sides import elsewhere, original
+
+MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
+    "submitting": rates.submitting,
+    "reading": rates.reading,
+    "dispatching": waits.dispatching,
+    "waiting": waits.waiting,
+    "streaming": waits.streaming,
+}
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    given = _arguments()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        plan = Plan(Path(folder), _other(given))
+        plan = quick(plan) if given.quick else plan
+        figures = asyncio.run(_measure(plan, given.only or list(MEASURES)))
+    print(table(figures))
+    if given.json is not None:
+        given.json.write_text(json.dumps(_report(figures), indent=2) + "\n")
+    return 0
+
+
+async def _measure(plan: Plan, names: list[str]) -> list[Figure]:
+    figures = []
+    for name in names:
+        print(f"--- {name}", file=sys.stderr, flush=True)
+        figures += await MEASURES[name](plan)
+    return figures
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a little of everything")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--only", action="append", choices=list(MEASURES), help="measure this")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--compare", metavar="URL", help="a server to compare with")
+    other.add_argument(
+        "--original",
+        metavar="PYTHON",
+        help="start lmms-eval's own server with this interpreter, and compare with it",
+    )
+    return parser.parse_args()
+
+
+def _other(given: argparse.Namespace) -> Start | None:
+    if given.original:
+        return partial(original, given.original)
+    if given.compare:
+        return lambda _folder, queued: elsewhere(given.compare, queued)
+    return None
+
+
+def _report(figures: list[Figure]) -> dict[str, object]:
+    version = platform.python_version()
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.platform()}, {os.cpu_count()} CPUs, Python {version}",
+        "figures": [figure.as_json() for figure in figures],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What was measured: figures, their targets, and how both are shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a figure should be: of ours alone, or of ours by the other's (``ratio``)."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    ratio: bool = False
+
+    def is_met(self, value: float) -> bool:
+        """Is it good enough?"""
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
+        )
+
+    def __str__(self) -> str:
+        sign, limit = (">=", self.at_least) if self.at_most is None else ("<=", self.at_most)
+        return f"{sign} {limit:g}{' x' if self.ratio else ''}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. ``ratio`` is that of ours by the other's within each round."""
+
+    name: str
+    unit: str
+    ours: float
+    other: float | None = None
+    ratio: float | None = None
+    target: Target | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Is the target met? None where there is none, or nothing to compare with."""
+        if self.target is None:
+            return None
+        value = self.ratio if self.target.ratio else self.ours
+        return None if value is None else self.target.is_met(value)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for who keeps or compares figures."""
+        return {
+            **{name: getattr(self, name) for name in ("name", "unit", "ours", "other", "ratio")},
+            "target": self.target and str(self.target),
+            "met": self.met,
+        }
+
+
+def compared(
+    name: str,
+    unit: str,
+    ours: Sequence[float],
+    other: Sequence[float] | None = None,
+    target: Target | None = None,
+) -> Figure:
+    """The figure of several rounds: the medians, and the median of the rounds' ratios."""
+    if not other:
+        return Figure(name, unit, median(ours), target=target)
+    ratio = median(one / another for one, another in zip(ours, other, strict=True))
+    return Figure(name, unit, median(ours), median(other), ratio, target)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures for a person to read."""
+    rows = [("", "unit", "ours", "other", "ratio", "target", ""), *map(_row, figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    met = {None: "", True: "met", False: "MISSED"}[figure.met]
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x"
+    target = "" if figure.target is None else str(figure.target)
+    return (
+        *(figure.name, figure.unit, _number(figure.ours)),
+        "" if figure.other is None else _number(figure.other),
+        *(ratio, target, met),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

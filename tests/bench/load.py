@@ -1,0 +1,158 @@
+"""The load generator: a program of its own, so that it takes nothing from the server's loop.
+
+``python -m tests.bench.load`` reads a ``Load`` as JSON from stdin, and writes an ``Answered`` to
+stdout. Each client has a connection of its own, and sends its next request when it has the answer
+to the last one. It reads just enough HTTP for that: written by hand, it is several times as fast
+as the servers that it measures, where a client library would be the bottleneck.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from typing import cast
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many clients for so many seconds at one address; the paths are asked for in turn.
+
+    ``pause_s`` lies between an answer and the next request.
+    """
+
+    host: str
+    port: int
+    clients: int
+    seconds: float
+    paths: list[str]
+    method: str = "GET"
+    body: str = ""
+    pause_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of it: answers with status 200 and others, seconds that it took, and the seconds
+    that 50 %, 99 % and all of the answers took at most."""
+
+    good: int
+    bad: int
+    seconds: float
+    p50: float
+    p99: float
+    worst: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers per second."""
+        return self.good / self.seconds
+
+
+class _Client(asyncio.Protocol):
+    """One connection: a request, its answer, the next request."""
+
+    def __init__(self, load: Load, requests: Iterator[bytes], times: list[float]) -> None:
+        self._load = load
+        self._requests = requests
+        self._times = times
+        self._head = b""
+        self._missing = -1
+        """Bytes of the body that are still to come; -1 while the head is read."""
+        self._sent = 0.0
+        self._transport: asyncio.Transport | None = None
+        self.bad = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing < 0:
+            self._head += data
+            head, end, body = self._head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            self._missing = _length(head)
+            self.bad += not head.startswith(b"HTTP/1.1 200")
+            data = body
+        self._missing -= len(data)
+        if self._missing == 0:
+            self._answered()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None or self._missing > 0:
+            self.bad += 1
+
+    def close(self) -> None:
+        """Go away, answered or not."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _answered(self) -> None:
+        self._times.append(time.perf_counter() - self._sent)
+        self._head, self._missing = b"", -1
+        if self._load.pause_s:
+            asyncio.get_running_loop().call_later(self._load.pause_s, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._sent = time.perf_counter()
+            self._transport.write(next(self._requests))
+
+
+async def _run(load: Load) -> Answered:
+    loop = asyncio.get_running_loop()
+    requests = cycle([_request(load, path) for path in load.paths])
+    times: list[float] = []
+    clients = [_Client(load, requests, times) for _ in range(load.clients)]
+    began = time.perf_counter()
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, load.host, load.port)  # type: ignore[misc]
+    await asyncio.sleep(load.seconds)
+    seconds = time.perf_counter() - began
+    for client in clients:
+        client.close()
+    bad = sum(client.bad for client in clients)
+    return _summary(sorted(times), bad, seconds)
+
+
+def _request(load: Load, path: str) -> bytes:
+    body = load.body.encode()
+    head = f"{load.method} {path} HTTP/1.1\r\nHost: {load.host}:{load.port}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.split(b"\r\n", 1)[0])
+
+
+def _summary(times: list[float], bad: int, seconds: float) -> Answered:
+    if not times:
+        return Answered(0, bad, seconds, float("inf"), float("inf"), float("inf"))
+    p50, p99 = (times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.99))
+    return Answered(len(times) - bad, bad, seconds, p50, p99, times[-1])
+
+
+async def run(load: Load) -> Answered:
+    """Put the load on, from another process."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.load"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await process.communicate(json.dumps(asdict(load)).encode())
+    if process.returncode != 0:
+        raise RuntimeError(f"the load generator failed at {load.host}:{load.port}")
+    return Answered(**json.loads(told))
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(asyncio.run(_run(Load(**json.loads(sys.stdin.read())))))))

@@ -1,0 +1,70 @@
+"""How much is measured, and beside what."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.bench.sides import Side, ours
+
+Start = Callable[[Path, int], AbstractAsyncContextManager[Side]]
+"""Starts a server for the time of a block: where its files lie, how many jobs are queued."""
+
+Measure = Callable[[Side], Awaitable[float]]
+
+Values = tuple[list[float], list[float]]
+"""What was measured of ours and of the other, a value a round."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our server and, if there is one, another in the same state."""
+
+    ours: Side
+    other: Side | None
+
+    async def alternately(self, rounds: int, measure: Measure) -> Values:
+        """What is measured of the two, in turns."""
+        values: Values = ([], [])
+        for _ in range(rounds):
+            values[0].append(await measure(self.ours))
+            if self.other is not None:
+                values[1].append(await measure(self.other))
+        return values
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rounds of so many seconds each; numbers of clients, lengths of the queue, evaluations in a
+    row, event streams. ``other`` is what ours is compared with."""
+
+    folder: Path
+    other: Start | None = None
+    rounds: int = 5
+    seconds: float = 2.0
+    clients: tuple[int, ...] = (1, 16, 64)
+    sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
+    evaluations: int = 50
+    streams: int = 200
+
+    @asynccontextmanager
+    async def pair(self, queued: int) -> AsyncIterator[Pair]:
+        """Our server and the other, with so many jobs in the queue of each."""
+        async with ours(self.folder, queued) as side, self.beside(side, queued) as pair:
+            yield pair
+
+    @asynccontextmanager
+    async def beside(self, side: Side, queued: int) -> AsyncIterator[Pair]:
+        """A server of ours, and the other in the same state."""
+        if self.other is None:
+            yield Pair(side, None)
+            return
+        async with self.other(self.folder, queued) as other:
+            yield Pair(side, other)
+
+
+def quick(plan: Plan) -> Plan:
+    """The same, but only a little of everything."""
+    return replace(
+        plan, rounds=1, seconds=0.2, clients=(1, 4), sizes=(10, 100), evaluations=3, streams=5
+    )

@@ -1,0 +1,102 @@
+"""Answers per second, and how long others wait meanwhile; memory per queued job."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+
+from tests.bench.figures import Figure, Target, compared
+from tests.bench.load import Answered
+from tests.bench.plan import Pair, Plan
+from tests.bench.sides import Side, ours
+
+LOADERS = 64
+PROBE_PAUSE_S = 0.005
+
+SUBMISSIONS = {
+    1: Target(at_least=0.7, ratio=True),
+    16: Target(at_least=1.5, ratio=True),
+    64: Target(at_least=2.5, ratio=True),
+}
+JOBS = {10_000: Target(at_least=20, ratio=True)}
+QUEUES = {10_000: Target(at_least=3, ratio=True)}
+FLAT = Target(at_least=0.8)
+HEALTH = Target(at_most=25)
+MEMORY = Target(at_most=0.6)
+
+
+async def submitting(plan: Plan) -> list[Figure]:
+    """Submissions by the number of clients."""
+    figures = []
+    async with plan.pair(queued=0) as pair:
+        for clients in plan.clients:
+            values = await pair.alternately(plan.rounds, partial(_submissions, plan, clients))
+            name = f"POST /evaluate, {clients} clients"
+            figures.append(compared(name, "/s", *values, SUBMISSIONS.get(clients)))
+        values = await pair.alternately(plan.rounds, partial(_health_beside_submissions, plan))
+        name = f"GET /health, p99 beside {LOADERS} who submit"
+        figures.append(compared(name, "ms", *values, HEALTH))
+    return figures
+
+
+async def reading(plan: Plan) -> list[Figure]:
+    """Jobs and queues by the length of the queue."""
+    figures = []
+    async with AsyncExitStack() as stack:
+        sides = {
+            size: await stack.enter_async_context(ours(plan.folder, size)) for size in plan.sizes
+        }
+        for size, side in sides.items():
+            async with plan.beside(side, size) as pair:
+                figures += await _reading_at(plan, pair, size)
+        shortest, longest = sides[min(sides)], sides[max(sides)]
+        pair = Pair(longest, shortest)
+        jobs = await pair.alternately(plan.rounds, partial(_jobs, plan))
+        grown = (longest.memory() - shortest.memory()) / 1024
+    by_length = [long / short for long, short in zip(*jobs, strict=True)]
+    name = f"GET /jobs/{{id}}, {max(sides)} queued by {min(sides)} queued"
+    per_job = grown / (max(sides) - min(sides))
+    return [
+        *figures,
+        compared(name, "", by_length, target=FLAT),
+        compared("memory of a queued job", "KB", [per_job], target=MEMORY),
+    ]
+
+
+async def _reading_at(plan: Plan, pair: Pair, size: int) -> list[Figure]:
+    jobs = await pair.alternately(plan.rounds, partial(_jobs, plan))
+    queues = await pair.alternately(plan.rounds, partial(_queues, plan))
+    health = await pair.alternately(plan.rounds, partial(_health_beside_jobs, plan))
+    return [
+        compared(f"GET /jobs/{{id}}, {size} queued", "/s", *jobs, JOBS.get(size)),
+        compared(f"GET /queue, {size} queued", "/s", *queues, QUEUES.get(size)),
+        compared(f"GET /health, p99 beside {LOADERS} who read of {size}", "ms", *health, HEALTH),
+    ]
+
+
+async def _submissions(plan: Plan, clients: int, side: Side) -> float:
+    return (await side.submit(clients, plan.seconds)).rate
+
+
+async def _jobs(plan: Plan, side: Side) -> float:
+    return (await side.put(1, plan.seconds, await side.job_paths())).rate
+
+
+async def _queues(plan: Plan, side: Side) -> float:
+    return (await side.put(1, plan.seconds, ["/queue"])).rate
+
+
+async def _health_beside_submissions(plan: Plan, side: Side) -> float:
+    return await _health_beside(plan, side, side.submit(LOADERS, plan.seconds))
+
+
+async def _health_beside_jobs(plan: Plan, side: Side) -> float:
+    paths: Sequence[str] = await side.job_paths()
+    return await _health_beside(plan, side, side.put(LOADERS, plan.seconds, list(paths)))
+
+
+async def _health_beside(plan: Plan, side: Side, load: Awaitable[Answered]) -> float:
+    """The 99th percentile of ``GET /health`` in milliseconds, asked for by a process of its own."""
+    probe = side.put(1, plan.seconds, ["/health"], pause_s=PROBE_PAUSE_S)
+    answered, _ = await asyncio.gather(probe, load)
+    return answered.p99 * 1000

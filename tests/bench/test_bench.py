@@ -1,0 +1,28 @@
+"""The bench works: what it measures is for people to judge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--json", str(report)]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    names = [figure["name"] for figure in json.loads(report.read_text())["figures"]]
+    assert {name.split(",")[0] for name in names} >= {
+        "POST /evaluate",
+        "GET /jobs/{id}",
+        "GET /queue",
+        "GET /health",
+        "memory of a queued job",
+        "what the server adds to the gap",
+        "a waiting client knows of the end",
+        "5 event streams",
+    }
