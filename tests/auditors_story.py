@@ -56,7 +56,7 @@ async def live(folder: Path) -> None:
     await do(26, lambda: claim("third"))
     await do(27, lambda: store.finish("third", _completed(27, 0.25), keep=3))
     await do(28, lambda: store.submit(_job("waiting", "bob", "big")))
-    await do(29, lambda: store.submit(_job("running", "bob", "big")))
+    await do(29, lambda: store.submit(_job("running", "bob", "big", priority=1)))
     await do(30, lambda: claim("running"))
     await store.close()
 
@@ -71,8 +71,9 @@ class _Minutes:
         return datetime.fromisoformat(at(self.minute))
 
 
-def _job(job_id: str, submitter: str, model: str) -> NewJob:
-    return NewJob(job_id, "lmms_eval", EvaluateRequest(model, ("mme",), {"size": 1}), submitter)
+def _job(job_id: str, submitter: str, model: str, priority: int = 0) -> NewJob:
+    request = EvaluateRequest(model, ("mme",), {"size": 1}, priority=priority)
+    return NewJob(job_id, "lmms_eval", request, submitter)
 
 
 def _completed(minute: int, value: float) -> Outcome:

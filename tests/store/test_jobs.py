@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.clock import timestamp, utc_now
+from evalserver.clock import timestamp
 from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
 from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, jobs
@@ -40,7 +40,7 @@ async def start(store: Store, **request: Any) -> str:
 async def claim(store: Store, job_id: str) -> None:
     """Claim the next attempt of a job, whatever is queued before it."""
     attempt = (await store.job(job_id)).attempt + 1
-    claim = jobs.Claim(job_id, timestamp(utc_now()), f"run-{attempt}", "output")
+    claim = jobs.Claim(job_id, store._now(), f"run-{attempt}", "output")
     await store._writer.run(lambda tx: jobs.claim(tx, claim, attempt))
 
 
