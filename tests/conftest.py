@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -18,6 +19,10 @@ from evalserver.web.keys import STREAM_LIMITS
 from tests.browser import CHROMIUM
 from tests.real_harness import is_installed
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
+
+# No example is too slow: the machine may be busy with something else.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 MakeApi = Callable[..., Awaitable[Api]]
 MakeServer = Callable[..., ServerProcess]

@@ -77,7 +77,7 @@ async def test_open_streams_and_waiting_requests_do_not_delay_the_end_of_the_ser
             rest = [await all_jobs.rest(), await one_job.rest()]
 
     assert seconds < 5
-    assert await waiting == running
+    assert (await waiting)["event_id"] == running["event_id"]
     assert [kind for each in rest for kind in _kinds(each)] == ["status", "status"]
 
 
@@ -114,4 +114,5 @@ async def _has_something(sock: socket.socket) -> bool:
 
 
 def _kinds(messages: list[Message]) -> list[str]:
-    return [each.kind for each in messages]
+    """What was told, but for progress: it comes when it comes."""
+    return [each.kind for each in messages if each.kind != "progress"]

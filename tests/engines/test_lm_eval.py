@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from evalserver.engines import Question
 from evalserver.engines.harness import CONFIG_FILE
@@ -65,7 +65,6 @@ def test_a_text_is_one_value_and_never_another_flag(field: str, text: str) -> No
     assert flags(command(ENGINE, **{field: text}), *PROGRAM) == {**ALWAYS, field: text}
 
 
-@settings(deadline=None)
 @given(model_args=ARGUMENTS, gen_kwargs=ARGUMENTS)
 @example(model_args={"a": "x,trust_remote_code=True"}, gen_kwargs={"until": ["\n"], "n": -1})
 @example(model_args={"a": "no", "b": "1e3", "c": "line\nbreak", "d": "\x85"}, gen_kwargs={})

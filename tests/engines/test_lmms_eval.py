@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalserver.engines import Command, Question, in_harness
@@ -99,7 +99,6 @@ def test_a_text_is_one_value_and_never_another_flag(field: str, text: str) -> No
     assert flags(command(ENGINE, **{field: text}), *PLAIN) == {**ALWAYS, field: text}
 
 
-@settings(deadline=None)
 @given(model_args=ARGUMENTS, gen_kwargs=ARGUMENTS)
 @example(model_args={"a": "x,trust_remote_code=True"}, gen_kwargs={})
 @example(model_args={"a": "line\nbreak", "b": ["--tasks=evil"]}, gen_kwargs={"c": -1})
@@ -113,7 +112,6 @@ def test_the_harness_reads_arguments_as_they_were_sent(
     assert exactly(_as_read(built, "gen_kwargs")) == exactly(gen_kwargs)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["api_key", "API_KEY", "hf_token", "client_secret", "password"]))
 def test_a_secret_is_never_on_the_command_line(name: str) -> None:
     built = command(ENGINE, model_args={"model": "gpt", name: "sk-123"})
@@ -137,13 +135,11 @@ def test_a_secret_below_another_argument_is_never_on_the_command_line() -> None:
     assert "sk-123" not in " ".join(built.argv)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_an_encoded_value_decodes_to_itself(value: object) -> None:
     assert exactly(lmms_eval_exact.decode(lmms_eval_exact.encode(value))) == exactly(value)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_an_encoded_value_has_nothing_that_lmms_eval_would_split_at(value: object) -> None:
     encoded = lmms_eval_exact.encode(value)

@@ -224,7 +224,7 @@ async def test_a_deed_from_the_wrong_state_is_refused_and_changes_nothing(
     assert contents(tmp_path) == before
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(chance=st.randoms(use_true_random=False), deeds=st.integers(1, 30))
 def test_replaying_the_log_gives_the_states_of_the_jobs(chance: random.Random, deeds: int) -> None:
     with tempfile.TemporaryDirectory() as name:

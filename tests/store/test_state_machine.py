@@ -281,6 +281,6 @@ class StoreAndModel(RuleBasedStateMachine):
         assert [astuple(event) for event in self.heard] == self.model.told[self.known_at_start :]
 
 
-StoreAndModel.TestCase.settings = settings(max_examples=30, stateful_step_count=50, deadline=None)
+StoreAndModel.TestCase.settings = settings(max_examples=30, stateful_step_count=50)
 # Seconds when all is well; what fails is made smaller for up to five minutes first.
 test_the_store_does_what_the_model_does = pytest.mark.timeout(600)(StoreAndModel.TestCase)
