@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from evalserver.attempts import Attempts, Policy, Surroundings
 from evalserver.catalog import Catalog
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.engines import Engine, make_engines
@@ -26,7 +27,7 @@ from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.files import LOG_FILE
-from evalserver.scheduler import Policy, Scheduler, Surroundings
+from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.server_log import configure_log
 from evalserver.sockets import CannotListen, is_loopback, listen, url
@@ -187,6 +188,7 @@ async def _take_leave(store: Store) -> None:
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE] = await Store.open(_data_dir(app[ARGS]))
+    app[STORE].subscribe(app[PROGRESS].on_event)
     app[STORE].subscribe(app[BUS].on_event)
     app[STORE].subscribe(app[INSTRUMENTS].on_event)
     app[STORE].watch(app[INSTRUMENTS].on_commit)
@@ -203,7 +205,7 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
 
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
-    app[SCHEDULER] = Scheduler(
+    attempts = Attempts(
         app[STORE],
         LocalExecutor(),
         app[ENGINES],
@@ -212,7 +214,8 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         Policy(args.max_completed_jobs, args.max_failed_requests),
         app[PROGRESS],
     )
-    app[SCHEDULER].subscribe(app[INSTRUMENTS].on_start)
+    attempts.subscribe(app[INSTRUMENTS].on_start)
+    app[SCHEDULER] = Scheduler(app[STORE], attempts, args.max_completed_jobs)
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")
@@ -220,6 +223,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     app[WORKER].cancel()
     with suppress(asyncio.CancelledError, Exception):
         await app[WORKER]
+    attempts.close()
 
 
 async def _end_streams(app: web.Application) -> None:

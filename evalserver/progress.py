@@ -10,6 +10,8 @@ import structlog
 from evalserver.engines import Progress, ProgressReader
 from evalserver.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.event_bus import EventBus
+from evalserver.lifecycle import Status
+from evalserver.store import CommittedEvent
 
 __all__ = ["Progress", "ProgressBoard", "watched"]
 
@@ -44,6 +46,11 @@ class ProgressBoard:
         if self._newest.get(job_id) != progress:
             self._newest[job_id] = progress
             self._bus.tell(job_id)
+
+    def on_event(self, event: CommittedEvent) -> None:
+        """Forget the progress of an attempt that has ended; a listener of the store."""
+        if event.before is Status.RUNNING and event.after is not Status.RUNNING:
+            self.clear(event.job_id)
 
     def clear(self, job_id: str) -> None:
         """Forget it: the attempt has ended."""

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from evalserver.attempts import Attempts, Policy, Surroundings
 from evalserver.clock import timestamp
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
 from evalserver.forecast import MOST_BEFORE, Forecast, Forecaster
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
-from evalserver.scheduler import Policy, Scheduler, Surroundings
+from evalserver.scheduler import Scheduler
 from evalserver.store import Store
 from tests.store.test_jobs import PLENTY, claim, completed, start, submit
 
@@ -27,7 +28,7 @@ class Lab:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
         self.now = NOON
-        self.scheduler = Scheduler(
+        attempts = Attempts(
             store,
             LocalExecutor(),
             {},
@@ -36,6 +37,7 @@ class Lab:
             Policy(PLENTY, 0.05),
             ProgressBoard(EventBus()),
         )
+        self.scheduler = Scheduler(store, attempts, PLENTY)
         self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
 
     async def took(self, seconds: float, **request: Any) -> str:

@@ -34,7 +34,7 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "catalog data_dir engines event_bus executors forecast instruments names progress"
+    "attempts catalog data_dir engines event_bus executors forecast instruments names progress"
     " run_directories runner"
     " scheduler server_args server_log sockets store! systemd version web",
     "aiohttp",
@@ -72,12 +72,12 @@ LAYERS = {
     "outputs": _layer("engines outputs"),
     "event_bus": _layer("store!"),
     "instruments": _layer("job lifecycle store! version", "prometheus_client"),
-    "progress": _layer("engines eval_log event_bus"),
+    "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
     "log_tail": _layer("runner.files"),
-    "scheduler": _layer(
-        f"engines executors masking outcome progress queue_index run_directories store! {VALUES}"
-        f" {CRASH_POINT}"
+    "attempts": _layer(
+        f"engines executors masking outcome progress run_directories store! {VALUES} {CRASH_POINT}"
     ),
+    "scheduler": _layer(f"attempts queue_index store! {VALUES} {CRASH_POINT}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
         "web catalog engines eval_log event_bus forecast instruments log_tail outputs plain_text"

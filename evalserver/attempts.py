@@ -1,0 +1,266 @@
+"""The attempts of claimed jobs: started, attended, stopped, and what became of them written down.
+
+It owns no evaluation: it may end at any moment, and the next one finds each attempt again by its
+run directory.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.engines import Engine, Paths
+from evalserver.executors import Attempt, Executor, ExecutorError, ExitReason, Lost, NoRoom
+from evalserver.job import Job, Outcome
+from evalserver.lifecycle import Status
+from evalserver.masking import secret_texts
+from evalserver.outcome import failed, judge, lost
+from evalserver.progress import ProgressBoard, watched
+from evalserver.run_directories import RunDirectories
+from evalserver.runner.crash_point import crash_point
+from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
+
+log = structlog.get_logger("evalserver.attempts")
+
+T = TypeVar("T")
+
+StartListener = Callable[[Job, str], None]
+
+RETRY_SECONDS = 1.0
+"""Between two tries to write while the store is unavailable, or to start or stop an attempt."""
+
+
+async def persist(deed: Callable[[], Awaitable[T]]) -> T:
+    """Do it as soon as the store can: an outcome is never lost to a full disk."""
+    while True:
+        try:
+            return await deed()
+        except StoreUnavailable as error:
+            log.error("the store is unavailable; trying again", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every attempt gets beside its own command line."""
+
+    environment: Mapping[str, str]
+    working_directory: Path
+    cancel_grace_s: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator decided: how many finished jobs are kept, and the share of an evaluation's
+    requests to its model that may fail."""
+
+    max_completed_jobs: int
+    max_failed_requests: float
+
+
+class Attempts:
+    """Carries claimed jobs to their ends. ``close`` it at last: no evaluation ends by that."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        engines: Mapping[str, Engine],
+        directories: RunDirectories,
+        surroundings: Surroundings,
+        policy: Policy,
+        board: ProgressBoard,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._engines = engines
+        self._directories = directories
+        self._surroundings = surroundings
+        self._policy = policy
+        self._board = board
+        self._clock = clock
+        self._deeds: set[asyncio.Task[None]] = set()
+        self._start_listeners: list[StartListener] = []
+
+    def subscribe(self, listener: StartListener) -> None:
+        """Call ``listener`` with the job and the time whenever a runner was started for it."""
+        self._start_listeners.append(listener)
+
+    def close(self) -> None:
+        """Give up what was to be tried again."""
+        for deed in self._deeds:
+            deed.cancel()
+
+    async def reserve(self, job: Job) -> Paths:
+        """Make room for the attempt that the job is about to make."""
+        paths = self._directories.next_attempt(job)
+        await self._executor.reserve(paths.run_dir)
+        return paths
+
+    async def begin(self, job: Job) -> None:
+        """Start the attempt that was claimed for the job, and see it through."""
+        await self._see_through(job, self._start)
+
+    async def resume(self, job: Job) -> None:
+        """Carry on with a job that was running when the server last ended."""
+        await self._see_through(job, self._recover)
+
+    async def remove_files(self, job_ids: list[str]) -> None:
+        """Delete all files of these jobs; never a directory that a client named."""
+        if job_ids:
+            await asyncio.to_thread(self._directories.remove, job_ids)
+
+    async def remove_leftovers(self) -> None:
+        """Delete what a crash left of jobs that were pruned."""
+        # What the audit log does not know as pruned is not ours to remove.
+        found = await asyncio.to_thread(self._directories.job_ids)
+        leftovers = await self._store.pruned_among(found)
+        if leftovers:
+            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
+        await self.remove_files(leftovers)
+
+    async def stop(self, job: Job) -> None:
+        """Have the job's attempt stopped; what fails now, for want of room, is tried again."""
+        run_dir = self._directories.current_attempt(job).run_dir
+        try:
+            await self._executor.stop(run_dir)
+        except OSError as error:
+            log.error("cannot stop an evaluation yet; trying again", error=str(error))
+            self._later(self._stop_again(job))
+
+    async def _stop_again(self, job: Job) -> None:
+        await asyncio.sleep(RETRY_SECONDS)
+        with contextlib.suppress(JobPruned, StoreUnavailable):
+            current = await self._store.job(job.job_id)
+            if (current.status, current.attempt) == (Status.RUNNING, job.attempt):
+                await self.stop(job)
+
+    def _later(self, deed: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(deed)
+        self._deeds.add(task)
+        task.add_done_callback(self._deeds.discard)
+
+    async def _see_through(self, job: Job, deed: Callable[[Job], Awaitable[None]]) -> None:
+        """Carry a claimed job to its end; a fault of ours fails that job, not those behind it."""
+        try:
+            await deed(job)
+        except Exception as error:
+            log.exception("a job met an error of evalserver itself", job=job.job_id)
+            await self.stop(job)
+            await self._executor.wait(self._directories.current_attempt(job).run_dir)
+            with contextlib.suppress(IllegalTransition):
+                await self._finish(job, self._failed(f"evalserver itself failed: {error!r}"))
+
+    async def _recover(self, job: Job) -> None:
+        """Start the attempt if nobody has; else find it again."""
+        paths = self._directories.current_attempt(job)
+        if not self._executor.was_started(paths.run_dir):
+            await self._start(job)
+            return
+        log.info("found a running evaluation again", job=job.job_id, attempt=job.attempt)
+        await persist(lambda: self._store.reattach(job.job_id))
+        if job.cancel_requested_at is not None:
+            await self.stop(job)
+        await self._attend(job, paths)
+
+    async def _start(self, job: Job) -> None:
+        paths = self._directories.current_attempt(job)
+        if job.cancel_requested_at is not None:
+            await self.stop(job)
+        attempt = await asyncio.to_thread(self._attempt, job, paths)
+        try:
+            while not await self._found_room(attempt):
+                if (await persist(lambda: self._store.job(job.job_id))).cancel_requested_at:
+                    now = timestamp(self._clock())
+                    await self._finish(job, Outcome(Status.CANCELLED, now))
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+        except ExecutorError as error:
+            reason = f"The evaluation could not be started: {error}"
+            await self._finish(job, self._failed(reason))
+            return
+        crash_point("started")
+        for listener in self._start_listeners:
+            listener(job, timestamp(self._clock()))
+        run_dir = str(paths.run_dir)
+        log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
+        await self._attend(job, paths)
+
+    async def _found_room(self, attempt: Attempt) -> bool:
+        """Start the attempt; False when the machine has no room for it now."""
+        try:
+            await self._executor.start(attempt)
+        except NoRoom as error:
+            log.error("cannot start an evaluation yet; trying again", error=str(error))
+            return False
+        return True
+
+    def _attempt(self, job: Job, paths: Paths) -> Attempt:
+        command = self._engines[job.engine].command(job.request, paths)
+        return Attempt(
+            token=_token(job),
+            run_dir=paths.run_dir,
+            argv=command.argv,
+            env=self._surroundings.environment,
+            cwd=self._surroundings.working_directory,
+            grace_s=self._surroundings.cancel_grace_s,
+            timeout_s=job.request.timeout_s,
+            files=command.files,
+            directories=command.directories,
+            secrets=tuple(secret_texts(job.request.model_args, self._surroundings.environment)),
+        )
+
+    async def _attend(self, job: Job, paths: Paths) -> None:
+        """Wait for the end of the job's attempt, and write its outcome."""
+        reader = self._engines[job.engine].progress_reader()
+        async with watched(self._board, job.job_id, paths.run_dir, reader):
+            end = await self._executor.wait(paths.run_dir)
+        crash_point("ended")
+        if isinstance(end, Lost):
+            await self._after_loss(job, end.why)
+            return
+        if end.reason is ExitReason.TERMINATED:
+            await self._after_loss(job, "it was told to end, by somebody or by a shutdown")
+            return
+        outcome = await asyncio.to_thread(
+            judge, job, self._engines[job.engine], paths, end, self._policy.max_failed_requests
+        )
+        await self._finish(job, outcome)
+
+    async def _after_loss(self, job: Job, why: str) -> None:
+        """The attempt ended through no fault of the evaluation: try again, if one may."""
+        strays = await self._executor.end_strays(_token(job))
+        log.warning(
+            "a runner was lost", job=job.job_id, attempt=job.attempt, why=why, strays_ended=strays
+        )
+        crash_point("lost")
+        current = await persist(lambda: self._store.job(job.job_id))
+        if current.cancel_requested_at is None and job.attempt < job.max_attempts:
+            reason = f"the runner was lost: {why}"
+            await persist(lambda: self._store.interrupt(job.job_id, reason))
+            crash_point("interrupted")
+        else:
+            paths = self._directories.current_attempt(job)
+            now = timestamp(self._clock())
+            await self._finish(job, await asyncio.to_thread(lost, current, paths, why, now))
+
+    async def _finish(self, job: Job, outcome: Outcome) -> None:
+        pruned = await persist(
+            lambda: self._store.finish(job.job_id, outcome, self._policy.max_completed_jobs)
+        )
+        crash_point("finished")
+        log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
+        await self.remove_files(pruned)
+
+    def _failed(self, reason: str) -> Outcome:
+        return failed(reason, timestamp(self._clock()))
+
+
+def _token(job: Job) -> str:
+    return f"{job.job_id}/{job.attempt}"
