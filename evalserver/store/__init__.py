@@ -2,6 +2,7 @@
 
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
+from evalserver.store.committed import Commit, CommittedEvent
 from evalserver.store.criteria import JobFilter
 from evalserver.store.durations import Kind, Known, kind_of
 from evalserver.store.errors import (
@@ -24,7 +25,6 @@ from evalserver.store.reading import snapshot
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.verify import Problem, Verdict, verify_log
-from evalserver.store.writer import Commit, CommittedEvent
 
 __all__ = [
     "DATABASE_NAME",

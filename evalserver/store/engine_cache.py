@@ -20,9 +20,9 @@ class Answer:
     fetched_at: str
 
 
-async def keep(tx: Transaction, answer: Answer) -> None:
+def keep(tx: Transaction, answer: Answer) -> None:
     """Keep an answer in place of an older one to the same question."""
-    await tx.execute(
+    tx.execute(
         """
         INSERT INTO engine_cache (engine, question, version, answer, fetched_at)
         VALUES (:engine, :question, :version, :answer, :fetched_at)

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from evalserver.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
+from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.writer import CommittedEvent, Row, Transaction
+from evalserver.store.writer import Row, Transaction
 
 GENESIS_HASH = "0" * 64
 """The ``prev_hash`` of the first event."""
@@ -47,26 +48,30 @@ class Change:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def transition(tx: Transaction, change: Change) -> None:
+def transition(tx: Transaction, change: Change) -> None:
     """Move a job from one state to the next, and write the event, as one unit.
 
     Raises IllegalTransition, having changed nothing, when the job is not in a state from which
     the event may start.
     """
     allowed = TRANSITIONS[change.kind]
-    row = await _lock_row(tx, change)
+    row = _lock_row(tx, change)
     before = Status(row["status"])
     if before not in allowed.before:
         raise IllegalTransition(f"job {change.job_id} is {before}, it cannot be {change.kind}")
     if allowed.after is None:
-        await tx.execute("DELETE FROM jobs WHERE job_id = :job_id", {"job_id": change.job_id})
+        tx.execute("DELETE FROM jobs WHERE job_id = :job_id", {"job_id": change.job_id})
     else:
-        row = await _update(tx, change, before, allowed.after)
-    await record(tx, change, row, before, allowed.after)
+        row = _update(tx, change, before, allowed.after)
+    record(tx, change, row, before, allowed.after)
 
 
-async def record(
-    tx: Transaction, change: Change, row: Row, before: Status | None, after: Status | None
+def record(
+    tx: Transaction,
+    change: Change,
+    row: Row | Mapping[str, Any],
+    before: Status | None,
+    after: Status | None,
 ) -> None:
     """Append one event to the audit log, chained to the one before it.
 
@@ -81,21 +86,20 @@ async def record(
         "to_status": after and after.value,
         "attempt": row["attempt"],
         "detail": orjson.dumps(dict(change.detail), option=orjson.OPT_SORT_KEYS).decode(),
-        "prev_hash": await _last_hash(tx),
+        "prev_hash": _last_hash(tx),
     }
-    written = await tx.execute(
+    event_id = tx.insert(
         """
         INSERT INTO job_events (at, actor, job_id, event, from_status, to_status, attempt, detail,
                                 prev_hash, hash)
         VALUES (:at, :actor, :job_id, :event, :from_status, :to_status, :attempt, :detail,
                 :prev_hash, :hash)
-        RETURNING event_id
         """,
         {**values, "hash": event_hash(values)},
     )
     tx.events.append(
         CommittedEvent(
-            event_id=written[0]["event_id"],
+            event_id=event_id,
             kind=change.kind,
             job_id=change.job_id,
             seq=row["seq"],
@@ -116,8 +120,8 @@ def event_hash(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps([values[name] for name in HASHED_COLUMNS])).hexdigest()
 
 
-async def _lock_row(tx: Transaction, change: Change) -> Row:
-    rows = await tx.execute(
+def _lock_row(tx: Transaction, change: Change) -> Row:
+    rows = tx.execute(
         f"SELECT {FACTS} FROM jobs WHERE job_id = :job_id",  # noqa: S608
         {"job_id": change.job_id},
     )
@@ -126,12 +130,12 @@ async def _lock_row(tx: Transaction, change: Change) -> Row:
     return rows[0]
 
 
-async def _update(tx: Transaction, change: Change, before: Status, after: Status) -> Row:
+def _update(tx: Transaction, change: Change, before: Status, after: Status) -> Row:
     # Column names come from this package's own code, never from a request.
     assignments = "".join(f", {name} = :{name}" for name in change.columns)
     if after in FINISHED:
         assignments += NEXT_FINISH_NUMBER
-    rows = await tx.execute(
+    rows = tx.execute(
         f"UPDATE jobs SET status = :after{assignments}"  # noqa: S608
         f" WHERE job_id = :job_id AND status = :before RETURNING {FACTS}",
         {
@@ -144,6 +148,6 @@ async def _update(tx: Transaction, change: Change, before: Status, after: Status
     return rows[0]
 
 
-async def _last_hash(tx: Transaction) -> str:
-    rows = await tx.execute("SELECT hash FROM job_events ORDER BY event_id DESC LIMIT 1")
+def _last_hash(tx: Transaction) -> str:
+    rows = tx.execute("SELECT hash FROM job_events ORDER BY event_id DESC LIMIT 1")
     return str(rows[0]["hash"]) if rows else GENESIS_HASH

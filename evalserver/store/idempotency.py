@@ -30,7 +30,7 @@ class Answered:
     again: bool
 
 
-async def submit_once(
+def submit_once(
     tx: Transaction, job: NewJob, key: Key, at: str, answer: Callable[[int], str]
 ) -> Answered:
     """Put a new job into the queue, if its key was not used, and keep the answer with the key.
@@ -38,7 +38,7 @@ async def submit_once(
     ``answer`` makes it from the job's position in the queue. Raises KeyReused when the key was
     used for something else.
     """
-    earlier = await _find(tx, key)
+    earlier = _find(tx, key)
     if earlier is not None:
         if earlier["body_hash"] != key.body_hash:
             raise KeyReused(
@@ -46,14 +46,14 @@ async def submit_once(
                 f" {earlier['job_id']}); send a request that differs with a key of its own"
             )
         return Answered(earlier["answer"], again=True)
-    await jobs.submit(tx, job, at)
-    text = answer(await _position_of_last(tx, job.request.priority))
-    await _keep(tx, job, key, at, text)
+    jobs.submit(tx, job, at)
+    text = answer(_position_of_last(tx, job.request.priority))
+    _keep(tx, job, key, at, text)
     return Answered(text, again=False)
 
 
-async def _find(tx: Transaction, key: Key) -> Row | None:
-    rows = await tx.execute(
+def _find(tx: Transaction, key: Key) -> Row | None:
+    rows = tx.execute(
         "SELECT body_hash, job_id, answer, created_at FROM idempotency_keys"
         " WHERE submitted_by = :submitted_by AND key = :key",
         {"submitted_by": key.submitted_by, "key": key.key},
@@ -61,12 +61,12 @@ async def _find(tx: Transaction, key: Key) -> Row | None:
     return rows[0] if rows else None
 
 
-async def _position_of_last(tx: Transaction, priority: int) -> int:
+def _position_of_last(tx: Transaction, priority: int) -> int:
     """How many queued jobs are before the newest one, which is the last of its priority.
 
     Those behind it are counted, since mostly there are none.
     """
-    rows = await tx.execute(
+    rows = tx.execute(
         """
         SELECT jobs - 1 - (SELECT count(*) FROM jobs
                            WHERE status = 'queued' AND priority < :priority) AS position
@@ -77,8 +77,8 @@ async def _position_of_last(tx: Transaction, priority: int) -> int:
     return int(rows[0]["position"])
 
 
-async def _keep(tx: Transaction, job: NewJob, key: Key, at: str, answer: str) -> None:
-    await tx.execute(
+def _keep(tx: Transaction, job: NewJob, key: Key, at: str, answer: str) -> None:
+    tx.execute(
         """
         INSERT INTO idempotency_keys (key, submitted_by, body_hash, job_id, answer, created_at)
         VALUES (:key, :submitted_by, :body_hash, :job_id, :answer, :created_at)

@@ -11,7 +11,7 @@ from evalserver.job import EvaluateRequest, Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.events import FACTS, Change, record, transition
+from evalserver.store.events import Change, record, transition
 from evalserver.store.readers import Readers
 from evalserver.store.writer import Row, Transaction
 
@@ -41,17 +41,16 @@ class Claim:
     output_dir: str
 
 
-async def submit(tx: Transaction, job: NewJob, at: str) -> None:
+def submit(tx: Transaction, job: NewJob, at: str) -> None:
     """Put a new job into the queue."""
     request = job.request
-    rows = await tx.execute(
-        f"""
+    seq = tx.insert(
+        """
         INSERT INTO jobs (job_id, status, engine, model, tasks, priority, labels, request,
                           submitted_by, created_at, max_attempts)
         VALUES (:job_id, 'queued', :engine, :model, :tasks, :priority, :labels, :request,
                 :submitted_by, :created_at, :max_attempts)
-        RETURNING {FACTS}
-        """,  # noqa: S608
+        """,
         {
             "job_id": job.job_id,
             "engine": job.engine,
@@ -59,33 +58,42 @@ async def submit(tx: Transaction, job: NewJob, at: str) -> None:
             "tasks": _json(request.tasks),
             "priority": request.priority,
             "labels": _json(request.labels),
-            "request": _json(asdict(request)),
+            "request": _json(request),
             "submitted_by": job.submitted_by,
             "created_at": at,
             "max_attempts": request.max_attempts,
         },
     )
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
-    await record(tx, change, rows[0], None, Status.QUEUED)
+    facts = {
+        "seq": seq,
+        "priority": request.priority,
+        "engine": job.engine,
+        "attempt": 0,
+        "created_at": at,
+        "started_at": None,
+        "completed_at": None,
+    }
+    record(tx, change, facts, None, Status.QUEUED)
     crash_point("submitting")
 
 
-async def require_first(tx: Transaction, job_id: str) -> None:
+def require_first(tx: Transaction, job_id: str) -> None:
     """Raise IllegalTransition when a queued job comes before this one."""
-    rows = await tx.execute(
+    rows = tx.execute(
         "SELECT job_id FROM jobs WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT 1"
     )
     if rows and rows[0]["job_id"] != job_id:
         raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")
 
 
-async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
+def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
     """Start attempt number ``attempt`` of a queued job: it runs from now on.
 
     Raises IllegalTransition when the job is not queued, or when this attempt has begun before.
     """
-    await _require_next(tx, claim.job_id, attempt)
-    await transition(
+    _require_next(tx, claim.job_id, attempt)
+    transition(
         tx,
         Change(
             EventKind.CLAIMED,
@@ -103,42 +111,40 @@ async def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
     )
 
 
-async def reattach(tx: Transaction, job_id: str, at: str) -> None:
+def reattach(tx: Transaction, job_id: str, at: str) -> None:
     """Note that a restarted server found a job's attempt again."""
-    await transition(tx, Change(EventKind.REATTACHED, job_id, at, SERVER))
+    transition(tx, Change(EventKind.REATTACHED, job_id, at, SERVER))
 
 
-async def cancel_queued(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+def cancel_queued(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     """End a job that has not started. Raises IllegalTransition when it is not queued any more."""
-    await _require(tx, job_id, Status.QUEUED)
-    await transition(
-        tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at})
-    )
+    _require(tx, job_id, Status.QUEUED)
+    transition(tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at}))
 
 
-async def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     """Note that a running job is to be stopped; asking again changes nothing more."""
-    rows = await tx.execute(
+    rows = tx.execute(
         "SELECT cancel_requested_at FROM jobs WHERE job_id = :job_id AND status = 'running'",
         {"job_id": job_id},
     )
     if rows and rows[0]["cancel_requested_at"] is not None:
         return
     columns = {"cancel_requested_at": at}
-    await transition(tx, Change(EventKind.CANCEL_REQUESTED, job_id, at, actor, columns=columns))
+    transition(tx, Change(EventKind.CANCEL_REQUESTED, job_id, at, actor, columns=columns))
 
 
-async def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
+def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
     """Put a job whose attempt was lost back into the queue, at the place that it had."""
-    await transition(
+    transition(
         tx,
         Change(EventKind.INTERRUPTED, job_id, at, SERVER, detail={"reason": reason}),
     )
 
 
-async def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
+def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
     """Write how a running job ended, with its numbers."""
-    await _require(tx, job_id, Status.RUNNING)
+    _require(tx, job_id, Status.RUNNING)
     columns: dict[str, Any] = {
         "completed_at": outcome.completed_at,
         "exit_code": outcome.exit_code,
@@ -149,18 +155,18 @@ async def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> Non
         columns["provenance"] = _json(outcome.provenance)
     detail = {"exit_code": outcome.exit_code, "error": _first_line(outcome.error)}
     kind = EventKind(outcome.status.value)
-    await transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
+    transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
     for metric in outcome.metrics:
-        await _insert_metric(tx, job_id, metric)
+        _insert_metric(tx, job_id, metric)
 
 
-async def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
+def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     """Put a finished job back into the queue, at the place that it had, for a further attempt.
 
     What its last attempt came to moves from the job's record to the event.
     Raises IllegalTransition when the job has not finished.
     """
-    rows = await tx.execute(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
+    rows = tx.execute(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
     job = job_of(rows[0]) if rows else None
     columns: dict[str, Any] = dict.fromkeys(OF_AN_END)
     detail: dict[str, Any] = {}
@@ -168,28 +174,26 @@ async def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
         # As many attempts as it was given at first, beyond those that it has made.
         columns["max_attempts"] = job.attempt + job.request.max_attempts
         detail = _end_of(job)
-    await transition(
-        tx, Change(EventKind.RETRIED, job_id, at, actor, columns=columns, detail=detail)
-    )
-    await tx.execute("DELETE FROM metrics WHERE job_id = :job_id", {"job_id": job_id})
+    transition(tx, Change(EventKind.RETRIED, job_id, at, actor, columns=columns, detail=detail))
+    tx.execute("DELETE FROM metrics WHERE job_id = :job_id", {"job_id": job_id})
 
 
-async def prune(tx: Transaction, keep: int, at: str) -> list[str]:
+def prune(tx: Transaction, keep: int, at: str) -> list[str]:
     """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
-    finished = await tx.execute(
+    finished = tx.execute(
         "SELECT sum(jobs) AS n FROM job_counts WHERE status NOT IN ('queued', 'running')"
     )
     excess = finished[0]["n"] - keep
     if excess <= 0:
         return []
-    rows = await tx.execute(
+    rows = tx.execute(
         "SELECT job_id FROM jobs WHERE finish_number IS NOT NULL"
         " ORDER BY finish_number LIMIT :excess",
         {"excess": excess},
     )
     oldest_first = [str(row["job_id"]) for row in rows]
     for job_id in oldest_first:
-        await transition(tx, Change(EventKind.PRUNED, job_id, at, SERVER))
+        transition(tx, Change(EventKind.PRUNED, job_id, at, SERVER))
     return oldest_first
 
 
@@ -277,8 +281,8 @@ async def count_by_status(readers: Readers) -> dict[Status, int]:
     return {status: counts[status.value] for status in Status}
 
 
-async def _require(tx: Transaction, job_id: str, status: Status) -> None:
-    rows = await tx.execute(
+def _require(tx: Transaction, job_id: str, status: Status) -> None:
+    rows = tx.execute(
         "SELECT 1 FROM jobs WHERE job_id = :job_id AND status = :status",
         {"job_id": job_id, "status": status.value},
     )
@@ -286,16 +290,16 @@ async def _require(tx: Transaction, job_id: str, status: Status) -> None:
         raise IllegalTransition(f"job {job_id} is not {status}")
 
 
-async def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
+def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
     """A claim that goes by an old record would begin an attempt once more, in its directory."""
-    rows = await tx.execute("SELECT attempt FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    rows = tx.execute("SELECT attempt FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
     if rows and rows[0]["attempt"] != attempt - 1:
         begun = rows[0]["attempt"]
         raise IllegalTransition(f"job {job_id} has begun {begun} attempts, not {attempt - 1}")
 
 
-async def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
-    await tx.execute(
+def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
+    tx.execute(
         """
         INSERT INTO metrics (job_id, task, metric, filter, value, stderr, n, higher_is_better)
         VALUES (:job_id, :task, :metric, :filter, :value, :stderr, :n, :higher_is_better)

@@ -5,8 +5,6 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import aiosqlite
-
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.job import Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
@@ -19,6 +17,7 @@ from evalserver.store import (
     listing,
     metrics,
 )
+from evalserver.store.committed import Listener, Watcher
 from evalserver.store.criteria import JobFilter
 from evalserver.store.durations import Kind, Known
 from evalserver.store.engine_cache import Answer
@@ -28,7 +27,7 @@ from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Listener, Transaction, Watcher, Writer
+from evalserver.store.writer import Transaction, Writer
 
 DATABASE_NAME = "evalserver.db"
 
@@ -41,7 +40,7 @@ class Store:
     """
 
     def __init__(
-        self, connection: aiosqlite.Connection, writer: Writer, readers: Readers, clock: Clock
+        self, connection: sqlite3.Connection, writer: Writer, readers: Readers, clock: Clock
     ) -> None:
         self._connection = connection
         self._writer = writer
@@ -56,7 +55,7 @@ class Store:
         """
         path = data_dir / DATABASE_NAME
         await asyncio.to_thread(migrate, path, clock)
-        connection = await _open_for_writing(path)
+        connection = await asyncio.to_thread(_open_for_writing, path)
         readers = await Readers.open(path)
         writer = Writer(connection)
         writer.start()
@@ -66,7 +65,7 @@ class Store:
         """Carry out what was handed in, then close the database."""
         await self._writer.close()
         await self._readers.close()
-        await self._connection.close()
+        await asyncio.to_thread(self._connection.close)
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
@@ -103,9 +102,9 @@ class Store:
         """
         claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
 
-        async def work(tx: Transaction) -> None:
-            await jobs.require_first(tx, job.job_id)
-            await jobs.claim(tx, claim, job.attempt + 1)
+        def work(tx: Transaction) -> None:
+            jobs.require_first(tx, job.job_id)
+            jobs.claim(tx, claim, job.attempt + 1)
 
         await self._writer.run(work)
 
@@ -119,10 +118,10 @@ class Store:
         Raises IllegalTransition if it is not queued any more.
         """
 
-        async def work(tx: Transaction) -> list[str]:
+        def work(tx: Transaction) -> list[str]:
             now = self._now()
-            await jobs.cancel_queued(tx, job_id, now, actor)
-            return await jobs.prune(tx, keep, now)
+            jobs.cancel_queued(tx, job_id, now, actor)
+            return jobs.prune(tx, keep, now)
 
         return await self._writer.run(work)
 
@@ -140,10 +139,10 @@ class Store:
         Returns the ids of the jobs that were pruned to keep the newest ``keep`` finished ones.
         """
 
-        async def work(tx: Transaction) -> list[str]:
+        def work(tx: Transaction) -> list[str]:
             now = self._now()
-            await jobs.finish(tx, job_id, now, outcome)
-            return await jobs.prune(tx, keep, now)
+            jobs.finish(tx, job_id, now, outcome)
+            return jobs.prune(tx, keep, now)
 
         return await self._writer.run(work)
 
@@ -238,9 +237,9 @@ class Store:
         return timestamp(self._clock())
 
 
-async def _open_for_writing(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
+def _open_for_writing(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        await connection.execute_fetchall(f"PRAGMA {setting}")
+        connection.execute(f"PRAGMA {setting}")
     return connection

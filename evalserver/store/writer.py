@@ -8,15 +8,15 @@ wait are run in one transaction, a savepoint each, and are answered after one du
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import aiosqlite
 import structlog
 
-from evalserver.lifecycle import EventKind, Status
+from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 
 log = structlog.get_logger("evalserver.store")
@@ -36,52 +36,23 @@ LARGEST_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
 
 
-@dataclass(frozen=True)
-class CommittedEvent:
-    """A change of a job that is on disk: what listeners of the store are told."""
-
-    event_id: int
-    kind: EventKind
-    job_id: str
-    seq: int
-    priority: int
-    before: Status | None
-    after: Status | None
-    engine: str
-    attempt: int
-    created_at: str
-    started_at: str | None
-    completed_at: str | None
-
-
-Listener = Callable[[CommittedEvent], None]
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A transaction that became durable: how many units of work it had, and the seconds that
-    its COMMIT took."""
-
-    units: int
-    seconds: float
-
-
-Watcher = Callable[[Commit], None]
-
-
 class Transaction:
     """What a unit of work may do: run statements, and announce the events that it wrote."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.events: list[CommittedEvent] = []
 
-    async def execute(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+    def execute(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Run one statement and return its rows (those of a RETURNING clause, for a change)."""
-        return list(await self._connection.execute_fetchall(sql, parameters or {}))
+        return self._connection.execute(sql, parameters or {}).fetchall()
+
+    def insert(self, sql: str, parameters: Parameters) -> int:
+        """Insert one row and return its number; RETURNING would take half as long again."""
+        return self._connection.execute(sql, parameters).lastrowid or 0
 
 
-Work = Callable[[Transaction], Awaitable[T]]
+Work = Callable[[Transaction], T]
 
 
 class _Unit(Generic[T]):
@@ -109,10 +80,15 @@ class _Done:
 
 
 class Writer:
-    """Runs units of work on its connection, as many as wait in one durable transaction."""
+    """Runs units of work on its connection, as many as wait in one durable transaction.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    A whole transaction is carried out in the writer's own thread: the loop goes on meanwhile, and
+    is left and come back to once, however many statements there are.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store writer")
         self._units: asyncio.Queue[_Unit[Any] | None] = asyncio.Queue()
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
@@ -151,6 +127,7 @@ class Writer:
         self._units.put_nowait(None)
         if self._task is not None:
             await self._task
+        self._thread.shutdown()
 
     async def _work(self) -> None:
         closing = False
@@ -176,16 +153,10 @@ class Writer:
         return batch, True
 
     async def _commit(self, batch: list[_Unit[Any]]) -> list[_Done]:
+        loop = asyncio.get_running_loop()
         try:
-            await self._execute("BEGIN IMMEDIATE")
-            if self.fault is not None:
-                await self._probe()
-            results = [await self._run_unit(unit) for unit in batch]
-            began = time.perf_counter()
-            await self._execute("COMMIT")
-            commit = Commit(len(batch), time.perf_counter() - began)
+            results, commit = await loop.run_in_executor(self._thread, self._write, batch)
         except Exception as error:  # whatever it is, those who wait are told
-            await self._roll_back()
             reason = StoreUnavailable(f"the database cannot be written: {error}")
             self.fault = str(reason)
             return [_Done(unit, [], error=reason) for unit in batch]
@@ -195,32 +166,6 @@ class Writer:
         self._announce(self._watchers, [commit] if batch else [])
         return results
 
-    async def _run_unit(self, unit: _Unit[Any]) -> _Done:
-        transaction = Transaction(self._connection)
-        await self._execute("SAVEPOINT unit")
-        try:
-            value = await unit.work(transaction)
-        except FAULTS_OF_A_UNIT as error:
-            return await self._undone(unit, error)
-        except sqlite3.Error:
-            # Disk full, I/O error, locked: SQLite may have rolled everything back by itself.
-            raise
-        except Exception as error:
-            return await self._undone(unit, error)
-        await self._execute("RELEASE unit")
-        return _Done(unit, transaction.events, value=value)
-
-    async def _probe(self) -> None:
-        """Change nothing, but so that it has to be written like any change."""
-        rows = await self._connection.execute_fetchall("PRAGMA user_version")
-        (version,) = next(iter(rows))
-        await self._execute(f"PRAGMA user_version = {version}")
-
-    async def _undone(self, unit: _Unit[Any], error: Exception) -> _Done:
-        await self._execute("ROLLBACK TO unit")
-        await self._execute("RELEASE unit")
-        return _Done(unit, [], error=error)
-
     def _announce(self, listeners: list[Callable[[T], None]], news: list[T]) -> None:
         for each in news:
             for listener in listeners:
@@ -229,11 +174,47 @@ class Writer:
                 except Exception:  # the change is on disk: those who wait for it must hear so
                     log.exception("a listener of the store failed", news=each)
 
-    async def _execute(self, sql: str) -> None:
-        await self._connection.execute_fetchall(sql)
+    def _write(self, batch: list[_Unit[Any]]) -> tuple[list[_Done], Commit]:
+        """Carry out one transaction; in the writer's thread."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            if self.fault is not None:
+                self._probe()
+            results = [self._run_unit(unit) for unit in batch]
+            began = time.perf_counter()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        return results, Commit(len(batch), time.perf_counter() - began)
 
-    async def _roll_back(self) -> None:
+    def _run_unit(self, unit: _Unit[Any]) -> _Done:
+        transaction = Transaction(self._connection)
+        self._connection.execute("SAVEPOINT unit")
+        try:
+            value = unit.work(transaction)
+        except FAULTS_OF_A_UNIT as error:
+            return self._undone(unit, error)
+        except sqlite3.Error:
+            # Disk full, I/O error, locked: SQLite may have rolled everything back by itself.
+            raise
+        except Exception as error:
+            return self._undone(unit, error)
+        self._connection.execute("RELEASE unit")
+        return _Done(unit, transaction.events, value=value)
+
+    def _undone(self, unit: _Unit[Any], error: Exception) -> _Done:
+        self._connection.execute("ROLLBACK TO unit")
+        self._connection.execute("RELEASE unit")
+        return _Done(unit, [], error=error)
+
+    def _probe(self) -> None:
+        """Change nothing, but so that it has to be written like any change."""
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        self._connection.execute(f"PRAGMA user_version = {version}")
+
+    def _roll_back(self) -> None:
         # A rollback that fails leaves a transaction behind which the next BEGIN will report.
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
-                await self._execute("ROLLBACK")
+                self._connection.execute("ROLLBACK")

@@ -140,7 +140,7 @@ async def killed(
             shutil.copytree(folder, remains)
 
     # Called by SQLite between two statements, when nobody writes to the files.
-    await store._connection.set_trace_callback(count)
+    store._connection.set_trace_callback(count)
     await at_once(store, deeds)
     answered = seen < statement
     if answered:

@@ -1,6 +1,7 @@
 """What deeds and pages cost must not depend on how much is stored: counted in SQLite's steps."""
 
-from collections.abc import Callable
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import aiosqlite
@@ -56,6 +57,17 @@ MOST_STEPS = 25_000
 job would take ten times as many."""
 
 
+class Steps:
+    """Counts what SQLite tells of each step."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def count(self) -> None:
+        """One more."""
+        self.taken += 1
+
+
 async def test_pruning_costs_the_same_with_100_and_with_100_000_finished_jobs(
     tmp_path: Path,
 ) -> None:
@@ -80,13 +92,14 @@ async def steps_of_pages(folder: Path, stored: int) -> dict[str, int]:
         connection.row_factory = Row
         values = {"jobs": stored, "more": stored + 1, "now": NOW}
         await connection.execute_fetchall(VARIOUS_JOBS, values)
-        count = await _count_steps(connection)
-        steps = {}
+        steps = Steps()
+        await connection.set_progress_handler(steps.count, 1)
+        by_page = {}
         for name, wanted in PAGES.items():
-            before = count()
+            before = steps.taken
             await listing.page(Readers([connection]), wanted, 10, NEWEST)
-            steps[name] = count() - before
-    return steps
+            by_page[name] = steps.taken - before
+    return by_page
 
 
 async def steps_with(folder: Path, stored: int) -> int:
@@ -101,24 +114,13 @@ async def steps_with(folder: Path, stored: int) -> int:
 async def _finish_and_prune(store: Store, folder: Path, stored: int) -> int:
     """How many steps SQLite takes to finish a job and prune another, with so many stored."""
     running = await start(store)
-    async with aiosqlite.connect(folder / DATABASE_NAME, isolation_level=None) as connection:
+    database = folder / DATABASE_NAME
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.row_factory = Row
-        values = {"jobs": stored, "now": NOW}
-        await connection.execute_fetchall(FINISHED_JOBS, values)
-        count = await _count_steps(connection)
-        await jobs.finish(Transaction(connection), running, NOW, completed())
-        pruned = await jobs.prune(Transaction(connection), stored, NOW)
+        connection.execute(FINISHED_JOBS, {"jobs": stored, "now": NOW})
+        steps = Steps()
+        connection.set_progress_handler(steps.count, 1)
+        jobs.finish(Transaction(connection), running, NOW, completed())
+        pruned = jobs.prune(Transaction(connection), stored, NOW)
         assert pruned == ["job-1"]
-        return count()
-
-
-async def _count_steps(connection: aiosqlite.Connection) -> Callable[[], int]:
-    """Have the steps of the connection counted from now on."""
-    steps = 0
-
-    def count() -> None:
-        nonlocal steps
-        steps += 1
-
-    await connection.set_progress_handler(count, 1)
-    return lambda: steps
+        return steps.taken

@@ -1,12 +1,13 @@
 """Which jobs a filter finds."""
 
 import random
+import sqlite3
 import uuid
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 
 from evalserver.job import EvaluateRequest, Job, NewJob
@@ -30,16 +31,16 @@ async def submit_as(store: Store, submitter: str, engine: str = "lmms_eval") -> 
     return job.job_id
 
 
-async def submit_at(path: Path, times: Iterable[str]) -> None:
+def submit_at(path: Path, times: Iterable[str]) -> None:
     """Put jobs that are called 0, 1, 2, ... into a database, each created at its time."""
     request = EvaluateRequest("dummy", ("mme", "mme"), labels={"team": "a"})
-    async with aiosqlite.connect(path, isolation_level=None) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = Row
-        await connection.execute("BEGIN")
+        connection.execute("BEGIN")
         for number, at in enumerate(times):
             job = NewJob(str(number), "lmms_eval", request, "alice")
-            await jobs.submit(Transaction(connection), job, at)
-        await connection.execute("COMMIT")
+            jobs.submit(Transaction(connection), job, at)
+        connection.execute("COMMIT")
 
 
 async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
@@ -106,7 +107,7 @@ async def test_a_job_must_have_all_labels_that_are_asked_for(store: Store) -> No
 async def test_times_are_from_the_first_to_before_the_last(tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
     migrate(path)
-    await submit_at(path, HOURS[:6])
+    submit_at(path, HOURS[:6])
     async with opened(tmp_path) as store:
         after, before = HOURS[2], HOURS[4]
 
@@ -125,7 +126,7 @@ async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back
     migrate(path)
     times = [chance.choices([HOURS[n * 24 // MANY], chance.choice(HOURS)], [9, 1])[0]
              for n in range(MANY)]  # fmt: skip
-    await submit_at(path, times)
+    submit_at(path, times)
     async with opened(tmp_path) as store:
         for _ in range(20):
             after, before = chance.choice(HOURS), chance.choice(HOURS)
@@ -169,7 +170,7 @@ async def test_a_pruned_job_is_found_by_nothing(store: Store, tmp_path: Path) ->
 async def test_the_jobs_of_an_older_database_are_found_after_its_upgrade(tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
     migrate(path, migrations=known_migrations()[:1])
-    await submit_at(path, [HOURS[n // 100] for n in range(600)])
+    submit_at(path, [HOURS[n // 100] for n in range(600)])
 
     async with opened(tmp_path) as store:
         wanted = JobFilter(

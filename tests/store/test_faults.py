@@ -3,8 +3,8 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import aiosqlite
 import pytest
 
 from evalserver.store import Store, StoreUnavailable
@@ -25,15 +25,8 @@ from tests.support import until
 async def test_the_store_says_what_is_wrong_and_notices_when_it_is_over(
     store: Store, monkeypatch: pytest.MonkeyPatch, error: sqlite3.Error
 ) -> None:
-    execute = aiosqlite.Connection.execute_fetchall
-
-    async def fail(self: aiosqlite.Connection, sql: str, *args: object) -> object:
-        if sql == "COMMIT":
-            raise error
-        return await execute(self, sql, *args)
-
     with monkeypatch.context() as broken:
-        broken.setattr(aiosqlite.Connection, "execute_fetchall", fail)
+        broken.setattr(store._writer, "_connection", _FailsToCommit(store._connection, error))
         with pytest.raises(StoreUnavailable, match=str(error)):
             await submit(store)
         assert store.fault == f"the database cannot be written: {error}"
@@ -55,6 +48,22 @@ async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
     await until(lambda: _is_well(store))
     job_id = await submit(store)
     assert [each for each, _, _ in await store.queued()] == [job_id]
+
+
+class _FailsToCommit:
+    """A connection like another, but no COMMIT succeeds."""
+
+    def __init__(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+        self._connection = connection
+        self._error = error
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            raise self._error
+        return self._connection.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
 
 async def _is_well(store: Store) -> bool:

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+import sqlite3
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -94,7 +96,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
-DEEDS: dict[str, Callable[[Transaction, str, str], Awaitable[Any]]] = {
+DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit": lambda tx, queued, running: jobs.submit(tx, NEW, NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
@@ -111,20 +113,28 @@ DEEDS: dict[str, Callable[[Transaction, str, str], Awaitable[Any]]] = {
 
 
 @pytest.fixture
-async def connection(store: Store, tmp_path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """A connection of the test's own to the store's database."""
-    async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
-        connection.row_factory = Row
-        await connection.execute_fetchall("PRAGMA foreign_keys = ON")
-        yield connection
+def statements() -> list[str]:
+    """Every statement that SQLite carries out on the connections below, with its parameters."""
+    return []
 
 
 @pytest.fixture
-async def statements(connection: aiosqlite.Connection) -> list[str]:
-    """Every statement that SQLite carries out on the connection, with its parameters."""
-    seen: list[str] = []
-    await connection.set_trace_callback(seen.append)
-    return seen
+async def readers(store: Store, tmp_path: Path, statements: list[str]) -> AsyncIterator[Readers]:
+    """A connection of the test's own to the store's database, for questions."""
+    async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
+        connection.row_factory = Row
+        await connection.set_trace_callback(statements.append)
+        yield Readers([connection])
+
+
+@pytest.fixture
+def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator[Transaction]:
+    """Another one, for deeds."""
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as connection:
+        connection.row_factory = Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.set_trace_callback(statements.append)
+        yield Transaction(connection)
 
 
 NOT_ASKED = {
@@ -143,9 +153,9 @@ SMALL = {
 """What may be read whole, and why."""
 
 
-async def _end_and_retry(tx: Transaction, running: str) -> None:
-    await jobs.finish(tx, running, NOW, completed(ACCURACY))
-    await jobs.retry(tx, running, NOW, "bob")
+def _end_and_retry(tx: Transaction, running: str) -> None:
+    jobs.finish(tx, running, NOW, completed(ACCURACY))
+    jobs.retry(tx, running, NOW, "bob")
 
 
 def full_scans(folder: Path, statements: list[str]) -> list[str]:
@@ -171,9 +181,9 @@ def _reads_all(step: str, sql: str) -> bool:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 async def test_no_question_reads_a_whole_table(
-    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path, name: str
+    readers: Readers, statements: list[str], tmp_path: Path, name: str
 ) -> None:
-    await QUESTIONS[name](Readers([connection]))
+    await QUESTIONS[name](readers)
 
     assert full_scans(tmp_path, statements) == []
 
@@ -181,14 +191,14 @@ async def test_no_question_reads_a_whole_table(
 @pytest.mark.parametrize("name", DEEDS)
 async def test_no_deed_reads_a_whole_table(
     store: Store,
-    connection: aiosqlite.Connection,
+    transaction: Transaction,
     statements: list[str],
     tmp_path: Path,
     name: str,
 ) -> None:
     queued, running, _ = await submit(store), await start(store), await complete(store)
 
-    await DEEDS[name](Transaction(connection), queued, running)
+    DEEDS[name](transaction, queued, running)
 
     assert full_scans(tmp_path, statements) == []
 
@@ -213,27 +223,27 @@ async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LISTED)
 async def test_a_page_reads_no_more_of_an_index_than_its_end(
-    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path, name: str
+    readers: Readers, statements: list[str], tmp_path: Path, name: str
 ) -> None:
-    await _first_page(LISTED[name], Readers([connection]))
+    await _first_page(LISTED[name], readers)
 
     steps = [step for sql in statements for step in plan(tmp_path, sql) if "COVERING" in step]
     assert [step for step in steps if step.startswith("SCAN ")] == []
 
 
 async def test_the_queue_needs_no_sorting(
-    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path
+    readers: Readers, statements: list[str], tmp_path: Path
 ) -> None:
-    await jobs.queued(Readers([connection]))
+    await jobs.queued(readers)
 
     [sql] = statements
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
 
 
 async def test_durations_are_read_from_their_index_alone(
-    connection: aiosqlite.Connection, statements: list[str], tmp_path: Path
+    readers: Readers, statements: list[str], tmp_path: Path
 ) -> None:
-    await durations.durations(Readers([connection]), KIND)
+    await durations.durations(readers, KIND)
 
     [sql] = statements
     [step] = plan(tmp_path, sql)

@@ -2,11 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from evalserver.lifecycle import EventKind
@@ -34,14 +33,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def connection(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
     """The connection that the writer owns."""
-    async with aiosqlite.connect(path, isolation_level=None, timeout=0.05) as connection:
+    opened = sqlite3.connect(path, isolation_level=None, timeout=0.05, check_same_thread=False)
+    with closing(opened) as connection:
         yield connection
 
 
 @pytest.fixture
-async def writer(connection: aiosqlite.Connection) -> AsyncIterator[Writer]:
+async def writer(connection: sqlite3.Connection) -> AsyncIterator[Writer]:
     """A writer at work."""
     writer = Writer(connection)
     writer.start()
@@ -50,18 +50,18 @@ async def writer(connection: aiosqlite.Connection) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-async def statements(connection: aiosqlite.Connection) -> list[str]:
+def statements(connection: sqlite3.Connection) -> list[str]:
     """Every statement that SQLite carries out on the writer's connection."""
     seen: list[str] = []
-    await connection.set_trace_callback(seen.append)
+    connection.set_trace_callback(seen.append)
     return seen
 
 
 def insert(number: int, padding: int = 0) -> Work[int]:
     """A unit that writes a number and returns it."""
 
-    async def work(tx: Transaction) -> int:
-        await tx.execute(f"INSERT INTO numbers VALUES ({number}, '{'x' * padding}')")  # noqa: S608
+    def work(tx: Transaction) -> int:
+        tx.execute(f"INSERT INTO numbers VALUES ({number}, '{'x' * padding}')")  # noqa: S608
         return number
 
     return work
@@ -99,8 +99,8 @@ async def test_units_are_carried_out_in_the_order_of_their_coming(
 async def test_a_unit_that_fails_changes_nothing_and_the_others_are_kept(
     writer: Writer, path: Path
 ) -> None:
-    async def fail(tx: Transaction) -> None:
-        await insert(100)(tx)
+    def fail(tx: Transaction) -> None:
+        insert(100)(tx)
         raise ValueError("on purpose")
 
     outcomes = await asyncio.gather(
@@ -133,9 +133,9 @@ async def test_a_caller_that_gave_up_hurts_nobody(writer: Writer, path: Path) ->
 
 
 async def test_a_full_database_is_reported_and_changes_nothing(
-    writer: Writer, connection: aiosqlite.Connection, path: Path
+    writer: Writer, connection: sqlite3.Connection, path: Path
 ) -> None:
-    await connection.execute_fetchall("PRAGMA max_page_count = 4")
+    connection.execute("PRAGMA max_page_count = 4")
 
     units = [writer.run(insert(n, padding=3000)) for n in range(5)]
     outcomes = await asyncio.gather(*units, return_exceptions=True)
@@ -145,12 +145,12 @@ async def test_a_full_database_is_reported_and_changes_nothing(
 
 
 async def test_it_works_again_once_there_is_room(
-    writer: Writer, connection: aiosqlite.Connection, path: Path
+    writer: Writer, connection: sqlite3.Connection, path: Path
 ) -> None:
-    await connection.execute_fetchall("PRAGMA max_page_count = 4")
+    connection.execute("PRAGMA max_page_count = 4")
     with pytest.raises(StoreUnavailable, match="full"):
         await writer.run(insert(1, padding=30000))
-    await connection.execute_fetchall("PRAGMA max_page_count = 1000")
+    connection.execute("PRAGMA max_page_count = 1000")
 
     await writer.run(insert(1, padding=30000))
 
@@ -235,9 +235,9 @@ async def test_listeners_hear_nothing_of_what_failed(store: Store) -> None:
 
 
 async def test_a_listener_that_fails_takes_no_answer_from_others(
-    connection: aiosqlite.Connection,
+    connection: sqlite3.Connection,
 ) -> None:
-    async def announce(tx: Transaction) -> str:
+    def announce(tx: Transaction) -> str:
         tx.events.append(EVENT)
         return "done"
 

@@ -60,4 +60,4 @@ async def _fill_the_database(api: Api) -> None:
 
 async def _allow_pages(api: Api, pages: int) -> None:
     connection = api._session.app[STORE]._connection
-    await connection.execute_fetchall(f"PRAGMA max_page_count = {pages}")
+    connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -1,6 +1,7 @@
 """``Idempotency-Key`` of ``POST /evaluate``: sent again, a submission is the same submission."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -34,10 +35,10 @@ async def jobs_of(api: Api) -> int:
 @asynccontextmanager
 async def held_up(api: Api) -> AsyncIterator[None]:
     """Have the writer work on something else for the block."""
-    store, done = api._session.app[STORE], asyncio.Event()
+    store, done = api._session.app[STORE], threading.Event()
 
-    async def wait(tx: Transaction) -> None:
-        await done.wait()
+    def wait(tx: Transaction) -> None:
+        done.wait(WAIT_SECONDS)
 
     waiting = asyncio.create_task(store._writer.run(wait))
     try:
@@ -147,9 +148,9 @@ async def test_a_refused_request_does_not_use_the_key_up(api: Api) -> None:
 async def test_a_request_that_could_not_be_kept_does_not_use_the_key_up(api: Api) -> None:
     connection = api._session.app[STORE]._connection
     large = {str(number): "x" * 500 for number in range(60)}
-    await connection.execute_fetchall("PRAGMA max_page_count = 1")
+    connection.execute("PRAGMA max_page_count = 1")
     assert (await evaluate(api, labels=large)).status == 503
-    await connection.execute_fetchall("PRAGMA max_page_count = 1000000")
+    connection.execute("PRAGMA max_page_count = 1000000")
 
     answer = await evaluate(api, labels=large)
 

@@ -43,6 +43,13 @@ async def value(api: Api, name: str, **labels: str) -> float | None:
     return None
 
 
+async def seconds_of_jobs(api: Api) -> float:
+    """How long requests for a job have waited, all together."""
+    name = "evalserver_http_request_duration_seconds_sum"
+    route = {"method": "GET", "route": "/jobs/{job_id}", "status": "200"}
+    return await value(api, name, **route) or 0.0
+
+
 async def test_openmetrics_is_spoken_to_who_asks_for_it(api: Api) -> None:
     await api.finished(await api.submit())
 
@@ -139,6 +146,17 @@ async def test_no_path_that_a_client_made_up_becomes_a_label(api: Api) -> None:
     text, _ = await exposition(api)
 
     assert "made-up" not in text and "PATCH" not in text
+
+
+async def test_the_wait_that_a_client_asked_for_is_not_counted(api: Api) -> None:
+    job_id = await api.submit(model_args=HANG)
+    await api.when(job_id, "running")
+    before = await seconds_of_jobs(api)
+
+    known = (await api.job(job_id))["event_id"]
+    await api.call("GET", f"/jobs/{job_id}?wait=10&since={known}")
+
+    assert await seconds_of_jobs(api) < before + 5
 
 
 async def test_the_build_is_told(api: Api) -> None:
