@@ -23,7 +23,7 @@ M = TypeVar("M", Counter, Gauge, Histogram, Info)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instrument(Generic[M]):
     """A row of the table: its kind, name, meaning and labels; for a histogram the upper bounds of
     its buckets."""

@@ -40,7 +40,7 @@ ANYTHING = _layer(
     "aiohttp",
 )
 
-VALUES = "clock job lifecycle names"
+VALUES = "clock job job_id lifecycle names"
 
 CRASH_POINT = "runner.crash_point"
 """Tests end a process there; the runner has it since it can import nothing from elsewhere."""
@@ -58,6 +58,7 @@ LAYERS = {
     "sockets": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
+    "job_id": _layer(""),
     "plain_text": _layer(""),
     "eval_log": _layer("runner.files"),
     "server_args": _layer("names"),

@@ -6,6 +6,7 @@ from evalserver.web.errors import Handler
 from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
 from evalserver.web.openapi import Description
 from evalserver.web.requests import (
+    Taken,
     check_path,
     let_body_wait,
     read_body,
@@ -35,9 +36,9 @@ def add_routes(app: web.Application) -> None:
 def _reading(route: Route, bounds: Bounds) -> Handler:
     """The route's handler, behind the reading of what it takes."""
     # Made once: making a schema costs more than most handlers.
-    query, headers = route.query(bounds), route.headers(bounds)
-    body = None if route.body is None else route.body(bounds)
-    path = path_schema(route.path)(bounds)
+    query, headers = Taken(route.query(bounds)), Taken(route.headers(bounds))
+    body = None if route.body is None else Taken(route.body(bounds))
+    path = Taken(path_schema(route.path)(bounds))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         check_path(request, path)

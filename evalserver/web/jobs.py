@@ -1,16 +1,18 @@
 """Submitting a job, looking at it, cancelling it."""
 
 import asyncio
-import uuid
 from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
 from aiohttp import web
 
+from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
+from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
+from evalserver.server_args import ServerArgs
 from evalserver.store import Key
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.job_answers import JOB
@@ -134,14 +136,20 @@ async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Res
 
 
 def _new_job(request: web.Request) -> NewJob:
-    engines, args = request.app[ENGINES], request.app[ARGS]
     wanted: EvaluateRequest = request[BODY]
-    engine = wanted.engine or args.default_engine
-    if wanted.use_cache is None:
-        wanted = replace(wanted, use_cache=engines[engine].caches_by_default)
-    if wanted.timeout_s is None:
-        wanted = replace(wanted, timeout_s=args.effective_timeout)
-    return NewJob(str(uuid.uuid4()), engine, wanted, submitted_by=ANONYMOUS)
+    name = wanted.engine or request.app[ARGS].default_engine
+    wanted = _with_defaults(wanted, request.app[ENGINES][name], request.app[ARGS])
+    return NewJob(new_job_id(), name, wanted, submitted_by=ANONYMOUS)
+
+
+def _with_defaults(wanted: EvaluateRequest, engine: Engine, args: ServerArgs) -> EvaluateRequest:
+    """The request with what the engine and the server's settings say where it says nothing."""
+    use_cache, timeout_s = wanted.use_cache, wanted.timeout_s
+    return replace(
+        wanted,
+        use_cache=engine.caches_by_default if use_cache is None else use_cache,
+        timeout_s=args.effective_timeout if timeout_s is None else timeout_s,
+    )
 
 
 def _note(job: NewJob) -> None:

@@ -25,7 +25,7 @@ def read_json(body: bytes) -> Any:
         # The stricter of the two about NaN, infinite numbers, lone surrogates and encodings; but
         # it makes large integers floats, and keeps the last of several values of one name.
         orjson.loads(body)
-        return json.loads(body.decode(), parse_int=_integer, object_pairs_hook=_object)
+        return _DECODER.decode(body.decode())
     except orjson.JSONDecodeError as error:
         raise NotReadable(f"The body is not JSON: {error}") from None
     except RecursionError:
@@ -53,6 +53,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             "one object"
         )
     return values
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, object_pairs_hook=_object)
 
 
 def _shown(text: str) -> str:

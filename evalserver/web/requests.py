@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -30,39 +31,53 @@ LONGEST = 128
 fields in the sentence, characters of a field's name."""
 
 
-def check_path(request: web.Request, schema: Schema) -> None:
-    """Raise BadRequest (422) unless the variable parts of the path are what ``schema`` takes."""
-    _load(schema, dict(request.match_info))
+class Taken:
+    """What is taken of one part of a request: a schema, and what follows from it for each request.
+
+    Most requests leave most parts empty, so what the schema makes of nothing is loaded once.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.names = [field.data_key or name for name, field in schema.load_fields.items()]
+        self.lists = {
+            field.data_key or name
+            for name, field in schema.load_fields.items()
+            if isinstance(field, fields.List)
+        }
+        self.of_nothing: Any = None
+        """None when something is required."""
+        with suppress(ValidationError):
+            self.of_nothing = schema.load({})
 
 
-def read_headers(request: web.Request, schema: Schema) -> Any:
-    """What ``schema`` loads from the headers; one that comes several times is a list with commas.
+def check_path(request: web.Request, taken: Taken) -> None:
+    """Raise BadRequest (422) unless the variable parts of the path are what is taken."""
+    _load(taken, dict(request.match_info))
+
+
+def read_headers(request: web.Request, taken: Taken) -> Any:
+    """What is taken of the headers; one that comes several times is a list with commas.
 
     Raises BadRequest (422).
     """
-    given = {name: request.headers.getall(name, []) for name in _names(schema)}
-    return _load(schema, {name: ", ".join(each) for name, each in given.items() if each})
+    given = {name: request.headers.getall(name, []) for name in taken.names}
+    return _load(taken, {name: ", ".join(each) for name, each in given.items() if each})
 
 
-def read_query(request: web.Request, schema: Schema) -> Any:
-    """What ``schema`` loads from the query string; only a list may have its key several times.
+def read_query(request: web.Request, taken: Taken) -> Any:
+    """What is taken of the query string; only a list may have its key several times.
 
     Raises BadRequest (422).
     """
-    lists = {
-        field.data_key or name
-        for name, field in schema.load_fields.items()
-        if isinstance(field, fields.List)
-    }
-    known = _names(schema)
     values: dict[str, Any] = {}
     faults = []
     for key in dict.fromkeys(request.query):
         given = request.query.getall(key)
-        values[key] = given if key in lists else given[0]
-        if len(given) > 1 and key in known and key not in lists:
+        values[key] = given if key in taken.lists else given[0]
+        if len(given) > 1 and key in taken.names and key not in taken.lists:
             faults.append((key, f"Must be given once, not {len(given)} times."))
-    return _load(schema, values, faults)
+    return _load(taken, values, faults)
 
 
 def refuse_body(request: web.Request) -> None:
@@ -80,8 +95,8 @@ async def let_body_wait(request: web.Request) -> web.StreamResponse | None:
     return problem(HTTPStatus.EXPECTATION_FAILED, f"Expect may be {CONTINUE}, not {expected!r}")
 
 
-async def read_body(request: web.Request, schema: Schema) -> Any:
-    """What ``schema`` loads from the request's JSON object.
+async def read_body(request: web.Request, taken: Taken) -> Any:
+    """What is taken of the request's JSON object.
 
     Raises BadRequest: 415 for another content type or encoding, 413 for a body that is too large,
     408 for one that does not come, 400 for what is not JSON, 422 with every fault at once for
@@ -95,7 +110,7 @@ async def read_body(request: web.Request, schema: Schema) -> Any:
         values = await asyncio.to_thread(read_json, body) if large else read_json(body)
     except NotReadable as error:
         raise BadRequest(HTTPStatus.BAD_REQUEST, str(error)) from None
-    return _load(schema, values)
+    return _load(taken, values)
 
 
 def _check_type(request: web.Request) -> None:
@@ -144,8 +159,10 @@ def _too_large(most: int) -> BadRequest:
     )
 
 
-def _load(schema: Schema, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
+def _load(taken: Taken, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
     """What the schema loads. Raises BadRequest for what it refuses, and for faults found before."""
+    if values == {} and not faults and taken.of_nothing is not None:
+        return taken.of_nothing
     if not isinstance(values, dict):
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -157,16 +174,12 @@ def _load(schema: Schema, values: object, faults: Sequence[tuple[str, str]] = ()
             f"The request has {len(values)} fields; at most {MOST_FIELDS} are looked at",
         )
     try:
-        loaded = schema.load(values)
+        loaded = taken.schema.load(values)
     except ValidationError as error:
-        raise _refusal([*faults, *_flatten(error.messages)], _names(schema)) from None
+        raise _refusal([*faults, *_flatten(error.messages)], taken.names) from None
     if faults:
-        raise _refusal(faults, _names(schema))
+        raise _refusal(faults, taken.names)
     return loaded
-
-
-def _names(schema: Schema) -> list[str]:
-    return [field.data_key or name for name, field in schema.load_fields.items()]
 
 
 def _refusal(faults: Sequence[tuple[str, str]], known: Sequence[str]) -> BadRequest:

@@ -1,0 +1,30 @@
+"""The ids of jobs: UUIDs of version 7, in the order of their making."""
+
+import time
+import uuid
+
+from evalserver.job_id import new_job_id
+
+
+def test_an_id_is_a_uuid_of_version_7() -> None:
+    made = uuid.UUID(new_job_id())
+
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+
+
+def test_an_id_is_written_as_uuids_are() -> None:
+    made = new_job_id()
+
+    assert made == str(uuid.UUID(made))
+
+
+def test_no_two_ids_are_alike() -> None:
+    assert len({new_job_id() for _ in range(10_000)}) == 10_000
+
+
+def test_an_id_begins_with_the_time_in_milliseconds() -> None:
+    before = time.time_ns() // 1_000_000
+    made = uuid.UUID(new_job_id())
+    after = time.time_ns() // 1_000_000
+
+    assert before <= made.int >> 80 <= after
