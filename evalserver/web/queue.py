@@ -1,24 +1,29 @@
 """The queue, and the server's health."""
 
+from itertools import islice
+
 from aiohttp import web
 
 from evalserver.clock import timestamp, utc_now
 from evalserver.lifecycle import Status
 from evalserver.store import StoreUnavailable
 from evalserver.web.answers import Health
-from evalserver.web.keys import SCHEDULER, STORE
+from evalserver.web.keys import QUERY, SCHEDULER, STORE
 from evalserver.web.replies import reply
 
 
 async def get_queue(request: web.Request) -> web.Response:
-    """``GET /queue``: what runs, what waits in which order, how many have ended."""
+    """``GET /queue``: what runs, what waits in which order, how many have ended.
+
+    ``?limit=`` names only so many of those that wait; ``queue_size`` counts them all.
+    """
     counts = await request.app[STORE].count_by_status()
     scheduler = request.app[SCHEDULER]
     return reply(
         {
             "queue_size": len(scheduler.queue),
             "running_job": scheduler.running_job,
-            "queued_jobs": list(scheduler.queue),
+            "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
             "completed_jobs": counts[Status.COMPLETED],
             "failed_jobs": counts[Status.FAILED],
         }

@@ -38,6 +38,7 @@ from evalserver.web.schemas import (
     JobQuerySchema,
     LogHeadersSchema,
     LogQuerySchema,
+    QueueQuerySchema,
 )
 from evalserver.web.static_files import MEDIA_TYPES
 
@@ -170,7 +171,14 @@ ROUTES = (
         answers=(EVENT_STREAM,),
         errors=(UNAVAILABLE,),
     ),
-    Route("GET", "/queue", queue.get_queue, answers=(Answer(QueueSchema),), errors=(UNAVAILABLE,)),
+    Route(
+        "GET",
+        "/queue",
+        queue.get_queue,
+        QueueQuerySchema,
+        answers=(Answer(QueueSchema),),
+        errors=(UNAVAILABLE,),
+    ),
     Route(
         "GET",
         "/tasks",

@@ -81,6 +81,14 @@ class LogQuerySchema(StrictSchema):
     attempt = QueryWhole(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
 
 
+class QueueQuerySchema(StrictSchema):
+    """The query of ``GET /queue``."""
+
+    limit = QueryWhole(
+        0, 1_000_000, metadata=about("So many of the jobs that wait; all if it is absent.")
+    )
+
+
 class JobQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}``."""
 

@@ -24,6 +24,15 @@ async def test_the_queue_shows_what_runs_and_what_waits_in_order(api: Api) -> No
     }
 
 
+async def test_a_limit_names_the_first_and_counts_all(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    first, _ = [await api.submit() for _ in range(2)]
+
+    queue = await api.call("GET", "/queue?limit=1")
+
+    assert (queue["queued_jobs"], queue["queue_size"]) == ([first], 2)
+
+
 async def test_the_queue_counts_what_has_ended(api: Api) -> None:
     await api.finished(await api.submit())
     await api.finished(await api.submit(model_args={"behave": "crash"}))
