@@ -1,23 +1,47 @@
 """evalserver: a durable evaluation server that speaks lmms-eval's HTTP dialect.
 
-The public names, and nothing else. ``launch_server`` is loaded when it is first used, so that
-importing the package stays cheap in a training process.
+The public names, and nothing else. What is not always needed is loaded when it is first used, so
+that importing the package stays cheap in a training process.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from evalserver.server_args import ServerArgs
 from evalserver.version import __version__
 
 if TYPE_CHECKING:
+    from evalserver.client import (
+        AsyncEvalClient,
+        EvalClient,
+        Event,
+        JobCancelled,
+        JobFailed,
+        NotFound,
+        Pruned,
+        RequestFailed,
+        ServerUnreachable,
+    )
     from evalserver.http_server import launch_server
 
-__all__ = ["ServerArgs", "__version__", "launch_server"]
+__all__ = [
+    "AsyncEvalClient",
+    "EvalClient",
+    "Event",
+    "JobCancelled",
+    "JobFailed",
+    "NotFound",
+    "Pruned",
+    "RequestFailed",
+    "ServerArgs",
+    "ServerUnreachable",
+    "__version__",
+    "launch_server",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "launch_server":
-        from evalserver.http_server import launch_server
-
-        return launch_server
-    raise AttributeError(f"module 'evalserver' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'evalserver' has no attribute {name!r}")
+    home = "evalserver.http_server" if name == "launch_server" else "evalserver.client"
+    return getattr(import_module(home), name)

@@ -28,8 +28,8 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 
 GUARDED = {
-    "aiohttp", "aiosqlite", "apispec", "click", "marshmallow", "multiprocessing",
-    "prometheus_client", "psutil", "pty", "sqlite3", "subprocess",
+    "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "marshmallow",
+    "multiprocessing", "prometheus_client", "psutil", "pty", "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -86,12 +86,14 @@ LAYERS = {
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),
+    # What talks to the server knows HTTP, and nothing of the server.
+    "client": _layer("client plain_text version", "httpx httpx_sse"),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "cli": _layer("cli data_dir http_server server_args store! version", "click"),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),
-    "": _layer("http_server server_args version"),
+    "": _layer("client http_server server_args version"),
 }
 
 STANDARD_LIBRARY_ONLY = ("runner", "clock", "lifecycle", "names", "queue_index", "data_dir")
@@ -186,6 +188,10 @@ def test_no_row_is_left_of_what_is_gone() -> None:
         ("job", "from evalserver.store import Store"),
         ("web.jobs", "from evalserver.http_server import make_app"),
         ("web.jobs", "from evalserver import launch_server"),
+        ("client.waiting", "from evalserver.lifecycle import Status"),
+        ("client.clients", "from evalserver import ServerArgs"),
+        ("client.clients", "from aiohttp import ClientSession"),
+        ("web.jobs", "import httpx"),
         ("web.metrics", "from prometheus_client import Counter"),
         ("newcomer", ""),
     ],

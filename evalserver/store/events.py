@@ -27,10 +27,8 @@ HASHED_COLUMNS = (
 FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at"
 """The columns of a job that its events, and those who listen to them, know of."""
 
-NEXT_FINISH_NUMBER = (
-    ", finish_number = (SELECT coalesce(max(finish_number), 0) + 1 FROM jobs"
-    " WHERE finish_number IS NOT NULL)"
-)
+FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
+"""The id of the event that is about to be written. No event is ever taken away."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _update(tx: Transaction, change: Change, before: Status, after: Status) -> R
     # Column names come from this package's own code, never from a request.
     assignments = "".join(f", {name} = :{name}" for name in change.columns)
     if after in FINISHED:
-        assignments += NEXT_FINISH_NUMBER
+        assignments += FINISH_NUMBER
     rows = tx.execute(
         f"UPDATE jobs SET status = :after{assignments}"  # noqa: S608
         f" WHERE job_id = :job_id AND status = :before RETURNING {FACTS}",

@@ -39,8 +39,11 @@ LARGE_COLUMNS = ("request", "labels", "result", "error", "provenance")
 
 @dataclass(frozen=True)
 class Page:
-    """Some jobs, the newest submission first, and the seq before which the next page begins; None
-    at the end."""
+    """Some jobs, and where the next page begins; None at the end.
+
+    In the order of submission, the newest first, that is the seq before which it begins; in the
+    order of finishing, the event behind which it does.
+    """
 
     jobs: list[Job]
     next: int | None
@@ -119,7 +122,7 @@ async def _read(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[l
             record = records.get(seq)
             if record is None:
                 continue
-            size += _size(record)
+            size += size_of(record)
             if size > LARGEST_PAGE and number > 0:
                 return jobs, number
             job = job_of(record)
@@ -136,7 +139,8 @@ async def _records(readers: Readers, seqs: list[int]) -> dict[int, Row]:
     return {row["seq"]: row for row in rows}
 
 
-def _size(record: Row) -> int:
+def size_of(record: Row) -> int:
+    """How many characters a record has, but for a few."""
     return sum(len(record[column] or "") for column in LARGE_COLUMNS)
 
 

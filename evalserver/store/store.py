@@ -12,6 +12,7 @@ from evalserver.store import (
     durations,
     engine_cache,
     event_log,
+    finished,
     idempotency,
     jobs,
     listing,
@@ -171,6 +172,13 @@ class Store:
         They may be fewer, and others be left, when their records are large: see ``Page.next``.
         """
         return await listing.page(self._readers, wanted, most, before)
+
+    async def finished_page(self, wanted: JobFilter, most: int, after: int = 0) -> Page:
+        """The first ``most`` wanted jobs that finished with events behind ``after``, in order.
+
+        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        """
+        return await finished.finished_page(self._readers, wanted, most, after)
 
     async def metrics(self, job_id: str) -> list[Metric]:
         """A job's numbers, by task, metric and filter; none unless it is completed."""

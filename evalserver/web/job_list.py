@@ -1,4 +1,5 @@
-"""``GET /jobs``: the jobs, the newest submission first, filtered, and page by page."""
+"""``GET /jobs``: the jobs, filtered, and page by page: the newest submission first, or those that
+finished behind an event, in the order in which they did."""
 
 import asyncio
 from contextlib import suppress
@@ -11,12 +12,12 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from evalserver.job import Job
 from evalserver.lifecycle import Status
-from evalserver.store import NEWEST, JobFilter, JobPruned
+from evalserver.store import NEWEST, JobFilter, JobPruned, Page
 from evalserver.web.cursors import NotACursor, read_cursor, write_cursor
 from evalserver.web.fields import Text, about
 from evalserver.web.jobs import placed, shown
 from evalserver.web.keys import QUERY, SCHEDULER, STORE
-from evalserver.web.query_fields import Label, Moment, QueryWhole, Statuses
+from evalserver.web.query_fields import Label, Moment, QueryEventId, QueryWhole, Statuses
 from evalserver.web.replies import reply
 from evalserver.web.schemas import EngineName, StrictSchema
 
@@ -30,8 +31,8 @@ WRITTEN_AT_ONCE = 25
 
 
 class JobsQuerySchema(StrictSchema):
-    """The query of ``GET /jobs``; loads what is ``wanted``, the ``limit``, and ``before`` which seq
-    the page begins."""
+    """The query of ``GET /jobs``; loads what is ``wanted``, the ``limit``, the ``position`` of the
+    cursor or None, and ``finished_after`` or None."""
 
     status = Statuses(metadata=about("One status, or several separated by commas."))
     model = Text(longest=512, metadata=about("The `model` of the request."))
@@ -45,29 +46,55 @@ class JobsQuerySchema(StrictSchema):
     submitted_by = Text(longest=256, metadata=about("Who submitted it."))
     created_after = Moment(metadata=about("This moment is in."))
     created_before = Moment(metadata=about("This moment is out."))
+    finished_after = QueryEventId(
+        metadata=about(
+            "Those that finished with an event behind this `event_id`, in the order in which they"
+            " did: so who goes on from the last one is given each job once."
+        )
+    )
     limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
     cursor = Text(longest=64, metadata=about("The `next` of the page before."))
 
     @post_load
     def _to_question(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         limit, cursor = data.pop("limit"), data.pop("cursor", None)
+        finished_after = data.pop("finished_after", None)
         data["labels"] = tuple(sorted(set(data.pop("label", ()))))
         data["statuses"] = data.pop("status", frozenset())
         wanted = JobFilter(**data)
-        return {"wanted": wanted, "limit": limit, "before": _before(cursor, wanted)}
+        return {
+            "wanted": wanted,
+            "limit": limit,
+            "position": _position(cursor, _query_mark(wanted, finished_after)),
+            "finished_after": finished_after,
+        }
 
 
 async def get_jobs(request: web.Request) -> web.Response:
     """``GET /jobs``: the jobs that are asked for, and the cursor of the next page."""
-    wanted, limit, before = (request[QUERY][name] for name in ("wanted", "limit", "before"))
-    page = await request.app[STORE].page(wanted, limit, before)
+    wanted, finished_after = request[QUERY]["wanted"], request[QUERY]["finished_after"]
+    page = await _page(request)
     jobs = await _written(request, await _placed(request, page.jobs, wanted))
     if page.next is None:
         return reply({"jobs": jobs, "next": None})
-    cursor = write_cursor(page.next, _fingerprint(wanted))
+    cursor = write_cursor(page.next, _query_mark(wanted, finished_after))
     answer = reply({"jobs": jobs, "next": cursor})
     answer.headers["Link"] = f'<{request.rel_url.update_query(cursor=cursor)}>; rel="next"'
     return answer
+
+
+async def _page(request: web.Request) -> Page:
+    names = ("wanted", "limit", "position", "finished_after")
+    wanted, limit, position, finished_after = (request[QUERY][name] for name in names)
+    store = request.app[STORE]
+    if finished_after is None:
+        return await store.page(wanted, limit, NEWEST if position is None else position)
+    after = finished_after if position is None else position
+    if after > await store.newest_event_id():
+        # An event that is yet to come is one of another database, such as before a backup was
+        # restored. Who comes from there has to be told everything.
+        after = 0
+    return await store.finished_page(wanted, limit, after)
 
 
 async def _placed(
@@ -103,15 +130,16 @@ async def _written(request: web.Request, jobs: list[tuple[Job, int | None]]) -> 
     return written
 
 
-def _before(cursor: str | None, wanted: JobFilter) -> int:
+def _position(cursor: str | None, query_mark: bytes) -> int | None:
     if cursor is None:
-        return NEWEST
+        return None
     try:
-        return read_cursor(cursor, _fingerprint(wanted))
+        return read_cursor(cursor, query_mark)
     except NotACursor:
         fault = "Must be the 'next' of an answer to this query; to begin again, leave it out."
         raise ValidationError(fault, "cursor") from None
 
 
-def _fingerprint(wanted: JobFilter) -> bytes:
-    return orjson.dumps({**asdict(wanted), "statuses": sorted(wanted.statuses)})
+def _query_mark(wanted: JobFilter, finished_after: int | None) -> bytes:
+    statuses = sorted(wanted.statuses)
+    return orjson.dumps({**asdict(wanted), "statuses": statuses, "finished_after": finished_after})

@@ -1,10 +1,11 @@
 """``GET /jobs/{job_id}/log``: what a job's harness prints, whole, in part, or as it comes."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, closing
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
@@ -27,6 +28,9 @@ HEADERS = {
     "X-Accel-Buffering": "no",  # nginx would hold back what is followed
 }
 
+OFFSET_HEADER = "Log-Offset"
+"""The byte of the attempt's log at which the answer begins: who counts what came can go on."""
+
 BLOCK_BYTES = 256 * 1024
 PLAIN_BLOCK_BYTES = 32 * 1024
 """Read at a time, where plain text is made of it in a thread that shares one interpreter."""
@@ -41,12 +45,13 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     eval_log = EvalLog(await _run_dir(store, job, query.get("attempt")))
     try:
         size = await asyncio.to_thread(eval_log.size)
-        part = ByteRange(await _start(eval_log, size, query.get("tail")), size, size)
+        part = ByteRange(await _start(eval_log, size, query), size, size)
         if query.get("follow"):
             with closing(LogFollower(store, job, query.get("attempt"), eval_log)) as follower:
-                return await _stream(request, follower.pieces(request.app[BUS], part.start))
+                pieces = follower.pieces(request.app[BUS], part.start)
+                return await _stream(request, part, pieces)
         if query.get("plain"):
-            return await _stream(request, _pieces(eval_log, part))
+            return await _stream(request, part, _pieces(eval_log, part))
         return await _send(request, eval_log, part)
     finally:
         eval_log.close()
@@ -65,30 +70,35 @@ async def _run_dir(store: Store, job: Job, attempt: int | None) -> Path | None:
     return found
 
 
-async def _start(eval_log: EvalLog, size: int, lines: int | None) -> int:
-    if lines is None:
-        return 0
-    return await asyncio.to_thread(eval_log.start_of_last, lines, size)
+async def _start(eval_log: EvalLog, size: int, query: Mapping[str, Any]) -> int:
+    """The byte at which the answer begins; never behind the end."""
+    offset: int = query.get("offset", 0)
+    if "tail" in query:
+        last = await asyncio.to_thread(eval_log.start_of_last, query["tail"], size)
+        offset = max(offset, last)
+    return min(size, offset)
 
 
 async def _send(request: web.Request, eval_log: EvalLog, part: ByteRange) -> web.StreamResponse:
     """Answer with bytes as they are: their number is known, however the log grows meanwhile."""
     response = web.StreamResponse(headers=HEADERS)
-    if "tail" not in request[QUERY]:
+    if request[QUERY].keys().isdisjoint({"tail", "offset"}):
         response.headers[hdrs.ACCEPT_RANGES] = "bytes"
         asked = byte_range(request, part.size)
         if asked is not None:
             part = asked
             response.set_status(HTTPStatus.PARTIAL_CONTENT)
             response.headers[hdrs.CONTENT_RANGE] = part.content_range
+    response.headers[OFFSET_HEADER] = str(part.start)
     response.content_length = part.end - part.start
     return await _answer(request, response, _pieces(eval_log, part))
 
 
-async def _stream(request: web.Request, pieces: Pieces) -> web.StreamResponse:
+async def _stream(request: web.Request, part: ByteRange, pieces: Pieces) -> web.StreamResponse:
     """Answer with pieces as they come."""
     shown = _plain(pieces) if request[QUERY].get("plain") else pieces
-    return await _answer(request, web.StreamResponse(headers=HEADERS), shown)
+    response = web.StreamResponse(headers={**HEADERS, OFFSET_HEADER: str(part.start)})
+    return await _answer(request, response, shown)
 
 
 async def _answer(

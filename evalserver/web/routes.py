@@ -52,6 +52,7 @@ NO_SUCH_JOB = (NOT_FOUND, GONE, UNAVAILABLE)
 UNCHANGED = Answer(status=HTTPStatus.NOT_MODIFIED)
 ETAG = {"ETag": "Names this state of the answer, for `If-None-Match`."}
 LINK = {"Link": "The address of the next page, as `next`, if there is one."}
+LOG_OFFSET = {"Log-Offset": "The byte of the attempt's log at which the answer begins."}
 REPLAY = {"Idempotent-Replay": "`true` when this is the answer to an earlier request."}
 EVENT_STREAM = Answer(media_type="text/event-stream")
 
@@ -121,8 +122,8 @@ ROUTES = (
         LogQuerySchema,
         headers=LogHeadersSchema,
         answers=(
-            Answer(media_type="text/plain"),
-            Answer(media_type="text/plain", status=HTTPStatus.PARTIAL_CONTENT),
+            Answer(media_type="text/plain", headers=LOG_OFFSET),
+            Answer(media_type="text/plain", status=HTTPStatus.PARTIAL_CONTENT, headers=LOG_OFFSET),
         ),
         errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
     ),

@@ -76,6 +76,7 @@ class LogQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/log``."""
 
     tail = QueryWhole(0, 1_000_000, metadata=about("So many of the last lines."))
+    offset = QueryWhole(0, 2**53, metadata=about("Not what comes before this byte."))
     follow = QuerySwitch(metadata=about("Whether to go on until the job has ended."))
     plain = QuerySwitch(metadata=about("Whether bars and colours become plain lines."))
     attempt = QueryWhole(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))

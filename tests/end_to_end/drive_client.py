@@ -1,43 +1,44 @@
-"""Drives a server with the client that lmms-eval ships, unmodified; prints what it got as JSON.
+"""Drives a server as users of lmms-eval's client do.
 
     python drive_client.py EvalClient|AsyncEvalClient URL
 
-Runs in lmms-eval's own environment. Every method is called but ``merge_checkpoint``.
+does it with the client that lmms-eval ships, unmodified, in lmms-eval's own environment, and prints
+what it got as JSON. Every method is called but ``merge_checkpoint``.
 """
 
 import asyncio
 import inspect
 import json
 import sys
+from importlib import import_module
+from typing import Any
 
-from lmms_eval import entrypoints
 
-
-async def drive(client):
+async def drive(client: Any, task: str = "digits_vqa") -> dict[str, Any]:
     """Call each method; what the synchronous client returns at once, the other is awaited for."""
 
-    async def call(method, *args, **kwargs):
+    async def call(method: str, *args: Any, **kwargs: Any) -> Any:
         value = getattr(client, method)(*args, **kwargs)
         return await value if inspect.isawaitable(value) else value
 
-    async def call_if_there(method):
+    async def call_if_there(method: str) -> Any:
         return await call(method) if hasattr(client, method) else None
 
     got = {"health": await call("health"), "is_healthy": await call_if_there("is_healthy")}
     got["models"] = await call_if_there("list_models")
     got["tasks"] = await call_if_there("list_tasks")
     submitted = await call(
-        "evaluate", model="dummy", tasks=["digits_vqa"], model_args={"response": "seven"}, limit=4
+        "evaluate", model="dummy", tasks=[task], model_args={"response": "seven"}, limit=4
     )
     got["submitted"] = submitted
-    second = await call("evaluate", model="dummy", tasks=["digits_vqa"])
+    second = await call("evaluate", model="dummy", tasks=[task])
     got["queue"] = await call("get_queue_status")
     got["cancelled"] = await call("cancel_job", second["job_id"])
     got["job"] = await call("get_job", submitted["job_id"])
     got["finished"] = await call(
         "wait_for_job", submitted["job_id"], poll_interval=0.2, verbose=False
     )
-    failing = await call("evaluate", model="no_such_model", tasks=["digits_vqa"])
+    failing = await call("evaluate", model="no_such_model", tasks=[task])
     try:
         await call("wait_for_job", failing["job_id"], poll_interval=0.2, verbose=False)
     except RuntimeError as error:
@@ -45,9 +46,9 @@ async def drive(client):
     return got
 
 
-def main(name, url):
+def main(name: str, url: str) -> None:
     """Print what the client called ``name`` got from the server at ``url``."""
-    client = getattr(entrypoints, name)(url, timeout=120)
+    client = getattr(import_module("lmms_eval.entrypoints"), name)(url, timeout=120)
     print(json.dumps(asyncio.run(drive(client))))
 
 

@@ -139,7 +139,7 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 NOT_ASKED = {
     "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "Page", "event_of", "job_of",
-    "kind_of",
+    "kind_of", "size_of",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 

@@ -134,6 +134,37 @@ async def test_the_last_lines(api: Api, lines: int) -> None:
     assert await body(api, await ended(api), f"?tail={lines}") == TAILS[lines]
 
 
+@pytest.mark.parametrize("offset", [0, 1, 7, len(TEXT) - 1, len(TEXT), 10**9])
+async def test_the_rest_from_a_byte_on(api: Api, offset: int) -> None:
+    assert await body(api, await ended(api), f"?offset={offset}") == TEXT[offset:]
+
+
+BEGINNINGS = {
+    "": 0,
+    "?plain=1": 0,
+    "?tail=0": len(TEXT),
+    "?tail=1": len(TEXT) - len(TAILS[1]),
+    "?tail=2&plain=1": len(TEXT) - len(TAILS[2]),
+    "?tail=1&follow=1": len(TEXT) - len(TAILS[1]),
+    "?offset=7": 7,
+    "?offset=7&tail=1": len(TEXT) - len(TAILS[1]),
+    "?offset=7&tail=100": 7,
+    "?offset=7&follow=1": 7,
+    "?offset=1000000000": len(TEXT),
+}
+
+
+@pytest.mark.parametrize("query", BEGINNINGS)
+async def test_an_answer_says_at_which_byte_it_begins(api: Api, query: str) -> None:
+    answer, _ = await fetch(api, await ended(api), query)
+
+    assert answer.headers["Log-Offset"] == str(BEGINNINGS[query])
+
+
+async def test_following_goes_on_from_a_byte(api: Api) -> None:
+    assert await body(api, await ended(api), "?offset=7&follow=1") == TEXT[7:]
+
+
 async def test_a_bar_that_is_being_drawn_is_the_last_line(api: Api) -> None:
     job_id = await ended(api, b"before\n\rBar: 1%\rBar: 2%")
 
@@ -413,6 +444,8 @@ REFUSED = (
     "tail=1000001",
     "tail=",
     "attempt=0",
+    "offset=-1",
+    "offset=x",
     "follow=maybe",
     "plain=2",
     "line=1",

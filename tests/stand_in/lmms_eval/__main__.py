@@ -144,6 +144,13 @@ def _flood(given: argparse.Namespace, args: dict[str, str]) -> None:
     _complete(given, args)
 
 
+def _count(given: argparse.Namespace, args: dict[str, str]) -> None:
+    for number in range(int(args["lines"])):
+        print(f"line {number}", flush=True)
+        time.sleep(float(args.get("pause", 0)))
+    _complete(given, args)
+
+
 def _bars(given: argparse.Namespace, args: dict[str, str]) -> None:
     for done in range(9):
         _draw("Model Responding", done, 8)
@@ -183,6 +190,7 @@ BEHAVIOURS = {
     "stubborn": _stubborn,
     "hide": _hide,
     "flood": _flood,
+    "count": _count,
     "bars": _bars,
     "no_newline": _no_newline,
     "no_results": _no_results,

@@ -1,0 +1,66 @@
+"""Where the server is, and how a client says who it is."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.request import getproxies
+
+import httpx
+
+URL_VARIABLE = "EVALSERVER_URL"
+TOKEN_VARIABLE = "EVALSERVER_TOKEN"  # noqa: S105 - the name of a variable
+DEFAULT_URL = "http://localhost:8000"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A server's URL without a slash at its end, and the ``Authorization`` of what is sent there.
+
+    The URL never holds a password, so it can be shown.
+    """
+
+    url: str
+    authorization: str | None
+
+    def verification(self) -> ssl.SSLContext | bool:
+        """What httpx is to check certificates with.
+
+        Loading the known authorities takes a tenth of a second, so it is left out where no
+        certificate is met; if one is met all the same, it is not trusted.
+        """
+        if self.url.startswith("https:") or getproxies():
+            return True
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def address(url: str | None, token: str | None, environment: Mapping[str, str]) -> Address:
+    """What was given, or else what the environment says, or else this machine's port 8000.
+
+    A token in the URL, as in ``http://x:TOKEN@host``, counts like one that was given, and before
+    one of the environment. Raises ValueError when the URL is none.
+    """
+    given = url or environment.get(URL_VARIABLE) or DEFAULT_URL
+    parsed = _parse(given)
+    where = str(parsed.copy_with(username=None, password=None)).rstrip("/")
+    if token is None and parsed.userinfo:
+        return Address(where, _basic(parsed))
+    secret = token if token is not None else environment.get(TOKEN_VARIABLE)
+    return Address(where, f"Bearer {secret}" if secret else None)
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url.strip())
+    except httpx.InvalidURL as error:
+        raise ValueError(f"base_url: {url!r} is not a URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(
+            f"base_url: {url!r} must be like {DEFAULT_URL}: http:// or https://, a host"
+        )
+    return parsed
+
+
+def _basic(url: httpx.URL) -> str:
+    auth = httpx.BasicAuth(url.username, url.password)
+    request = next(auth.auth_flow(httpx.Request("GET", url)))
+    return request.headers["Authorization"]

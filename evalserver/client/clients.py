@@ -1,0 +1,210 @@
+"""``EvalClient`` and ``AsyncEvalClient``: the same calls, plain and awaitable.
+
+Each call is written once, as a coroutine. The asynchronous client has these coroutines, on a wire
+that waits in an event loop; the plain one drives them to their end, on a wire that blocks.
+"""
+
+import os
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import suppress
+from functools import wraps
+from typing import ClassVar, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from evalserver.client.about_server import ServerCalls
+from evalserver.client.address import address
+from evalserver.client.events import EventCalls
+from evalserver.client.logs import LogCalls
+from evalserver.client.retries import Retries
+from evalserver.client.sending import Sender
+from evalserver.client.training import TrainingCalls
+from evalserver.client.waiting import WaitingCalls
+from evalserver.client.wires import AsyncWire, BlockingWire
+
+RETRY_SECONDS = 120.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Calls(ServerCalls, WaitingCalls, LogCalls, EventCalls, TrainingCalls):
+    """Every call to a server."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+
+class AsyncEvalClient(Calls):
+    """Talks to an evalserver, or to lmms-eval's own server, in an event loop.
+
+    The methods are those of ``EvalClient``: await them, and go through those that yield with
+    ``async for``. The examples in their documentation are of the plain client.
+
+    >>> import asyncio
+    >>> async def evaluate():
+    ...     async with AsyncEvalClient() as client:
+    ...         job = await client.evaluate(model="dummy", tasks=["mme"])
+    ...         return await client.wait_for_job(job["job_id"])
+    >>> asyncio.run(evaluate())["status"]
+    Job ... queued (position: 0)
+    ...
+    Job ... completed
+    'completed'
+    """
+
+    _wire: ClassVar[type[AsyncWire]] = AsyncWire
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        *,
+        retry_for: float = RETRY_SECONDS,
+    ) -> None:
+        """See ``EvalClient``."""
+        place = address(base_url, token, os.environ)
+        self.base_url = place.url
+        self.client = httpx.AsyncClient(verify=place.verification())
+        super().__init__(Sender(place, self._wire(self.client), timeout, Retries(retry_for)))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "client") and not self.client.is_closed:
+            words = "an AsyncEvalClient was not closed: use 'async with', or 'await client.close()'"
+            warnings.warn(words, ResourceWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"AsyncEvalClient({self.base_url!r})"
+
+
+def _plain(
+    call: Callable[Concatenate[Calls, P], Awaitable[R]],
+) -> "Callable[Concatenate[EvalClient, P], R]":
+    """The same call for the plain client."""
+
+    @wraps(call)
+    def method(self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return _driven(call(self._calls, *args, **kwargs))
+
+    return method
+
+
+def _plain_rows(
+    call: Callable[Concatenate[Calls, P], AsyncGenerator[R, None]],
+) -> "Callable[Concatenate[EvalClient, P], Generator[R, None, None]]":
+    """The same call for the plain client, of those that yield."""
+
+    @wraps(call)
+    def method(
+        self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs
+    ) -> Generator[R, None, None]:
+        return _driven_rows(call(self._calls, *args, **kwargs))
+
+    return method
+
+
+def _driven(call: Awaitable[R]) -> R:
+    try:
+        call.__await__().send(None)
+    except StopIteration as end:
+        result: R = end.value
+        return result
+    raise RuntimeError("a call on a blocking wire was about to wait in an event loop")
+
+
+def _driven_rows(rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
+    try:
+        while True:
+            try:
+                yield _driven(anext(rows))
+            except StopAsyncIteration:
+                return
+    finally:
+        _driven(rows.aclose())
+
+
+class EvalClient:
+    """Talks to an evalserver, or to lmms-eval's own server; any number of threads may share one.
+
+    >>> with EvalClient("http://localhost:8000") as client:
+    ...     job = client.evaluate(model="dummy", tasks=["mme"])
+    ...     result = client.wait_for_job(job["job_id"], verbose=False)["result"]
+    >>> result["dummy"]["metrics"]["mme"]["acc,none"]
+    0.5
+    """
+
+    _wire: ClassVar[type[BlockingWire]] = BlockingWire
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        *,
+        retry_for: float = RETRY_SECONDS,
+    ) -> None:
+        """Nothing is sent yet.
+
+        ``base_url`` is by default the variable ``EVALSERVER_URL``, or else
+        ``http://localhost:8000``; ``token`` by default ``EVALSERVER_TOKEN``. ``timeout`` are the
+        seconds that connecting and answering may take each; None is 10 and 120. What passes
+        (connections that fail, 429, 502, 503, 504) is tried again for ``retry_for`` seconds.
+
+        Raises ValueError when ``base_url`` is no HTTP URL.
+        """
+        place = address(base_url, token, os.environ)
+        self.base_url = place.url
+        self.client = httpx.Client(verify=place.verification())
+        self._calls = Calls(Sender(place, self._wire(self.client), timeout, Retries(retry_for)))
+
+    health = _plain(Calls.health)
+    is_healthy = _plain(Calls.is_healthy)
+    list_tasks = _plain(Calls.list_tasks)
+    list_models = _plain(Calls.list_models)
+    get_queue_status = _plain(Calls.get_queue_status)
+    merge_checkpoint = _plain(Calls.merge_checkpoint)
+
+    evaluate = _plain(Calls.evaluate)
+    get_job = _plain(Calls.get_job)
+    wait_for_job = _plain(Calls.wait_for_job)
+    cancel_job = _plain(Calls.cancel_job)
+    retry_job = _plain(Calls.retry_job)
+
+    jobs = _plain_rows(Calls.jobs)
+    results = _plain(Calls.results)
+    samples = _plain_rows(Calls.samples)
+    logs = _plain_rows(Calls.logs)
+    events = _plain_rows(Calls.events)
+
+    submit_checkpoint = _plain(Calls.submit_checkpoint)
+    completed_since = _plain(Calls.completed_since)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # The interpreter may be half gone by now.
+        with suppress(Exception):
+            self.client.close()
+
+    def __repr__(self) -> str:
+        return f"EvalClient({self.base_url!r})"

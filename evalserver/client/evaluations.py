@@ -1,0 +1,145 @@
+"""Calls about one evaluation: submitting it, looking at it, cancelling it, trying it again."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from evalserver.client.errors import Json, RequestFailed
+from evalserver.client.retries import Repeat
+from evalserver.client.sending import IDEMPOTENCY_KEY, Call, Sender
+
+
+def job_path(job_id: str) -> str:
+    """Where a job is."""
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
+class EvaluationCalls:
+    """Submitting, looking, cancelling, retrying."""
+
+    _sender: Sender
+
+    async def evaluate(
+        self,
+        model: str,
+        tasks: Sequence[str],
+        model_args: Mapping[str, Any] | None = None,
+        num_fewshot: int | None = None,
+        batch_size: int | str | None = None,
+        device: str | None = None,
+        limit: int | float | None = None,
+        gen_kwargs: str | Mapping[str, Any] | None = None,
+        log_samples: bool = True,
+        predict_only: bool = False,
+        num_gpus: int = 1,
+        output_dir: str | None = None,
+        *,
+        lmms_engine_kwargs: Mapping[str, Any] | None = None,
+        engine: str | None = None,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        max_attempts: int | None = None,
+        seed: int | None = None,
+        use_cache: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Queue an evaluation. Returns ``job_id``, ``status``, ``position_in_queue``, ``message``.
+
+        None leaves a field to the server. ``limit`` is a count of samples, or a share of them below
+        1; jobs of a higher ``priority`` start first; ``timeout_s`` are seconds that the evaluation
+        may take. Two submissions with one ``idempotency_key`` are one job; without one, each call
+        makes its own, so that it can be tried again when its answer was lost, and yet makes one
+        job. A server that does not know such keys (lmms-eval's) is asked again only if it cannot
+        have received the first request.
+
+        Raises RequestFailed when the request is refused; its text names every fault.
+
+        >>> job = client.evaluate(model="dummy", tasks=["mme"], limit=8, labels={"run": "7b"})
+        >>> job["status"]
+        'queued'
+        """
+        fields = {
+            "model": model,
+            "tasks": tasks,
+            "model_args": model_args,
+            "num_fewshot": num_fewshot,
+            "batch_size": batch_size,
+            "device": device,
+            "limit": limit,
+            "gen_kwargs": gen_kwargs,
+            "log_samples": log_samples,
+            "predict_only": predict_only,
+            "num_gpus": num_gpus,
+            "output_dir": output_dir,
+            "lmms_engine_kwargs": lmms_engine_kwargs,
+            "engine": engine,
+            "priority": priority,
+            "labels": labels,
+            "timeout_s": timeout_s,
+            "max_attempts": max_attempts,
+            "seed": seed,
+            "use_cache": use_cache,
+        }
+        return await self._submit(fields, idempotency_key or uuid.uuid4().hex)
+
+    async def get_job(
+        self, job_id: str, *, wait_s: float | None = None, since: int | None = None
+    ) -> Json:
+        """The job's record: status, times, request, result with its metrics, error, and more.
+
+        With ``wait_s`` (at most 60) the server answers once the job has changed, and at the latest
+        after so many seconds; ``since`` is the ``event_id`` of the record that you have already.
+
+        Raises NotFound for a job that never was, Pruned for one that the server has removed.
+
+        >>> client.get_job(job_id)["status"]
+        'completed'
+        """
+        query = {"wait": wait_s, "since": since}
+        look = Call("GET", job_path(job_id), query, takes_s=wait_s or 0.0)
+        return await self._sender.answer(look)
+
+    async def cancel_job(self, job_id: str) -> Json:
+        """Cancel a queued or running job. Returns a ``message``.
+
+        Raises RequestFailed when it has finished already.
+
+        >>> client.cancel_job(other_job_id)["message"]
+        'Job ... cancelled...'
+        """
+        try:
+            return await self._sender.answer(Call("DELETE", job_path(job_id)))
+        except RequestFailed as error:
+            if error.repeated and error.status == HTTPStatus.CONFLICT:
+                return await self._cancelled_before(job_id, error)
+            raise
+
+    async def retry_job(self, job_id: str) -> Json:
+        """Queue a finished job for a further attempt; answers as ``evaluate`` does.
+
+        >>> client.retry_job(job_id)["status"]
+        'queued'
+        """
+        path = f"{job_path(job_id)}/retry"
+        return await self._sender.answer(Call("POST", path, repeat=Repeat.IF_NOT_RECEIVED))
+
+    async def _submit(self, fields: Mapping[str, Any], key: str) -> Json:
+        body = {name: value for name, value in fields.items() if value is not None}
+        submission = Call(
+            "POST",
+            "/evaluate",
+            body=body,
+            headers={IDEMPOTENCY_KEY: key},
+            repeat=Repeat.WITH_KEY,
+        )
+        return await self._sender.answer(submission)
+
+    async def _cancelled_before(self, job_id: str, error: RequestFailed) -> Json:
+        """The first try did it, and its answer was lost."""
+        job = await self.get_job(job_id)
+        if job["status"] != "cancelled":
+            raise error
+        return {"message": f"Job {job_id} was cancelled"}

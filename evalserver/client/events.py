@@ -1,0 +1,88 @@
+"""Following jobs: server-sent events, across cut connections and restarts of the server."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import httpx
+from httpx_sse import ServerSentEvent
+
+from evalserver.client.errors import Json, ServerUnreachable, failure_of
+from evalserver.client.evaluations import job_path
+from evalserver.client.sending import Call, Sender
+
+EVENT_STREAM = "text/event-stream"
+LONGEST_SILENCE_SECONDS = 60.0
+"""A stream without a heartbeat for so long is taken for dead."""
+
+LAST = "end"
+"""The kind of a job's last event."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    ``kind`` is ``status`` (an event of the audit log), ``progress``, or ``end``: the job has
+    finished, nothing follows. ``id`` is what to give as ``last_event_id`` to go on from here.
+    """
+
+    kind: str
+    id: int
+    data: Json
+
+
+class EventCalls:
+    """Following."""
+
+    _sender: Sender
+
+    async def events(
+        self, job_id: str | None = None, last_event_id: int | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """What happens, as it happens, to a job until it has finished, or to all without end.
+
+        A job's events begin with its submission, those of all jobs now; with ``last_event_id`` they
+        begin behind that one. A connection that is cut is made again, and what was missed meanwhile
+        comes then.
+
+        >>> [event.data["to"] for event in client.events(job_id) if event.kind == "status"]
+        ['queued', 'running', 'completed']
+        """
+        path = "/events" if job_id is None else f"{job_path(job_id)}/events"
+        seen = last_event_id
+        breaks = 0
+        while True:
+            response = await self._open_events(path, seen)
+            try:
+                async with aclosing(self._messages(response)) as messages:
+                    async for message in messages:
+                        breaks = 0
+                        seen = int(message.id) if message.id.isdigit() else seen
+                        if message.event != "message":
+                            yield Event(message.event, seen or 0, message.json())
+                        if message.event == LAST:
+                            return
+            except ServerUnreachable:
+                pass  # what it said so far counts, and it is asked for the rest
+            await self._sender.pause(breaks)
+            breaks += 1
+
+    async def _open_events(self, path: str, seen: int | None) -> httpx.Response:
+        headers = {"Accept": EVENT_STREAM}
+        if seen is not None:
+            headers["Last-Event-ID"] = str(seen)
+        opening = Call("GET", path, headers=headers, takes_s=LONGEST_SILENCE_SECONDS)
+        response = await self._sender.open(opening)
+        if response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
+            return response
+        await self._sender.read(response)
+        raise failure_of(response.request, response)
+
+    async def _messages(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
+        try:
+            async with aclosing(self._sender.wire.messages(response)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            await self._sender.wire.end(response)

@@ -1,0 +1,102 @@
+"""Calls of a training run: submitting its checkpoints, and collecting what came of them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evalserver.client.errors import Json
+from evalserver.client.evaluations import EvaluationCalls
+from evalserver.client.listing import ListingCalls
+
+SERIES = "series"
+STEP = "step"
+"""The labels that make a run's evaluations a series."""
+
+
+class TrainingCalls(EvaluationCalls, ListingCalls):
+    """Submitting checkpoints, collecting results."""
+
+    async def submit_checkpoint(
+        self,
+        /,
+        path: str | os.PathLike[str],
+        *,
+        step: int,
+        series: str,
+        model: str,
+        tasks: Sequence[str],
+        model_args: Mapping[str, Any] | None = None,
+        model_args_key: str = "pretrained",
+        labels: Mapping[str, str] | None = None,
+        **evaluate: Any,
+    ) -> Json:
+        """Queue the evaluation of a run's checkpoint, and do not wait. Answers as ``evaluate``.
+
+        The path goes into ``model_args`` under ``model_args_key``: absolute if it is there on this
+        machine, else as it is. The job gets the labels ``series``, the name of the run, and
+        ``step``; what else ``evaluate`` takes goes on to it.
+
+        The same submission again is the same job, so a run that goes on from its last checkpoint
+        submits it once more without harm. A run that starts from scratch needs another ``series``.
+
+        >>> job = client.submit_checkpoint(
+        ...     "checkpoints/100", step=100, series="7b-run3", model="dummy", tasks=["mme"]
+        ... )
+        >>> client.get_job(job["job_id"])["labels"]
+        {'series': '7b-run3', 'step': '100'}
+        """
+        fields: dict[str, Any] = {
+            **evaluate,
+            "model": model,
+            "tasks": tasks,
+            "model_args": {**(model_args or {}), model_args_key: _shown_to_server(path)},
+            "labels": {**(labels or {}), SERIES: series, STEP: str(step)},
+        }
+        return await self.evaluate(**{"idempotency_key": _key(fields), **fields})
+
+    async def completed_since(
+        self,
+        cursor: str | None = None,
+        *,
+        series: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[list[Json], str]:
+        """The jobs that have finished since the cursor was given, each once, and the next cursor.
+
+        It does not wait. Finished are completed, failed and cancelled jobs, in the order in which
+        they finished; with ``series`` and ``labels`` those of them that have these labels. None
+        begins with the oldest that the server has kept. The cursor is a short text: keep it in the
+        run's checkpoint, and a run that starts over is told what finished meanwhile.
+
+        >>> finished, cursor = client.completed_since(series="13b-run1")
+        >>> [(job["labels"]["step"], job["status"]) for job in finished]
+        [('100', 'completed')]
+        >>> client.completed_since(cursor, series="13b-run1")[0]
+        []
+        """
+        wanted = dict(labels or {}) if series is None else {**(labels or {}), SERIES: series}
+        finished = [job async for job in self.jobs(labels=wanted, finished_after=_event(cursor))]
+        newest = str(finished[-1]["event_id"]) if finished else (cursor or "0")
+        return finished, newest
+
+
+def _shown_to_server(path: str | os.PathLike[str]) -> str:
+    # A server has another working directory. What is not there may be the name of a repository.
+    return str(Path(path).absolute()) if Path(path).exists() else os.fspath(path)
+
+
+def _key(fields: Mapping[str, Any]) -> str:
+    said = {name: value for name, value in fields.items() if value is not None}
+    text = json.dumps(said, sort_keys=True, default=os.fspath)
+    return f"checkpoint-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _event(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit()):
+        raise ValueError(f"cursor: {cursor!r} is nothing that completed_since has returned")
+    return int(cursor)

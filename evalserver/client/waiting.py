@@ -1,0 +1,130 @@
+"""Waiting for a job to end."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from evalserver.client.errors import (
+    JobCancelled,
+    JobFailed,
+    Json,
+    RequestFailed,
+    ServerUnreachable,
+)
+from evalserver.client.evaluations import EvaluationCalls, job_path
+from evalserver.client.sending import Call
+
+LONGEST_HOLD_SECONDS = 60.0
+"""What the server holds a long poll at the most."""
+
+GRACE_SECONDS = 5.0
+"""What the last answer may take beyond the time that was given."""
+
+
+class WaitingCalls(EvaluationCalls):
+    """Waiting."""
+
+    async def wait_for_job(
+        self,
+        job_id: str,
+        poll_interval: float = 5.0,
+        timeout: float | None = None,  # noqa: ASYNC109 - lmms-eval's name
+        verbose: bool = True,
+        *,
+        on_look: Callable[[Json], Any] | None = None,
+    ) -> Json:
+        """The record of the job once it is completed.
+
+        The server tells at once when the job changes (long poll), and is asked again after
+        ``poll_interval`` seconds all the same, for its progress. One that cannot do that
+        (lmms-eval's) is asked every ``poll_interval`` seconds. The server may be away meanwhile,
+        for as long as the client tries anything. With ``verbose`` what is new is printed;
+        ``on_look`` is called with each record.
+
+        Raises JobFailed with the job's error and the end of its log, JobCancelled, TimeoutError
+        after ``timeout`` seconds, NotFound for a job that never was, Pruned for one that the server
+        has removed, ServerUnreachable.
+
+        >>> job = client.wait_for_job(job_id, verbose=False)
+        >>> job["result"]["dummy"]["metrics"]["mme"]["acc,none"]
+        0.5
+        """
+        now = self._sender.wire.now
+        until = math.inf if timeout is None else now() + timeout
+        tell = _Teller(job_id, on_look, verbose=verbose)
+        seen: int | None = None
+        while True:
+            began = now()
+            hold_s = max(0.0, min(poll_interval, LONGEST_HOLD_SECONDS, until - began))
+            job = await self._look(job_id, seen, hold_s, until)
+            tell(job)
+            _raise_if_ended_badly(job)
+            if job["status"] == "completed":
+                return job
+            if now() >= until:
+                raise _timeout(job_id, f"it is {job['status']}")
+            newest = job.get("event_id")
+            # A server that cannot hold its answer, or that is stopping, answers at once.
+            held = now() - began >= hold_s / 2
+            if newest is None or (newest == seen and not held):
+                rest_s = min(began + poll_interval, until) - now()
+                await self._sender.wire.sleep(max(0.0, rest_s))
+            seen = newest
+
+    async def _look(self, job_id: str, seen: int | None, hold_s: float, until: float) -> Json:
+        last = until + GRACE_SECONDS
+        look = Call("GET", job_path(job_id), until=last)
+        if seen is not None:
+            query = {"wait": f"{hold_s:.3f}", "since": seen}
+            look = Call("GET", job_path(job_id), query, takes_s=hold_s, until=last)
+        gives_up_first = until - self._sender.wire.now() > self._sender.limit_s
+        try:
+            return await self._sender.answer(look)
+        except (RequestFailed, ServerUnreachable) as error:
+            passes = error.temporary if isinstance(error, RequestFailed) else True
+            if gives_up_first or not passes:
+                raise
+            raise _timeout(job_id, str(error)) from error
+
+
+class _Teller:
+    """Tells who waits what is new."""
+
+    def __init__(
+        self, job_id: str, on_look: Callable[[Json], Any] | None, *, verbose: bool
+    ) -> None:
+        self._job_id = job_id
+        self._on_look = on_look
+        self._verbose = verbose
+        self._told = ""
+
+    def __call__(self, job: Json) -> None:
+        if self._on_look is not None:
+            self._on_look(job)
+        line = f"Job {self._job_id[:8]}... {_words(job)}"
+        if self._verbose and line != self._told:
+            print(line, flush=True)
+            self._told = line
+
+
+def _words(job: Json) -> str:
+    status = job["status"]
+    if status == "queued":
+        return f"queued (position: {job.get('position_in_queue')})"
+    progress = job.get("progress")
+    if status != "running" or not progress:
+        return str(status)
+    fraction = progress.get("fraction")
+    done = "" if fraction is None else f" {fraction:.0%}"
+    return f"running ({progress['stage']}{done})"
+
+
+def _raise_if_ended_badly(job: Json) -> None:
+    if job["status"] == "failed":
+        raise JobFailed(job)
+    if job["status"] == "cancelled":
+        raise JobCancelled(job)
+
+
+def _timeout(job_id: str, why: str) -> TimeoutError:
+    return TimeoutError(f"Timeout waiting for job {job_id}: {why}")

@@ -1,0 +1,44 @@
+"""Listing finished jobs, in the order in which they finished: for who collects them once each.
+
+A page is one statement, so it is of one moment. Whatever finishes later has a larger number, so the
+last number of a page is where the next one begins, however much later it is asked for.
+"""
+
+from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
+from evalserver.store.jobs import RECORD, job_of
+from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
+from evalserver.store.readers import Readers
+from evalserver.store.writer import Row
+
+
+async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: int) -> Page:
+    """The first ``most`` wanted jobs that finished with an event behind ``after``.
+
+    They may be fewer, and others be left, when their records are large.
+    """
+    rows: list[Row] = []
+    more = True
+    while more and len(rows) < most and sum(map(size_of, rows)) < LARGEST_PAGE:
+        few = min(JOBS_AT_ONCE, most - len(rows))
+        found = await _rows(readers, wanted, few + 1, after)
+        more = len(found) > few
+        rows += found[:few]
+        after = rows[-1]["finish_number"] if rows else after
+    return Page([job_of(row) for row in rows], after if more else None)
+
+
+async def _rows(readers: Readers, wanted: JobFilter, most: int, after: int) -> list[Row]:
+    tests = [criterion.test for criterion in criteria_of(wanted)]
+    parameters: dict[str, object] = {"finished_after": after, "most": most}
+    for criterion in criteria_of(wanted):
+        parameters |= criterion.parameters
+    if wanted.has_times:
+        tests.append(TEST_OF_TIMES)
+        parameters |= wanted.times
+    also = "".join(f" AND {test}" for test in tests)
+    return await readers.fetch(
+        f"{RECORD} WHERE seq IN (SELECT seq FROM jobs AS found INDEXED BY jobs_finished"  # noqa: S608
+        f" WHERE finish_number > :finished_after{also} ORDER BY finish_number LIMIT :most)"
+        " ORDER BY finish_number",
+        parameters,
+    )

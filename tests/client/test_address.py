@@ -1,0 +1,90 @@
+"""Where the clients send to, and as whom."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from evalserver.client import AsyncEvalClient, EvalClient
+from evalserver.client.address import address
+from tests.client.both import call
+from tests.client.conftest import MakeClient
+from tests.client.faulty import Answer, FaultyServer
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [
+        (None, {}, "http://localhost:8000"),
+        (None, {"EVALSERVER_URL": "http://gpu-7:9000"}, "http://gpu-7:9000"),
+        ("http://here:1", {"EVALSERVER_URL": "http://gpu-7:9000"}, "http://here:1"),
+        ("http://here:1/", {}, "http://here:1"),
+        ("https://lab.example/evals/", {}, "https://lab.example/evals"),
+        (" http://here:1\n", {}, "http://here:1"),
+    ],
+)
+def test_an_argument_comes_before_the_environment(
+    given: str | None, environment: dict[str, str], expected: str
+) -> None:
+    assert address(given, None, environment).url == expected
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "here", "ftp://x", "http://", "http://x:port"])
+def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="base_url"):
+        EvalClient(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "environment", "sent"),
+    [
+        ("http://here", None, {}, None),
+        ("http://here", "t1", {"EVALSERVER_TOKEN": "t2"}, "Bearer t1"),
+        ("http://here", None, {"EVALSERVER_TOKEN": "t2"}, "Bearer t2"),
+        ("http://here", "", {"EVALSERVER_TOKEN": "t2"}, None),
+        ("http://x:t3@here", None, {"EVALSERVER_TOKEN": "t2"}, "Basic x:t3"),
+        ("http://x:t3@here", "t1", {}, "Bearer t1"),
+        ("http://x:a%2Fb@here", None, {}, "Basic x:a/b"),
+    ],
+)
+def test_a_token_is_sent_and_never_kept_in_the_url(
+    url: str, token: str | None, environment: dict[str, str], sent: str | None
+) -> None:
+    found = address(url, token, environment)
+
+    assert _readable(found.authorization) == sent
+    assert found.url == "http://here"
+
+
+async def test_the_server_gets_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.answers("/queue", Answer({}))
+
+    await call(make_client(faulty.url, token="t1"), "get_queue_status")  # noqa: S106
+
+    assert faulty.asked[0].headers["Authorization"] == "Bearer t1"
+
+
+@pytest.mark.parametrize("kind", [EvalClient, AsyncEvalClient])
+async def test_the_environment_says_where_and_as_whom(
+    kind: Any, monkeypatch: pytest.MonkeyPatch, faulty: FaultyServer
+) -> None:
+    faulty.answers("/queue", Answer({}))
+    monkeypatch.setenv("EVALSERVER_URL", faulty.url)
+    monkeypatch.setenv("EVALSERVER_TOKEN", "t2")
+    client = kind()
+
+    await call(client, "get_queue_status")
+    await call(client, "close")
+
+    assert faulty.asked[0].headers["Authorization"] == "Bearer t2"
+
+
+def test_a_client_shows_itself_without_its_token() -> None:
+    with EvalClient("http://x:s3cret@here:1") as client:
+        assert repr(client) == "EvalClient('http://here:1')"
+
+
+def _readable(authorization: str | None) -> str | None:
+    if authorization is None or not authorization.startswith("Basic "):
+        return authorization
+    return f"Basic {base64.b64decode(authorization.removeprefix('Basic ')).decode()}"

@@ -1,0 +1,134 @@
+"""What the clients raise, and what it says."""
+
+import copy
+import pickle
+from typing import Any
+
+import httpx
+import pytest
+
+from evalserver.client import (
+    EvalClient,
+    JobCancelled,
+    JobFailed,
+    NotFound,
+    Pruned,
+    RequestFailed,
+)
+from tests.client.both import call
+from tests.client.conftest import MakeClient
+from tests.client.faulty import Answer, FaultyServer, problem
+
+FAULTS = [
+    {"field": "limit", "message": "Must be at least 1."},
+    {"field": "tsks", "message": "Unknown field. Did you mean 'tasks'?"},
+]
+
+
+async def test_a_refusal_is_told_in_the_servers_words_with_every_fault(
+    make_client: MakeClient, faulty: FaultyServer
+) -> None:
+    faulty.answers("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
+
+    with pytest.raises(RequestFailed) as raised:
+        await call(make_client(faulty.url), "evaluate", "m", ["t"])
+
+    assert str(raised.value).splitlines() == [
+        "The request was refused.",
+        "  limit: Must be at least 1.",
+        "  tsks: Unknown field. Did you mean 'tasks'?",
+    ]
+
+
+async def test_a_refusal_can_be_read_by_a_program(
+    make_client: MakeClient, faulty: FaultyServer
+) -> None:
+    faulty.answers("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
+
+    with pytest.raises(httpx.HTTPStatusError) as raised:
+        await call(make_client(faulty.url), "evaluate", "m", ["t"])
+
+    error = raised.value
+    assert isinstance(error, RequestFailed)
+    assert (error.status, error.response.status_code) == (422, 422)
+    assert error.detail == "The request was refused."
+    assert error.errors == FAULTS
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (410, Pruned)])
+async def test_a_job_that_never_was_is_told_from_one_that_was_removed(
+    make_client: MakeClient, faulty: FaultyServer, status: int, kind: type[RequestFailed]
+) -> None:
+    faulty.answers("/jobs/j1", problem(status, "There is no job j1"))
+
+    with pytest.raises(kind, match="There is no job j1"):
+        await call(make_client(faulty.url), "get_job", "j1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(text="<h1>Bad\nGateway</h1>", status=500), r"500 .*: <h1>Bad Gateway</h1>"),
+        (Answer(text="", status=500), r"GET http\S+/queue was answered 500 Internal Server Error$"),
+        (Answer({"detail": [{"loc": ["body"]}]}, 422), r"was answered 422 .*\"loc\""),
+        (Answer({"detail": "no", "errors": ["x", {"y": 1}]}, 500), "^no$"),
+        (Answer([1], 500), r"was answered 500 .*: \[1\]"),
+        (
+            Answer(text="<html>Log in</html>"),
+            "was answered 200 OK, which is no JSON object: <html>",
+        ),
+        (Answer([1, 2]), r"was answered 200 OK, which is no JSON object: \[1, 2\]"),
+        (Answer(text="x" * 5000, status=500), "x…$"),
+        (
+            Answer(status=308, headers={"Location": "https://lab/queue"}),
+            "was answered 308 Permanent Redirect to https://lab/queue",
+        ),
+    ],
+)
+async def test_an_answer_that_is_not_of_this_project_is_quoted(
+    make_client: MakeClient, faulty: FaultyServer, answer: Answer, words: str
+) -> None:
+    faulty.answers("/queue", answer)
+
+    with pytest.raises(RequestFailed, match=words):
+        await call(make_client(faulty.url), "get_queue_status")
+
+
+async def test_no_error_shows_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.answers("/queue", Answer(text="no", status=500))
+    url = faulty.url.replace("http://", "http://x:s3cret@")
+
+    with pytest.raises(RequestFailed) as raised:
+        await call(make_client(url), "get_queue_status")
+
+    assert "s3cret" not in f"{raised.value} {raised.value!r} {raised.value.request.url}"
+
+
+def test_a_failed_job_is_told_as_lmms_evals_client_does() -> None:
+    error = JobFailed({"job_id": "j1", "error": "It broke\nLast lines of eval.log:\nBoom"})
+
+    assert isinstance(error, RuntimeError)
+    assert str(error) == "Job failed: It broke\nLast lines of eval.log:\nBoom"
+
+
+@pytest.mark.parametrize("kind", [JobFailed, JobCancelled])
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301
+def test_an_error_of_a_job_travels_between_processes(
+    kind: type[JobFailed | JobCancelled], again: Any
+) -> None:
+    error = kind({"job_id": "j1", "error": "It broke"})
+
+    copied = again(error)
+
+    assert (type(copied), str(copied), copied.job) == (kind, str(error), error.job)
+
+
+async def test_an_error_of_a_request_travels_between_processes(faulty: FaultyServer) -> None:
+    faulty.answers("/jobs/j1", problem(404, "There is no job j1", errors=FAULTS))
+    with pytest.raises(NotFound) as raised, EvalClient(faulty.url) as client:
+        await call(client, "get_job", "j1")
+
+    copied = pickle.loads(pickle.dumps(raised.value))  # noqa: S301 - made here
+
+    assert (type(copied), str(copied)) == (NotFound, str(raised.value))
+    assert (copied.status, copied.errors) == (404, FAULTS)

@@ -1,0 +1,82 @@
+"""The examples in the clients' documentation, run against a real server."""
+
+import asyncio
+import doctest
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from evalserver.client import AsyncEvalClient, EvalClient
+from tests.support import ServerProcess
+
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+SERIES = {"series": "13b-run1", "step": "100"}
+
+NEEDS_A_ROUTE_THAT_IS_TO_COME = {"merge_checkpoint"}
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Each example's name and text."""
+    yield "EvalClient", EvalClient.__doc__ or ""
+    yield "AsyncEvalClient", AsyncEvalClient.__doc__ or ""
+    for name, call in vars(EvalClient).items():
+        documentation = getattr(call, "__doc__", None)
+        if not name.startswith("_") and documentation and ">>>" in documentation:
+            yield name, documentation
+
+
+def run(name: str, text: str, url: str, values: dict[str, Any]) -> str:
+    """Run an example; returns what did not come as it says."""
+    complaints: list[str] = []
+    text = text.replace("http://localhost:8000", url)
+    parsed = doctest.DocTestParser().get_doctest(text, values, name, None, 0)
+    doctest.DocTestRunner(optionflags=OPTIONS).run(parsed, out=complaints.append)
+    return "".join(complaints)
+
+
+def test_no_method_is_without_an_example() -> None:
+    without = {"close"}
+    public = {name for name in vars(EvalClient) if not name.startswith("_")}
+
+    assert public - without == dict(examples()).keys() - {"EvalClient", "AsyncEvalClient"}
+
+
+async def test_every_example_is_as_it_says(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints = {}
+    async with server:
+        monkeypatch.setenv("EVALSERVER_URL", server.url)
+        with EvalClient(server.url) as client:
+            for name, text in examples():
+                if name in NEEDS_A_ROUTE_THAT_IS_TO_COME:
+                    continue
+                values = _values(client, text)
+                complaint = await asyncio.to_thread(run, name, text, server.url, values)
+                if complaint:
+                    complaints[name] = complaint
+                _end_all(client)
+
+    assert complaints == {}
+
+
+def _values(client: EvalClient, text: str) -> dict[str, Any]:
+    """What an example speaks of without making it."""
+    clients = {"EvalClient": EvalClient, "AsyncEvalClient": AsyncEvalClient}
+    values: dict[str, Any] = {"client": client, **clients}
+    if "(job_id" in text or "== job_id" in text or "completed_since" in text:
+        labels = SERIES if "completed_since" in text else None
+        job = client.evaluate(model="dummy", tasks=["mme"], labels=labels)
+        values["job_id"] = job["job_id"]
+        client.wait_for_job(job["job_id"], verbose=False)
+    if "other_job_id" in text:
+        job = client.evaluate(model="dummy", tasks=["mme"], model_args={"behave": "hang"})
+        values["other_job_id"] = job["job_id"]
+    return values
+
+
+def _end_all(client: EvalClient) -> None:
+    """Leave nothing that the next example would not expect."""
+    for job in client.jobs(status=["queued", "running"]):
+        client.cancel_job(job["job_id"])

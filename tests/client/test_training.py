@@ -1,0 +1,257 @@
+"""A training run submits its checkpoints, and collects what came of them."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.both import call, collect
+from tests.client.conftest import MakeClient
+from tests.client.faulty import Answer, FaultyServer
+from tests.support import WAIT_SECONDS, Json, ServerProcess, until
+
+GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
+RUN: Json = {"series": "run1", "model": "dummy", "tasks": ["mme"]}
+
+
+async def submit(client: Any, step: int, **fields: Any) -> str:
+    """Submit a checkpoint; returns the job's id."""
+    job = await call(client, "submit_checkpoint", "org/model", step=step, **{**RUN, **fields})
+    return str(job["job_id"])
+
+
+async def wait(client: Any, *jobs: str) -> None:
+    """Wait until these jobs are completed."""
+    for job_id in jobs:
+        await call(client, "wait_for_job", job_id, verbose=False)
+
+
+class TestSubmitting:
+    """``submit_checkpoint``."""
+
+    QUEUED = Answer({"job_id": "j1", "status": "queued"})
+
+    async def test_labels_the_job_and_names_the_checkpoint(
+        self, make_client: MakeClient, faulty: FaultyServer
+    ) -> None:
+        faulty.answers("/evaluate", self.QUEUED)
+
+        await call(
+            make_client(faulty.url),
+            "submit_checkpoint",
+            "org/model",
+            step=100,
+            model_args={"dtype": "bfloat16"},
+            labels={"team": "a"},
+            limit=8,
+            **RUN,
+        )
+
+        body = faulty.json("/evaluate")
+        assert body["model_args"] == {"dtype": "bfloat16", "pretrained": "org/model"}
+        assert body["labels"] == {"team": "a", "series": "run1", "step": "100"}
+        assert body["limit"] == 8
+
+    async def test_makes_a_path_that_is_there_absolute(
+        self,
+        make_client: MakeClient,
+        faulty: FaultyServer,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        faulty.answers("/evaluate", self.QUEUED)
+        (tmp_path / "checkpoint-1").mkdir()
+        monkeypatch.chdir(tmp_path)
+
+        await call(
+            make_client(faulty.url),
+            "submit_checkpoint",
+            Path("checkpoint-1"),
+            step=1,
+            model_args_key="model",
+            **RUN,
+        )
+
+        assert faulty.json("/evaluate")["model_args"] == {"model": str(tmp_path / "checkpoint-1")}
+
+    @pytest.mark.parametrize(
+        ("other", "same"),
+        [
+            ({}, True),
+            ({"limit": None}, True),
+            ({"step": 2}, False),
+            ({"series": "run2"}, False),
+            ({"tasks": ["gsm8k"]}, False),
+            ({"limit": 8}, False),
+        ],
+    )
+    async def test_has_one_key_for_one_submission(
+        self, make_client: MakeClient, faulty: FaultyServer, other: Json, same: bool
+    ) -> None:
+        faulty.answers("/evaluate", self.QUEUED)
+
+        await submit(make_client(faulty.url), **{"step": 1})
+        await submit(make_client(faulty.url), **{"step": 1, **other})
+
+        first, second = (each.headers["Idempotency-Key"] for each in faulty.asked)
+        assert (first == second) is same
+
+    async def test_takes_a_key_of_the_callers(
+        self, make_client: MakeClient, faulty: FaultyServer
+    ) -> None:
+        faulty.answers("/evaluate", self.QUEUED)
+
+        await submit(make_client(faulty.url), 1, idempotency_key="mine")
+
+        assert faulty.asked[0].headers["Idempotency-Key"] == "mine"
+
+    async def test_is_the_same_job_after_a_crash_of_both(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            first = await submit(make_client(server.url), 100)
+            server.kill()
+            await server.start()
+
+            again = await submit(make_client(server.url), 100)
+
+            assert again == first
+
+
+class TestCollecting:
+    """``completed_since``."""
+
+    async def test_gives_each_finished_job_once(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            client = make_client(server.url)
+            first, second = await submit(client, 1), await submit(client, 2)
+            await wait(client, first, second)
+            collected, cursor = await call(client, "completed_since")
+            third = await submit(client, 3)
+            await wait(client, third)
+
+            more, cursor = await call(client, "completed_since", cursor)
+
+            assert [job["job_id"] for job in collected] == [first, second]
+            assert [job["job_id"] for job in more] == [third]
+            assert await call(client, "completed_since", cursor) == ([], cursor)
+
+    async def test_gives_the_numbers_with_the_job(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            client = make_client(server.url)
+            await wait(client, await submit(client, 1))
+
+            [job], _ = await call(client, "completed_since")
+
+        assert job["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
+
+    async def test_gives_failed_and_cancelled_jobs_too(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            client = make_client(server.url)
+            await submit(client, 1, model_args={"behave": "crash"})
+            hangs = await submit(client, 2, model_args={"behave": "hang"})
+            await server.api.when(hangs, "running")
+            await call(client, "cancel_job", hangs)
+            await server.api.finished(hangs)
+
+            jobs, _ = await call(client, "completed_since")
+
+        assert [job["status"] for job in jobs] == ["failed", "cancelled"]
+
+    async def test_gives_those_of_a_series_alone(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            client = make_client(server.url)
+            other = await submit(client, 1, series="run2")
+            mine = await submit(client, 1, labels={"team": "a"})
+            await wait(client, other, mine)
+
+            jobs, _ = await call(client, "completed_since", series="run1", labels={"team": "a"})
+
+        assert [job["job_id"] for job in jobs] == [mine]
+
+    async def test_goes_on_where_it_was_after_a_restart_of_the_server(
+        self, server: ServerProcess, make_client: MakeClient
+    ) -> None:
+        async with server:
+            client = make_client(server.url)
+            await wait(client, await submit(client, 1))
+            _, cursor = await call(client, "completed_since")
+            server.kill()
+            await server.start()
+            second = await submit(client, 2)
+            await wait(client, second)
+
+            jobs, _ = await call(client, "completed_since", cursor)
+
+        assert [job["job_id"] for job in jobs] == [second]
+
+    async def test_refuses_what_is_no_cursor(self, make_client: MakeClient) -> None:
+        with pytest.raises(ValueError, match="'yesterday' is nothing that completed_since"):
+            await call(make_client("http://127.0.0.1:9"), "completed_since", "yesterday")
+
+
+class Training:
+    """The script of docs/training.md, run as a process of its own."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        [code] = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+        self._script = folder / "train.py"
+        self._script.write_text(code)
+        self._environment = {**os.environ, "EVALSERVER_URL": url}
+        self.output = folder / "output"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Train, from where it was left."""
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, str(self._script)],
+                cwd=self._script.parent,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def reported(self) -> Counter[str]:
+        """How often each step was reported."""
+        return Counter(re.findall(r"^(step \d+): mme: ", self.output.read_text(), re.MULTILINE))
+
+
+async def test_the_guides_run_gets_every_number_although_both_are_killed(
+    server: ServerProcess, make_client: MakeClient, tmp_path: Path
+) -> None:
+    async with server:
+        training = Training(tmp_path, server.url)
+        process = training.start()
+        await until(_submitted(server, 2))
+        process.kill()
+        process.wait()
+        server.kill()
+        await server.start()
+
+        process = training.start()
+
+        assert await asyncio.to_thread(process.wait, WAIT_SECONDS) == 0, training.output.read_text()
+        jobs = await collect(make_client(server.url), "jobs", labels={"series": "7b-run3"})
+    assert sorted(job["labels"]["step"] for job in jobs) == ["100", "200", "300", "400"]
+    assert set(training.reported()) == {"step 100", "step 200", "step 300", "step 400"}
+
+
+def _submitted(server: ServerProcess, count: int) -> Any:
+    async def submitted() -> bool:
+        return len((await server.api.call("GET", "/jobs"))["jobs"]) >= count
+
+    return submitted

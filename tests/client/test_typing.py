@@ -1,0 +1,88 @@
+"""What type checkers and editors see of the clients, and that both have the same calls.
+
+The assertions about types are mypy's to check, as ``./scripts/check`` has it do.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Generator
+from typing import TYPE_CHECKING, Any, assert_type
+
+import pytest
+
+import evalserver
+from evalserver.client import AsyncEvalClient, EvalClient, Event
+
+if TYPE_CHECKING:
+
+    def plain_calls(client: EvalClient) -> None:
+        """The plain client returns results."""
+        assert_type(client.get_job("j1"), dict[str, Any])
+        assert_type(client.is_healthy(), bool)
+        assert_type(client.list_tasks(), list[str])
+        assert_type(client.results("j1"), list[dict[str, Any]])
+        assert_type(client.jobs(), Generator[dict[str, Any], None, None])
+        assert_type(client.events(), Generator[Event, None, None])
+        assert_type(client.logs("j1"), Generator[str, None, None])
+        assert_type(client.completed_since(), tuple[list[dict[str, Any]], str])
+        with client as entered:
+            assert_type(entered, EvalClient)
+
+    async def asynchronous_calls(client: AsyncEvalClient) -> None:
+        """The asynchronous one returns what is awaited, or gone through."""
+        assert_type(await client.get_job("j1"), dict[str, Any])
+        assert_type(await client.is_healthy(), bool)
+        assert_type(client.jobs(), AsyncGenerator[dict[str, Any], None])
+        assert_type(client.logs("j1"), AsyncGenerator[str, None])
+        async for event in client.events():
+            assert_type(event, Event)
+        async with client as entered:
+            assert_type(entered, AsyncEvalClient)
+
+    def arguments_are_checked(client: EvalClient, other: AsyncEvalClient) -> None:
+        """Each of these is an error, or mypy would say that nothing is to be ignored."""
+        client.get_job(1)  # type: ignore[arg-type]
+        client.evaluate("m")  # type: ignore[call-arg]
+        client.evaluate("m", ["t"], limt=8)  # type: ignore[call-arg]
+        client.evaluate("m", ["t"], limit="8")  # type: ignore[arg-type]
+        client.samples("j1", "t", only="bad")  # type: ignore[arg-type]
+        client.logs("j1", tail="all")  # type: ignore[arg-type]
+        _ = other.get_job(1)  # type: ignore[arg-type]
+
+    def the_package_has_them(url: str) -> None:
+        """Loaded when they are used, and known all the same."""
+        assert_type(evalserver.EvalClient(url), EvalClient)
+
+
+def calls(kind: type) -> set[str]:
+    """The public methods of a client."""
+    return {
+        name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
+    }
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    assert calls(EvalClient) == calls(AsyncEvalClient)
+
+
+@pytest.mark.parametrize("name", sorted(calls(EvalClient)))
+def test_a_call_has_the_same_parameters_on_both(name: str) -> None:
+    plain, other = (
+        inspect.signature(getattr(kind, name)).parameters for kind in (EvalClient, AsyncEvalClient)
+    )
+
+    assert list(plain.values()) == list(other.values())
+
+
+@pytest.mark.parametrize("name", sorted(calls(EvalClient)))
+def test_every_call_is_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(EvalClient, name))
+
+
+@pytest.mark.parametrize("name", evalserver.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(evalserver, name)
+
+
+def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'EvalCleint'"):
+        _ = evalserver.EvalCleint

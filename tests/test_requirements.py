@@ -1,0 +1,46 @@
+"""evalserver fits beside a training stack: its ranges allow what lmms-eval runs with."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+
+
+def required() -> list[Requirement]:
+    """What the package asks for."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return [Requirement(line) for line in config["options"]["install_requires"].split("\n") if line]
+
+
+def locked(harness: str) -> dict[str, str]:
+    """The versions that a harness's environment is locked to, by normal name."""
+    lock = (ROOT / "requirements" / f"{harness}.txt").read_text()
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE)
+    return {_normal(name): version for name, version in pins}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("harness", ["lmms-eval", "lm-eval"])
+@pytest.mark.parametrize("requirement", required(), ids=lambda each: each.name)
+def test_a_range_allows_what_a_harness_has(requirement: Requirement, harness: str) -> None:
+    version = locked(harness).get(_normal(requirement.name))
+
+    assert version is None or requirement.specifier.contains(version)
+
+
+@pytest.mark.parametrize("shared", ["aiohttp", "httpx", "psutil", "pyyaml"])
+def test_the_lock_is_read(shared: str) -> None:
+    assert shared in locked("lmms-eval")
+
+
+@pytest.mark.parametrize("requirement", required(), ids=lambda each: each.name)
+def test_nothing_is_pinned(requirement: Requirement) -> None:
+    assert {each.operator for each in requirement.specifier} <= {">=", "<"}
