@@ -6,21 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from marshmallow import (
-    Schema,
-    ValidationError,
-    fields,
-    post_load,
-    pre_load,
-    validates,
-    validates_schema,
-)
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates
 
 from evalserver.job import EvaluateRequest
 from evalserver.web.arguments import Arguments, GenerationArguments
 from evalserver.web.fields import JsonSchema, Labels, Listing, Name, Seconds, Switch, Whole, about
 from evalserver.web.request_fields import BatchSize, Directory, Limit, NotYet, TaskName
-from evalserver.web.schemas import Bounds, EngineName, StrictSchema
+from evalserver.web.schemas import EngineName, StrictSchema
 
 NOT_YET = (
     "Merging a checkpoint before its evaluation is not available in this version: "
@@ -128,12 +120,6 @@ class EvaluateSchema(StrictSchema, RequestFields):
 
     lmms_engine_kwargs = NotYet(NOT_YET, metadata=about(NOT_YET))
 
-    def __init__(self, bounds: Bounds) -> None:
-        super().__init__(bounds)
-        self._required = [name for name, field in self.fields.items() if field.required]
-        # What is absent is then skipped, and not asked whether it may be: a third of the work.
-        self.partial = True
-
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What is not required may be null, and has a default that can be told."""
         field_obj.allow_none = not field_obj.required
@@ -142,21 +128,10 @@ class EvaluateSchema(StrictSchema, RequestFields):
 
     @pre_load
     def _null_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        optional = {name for name, field in self.fields.items() if field.allow_none}
         return {
-            name: value
-            for name, value in data.items()
-            if value is not None or name in self._required or name not in self.fields
+            name: value for name, value in data.items() if value is not None or name not in optional
         }
-
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _has_what_is_required(
-        self, _loaded: Mapping[str, Any], given: Mapping[str, Any], **_kwargs: Any
-    ) -> None:
-        absent = [name for name in self._required if name not in given]
-        if absent:
-            raise ValidationError(
-                {name: [self.fields[name].error_messages["required"]] for name in absent}
-            )
 
     @validates("tasks")
     def _fit_one_argument(self, value: list[str], **_kwargs: Any) -> None:
