@@ -20,7 +20,7 @@ FINISHED_JOBS = """
     INSERT INTO jobs (job_id, status, engine, model, tasks, request, submitted_by, created_at,
                       started_at, completed_at, finish_number, attempt, max_attempts, result)
     SELECT 'job-' || n, 'completed', 'lmms_eval', 'dummy', '["mme"]',
-           '{"model": "dummy", "tasks": ["mme"]}', 'alice', :now, :now, :now, n, 1, 1, '{}'
+           '{"model": "dummy", "tasks": ["mme"]}', 'alice', :now, :now, :now, n - :jobs, 1, 1, '{}'
     FROM n
 """
 VARIOUS_JOBS = """
