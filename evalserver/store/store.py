@@ -32,6 +32,10 @@ from evalserver.store.writer import Transaction, Writer
 
 DATABASE_NAME = "evalserver.db"
 
+SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY")
+"""Of the connection that writes. The last is for what may have to be undone of a unit of work: in a
+file, which is where SQLite puts it beyond 64 KB, it costs as much as the work itself."""
+
 
 class Store:
     """The jobs of one server, on disk. Open it with ``Store.open``, and close it.
@@ -248,6 +252,6 @@ class Store:
 def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
     return connection
