@@ -138,7 +138,8 @@ async def _receive(request: web.Request) -> bytes:
         # aiohttp takes a connection on which something was written for one with half an answer.
         request.writer.output_size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        # A small body comes with the head: then there is nothing to wait for.
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise _too_large(most) from None

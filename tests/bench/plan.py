@@ -23,6 +23,18 @@ class Pair:
     ours: Side
     other: Side | None
 
+    async def memory_per_job(self, fill: Callable[[], Awaitable[None]]) -> Values:
+        """The kilobytes that each takes for a job that was queued meanwhile."""
+        # Of a server that somebody else has started, we do not know the process.
+        sides = [each for each in (self.ours, self.other) if each is not None and each.pid]
+        before = [(side.memory(), await side.queued()) for side in sides]
+        await fill()
+        values = [
+            (side.memory() - memory) / 1024 / max(1, await side.queued() - queued)
+            for side, (memory, queued) in zip(sides, before, strict=True)
+        ]
+        return values[:1], values[1:]
+
     async def alternately(self, rounds: int, measure: Measure) -> Values:
         """What is measured of the two, in turns."""
         values: Values = ([], [])

@@ -1,7 +1,7 @@
 """Answers per second, and how long others wait meanwhile; memory per queued job."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -26,9 +26,10 @@ MEMORY = Target(at_most=0.6)
 
 
 async def submitting(plan: Plan) -> list[Figure]:
-    """Submissions by the number of clients."""
-    figures = []
-    async with plan.pair(queued=0) as pair:
+    """Submissions by the number of clients, and the memory that they take."""
+    figures: list[Figure] = []
+
+    async def submit() -> None:
         for clients in plan.clients:
             values = await pair.alternately(plan.rounds, partial(_submissions, plan, clients))
             name = f"POST /evaluate, {clients} clients"
@@ -36,7 +37,10 @@ async def submitting(plan: Plan) -> list[Figure]:
         values = await pair.alternately(plan.rounds, partial(_health_beside_submissions, plan))
         name = f"GET /health, p99 beside {LOADERS} who submit"
         figures.append(compared(name, "ms", *values, HEALTH))
-    return figures
+
+    async with plan.pair(queued=0) as pair:
+        memory = await pair.memory_per_job(submit)
+    return [*figures, compared("memory of a submitted job", "KB", *memory, MEMORY)]
 
 
 async def reading(plan: Plan) -> list[Figure]:
@@ -46,21 +50,28 @@ async def reading(plan: Plan) -> list[Figure]:
         sides = {
             size: await stack.enter_async_context(ours(plan.folder, size)) for size in plan.sizes
         }
+        # Before anybody has asked for anything: what is left of a large answer is no queued job.
+        per_job = _memory_by_length(sides)
         for size, side in sides.items():
             async with plan.beside(side, size) as pair:
                 figures += await _reading_at(plan, pair, size)
         shortest, longest = sides[min(sides)], sides[max(sides)]
         pair = Pair(longest, shortest)
         jobs = await pair.alternately(plan.rounds, partial(_jobs, plan))
-        grown = (longest.memory() - shortest.memory()) / 1024
     by_length = [long / short for long, short in zip(*jobs, strict=True)]
     name = f"GET /jobs/{{id}}, {max(sides)} queued by {min(sides)} queued"
-    per_job = grown / (max(sides) - min(sides))
     return [
         *figures,
         compared(name, "", by_length, target=FLAT),
-        compared("memory of a queued job", "KB", [per_job], target=MEMORY),
+        compared("memory of a queued job, after a start", "KB", [per_job], target=MEMORY),
     ]
+
+
+def _memory_by_length(sides: Mapping[int, Side]) -> float:
+    """Kilobytes that one more queued job takes, by the shortest queue and the longest."""
+    shortest, longest = min(sides), max(sides)
+    grown = sides[longest].memory() - sides[shortest].memory()
+    return grown / 1024 / (longest - shortest)
 
 
 async def _reading_at(plan: Plan, pair: Pair, size: int) -> list[Figure]:

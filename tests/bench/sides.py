@@ -17,7 +17,7 @@ from evalserver.job import EvaluateRequest, NewJob
 from evalserver.store import Store
 from tests.bench import load
 from tests.bench.load import Answered, Load
-from tests.support import Api, ServerProcess, free_port, until
+from tests.support import Api, Json, ServerProcess, free_port, until
 
 ORIGINAL = Path(__file__).with_name("original.py")
 SHORT_HARNESS = Path(__file__).with_name("short_harness")
@@ -46,11 +46,19 @@ class Side:
 
     async def job_paths(self) -> list[str]:
         """Paths of queued jobs, from all over the queue."""
-        async with aiohttp.ClientSession() as session:
-            queue = await Api(session, self.url).call("GET", "/queue")
-        job_ids = queue["queued_jobs"]
+        job_ids = (await self.get("/queue"))["queued_jobs"]
         step = max(1, len(job_ids) // MOST_PATHS)
         return [f"/jobs/{job_id}" for job_id in job_ids[::step]]
+
+    async def queued(self) -> int:
+        """How many jobs wait."""
+        return int((await self.get("/health"))["queue_size"])
+
+    async def get(self, path: str) -> Json:
+        """What it answers; another server need not keep to our description."""
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
+            body: Json = await answer.json()
+            return body
 
     def memory(self) -> int:
         """Bytes that the server's process has for itself alone."""
@@ -94,10 +102,8 @@ async def elsewhere(url: str, queued: int) -> AsyncIterator[Side]:
     What runs there should take long, so that the queue stands still.
     """
     side = Side(url.rstrip("/"))
-    async with aiohttp.ClientSession() as session:
-        api = Api(session, side.url)
-        while (await api.call("GET", "/queue"))["queue_size"] < queued:
-            await side.submit(FILLERS, 0.5)
+    while await side.queued() < queued:
+        await side.submit(FILLERS, 0.5)
     yield side
 
 

@@ -21,8 +21,10 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
         "GET /jobs/{id}",
         "GET /queue",
         "GET /health",
+        "memory of a submitted job",
         "memory of a queued job",
         "what the server adds to the gap",
         "a waiting client knows of the end",
-        "5 event streams",
+        "5 idle event streams",
+        "5 event streams have an event",
     }

@@ -21,19 +21,26 @@ from tests.support import Api, ServerProcess
 GAP = Target(at_most=5)
 DELAY = Target(at_most=50)
 WAIT_SECONDS = 30
+END_OF_MESSAGE = b"\n\n"
 
 
 async def dispatching(plan: Plan) -> list[Figure]:
     """From the end of one evaluation to the start of the next, by the server and by hand."""
+    by_server, by_hand = [], []
     folder = plan.folder / "dispatching"
     folder.mkdir()
-    by_server = _gaps(await _run_by_server(folder, plan.evaluations))
-    by_hand = _gaps(await _run_by_hand(folder, plan.evaluations))
-    more = statistics.median(by_server) - statistics.median(by_hand)
+    async with _server(folder) as server:
+        for number in range(plan.rounds):
+            place = folder / str(number)
+            place.mkdir()
+            evaluations = max(2, plan.evaluations // plan.rounds)
+            by_server.append(await _gap_by_server(server, place, evaluations))
+            by_hand.append(await _gap_by_hand(place, evaluations))
+    more = [one - other for one, other in zip(by_server, by_hand, strict=True)]
     return [
         compared("gap between evaluations, by the server", "ms", by_server),
         compared("gap between evaluations, by hand with the runner", "ms", by_hand),
-        compared("what the server adds to the gap", "ms", [more], target=GAP),
+        compared("what the server adds to the gap", "ms", more, target=GAP),
     ]
 
 
@@ -53,24 +60,30 @@ async def waiting(plan: Plan) -> list[Figure]:
 
 
 async def streaming(plan: Plan) -> list[Figure]:
-    """What open event streams of one running job cost the server."""
+    """What open event streams cost the server, and when all of them have an event."""
     folder = plan.folder / "streaming"
     folder.mkdir()
-    async with ours(folder, queued=0) as side, aiohttp.ClientSession() as session:
-        running = (await Api(session, side.url).call("GET", "/queue"))["running_job"]
+    connector = aiohttp.TCPConnector(limit=plan.streams + 1)
+    async with (
+        ours(folder, queued=0) as side,
+        aiohttp.ClientSession(connector=connector) as session,
+        AsyncExitStack() as stack,
+    ):
         before, process = side.memory(), psutil.Process(side.pid)
-        async with AsyncExitStack() as stack:
-            for _ in range(plan.streams):
-                path = f"{side.url}/jobs/{running}/events"
-                answer = await stack.enter_async_context(session.get(path))
-                await answer.content.readline()
-            grown = (side.memory() - before) / 1024 / plan.streams
-            began, used = time.monotonic(), sum(process.cpu_times()[:2])
-            await asyncio.sleep(plan.seconds)
-            share = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+        streams = []
+        for _ in range(plan.streams):
+            stream = await stack.enter_async_context(session.get(f"{side.url}/events"))
+            await stream.content.readuntil(END_OF_MESSAGE)
+            streams.append(stream)
+        grown = (side.memory() - before) / 1024 / plan.streams
+        began, used = time.monotonic(), sum(process.cpu_times()[:2])
+        await asyncio.sleep(plan.seconds)
+        share = (sum(process.cpu_times()[:2]) - used) / (time.monotonic() - began)
+        known = [await _until_all_know(session, side.url, streams) for _ in range(plan.rounds)]
     return [
         compared(f"memory of an event stream, of {plan.streams}", "KB", [grown]),
-        compared(f"{plan.streams} event streams, of one core", "%", [share * 100]),
+        compared(f"{plan.streams} idle event streams, of one core", "%", [share * 100]),
+        compared(f"{plan.streams} event streams have an event, all", "ms", known),
     ]
 
 
@@ -81,18 +94,18 @@ async def _server(folder: Path) -> AsyncIterator[ServerProcess]:
         yield server
 
 
-async def _run_by_server(folder: Path, evaluations: int) -> Path:
+async def _gap_by_server(server: ServerProcess, folder: Path, evaluations: int) -> float:
     journal = folder / "by-server"
-    async with _server(folder) as server:
-        arguments = {"journal": str(journal), "seconds": 0}
-        # Behind one that is still running, so that all of them wait when their turn comes.
-        await server.api.submit(model_args={**arguments, "seconds": 1})
-        jobs = [await server.api.submit(model_args=arguments) for _ in range(evaluations)]
-        await server.api.finished(jobs[-1])
-    return journal
+    arguments = {"journal": str(journal), "seconds": 0}
+    # Behind one that is still running, so that all of them wait when their turn comes.
+    await server.api.submit(model_args={**arguments, "seconds": 1})
+    jobs = [await server.api.submit(model_args=arguments) for _ in range(evaluations)]
+    # Asked only once that it has ended: who asks again and again is a load.
+    await _when_known(server.api, jobs[-1])
+    return _gap(journal)
 
 
-async def _run_by_hand(folder: Path, evaluations: int) -> Path:
+async def _gap_by_hand(folder: Path, evaluations: int) -> float:
     journal = folder / "by-hand"
     executor = LocalExecutor()
     for number in range(1 + evaluations):
@@ -111,7 +124,7 @@ async def _run_by_hand(folder: Path, evaluations: int) -> Path:
         )
         await executor.start(attempt)
         await executor.wait(run_dir)
-    return journal
+    return _gap(journal)
 
 
 async def _when_known(api: Api, job_id: str) -> float:
@@ -123,8 +136,20 @@ async def _when_known(api: Api, job_id: str) -> float:
     return time.time()
 
 
-def _gaps(journal: Path) -> list[float]:
-    return [(later[0] - earlier[1]) * 1000 for earlier, later in pairwise(_times(journal))]
+async def _until_all_know(
+    session: aiohttp.ClientSession, url: str, streams: list[aiohttp.ClientResponse]
+) -> float:
+    """Milliseconds from a submission until its event has come out of every stream."""
+    began = time.perf_counter()
+    await Api(session, url).submit()
+    await asyncio.gather(*(stream.content.readuntil(END_OF_MESSAGE) for stream in streams))
+    return (time.perf_counter() - began) * 1000
+
+
+def _gap(journal: Path) -> float:
+    """The median, in milliseconds, between the end of one evaluation and the start of the next."""
+    times = _times(journal)
+    return 1000 * statistics.median(later[0] - earlier[1] for earlier, later in pairwise(times))
 
 
 def _times(journal: Path) -> list[tuple[float, float]]:
