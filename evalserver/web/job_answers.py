@@ -165,8 +165,9 @@ class JobSchema(AnswerSchema):
     )
 
 
-JOB = JobSchema()
-"""For those who answer with a job: making a schema takes longer than using it."""
+KEYS_OF_A_JOB = tuple(JobSchema().fields)
+"""For those who answer with a job. Its values are JSON as they are kept: to have the schema look at
+each of them took a fifth of an answer's time."""
 
 
 class JobsSchema(AnswerSchema):

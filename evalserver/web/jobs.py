@@ -1,7 +1,7 @@
 """Submitting a job, looking at it, cancelling it."""
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -15,7 +15,7 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.server_args import ServerArgs
 from evalserver.store import Key
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
-from evalserver.web.job_answers import JOB
+from evalserver.web.job_answers import KEYS_OF_A_JOB
 from evalserver.web.keys import (
     ARGS,
     BODY,
@@ -101,18 +101,16 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     runs = job.status is Status.RUNNING
     progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
-    values: dict[str, Any] = JOB.dump(
-        {
-            # Not asdict, which copies all that is below, and takes longer than all else here.
-            **vars(job),
-            "position_in_queue": position,
-            "waiting_for": forecast.waiting_for,
-            "eta_s": forecast.eta_s,
-            "progress": progress and asdict(progress),
-            "links": _links(job),
-        }
-    )
-    return values
+    values = {
+        # Not asdict, which copies all that is below, and takes longer than all else here.
+        **vars(job),
+        "position_in_queue": position,
+        "waiting_for": forecast.waiting_for,
+        "eta_s": forecast.eta_s,
+        "progress": progress,
+        "links": _links(job),
+    }
+    return {key: values[key] for key in KEYS_OF_A_JOB}
 
 
 def _links(job: Job) -> dict[str, str]:

@@ -5,6 +5,8 @@ import uuid
 
 import pytest
 
+from evalserver.lifecycle import Status
+from evalserver.web.job_answers import JobSchema
 from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api
@@ -48,6 +50,13 @@ async def test_a_completed_job_carries_paths_and_numbers(api: Api) -> None:
     assert result["metrics"] == {"mme": {"acc,none": 0.75, "acc_stderr,none": 0.01}}
     assert result["results"].startswith(job["output_dir"])
     assert len(result["samples"]) == 1
+
+
+async def test_a_job_is_written_as_its_schema_would_write_it(api: Api) -> None:
+    labels = {"team": "ä"}
+    job = await api.finished(await api.submit(labels=labels, gen_kwargs={"top_p": 1.0}))
+
+    assert JobSchema().dump({**job, "status": Status(job["status"])}) == job
 
 
 async def test_a_job_links_to_what_belongs_to_it(api: Api) -> None:
