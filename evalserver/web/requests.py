@@ -53,7 +53,15 @@ class Taken:
 
 def check_path(request: web.Request, taken: Taken) -> None:
     """Raise BadRequest (422) unless the variable parts of the path are what is taken."""
-    _load(taken, dict(request.match_info))
+    faults: list[tuple[str, str]] = []
+    for name, value in request.match_info.items():
+        try:
+            # Each by itself: the schema as a whole takes five times as long, for one part.
+            taken.schema.fields[name].deserialize(value)
+        except ValidationError as error:
+            faults.extend((name, str(message)) for message in error.messages)
+    if faults:
+        raise _refusal(faults, taken.names)
 
 
 def read_headers(request: web.Request, taken: Taken) -> Any:
