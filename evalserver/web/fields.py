@@ -164,7 +164,7 @@ class Listing(fields.List[str]):
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[str | None]:
+    ) -> Any:
         if isinstance(value, list) and not 1 <= len(value) <= self.longest:
             raise ValidationError(f"Must have 1 to {self.longest} items, has {len(value)}.")
         return super()._deserialize(value, attr, data, **kwargs)
