@@ -17,6 +17,8 @@ from evalserver.client.sending import Call
 LONGEST_HOLD_SECONDS = 60.0
 """What the server holds a long poll at the most."""
 
+SHORTEST_POLL_SECONDS = 0.1
+
 GRACE_SECONDS = 5.0
 """What the last answer may take beyond the time that was given."""
 
@@ -50,6 +52,7 @@ class WaitingCalls(EvaluationCalls):
         0.5
         """
         now = self._sender.wire.now
+        poll_interval = max(poll_interval, SHORTEST_POLL_SECONDS)
         until = math.inf if timeout is None else now() + timeout
         tell = _Teller(job_id, on_look, verbose=verbose)
         seen: int | None = None
@@ -101,7 +104,7 @@ class _Teller:
     def __call__(self, job: Json) -> None:
         if self._on_look is not None:
             self._on_look(job)
-        line = f"Job {self._job_id[:8]}... {_words(job)}"
+        line = f"Job {self._job_id} {_words(job)}"
         if self._verbose and line != self._told:
             print(line, flush=True)
             self._told = line

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,16 +181,18 @@ async def test_a_finished_job_is_tried_again(
 
 
 async def test_events_go_on_across_a_restart_without_gap_or_repetition(
-    server: ServerProcess, make_client: MakeClient
+    server: ServerProcess, make_client: MakeClient, tmp_path: Path
 ) -> None:
+    end_of_job = tmp_path / "end"
     async with server:
         client = make_client(server.url)
-        job_id = await submit(client, model_args={"seconds": 3})
+        job_id = await submit(client, model_args={"until": str(end_of_job)})
         following = asyncio.create_task(collect(client, "events", job_id))
         await server.api.when(job_id, "running")
         server.kill()
         await asyncio.sleep(1)
         await server.start()
+        end_of_job.touch()
 
         events = await following
 

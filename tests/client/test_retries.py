@@ -251,6 +251,16 @@ async def test_a_cancel_whose_answer_was_lost_has_worked(
     assert "cancelled" in answer["message"]
 
 
+async def test_a_job_that_was_cancelled_before_cannot_be_cancelled(
+    make_quick_client: MakeClient, faulty: FaultyServer
+) -> None:
+    finished = problem(409, "Job j1 is cancelled already")
+    faulty.answers("/jobs/j1", finished, Answer({"status": "cancelled"}))
+
+    with pytest.raises(RequestFailed, match="cancelled already"):
+        await call(make_quick_client(faulty.url), "cancel_job", "j1")
+
+
 async def test_a_cancel_that_comes_too_late_is_an_error(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:

@@ -59,6 +59,18 @@ async def test_a_server_that_does_not_hold_its_answer_is_not_asked_without_pause
     assert client.pauses == pytest.approx([30, 30], abs=5)
 
 
+async def test_nobody_can_ask_without_pause(
+    make_quick_client: MakeClient, faulty: FaultyServer
+) -> None:
+    faulty.answers("/jobs/j1", job("running"), job("running"), job("completed"))
+    client = make_quick_client(faulty.url)
+
+    await call(client, "wait_for_job", "j1", poll_interval=0, verbose=False)
+
+    assert all(pause > 0 for pause in client.pauses)
+    assert len(client.pauses) == 2
+
+
 async def test_no_answer_is_held_for_longer_than_a_server_allows(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
@@ -184,11 +196,11 @@ async def test_what_is_new_is_printed_once(
     await call(make_quick_client(faulty.url), "wait_for_job", "j1")
 
     assert capsys.readouterr().out.splitlines() == [
-        "Job j1... queued (position: 2)",
-        "Job j1... queued (position: 1)",
-        "Job j1... running",
-        "Job j1... running (Model Responding 40%)",
-        "Job j1... completed",
+        "Job j1 queued (position: 2)",
+        "Job j1 queued (position: 1)",
+        "Job j1 running",
+        "Job j1 running (Model Responding 40%)",
+        "Job j1 completed",
     ]
 
 

@@ -26,6 +26,8 @@ def main() -> None:
     if args.get("behave") != "silent":
         print(f"stand-in runs as {name}")
     time.sleep(float(args.get("seconds", 0)))
+    while "until" in args and not Path(args["until"]).exists():
+        time.sleep(0.02)
     BEHAVIOURS[args.get("behave", "complete")](given, args)
     _note(journal, f"end {name}")
     if slot is not None:
