@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Transaction
+from evalserver.store.transaction import Transaction
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ that a history that was edited shows.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from evalserver.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.transaction import Row, Transaction
 
 GENESIS_HASH = "0" * 64
 """The ``prev_hash`` of the first event."""
@@ -23,6 +23,12 @@ HASHED_COLUMNS = (
     "at", "actor", "job_id", "event", "from_status", "to_status", "attempt", "detail", "prev_hash",
 )  # fmt: skip
 """What an event's hash covers, in this order."""
+
+INSERT = f"""
+    INSERT INTO job_events ({", ".join(HASHED_COLUMNS)}, hash)
+    SELECT {", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(HASHED_COLUMNS) + 1))}
+    FROM json_each(:rows)
+"""  # noqa: S608 - of this module's own constants
 
 FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at"
 """The columns of a job that its events, and those who listen to them, know of."""
@@ -61,61 +67,73 @@ def transition(tx: Transaction, change: Change) -> None:
         tx.execute("DELETE FROM jobs WHERE job_id = :job_id", {"job_id": change.job_id})
     else:
         row = _update(tx, change, before, allowed.after)
-    record(tx, change, row, before, allowed.after)
+    record(tx, [Happened(change, row, before, allowed.after)])
 
 
-def record(
-    tx: Transaction,
-    change: Change,
-    row: Row | Mapping[str, Any],
-    before: Status | None,
-    after: Status | None,
-) -> None:
-    """Append one event to the audit log, chained to the one before it.
+@dataclass(frozen=True)
+class Happened:
+    """A change that was made: from which state to which, and the job's ``FACTS`` after it."""
 
-    ``row`` has the job's ``FACTS``, as the event leaves them.
-    """
-    values: dict[str, Any] = {
-        "at": change.at,
-        "actor": change.actor,
-        "job_id": change.job_id,
-        "event": change.kind.value,
-        "from_status": before and before.value,
-        "to_status": after and after.value,
-        "attempt": row["attempt"],
-        "detail": orjson.dumps(dict(change.detail), option=orjson.OPT_SORT_KEYS).decode(),
-        "prev_hash": _last_hash(tx),
-    }
-    event_id = tx.insert(
-        """
-        INSERT INTO job_events (at, actor, job_id, event, from_status, to_status, attempt, detail,
-                                prev_hash, hash)
-        VALUES (:at, :actor, :job_id, :event, :from_status, :to_status, :attempt, :detail,
-                :prev_hash, :hash)
-        """,
-        {**values, "hash": event_hash(values)},
+    change: Change
+    row: Row | Mapping[str, Any]
+    before: Status | None
+    after: Status | None
+
+
+def record(tx: Transaction, news: Sequence[Happened]) -> None:
+    """Append events to the audit log, each chained to the one before it."""
+    last = _last_hash(tx)
+    rows = []
+    for each in news:
+        values = _values(each, last)
+        last = _hash(values)
+        rows.append([*values, last])
+    event_ids = tx.insert(INSERT, rows)
+    tx.last_hash = last
+    tx.events += map(_committed, news, event_ids)
+
+
+def _values(happened: Happened, prev_hash: str) -> list[Any]:
+    """The ``HASHED_COLUMNS`` of an event."""
+    change, before, after = happened.change, happened.before, happened.after
+    return [
+        change.at,
+        change.actor,
+        change.job_id,
+        change.kind.value,
+        before and before.value,
+        after and after.value,
+        happened.row["attempt"],
+        orjson.dumps(dict(change.detail), option=orjson.OPT_SORT_KEYS).decode(),
+        prev_hash,
+    ]
+
+
+def _committed(happened: Happened, event_id: int) -> CommittedEvent:
+    row = happened.row
+    return CommittedEvent(
+        event_id=event_id,
+        kind=happened.change.kind,
+        job_id=happened.change.job_id,
+        seq=row["seq"],
+        priority=row["priority"],
+        before=happened.before,
+        after=happened.after,
+        engine=row["engine"],
+        attempt=row["attempt"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
     )
-    tx.events.append(
-        CommittedEvent(
-            event_id=event_id,
-            kind=change.kind,
-            job_id=change.job_id,
-            seq=row["seq"],
-            priority=row["priority"],
-            before=before,
-            after=after,
-            engine=row["engine"],
-            attempt=row["attempt"],
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            completed_at=row["completed_at"],
-        )
-    )
 
 
-def event_hash(values: Mapping[str, Any]) -> str:
+def event_hash(event: Mapping[str, Any]) -> str:
     """SHA-256, as hexadecimal digits, over the hashed columns of an event as a JSON array."""
-    return hashlib.sha256(orjson.dumps([values[name] for name in HASHED_COLUMNS])).hexdigest()
+    return _hash([event[name] for name in HASHED_COLUMNS])
+
+
+def _hash(values: list[Any]) -> str:
+    return hashlib.sha256(orjson.dumps(values)).hexdigest()
 
 
 def _lock_row(tx: Transaction, change: Change) -> Row:
@@ -147,5 +165,7 @@ def _update(tx: Transaction, change: Change, before: Status, after: Status) -> R
 
 
 def _last_hash(tx: Transaction) -> str:
+    if tx.last_hash is not None:
+        return tx.last_hash
     rows = tx.execute("SELECT hash FROM job_events ORDER BY event_id DESC LIMIT 1")
     return str(rows[0]["hash"]) if rows else GENESIS_HASH

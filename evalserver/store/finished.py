@@ -8,7 +8,7 @@ from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Row
+from evalserver.store.transaction import Row
 
 
 async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: int) -> Page:

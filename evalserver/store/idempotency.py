@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evalserver.job import NewJob
-from evalserver.store import jobs
 from evalserver.store.errors import KeyReused
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.submission import submit
+from evalserver.store.transaction import Row, Transaction
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def submit_once(
                 f" {earlier['job_id']}); send a request that differs with a key of its own"
             )
         return Answered(earlier["answer"], again=True)
-    jobs.submit(tx, job, at)
+    submit(tx, [job], at)
     text = answer(_position_of_last(tx, job.request.priority))
     _keep(tx, job, key, at, text)
     return Answered(text, again=False)

@@ -7,13 +7,12 @@ from typing import Any
 
 import orjson
 
-from evalserver.job import EvaluateRequest, Job, Metric, NewJob, Outcome
+from evalserver.job import EvaluateRequest, Job, Metric, Outcome
 from evalserver.lifecycle import EventKind, Status
-from evalserver.runner.crash_point import crash_point
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.events import Change, record, transition
+from evalserver.store.events import Change, transition
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.transaction import Row, Transaction
 
 SERVER = "server"
 """The actor of what the server does by itself."""
@@ -39,43 +38,6 @@ class Claim:
     at: str
     run_dir: str
     output_dir: str
-
-
-def submit(tx: Transaction, job: NewJob, at: str) -> None:
-    """Put a new job into the queue."""
-    request = job.request
-    seq = tx.insert(
-        """
-        INSERT INTO jobs (job_id, status, engine, model, tasks, priority, labels, request,
-                          submitted_by, created_at, max_attempts)
-        VALUES (:job_id, 'queued', :engine, :model, :tasks, :priority, :labels, :request,
-                :submitted_by, :created_at, :max_attempts)
-        """,
-        {
-            "job_id": job.job_id,
-            "engine": job.engine,
-            "model": request.model,
-            "tasks": _json(request.tasks),
-            "priority": request.priority,
-            "labels": _json(request.labels),
-            "request": _json(request),
-            "submitted_by": job.submitted_by,
-            "created_at": at,
-            "max_attempts": request.max_attempts,
-        },
-    )
-    change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
-    facts = {
-        "seq": seq,
-        "priority": request.priority,
-        "engine": job.engine,
-        "attempt": 0,
-        "created_at": at,
-        "started_at": None,
-        "completed_at": None,
-    }
-    record(tx, change, facts, None, Status.QUEUED)
-    crash_point("submitting")
 
 
 def require_first(tx: Transaction, job_id: str) -> None:
@@ -199,16 +161,14 @@ def prune(tx: Transaction, keep: int, at: str) -> list[str]:
 
 async def get(readers: Readers, job_id: str) -> Job | None:
     """The job's record, or None when there is none (any more)."""
-    rows = await readers.fetch(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
-    return job_of(rows[0]) if rows else None
+    row = await readers.look_up(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
+    return None if row is None else job_of(row)
 
 
 async def was_known(readers: Readers, job_id: str) -> bool:
     """Did a job of this id ever exist?"""
-    rows = await readers.fetch(
-        "SELECT 1 FROM job_events WHERE job_id = :job_id LIMIT 1", {"job_id": job_id}
-    )
-    return bool(rows)
+    sql = "SELECT 1 FROM job_events WHERE job_id = :job_id LIMIT 1"
+    return await readers.look_up(sql, {"job_id": job_id}) is not None
 
 
 async def run_dir(readers: Readers, job_id: str, attempt: int) -> Path | None:

@@ -18,7 +18,7 @@ from evalserver.store.criteria import (
 )
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Row
+from evalserver.store.transaction import Row
 
 NEWEST = 2**63 - 1
 """A seq behind those of all jobs: where the first page begins."""

@@ -14,10 +14,16 @@ READERS = 2
 
 
 class Readers:
-    """A few read-only connections, each used by one query at a time."""
+    """A few read-only connections, each used by one query at a time.
 
-    def __init__(self, connections: list[aiosqlite.Connection]) -> None:
+    One of them is used in the loop itself, and waits for nothing.
+    """
+
+    def __init__(
+        self, connections: list[aiosqlite.Connection], at_once: sqlite3.Connection
+    ) -> None:
         self._connections = connections
+        self._at_once = at_once
         self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
         for connection in connections:
             self._free.put_nowait(connection)
@@ -25,7 +31,8 @@ class Readers:
     @classmethod
     async def open(cls, path: Path) -> Self:
         """Open the connections; the database must exist."""
-        return cls([await _connect(path) for _ in range(READERS)])
+        connections = [await _connect(path) for _ in range(READERS)]
+        return cls(connections, await asyncio.to_thread(_connect_at_once, path))
 
     async def fetch(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """All rows of a query.
@@ -40,14 +47,36 @@ class Readers:
         finally:
             self._free.put_nowait(connection)
 
+    async def look_up(self, sql: str, parameters: Mapping[str, Any]) -> Any | None:
+        """The first row of a query that reads a few pages, or None when it has none.
+
+        It is answered in the loop: to leave that takes ten times as long as such a query.
+        Raises StoreUnavailable when the database cannot be read.
+        """
+        try:
+            return self._at_once.execute(sql, parameters).fetchone()
+        except sqlite3.Error:
+            # Somebody may have locked it for a moment: those who can wait, wait.
+            rows = await self.fetch(sql, parameters)
+            return rows[0] if rows else None
+
     async def close(self) -> None:
         """Close all connections."""
+        self._at_once.close()
         for connection in self._connections:
             await connection.close()
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _connect_at_once(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        _read_only(path), uri=True, isolation_level=None, timeout=0, check_same_thread=False
+    )
     connection.row_factory = sqlite3.Row
     return connection
 

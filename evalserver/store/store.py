@@ -28,7 +28,9 @@ from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
-from evalserver.store.writer import Transaction, Writer
+from evalserver.store.submission import Submission
+from evalserver.store.transaction import Transaction
+from evalserver.store.writer import Writer
 
 DATABASE_NAME = "evalserver.db"
 
@@ -87,7 +89,7 @@ class Store:
 
     async def submit(self, job: NewJob) -> None:
         """Put a new job into the queue."""
-        await self._writer.run(lambda tx: jobs.submit(tx, job, self._now()))
+        await self._writer.run(Submission(job, self._now))
 
     async def submit_once(self, job: NewJob, key: Key, answer: Callable[[int], str]) -> Answered:
         """Put a new job into the queue, if its key was not used; else, answer as was answered then.

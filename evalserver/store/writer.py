@@ -1,23 +1,28 @@
-"""The one writer: a task that owns the only read-write connection.
+"""The one writer: a thread that owns the only read-write connection.
 
 Whoever wants to change something hands it a unit of work and awaits the outcome. All units that
-wait are run in one transaction, a savepoint each, and are answered after one durable commit
-(group commit). The caller may be cancelled while it waits: its unit is carried out or not, whole.
+wait are run in one transaction, and are answered after one durable commit (group commit). Should
+one of them fail, all are run again with a savepoint each, so that it alone is undone: what must be
+able to be undone costs a third more. A unit changes nothing but the database, therefore, and may be
+run twice. The caller may be cancelled while it waits: its unit is carried out or not, whole.
 """
 
 import asyncio
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
+from evalserver.store.transaction import JointWork, Transaction, Work
 
 log = structlog.get_logger("evalserver.store")
 
@@ -26,9 +31,6 @@ T = TypeVar("T")
 FAULTS_OF_A_UNIT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
 """What one unit of work does wrong; every other error of SQLite concerns all."""
 
-Row = sqlite3.Row
-Parameters = Mapping[str, Any]
-
 PROBE_SECONDS = 1.0
 """Between two tries whether a database that could not be written can be again."""
 
@@ -36,23 +38,8 @@ LARGEST_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
 
 
-class Transaction:
-    """What a unit of work may do: run statements, and announce the events that it wrote."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.events: list[CommittedEvent] = []
-
-    def execute(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
-        """Run one statement and return its rows (those of a RETURNING clause, for a change)."""
-        return self._connection.execute(sql, parameters or {}).fetchall()
-
-    def insert(self, sql: str, parameters: Parameters) -> int:
-        """Insert one row and return its number; RETURNING would take half as long again."""
-        return self._connection.execute(sql, parameters).lastrowid or 0
-
-
-Work = Callable[[Transaction], T]
+class _UnitFailed(Exception):
+    """A unit of a transaction failed, and cannot be undone alone."""
 
 
 class _Unit(Generic[T]):
@@ -66,7 +53,6 @@ class _Done:
     """What a unit came to: a value or the error that it raised, told once it is committed."""
 
     unit: _Unit[Any]
-    events: list[CommittedEvent]
     value: Any = None
     error: Exception | None = None
 
@@ -79,27 +65,42 @@ class _Done:
             self.unit.answer.set_exception(self.error)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What a transaction came to. Without a commit it failed, and nothing of it is on disk."""
+
+    results: list[_Done]
+    events: list[CommittedEvent] = field(default_factory=list)
+    commit: Commit | None = None
+
+
+_Run = Callable[[list[_Unit[Any]], list[CommittedEvent]], list[_Done]]
+"""Runs units, and notes their events."""
+
+
 class Writer:
     """Runs units of work on its connection, as many as wait in one durable transaction.
 
-    A whole transaction is carried out in the writer's own thread: the loop goes on meanwhile, and
-    is left and come back to once, however many statements there are.
+    In a thread of its own, which takes the units and carries out whole transactions: the loop goes
+    on meanwhile, and hears of each once, however many units and statements it has.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store writer")
-        self._units: asyncio.Queue[_Unit[Any] | None] = asyncio.Queue()
+        self._units: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
         self._closing = False
         self.fault: str | None = None
         """Why nothing can be written right now; None when all is well."""
 
     def start(self) -> None:
         """Begin to work; ``close`` ends it."""
-        self._task = asyncio.create_task(self._work(), name="store writer")
+        self._loop = loop = asyncio.get_running_loop()
+        # Should nobody close it, the process ends all the same: a transaction is there or not.
+        threading.Thread(target=self._work, args=(loop,), name="store writer", daemon=True).start()
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
@@ -115,56 +116,59 @@ class Writer:
         Raises what the work raises (it has then changed nothing), and StoreUnavailable when the
         database cannot be written.
         """
-        if self._closing or self._task is None or self._task.done():
+        if self._closing or self._loop is None:
             raise StoreUnavailable("the store is closed")
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._units.put_nowait(_Unit(work, answer))
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._units.put(_Unit(work, answer))
         return await answer
 
     async def close(self) -> None:
         """Carry out what was handed in, then stop. The connection is the caller's to close."""
         self._closing = True
-        self._units.put_nowait(None)
-        if self._task is not None:
-            await self._task
-        self._thread.shutdown()
+        self._units.put(None)
+        if self._loop is not None:
+            await self._ended.wait()
 
-    async def _work(self) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write until told to stop; the writer's thread does nothing else."""
         closing = False
         while not closing:
-            batch, closing = await self._next_batch()
+            batch, closing = self._next_batch()
             if batch or self.fault is not None:
-                for done in await self._commit(batch):
-                    done.tell()
+                loop.call_soon_threadsafe(self._tell, self._commit(batch))
+        loop.call_soon_threadsafe(self._ended.set)
 
-    async def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
+    def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
         batch: list[_Unit[Any]] = []
         try:
             # While nothing can be written, an empty batch tries again whether it can.
-            async with asyncio.timeout(None if self.fault is None else PROBE_SECONDS):
-                unit = await self._units.get()
-        except TimeoutError:
+            unit = self._units.get(timeout=None if self.fault is None else PROBE_SECONDS)
+            while unit is not None:
+                batch.append(unit)
+                if len(batch) == LARGEST_BATCH:
+                    return batch, False
+                unit = self._units.get_nowait()
+        except Empty:
             return batch, False
-        while unit is not None:
-            batch.append(unit)
-            if len(batch) == LARGEST_BATCH or self._units.empty():
-                return batch, False
-            unit = self._units.get_nowait()
         return batch, True
 
-    async def _commit(self, batch: list[_Unit[Any]]) -> list[_Done]:
-        loop = asyncio.get_running_loop()
+    def _commit(self, batch: list[_Unit[Any]]) -> _Written:
         try:
-            results, commit = await loop.run_in_executor(self._thread, self._write, batch)
+            written = self._write(batch)
         except Exception as error:  # whatever it is, those who wait are told
             reason = StoreUnavailable(f"the database cannot be written: {error}")
             self.fault = str(reason)
-            return [_Done(unit, [], error=reason) for unit in batch]
+            return _Written([_Done(unit, error=reason) for unit in batch])
         self.fault = None
-        events = [event for done in results for event in done.events]
-        self._announce(self._listeners, events)
-        self._announce(self._watchers, [commit] if batch else [])
-        return results
+        return written
+
+    def _tell(self, written: _Written) -> None:
+        """Tell listeners, watchers and those who wait; in the loop."""
+        self._announce(self._listeners, written.events)
+        if written.commit is not None and written.results:
+            self._announce(self._watchers, [written.commit])
+        for done in written.results:
+            done.tell()
 
     def _announce(self, listeners: list[Callable[[T], None]], news: list[T]) -> None:
         for each in news:
@@ -174,39 +178,56 @@ class Writer:
                 except Exception:  # the change is on disk: those who wait for it must hear so
                     log.exception("a listener of the store failed", news=each)
 
-    def _write(self, batch: list[_Unit[Any]]) -> tuple[list[_Done], Commit]:
-        """Carry out one transaction; in the writer's thread."""
+    def _write(self, batch: list[_Unit[Any]]) -> _Written:
+        """Carry out one transaction."""
+        try:
+            return self._transact(batch, self._run_together)
+        except _UnitFailed:
+            return self._transact(batch, self._run_apart)
+
+    def _transact(self, batch: list[_Unit[Any]], run: _Run) -> _Written:
+        events: list[CommittedEvent] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             if self.fault is not None:
                 self._probe()
-            results = [self._run_unit(unit) for unit in batch]
+            results = run(batch, events)
             began = time.perf_counter()
             self._connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
-        return results, Commit(len(batch), time.perf_counter() - began)
+        return _Written(results, events, Commit(len(batch), time.perf_counter() - began))
 
-    def _run_unit(self, unit: _Unit[Any]) -> _Done:
-        transaction = Transaction(self._connection)
+    def _run_together(self, batch: list[_Unit[Any]], events: list[CommittedEvent]) -> list[_Done]:
+        transaction = Transaction(self._connection, events)
+        results = []
+        try:
+            for kind, units in groupby(batch, lambda unit: type(unit.work)):
+                results += _run_of_a_kind(transaction, kind, list(units))
+        except Exception as error:
+            if _concerns_all(error):
+                raise
+            raise _UnitFailed from error
+        return results
+
+    def _run_apart(self, batch: list[_Unit[Any]], events: list[CommittedEvent]) -> list[_Done]:
+        return [self._run_alone(unit, events) for unit in batch]
+
+    def _run_alone(self, unit: _Unit[Any], events: list[CommittedEvent]) -> _Done:
+        transaction = Transaction(self._connection, [])
         self._connection.execute("SAVEPOINT unit")
         try:
             value = unit.work(transaction)
-        except FAULTS_OF_A_UNIT as error:
-            return self._undone(unit, error)
-        except sqlite3.Error:
-            # Disk full, I/O error, locked: SQLite may have rolled everything back by itself.
-            raise
         except Exception as error:
-            return self._undone(unit, error)
+            if _concerns_all(error):
+                raise
+            self._connection.execute("ROLLBACK TO unit")
+            self._connection.execute("RELEASE unit")
+            return _Done(unit, error=error)
         self._connection.execute("RELEASE unit")
-        return _Done(unit, transaction.events, value=value)
-
-    def _undone(self, unit: _Unit[Any], error: Exception) -> _Done:
-        self._connection.execute("ROLLBACK TO unit")
-        self._connection.execute("RELEASE unit")
-        return _Done(unit, [], error=error)
+        events += transaction.events
+        return _Done(unit, value=value)
 
     def _probe(self) -> None:
         """Change nothing, but so that it has to be written like any change."""
@@ -218,3 +239,17 @@ class Writer:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def _run_of_a_kind(tx: Transaction, kind: type, units: list[_Unit[Any]]) -> list[_Done]:
+    if issubclass(kind, JointWork):
+        works: list[Any] = [unit.work for unit in units]
+        values = kind.together(tx, works)
+    else:
+        values = [unit.work(tx) for unit in units]
+    return [_Done(unit, value) for unit, value in zip(units, values, strict=True)]
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Disk full, I/O error, locked: SQLite may have rolled everything back by itself."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, FAULTS_OF_A_UNIT)

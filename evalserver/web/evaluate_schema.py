@@ -29,6 +29,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """What holds for a field of a request that is not given; None: the harness's own default."""
 
+REQUIRED = tuple(name for name in EvaluateRequest.__dataclass_fields__ if name not in DEFAULTS)
+
 
 class TimeLimit(Seconds):
     """How long an evaluation may take."""
@@ -168,9 +170,9 @@ class EvaluateSchema(StrictSchema, RequestFields):
         """
         values: dict[str, Any] = {}
         faults: dict[str, Any] = {
-            name: [field.error_messages["required"]]
-            for name, field in self.fields.items()
-            if field.required and name not in data
+            name: [self.fields[name].error_messages["required"]]
+            for name in REQUIRED
+            if name not in data
         }
         for name, given in data.items():
             field = self.fields.get(name)

@@ -18,6 +18,7 @@ JsonSchema = dict[str, Any]
 HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
 """Characters that control, break a line, or change unseen what is shown, in the regular expressions
 of Python and of JSON Schema alike."""
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def about(description: str) -> dict[str, str]:
@@ -62,7 +63,7 @@ class Text(Strict[str]):
             raise ValidationError(
                 f"Must have {self.shortest} to {self.longest} characters, has {len(value)}."
             )
-        if re.search(f"[{HIDDEN}]", value):
+        if _HIDDEN.search(value):
             raise ValidationError("Must not contain control characters or invisible ones.")
         return value
 

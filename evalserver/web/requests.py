@@ -69,8 +69,8 @@ def read_headers(request: web.Request, taken: Taken) -> Any:
 
     Raises BadRequest (422).
     """
-    given = {name: request.headers.getall(name, []) for name in taken.names}
-    return _load(taken, {name: ", ".join(each) for name, each in given.items() if each})
+    present = [name for name in taken.names if name in request.headers]
+    return _load(taken, {name: ", ".join(request.headers.getall(name)) for name in present})
 
 
 def read_query(request: web.Request, taken: Taken) -> Any:
@@ -79,7 +79,7 @@ def read_query(request: web.Request, taken: Taken) -> Any:
     Raises BadRequest (422).
     """
     values: dict[str, Any] = {}
-    faults = []
+    faults: list[tuple[str, str]] = []
     for key in dict.fromkeys(request.query):
         given = request.query.getall(key)
         values[key] = given if key in taken.lists else given[0]
@@ -147,7 +147,9 @@ async def _receive(request: web.Request) -> bytes:
         request.writer.output_size = 0
     try:
         # A small body comes with the head: then there is nothing to wait for.
-        async with asyncio.timeout(None if request.content.is_eof() else BODY_SECONDS):
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise _too_large(most) from None

@@ -11,7 +11,7 @@ from evalserver.store import NEWEST, JobFilter, Store, jobs, listing
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.transaction import Row, Transaction
 from tests.store.test_jobs import completed, start
 
 NOW = "2030-01-01T00:00:00.000+00:00"
@@ -94,10 +94,11 @@ async def steps_of_pages(folder: Path, stored: int) -> dict[str, int]:
         await connection.execute_fetchall(VARIOUS_JOBS, values)
         steps = Steps()
         await connection.set_progress_handler(steps.count, 1)
+        readers = Readers([connection], connection._conn)
         by_page = {}
         for name, wanted in PAGES.items():
             before = steps.taken
-            await listing.page(Readers([connection]), wanted, 10, NEWEST)
+            await listing.page(readers, wanted, 10, NEWEST)
             by_page[name] = steps.taken - before
     return by_page
 
@@ -120,7 +121,7 @@ async def _finish_and_prune(store: Store, folder: Path, stored: int) -> int:
         connection.execute(FINISHED_JOBS, {"jobs": stored, "now": NOW})
         steps = Steps()
         connection.set_progress_handler(steps.count, 1)
-        jobs.finish(Transaction(connection), running, NOW, completed())
-        pruned = jobs.prune(Transaction(connection), stored, NOW)
+        jobs.finish(Transaction(connection, []), running, NOW, completed())
+        pruned = jobs.prune(Transaction(connection, []), stored, NOW)
         assert pruned == ["job-1"]
         return steps.taken

@@ -12,10 +12,10 @@ import pytest
 
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
-from evalserver.store import DATABASE_NAME, JobFilter, Store, check_database, jobs, snapshot
+from evalserver.store import DATABASE_NAME, JobFilter, Store, check_database, snapshot, submission
 from evalserver.store.listing import SUBMISSIONS_OF_A_SPAN
 from evalserver.store.migrate import known_migrations, migrate
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.transaction import Row, Transaction
 from tests.store.test_jobs import PLENTY, complete, start, submit
 from tests.store.test_listing import ALL, Hours, listed, opened, pages
 from tests.store.test_migrate import rows
@@ -39,7 +39,7 @@ def submit_at(path: Path, times: Iterable[str]) -> None:
         connection.execute("BEGIN")
         for number, at in enumerate(times):
             job = NewJob(str(number), "lmms_eval", request, "alice")
-            jobs.submit(Transaction(connection), job, at)
+            submission.submit(Transaction(connection, []), [job], at)
         connection.execute("COMMIT")
 
 

@@ -28,10 +28,11 @@ from evalserver.store import (
     jobs,
     listing,
     metrics,
+    submission,
 )
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
-from evalserver.store.writer import Row, Transaction
+from evalserver.store.transaction import Row, Transaction
 from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
 from tests.store.test_migrate import change, read, rows
 
@@ -97,7 +98,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 }
 
 DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
-    "submit": lambda tx, queued, running: jobs.submit(tx, NEW, NOW),
+    "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
     "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
@@ -124,7 +125,10 @@ async def readers(store: Store, tmp_path: Path, statements: list[str]) -> AsyncI
     async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
         connection.row_factory = Row
         await connection.set_trace_callback(statements.append)
-        yield Readers([connection])
+        with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as at_once:
+            at_once.row_factory = Row
+            at_once.set_trace_callback(statements.append)
+            yield Readers([connection], at_once)
 
 
 @pytest.fixture
@@ -134,12 +138,12 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
         connection.row_factory = Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.set_trace_callback(statements.append)
-        yield Transaction(connection)
+        yield Transaction(connection, [])
 
 
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "Page", "event_of", "job_of",
-    "kind_of", "size_of",
+    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "Page", "Submission",
+    "event_of", "job_of", "kind_of", "size_of",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
@@ -206,7 +210,16 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (jobs, durations, engine_cache, event_log, listing, idempotency, metrics)
+        for module in (
+            jobs,
+            durations,
+            engine_cache,
+            event_log,
+            listing,
+            idempotency,
+            metrics,
+            submission,
+        )
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__

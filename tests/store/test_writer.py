@@ -11,7 +11,8 @@ import pytest
 from evalserver.lifecycle import EventKind
 from evalserver.store import CommittedEvent, IllegalTransition, Store, StoreUnavailable
 from evalserver.store.store import DATABASE_NAME
-from evalserver.store.writer import LARGEST_BATCH, Transaction, Work, Writer
+from evalserver.store.transaction import Transaction, Work
+from evalserver.store.writer import LARGEST_BATCH, Writer
 from tests.store.test_jobs import complete, start, submit
 from tests.store.test_migrate import contents, read
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.store.writer import Transaction
+from evalserver.store.transaction import Transaction
 from evalserver.web.keys import KEYS_IN_FLIGHT, STORE
 from tests.conftest import MakeApi
 from tests.store.test_migrate import rows

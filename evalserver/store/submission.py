@@ -1,0 +1,87 @@
+"""Putting new jobs into the queue: all that wait, with one statement."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from evalserver.job import NewJob
+from evalserver.lifecycle import EventKind, Status
+from evalserver.runner.crash_point import crash_point
+from evalserver.store.events import Change, Happened, record
+from evalserver.store.transaction import JointWork, Transaction
+
+COLUMNS = (
+    "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
+    "submitted_by", "created_at", "max_attempts",
+)  # fmt: skip
+"""What is known of a job that is new."""
+
+INSERT = f"""
+    INSERT INTO jobs ({", ".join(COLUMNS)})
+    SELECT {", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(COLUMNS)))}
+    FROM json_each(:rows)
+"""  # noqa: S608 - of this module's own constants
+
+LARGEST_STATEMENT = 64
+"""Jobs of one statement: each may have a megabyte to say."""
+
+
+@dataclass(frozen=True)
+class Submission(JointWork[None]):
+    """The unit of work that puts a new job into the queue; ``now`` tells the time."""
+
+    job: NewJob
+    now: Callable[[], str]
+
+    @classmethod
+    def together(cls, tx: Transaction, works: list[Self]) -> list[None]:
+        """Put all of them into the queue, in their order."""
+        at = works[0].now()
+        for first in range(0, len(works), LARGEST_STATEMENT):
+            submit(tx, [each.job for each in works[first : first + LARGEST_STATEMENT]], at)
+        return [None] * len(works)
+
+
+def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
+    """Put new jobs into the queue, in their order."""
+    numbers = tx.insert(INSERT, [_row(job, at) for job in jobs])
+    record(tx, [_happened(job, seq, at) for job, seq in zip(jobs, numbers, strict=True)])
+    crash_point("submitting")
+
+
+def _row(job: NewJob, at: str) -> list[Any]:
+    """The values of ``COLUMNS``."""
+    request = job.request
+    return [
+        job.job_id,
+        Status.QUEUED.value,
+        job.engine,
+        request.model,
+        _json(request.tasks),
+        request.priority,
+        _json(request.labels),
+        _json(request),
+        job.submitted_by,
+        at,
+        request.max_attempts,
+    ]
+
+
+def _happened(job: NewJob, seq: int, at: str) -> Happened:
+    facts = {
+        "seq": seq,
+        "priority": job.request.priority,
+        "engine": job.engine,
+        "attempt": 0,
+        "created_at": at,
+        "started_at": None,
+        "completed_at": None,
+    }
+    change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
+    return Happened(change, facts, None, Status.QUEUED)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,75 @@
+"""Submissions that come together are written together."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from evalserver.job import EvaluateRequest, NewJob
+from evalserver.store import DATABASE_NAME, Store, snapshot, verify_log
+from evalserver.store.submission import LARGEST_STATEMENT
+from tests.store.test_jobs import submit
+from tests.store.test_migrate import read
+
+MANY = 2 * LARGEST_STATEMENT + 1
+
+
+async def submit_as(store: Store, job_id: str) -> None:
+    """Submit a job that has this id."""
+    await store.submit(NewJob(job_id, "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice"))
+
+
+async def test_submissions_that_come_together_are_queued_in_the_order_of_their_coming(
+    store: Store,
+) -> None:
+    await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
+
+    assert [job_id for job_id, _, _ in await store.queued()] == [f"job {n}" for n in range(MANY)]
+
+
+async def test_each_has_an_event_of_its_own_in_the_same_order(store: Store, tmp_path: Path) -> None:
+    await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
+
+    events = read(
+        tmp_path / DATABASE_NAME, "SELECT job_id, event FROM job_events ORDER BY event_id"
+    )
+    assert events == [(f"job {n}", "submitted") for n in range(MANY)]
+
+
+async def test_the_log_of_what_was_written_together_is_sound(store: Store, tmp_path: Path) -> None:
+    await asyncio.gather(*(submit(store) for _ in range(MANY)))
+
+    with snapshot(tmp_path / DATABASE_NAME) as opened:
+        assert verify_log(opened).problem is None
+
+
+async def test_listeners_are_told_which_job_is_which(store: Store, tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    store.subscribe(lambda event: heard.append((event.job_id, event.seq, event.event_id)))
+
+    await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
+
+    sql = "SELECT job_id, seq, event_id FROM job_events JOIN jobs USING (job_id) ORDER BY event_id"
+    assert heard == read(tmp_path / DATABASE_NAME, sql)
+
+
+async def test_one_that_fails_leaves_the_others(store: Store) -> None:
+    ids = ["a", "b", "a", "c"]
+
+    outcomes = await asyncio.gather(
+        *(submit_as(store, each) for each in ids), return_exceptions=True
+    )
+
+    assert [type(each) for each in outcomes] == [type(None)] * 2 + [sqlite3.IntegrityError] + [
+        type(None)
+    ]
+    assert [job_id for job_id, _, _ in await store.queued()] == ["a", "b", "c"]
+
+
+async def test_text_of_every_kind_is_kept_as_it_is(store: Store) -> None:
+    text = "\"'\\ \n\t $[0] ä 😀 \u2028"
+    request = EvaluateRequest("dummy", (text,), {text: [text, 2**63, 0.1]}, labels={text: text})
+
+    await store.submit(NewJob(text, "lmms_eval", request, text))
+
+    job = await store.job(text)
+    assert (job.request, job.labels, job.submitted_by) == (request, {text: text}, text)
