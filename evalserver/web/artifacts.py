@@ -29,6 +29,7 @@ from evalserver.outputs import (
     open_artifact,
     zip_chunks,
 )
+from evalserver.web.byte_ranges import byte_range
 from evalserver.web.errors import BadRequest
 from evalserver.web.fields import about
 from evalserver.web.keys import QUERY, STORE
@@ -114,6 +115,11 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     except NoArtifact:
         detail = f"Job {job.job_id} has no file {path[:256]!r} among its artifacts"
         raise BadRequest(HTTPStatus.NOT_FOUND, detail) from None
+    try:
+        byte_range(request, os.fstat(file.fileno()).st_size)
+    except BadRequest:
+        file.close()
+        raise
     return _OpenFileResponse(file, _headers(PurePosixPath(path)))
 
 

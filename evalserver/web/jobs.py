@@ -57,7 +57,10 @@ async def get_job(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
     waited = await wait_for_change(request, request.match_info["job_id"])
     job, position = await placed(request, request.match_info["job_id"])
-    answer = reply_unless_known(request, dump(await shown(request, job, position)))
+    values = await shown(request, job, position)
+    # What is left of the time changes all the time, and is no news.
+    essence = dump({**values, "eta_s": None})
+    answer = reply_unless_known(request, dump(values), essence=essence)
     answer.headers.update(waited)
     return answer
 

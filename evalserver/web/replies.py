@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import ETag, hdrs, web
 
 JSON = "application/json"
 
@@ -28,23 +28,26 @@ def reply_text(text: str) -> web.Response:
     return _reply(text.encode(), JSON)
 
 
-def reply_unless_known(request: web.Request, body: bytes, media_type: str = JSON) -> web.Response:
+def reply_unless_known(
+    request: web.Request, body: bytes, media_type: str = JSON, *, essence: bytes | None = None
+) -> web.Response:
     """A 200 answer that has an ``ETag``, or 304 to a client whose ``If-None-Match`` has it.
 
-    Clients may keep it, and have to ask whether it is still so.
+    Clients may keep it, and have to ask whether it is still so. Where there is an ``essence``,
+    answers with the same one are as good as each other, and the tag is a weak one (RFC 9110).
     """
-    tag = blake2b(body, digest_size=16).hexdigest()
+    tag = blake2b(body if essence is None else essence, digest_size=16).hexdigest()
     known = {each.value for each in request.if_none_match or ()}
     if known & {tag, ETAG_ANY}:
         answer = web.Response(status=HTTPStatus.NOT_MODIFIED)
     else:
         answer = _reply(body, media_type)
-    answer.etag = tag
+    answer.etag = ETag(tag, is_weak=essence is not None)
     # Without it, caches on the way may guess for how long the answer holds.
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
 
 def _reply(body: bytes, media_type: str) -> web.Response:
-    charset = "utf-8" if media_type.startswith("text/") else None
-    return web.Response(body=body, content_type=media_type, charset=charset)
+    charset = "; charset=utf-8" if media_type.startswith("text/") else ""
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: f"{media_type}{charset}"})
