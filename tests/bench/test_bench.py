@@ -25,6 +25,7 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
         "memory of a queued job",
         "what the server adds to the gap",
         "a waiting client knows of the end",
+        "5 who wait for one job know of its end",
         "5 idle event streams",
         "5 event streams have an event",
     }
