@@ -59,6 +59,7 @@ LAYERS = {
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
     "job_id": _layer(""),
+    "comparison": _layer("job"),
     "plain_text": _layer(""),
     "eval_log": _layer("runner.files"),
     "server_args": _layer("names"),
@@ -81,8 +82,8 @@ LAYERS = {
     "scheduler": _layer(f"attempts queue_index store! {VALUES} {CRASH_POINT}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog engines eval_log event_bus forecast instruments log_tail outputs plain_text"
-        f" progress scheduler server_args store! version {VALUES}"
+        "web catalog comparison engines eval_log event_bus forecast instruments log_tail outputs"
+        f" plain_text progress scheduler server_args store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),

@@ -83,6 +83,9 @@ class Engine(Protocol):
         Only for a metric of which more is better.
         """
 
+    def score(self, sample: Mapping[str, Any], metric: str) -> float | None:
+        """The number that this sample got; None: it has none of its own under this metric."""
+
     def filter_of(self, sample: Mapping[str, Any]) -> str | None:
         """Under which of its task's filters the sample was judged; None: it does not say."""
 

@@ -13,7 +13,7 @@ import yaml
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.progress import ProgressReader
 from evalserver.engines.results import FileNames, read_results
-from evalserver.engines.samples import Verdict, files_by_task, verdict
+from evalserver.engines.samples import Verdict, files_by_task, score, verdict
 from evalserver.job import EvaluateRequest
 
 CONFIG_FILE = "config.yaml"
@@ -67,6 +67,10 @@ class Harness(ABC):
     def verdict(self, sample: Mapping[str, Any], metric: str) -> Verdict | None:
         """As the sample's own values say."""
         return verdict(sample, metric)
+
+    def score(self, sample: Mapping[str, Any], metric: str) -> float | None:
+        """As the sample's own values say."""
+        return score(sample, metric)
 
     def filter_of(self, sample: Mapping[str, Any]) -> str | None:
         """As the sample says."""

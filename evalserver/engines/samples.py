@@ -6,6 +6,7 @@ object with a ``score`` (``"pope_accuracy": {"question_id": 3, "score": 0.0}``);
 judged together with all others (``"f1": [1, 0]``). lm-eval also writes the ``filter``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 
 SCORE = "score"
 """lmms-eval's key for the number in a value that is an object."""
+
+NAMED = {"True": 1.0, "False": 0.0}
+"""lmms-eval writes a boolean of numpy as its name."""
 
 
 class Verdict(StrEnum):
@@ -26,17 +30,26 @@ class Verdict(StrEnum):
 
 def verdict(sample: Mapping[str, Any], metric: str) -> Verdict | None:
     """What a metric for which 1 is right says of a sample; None if it says nothing of it."""
-    value = sample.get(metric)
-    if isinstance(value, Mapping):
-        value = value.get(SCORE, value)
+    value = _value(sample, metric)
     if value is None:
         return None
-    # lmms-eval writes a boolean of numpy as its name.
-    if value in (1, "True"):
+    if isinstance(value, str):
+        value = NAMED.get(value, value)
+    if value == 1:
         return Verdict.RIGHT
-    if value in (0, "False"):
+    if value == 0:
         return Verdict.WRONG
     return Verdict.NEITHER
+
+
+def score(sample: Mapping[str, Any], metric: str) -> float | None:
+    """The number that a sample got under a metric; None if it is not a single number."""
+    value = _value(sample, metric)
+    if isinstance(value, str):
+        value = NAMED.get(value)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def files_by_task(
@@ -45,3 +58,8 @@ def files_by_task(
     """The samples file of every task in a job's result; ``task_of`` reads a file's stem."""
     paths = (Path(each) for part in result.values() for each in part.get("samples", ()))
     return {task_of(path.stem): path for path in paths}
+
+
+def _value(sample: Mapping[str, Any], metric: str) -> Any:
+    value = sample.get(metric)
+    return value.get(SCORE, value) if isinstance(value, Mapping) else value

@@ -9,21 +9,25 @@ from evalserver.outputs.artifacts import (
 )
 from evalserver.outputs.sample_lines import NoSuchPlace, Place
 from evalserver.outputs.samples import NotJudged, Page, Sample, Wanted, choose_metric, read_page
+from evalserver.outputs.scores import NoScores, TaskScores, read_scores
 from evalserver.outputs.zip_stream import zip_chunks
 
 __all__ = [
     "Artifact",
     "Listing",
     "NoArtifact",
+    "NoScores",
     "NoSuchPlace",
     "NotJudged",
     "Page",
     "Place",
     "Sample",
+    "TaskScores",
     "Wanted",
     "choose_metric",
     "list_artifacts",
     "open_artifact",
     "read_page",
+    "read_scores",
     "zip_chunks",
 ]

@@ -1,0 +1,180 @@
+"""Differences and their intervals: numbers computed by hand, or by scipy 1.15 where it says so."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalserver.comparison import (
+    FORMULAS,
+    Method,
+    NotPaired,
+    Scores,
+    paired_difference,
+    unpaired_difference,
+)
+from evalserver.job import Metric
+
+ACC = Metric("mme", "acc", "none", 0.5, None, None, True)
+
+TEN = dict(enumerate([1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0]))
+OTHER_TEN = dict(enumerate([1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]))
+"""Differences: 0 1 0 0 0 1 0 0 -1 1."""
+
+
+def number(value: float, stderr: float | None = None, **known: Any) -> Metric:
+    """A number of an evaluation."""
+    return replace(ACC, value=value, stderr=stderr, **known)
+
+
+def mean_of(scores: Scores, **known: Any) -> Metric:
+    """The number that comes of these scores."""
+    return number(math.fsum(scores.values()) / len(scores), **known)
+
+
+def paired(first: Scores, second: Scores, **known: Any) -> Any:
+    """The difference of what these scores come to."""
+    return paired_difference(mean_of(first), mean_of(second, **known), first, second)
+
+
+def test_pairs_give_the_mean_of_the_differences_and_its_standard_error() -> None:
+    # mean 2/10; sum of squares 4 - 10 * 0.04 = 3.6; 3.6 / (10 * 9) = 0.04
+    found = paired(TEN, OTHER_TEN)
+
+    assert (found.value, found.stderr) == pytest.approx((0.2, 0.2))
+
+
+def test_the_standard_error_of_pairs_is_that_of_scipy() -> None:
+    first = {0: 0.1, 1: 0.4, 2: 0.35, 3: 0.8, 4: 0.6}
+    second = {0: 0.3, 1: 0.5, 2: 0.25, 3: 0.9, 4: 0.9}
+
+    # scipy.stats.sem([0.2, 0.1, -0.1, 0.1, 0.3])
+    assert paired(first, second).stderr == pytest.approx(0.06633249580710799)
+
+
+def test_the_interval_is_that_of_the_normal_distribution() -> None:
+    found = unpaired_difference(number(0.5, 0.03), number(0.6, 0.04), "no samples")
+
+    # scipy.stats.norm.interval(0.95, loc=0.1, scale=0.05)
+    expected = (0.0020018007729972975, 0.19799819922700272)
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_without_pairs_the_squares_of_the_standard_errors_add() -> None:
+    found = unpaired_difference(number(0.5, 0.03), number(0.6, 0.04), "no samples")
+
+    assert found.method is Method.UNPAIRED
+    assert found.stderr == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("value", "exceeds"), [(0.59, False), (0.61, True), (0.39, True)])
+def test_what_leaves_0_out_of_the_interval_exceeds_the_noise(value: float, exceeds: bool) -> None:
+    found = unpaired_difference(number(0.5, 0.03), number(value, 0.04), "no samples")
+
+    assert found.exceeds_noise is exceeds
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.1, None), (None, 0.1), (None, None)])
+def test_without_a_standard_error_there_is_only_the_difference(
+    first: float | None, second: float | None
+) -> None:
+    found = unpaired_difference(number(0.5, first), number(0.75, second), "no samples")
+
+    interval = (found.stderr, found.low, found.high, found.exceeds_noise)
+    assert (found.method, found.value, interval) == (Method.BARE, 0.25, (None,) * 4)
+
+
+def test_pairing_finds_what_two_standard_errors_hide() -> None:
+    first = {index: float(index < 50) for index in range(100)}
+    second = {index: float(index < 58) for index in range(100)}
+    stderr = 0.05
+
+    alone = unpaired_difference(number(0.50, stderr), number(0.58, stderr), "no samples")
+
+    assert (paired(first, second).exceeds_noise, alone.exceeds_noise) == (True, False)
+
+
+def test_only_documents_that_both_have_are_compared() -> None:
+    second = {**OTHER_TEN, 10: 1.0, 11: 1.0}
+
+    found = paired(TEN, second)
+
+    assert (found.value, found.n) == (pytest.approx(0.2), 10)
+    assert found.note.startswith("Over the 10 documents that both have; the larger evaluation has")
+
+
+def test_a_few_documents_are_remarked_upon() -> None:
+    assert "fewer than 30" in paired(TEN, OTHER_TEN).note
+
+
+def test_many_documents_are_not_remarked_upon() -> None:
+    scores = {index: float(index % 2) for index in range(30)}
+
+    assert paired(scores, scores).note is None
+
+
+@pytest.mark.parametrize("common", [0, 1])
+def test_fewer_than_two_common_documents_are_no_pairs(common: int) -> None:
+    second = {index + 10 - common: score for index, score in TEN.items()}
+
+    with pytest.raises(NotPaired, match=r"have (no documents|1 document) in common"):
+        paired(TEN, second)
+
+
+def test_a_number_that_is_no_mean_is_not_paired() -> None:
+    f1 = replace(ACC, metric="f1", value=0.9)
+
+    with pytest.raises(NotPaired, match="f1 is not the mean of what single documents got"):
+        paired_difference(f1, mean_of(TEN), TEN, TEN)
+
+
+def test_a_number_without_scores_is_not_paired() -> None:
+    with pytest.raises(NotPaired, match="the samples have no number under acc"):
+        paired_difference(number(0.5), number(0.5), {}, TEN)
+
+
+@pytest.mark.parametrize(
+    ("value", "higher_is_better", "improved"),
+    [(0.6, True, True), (0.4, True, False), (0.6, False, False), (0.4, False, True),
+     (0.6, None, None), (0.5, True, None)],
+)  # fmt: skip
+def test_what_improved_depends_on_what_is_better(
+    value: float, higher_is_better: bool | None, improved: bool | None
+) -> None:
+    other = number(value, higher_is_better=higher_is_better)
+
+    assert unpaired_difference(number(0.5), other, "no samples").improved is improved
+
+
+def test_why_numbers_were_not_paired_is_told() -> None:
+    found = unpaired_difference(number(0.5), number(0.5), "one kept no samples")
+
+    assert found.note == "Not paired: one kept no samples."
+
+
+def test_every_method_has_a_formula_and_a_source() -> None:
+    assert FORMULAS.keys() == set(Method)
+
+
+scores = st.dictionaries(st.integers(0, 50), st.floats(0, 1), min_size=2)
+
+
+@given(scores)
+def test_an_evaluation_does_not_differ_from_itself(values: dict[int, float]) -> None:
+    found = paired(values, values)
+
+    assert (found.value, found.stderr, found.exceeds_noise) == (0, 0, False)
+
+
+@given(scores, st.data())
+def test_swapping_the_two_changes_the_sign_alone(values: dict[int, float], data: Any) -> None:
+    other = {each: data.draw(st.floats(0, 1)) for each in values}
+
+    there, back = paired(values, other), paired(other, values)
+
+    assert (there.value, there.low, there.stderr) == pytest.approx(
+        (-back.value, -back.high, back.stderr)
+    )
