@@ -42,6 +42,7 @@ from evalserver.web.keys import (
     BOUNDS,
     BUS,
     CATALOG,
+    COMPARING,
     ENGINES,
     FORECASTS,
     INSTRUMENTS,
@@ -94,6 +95,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[KEYS_IN_FLIGHT] = KeysInFlight()
+    app[COMPARING] = asyncio.Semaphore(1)
     app[STREAM_LIMITS] = StreamLimits()
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _catalog, _scheduler])

@@ -185,6 +185,7 @@ class EvalClient:
     jobs = _plain_rows(Calls.jobs)
     results = _plain(Calls.results)
     samples = _plain_rows(Calls.samples)
+    compare = _plain(Calls.compare)
     logs = _plain_rows(Calls.logs)
     events = _plain_rows(Calls.events)
 

@@ -1,4 +1,4 @@
-"""Calls that give many: jobs, and the numbers and samples of one."""
+"""Calls that give many: jobs, the numbers and samples of one, and the numbers of several."""
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ PAGE = 200
 
 
 class ListingCalls:
-    """Jobs, results, samples."""
+    """Jobs, results, samples, comparison."""
 
     _sender: Sender
 
@@ -88,6 +88,21 @@ class ListingCalls:
         path = f"{job_path(job_id)}/samples/{quote(task, safe='')}"
         query = {"only": only, "metric": metric, "filter": filter, "limit": PAGE}
         return self._rows(path, query, "samples")
+
+    async def compare(self, *job_ids: str) -> Json:
+        """How the numbers of completed jobs differ from those of the first one, the baseline.
+
+        ``rows`` has a row a task, metric and filter; its ``values`` are in the order of the jobs,
+        each with ``value``, ``stderr``, ``n`` and ``difference``: None for the baseline, or else
+        ``value``, ``stderr``, the interval from ``low`` to ``high``, ``exceeds_noise``, and the
+        ``method``, of which ``methods`` tells formula and source. Raises RequestFailed (409) when
+        one is not completed.
+
+        >>> rows = client.compare(baseline_id, job_id)["rows"]
+        >>> rows[0]["values"][1]["difference"]["exceeds_noise"]
+        False
+        """
+        return await self._sender.answer(Call("GET", "/compare", {"job": list(job_ids)}))
 
     async def _rows(
         self, path: str, query: Mapping[str, Any], name: str

@@ -1,5 +1,6 @@
 """What the application, and each request, holds for the handlers."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
+COMPARING = web.AppKey("comparing", asyncio.Semaphore)
+"""Held by the one request that reads the samples of several jobs."""
 DESCRIPTION = web.AppKey("description", Description)
 STATIC_FILES = web.AppKey("static_files", StaticFiles)
 

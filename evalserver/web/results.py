@@ -11,6 +11,7 @@ from marshmallow import fields, validate
 
 from evalserver.job import Job, Metric
 from evalserver.lifecycle import FINISHED, Status
+from evalserver.store import Store
 from evalserver.web.errors import BadRequest
 from evalserver.web.fields import about
 from evalserver.web.keys import QUERY, STORE
@@ -57,7 +58,11 @@ async def completed_job(request: web.Request) -> tuple[Job, list[Metric]]:
 
     Raises JobNotFound, JobPruned, and BadRequest (409) with the reason when it is not completed.
     """
-    store, job_id = request.app[STORE], request.match_info["job_id"]
+    return await completed(request.app[STORE], request.match_info["job_id"])
+
+
+async def completed(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
+    """A completed job and its numbers; raises as ``completed_job``."""
     job = await store.job(job_id)
     _require_completed(job)
     metrics = await store.metrics(job_id)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from evalserver.web import (
     artifacts,
     catalog,
+    compare,
     docs,
     events,
     job_list,
@@ -23,6 +24,7 @@ from evalserver.web.answers import (
     StateSchema,
     TasksSchema,
 )
+from evalserver.web.compare_answers import ComparisonSchema
 from evalserver.web.evaluate_schema import EvaluateSchema
 from evalserver.web.job_answers import JobSchema, JobsSchema, QueuedSchema
 from evalserver.web.result_answers import ArtifactsSchema, ResultsSchema, SamplesSchema
@@ -162,6 +164,14 @@ ROUTES = (
             UNCHANGED,
         ),
         errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    ),
+    Route(
+        "GET",
+        "/compare",
+        compare.get_comparison,
+        compare.CompareQuerySchema,
+        answers=(Answer(ComparisonSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
     ),
     Route(
         "GET",

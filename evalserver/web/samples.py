@@ -90,6 +90,15 @@ async def get_samples(request: web.Request) -> web.Response:
     return response
 
 
+def open_samples(job: Job, path: Path) -> BinaryIO:
+    """Open a samples file of a job's last attempt. Raises NoArtifact."""
+    output_dir = Path(job.output_dir or "")
+    try:
+        return open_artifact(output_dir, str(path.relative_to(output_dir)))
+    except ValueError:
+        raise NoArtifact(str(path)) from None
+
+
 def _samples_file(job: Job, engine: Engine, task: str) -> Path:
     files = engine.samples_files(job.result or {})
     if task in files:
@@ -155,9 +164,8 @@ def _read(asked: _Asked, start: Place) -> tuple[Page, str | None]:
 
 def _open(asked: _Asked) -> BinaryIO:
     try:
-        output_dir = Path(asked.job.output_dir or "")
-        return open_artifact(output_dir, str(asked.file.relative_to(output_dir)))
-    except (NoArtifact, ValueError):
+        return open_samples(asked.job, asked.file)
+    except NoArtifact:
         raise BadRequest(
             HTTPStatus.GONE,
             f"The samples of {asked.task} were removed after the evaluation: "

@@ -2,6 +2,7 @@
 
 import asyncio
 import doctest
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,7 +66,10 @@ def _values(client: EvalClient, text: str) -> dict[str, Any]:
     """What an example speaks of without making it."""
     clients = {"EvalClient": EvalClient, "AsyncEvalClient": AsyncEvalClient}
     values: dict[str, Any] = {"client": client, **clients}
-    if "(job_id" in text or "== job_id" in text or "completed_since" in text:
+    if "baseline_id" in text:
+        job = client.evaluate(model="dummy", tasks=["mme"])
+        values["baseline_id"] = job["job_id"]
+    if re.search(r"[( ]job_id|completed_since", text):
         labels = SERIES if "completed_since" in text else None
         job = client.evaluate(model="dummy", tasks=["mme"], labels=labels)
         values["job_id"] = job["job_id"]

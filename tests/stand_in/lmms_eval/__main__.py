@@ -85,6 +85,18 @@ def _judge(given: argparse.Namespace, args: dict[str, str]) -> None:
     _write_results(given, {task: results for task in given.tasks.split(",")}, samples)
 
 
+def _scores(given: argparse.Namespace, args: dict[str, str]) -> None:
+    scores = [float(score) for score in args["scores"].split("/")]
+    mean = sum(scores) / len(scores)
+    spread = sum((score - mean) ** 2 for score in scores)
+    numbers = {"acc,none": mean, "acc_stderr,none": (spread / len(scores) ** 2) ** 0.5}
+    samples = [
+        {"doc_id": doc, "doc_hash": f"hash of {doc}", "acc": score}
+        for doc, score in enumerate(scores)
+    ]
+    _write_results(given, {task: dict(numbers) for task in given.tasks.split(",")}, samples)
+
+
 def _write_results(
     given: argparse.Namespace,
     results: dict[str, dict[str, object]],
@@ -184,6 +196,7 @@ def _no_numbers(given: argparse.Namespace, args: dict[str, str]) -> None:
 BEHAVIOURS = {
     "complete": _complete,
     "judge": _judge,
+    "scores": _scores,
     "silent": _complete,
     "crash": _crash,
     "exit": _exit,
