@@ -27,8 +27,14 @@ PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.
 def _commands(command: click.Command, path: str = "") -> list[str]:
     if not isinstance(command, click.Group):
         return [path]
-    parts = command.commands.items()
-    return [name for part, below in parts for name in _commands(below, f"{path} {part}".strip())]
+    context = click.Context(command)
+    parts = ((name, command.get_command(context, name)) for name in command.list_commands(context))
+    return [
+        name
+        for part, below in parts
+        if below is not None
+        for name in _commands(below, f"{path} {part}".strip())
+    ]
 
 
 @pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])

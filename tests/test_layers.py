@@ -29,7 +29,7 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 GUARDED = {
     "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "marshmallow",
-    "multiprocessing", "prometheus_client", "psutil", "pty", "sqlite3", "subprocess",
+    "multiprocessing", "prometheus_client", "psutil", "pty", "rich", "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -91,7 +91,9 @@ LAYERS = {
     "client": _layer("client plain_text version", "httpx httpx_sse"),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
-    "cli": _layer("cli data_dir http_server server_args store! version", "click"),
+    "cli": _layer(
+        "cli client! data_dir http_server names server_args store! version", "click rich"
+    ),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),
     "": _layer("client http_server server_args version"),

@@ -1,19 +1,15 @@
 """``evalserver audit``: is the audit log whole, and what happened to a job?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalserver.cli.database import (
-    as_json,
-    database_of,
-    errors_in_words,
-    print_json,
-    with_database,
-)
+from evalserver.cli import cells
+from evalserver.cli.database import database_of, errors_in_words, with_database
+from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.settings import HELP_NAMES
 
 if TYPE_CHECKING:
@@ -89,39 +85,18 @@ def _told(story: "Story") -> str:
             event.from_status or "",
             event.to_status or "",
             str(event.attempt),
-            _pairs(event.detail),
+            cells.pairs(event.detail),
         )
         for event in story.events
     ]
-    return "\n".join([f"Job {story.job_id}", *_record(story.record), "", *_table(COLUMNS, rows)])
+    return "\n".join(
+        [f"Job {story.job_id}", *_record(story.record), "", *plain_table(COLUMNS, rows)]
+    )
 
 
 def _record(record: Mapping[str, Any] | None) -> list[str]:
     if record is None:
         return ["  was pruned; its events are left"]
-    said = {name: _text(value) for name, value in record.items() if value not in (None, {})}
+    said = {name: cells.text(value) for name, value in record.items() if value not in (None, {})}
     width = max(len(name) for name in said)
     return [f"  {name:<{width}}  {value}" for name, value in said.items()]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    for row in [head, *rows]:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _pairs(detail: Mapping[str, Any]) -> str:
-    pairs = (f"{name}={_text(value)}" for name, value in detail.items() if value is not None)
-    return " ".join(pairs)
-
-
-def _text(value: Any) -> str:
-    """A value on one line that cannot steer the terminal: texts come from clients and logs."""
-    if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
-    if isinstance(value, dict):
-        return _pairs(value)
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode()
-        for mark in str(value)
-    )

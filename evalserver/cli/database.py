@@ -1,6 +1,5 @@
 """What the commands share that read a database: which one, and what is said when it cannot be."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,6 @@ import click
 from evalserver.cli.settings import given_settings, with_settings
 
 Command = Callable[..., Any]
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 with_data_dir = with_settings("data_dir")
 
@@ -51,8 +48,3 @@ def errors_in_words() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON that a person can read too."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

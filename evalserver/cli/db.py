@@ -7,13 +7,12 @@ import click
 
 from evalserver.cli.audit import fail_if_bad
 from evalserver.cli.database import (
-    as_json,
     database_of,
     errors_in_words,
-    print_json,
     with_data_dir,
     with_database,
 )
+from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_NAMES
 
 

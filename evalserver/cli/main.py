@@ -2,17 +2,49 @@
 
 import click
 
-from evalserver.cli.audit import audit
-from evalserver.cli.db import db
-from evalserver.cli.serve import serve
+from evalserver.cli.failures import with_debug
+from evalserver.cli.lazy import LazyGroup, Table
 from evalserver.version import __version__
 
+COMMANDS: Table = {
+    "Evaluate": {
+        "submit": "submit:submit",
+        "wait": "wait:wait",
+        "cancel": "change:cancel",
+        "retry": "change:retry",
+    },
+    "Look": {
+        "jobs": "jobs:jobs",
+        "status": "jobs:status",
+        "queue": "queue:queue",
+        "logs": "logs:logs",
+        "results": "results:results",
+        "samples": "samples:samples",
+    },
+    "The server": {
+        "health": "about_server:health",
+        "tasks": "about_server:tasks",
+        "models": "about_server:models",
+    },
+    "On the server's machine": {
+        "serve": "serve:serve",
+        "audit": "audit:audit",
+        "db": "db:db",
+    },
+    "This shell": {
+        "completion": "completion:completion",
+    },
+}
+"""Every command, and where it is."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="evalserver")
+@with_debug
 def main() -> None:
-    """A durable evaluation server for machine-learning labs."""
+    """A durable evaluation server for machine-learning labs, and its client.
 
-
-for command in (serve, audit, db):
-    main.add_command(command)
+    Where the server is: --url, or EVALSERVER_URL. Who asks: --token, or EVALSERVER_TOKEN.
+    """

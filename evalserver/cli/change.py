@@ -1,0 +1,79 @@
+"""``evalserver cancel`` and ``evalserver retry``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalserver.cli.connection import (
+    Server,
+    job_argument,
+    job_id_of,
+    jobs_argument,
+    to_stderr,
+    with_server,
+)
+from evalserver.cli.exit_codes import ExitCode
+from evalserver.cli.failures import failure_of
+from evalserver.cli.screens import as_json, on_terminal, print_json
+from evalserver.cli.waiting import Waiting, wait_for, with_waiting
+
+if TYPE_CHECKING:
+    from evalserver.client import EvalClient
+
+
+@click.command()
+@jobs_argument
+@as_json
+@with_server
+def cancel(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
+    """Cancel jobs, queued or running.
+
+    Each is cancelled also if another one could not be; the exit code is then that of the first
+    that could not.
+    """
+    with server.client() as client:
+        job_ids = [job_id_of(client, job) for job in jobs]
+        answers, codes = _cancelled(client, job_ids)
+    if as_json:
+        print_json(answers if len(jobs) > 1 else answers[0] if answers else None)
+    else:
+        for answer in answers:
+            click.echo(answer["message"])
+    if codes:
+        raise click.exceptions.Exit(codes[0])
+
+
+@click.command()
+@job_argument
+@click.option("--wait", "-w", "waits", is_flag=True, help="Wait for it, as 'evalserver wait' does.")
+@with_waiting()
+@as_json
+@with_server
+def retry(server: Server, job: str, waits: bool, waiting: Waiting, as_json: bool) -> None:
+    """Queue a finished job for a further attempt."""
+    with server.client() as client:
+        answer = client.retry_job(job_id_of(client, job))
+    job_id = answer["job_id"]
+    if waits:
+        raise click.exceptions.Exit(wait_for(server, [job_id], waiting, as_json=as_json))
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(job_id)
+        on_terminal(lambda: f"{answer['message']}. Follow it: evalserver wait {job_id}")
+
+
+def _cancelled(
+    client: "EvalClient", job_ids: list[str]
+) -> tuple[list[dict[str, Any]], list[ExitCode]]:
+    from evalserver.client import RequestFailed
+
+    answers, codes = [], []
+    for job_id in job_ids:
+        try:
+            answers.append(client.cancel_job(job_id))
+        except RequestFailed as error:
+            failure = failure_of(error)
+            to_stderr(f"Error: {failure.message}")
+            codes.append(failure.code)
+    return answers, codes
