@@ -50,18 +50,23 @@ class Forecaster:
         """The forecast for a job with this position in the queue (None: it is not queued)."""
         if job.status is Status.QUEUED and position is not None:
             eta_s = await self._until_queued_ends(job, position)
-            return Forecast(self._waiting_for(position), _rounded(eta_s))
+            return Forecast(self._waiting_for(job, position), _rounded(eta_s))
         if job.status is Status.RUNNING:
             eta_s = await self._until_running_ends(Known(_kind(job), job.started_at))
             return Forecast(None, _rounded(eta_s))
         return Forecast()
 
-    def _waiting_for(self, position: int) -> str:
+    def _running_before(self, job: Job) -> str | None:
+        """The job that runs; not the queued one itself, which may have been started just now."""
+        running = self._scheduler.running_job
+        return None if running == job.job_id else running
+
+    def _waiting_for(self, job: Job, position: int) -> str:
         if self._store.fault is not None:
             return f"the server to be able to write again: {self._store.fault}"
         if self._scheduler.holding:
             return "the next start of the server: it is shutting down, and starts nothing more"
-        running = self._scheduler.running_job
+        running = self._running_before(job)
         before = [] if running is None else [f"job {running}, which is running"]
         if position > 0:
             jobs = "1 job" if position == 1 else f"{position} jobs"
@@ -73,7 +78,7 @@ class Forecaster:
         if position > MOST_BEFORE or await self._median(own) is None:
             return None
         before = list(islice(self._scheduler.queue, position))
-        running = self._scheduler.running_job
+        running = self._running_before(job)
         known = await self._known([*before, running] if running else before)
         try:
             kinds = Counter([own, *(known[each].kind for each in before)])

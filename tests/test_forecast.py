@@ -194,6 +194,16 @@ async def test_a_job_waits_for_the_one_that_runs_and_for_those_before_it(lab: La
     ]
 
 
+async def test_a_job_that_is_started_just_now_does_not_wait_for_itself(lab: Lab) -> None:
+    await lab.took(100)
+    record = await lab.store.job(await submit(lab.store))
+    await claim(lab.store, record.job_id)
+
+    seen = await lab.forecaster.of(record, 0)
+
+    assert seen == Forecast("its start, which comes next", 100.0)
+
+
 async def test_between_two_jobs_the_next_one_waits_for_its_start(lab: Lab) -> None:
     jobs = [await submit(lab.store) for _ in range(2)]
 
