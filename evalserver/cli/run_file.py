@@ -85,7 +85,7 @@ def _request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, Any], 
             f"{where}: {', '.join(sorted(foreign))}: the server has no such field, so its numbers "
             "could differ; take it out of the file, or leave it out with --lenient"
         )
-    fields = {key: entry[key] for key in ours - left_out if entry[key] is not None}
+    fields = {key: entry[key] for key in entry if key in ours and key not in left_out}
     return _converted(fields, where), left_out | foreign
 
 

@@ -1,5 +1,6 @@
 """``evalserver submit``: queue evaluations, and wait for them if that is wanted."""
 
+import json
 import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -110,11 +111,21 @@ def _overridden(request: Fields, fields: Fields) -> Fields:
 
 
 def _complete(fields: Fields, where: str) -> Fields:
+    """The fields, which can be sent. Raises Failure when they cannot, as they are."""
     for name in ("model", "tasks"):
         if not fields.get(name):
             raise Failure(
                 f"there is no --{name}{where}; give one, or a --config that has it", ExitCode.USAGE
             )
+    try:
+        json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        words = f"what is given{where} is no text in UTF-8"
+        raise Failure(words, ExitCode.USAGE) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        advice = "numbers must be finite, and dates in quotes"
+        words = f"what is given{where} cannot be sent as JSON ({error}); {advice}"
+        raise Failure(words, ExitCode.USAGE) from None
     return fields
 
 

@@ -3,6 +3,7 @@
 Each raises ValueError, saying what would be allowed; ``read_with`` makes a usage error of that.
 """
 
+import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -60,12 +61,17 @@ def seconds(text: str) -> float:
 
 def number(text: str) -> int | float:
     """A whole number, or one with a fraction."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    raise ValueError(f"{text!r} is no number")
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        found = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None
+    if not math.isfinite(found):
+        raise ValueError(f"{text!r} is no number that can be counted to")
+    return found
 
 
 def whole_or_word(text: str) -> int | str:
