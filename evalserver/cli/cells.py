@@ -13,6 +13,8 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 def text(value: Any) -> str:
     """A value on one line that cannot steer the terminal: texts come from clients and logs."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(text(item) for item in value)
     if isinstance(value, Mapping):

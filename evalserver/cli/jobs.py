@@ -151,7 +151,7 @@ def _told(request: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name, value in request.items()
-        if name not in elsewhere and value is not None and value != usual.get(name)
+        if name not in elsewhere and value not in (None, {}) and value != usual.get(name)
     ]
 
 

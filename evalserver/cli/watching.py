@@ -125,7 +125,7 @@ class Bar:
     def show(self, job: Job) -> None:
         """The job as it is now."""
         if self._job is None or self._job["job_id"] != job["job_id"]:
-            self._print(f"Job {job['job_id']}")
+            self._print(f"Waiting for job {job['job_id']}")
         self._job = job
         self._live.refresh()
 
@@ -146,7 +146,9 @@ class Bar:
         from rich.text import Text
 
         job = self._job
+        # Ctrl-C is echoed behind it; on a line of its own it would keep the bar from being wiped.
         grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
+        grid.width = self._console.width - len("^C") - 1
         grid.add_column(no_wrap=True)
         if job is None or job["status"] != "running":
             grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")

@@ -78,7 +78,10 @@ def _complete(given: argparse.Namespace, args: dict[str, str]) -> None:
 def _judge(given: argparse.Namespace, args: dict[str, str]) -> None:
     results = {"acc,strict": 0.5, "acc,loose": 0.5, "f1,strict": 0.5, "loss,strict": 1.0}
     samples = [
-        {"doc_id": doc, "filter": name, "acc": float(doc % 2), "f1": 0.5, "loss": 1.0}
+        {
+            **{"doc_id": doc, "filter": name, "acc": float(doc % 2), "f1": 0.5, "loss": 1.0},
+            **{"target": "yes", "filtered_resps": ["yes" if doc % 2 else "no"]},
+        }
         for name in ("strict", "loose")
         for doc in range(int(args.get("documents", 4)))
     ]

@@ -1,0 +1,133 @@
+"""What a person sees, and what a script reads: a snapshot of each screen."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.lab import Lab, open_lab
+from tests.cli.shell import Shell
+from tests.cli.snapshots import assert_screen
+from tests.cli.terminal import Terminal
+
+SCREENS = {
+    "jobs": "jobs",
+    "jobs-none": "jobs --model nobody",
+    "status-completed": "status {completed}",
+    "status-failed": "status {failed}",
+    "status-running": "status {running}",
+    "status-queued": "status {queued}",
+    "queue": "queue",
+    "logs": "logs {completed}",
+    "results": "results {completed}",
+    "samples": "samples {completed}",
+    "samples-more": "samples {completed} mme --limit 3 --only wrong --metric acc --filter strict",
+    "health": "health",
+    "tasks": "tasks",
+    "tasks-none": "tasks nobody",
+    "models": "models",
+    "wait-completed": "wait {completed}",
+    "wait-failed": "wait {failed}",
+    "wait-cancelled": "wait {cancelled}",
+    "wait-several": "wait {completed} {cancelled}",
+    "cancel-finished": "cancel {completed} {failed}",
+    "retry-unfinished": "retry {running}",
+    "no-such-job": "status 0000",
+    "refused": "submit -m dummy -t /etc/passwd --limit 0 --engine lm_evl",
+    "no-such-command": "sumbit",
+    "no-tasks": "submit -m dummy",
+}
+
+WIDE, USUAL, NARROW = 250, 100, 40
+
+SHOW_PATHS = ("status-completed", "status-failed", "status-running", "wait-failed")
+"""Where lines break would depend on how long a path is."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A server with a job in every state."""
+    with open_lab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+def words(command: str, lab: Lab) -> list[str]:
+    """The arguments of a command, with the ids of the lab's jobs."""
+    return command.format(**vars(lab)).split()
+
+
+def on_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
+    """The command on a terminal."""
+    return Terminal(*words(command, lab), columns=columns, environment={"EVALSERVER_URL": lab.url})
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_is_as_it_was_on_a_terminal(lab: Lab, name: str) -> None:
+    columns = WIDE if name in SHOW_PATHS else USUAL
+    with on_terminal(SCREENS[name], lab, columns) as terminal:
+        terminal.end()
+
+        assert_screen(f"{name}-on-a-terminal", terminal.screen())
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen_is_as_it_was_in_a_pipe(lab: Lab, name: str) -> None:
+    done = Shell(lab.url).run(*words(SCREENS[name], lab))
+
+    assert_screen(f"{name}-in-a-pipe", f"{done.stdout}--- stderr, {done.returncode}\n{done.stderr}")
+
+
+@pytest.mark.parametrize("name", ["jobs", "results", "queue", "refused"])
+def test_a_screen_is_as_it_was_on_a_narrow_terminal(lab: Lab, name: str) -> None:
+    with on_terminal(SCREENS[name], lab, NARROW) as terminal:
+        terminal.end()
+
+        assert_screen(f"{name}-narrow", terminal.screen())
+
+
+@pytest.mark.parametrize(("columns", "suffix"), [(USUAL, ""), (NARROW, "-narrow")])
+def test_a_running_job_is_a_bar_on_a_terminal(lab: Lab, columns: int, suffix: str) -> None:
+    with on_terminal("wait {running}", lab, columns) as terminal:
+        assert_screen(f"wait-running{suffix}", terminal.until("50%"))
+
+
+def test_a_queued_job_shows_its_place_on_a_terminal(lab: Lab) -> None:
+    with on_terminal("wait {queued}", lab) as terminal:
+        assert_screen("wait-queued", terminal.until("queued, 0 before it"))
+
+
+def test_ctrl_c_says_how_to_come_back(lab: Lab) -> None:
+    with on_terminal("wait {running}", lab) as terminal:
+        terminal.until("50%")
+        terminal.press_ctrl_c()
+        terminal.end()
+
+        assert_screen("wait-detached", terminal.screen())
+
+
+def test_a_terminal_that_is_told_so_has_no_colours(lab: Lab) -> None:
+    environment = {"EVALSERVER_URL": lab.url, "NO_COLOR": "1"}
+    with Terminal("jobs", environment=environment) as terminal:
+        terminal.end()
+
+        assert b"\x1b[3" not in terminal.written
+
+
+def test_a_terminal_has_colours(lab: Lab) -> None:
+    with on_terminal("jobs", lab) as terminal:
+        terminal.end()
+
+        assert b"\x1b[32m" in terminal.written
+
+
+@pytest.mark.parametrize("command", SCREENS.values())
+def test_nothing_in_a_pipe_steers_a_terminal(lab: Lab, command: str) -> None:
+    done = Shell(lab.url, FORCE_COLOR="1").run(*words(command, lab))
+
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["", "submit", "wait", "jobs"])
+def test_help_fits_a_terminal(page: str) -> None:
+    done = Shell().run(*page.split(), "--help")
+
+    assert_screen(f"help-{page or 'all'}", done.stdout)
