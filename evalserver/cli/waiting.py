@@ -12,7 +12,7 @@ import click
 from evalserver.cli import cells, values
 from evalserver.cli.connection import Server, to_stderr
 from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.failures import Failure
+from evalserver.cli.failures import Failure, failure_of
 from evalserver.cli.results import print_results
 from evalserver.cli.screens import print_json
 from evalserver.cli.values import read_with
@@ -94,14 +94,17 @@ def _wait(
     view: View,
     ended: dict[str, Job],
 ) -> None:
+    from evalserver.client import RequestFailed, ServerUnreachable
+
     until = None if waiting.timeout is None else time.monotonic() + waiting.timeout
     for job_id in job_ids:
         left = None if until is None else max(0.0, until - time.monotonic())
         try:
             ended[job_id] = _end_of(client, job_id, view, left)
-        except TimeoutError as error:
+        except (TimeoutError, RequestFailed, ServerUnreachable) as error:
+            failure = failure_of(error)
             advice = f"come back with: evalserver wait {job_id}"
-            raise Failure(f"{error}; {advice}", ExitCode.TIMED_OUT) from error
+            raise Failure(f"{failure.message}; {advice}", failure.code) from error
         _tell_end(ended[job_id], view)
 
 

@@ -1,0 +1,223 @@
+"""Exit codes, each shown by a command that ends with it; ``docs/cli.md`` has the table."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalserver.cli import main as command_line
+from evalserver.cli.exit_codes import ExitCode
+from tests.cli.shell import Shell, script_environment
+from tests.client.faulty import Answer, FaultyServer, busy, problem
+from tests.support import ServerProcess, free_port
+
+HANG = ("-a", "behave=hang")
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The end of what a command says on stderr."""
+    return done.stderr.splitlines()[-1]
+
+
+async def test_0_a_job_is_completed(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run("submit", "-m", "dummy", "-t", "mme", "--wait")
+
+    assert done.returncode == ExitCode.DONE
+
+
+async def test_1_a_job_failed(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run(
+            "submit", "-m", "dummy", "-t", "mme", "-a", "behave=crash", "-w"
+        )
+
+    assert done.returncode == ExitCode.JOB_FAILED
+
+
+async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = [shell.submit(), shell.submit("-a", "behave=crash"), shell.submit()]
+
+        done = shell.run("wait", *jobs)
+
+    assert done.returncode == ExitCode.JOB_FAILED
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sumbit"],
+        ["jobs", "--limt", "3"],
+        ["jobs", "--limit", "0"],
+        ["jobs", "--url", "nonsense"],
+        ["jobs", "--url", "ftp://host"],
+        ["jobs", "--token", "é"],
+        ["status"],
+        ["submit", "-t", "mme"],
+        ["submit", "-m", "dummy"],
+        ["submit", "-m", "dummy", "-t", "mme", "--limit", "many"],
+        ["submit", "-m", "dummy", "-t", "mme", "--limit", "nan"],
+        ["submit", "-m", "dummy", "-t", "mme", "-a", "x"],
+        ["submit", "-m", "dummy", "-t", "mme", "-a", '{"x": NaN}'],
+        ["submit", "-m", "dummy", "-t", "mme", "-l", "x"],
+        ["submit", "-m", "dummy", "-t", "mme", "-l", "a=1", "-l", "a=2"],
+        ["submit", "-m", "dummy", "-t", "mme", "--timeout", "soon"],
+        ["submit", "-m", b"d\xff".decode(errors="surrogateescape"), "-t", "mme"],
+        ["submit", "--config", "/no/such/file"],
+        ["completion", "tcsh"],
+    ],
+)
+def test_2_the_command_line_is_wrong(arguments: list[str]) -> None:
+    done = Shell(f"http://127.0.0.1:{free_port()}").run(*arguments)
+
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert last_line(done).startswith("Error: ")
+
+
+async def test_2_the_server_refuses_it(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run("submit", "-m", "dummy", "-t", "/etc/passwd")
+
+    assert done.returncode == ExitCode.USAGE
+    assert last_line(done) == "  tasks.0: Must be the name of a registered task, not a path."
+
+
+async def test_2_there_is_no_such_job(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run("wait", "00000000-0000-0000-0000-000000000000")
+
+    assert done.returncode == ExitCode.USAGE
+
+
+async def test_2_the_token_is_wrong(faulty: FaultyServer) -> None:
+    refusal = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
+    faulty.answers("/jobs", refusal)
+
+    done = await run(faulty, "jobs", "--token", "nobody")
+
+    assert done.returncode == ExitCode.USAGE
+    assert "EVALSERVER_TOKEN" in last_line(done)
+
+
+@pytest.mark.parametrize("command", ["jobs", "queue", "health", "status 0", "wait 0", "logs -f 0"])
+def test_3_nobody_is_there(command: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+
+    done = Shell(url).run(*command.split(), "--retry-for", 0)
+
+    assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
+    assert last_line(done).startswith(f"Error: {url} does not answer")
+    assert last_line(done).endswith("is it running, and is --url (EVALSERVER_URL) right?")
+
+
+async def test_3_it_cannot_answer_now(faulty: FaultyServer) -> None:
+    faulty.answers("/jobs", busy())
+
+    done = await run(faulty, "jobs", "--retry-for", "0")
+
+    assert done.returncode == ExitCode.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(text="<html>hello</html>", content_type="text/html"),
+        Answer(text="<html>not here</html>", content_type="text/html", status=404),
+        Answer({"detail": "Not Found"}, 404),
+    ],
+)
+async def test_3_it_is_no_evalserver(faulty: FaultyServer, answer: Answer) -> None:
+    faulty.answers("/jobs", answer)
+
+    done = await run(faulty, "jobs")
+
+    assert done.returncode == ExitCode.UNREACHABLE
+    assert "is that an evalserver?" in last_line(done)
+
+
+async def test_4_a_job_was_cancelled(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit(*HANG)
+        shell.says("cancel", job)
+
+        done = shell.run("wait", job)
+
+    assert done.returncode == ExitCode.CANCELLED
+
+
+async def test_70_evalserver_has_a_fault(faulty: FaultyServer) -> None:
+    faulty.answers("/queue", Answer({"nothing": "that is needed"}))
+
+    done = await run(faulty, "queue")
+
+    assert done.returncode == ExitCode.FAULT
+    assert "KeyError" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_124_the_time_to_wait_is_over(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit(*HANG)
+
+        done = shell.run("wait", job, "--timeout", "0.5")
+        status = shell.json("status", job)["status"]
+
+    assert (done.returncode, status) == (ExitCode.TIMED_OUT, "running")
+    assert last_line(done).endswith(f"come back with: evalserver wait {job}")
+
+
+@pytest.mark.parametrize("command", ["jobs", "jobs --json", "logs {job}", "results {job}", "tasks"])
+async def test_141_nobody_reads_any_more(server: ServerProcess, command: str) -> None:
+    async with server:
+        job = Shell(server.url).ended()
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "evalserver", *command.format(job=job).split()],
+            env=script_environment(server.url),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+        )
+        os.close(writing)
+
+    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, b"")
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_each_is_in_the_documentation(code: ExitCode) -> None:
+    assert re.search(rf"^\| {code.value} \| ", PAGE, re.MULTILINE)
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    done = Shell().run("jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0", "--debug")
+
+    assert "Traceback (most recent call last):" in done.stderr
+    assert last_line(done).startswith("Error: ")
+
+
+def test_without_it_an_error_is_one_line() -> None:
+    done = Shell().run("jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0")
+
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_table_of_commands_leads_to_commands() -> None:
+    context = command_line.main.make_context("evalserver", [], resilient_parsing=True)
+    names = command_line.main.list_commands(context)
+
+    assert [command_line.main.get_command(context, name).name for name in names] == names  # type: ignore[union-attr]
+
+
+async def run(server: FaultyServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command, while this process serves."""
+    return await asyncio.to_thread(Shell(server.url).run, *arguments)
