@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from evalserver.cli.start_up import leave_out_httpx_command
+
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
 
@@ -53,6 +55,7 @@ def complete_models(
 def _asked(
     ctx: click.Context, ask: Callable[["EvalClient"], list[CompletionItem]]
 ) -> list[CompletionItem]:
+    leave_out_httpx_command()
     logging.getLogger("evalserver.client").addHandler(logging.NullHandler())
     try:
         from evalserver.client import EvalClient

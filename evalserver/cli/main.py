@@ -4,6 +4,7 @@ import click
 
 from evalserver.cli.failures import with_debug
 from evalserver.cli.lazy import LazyGroup, Table
+from evalserver.cli.start_up import leave_out_httpx_command
 from evalserver.version import __version__
 
 COMMANDS: Table = {
@@ -48,3 +49,4 @@ def main() -> None:
 
     Where the server is: --url, or EVALSERVER_URL. Who asks: --token, or EVALSERVER_TOKEN.
     """
+    leave_out_httpx_command()

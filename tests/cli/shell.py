@@ -1,6 +1,7 @@
 """The command line in a pipe, as a script uses it, against a server."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -33,6 +34,23 @@ class Shell:
             text=True,
             timeout=WAIT_SECONDS,
         )
+
+    def run_unread(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """The command, whose output nobody reads."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            return subprocess.run(
+                [sys.executable, "-m", "evalserver", *map(str, arguments)],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=WAIT_SECONDS,
+            )
+        finally:
+            os.close(writing)
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """The command, while it runs."""

@@ -1,17 +1,15 @@
 """Exit codes, each shown by a command that ends with it; ``docs/cli.md`` has the table."""
 
 import asyncio
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from evalserver.cli import main as command_line
 from evalserver.cli.exit_codes import ExitCode
-from tests.cli.shell import Shell, script_environment
+from tests.cli.shell import Shell
 from tests.client.faulty import Answer, FaultyServer, busy, problem
 from tests.support import ServerProcess, free_port
 
@@ -180,17 +178,9 @@ async def test_124_the_time_to_wait_is_over(server: ServerProcess) -> None:
 async def test_141_nobody_reads_any_more(server: ServerProcess, command: str) -> None:
     async with server:
         job = Shell(server.url).ended()
-        reading, writing = os.pipe()
-        os.close(reading)
-        done = subprocess.run(
-            [sys.executable, "-m", "evalserver", *command.format(job=job).split()],
-            env=script_environment(server.url),
-            stdout=writing,
-            stderr=subprocess.PIPE,
-        )
-        os.close(writing)
+        done = Shell(server.url).run_unread(*command.format(job=job).split())
 
-    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, b"")
+    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
 
 
 @pytest.mark.parametrize("code", ExitCode)
@@ -199,14 +189,18 @@ def test_each_is_in_the_documentation(code: ExitCode) -> None:
 
 
 def test_debug_shows_where_an_error_comes_from() -> None:
-    done = Shell().run("jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0", "--debug")
+    done = Shell().run(
+        "jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0", "--debug"
+    )
 
     assert "Traceback (most recent call last):" in done.stderr
     assert last_line(done).startswith("Error: ")
 
 
 def test_without_it_an_error_is_one_line() -> None:
-    done = Shell().run("jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0")
+    nobody = f"http://127.0.0.1:{free_port()}"
+
+    done = Shell(nobody).run("jobs", "--retry-for=0")
 
     assert done.stderr.count("\n") == 1
 

@@ -53,13 +53,12 @@ async def test_who_waits_for_a_server_that_stays_away_is_told_how_to_come_back(
 async def test_a_log_is_followed_across_a_restart_without_a_gap(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "behave=count,lines=300,pause=0.01")
-        following = Shell(server.url).start("logs", "-f", job)
-        assert following.stdout is not None
-        first = following.stdout.readline()
-        server.kill()
-        await server.start()
-        rest = following.stdout.read()
-        following.wait()
+        with Shell(server.url).start("logs", "-f", job) as following:
+            assert following.stdout is not None
+            first = following.stdout.readline()
+            server.kill()
+            await server.start()
+            rest = following.stdout.read()
 
     lines = [line for line in (first + rest).splitlines() if line.startswith("line ")]
     assert lines == [f"line {number}" for number in range(300)]

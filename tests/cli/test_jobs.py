@@ -1,0 +1,114 @@
+"""Finding jobs from a shell, and what texts of others can do to a terminal: nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from evalserver.cli.logs import _harmless
+from tests.cli.shell import Shell
+from tests.cli.terminal import Terminal
+from tests.support import ServerProcess
+
+EVIL = "\x1b]0;owned\x07\x1b[2J[red]x[/red]\r\n"
+
+
+async def test_a_job_is_found_by_the_beginning_of_its_id(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit()
+
+        assert shell.json("status", job[:14].upper())["job_id"] == job
+
+
+async def test_a_beginning_of_several_ids_finds_none_and_names_them(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = [shell.submit() for _ in range(2)]
+
+        done = shell.run("cancel", jobs[0][:4])
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"Error: the ids of 2 jobs begin with '{jobs[0][:4]}': {jobs[1]}, {jobs[0]}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("--status completed", 1),
+        ("--status queued,running -s failed", 0),
+        ("--model dummy --task mme --engine lmms_eval", 1),
+        ("--task ai2d", 0),
+        ("--label run=7b", 1),
+        ("--label run=7b -l x=y", 0),
+        ("--submitted-by nobody", 0),
+        ("--since 1h", 1),
+        ("--before 1h", 0),
+        ("--since 2000-01-01 --before 2999-01-01", 1),
+    ],
+)
+async def test_jobs_are_filtered(server: ServerProcess, options: str, found: int) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.ended("-l", "run=7b")
+
+        assert len(shell.json("jobs", *options.split())) == found
+
+
+async def test_the_newest_come_first_and_as_many_as_are_wanted(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = [shell.submit() for _ in range(3)]
+
+        limited = [job["job_id"] for job in shell.json("jobs", "--limit", 2)]
+        every = [job["job_id"] for job in shell.json("jobs", "--limit", 2, "--all")]
+
+    assert (limited, every) == (jobs[:0:-1], jobs[::-1])
+
+
+async def test_a_terminal_says_that_there_are_more(server: ServerProcess) -> None:
+    async with server:
+        for _ in range(2):
+            Shell(server.url).submit()
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("jobs", "--limit", "1", environment=environment) as terminal:
+            terminal.end()
+
+    assert "There are more than these 1: --limit N, or --all." in terminal.screen()
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "logs"])
+async def test_what_others_write_cannot_steer_the_terminal(
+    server: ServerProcess, command: str
+) -> None:
+    async with server:
+        job = await server.api.submit(model_args={"behave": "exit", "code": 1, "name": EVIL})
+        await server.api.finished(job)
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal(command, job, columns=250, environment=environment) as terminal:
+            terminal.end()
+
+    assert "[red]x[/red]" in terminal.screen()
+    assert b"\x1b]0;" not in terminal.written
+    assert b"\x1b[2J" not in terminal.written
+
+
+def test_of_a_log_only_colours_reach_the_terminal() -> None:
+    line = f"\x1b[31mred\x1b[0m {EVIL}"
+
+    assert _harmless(line, colours=True) == "\x1b[31mred\x1b[0m [red]x[/red]\r\n"
+
+
+def test_without_colours_nothing_of_it_does() -> None:
+    assert _harmless(f"\x1b[31mred\x1b[0m\x9b2J {EVIL}", colours=False) == "red2J [red]x[/red]\r\n"
+
+
+async def test_times_are_those_of_this_machine(server: ServerProcess) -> None:
+    async with server:
+        job = Shell(server.url).ended()
+        said = Shell(server.url, TZ="Etc/GMT-5").says("status", job)
+        created = datetime.fromisoformat(Shell(server.url).json("status", job)["created_at"])
+
+    there = (created.astimezone(UTC) + timedelta(hours=5)).strftime("%Y-%m-%d %H:%M:%S")
+    assert f" {there} by anonymous" in said

@@ -1,0 +1,156 @@
+"""lmms-eval's own ``--config`` files: what of them is sent, left out, refused."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.cli.request_options import NAMES
+from evalserver.cli.run_file import NOT_TAKEN, WHERE_IT_WRITES, BadRunFile, read_run_file
+from tests.cli.commands import evalserver
+from tests.real_harness import interpreter, offline_environment
+
+ONE = """
+model: qwen2_5_vl
+model_args: "pretrained=Qwen/Qwen2.5-VL-3B-Instruct,device_map=auto"
+tasks: "mme,mmmu_val"
+batch_size: 1
+num_fewshot: 0
+gen_kwargs: "temperature=0,max_new_tokens=1024"
+limit: 8
+log_samples: true
+output_path: "results/"
+"""
+
+
+def read(text: str, **options: Any) -> dict[str, Any]:
+    """The fields of the only request in a file."""
+    [request] = read_run_file(text, "run.yaml", **options).requests
+    return request
+
+
+def test_a_file_becomes_a_request() -> None:
+    assert read(ONE) == {
+        "model": "qwen2_5_vl",
+        "model_args": {"pretrained": "Qwen/Qwen2.5-VL-3B-Instruct", "device_map": "auto"},
+        "tasks": ["mme", "mmmu_val"],
+        "batch_size": 1,
+        "num_fewshot": 0,
+        "gen_kwargs": "temperature=0,max_new_tokens=1024",
+        "limit": 8,
+        "log_samples": True,
+    }
+
+
+def test_what_says_where_lmms_eval_writes_is_left_out_and_told() -> None:
+    assert read_run_file(ONE, "run.yaml").left_out == ("output_path",)
+
+
+def test_a_list_becomes_several() -> None:
+    found = read_run_file("- {model: a, tasks: x}\n- {model: b, tasks: y}", "run.yaml")
+
+    assert (found.is_list, [each["model"] for each in found.requests]) == (True, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        ("limit: 8.0", {"limit": 8}),
+        ("limit: 0.5", {"limit": 0.5}),
+        ("limit: -1", {"limit": -1}),
+        ("batch_size: '16'", {"batch_size": 16}),
+        ("batch_size: auto", {"batch_size": "auto"}),
+        ("tasks: [mme, ai2d]", {"tasks": ["mme", "ai2d"]}),
+        ("model_args: {a: '007'}", {"model_args": {"a": "007"}}),
+        ("seed: 7", {"seed": 7}),
+        ("seed: '7,7,7,7'", {"seed": 7}),
+        ("seed: '0,1234,1234,1234'", {}),
+        ("use_cache: false", {"use_cache": False}),
+        ("use_cache: /some/path", {}),
+        ("apply_chat_template: false", {}),
+        ("wandb_args: ''", {}),
+        ("device: null", {}),
+        ("labels: {run: 7b}", {"labels": {"run": "7b"}}),
+        ("timeout_s: 60", {"timeout_s": 60}),
+    ],
+)
+def test_a_value_is_sent_as_it_is_meant(line: str, sent: dict[str, Any]) -> None:
+    assert read(line) == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("env: {A: b}", "env: the server has no such field"),
+        ("apply_chat_template: true", "apply_chat_template: the server has no such field"),
+        ("modle: x", "has a key 'modle'. Did you mean 'model'?"),
+        ("seed: '0,1,2,3'", "one number for all four seeds"),
+        ("model_args: x", "'x' is not like name=value"),
+        ("[]", "run.yaml is empty"),
+        ("", "must be names with values"),
+        ("just a text", "must be names with values"),
+        ("- {model: a}\n- 5", "run.yaml, entry 2: must be names with values"),
+        ("1: 2", "must be names with values"),
+        ("a: [", "is not YAML"),
+        ("\x00", "is not YAML"),
+        ("!!python/object:os.system {}", "is not YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
+    with pytest.raises(BadRunFile) as error:
+        read_run_file(text, "run.yaml")
+
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_lenient_leaves_out_what_the_server_has_no_field_for() -> None:
+    found = read_run_file("{model: a, env: {A: b}, offset: 3}", "run.yaml", lenient=True)
+
+    assert (found.requests, found.left_out) == (({"model": "a"},), ("env", "offset"))
+
+
+def test_options_override_a_file_argument_by_argument(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(ONE)
+
+    result = evalserver(
+        "submit", "--config", config, "-a", "device_map=cpu", "--limit=3", "--dry-run"
+    )
+
+    sent = json.loads(result.stdout)
+    assert sent["model_args"]["device_map"] == "cpu"
+    assert sent["model_args"]["pretrained"] == "Qwen/Qwen2.5-VL-3B-Instruct"
+    assert sent["limit"] == 3
+
+
+@pytest.mark.parametrize("value", [".nan", "2020-01-01"])
+def test_what_is_no_json_is_refused_before_it_is_sent(tmp_path: Path, value: str) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(f"{{model: a, tasks: x, model_args: {{b: {value}}}}}")
+
+    result = evalserver("submit", "--config", config, "--dry-run")
+
+    assert result.exit_code == 2
+    assert "cannot be sent as JSON" in result.stderr
+
+
+@pytest.mark.real_harness("lmms-eval")
+def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
+    program = (
+        "import json, sys; sys.argv = ['x']; from lmms_eval.__main__ import parse_eval_args;"
+        "print(json.dumps([each.dest for each in parse_eval_args()[0]._actions]))"
+    )
+
+    done = subprocess.run(
+        [interpreter("lmms-eval"), "-c", program],
+        env=offline_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    keys = set(json.loads(done.stdout.splitlines()[-1])) - {"help"}
+    assert keys - {*NAMES, *WHERE_IT_WRITES, *NOT_TAKEN} == set()

@@ -1,0 +1,81 @@
+"""Starting quickly: what a command loads, and how long it takes beside Python itself."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.cli.shell import Shell, script_environment
+from tests.support import ServerProcess
+
+TRIES = 5
+
+MOST_TIMES = 100
+"""As long as Python alone; measured are 5 (help) and 8 (status)."""
+
+SERVER_ONLY = {"aiohttp", "aiosqlite", "apispec", "marshmallow", "orjson", "prometheus_client",
+               "psutil", "sqlite3", "structlog"}  # fmt: skip
+"""What a server is made of."""
+
+
+def loaded_by(url: str | None, *arguments: str) -> set[str]:
+    """The packages that a command loads."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "evalserver", *arguments],
+        env=script_environment(url),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def quickest(command: Sequence[str], url: str | None = None) -> float:
+    """Seconds that a command takes when nothing disturbs it."""
+    seconds = []
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, *command], env=script_environment(url), check=True, capture_output=True
+        )
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+@pytest.mark.parametrize("command", ["--help", "submit --help", "--version"])
+def test_help_loads_neither_http_nor_the_drawing_of_tables(command: str) -> None:
+    packages = loaded_by(None, *command.split())
+
+    assert "click" in packages
+    assert not packages & {*SERVER_ONLY, "httpx", "rich", "yaml", "asyncio"}
+
+
+@pytest.mark.parametrize("command", ["status", "results", "wait", "logs"])
+async def test_a_client_loads_nothing_of_the_server(server: ServerProcess, command: str) -> None:
+    async with server:
+        job = Shell(server.url).ended()
+
+        packages = loaded_by(server.url, command, job)
+
+    assert "httpx" in packages
+    assert not packages & {*SERVER_ONLY, "rich", "yaml"}
+
+
+async def test_a_command_starts_in_a_moment(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with server:
+        job = Shell(server.url).ended()
+        python = quickest(["-c", "pass"])
+        taken = {
+            "--help": quickest(["-m", "evalserver", "--help"]),
+            "status": quickest(["-m", "evalserver", "status", job], server.url),
+        }
+    with capsys.disabled():
+        for name, seconds in taken.items():
+            print(f"\nevalserver {name}: {seconds:.3f} s, {seconds / python:.1f} times Python")
+
+    assert max(taken.values()) < MOST_TIMES * python

@@ -1,0 +1,158 @@
+"""``evalserver submit``: what its options send."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.job import EvaluateRequest
+from tests.cli.commands import evalserver
+from tests.cli.shell import Shell
+from tests.support import ServerProcess
+
+LEAST = ("-m", "dummy", "-t", "mme")
+
+SENT: dict[str, tuple[str, Any]] = {
+    "model": ("--model llava", "llava"),
+    "tasks": ("--tasks a,b --tasks c", ["a", "b", "c"]),
+    "model_args": ("--model-args a=1,b=x -a c=true", {"a": 1, "b": "x", "c": True}),
+    "num_fewshot": ("--num-fewshot 3", 3),
+    "batch_size": ("--batch-size 16", 16),
+    "device": ("--device cuda:1", "cuda:1"),
+    "limit": ("--limit 8", 8),
+    "gen_kwargs": ("--gen-kwargs temperature=0,top_p=1", "temperature=0,top_p=1"),
+    "log_samples": ("--no-log-samples", False),
+    "predict_only": ("--predict-only", True),
+    "num_gpus": ("--num-gpus 4", 4),
+    "output_dir": ("--output-dir /results", "/results"),
+    "engine": ("--engine lm_eval", "lm_eval"),
+    "priority": ("--priority -3", -3),
+    "labels": ("--label run=7b -l step=100", {"run": "7b", "step": "100"}),
+    "timeout_s": ("--timeout 2h", 7200.0),
+    "max_attempts": ("--max-attempts 5", 5),
+    "seed": ("--seed 42", 42),
+    "use_cache": ("--no-use-cache", False),
+    "lmms_engine_kwargs": ("--lmms-engine-kwargs model_path=/x", {"model_path": "/x"}),
+}
+"""For each field of a request, options and what they send."""
+
+OTHERS: list[tuple[str, str, Any]] = [
+    ("batch_size", "-b auto:4", "auto:4"),
+    ("limit", "--limit 0.25", 0.25),
+    ("limit", "--limit -1", -1),
+    ("timeout_s", "--timeout 90", 90.0),
+    ("gen_kwargs", '--gen-kwargs {"temperature":0}', {"temperature": 0}),
+    ("model_args", '-a {"revision":"007","sizes":[1,2]}', {"revision": "007", "sizes": [1, 2]}),
+    ("log_samples", "--log_samples", True),
+    ("model_args", "--model_args a=1", {"a": 1}),
+    ("num_fewshot", "--num_fewshot=0", 0),
+]
+
+
+def sent(*options: str) -> Any:
+    """What ``submit`` would send."""
+    result = evalserver("submit", *options, "--dry-run")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("field", SENT)
+def test_every_field_of_a_request_has_an_option(field: str) -> None:
+    options, value = SENT[field]
+    others = {"model": ["-t", "mme"], "tasks": ["-m", "dummy"]}.get(field, LEAST)
+
+    assert sent(*others, *options.split())[field] == value
+
+
+def test_no_field_was_forgotten() -> None:
+    known = {field.name for field in fields(EvaluateRequest)} | {"lmms_engine_kwargs"}
+
+    assert known == set(SENT)
+
+
+@pytest.mark.parametrize(("field", "options", "value"), OTHERS)
+def test_a_value_is_sent_as_it_is_meant(field: str, options: str, value: Any) -> None:
+    assert sent(*LEAST, *options.split())[field] == value
+
+
+def test_nothing_is_sent_that_was_not_given() -> None:
+    assert sent(*LEAST) == {"model": "dummy", "tasks": ["mme"]}
+
+
+async def test_what_is_sent_arrives(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit("-a", "value=0.25", "--limit", "8", "-l", "run=7b", "--priority", "7")
+        request = shell.json("status", job)["request"]
+
+    assert request["model_args"] == {"value": 0.25}
+    assert (request["limit"], request["labels"], request["priority"]) == (8, {"run": "7b"}, 7)
+
+
+async def test_in_a_pipe_it_prints_the_id_and_nothing_else(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run("submit", *LEAST)
+        [job] = Shell(server.url).json("jobs")
+
+    assert (done.stdout, done.stderr) == (f"{job['job_id']}\n", "")
+
+
+async def test_json_is_what_the_server_said(server: ServerProcess) -> None:
+    async with server:
+        answer = Shell(server.url).json("submit", *LEAST)
+
+    assert answer["message"] == "Job queued successfully. Position in queue: 0"
+
+
+async def test_json_with_wait_is_the_record_of_the_job(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run("submit", *LEAST, "--wait", "--json")
+
+    assert json.loads(done.stdout)["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
+    assert done.stderr == ""
+
+
+async def test_one_key_makes_one_job(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = {shell.submit("--idempotency-key", "mine") for _ in range(2)}
+
+    assert len(jobs) == 1
+
+
+async def test_a_list_makes_as_many_jobs(server: ServerProcess, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ai2d}\n")
+    async with server:
+        shell = Shell(server.url)
+        made = shell.says("submit", "--config", config, "-l", "run=7b").split()
+        jobs = shell.json("jobs", "--label", "run=7b")
+
+    assert [job["job_id"] for job in jobs] == made[::-1]
+    assert [job["request"]["tasks"] for job in jobs] == [["ai2d"], ["mme"]]
+
+
+async def test_a_list_that_is_refused_halfway_says_what_was_queued(server: ServerProcess) -> None:
+    config = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
+    async with server:
+        shell = Shell(server.url)
+        done = shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
+        [job] = shell.json("jobs")
+
+    assert done.returncode == 2
+    assert f"number 2 of 2; queued before it: {job['job_id']}" in done.stderr
+    assert "--idempotency-key mine" in done.stderr
+
+
+async def test_such_a_list_is_submitted_again_without_doubling(server: ServerProcess) -> None:
+    bad = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
+    good = bad.replace("../x", "ai2d")
+    async with server:
+        shell = Shell(server.url)
+        for config in (bad, good):
+            shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
+        jobs = shell.json("jobs")
+
+    assert len(jobs) == 2
