@@ -9,6 +9,8 @@ import click
 import pytest
 
 from evalserver.cli.main import main
+from evalserver.cli.request_options import NAMES
+from evalserver.cli.submit import submit
 from evalserver.instruments import TABLE, Instrument
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
@@ -21,6 +23,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()
+CLI = (ROOT / "docs" / "cli.md").read_text()
+COMMANDS = main.list_commands(click.Context(main))
+OPTIONS = [each for each in submit.params if each.name in NAMES]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
 
 
@@ -60,6 +65,20 @@ def test_every_key_of_the_list_of_jobs_is_in_the_readme(key: str) -> None:
 @pytest.mark.parametrize("command", _commands(main))
 def test_every_command_is_in_the_readme(command: str) -> None:
     assert re.search(rf"`evalserver {command}( [A-Z]+)*`", README)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_page_of_the_command_line(command: str) -> None:
+    assert f"`{command}" in CLI.partition("## Which server")[0]
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: str(option.name))
+def test_every_option_of_a_request_is_in_the_page_of_the_command_line(
+    option: click.Parameter,
+) -> None:
+    row = rf"^\| `{option.opts[0]}[` ].*\| `{option.name}`"
+
+    assert re.search(row, CLI, re.MULTILINE)
 
 
 @pytest.mark.parametrize("event", list(EventKind))

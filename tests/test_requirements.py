@@ -1,11 +1,16 @@
 """evalserver fits beside a training stack: its ranges allow what lmms-eval runs with."""
 
 import configparser
+import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests.real_harness import interpreter
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,3 +49,22 @@ def test_the_lock_is_read(shared: str) -> None:
 @pytest.mark.parametrize("requirement", required(), ids=lambda each: each.name)
 def test_nothing_is_pinned(requirement: Requirement) -> None:
     assert {each.operator for each in requirement.specifier} <= {">=", "<"}
+
+
+@pytest.mark.real_harness("lmms-eval")
+def test_installing_it_beside_lmms_eval_replaces_nothing() -> None:
+    python = interpreter("lmms-eval")
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+
+    planned = _json_of([*pip, "install", "--quiet", "--dry-run", "--report", "-", ROOT])
+    present = _json_of([*pip, "list", "--format", "json"])
+
+    new = {_normal(each["metadata"]["name"]) for each in planned["install"]}
+    assert "evalserver" in new
+    assert new & {_normal(each["name"]) for each in present} == set()
+
+
+def _json_of(command: list[str | Path]) -> Any:
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
