@@ -54,7 +54,7 @@ def test_nothing_is_pinned(requirement: Requirement) -> None:
 @pytest.mark.real_harness("lmms-eval")
 def test_installing_it_beside_lmms_eval_replaces_nothing() -> None:
     python = interpreter("lmms-eval")
-    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check"]
 
     planned = _json_of([*pip, "install", "--quiet", "--dry-run", "--report", "-", ROOT])
     present = _json_of([*pip, "list", "--format", "json"])

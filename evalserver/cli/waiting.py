@@ -73,17 +73,21 @@ def wait_for(
         # Schedulers and CI systems end what they run with it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     view = view_of(quiet=waiting.quiet, as_json=as_json)
-    with server.client(patient=True, note=view.note) as client:
-        ended: dict[str, Job] = {}
-        try:
+    ended: dict[str, Job] = {}
+    try:
+        with server.client(patient=True, note=view.note) as client:
             _wait(client, job_ids, waiting, view, ended)
-        except KeyboardInterrupt:
-            left = [job_id for job_id in job_ids if job_id not in ended]
-            if not waiting.cancel_on_interrupt:
-                _tell_detached(left)
-                return ExitCode.INTERRUPTED
+            _show(client, list(ended.values()), as_json=as_json)
+    except KeyboardInterrupt:
+        left = [job_id for job_id in job_ids if job_id not in ended]
+        if not left:
+            raise
+        if not waiting.cancel_on_interrupt:
+            _tell_detached(left)
+            return ExitCode.INTERRUPTED
+        with server.client(patient=True, note=view.note) as client:
             _cancel(client, left, view, ended)
-        _show(client, list(ended.values()), as_json=as_json)
+            _show(client, list(ended.values()), as_json=as_json)
     return _code(ended.values())
 
 
@@ -103,7 +107,8 @@ def _wait(
             ended[job_id] = _end_of(client, job_id, view, left)
         except (TimeoutError, RequestFailed, ServerUnreachable) as error:
             failure = failure_of(error)
-            advice = f"come back with: evalserver wait {job_id}"
+            rest = " ".join(each for each in job_ids if each not in ended)
+            advice = f"come back with: evalserver wait {rest}"
             raise Failure(f"{failure.message}; {advice}", failure.code) from error
         _tell_end(ended[job_id], view)
 
