@@ -24,7 +24,8 @@ def db() -> None:
 @db.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @with_data_dir
-def backup(path: Path, config: Path | None, data_dir: str | None) -> None:
+@as_json
+def backup(path: Path, config: Path | None, data_dir: str | None, as_json: bool) -> None:
     """Copy the database to PATH, also while the server runs.
 
     The copy is one file, as of one moment, checked as `db check` does before it gets its name. A
@@ -35,12 +36,16 @@ def backup(path: Path, config: Path | None, data_dir: str | None) -> None:
 
     with errors_in_words():
         made = back_up(database_of(config, data_dir), path)
+    if as_json:
+        print_json(asdict(made))
+        return
     click.echo(f"{made.path}: {made.size} bytes, {made.jobs} jobs, {made.events} events")
 
 
 @db.command()
 @with_database
-def check(config: Path | None, data_dir: str | None, database: Path | None) -> None:
+@as_json
+def check(config: Path | None, data_dir: str | None, database: Path | None, as_json: bool) -> None:
     """Check file, references, schema and audit log, also while the server runs.
 
     Exit code 1 names the first problem.
@@ -50,7 +55,11 @@ def check(config: Path | None, data_dir: str | None, database: Path | None) -> N
     path = database_of(config, data_dir, database)
     with errors_in_words(), snapshot(path) as opened:
         verdict = check_database(opened)
+    if as_json:
+        print_json({"path": path, "ok": verdict.problem is None, **asdict(verdict)})
     fail_if_bad(verdict)
+    if as_json:
+        return
     click.echo(
         f"{path} is sound: file, references, schema, and an audit log of {verdict.events} events"
         f" that lead to the states of {verdict.jobs} jobs"
@@ -59,7 +68,8 @@ def check(config: Path | None, data_dir: str | None, database: Path | None) -> N
 
 @db.command()
 @with_data_dir
-def migrate(config: Path | None, data_dir: str | None) -> None:
+@as_json
+def migrate(config: Path | None, data_dir: str | None, as_json: bool) -> None:
     """Bring the database to this evalserver's schema, while no server runs.
 
     The server does the same when it starts. The old database is copied beside itself first.
@@ -73,7 +83,9 @@ def migrate(config: Path | None, data_dir: str | None) -> None:
             pass  # there must be one: a server makes it, a mistyped directory does not
         with owned(path.parent, "evalserver db migrate"):
             done = migrate_database(path)
-    if done.before == done.after:
+    if as_json:
+        print_json({"path": path, **asdict(done)})
+    elif done.before == done.after:
         click.echo(f"{path} is up to date: schema version {done.after}")
     else:
         click.echo(f"{path}: schema version {done.before} -> {done.after}; backup: {done.backup}")

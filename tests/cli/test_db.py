@@ -195,3 +195,37 @@ def _know_too(monkeypatch: pytest.MonkeyPatch, migration: Migration) -> None:
     known = [*known_migrations(), migration]
     for module in ("migrate", "reading"):
         monkeypatch.setattr(f"evalserver.store.{module}.known_migrations", lambda: known)
+
+
+async def test_a_backup_is_told_as_json(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+    copy = tmp_path / "copy.db"
+
+    told = json.loads(evalserver("db", "backup", copy, "--json", *where(tmp_path)).stdout)
+
+    assert told == {"path": str(copy), "size": copy.stat().st_size, "jobs": 1, "events": 3}
+
+
+async def test_a_check_is_told_as_json(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+
+    told = json.loads(evalserver("db", "check", "--json", *where(tmp_path)).stdout)
+
+    assert (told["ok"], told["jobs"], told["events"]) == (True, 1, 3)
+
+
+async def test_a_check_that_finds_something_is_told_as_json(store: Store, tmp_path: Path) -> None:
+    await complete(store)
+    tamper(tmp_path, "UPDATE job_events SET actor = 'nobody' WHERE event_id = 2")
+
+    result = evalserver("db", "check", "--json", *where(tmp_path))
+
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
+
+
+async def test_a_migration_is_told_as_json(store: Store, tmp_path: Path) -> None:
+    await store.close()
+
+    told = json.loads(evalserver("db", "migrate", "--json", *where(tmp_path)).stdout)
+
+    assert told["before"] == told["after"]
