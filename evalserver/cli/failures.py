@@ -1,5 +1,6 @@
 """What goes wrong in a command, as one clear line on stderr and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -53,7 +54,7 @@ def ends_in_words(ctx: click.Context) -> Iterator[None]:
     """Within the block, every error becomes words and an exit code."""
     try:
         yield
-        sys.stdout.flush()
+        _flush()
     except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
         _show_trace(ctx, error)
         raise
@@ -64,6 +65,10 @@ def ends_in_words(ctx: click.Context) -> Iterator[None]:
         raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
     except Exception as error:
         _show_trace(ctx, error)
+        try:
+            _flush()
+        except OSError:
+            _drop_output()
         raise failure_of(error) from error
 
 
@@ -85,6 +90,8 @@ def failure_of(error: Exception) -> Failure:
             return Failure(str(error), ExitCode.TIMED_OUT)
         case OSError(filename=str() as name):
             return Failure(f"{name}: {error.strerror}", ExitCode.USAGE)
+        case OSError(errno=errno.ENOSPC | errno.EIO | errno.EDQUOT):
+            return Failure(f"the output cannot be written: {error.strerror}", ExitCode.USAGE)
     words = f"{type(error).__name__}: {error}"
     advice = "this is a fault of evalserver; --debug shows where, please report it"
     return Failure(f"{words}; {advice}", ExitCode.FAULT)
@@ -106,6 +113,11 @@ def _answered(error: "RequestFailed") -> Failure:
 def _show_trace(ctx: click.Context, error: Exception) -> None:
     if ctx.meta.get(DEBUG) and not isinstance(error, click.exceptions.Exit):
         traceback.print_exception(error)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # it was closed before the command began
+        sys.stdout.flush()
 
 
 def _drop_output() -> None:

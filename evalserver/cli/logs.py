@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from evalserver.cli.connection import Server, job_argument, job_id_of, with_server
-from evalserver.cli.screens import on_terminal, print_json_line
+from evalserver.cli.screens import is_terminal, on_terminal, print_json_line
 
 COLOURS_OFF = "\x1b[0m"
 
@@ -48,12 +48,12 @@ def logs(
         if client.get_job(job_id)["status"] == "queued" and attempt is None:
             on_terminal(lambda: "The job is queued and prints nothing yet.")
     show = _shown(raw=raw, as_json=as_json)
-    plain = not raw and (as_json or not sys.stdout.isatty())
+    plain = not raw and (as_json or not is_terminal(sys.stdout))
     with server.client(patient=follow) as client:
         lines = client.logs(job_id, tail=tail, follow=follow, plain=plain, attempt=attempt)
         for line in lines:
             show(line)
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         click.echo(COLOURS_OFF, nl=False)
 
 
@@ -61,7 +61,7 @@ def _shown(*, raw: bool, as_json: bool) -> Callable[[str], None]:
     """How a line is shown."""
     if as_json:
         return lambda line: print_json_line({"line": line.rstrip("\r\n")})
-    if raw or not sys.stdout.isatty():
+    if raw or not is_terminal(sys.stdout):
         return lambda line: click.echo(line, nl=False, color=True)
     colours = not os.environ.get("NO_COLOR")
     return lambda line: click.echo(_harmless(line, colours=colours), nl=False, color=True)

@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -51,7 +51,7 @@ def print_json_line(value: Any) -> None:
 
 def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Print rows under titles."""
-    if not sys.stdout.isatty():
+    if not is_terminal(sys.stdout):
         click.echo("\n".join(plain_table([column.title for column in columns], rows)))
         return
     from rich.table import Table
@@ -69,7 +69,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
 
 def print_record(values: Mapping[str, str]) -> None:
     """Print names with their values, one below the other."""
-    if not sys.stdout.isatty():
+    if not is_terminal(sys.stdout):
         width = max(map(len, values))
         for name, value in values.items():
             first, *more = value.split("\n")
@@ -94,9 +94,14 @@ def plain_table(head: Row, rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks at it; None is a stream that was closed before the command began."""
+    return stream is not None and stream.isatty()
+
+
 def on_terminal(say: Callable[[], str]) -> None:
     """Say something to a person who looks; a script does not get it."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         click.echo(say(), err=True)
 
 
@@ -127,5 +132,5 @@ def _print_rich(renderable: Any) -> None:
 
 def _json(value: Any, indent: int | None) -> str:
     # Escapes are JSON in every encoding that a terminal or a locale may have.
-    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     return json.dumps(value, indent=indent, ensure_ascii=not unicode, default=str)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import click
 
 from evalserver.cli import cells
+from evalserver.cli.screens import is_terminal
 
 Job = dict[str, Any]
 
@@ -36,7 +37,7 @@ class View(AbstractContextManager[Any], Protocol):
 
 def view_of(*, quiet: bool, as_json: bool) -> View:
     """What fits who waits: a person at a terminal, a log, a program."""
-    if sys.stderr.isatty() and not quiet:
+    if is_terminal(sys.stderr) and not quiet:
         return Bar()
     return Silence() if quiet or as_json else Lines()
 

@@ -52,6 +52,16 @@ class Shell:
         finally:
             os.close(writing)
 
+    def run_with(self, redirection: str, command: str) -> subprocess.CompletedProcess[str]:
+        """The command, with a redirection of a shell's."""
+        return subprocess.run(
+            ["bash", "-c", f'"$0" -m evalserver {command} {redirection}', sys.executable],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+        )
+
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         """The command, while it runs."""
         return subprocess.Popen(

@@ -105,6 +105,24 @@ async def test_2_the_token_is_wrong(faulty: FaultyServer) -> None:
     assert "EVALSERVER_TOKEN" in last_line(done)
 
 
+async def test_2_the_output_cannot_be_written(server: ServerProcess) -> None:
+    async with server:
+        done = Shell(server.url).run_with(">/dev/full", "health")
+
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+async def test_0_it_is_done_with_a_stream_that_is_closed(
+    server: ServerProcess, closed: str
+) -> None:
+    async with server:
+        done = Shell(server.url).run_with(closed, "queue")
+
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+
+
 @pytest.mark.parametrize("command", ["jobs", "queue", "health", "status 0", "wait 0", "logs -f 0"])
 def test_3_nobody_is_there(command: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
