@@ -21,6 +21,7 @@ COMMANDS: Table = {
         "logs": "logs:logs",
         "results": "results:results",
         "samples": "samples:samples",
+        "compare": "compare:compare",
     },
     "The server": {
         "health": "about_server:health",

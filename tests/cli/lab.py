@@ -13,9 +13,14 @@ from tests.support import WAIT_SECONDS, ServerProcess, end_runners
 
 @dataclass(frozen=True)
 class Lab:
-    """The server's address, and the ids of its jobs by their state."""
+    """The server's address, and the ids of its jobs by their state.
+
+    ``baseline`` and ``better`` are completed, too.
+    """
 
     url: str
+    baseline: str
+    better: str
     completed: str
     failed: str
     cancelled: str
@@ -47,6 +52,8 @@ def _filled(url: str, client: EvalClient, folder: Path) -> Lab:
             assert time.monotonic() < limit, job
         return job_id
 
+    baseline = until(submit(["mme"], behave="scores", scores="0/0/1/0/0/1/0/0"), "completed")
+    better = until(submit(["mme"], behave="scores", scores="1/0/1/1/1/1/1/1"), "completed")
     completed = until(submit(["mme"], behave="judge"), "completed")
     failed = until(submit(["mme"], behave="exit", code=3), "failed")
     running = submit(["mme", "ai2d"], behave="bars", gate=str(folder / "gate"))
@@ -57,4 +64,4 @@ def _filled(url: str, client: EvalClient, folder: Path) -> Lab:
     while ((client.get_job(running)["progress"] or {}).get("fraction") or 0) < 0.5:
         assert time.monotonic() < limit
         time.sleep(0.05)
-    return Lab(url, completed, failed, cancelled, running, queued)
+    return Lab(url, baseline, better, completed, failed, cancelled, running, queued)

@@ -19,6 +19,8 @@ SCREENS = {
     "queue": "queue",
     "logs": "logs {completed}",
     "results": "results {completed}",
+    "compare": "compare {baseline} {better}",
+    "compare-one": "compare {completed}",
     "samples": "samples {completed}",
     "samples-more": "samples {completed} mme --limit 3 --only wrong --metric acc --filter strict",
     "health": "health",
