@@ -62,7 +62,9 @@ LAYERS = {
     "comparison": _layer("job"),
     "plain_text": _layer(""),
     "eval_log": _layer("runner.files"),
-    "server_args": _layer("names"),
+    "server_args": _layer("names setting_checks"),
+    "setting_checks": _layer(""),
+    "setting_sources": _layer("server_args"),
     # The layers.
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
@@ -92,7 +94,8 @@ LAYERS = {
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "cli": _layer(
-        "cli client! data_dir http_server names server_args store! version", "click rich"
+        "cli client! data_dir http_server names server_args setting_sources store! version",
+        "click rich",
     ),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),

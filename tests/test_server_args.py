@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evalserver
-from evalserver.server_args import ServerArgs, environment_name, load_settings
+from evalserver.server_args import ServerArgs
+from evalserver.setting_sources import environment_name, load_settings
 
 NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
 NOT_A_COUNT = [0, -1, True, False, "1", 1.0, None]
@@ -29,6 +30,18 @@ REFUSED: dict[str, list[Any]] = {
     "on_shutdown": ["stop", "", None],
     "max_failed_requests": [-0.1, 1.1, math.nan, "0", True, None],
     "max_body_bytes": [1023, 2**30 + 1, 2e6, "1", True, None],
+    "auth": ["yes", "", None, True],
+    "allowed_host": ["lab", ("a b",), ("",), ("a/b",), ("a:80",), (1,), None],
+    "trusted_proxy": ["10.0.0.1", ("lab",), ("10.0.0.0/33",), (1,), None],
+    "tls_cert": ["", 1, "a\nb"],
+    "tls_key": ["", 1, "a\nb"],
+    "allow_path": ["/a", ("",), ("a,b",), (1,), None],
+    "task_path": ["/a", ("",), ("a,b",), (1,), None],
+    "engine_env": ["A", ("",), ("A B",), ("EVALSERVER_TOKEN",), ("1A=2",), (1,), None],
+    "rate_limit": [-1, math.nan, math.inf, "1", True],
+    "max_queued_jobs": NOT_A_COUNT,
+    "max_queued_per_token": NOT_A_COUNT,
+    "max_connections": NOT_A_COUNT,
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -145,12 +158,31 @@ def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
     timeouts = {"default_timeout": "60", "max_timeout": "90"}
     others = {"max_failed_requests": "0.5", "max_body_bytes": "2048", "on_shutdown": "cancel"}
-    text = {**numbers, **timeouts, **others}.get(setting, "text")
+    load = {"rate_limit": "4", "max_connections": "5", "max_queued_jobs": "6"}
+    access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
+    text = {**numbers, **timeouts, **others, **load, **access}.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 
+    found = getattr(args, setting)
     assert environment_name(setting) == f"EVALSERVER_{setting.upper()}"
-    assert f"{getattr(args, setting):{'g' if text[0].isdigit() else ''}}" == text
+    if isinstance(found, tuple):
+        assert found == (text,)
+    else:
+        assert f"{found:{'g' if text[0].isdigit() else ''}}" == text
+
+
+def test_a_list_in_a_variable_is_separated_by_commas() -> None:
+    args = load_settings({}, {"EVALSERVER_ALLOW_PATH": "/a,/b"}, None)
+
+    assert args.allow_path == ("/a", "/b")
+
+
+def test_a_list_in_a_file_is_an_array(tmp_path: Path) -> None:
+    config = tmp_path / "evalserver.toml"
+    config.write_text('allow_path = ["/a", "/b"]')
+
+    assert load_settings({}, {}, config).allow_path == ("/a", "/b")
 
 
 @pytest.mark.parametrize(

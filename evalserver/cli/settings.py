@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from evalserver.server_args import ServerArgs, environment_name, load_settings, number_type
+from evalserver.server_args import ServerArgs
+from evalserver.setting_sources import environment_name, is_list, load_settings, number_type
 
 Command = Callable[..., Any]
 
@@ -22,7 +23,12 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
         command = _config(command)
         for setting in reversed(fields(ServerArgs)):
             if not names or setting.name in names:
-                option = click.option(_flag(setting), type=_kind(setting), help=_help(setting))
+                option = click.option(
+                    _flag(setting),
+                    type=_kind(setting),
+                    help=_help(setting),
+                    multiple=is_list(setting),
+                )
                 command = option(command)
         return command
 
@@ -34,7 +40,7 @@ def given_settings(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
 
     Raises UsageError when one is not allowed.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
     try:
         return load_settings(given, os.environ, config)
     except ValueError as error:
@@ -65,4 +71,4 @@ def _help(setting: Field[Any]) -> str:
 
 
 def _has_default(setting: Field[Any]) -> bool:
-    return setting.default is not MISSING and setting.default is not None
+    return setting.default not in (MISSING, None, ())

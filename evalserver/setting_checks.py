@@ -1,0 +1,125 @@
+"""What the value of a setting may be: a check for each kind, and what a refusal says is allowed."""
+
+import ipaddress
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Check = Callable[[Any], str | None]
+"""Returns what is allowed when the value is refused, None when it is accepted."""
+
+LONGEST_TIMEOUT = 366 * 86400
+"""Seconds; a year of evaluating is a mistake."""
+
+SMALLEST_BODY, LARGEST_BODY = 1024, 1024**3
+"""Bytes; a body is held in memory while it is read."""
+
+
+def port(value: Any) -> str | None:
+    return None if is_int(value, 1, 65535) else "an integer from 1 to 65535"
+
+
+def positive(value: Any) -> str | None:
+    return None if is_int(value, 1) else "an integer of at least 1"
+
+
+def body_bytes(value: Any) -> str | None:
+    fine = is_int(value, SMALLEST_BODY, LARGEST_BODY)
+    return None if fine else f"an integer from {SMALLEST_BODY} to {LARGEST_BODY}"
+
+
+def optional_seconds(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fine = value is None or (number and 0 < value <= LONGEST_TIMEOUT)
+    return None if fine else f"a number of seconds from above 0 to {LONGEST_TIMEOUT}"
+
+
+def on_shutdown(value: Any) -> str | None:
+    return None if value in ("keep", "cancel") else "'keep' or 'cancel'"
+
+
+def seconds(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and 0 <= value <= 86400 else "a number of seconds from 0 to 86400"
+
+
+def share(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and 0 <= value <= 1 else "a number from 0 to 1"
+
+
+def text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value and value.isprintable() else "a non-empty text"
+
+
+def directory_prefix(value: Any) -> str | None:
+    fine = isinstance(value, str) and value.isprintable() and not set(value) & set("/,'\"[]{}")
+    return None if fine and len(value) <= 64 else "up to 64 characters without / , quotes, brackets"
+
+
+def path(value: Any) -> str | None:
+    # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
+    fine = isinstance(value, str) and value.isprintable() and not set(value) & set(",'\"[]{}")
+    return None if fine and value else "a path without commas, quotes or brackets"
+
+
+def optional_path(value: Any) -> str | None:
+    return None if value is None else path(value)
+
+
+def optional_file(value: Any) -> str | None:
+    return None if value is None else text(value)
+
+
+def optional_rate(value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fine = value is None or (number and 0 <= value <= 1_000_000)
+    return None if fine else "a number of requests a second from 0 to 1000000"
+
+
+def auth(value: Any) -> str | None:
+    return None if value in ("auto", "token", "none") else "'auto', 'token' or 'none'"
+
+
+def paths(value: Any) -> str | None:
+    return _all(value, path, "paths without commas, quotes or brackets")
+
+
+def host_names(value: Any) -> str | None:
+    return _all(value, _host_name, "names of hosts such as eval.lab.example, without a port")
+
+
+def networks(value: Any) -> str | None:
+    return _all(value, _network, "addresses or networks such as 10.0.0.7 or 10.1.0.0/16")
+
+
+def variables(value: Any) -> str | None:
+    return _all(value, _variable, "NAME or NAME=VALUE, of variables that are not evalserver's own")
+
+
+def _all(values: Any, check: Check, allowed: str) -> str | None:
+    fine = isinstance(values, tuple) and not any(check(value) for value in values)
+    return None if fine else f"a list of {allowed}"
+
+
+def _host_name(value: Any) -> str | None:
+    fine = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value)
+    return None if fine else _network(value)
+
+
+def _network(value: Any) -> str | None:
+    try:
+        ipaddress.ip_network(value if isinstance(value, str) else "", strict=False)
+    except ValueError:
+        return "an address or a network"
+    return None
+
+
+def _variable(value: Any) -> str | None:
+    fine = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?", value)
+    return None if fine and not value.upper().startswith("EVALSERVER_") else "a variable"
+
+
+def is_int(value: Any, low: int, high: int = sys.maxsize) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
