@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -14,15 +15,18 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from evalserver.access import Access
 from evalserver.attempts import Attempts, Policy, Surroundings
 from evalserver.catalog import Catalog
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.engines import Engine, make_engines
 from evalserver.engines.environment import harness_environment
+from evalserver.entrance import address, hand_out_first_token, make_gate, tell_the_risk
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.forecast import Forecaster
 from evalserver.instruments import Instruments
+from evalserver.local_socket import listen_locally
 from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
@@ -30,13 +34,15 @@ from evalserver.runner.files import LOG_FILE
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.server_log import configure_log
-from evalserver.sockets import CannotListen, is_loopback, listen, url
+from evalserver.sockets import CannotListen, listen
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
+from evalserver.tls import CannotUseTls, Tls
 from evalserver.version import __version__
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.event_stream import StreamLimits
+from evalserver.web.gate import ACCESS, add_gate
 from evalserver.web.keys import (
     ARGS,
     BOUNDS,
@@ -89,6 +95,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
     app[INSTRUMENTS] = Instruments()
     measure_answers(app)
+    add_gate(app, make_gate(args))
     app[ARGS] = args
     app[ENGINES] = engines = _engines(args)
     app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
@@ -98,7 +105,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[COMPARING] = asyncio.Semaphore(1)
     app[STREAM_LIMITS] = StreamLimits()
     app.on_shutdown.append(_end_streams)
-    app.cleanup_ctx.extend([_store, _catalog, _scheduler])
+    app.cleanup_ctx.extend([_store, _access, _catalog, _scheduler])
     add_routes(app)
     return app
 
@@ -110,7 +117,10 @@ async def _serve(args: ServerArgs) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
-        with owned(_data_dir(args), url(args.host, args.port)):
+        tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
+        if tls is not None and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
+        with owned(_data_dir(args), address(args)):
             runner = web.AppRunner(
                 make_app(args),
                 access_log=None,
@@ -118,24 +128,38 @@ async def _serve(args: ServerArgs) -> None:
                 # A compressed body is refused, and so need not be unpacked.
                 auto_decompress=False,
             )
-            await _run(runner, listen(args.host, args.port), args, stop)
-    except (CannotListen, DataDirTaken, DatabaseRefused) as error:
+            sites = [
+                *(
+                    (each, None if tls is None else tls.context)
+                    for each in listen(args.host, args.port)
+                ),
+                (listen_locally(_data_dir(args)), None),
+            ]
+            await _run(runner, sites, args, stop)
+    except (CannotListen, CannotUseTls, DataDirTaken, DatabaseRefused) as error:
         raise CannotStart(str(error)) from error
     except OSError as error:
         raise CannotStart(f"{error.filename or args.data_dir}: {error.strerror}") from error
 
 
 async def _run(
-    runner: web.AppRunner, sockets: list[socket.socket], args: ServerArgs, stop: asyncio.Event
+    runner: web.AppRunner,
+    sites: list[tuple[socket.socket, ssl.SSLContext | None]],
+    args: ServerArgs,
+    stop: asyncio.Event,
 ) -> None:
     try:
         await runner.setup()
         # Whatever is there by now stays: looking through it for garbage, while a large answer is
         # made, would stop everybody for tens of milliseconds.
         gc.freeze()
-        for listening in sockets:
-            await web.SockSite(runner, listening).start()
-        _greet(args)
+        for listening, context in sites:
+            await web.SockSite(runner, listening, ssl_context=context).start()
+        log.info(
+            "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
+        )
+        tell_the_risk(args)
+        await hand_out_first_token(runner.app[ACCESS], args)
         notify("READY=1", os.environ)
         await _until_stopped(runner.app, stop)
         notify("STOPPING=1", os.environ)
@@ -144,7 +168,7 @@ async def _run(
         await _take_leave(runner.app[STORE])
     finally:
         await runner.cleanup()
-        for listening in sockets:
+        for listening, _ in sites:
             listening.close()
 
 
@@ -156,17 +180,6 @@ async def _until_stopped(app: web.Application, stop: asyncio.Event) -> None:
     told.cancel()
     if worker.done():
         worker.result()
-
-
-def _greet(args: ServerArgs) -> None:
-    address = url(args.host, args.port)
-    log.info("evalserver is ready", version=__version__, url=address, data_dir=args.data_dir)
-    if not is_loopback(args.host):
-        log.warning(
-            "EVERYBODY WHO REACHES THIS ADDRESS CAN RUN EVALUATIONS ON THIS MACHINE: "
-            "evalserver asks nobody for a password yet",
-            url=address,
-        )
 
 
 async def _end_running(app: web.Application) -> None:
@@ -196,6 +209,13 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE].watch(app[INSTRUMENTS].on_commit)
     yield
     await app[STORE].close()
+
+
+async def _access(app: web.Application) -> AsyncIterator[None]:
+    app[ACCESS] = Access(app[STORE].tokens)
+    await app[ACCESS].load()
+    yield
+    await app[ACCESS].close()
 
 
 async def _catalog(app: web.Application) -> AsyncIterator[None]:

@@ -34,9 +34,10 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "attempts catalog data_dir engines event_bus executors forecast instruments names progress"
+    "access attempts catalog data_dir engines entrance event_bus executors forecast instruments"
+    " local_socket names progress"
     " run_directories runner"
-    " scheduler server_args server_log sockets store! systemd version web",
+    " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
 )
 
@@ -50,12 +51,15 @@ LAYERS = {
     "clock": _layer(""),
     "lifecycle": _layer(""),
     "names": _layer(""),
+    "roles": _layer(""),
     "version": _layer(""),
     "queue_index": _layer(""),
     "data_dir": _layer(""),
     "masking": _layer(""),
     "systemd": _layer(""),
     "sockets": _layer(""),
+    "local_socket": _layer(""),
+    "tls": _layer(""),
     "server_log": _layer(""),
     "job": _layer("lifecycle"),
     "job_id": _layer(""),
@@ -69,7 +73,8 @@ LAYERS = {
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
     "engines": _layer("engines job masking plain_text"),
-    "store": _layer(f"store clock job lifecycle {CRASH_POINT}", "sqlite3 aiosqlite"),
+    "store": _layer(f"store clock job lifecycle roles {CRASH_POINT}", "sqlite3 aiosqlite"),
+    "access": _layer("clock roles store!"),
     "run_directories": _layer("engines job runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
@@ -84,13 +89,14 @@ LAYERS = {
     "scheduler": _layer(f"attempts queue_index store! {VALUES} {CRASH_POINT}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web catalog comparison engines eval_log event_bus forecast instruments log_tail outputs"
-        f" plain_text progress scheduler server_args store! version {VALUES}"
+        "web access catalog comparison engines eval_log event_bus forecast instruments log_tail"
+        f" outputs plain_text progress roles scheduler server_args store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),
     # What talks to the server knows HTTP, and nothing of the server.
     "client": _layer("client plain_text version", "httpx httpx_sse"),
+    "entrance": _layer("access server_args sockets web"),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "cli": _layer(

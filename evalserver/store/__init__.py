@@ -14,6 +14,8 @@ from evalserver.store.errors import (
     KeyReused,
     StoreError,
     StoreUnavailable,
+    TokenExists,
+    TokenNotFound,
 )
 from evalserver.store.event_log import Event
 from evalserver.store.idempotency import Answered, Key
@@ -24,6 +26,8 @@ from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
+from evalserver.store.token_store import TokenStore
+from evalserver.store.tokens import LoginSession, Token
 from evalserver.store.verify import Problem, Verdict, verify_log
 
 __all__ = [
@@ -45,12 +49,17 @@ __all__ = [
     "KeyReused",
     "Kind",
     "Known",
+    "LoginSession",
     "Page",
     "Problem",
     "Store",
     "StoreError",
     "StoreUnavailable",
     "Story",
+    "Token",
+    "TokenExists",
+    "TokenNotFound",
+    "TokenStore",
     "Upgrade",
     "Verdict",
     "back_up",

@@ -31,3 +31,11 @@ class JobNotFound(StoreError):
 
 class JobPruned(StoreError):
     """The job existed and was pruned; only its audit events are left."""
+
+
+class TokenExists(StoreError):
+    """A token has, or had, this name; nothing was changed."""
+
+
+class TokenNotFound(StoreError):
+    """No token ever had this name."""

@@ -29,6 +29,7 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission
+from evalserver.store.token_store import TokenStore
 from evalserver.store.transaction import Transaction
 from evalserver.store.writer import Writer
 
@@ -53,6 +54,7 @@ class Store:
         self._writer = writer
         self._readers = readers
         self._clock = clock
+        self.tokens = TokenStore(writer, readers)
 
     @classmethod
     async def open(cls, data_dir: Path, clock: Clock = utc_now) -> "Store":

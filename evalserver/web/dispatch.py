@@ -2,7 +2,10 @@
 
 from aiohttp import web
 
+from evalserver.roles import Role
 from evalserver.web.errors import Handler
+from evalserver.web.forms import read_form
+from evalserver.web.gate import admit
 from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
 from evalserver.web.openapi import Description
 from evalserver.web.requests import (
@@ -39,15 +42,20 @@ def _reading(route: Route, bounds: Bounds) -> Handler:
     query, headers = Taken(route.query(bounds)), Taken(route.headers(bounds))
     body = None if route.body is None else Taken(route.body(bounds))
     path = Taken(path_schema(route.path)(bounds))
+    form = () if route.form is None else tuple(route.form(bounds).fields)
+    role = Role.ADMIN if route.role is None else route.role
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        admit(request, role)
         check_path(request, path)
         request[HEADERS] = read_headers(request, headers)
         request[QUERY] = read_query(request, query)
-        if body is None:
-            refuse_body(request)
-        else:
+        if body is not None:
             request[BODY] = await read_body(request, body)
+        elif form:
+            request[BODY] = await read_form(request, form)
+        else:
+            refuse_body(request)
         return await route.handler(request)
 
     return handle

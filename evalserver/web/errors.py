@@ -11,7 +11,14 @@ from aiohttp import web
 from evalserver.catalog import HarnessUnavailable
 from evalserver.eval_log import LogGone, LogUnreadable
 from evalserver.scheduler import AlreadyFinished, NotFinished
-from evalserver.store import JobNotFound, JobPruned, KeyReused, StoreUnavailable
+from evalserver.store import (
+    JobNotFound,
+    JobPruned,
+    KeyReused,
+    StoreUnavailable,
+    TokenExists,
+    TokenNotFound,
+)
 from evalserver.web.replies import dump
 
 log = structlog.get_logger("evalserver.web")
@@ -56,6 +63,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFinished: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    TokenExists: HTTPStatus.CONFLICT,
+    TokenNotFound: HTTPStatus.NOT_FOUND,
     LogGone: HTTPStatus.GONE,
     LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

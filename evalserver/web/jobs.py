@@ -11,9 +11,11 @@ from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
+from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
 from evalserver.server_args import ServerArgs
 from evalserver.store import Key
+from evalserver.web.gate import CALLER, GATE, require_own
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.job_answers import KEYS_OF_A_JOB
 from evalserver.web.keys import (
@@ -30,10 +32,6 @@ from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
 log = structlog.get_logger("evalserver.web")
-
-ANONYMOUS = "anonymous"
-"""Who submits, as long as the server asks nobody for a name."""
-
 
 LOOKS = 10
 BETWEEN_LOOKS_SECONDS = 0.01
@@ -68,14 +66,16 @@ async def get_job(request: web.Request) -> web.Response:
 async def retry_job(request: web.Request) -> web.Response:
     """``POST /jobs/{job_id}/retry``: queue a finished job for a further attempt."""
     job_id = request.match_info["job_id"]
-    await request.app[SCHEDULER].retry(job_id, actor=ANONYMOUS)
+    await _require_own(request, job_id)
+    await request.app[SCHEDULER].retry(job_id, actor=request[CALLER].name)
     return _queued(request, job_id)
 
 
 async def cancel_job(request: web.Request) -> web.Response:
     """``DELETE /jobs/{job_id}``: cancel a job that has not finished."""
-    scheduler = request.app[SCHEDULER]
-    message = await scheduler.cancel(request.match_info["job_id"], actor=ANONYMOUS)
+    job_id = request.match_info["job_id"]
+    await _require_own(request, job_id)
+    message = await request.app[SCHEDULER].cancel(job_id, actor=request[CALLER].name)
     return reply({"message": message})
 
 
@@ -116,6 +116,13 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     return {key: values[key] for key in KEYS_OF_A_JOB}
 
 
+async def _require_own(request: web.Request, job_id: str) -> None:
+    """Raise BadRequest unless the caller may change the job. Who submitted it never changes."""
+    if not request.app[GATE].allows(request[CALLER], Role.ADMIN):
+        job = await request.app[STORE].job(job_id)
+        require_own(request, job.submitted_by, f"Job {job_id}")
+
+
 def _links(job: Job) -> dict[str, str]:
     path = f"/jobs/{job.job_id}"
     parts = ("events", "log", "results", "artifacts")
@@ -140,7 +147,7 @@ def _new_job(request: web.Request) -> NewJob:
     wanted: EvaluateRequest = request[BODY]
     name = wanted.engine or request.app[ARGS].default_engine
     wanted = _with_defaults(wanted, request.app[ENGINES][name], request.app[ARGS])
-    return NewJob(new_job_id(), name, wanted, submitted_by=ANONYMOUS)
+    return NewJob(new_job_id(), name, wanted, submitted_by=request[CALLER].name)
 
 
 def _with_defaults(wanted: EvaluateRequest, engine: Engine, args: ServerArgs) -> EvaluateRequest:

@@ -12,10 +12,12 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
+from evalserver.roles import Role
 from evalserver.version import __version__
 from evalserver.web import arguments
 from evalserver.web.answers import ProblemSchema
 from evalserver.web.errors import CONTENT_TYPE as PROBLEM
+from evalserver.web.forms import FORM
 from evalserver.web.replies import dump
 from evalserver.web.route import Answer, Route, path_schema
 from evalserver.web.schemas import Bounds
@@ -24,7 +26,10 @@ JSON = "application/json"
 
 ANY = (
     HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
 """The errors that every route may give."""
@@ -34,8 +39,19 @@ WITH_BODY = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
 
+SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "password": {"type": "http", "scheme": "basic"},
+}
+"""A token is sent as it is, or as a password with any user name."""
+SECURITY: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+
 WHY = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON, or there is one where none is taken",
+    HTTPStatus.UNAUTHORIZED: "The server needs a token, and none was sent that holds",
+    HTTPStatus.FORBIDDEN: "The token's role is not enough, or a page of another site sent it",
+    HTTPStatus.MISDIRECTED_REQUEST: "The server is not called by this name",
+    HTTPStatus.TOO_MANY_REQUESTS: "More was asked for than the server's settings allow",
     HTTPStatus.NOT_FOUND: "There is no such thing, and never was",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time",
     HTTPStatus.CONFLICT: "The state of the job does not allow it",
@@ -55,7 +71,10 @@ Submit an evaluation with `POST /evaluate`, look at it with `GET /jobs/{job_id}`
 is on disk, and runs in its turn, whatever happens to the server.
 
 Errors are `application/problem+json`, and name every fault of a request at once. Fields and query
-keys that are not described here are refused. Every `GET` may be asked as `HEAD`."""
+keys keys that are not described here are refused. Every `GET` may be asked as `HEAD`.
+
+Unless the server is open, as it is on loopback, requests carry a token; `x-role` says which role it
+must at least have: viewer, submitter or admin."""
 
 
 class Description:
@@ -81,6 +100,8 @@ def describe(routes: Sequence[Route], bounds: Bounds) -> dict[str, Any]:
         info={"description": INTRODUCTION, "license": {"name": "Apache-2.0"}},
         tags=list(_tags(routes)),
     )
+    for name, scheme in SCHEMES.items():
+        spec.components.security_scheme(name, dict(scheme))
     spec.components.schema(arguments.VALUE, arguments.VALUE_SCHEMA)
     for status in sorted({status for route in routes for status in _errors(route)}):
         spec.components.response(_name_of_status(status), _problem(status))
@@ -170,9 +191,13 @@ def _operation(route: Route, routes: Sequence[Route], bounds: Bounds) -> dict[st
     }
     if description:
         operation["description"] = description
-    if route.body is not None:
-        content = {"schema": route.body(bounds), **_example(route.body.EXAMPLE)}
-        operation["requestBody"] = {"required": True, "content": {JSON: content}}
+    if route.role is not Role.ANYONE:
+        operation["security"] = [*SECURITY, {}]
+        operation["x-role"] = route.role
+    for sent, media_type in ((route.body, JSON), (route.form, FORM)):
+        if sent is not None:
+            content = {"schema": sent(bounds), **_example(sent.EXAMPLE)}
+            operation["requestBody"] = {"required": True, "content": {media_type: content}}
     return operation
 
 
@@ -216,7 +241,9 @@ def _links(routes: Sequence[Route]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _errors(route: Route) -> list[HTTPStatus]:
-    return sorted({*ANY, *route.errors, *(WITH_BODY if route.body is not None else ())})
+    sent = route.body is not None or route.form is not None
+    found = {*ANY, *route.errors, *(WITH_BODY if sent else ())}
+    return sorted(found if route.role is Role.ANYONE else {*found, HTTPStatus.UNAUTHORIZED})
 
 
 def _name_of_status(status: HTTPStatus) -> str:
@@ -235,7 +262,7 @@ def _problem(status: HTTPStatus) -> dict[str, Any]:
         "description": why,
         "content": {PROBLEM: {"schema": ProblemSchema, "example": example}},
     }
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         says = "Seconds after which to ask again."
         response["headers"] = {"Retry-After": {"description": says, "schema": {"type": "integer"}}}
     return response

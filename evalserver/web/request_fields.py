@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from evalserver.roles import GIVEN
 from evalserver.web.fields import HIDDEN, JsonSchema, Name, Strict, Text
 
 
@@ -105,6 +106,22 @@ class BatchSize(Strict[int | str]):
         raise ValidationError(
             f"Must be an integer from 1 to {self.MOST}, 'auto', or 'auto:N' with such an N."
         )
+
+
+class RoleName(Name):
+    """One of the roles that a token may have."""
+
+    def json_schema(self) -> JsonSchema:
+        """The roles."""
+        return {"type": "string", "enum": list(GIVEN)}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name not in GIVEN:
+            raise ValidationError(f"Must be one of {', '.join(GIVEN)}.")
+        return name
 
 
 class NotYet(Strict[None]):

@@ -8,6 +8,7 @@ from typing import cast
 
 from marshmallow import fields
 
+from evalserver.roles import Role
 from evalserver.web.answers import AnswerSchema
 from evalserver.web.errors import Handler
 from evalserver.web.fields import Text, about
@@ -31,7 +32,10 @@ class Answer:
 @dataclass(frozen=True)
 class Route:
     """A method and a path, who answers, and the schemas of the query, the headers that are read,
-    and the JSON body.
+    and the JSON body, or the form of a page.
+
+    ``role`` is what the sender of a request must at least have, and has to be said of every route;
+    one that does not say it is for administrators.
 
     A handler finds what they load under ``QUERY``, ``HEADERS`` and ``BODY`` of its request. The
     answers, and the statuses of the errors that the handler itself may raise, are for the
@@ -44,9 +48,11 @@ class Route:
     handler: Handler
     query: type[StrictSchema] = NoQuerySchema
     body: type[StrictSchema] | None = None
+    form: type[StrictSchema] | None = None
     headers: type[HeadersSchema] = HeadersSchema
     answers: tuple[Answer, ...] = ()
     errors: tuple[HTTPStatus, ...] = ()
+    role: Role | None = None
 
 
 PATH_FIELDS: Mapping[str, fields.Field[str]] = {
@@ -54,6 +60,7 @@ PATH_FIELDS: Mapping[str, fields.Field[str]] = {
     "task": Text(longest=256, metadata=about("One of the job's tasks.")),
     "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
     "folder": Text(longest=64, metadata=about("What the file belongs to.")),
+    "name": Text(longest=64, metadata=about("The token's name.")),
     "file": Text(longest=64, metadata=about("The file's name.")),
 }
 """What each variable part of a path may be."""

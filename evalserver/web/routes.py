@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from evalserver.roles import Role
 from evalserver.web import (
     artifacts,
     catalog,
@@ -10,11 +11,13 @@ from evalserver.web import (
     events,
     job_list,
     jobs,
+    login,
     logs,
     metrics,
     queue,
     results,
     samples,
+    tokens,
 )
 from evalserver.web.answers import (
     HealthSchema,
@@ -43,6 +46,7 @@ from evalserver.web.schemas import (
     QueueQuerySchema,
 )
 from evalserver.web.static_files import MEDIA_TYPES
+from evalserver.web.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
 GONE = HTTPStatus.GONE
@@ -59,14 +63,17 @@ REPLAY = {"Idempotent-Replay": "`true` when this is the answer to an earlier req
 EVENT_STREAM = Answer(media_type="text/event-stream")
 
 ROUTES = (
-    Route("GET", "/health", queue.get_health, answers=(Answer(HealthSchema),)),
-    Route("GET", "/health/live", queue.get_liveness, answers=(Answer(StateSchema),)),
+    Route("GET", "/health", queue.get_health, answers=(Answer(HealthSchema),), role=Role.ANYONE),
+    Route(
+        "GET", "/health/live", queue.get_liveness, answers=(Answer(StateSchema),), role=Role.ANYONE
+    ),
     Route(
         "GET",
         "/health/ready",
         queue.get_readiness,
         answers=(Answer(StateSchema),),
         errors=(UNAVAILABLE,),
+        role=Role.ANYONE,
     ),
     Route(
         "POST",
@@ -76,6 +83,7 @@ ROUTES = (
         headers=EvaluateHeadersSchema,
         answers=(Answer(QueuedSchema, headers=REPLAY),),
         errors=(CONFLICT, UNAVAILABLE),
+        role=Role.SUBMITTER,
     ),
     Route(
         "GET",
@@ -84,6 +92,7 @@ ROUTES = (
         job_list.JobsQuerySchema,
         answers=(Answer(JobsSchema, headers=LINK),),
         errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -93,6 +102,7 @@ ROUTES = (
         headers=JobHeadersSchema,
         answers=(Answer(JobSchema, headers=ETAG), UNCHANGED),
         errors=NO_SUCH_JOB,
+        role=Role.VIEWER,
     ),
     Route(
         "DELETE",
@@ -100,6 +110,7 @@ ROUTES = (
         jobs.cancel_job,
         answers=(Answer(MessageSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.SUBMITTER,
     ),
     Route(
         "POST",
@@ -107,6 +118,7 @@ ROUTES = (
         jobs.retry_job,
         answers=(Answer(QueuedSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.SUBMITTER,
     ),
     Route(
         "GET",
@@ -116,6 +128,7 @@ ROUTES = (
         headers=EventsHeadersSchema,
         answers=(EVENT_STREAM,),
         errors=NO_SUCH_JOB,
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -128,6 +141,7 @@ ROUTES = (
             Answer(media_type="text/plain", status=HTTPStatus.PARTIAL_CONTENT, headers=LOG_OFFSET),
         ),
         errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -136,6 +150,7 @@ ROUTES = (
         results.ResultsQuerySchema,
         answers=(Answer(ResultsSchema), Answer(media_type="text/csv")),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -144,6 +159,7 @@ ROUTES = (
         samples.SamplesQuerySchema,
         answers=(Answer(SamplesSchema, headers=LINK),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -152,6 +168,7 @@ ROUTES = (
         artifacts.ArtifactsQuerySchema,
         answers=(Answer(ArtifactsSchema), Answer(media_type="application/zip")),
         errors=NO_SUCH_JOB,
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -164,6 +181,7 @@ ROUTES = (
             UNCHANGED,
         ),
         errors=(*NO_SUCH_JOB, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -181,6 +199,7 @@ ROUTES = (
         headers=EventsHeadersSchema,
         answers=(EVENT_STREAM,),
         errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -189,6 +208,7 @@ ROUTES = (
         QueueQuerySchema,
         answers=(Answer(QueueSchema),),
         errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -197,6 +217,7 @@ ROUTES = (
         CatalogQuerySchema,
         answers=(Answer(TasksSchema),),
         errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -205,6 +226,7 @@ ROUTES = (
         CatalogQuerySchema,
         answers=(Answer(ModelsSchema),),
         errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -214,6 +236,7 @@ ROUTES = (
             Answer(media_type="text/plain"),
             Answer(media_type="application/openmetrics-text"),
         ),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -221,6 +244,7 @@ ROUTES = (
         docs.get_description,
         headers=IfNoneMatchSchema,
         answers=(Answer(media_type="application/json", headers=ETAG), UNCHANGED),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -228,6 +252,7 @@ ROUTES = (
         docs.get_docs,
         headers=IfNoneMatchSchema,
         answers=(Answer(media_type="text/html", headers=ETAG), UNCHANGED),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
@@ -239,5 +264,59 @@ ROUTES = (
             UNCHANGED,
         ),
         errors=(NOT_FOUND,),
+        role=Role.ANYONE,
+    ),
+    Route(
+        "GET",
+        "/tokens",
+        tokens.get_tokens,
+        answers=(Answer(TokensSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/tokens",
+        tokens.create_token,
+        body=NewTokenSchema,
+        answers=(Answer(MadeTokenSchema),),
+        errors=(CONFLICT, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "DELETE",
+        "/tokens/{name}",
+        tokens.revoke_token,
+        answers=(Answer(MessageSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "GET",
+        "/login",
+        login.get_login,
+        login.LoginQuerySchema,
+        answers=(Answer(media_type="text/html"),),
+        role=Role.ANYONE,
+    ),
+    Route(
+        "POST",
+        "/login",
+        login.log_in,
+        form=login.LoginFormSchema,
+        answers=(
+            Answer(status=HTTPStatus.SEE_OTHER),
+            Answer(media_type="text/html", status=HTTPStatus.UNAUTHORIZED),
+        ),
+        errors=(UNAVAILABLE,),
+        role=Role.ANYONE,
+    ),
+    Route(
+        "POST",
+        "/logout",
+        login.log_out,
+        answers=(Answer(status=HTTPStatus.SEE_OTHER),),
+        errors=(UNAVAILABLE,),
+        role=Role.ANYONE,
     ),
 )

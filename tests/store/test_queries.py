@@ -17,6 +17,7 @@ import pytest
 
 from evalserver.job import EvaluateRequest, Metric, NewJob
 from evalserver.lifecycle import Status
+from evalserver.roles import Role
 from evalserver.store import (
     NEWEST,
     JobFilter,
@@ -29,6 +30,7 @@ from evalserver.store import (
     listing,
     metrics,
     submission,
+    tokens,
 )
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
@@ -40,6 +42,7 @@ NOW = "2030-01-01T00:00:00.000+00:00"
 NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
 KEY = idempotency.Key("k", "alice", "hash")
 KIND = durations.kind_of("lmms_eval", NEW.request)
+TOKEN = tokens.Token("id", "alice", Role.VIEWER, "hash", NOW, "bob")
 ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 
 SOME = frozenset({Status.RUNNING, Status.FAILED})
@@ -94,6 +97,8 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "run_dir": lambda readers: jobs.run_dir(readers, "id", 1),
     "durations": lambda readers: durations.durations(readers, KIND),
     "known": lambda readers: durations.known(readers, ["id"]),
+    "all_tokens": tokens.all_tokens,
+    "all_sessions": tokens.all_sessions,
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
@@ -110,6 +115,11 @@ DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "retry": lambda tx, queued, running: _end_and_retry(tx, running),
     "prune": lambda tx, queued, running: jobs.prune(tx, 0, NOW),
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
+    "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
+    "revoke": lambda tx, queued, running: _create_and_revoke(tx),
+    "note_use": lambda tx, queued, running: tokens.note_use(tx, "id", NOW),
+    "open_session": lambda tx, queued, running: _log_in(tx),
+    "close_session": lambda tx, queued, running: tokens.close_session(tx, "hash"),
 }
 
 
@@ -142,13 +152,16 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "Page", "Submission",
-    "event_of", "job_of", "kind_of", "size_of",
+    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "LoginSession", "Page",
+    "Submission", "Token", "event_of", "job_of", "kind_of", "size_of", "token_of",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
 SMALL = {
     "SCAN job_counts": "a row a status",
+    "SCAN tokens": "a row a person",
+    "SCAN tokens USING INDEX sqlite_autoindex_tokens_2": "the same, by name",
+    "SCAN login_sessions": "a row a browser",
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
@@ -160,6 +173,16 @@ SMALL = {
 def _end_and_retry(tx: Transaction, running: str) -> None:
     jobs.finish(tx, running, NOW, completed(ACCURACY))
     jobs.retry(tx, running, NOW, "bob")
+
+
+def _create_and_revoke(tx: Transaction) -> None:
+    tokens.create(tx, TOKEN)
+    tokens.revoke(tx, TOKEN.name, NOW, "bob")
+
+
+def _log_in(tx: Transaction) -> None:
+    tokens.create(tx, TOKEN)
+    tokens.open_session(tx, tokens.LoginSession("hash", TOKEN.token_id, NOW, NOW))
 
 
 def full_scans(folder: Path, statements: list[str]) -> list[str]:
@@ -219,6 +242,7 @@ def test_every_deed_and_question_is_looked_at() -> None:
             idempotency,
             metrics,
             submission,
+            tokens,
         )
         for name, value in vars(module).items()
         if callable(value)

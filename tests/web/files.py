@@ -39,7 +39,7 @@ async def raw(api: Api, target: bytes) -> int:
     """The status that a request gets whose path no client library had its hands on."""
     server = api._session.server
     reader, writer = await asyncio.open_connection(server.host, server.port)
-    writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()

@@ -109,7 +109,7 @@ async def reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]
         server = api._session.server
         reader, writer = await asyncio.open_connection(server.host, server.port)
         target = f"/jobs/{job['job_id']}/artifacts?format=zip"
-        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await reader.readexactly(1000)
         await until(_is_open(output(job)))
         return reader, writer

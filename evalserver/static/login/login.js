@@ -1,0 +1,6 @@
+// A login link has the token behind its #, which browsers send to nobody.
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) {
+  document.getElementById("token").value = token;
+  history.replaceState(null, "", location.pathname + location.search);
+}
