@@ -100,8 +100,9 @@ LAYERS = {
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "cli": _layer(
-        "cli client! data_dir http_server names server_args setting_sources store! version",
-        "click rich",
+        "access cli client! data_dir http_server local_socket names roles server_args"
+        " setting_sources store! version",
+        "click httpx rich",
     ),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),

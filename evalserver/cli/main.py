@@ -32,6 +32,7 @@ COMMANDS: Table = {
         "serve": "serve:serve",
         "audit": "audit:audit",
         "db": "db:db",
+        "token": "token:token",
     },
     "This shell": {
         "completion": "completion:completion",

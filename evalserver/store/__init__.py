@@ -27,7 +27,7 @@ from evalserver.store.reading import snapshot
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
-from evalserver.store.tokens import LoginSession, Token
+from evalserver.store.tokens import LoginSession, Token, tokens_in
 from evalserver.store.verify import Problem, Verdict, verify_log
 
 __all__ = [
@@ -69,5 +69,6 @@ __all__ = [
     "migrate_database",
     "snapshot",
     "story_of",
+    "tokens_in",
     "verify_log",
 ]

@@ -4,6 +4,7 @@ A name belongs to one token for ever, also when it was revoked: the audit log sa
 what.
 """
 
+import sqlite3
 from dataclasses import dataclass
 
 from evalserver.roles import Role
@@ -119,6 +120,11 @@ async def all_sessions(readers: Readers) -> list[LoginSession]:
         "SELECT session_hash, token_id, created_at, expires_at FROM login_sessions"
     )
     return [LoginSession(**dict(row)) for row in rows]
+
+
+def tokens_in(connection: sqlite3.Connection) -> list[Token]:
+    """Every token in a database that was opened for reading, in the order of their names."""
+    return [token_of(row) for row in connection.execute("SELECT * FROM tokens ORDER BY name")]
 
 
 def token_of(row: Row) -> Token:

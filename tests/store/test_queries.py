@@ -154,6 +154,7 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 NOT_ASKED = {
     "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "LoginSession", "Page",
     "Submission", "Token", "event_of", "job_of", "kind_of", "size_of", "token_of",
+    "tokens_in",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
