@@ -173,6 +173,10 @@ class Attempts:
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
             await self.stop(job)
+        fault = await asyncio.to_thread(self._directories.fault, job)
+        if fault is not None:
+            await self._finish(job, self._failed(f"The evaluation was not started. {fault}"))
+            return
         attempt = await asyncio.to_thread(self._attempt, job, paths)
         try:
             while not await self._found_room(attempt):
@@ -213,7 +217,13 @@ class Attempts:
             timeout_s=job.request.timeout_s,
             files=command.files,
             directories=command.directories,
-            secrets=tuple(secret_texts(job.request.model_args, self._surroundings.environment)),
+            secrets=tuple(
+                secret_texts(
+                    job.request.model_args,
+                    _mapping(job.request.gen_kwargs),
+                    self._surroundings.environment,
+                )
+            ),
         )
 
     async def _attend(self, job: Job, paths: Paths) -> None:
@@ -260,6 +270,10 @@ class Attempts:
 
     def _failed(self, reason: str) -> Outcome:
         return failed(reason, timestamp(self._clock()))
+
+
+def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
+    return arguments if isinstance(arguments, dict) else {"text": arguments}
 
 
 def _token(job: Job) -> str:

@@ -29,6 +29,7 @@ from evalserver.instruments import Instruments
 from evalserver.local_socket import listen_locally
 from evalserver.names import did_you_mean
 from evalserver.progress import ProgressBoard
+from evalserver.roots import output_roots, task_roots
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.files import LOG_FILE
 from evalserver.scheduler import Scheduler
@@ -98,7 +99,9 @@ def make_app(args: ServerArgs) -> web.Application:
     add_gate(app, make_gate(args))
     app[ARGS] = args
     app[ENGINES] = engines = _engines(args)
-    app[BOUNDS] = Bounds(tuple(engines), args.max_timeout, _data_dir(args))
+    app[BOUNDS] = Bounds(
+        tuple(engines), args.max_timeout, _data_dir(args), args.allow_path, args.task_path
+    )
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[KEYS_IN_FLIGHT] = KeysInFlight()
@@ -219,7 +222,7 @@ async def _access(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _catalog(app: web.Application) -> AsyncIterator[None]:
-    environment = harness_environment(os.environ)
+    environment = harness_environment(os.environ, app[ARGS].engine_env)
     app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment, app[ARGS].include_path)
     yield
     await app[CATALOG].close()
@@ -231,8 +234,15 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[STORE],
         LocalExecutor(),
         app[ENGINES],
-        RunDirectories(_data_dir(args) / "runs", args.temp_dir_prefix),
-        Surroundings(harness_environment(os.environ), Path.cwd(), args.cancel_grace),
+        RunDirectories(
+            _data_dir(args) / "runs",
+            args.temp_dir_prefix,
+            output_roots(_data_dir(args), args.allow_path),
+            task_roots(args.task_path),
+        ),
+        Surroundings(
+            harness_environment(os.environ, args.engine_env), Path.cwd(), args.cancel_grace
+        ),
         Policy(args.max_completed_jobs, args.max_failed_requests),
         app[PROGRESS],
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evalserver.engines import Paths
 from evalserver.job import Job
+from evalserver.roots import Roots
 from evalserver.runner.files import LOG_FILE
 
 JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
@@ -26,6 +27,10 @@ class RunDirectories:
 
     root: Path
     prefix: str
+    outputs: Roots | None = None
+    """Where output may be written that a client names; None: anywhere."""
+    task_files: Roots | None = None
+    """Whose files may be tasks; None: anybody's."""
 
     def next_attempt(self, job: Job) -> Paths:
         """The places of the attempt that the job is about to make."""
@@ -42,6 +47,16 @@ class RunDirectories:
             cache_dir=run_dir.parent / "cache",
             log=run_dir / LOG_FILE,
         )
+
+    def fault(self, job: Job) -> str | None:
+        """Why the job may not use the places that its request names, as they are by now."""
+        if self.outputs is not None and job.request.output_dir is not None:
+            fault = self.outputs.fault(self.current_attempt(job).output_dir)
+            if fault is not None:
+                return f"output_dir: {fault}"
+        files = [Path(task) for task in job.request.tasks if task.startswith("/")]
+        faults = [self.task_files.fault(each) for each in files] if self.task_files else []
+        return next((f"tasks: {fault}" for fault in faults if fault is not None), None)
 
     def remove(self, job_ids: Iterable[str]) -> None:
         """Delete all files of these jobs; never a directory that a client named."""

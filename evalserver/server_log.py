@@ -11,6 +11,8 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import Processor
 
+from evalserver.masking import masked_text
+
 STDERR = 2
 
 
@@ -44,7 +46,8 @@ def _line(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     level = "error" if method == "exception" else method
     what, trace = event.pop("event"), event.pop("exception", None)
     details = "".join(f" {name}={_shown(value)}" for name, value in event.items())
-    return f"{_now()} [{level}] {what}{details}" + (f"\n{trace}" if trace else "")
+    line = f"[{level}] {what}{details}" + (f"\n{trace}" if trace else "")
+    return f"{_now()} {masked_text(line)}"
 
 
 def _now() -> str:
@@ -56,7 +59,16 @@ def _shown(value: object) -> str:
     return text if text.isprintable() and text and " " not in text else repr(text)
 
 
+def _without_secrets(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        event[name] = masked_text(value) if isinstance(value, str) else value
+    return event
+
+
 _FOR_PEOPLE: tuple[Processor, ...] = (
+    _without_secrets,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.dev.ConsoleRenderer(

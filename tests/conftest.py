@@ -24,6 +24,9 @@ from tests.support import STAND_IN, Api, ServerProcess, end_runners
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
+PLACES = {"allow_path": ("/",)}
+"""Tests have output written beside the data directory, and those of paths say what is allowed."""
+
 MakeApi = Callable[..., Awaitable[Api]]
 MakeServer = Callable[..., ServerProcess]
 
@@ -72,7 +75,7 @@ def make_api(
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
 
     async def make(limits: StreamLimits | None = None, **settings: Any) -> Api:
-        args = ServerArgs(data_dir=str(data_dir), **{"cancel_grace": 1.0, **settings})
+        args = ServerArgs(data_dir=str(data_dir), **{"cancel_grace": 1.0, **PLACES, **settings})
         app = make_app(args)
         app[STREAM_LIMITS] = limits or StreamLimits()
         return Api(await aiohttp_client(AsServed(app)))

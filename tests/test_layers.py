@@ -36,7 +36,7 @@ GUARDED = {
 ANYTHING = _layer(
     "access attempts catalog data_dir engines entrance event_bus executors forecast instruments"
     " local_socket names progress"
-    " run_directories runner"
+    " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
 )
@@ -52,6 +52,7 @@ LAYERS = {
     "lifecycle": _layer(""),
     "names": _layer(""),
     "roles": _layer(""),
+    "roots": _layer(""),
     "version": _layer(""),
     "queue_index": _layer(""),
     "data_dir": _layer(""),
@@ -60,7 +61,7 @@ LAYERS = {
     "sockets": _layer(""),
     "local_socket": _layer(""),
     "tls": _layer(""),
-    "server_log": _layer(""),
+    "server_log": _layer("masking"),
     "job": _layer("lifecycle"),
     "job_id": _layer(""),
     "comparison": _layer("job"),
@@ -75,7 +76,7 @@ LAYERS = {
     "engines": _layer("engines job masking plain_text"),
     "store": _layer(f"store clock job lifecycle roles {CRASH_POINT}", "sqlite3 aiosqlite"),
     "access": _layer("clock roles store!"),
-    "run_directories": _layer("engines job runner.files"),
+    "run_directories": _layer("engines job roots runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "outputs": _layer("engines outputs"),
@@ -90,7 +91,8 @@ LAYERS = {
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
         "web access catalog comparison engines eval_log event_bus forecast instruments log_tail"
-        f" outputs plain_text progress roles scheduler server_args store! version {VALUES}"
+        " masking outputs plain_text progress roles roots scheduler server_args store! version"
+        f" {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec marshmallow",
     ),

@@ -1,6 +1,8 @@
-"""The environment that a harness gets: the server's own, without what would mislead it."""
+"""The environment that a harness gets: of the server's own what harnesses are known to read, and
+what the operator names. All else may be secret, and no harness's business."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 LAUNCHER_PREFIXES = (
     "SLURM_", "PMIX_", "PMI_", "OMPI_", "MV2_", "TORCHELASTIC_", "ACCELERATE_",
@@ -23,17 +25,50 @@ OWN_PREFIX = "EVALSERVER_"
 LEFT_OUT = (*LAUNCHER_PREFIXES, *SYSTEMD_PREFIXES, OWN_PREFIX)
 
 
+PASSED_ON = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|HOSTNAME|LANG|LANGUAGE|TZ|TERM|TMP|TEMP|TMPDIR|EDITOR"
+    r"|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|JAVA_HOME|CC|CXX|MPLCONFIGDIR"
+    r"|(?:LC|XDG|CONDA|PYTHON|UV)_?[A-Z0-9_]*"
+    # The machine: accelerators, threads, networks.
+    r"|(?:CUDA|CUBLAS|CUDNN|NVIDIA|NVTE|NCCL|GPU|ROCR|ROCM|HIP|HSA|AMD|MIOPEN|ASCEND|NPU"
+    r"|XLA|TPU)[A-Z0-9_]*"
+    r"|(?:OMP|MKL|OPENBLAS|NUMEXPR|GLOO|UCX|FI|IBV|MALLOC|TRITON|TORCH|PYTORCH|TF|JAX"
+    r"|KMP)_[A-Z0-9_]*"
+    r"|(?i:(?:https?|all|no|ftp)_proxy)|SSL_CERT_FILE|SSL_CERT_DIR"
+    r"|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
+    # The harnesses and what they load, their keys for hubs and judges included.
+    r"|(?:HF|HUGGINGFACE|HUGGING_FACE|TRANSFORMERS|DATASETS|TOKENIZERS|DIFFUSERS|ACCELERATE"
+    r"|TQDM|LOGURU|NLTK|TIKTOKEN|DECORD|OPENCV|FLASH_ATTENTION|XFORMERS|BNB|DS|DEEPSPEED"
+    r"|VLLM|SGLANG|SGL|RAY|LMMS|LMMS_EVAL|LM_EVAL|LMEVAL|LM_HARNESS|WANDB|API_TYPE|MODEL_VERSION"
+    r"|OPENAI|AZURE_OPENAI|ANTHROPIC|GOOGLE_API|GEMINI|DASHSCOPE|REKA|TEXTSYNTH|WATSONX)"
+    r"(?:_[A-Z0-9_]*)?"
+)
+"""What is passed on, if it is there and not among what is left out."""
+
 BAR_SECONDS = "2"
 """Between two states of one progress bar: fresh enough to look at, and at most some 4 MB of log a
 day. tqdm's own tenth of a second makes 80."""
 
 
-def harness_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables for a harness that is started from a server with this environment."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith(LEFT_OUT) and name not in LAUNCHER_VARIABLES
-    }
+def harness_environment(
+    environment: Mapping[str, str], named: Iterable[str] = ()
+) -> dict[str, str]:
+    """The variables for a harness that is started from a server with this environment.
+
+    ``named`` are what the operator adds: ``NAME``, if it is there, or ``NAME=VALUE``.
+    """
+    kept = {name: value for name, value in environment.items() if _is_passed_on(name)}
+    for each in named:
+        name, given, value = each.partition("=")
+        if name.startswith(OWN_PREFIX):
+            continue
+        if given or name in environment:
+            kept[name] = value if given else environment[name]
     # Unbuffered: else a harness's output reaches the log in blocks, minutes late.
     return {"TQDM_MININTERVAL": BAR_SECONDS, **kept, "PYTHONUNBUFFERED": "1"}
+
+
+def _is_passed_on(name: str) -> bool:
+    if name.startswith(LEFT_OUT) or name in LAUNCHER_VARIABLES:
+        return False
+    return PASSED_ON.fullmatch(name) is not None

@@ -5,8 +5,10 @@ names tasks under ``results``, the members of groups under ``group_subtasks``, a
 under ``configs.<task>.tag``.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from evalserver.engines.base import NoResults
@@ -28,11 +30,22 @@ def check_requested(
         )
 
 
+def name_in_file(path: Path) -> str:
+    """What a task file calls its task or group, under which its numbers are found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return path.stem
+    found = re.search(r"""^(?:task|group):[ \t]*["']?([^\s"'#\[]+)""", text, re.MULTILINE)
+    return path.stem if found is None else found[1]
+
+
 def _missing(
     tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
 ) -> Iterator[str]:
     for name in tasks:
-        asked_for = [task for content in contents for task in _meant(name, content)]
+        called = name_in_file(Path(name)) if name.startswith("/") else name
+        asked_for = [task for content in contents for task in _meant(called, content)]
         if not asked_for:
             yield name
         yield from (task for task in asked_for if task not in with_numbers)

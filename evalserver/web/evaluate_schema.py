@@ -9,10 +9,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields
 
 from evalserver.job import EvaluateRequest
+from evalserver.roots import OUTPUTS, output_roots
 from evalserver.web.arguments import Arguments, GenerationArguments
 from evalserver.web.fields import JsonSchema, Labels, Listing, Name, Seconds, Switch, Whole, about
 from evalserver.web.request_fields import BatchSize, Directory, Limit, NotYet, TaskName
-from evalserver.web.schemas import EngineName, StrictSchema
+from evalserver.web.schemas import Bounds, EngineName, StrictSchema
 
 NOT_YET = (
     "Merging a checkpoint before its evaluation is not available in this version: "
@@ -76,15 +77,20 @@ class OutputDirectory(Directory):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         path = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            place = Path(path).resolve()
-        except (OSError, RuntimeError):
-            raise ValidationError("Must not lead through a link that leads to itself.") from None
-        # The server removes what it takes for its own there.
-        own = self.root.bounds.data_dir if isinstance(self.root, StrictSchema) else None
-        if own is not None and place.is_relative_to(own.resolve()):
-            raise ValidationError("Must lie outside of the server's own data directory.")
+        if isinstance(self.root, StrictSchema):
+            self._check(Path(path), self.root.bounds)
         return path
+
+    def _check(self, path: Path, bounds: Bounds) -> None:
+        fault = output_roots(bounds.data_dir, bounds.allow_path).fault(path)
+        if fault is not None:
+            raise ValidationError(fault)
+        # The server removes what it takes for its own there.
+        own, place = bounds.data_dir.resolve(), path.resolve()
+        if place.is_relative_to(own) and not place.is_relative_to(own / OUTPUTS):
+            raise ValidationError(
+                "Must lie outside of the server's own data directory, or in its folder outputs."
+            )
 
 
 class RequestFields(Schema):
@@ -124,7 +130,7 @@ class RequestFields(Schema):
     output_dir = OutputDirectory(
         longest=2048,
         metadata=about(
-            "Directory of the server's machine for the results, outside of the server's own. "
+            "Directory of the server's machine for the results, in one that the server allows. "
             "Each attempt gets a directory of its own in it."
         ),
     )

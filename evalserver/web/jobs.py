@@ -11,6 +11,7 @@ from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
+from evalserver.masking import masked, masked_text
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
 from evalserver.server_args import ServerArgs
@@ -104,9 +105,10 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     runs = job.status is Status.RUNNING
     progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
+    is_own = request[CALLER].name == job.submitted_by
     values = {
         # Not asdict, which copies all that is below, and takes longer than all else here.
-        **vars(job),
+        **(vars(job) if is_own else without_secrets(job)),
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
@@ -121,6 +123,18 @@ async def _require_own(request: web.Request, job_id: str) -> None:
     if not request.app[GATE].allows(request[CALLER], Role.ADMIN):
         job = await request.app[STORE].job(job_id)
         require_own(request, job.submitted_by, f"Job {job_id}")
+
+
+def without_secrets(job: Job) -> dict[str, Any]:
+    """The values of a record as they are shown to those whose job it is not."""
+    wanted = replace(
+        job.request,
+        model=masked_text(job.request.model),
+        model_args=masked(job.request.model_args),
+        gen_kwargs=masked(job.request.gen_kwargs),
+    )
+    error = None if job.error is None else masked_text(job.error)
+    return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
 
 
 def _links(job: Job) -> dict[str, str]:

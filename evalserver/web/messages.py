@@ -5,6 +5,7 @@ from typing import Any
 
 from evalserver.lifecycle import Status
 from evalserver.log_tail import LogPiece
+from evalserver.masking import masked
 from evalserver.progress import Progress
 from evalserver.store import Event
 from evalserver.web.replies import dump
@@ -28,7 +29,7 @@ def status_message(event: Event) -> bytes:
         "to": event.to_status,
         "attempt": event.attempt,
         "actor": event.actor,
-        "detail": event.detail,
+        "detail": masked(event.detail),
     }
     return b"id: %d\n%s" % (event.event_id, _message("status", data))
 

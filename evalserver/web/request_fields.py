@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from marshmallow import ValidationError
 
 from evalserver.roles import GIVEN
+from evalserver.roots import task_roots
 from evalserver.web.fields import HIDDEN, JsonSchema, Name, Strict, Text
 
 
 class TaskName(Name):
-    """The name of one registered task, group or tag; wildcards are allowed, paths are not."""
+    """The name of one registered task, group or tag; wildcards are allowed, paths are not, but of
+    task files in a directory that the server's operator names."""
 
     PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
     """It leaves out one rule, that of the names of files."""
@@ -22,12 +25,26 @@ class TaskName(Name):
         name = super()._deserialize(value, attr, data, **kwargs)
         if "," in name:
             raise ValidationError("Must be one task name: give several as several list items.")
+        if self._is_task_file(name):
+            return name
         # A harness takes a path for a task definition, and runs the code that is in it.
         if "/" in name or "\\" in name or name.startswith((".", "~")):
             raise ValidationError("Must be the name of a registered task, not a path.")
         if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
             raise ValidationError("Must be the name of a registered task, not a file.")
         return name
+
+    def _is_task_file(self, name: str) -> bool:
+        """Is it a path that may be named? Raises ValidationError for one that may not."""
+        bounds = getattr(self.root, "bounds", None)
+        if not name.startswith("/") or bounds is None:
+            return False
+        fault = task_roots(bounds.task_path).fault(Path(name))
+        if fault is not None:
+            raise ValidationError(f"Must be the name of a registered task. As a path: {fault}")
+        if Path(name).suffix not in (".yaml", ".yml") or not Path(name).is_file():
+            raise ValidationError("Must be the path of a task file that is there, in YAML.")
+        return True
 
 
 class Directory(Text):

@@ -17,11 +17,13 @@ LONGEST_WAIT_SECONDS = 60
 @dataclass(frozen=True)
 class Bounds:
     """What the server's settings allow in a request: the names of engines, the longest time limit
-    in seconds, and the directory in which no output may lie."""
+    in seconds, the data directory, and the directories of ``--allow-path`` and ``--task-path``."""
 
     engines: tuple[str, ...]
     max_timeout: float | None
     data_dir: Path
+    allow_path: tuple[str, ...] = ()
+    task_path: tuple[str, ...] = ()
 
 
 class StrictSchema(Schema):

@@ -28,6 +28,8 @@ NOT_THERE = (404, 409, 410)
 
 STORM_VARIABLE = "CHAOS_STORM"
 """Marks the processes of one storm: evaluations of other servers are nobody's to kill."""
+PASSED_ON = ("--engine-env", STORM_VARIABLE, "--allow-path", "/")
+"""What a storm's server is told, beside its own options."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalserver.job import EvaluateRequest, NewJob
 from evalserver.store import Store
-from tests.chaos.deeds import environment, living
+from tests.chaos.deeds import PASSED_ON, environment, living
 from tests.support import ServerProcess
 
 QUEUED = (0, 1_000, 100_000)
@@ -35,7 +35,7 @@ def told(times: dict[int, list[float]]) -> str:
 async def _away(folder: Path, queued: int) -> list[float]:
     folder.mkdir()
     marked = environment(folder)
-    async with ServerProcess(folder / "data", environment=marked) as server:
+    async with ServerProcess(folder / "data", *PASSED_ON, environment=marked) as server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
         await server.api.when(job_id, "running")
         server.stop()

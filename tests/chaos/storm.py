@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.checks import broken_promises
-from tests.chaos.deeds import Client, Memory, environment, living
+from tests.chaos.deeds import PASSED_ON, Client, Memory, environment, living
 from tests.chaos.killer import Killer
 from tests.support import ServerProcess, until
 
@@ -52,7 +52,9 @@ async def storm(folder: Path, seed: int, kills: int) -> Report:
     memory = Memory()
     options = ("--cancel-grace", "0.5", "--max-completed-jobs", str(KEEP))
     began = time.monotonic()
-    async with ServerProcess(folder / "data", *options, environment=environment(folder)) as server:
+    async with ServerProcess(
+        folder / "data", *PASSED_ON, *options, environment=environment(folder)
+    ) as server:
         killer = Killer(server, folder, random.Random(chance.random()))
         clients = [
             asyncio.create_task(

@@ -11,7 +11,7 @@ from evalserver.web.openapi import describe
 from evalserver.web.routes import ROUTES
 from evalserver.web.schemas import Bounds
 
-BOUNDS = Bounds(("lmms_eval", "lm_eval"), None, Path("/no/such/directory"))
+BOUNDS = Bounds(("lmms_eval", "lm_eval"), None, Path("/no/such/directory"), ("/",))
 
 Json = dict[str, Any]
 

@@ -20,11 +20,10 @@ STREAM = "text/event-stream"
 
 
 @pytest.mark.timeout(600)
-async def test_schemathesis_finds_nothing(
-    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Relative output directories of the requests that it makes up lie in here.
     monkeypatch.chdir(tmp_path)
+    server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--allow-path", str(tmp_path))
     async with server:
         finished = await _leave_jobs(server.api)
         artifacts = await server.api.call("GET", f"/jobs/{finished}/artifacts")

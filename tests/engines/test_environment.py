@@ -44,10 +44,45 @@ def test_the_servers_own_settings_do_not_reach_the_harness() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PATH", "HF_HOME", "CUDA_VISIBLE_DEVICES", "OPENAI_API_KEY", "PYTHONPATH", "MY_RANK"]
-)
-def test_everything_else_is_passed_on(name: str) -> None:
+    "name",
+    [
+        "PATH", "HF_HOME", "HF_TOKEN", "CUDA_VISIBLE_DEVICES", "NCCL_DEBUG", "OPENAI_API_KEY",
+        "PYTHONPATH", "LC_ALL", "https_proxy", "NO_PROXY", "TORCH_HOME", "LMMS_EVAL_LOG",
+    ],
+)  # fmt: skip
+def test_what_harnesses_read_is_passed_on(name: str) -> None:
     assert harness_environment({name: "value"})[name] == "value"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "DATABASE_PASSWORD",
+        "GITHUB_TOKEN",
+        "SSH_AUTH_SOCK",
+        "XPATH",
+        "MINE",
+    ],
+)
+def test_everything_else_is_not(name: str) -> None:
+    assert name not in harness_environment({name: "value"})
+
+
+@pytest.mark.parametrize(
+    ("named", "given"),
+    [("MINE", {"MINE": "1"}), ("MINE=2", {"MINE": "2"}), ("MINE=", {"MINE": ""}), ("ABSENT", {})],
+)
+def test_the_operator_can_name_more(named: str, given: dict[str, str]) -> None:
+    found = harness_environment({"MINE": "1"}, [named])
+
+    assert {name: found[name] for name in found if name in ("MINE", "ABSENT")} == given
+
+
+def test_the_operator_cannot_name_the_servers_own() -> None:
+    server = {"EVALSERVER_TOKEN": "secret"}
+
+    assert "EVALSERVER_TOKEN" not in harness_environment(server, ["EVALSERVER_TOKEN"])
 
 
 @pytest.mark.parametrize("server", [{}, {"PYTHONUNBUFFERED": ""}])

@@ -1,0 +1,43 @@
+"""Directories in which others may name places."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+OUTPUTS = "outputs"
+"""The folder of the data directory in which clients may always have results written."""
+
+
+class Roots:
+    """Some directories; ``setting`` is what names them."""
+
+    def __init__(self, setting: str, roots: Iterable[Path]) -> None:
+        self.setting = setting
+        self._roots = tuple(root.absolute() for root in roots)
+
+    def fault(self, path: Path) -> str | None:
+        """Why the path may not be used, in words; None if it may.
+
+        It must lie in one of the directories after every link in it was followed, as they are now.
+        """
+        try:
+            place = path.resolve()
+            fine = any(place.is_relative_to(root.resolve()) for root in self._roots)
+        except (OSError, RuntimeError):
+            return "Must not lead through a link that leads to itself."
+        if fine:
+            return None
+        places = ", ".join(map(str, self._roots)) or "no directory so far"
+        return (
+            f"Must lie in a directory that the server is given with {self.setting} ({places}), also"
+            " when every link in it is followed."
+        )
+
+
+def output_roots(data_dir: Path, allowed: Iterable[str]) -> Roots:
+    """Where clients may have files of theirs written and read."""
+    return Roots("--allow-path", (data_dir / OUTPUTS, *map(Path, allowed)))
+
+
+def task_roots(allowed: Iterable[str]) -> Roots:
+    """Whose task files clients may name."""
+    return Roots("--task-path", map(Path, allowed))
