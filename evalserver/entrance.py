@@ -1,14 +1,19 @@
 """Who gets in, by the settings: is the server open, what does its gate go by, what is its first
 token."""
 
+import os
 import socket
 import sys
+from pathlib import Path
 
 import structlog
 
 from evalserver.access import Access
+from evalserver.private_files import check_private, make_private
+from evalserver.roots import OUTPUTS
 from evalserver.server_args import ServerArgs
 from evalserver.sockets import is_loopback, url
+from evalserver.store import DATABASE_NAME
 from evalserver.web.gate import Gate
 from evalserver.web.hosts import EVERY_ADDRESS, Hosts
 from evalserver.web.proxies import Proxies
@@ -68,9 +73,22 @@ def address(args: ServerArgs) -> str:
 
 def tell_the_risk(args: ServerArgs) -> None:
     """Warn where everybody on a network may do everything."""
+    if os.geteuid() == 0:
+        log.warning("running as root: so does every evaluation; give the server a user of its own")
     if is_open(args) and not is_loopback(args.host):
         print(OPEN_TO_ALL.format(url=address(args)), file=sys.stderr, flush=True)
         log.warning("EVERYBODY CAN RUN PROGRAMS ON THIS MACHINE: --auth is none", url=address(args))
+
+
+def keep_private(data_dir: Path, args: ServerArgs) -> None:
+    """Make the folders of the data directory private.
+
+    Raises ReadableByAll if the database is not, and tokens are asked for.
+    """
+    if not is_open(args):
+        check_private(data_dir / DATABASE_NAME)
+    for name in ("runs", OUTPUTS):
+        make_private(data_dir / name)
 
 
 async def hand_out_first_token(access: Access, args: ServerArgs) -> None:

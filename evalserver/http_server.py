@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -19,15 +20,23 @@ from evalserver.access import Access
 from evalserver.attempts import Attempts, Policy, Surroundings
 from evalserver.catalog import Catalog
 from evalserver.data_dir import DataDirTaken, owned
+from evalserver.doorman import Doorman, open_door
 from evalserver.engines import Engine, make_engines
 from evalserver.engines.environment import harness_environment
-from evalserver.entrance import address, hand_out_first_token, make_gate, tell_the_risk
+from evalserver.entrance import (
+    address,
+    hand_out_first_token,
+    keep_private,
+    make_gate,
+    tell_the_risk,
+)
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor, runner_pid
 from evalserver.forecast import Forecaster
 from evalserver.instruments import Instruments
 from evalserver.local_socket import listen_locally
 from evalserver.names import did_you_mean
+from evalserver.private_files import ReadableByAll
 from evalserver.progress import ProgressBoard
 from evalserver.roots import output_roots, task_roots
 from evalserver.run_directories import RunDirectories
@@ -43,7 +52,7 @@ from evalserver.version import __version__
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.event_stream import StreamLimits
-from evalserver.web.gate import ACCESS, add_gate
+from evalserver.web.gate import ACCESS, GATE, add_gate
 from evalserver.web.keys import (
     ARGS,
     BOUNDS,
@@ -55,12 +64,14 @@ from evalserver.web.keys import (
     INSTRUMENTS,
     KEYS_IN_FLIGHT,
     PROGRESS,
+    QUEUE_LIMITS,
     SCHEDULER,
     STORE,
     STREAM_LIMITS,
 )
 from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.metrics import measure_answers
+from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 
 log = structlog.get_logger("evalserver")
@@ -69,6 +80,9 @@ LEFTOVERS_SECONDS = 10.0
 """What an evaluation that is stopped at the end gets beyond its grace."""
 SHUTDOWN_SECONDS = 1.0
 """What requests that are being answered get to end, when the server stops."""
+
+KEEPALIVE_SECONDS = 75.0
+"""What a connection may be without a request, or with the beginning of one."""
 
 WORKER: web.AppKey[asyncio.Task[None]] = web.AppKey("worker")
 
@@ -107,6 +121,7 @@ def make_app(args: ServerArgs) -> web.Application:
     app[KEYS_IN_FLIGHT] = KeysInFlight()
     app[COMPARING] = asyncio.Semaphore(1)
     app[STREAM_LIMITS] = StreamLimits()
+    app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _access, _catalog, _scheduler])
     add_routes(app)
@@ -124,12 +139,15 @@ async def _serve(args: ServerArgs) -> None:
         if tls is not None and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
         with owned(_data_dir(args), address(args)):
+            keep_private(_data_dir(args), args)
             runner = web.AppRunner(
                 make_app(args),
                 access_log=None,
                 shutdown_timeout=SHUTDOWN_SECONDS,
                 # A compressed body is refused, and so need not be unpacked.
                 auto_decompress=False,
+                # Also what a client gets for the head of a request, however it drips.
+                keepalive_timeout=KEEPALIVE_SECONDS,
             )
             sites = [
                 *(
@@ -139,7 +157,13 @@ async def _serve(args: ServerArgs) -> None:
                 (listen_locally(_data_dir(args)), None),
             ]
             await _run(runner, sites, args, stop)
-    except (CannotListen, CannotUseTls, DataDirTaken, DatabaseRefused) as error:
+    except (
+        CannotListen,
+        CannotUseTls,
+        DataDirTaken,
+        DatabaseRefused,
+        ReadableByAll,
+    ) as error:
         raise CannotStart(str(error)) from error
     except OSError as error:
         raise CannotStart(f"{error.filename or args.data_dir}: {error.strerror}") from error
@@ -151,13 +175,17 @@ async def _run(
     args: ServerArgs,
     stop: asyncio.Event,
 ) -> None:
+    doors: list[asyncio.Server] = []
     try:
         await runner.setup()
         # Whatever is there by now stays: looking through it for garbage, while a large answer is
         # made, would stop everybody for tens of milliseconds.
         gc.freeze()
+        # It is there once the runner is set up.
+        server = cast(web.Server, runner.server)
+        doorman = Doorman(server, args.max_connections, runner.app[GATE].proxies.trust)
         for listening, context in sites:
-            await web.SockSite(runner, listening, ssl_context=context).start()
+            doors.append(await open_door(doorman, listening, context))
         log.info(
             "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
         )
@@ -170,6 +198,8 @@ async def _run(
             await _end_running(runner.app)
         await _take_leave(runner.app[STORE])
     finally:
+        for door in doors:
+            door.close()
         await runner.cleanup()
         for listening, _ in sites:
             listening.close()
@@ -209,6 +239,8 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE].subscribe(app[PROGRESS].on_event)
     app[STORE].subscribe(app[BUS].on_event)
     app[STORE].subscribe(app[INSTRUMENTS].on_event)
+    app[QUEUE_LIMITS].begin_with(await app[STORE].queued_by_submitter())
+    app[STORE].subscribe(app[QUEUE_LIMITS].on_event)
     app[STORE].watch(app[INSTRUMENTS].on_commit)
     yield
     await app[STORE].close()

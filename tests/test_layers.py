@@ -34,8 +34,8 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "access attempts catalog data_dir engines entrance event_bus executors forecast instruments"
-    " local_socket names progress"
+    "access attempts catalog data_dir doorman engines entrance event_bus executors forecast"
+    " instruments local_socket names private_files progress"
     " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
@@ -60,6 +60,7 @@ LAYERS = {
     "systemd": _layer(""),
     "sockets": _layer(""),
     "local_socket": _layer(""),
+    "private_files": _layer(""),
     "tls": _layer(""),
     "server_log": _layer("masking"),
     "job": _layer("lifecycle"),
@@ -98,7 +99,8 @@ LAYERS = {
     ),
     # What talks to the server knows HTTP, and nothing of the server.
     "client": _layer("client plain_text version", "httpx httpx_sse"),
-    "entrance": _layer("access server_args sockets web"),
+    "entrance": _layer("access private_files roots server_args sockets store! web"),
+    "doorman": _layer("", "aiohttp"),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "cli": _layer(

@@ -173,7 +173,8 @@ def _ask(
             ) from error
     said: dict[str, Any] = answer.json()
     if answer.is_error:
-        raise click.ClickException(said["detail"])
+        faults = [f"{each['field']}: {each['message']}" for each in said.get("errors", [])]
+        raise click.ClickException(" ".join(faults) or said["detail"])
     return said
 
 

@@ -22,6 +22,7 @@ class CommittedEvent:
     created_at: str
     started_at: str | None
     completed_at: str | None
+    submitted_by: str
 
 
 Listener = Callable[[CommittedEvent], None]

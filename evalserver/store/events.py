@@ -30,7 +30,7 @@ INSERT = f"""
     FROM json_each(:rows)
 """  # noqa: S608 - of this module's own constants
 
-FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at"
+FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by"
 """The columns of a job that its events, and those who listen to them, know of."""
 
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
@@ -124,6 +124,7 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         created_at=row["created_at"],
         started_at=row["started_at"],
         completed_at=row["completed_at"],
+        submitted_by=row["submitted_by"],
     )
 
 

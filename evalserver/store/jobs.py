@@ -195,6 +195,15 @@ async def queued(readers: Readers) -> list[tuple[str, int, int]]:
     return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
 
 
+async def queued_by_submitter(readers: Readers) -> dict[str, int]:
+    """How many jobs of each submitter are queued."""
+    rows = await readers.fetch(
+        "SELECT submitted_by, count(*) AS jobs FROM jobs WHERE status = 'queued'"
+        " GROUP BY submitted_by"
+    )
+    return {row["submitted_by"]: row["jobs"] for row in rows}
+
+
 async def oldest_queued(readers: Readers) -> str | None:
     """When the earliest submission that is queued was made; None when nothing is queued."""
     # From priority to priority, and the first of each: a step for every priority that is there,

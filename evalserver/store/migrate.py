@@ -6,8 +6,10 @@ anything else has the file open.
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from itertools import count
@@ -76,6 +78,7 @@ def migrate(
         )
     steps = known_migrations() if migrations is None else migrations
     check_header(path, steps)
+    make_private_file(path)
     with _Connection(path) as connection:
         version = check_version(connection, path, steps)
         if version == len(steps):
@@ -85,6 +88,13 @@ def migrate(
         for step in steps[version:]:
             _apply(connection, step, clock)
     return Upgrade(version, len(steps), backup)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that its owner alone can read, unless one is there: SQLite fills it, and
+    gives its rights to those that it puts beside it."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def check_header(path: Path, steps: list[Migration]) -> None:
@@ -173,6 +183,7 @@ def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Cl
     stamp = clock().strftime("%Y%m%dT%H%M%SZ")
     names = (f"{path.name}.v{version}-{stamp}{again}.backup" for again in _suffixes())
     copy = next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    make_private_file(copy)
     connection.execute("VACUUM INTO ?", (str(copy),))
     return copy
 

@@ -222,6 +222,10 @@ class Store:
         """Id, priority and submission number of the queued jobs, in the order of the queue."""
         return await jobs.queued(self._readers)
 
+    async def queued_by_submitter(self) -> dict[str, int]:
+        """How many jobs of each submitter are queued."""
+        return await jobs.queued_by_submitter(self._readers)
+
     async def oldest_queued(self) -> str | None:
         """When the earliest submission that is queued was made; None when nothing is queued."""
         return await jobs.oldest_queued(self._readers)

@@ -78,6 +78,7 @@ def _happened(job: NewJob, seq: int, at: str) -> Happened:
         "created_at": at,
         "started_at": None,
         "completed_at": None,
+        "submitted_by": job.submitted_by,
     }
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     return Happened(change, facts, None, Status.QUEUED)

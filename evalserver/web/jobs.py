@@ -26,6 +26,7 @@ from evalserver.web.keys import (
     FORECASTS,
     KEYS_IN_FLIGHT,
     PROGRESS,
+    QUEUE_LIMITS,
     SCHEDULER,
     STORE,
 )
@@ -47,7 +48,8 @@ async def evaluate(request: web.Request) -> web.Response:
     key = idempotency_key(request, request[BODY], job.submitted_by)
     if key is not None:
         return await _evaluate_once(request, job, key)
-    await request.app[STORE].submit(job)
+    with request.app[QUEUE_LIMITS].place(job.submitted_by):
+        await request.app[STORE].submit(job)
     _note(job)
     return _queued(request, job.job_id)
 
@@ -68,7 +70,9 @@ async def retry_job(request: web.Request) -> web.Response:
     """``POST /jobs/{job_id}/retry``: queue a finished job for a further attempt."""
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
-    await request.app[SCHEDULER].retry(job_id, actor=request[CALLER].name)
+    actor = request[CALLER].name
+    with request.app[QUEUE_LIMITS].place(actor):
+        await request.app[SCHEDULER].retry(job_id, actor)
     return _queued(request, job_id)
 
 
@@ -147,7 +151,8 @@ async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Res
     def answer(position: int) -> str:
         return dump(_queued_at(job.job_id, position)).decode()
 
-    with request.app[KEYS_IN_FLIGHT].holding(key):
+    limits = request.app[QUEUE_LIMITS]
+    with request.app[KEYS_IN_FLIGHT].holding(key), limits.place(job.submitted_by):
         answered = await request.app[STORE].submit_once(job, key, answer)
     response = reply_text(answered.answer)
     if answered.again:

@@ -18,6 +18,7 @@ from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.openapi import Description
+from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 from evalserver.web.static_files import StaticFiles
 
@@ -35,6 +36,7 @@ BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
 COMPARING = web.AppKey("comparing", asyncio.Semaphore)
 """Held by the one request that reads the samples of several jobs."""
+QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
 DESCRIPTION = web.AppKey("description", Description)
 STATIC_FILES = web.AppKey("static_files", StaticFiles)
 

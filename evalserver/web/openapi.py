@@ -51,7 +51,7 @@ WHY = {
     HTTPStatus.UNAUTHORIZED: "The server needs a token, and none was sent that holds",
     HTTPStatus.FORBIDDEN: "The token's role is not enough, or a page of another site sent it",
     HTTPStatus.MISDIRECTED_REQUEST: "The server is not called by this name",
-    HTTPStatus.TOO_MANY_REQUESTS: "More was asked for than the server's settings allow",
+    HTTPStatus.TOO_MANY_REQUESTS: "There are too many requests, or jobs that wait",
     HTTPStatus.NOT_FOUND: "There is no such thing, and never was",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time",
     HTTPStatus.CONFLICT: "The state of the job does not allow it",

@@ -85,6 +85,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "was_known": lambda readers: jobs.was_known(readers, "id"),
     "running": jobs.running,
     "queued": jobs.queued,
+    "queued_by_submitter": jobs.queued_by_submitter,
     "oldest_queued": jobs.oldest_queued,
     "all_ids": jobs.all_ids,
     "pruned_among": lambda readers: jobs.pruned_among(readers, ["id"]),

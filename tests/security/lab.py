@@ -1,0 +1,87 @@
+"""A closed server of a lab, with people who have a token each, and one who has none."""
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from evalserver.roles import GIVEN, Role
+from tests.cli.commands import run_evalserver
+from tests.support import WAIT_SECONDS, Json, ServerProcess, end_runners, request
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Lab:
+    """A real server in a process of its own, and a token of each role by the role's name."""
+
+    def __init__(self, place: Path, *options: str, auth: str = "token") -> None:
+        self.data_dir = place / "data"
+        self.server = ServerProcess(
+            self.data_dir, "--auth", auth, "--cancel-grace", "0.5", *options
+        )
+        self.tokens: dict[Role, str] = {}
+        self.client = httpx.Client(timeout=WAIT_SECONDS, trust_env=False)
+
+    def open(self) -> None:
+        """Make the tokens, start the server, and wait until it answers."""
+        for role in GIVEN:
+            self.tokens[role] = self.make_token(str(role), role)
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        self.server.launch()
+        until = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < until:
+            assert self.server.process.poll() is None, self.server.log.read_text()
+            try:
+                if self.client.get(f"{self.server.url}/health/live").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+    def close(self) -> None:
+        """End the server and all that it started."""
+        self.server.stop()
+        self.client.close()
+        asyncio.run(end_runners(self.data_dir))
+
+    def command(self, *words: object) -> subprocess.CompletedProcess[str]:
+        """``evalserver token`` on the lab's data directory."""
+        return run_evalserver("token", *words, "--data-dir", self.data_dir)
+
+    def make_token(self, name: str, role: Role, *more: object) -> str:
+        """A new token's secret."""
+        made = self.command("create", "--name", name, "--role", role, *more)
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
+
+    def ask(
+        self, method: str, path: str, role: Role | None = None, **kwargs: Any
+    ) -> httpx.Response:
+        """The answer to who has this role; None: to who shows no token."""
+        headers = dict(kwargs.pop("headers", {}))
+        if role is not None:
+            headers["Authorization"] = f"Bearer {self.tokens[role]}"
+        return self.client.request(method, self.server.url + path, headers=headers, **kwargs)
+
+    def submit(self, role: Role = Role.SUBMITTER, **fields: Any) -> str:
+        """A job of the role's."""
+        answer = self.ask("POST", "/evaluate", role, json=request(**fields))
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["job_id"])
+
+    def when(self, job_id: str, *statuses: str) -> Json:
+        """The job, as its submitter sees it, once its status is one of these."""
+        until = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < until:
+            job: Json = self.ask("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
+            if job["status"] in statuses:
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"job {job_id} is {job['status']}")

@@ -1,0 +1,93 @@
+"""Who may do what: every route of the table, asked for by everybody."""
+
+import pytest
+
+from evalserver.roles import RANK, Role
+from evalserver.web.route import Route
+from evalserver.web.routes import ROUTES
+from tests.security.lab import Lab
+
+REFUSED = (401, 403)
+ENDLESS = "/events"
+
+every_route = pytest.mark.parametrize(
+    "route", ROUTES, ids=lambda route: f"{route.method} {route.path}"
+)
+PEOPLE: dict[str, Role | None] = {
+    "nobody": None, "viewer": Role.VIEWER, "submitter": Role.SUBMITTER, "admin": Role.ADMIN,
+}  # fmt: skip
+
+
+def path_of(route: Route) -> str:
+    """A path of the route that names nothing that is there."""
+    names = {"job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none"}
+    return route.path.format(**names)
+
+
+@every_route
+def test_every_route_says_who_may(route: Route) -> None:
+    assert route.role is not None, f"give the row {route.method} {route.path} role=Role.SOMETHING"
+
+
+@every_route
+@pytest.mark.parametrize("person", PEOPLE)
+def test_a_route_is_open_to_its_role_and_to_nobody_below(
+    lab: Lab, route: Route, person: str
+) -> None:
+    role, needed = PEOPLE[person], route.role or Role.ADMIN
+    if route.path == ENDLESS and role is not None:
+        return  # whoever may is told news without an end: see test_sessions
+    answer = lab.ask(route.method, path_of(route), role)
+
+    may = RANK[role or Role.ANYONE] >= RANK[needed]
+    wanted_login = route.path == "/login" and route.method == "POST"
+    if may:
+        assert answer.status_code not in REFUSED or wanted_login, answer.text
+    else:
+        assert answer.status_code == (401 if role is None else 403), answer.text
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/", "//jobs", "/jobs/../jobs", "/%6aobs", "/JOBS"])
+def test_no_other_way_of_writing_a_path_gets_past_the_gate(
+    lab: Lab, method: str, path: str
+) -> None:
+    assert lab.ask(method, path).status_code in (401, 404, 405, 400, 403)
+
+
+def test_only_the_submitter_and_administrators_cancel_a_job(lab: Lab) -> None:
+    lab.tokens[Role.ANYONE] = lab.make_token("other", Role.SUBMITTER)
+    job_id = lab.submit(Role.SUBMITTER)
+
+    refused = lab.ask("DELETE", f"/jobs/{job_id}", Role.ANYONE)
+    assert refused.status_code == 403
+    assert "submitted by submitter" in refused.json()["detail"]
+    assert lab.ask("GET", f"/jobs/{job_id}", Role.VIEWER).json()["status"] == "queued"
+
+    assert lab.ask("DELETE", f"/jobs/{job_id}", Role.SUBMITTER).status_code == 200
+    assert lab.ask("POST", f"/jobs/{job_id}/retry", Role.ANYONE).status_code == 403
+    assert lab.ask("POST", f"/jobs/{job_id}/retry", Role.SUBMITTER).status_code == 200
+    assert lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN).status_code == 200
+
+
+def test_a_job_and_its_events_carry_the_tokens_name(lab: Lab) -> None:
+    job_id = lab.submit(Role.SUBMITTER)
+    lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN)
+
+    actors = lab.server.query(
+        "SELECT actor FROM job_events WHERE job_id = ? ORDER BY event_id", job_id
+    )
+    assert actors == ["submitter", "admin"]
+    job = lab.ask("GET", f"/jobs/{job_id}", Role.VIEWER).json()
+    assert job["submitted_by"] == "submitter"
+
+
+def test_one_persons_idempotency_key_gives_away_nobody_elses_job(lab: Lab) -> None:
+    body = {"model": "dummy", "tasks": ["mme"]}
+    headers = {"Idempotency-Key": "the same"}
+    mine = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=body, headers=headers).json()
+
+    theirs = lab.ask("POST", "/evaluate", Role.ADMIN, json=body, headers=headers).json()
+
+    assert mine["job_id"] != theirs["job_id"]

@@ -1,0 +1,135 @@
+"""Tokens: made, shown, taken back; and those who show what is none."""
+
+import base64
+import secrets
+import statistics
+import time
+
+import httpx
+import pytest
+
+from evalserver.roles import Role
+from tests.security.lab import Lab
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def status(lab: Lab, headers: dict[str, str]) -> int:
+    """What who sends these headers is answered."""
+    return lab.client.get(f"{lab.server.url}/queue", headers=headers).status_code
+
+
+def test_a_token_is_taken_as_a_password_with_any_name(lab: Lab) -> None:
+    url = lab.server.url.replace("://", f"://x:{lab.tokens[Role.VIEWER]}@")
+
+    assert httpx.get(f"{url}/queue").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "Bearer", "Bearer x", "Bearer evs_", "Basic", "Basic !!!", "Basic eA==",
+        "Bearer " + "a" * 5000, "Digest username=x", "Basic " + base64.b64encode(b"x:y").decode(),
+        "Bearer anonymous", "Bearer ' OR 1=1 --", "Bearer evs_\xff\xfe", "Bearer null",
+    ],
+)  # fmt: skip
+def test_what_is_no_token_opens_nothing(lab: Lab, header: str) -> None:
+    answer = lab.client.get(
+        f"{lab.server.url}/queue", headers=[(b"Authorization", header.encode("latin-1"))]
+    )
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="evalserver"'
+
+
+def test_a_part_of_a_token_or_its_hash_opens_nothing(lab: Lab) -> None:
+    token = lab.tokens[Role.ADMIN]
+    [hashed] = lab.server.query("SELECT secret_hash FROM tokens WHERE name = 'admin'")
+
+    for wrong in (token[:-1], token + "x", token.upper(), token[4:], hashed):
+        assert status(lab, bearer(wrong)) == 401
+
+
+def test_a_token_made_while_the_server_runs_holds_at_once_and_until_it_is_revoked(lab: Lab) -> None:
+    token = lab.make_token("late", Role.VIEWER)
+    before = status(lab, bearer(token))
+    revoked = lab.command("revoke", "late")
+
+    assert (before, revoked.returncode, status(lab, bearer(token))) == (200, 0, 401)
+
+
+def test_a_token_expires(lab: Lab) -> None:
+    token = lab.make_token("short", Role.VIEWER, "--expires", "2s")
+    until = time.monotonic() + 60
+    while status(lab, bearer(token)) == 200 and time.monotonic() < until:
+        time.sleep(0.1)
+
+    assert status(lab, bearer(token)) == 401
+
+
+def test_secrets_are_nowhere_in_the_data_directory_nor_in_the_log(lab: Lab) -> None:
+    for token in lab.tokens.values():
+        lab.client.get(f"{lab.server.url}/queue?token={token}", headers=bearer(token))
+    files = [path for path in lab.data_dir.glob("*") if path.is_file()]
+    kept = b"".join(path.read_bytes() for path in [*files, lab.server.log])
+
+    assert not [token for token in lab.tokens.values() if token.encode() in kept]
+
+
+def test_the_last_use_is_noted(lab: Lab) -> None:
+    lab.ask("GET", "/queue", Role.VIEWER)
+    until = time.monotonic() + 60
+    sql = "SELECT last_used_at FROM tokens WHERE name = 'viewer' AND last_used_at IS NOT NULL"
+    while not (noted := lab.server.query(sql)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert noted
+
+
+def test_a_name_is_never_given_again(lab: Lab) -> None:
+    lab.make_token("once", Role.VIEWER)
+    lab.command("revoke", "once")
+
+    again = lab.command("create", "--name", "once", "--role", "admin")
+
+    assert again.returncode == 1
+    assert "never used again" in again.stderr
+
+
+@pytest.mark.parametrize("name", ["anonymous", "server", "operator", "a b", "-x", "a\nb", "x" * 65])
+def test_a_name_that_would_mislead_is_refused(lab: Lab, name: str) -> None:
+    made = lab.command("create", f"--name={name}", "--role", "admin")
+
+    assert made.returncode == 1
+    assert "name" in made.stderr
+
+
+def test_administrators_make_and_revoke_tokens_over_http(lab: Lab) -> None:
+    made = lab.ask("POST", "/tokens", Role.ADMIN, json={"name": "net", "role": "viewer"})
+    token = made.json()["token"]
+    assert status(lab, bearer(token)) == 200
+    listed = lab.ask("GET", "/tokens", Role.ADMIN)
+    assert token not in listed.text
+    assert "hash" not in listed.text
+    assert lab.ask("DELETE", "/tokens/net", Role.ADMIN).status_code == 200
+
+    assert status(lab, bearer(token)) == 401
+
+
+def test_the_time_of_a_refusal_says_nothing_about_the_token(lab: Lab) -> None:
+    token = lab.tokens[Role.ADMIN]
+    nearly = token[:-1] + ("A" if token[-1] != "A" else "B")
+    foreign = "evs_" + secrets.token_urlsafe(32)
+    times: dict[str, list[float]] = {nearly: [], foreign: []}
+    for _ in range(150):
+        for wrong, taken in times.items():
+            began = time.perf_counter()
+            status(lab, bearer(wrong))
+            taken.append(time.perf_counter() - began)
+
+    medians = [statistics.median(taken) for taken in times.values()]
+    # Ten times as wide as what a comparison byte by byte could ever show would hide it, but not
+    # a second look into the database, or a slow hash for some.
+    assert max(medians) < 10 * min(medians)
