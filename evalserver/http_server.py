@@ -181,6 +181,7 @@ async def _run(
         # Whatever is there by now stays: looking through it for garbage, while a large answer is
         # made, would stop everybody for tens of milliseconds.
         gc.freeze()
+        await hand_out_first_token(runner.app[ACCESS], args)
         # It is there once the runner is set up.
         server = cast(web.Server, runner.server)
         doorman = Doorman(server, args.max_connections, runner.app[GATE].proxies.trust)
@@ -190,7 +191,6 @@ async def _run(
             "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
         )
         tell_the_risk(args)
-        await hand_out_first_token(runner.app[ACCESS], args)
         notify("READY=1", os.environ)
         await _until_stopped(runner.app, stop)
         notify("STOPPING=1", os.environ)

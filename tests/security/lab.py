@@ -25,6 +25,7 @@ class Lab:
         )
         self.tokens: dict[Role, str] = {}
         self.client = httpx.Client(timeout=WAIT_SECONDS, trust_env=False)
+        self._browsers: list[httpx.Client] = []
 
     def open(self) -> None:
         """Make the tokens, start the server, and wait until it answers."""
@@ -48,7 +49,8 @@ class Lab:
     def close(self) -> None:
         """End the server and all that it started."""
         self.server.stop()
-        self.client.close()
+        for client in (self.client, *self._browsers):
+            client.close()
         asyncio.run(end_runners(self.data_dir))
 
     def command(self, *words: object) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,16 @@ class Lab:
         if role is not None:
             headers["Authorization"] = f"Bearer {self.tokens[role]}"
         return self.client.request(method, self.server.url + path, headers=headers, **kwargs)
+
+    def log_in(self, role: Role) -> httpx.Client:
+        """A browser that has logged in."""
+        browser = httpx.Client(base_url=self.server.url, trust_env=False)
+        self._browsers.append(browser)
+        answer = browser.post(
+            "/login", data={"token": self.tokens[role]}, headers={"Origin": self.server.url}
+        )
+        assert answer.status_code == 303, answer.text
+        return browser
 
     def submit(self, role: Role = Role.SUBMITTER, **fields: Any) -> str:
         """A job of the role's."""

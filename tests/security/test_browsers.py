@@ -1,0 +1,193 @@
+"""What pages from elsewhere may have a browser do: nothing."""
+
+import re
+import sqlite3
+from contextlib import closing
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from evalserver.roles import Role
+from tests.security.lab import Lab
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+BODY = {"model": "dummy", "tasks": ["mme"]}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example",
+        "169.254.169.254", "10.0.0.1:80", "localhost@evil.example", "[::ffff:7f00:2]", "",
+        "127.0.0.1, evil.example", "evil.example/127.0.0.1", "\xff",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login"])
+def test_a_name_that_is_not_the_servers_is_refused(lab: Lab, host: str, path: str) -> None:
+    headers = [(b"Host", host.encode("latin-1"))]
+
+    answer = lab.client.get(lab.server.url + path, headers=headers)
+
+    assert answer.status_code in (400, 421)
+    if host and answer.status_code == 421:
+        assert "--allowed-host" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:8000"])
+def test_the_servers_own_names_are_taken_with_any_port(lab: Lab, host: str) -> None:
+    answer = lab.client.get(f"{lab.server.url}/health", headers={"Host": host})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1"},
+        {"Origin": "file://"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:1"},
+        {},
+    ],
+)
+def test_another_sites_page_cannot_use_a_browsers_session(
+    lab: Lab, headers: dict[str, str]
+) -> None:
+    browser = lab.log_in(Role.SUBMITTER)
+
+    answer = browser.post("/evaluate", json=BODY, headers=headers)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("which", ["origin", "fetch metadata"])
+def test_the_servers_own_page_can(lab: Lab, which: str) -> None:
+    browser = lab.log_in(Role.SUBMITTER)
+    headers = {
+        "origin": {"Origin": lab.server.url},
+        "fetch metadata": {"Sec-Fetch-Site": "same-origin"},
+    }
+
+    assert browser.post("/evaluate", json=BODY, headers=headers[which]).status_code == 200
+
+
+def test_another_sites_page_cannot_use_a_password_that_the_browser_remembers(lab: Lab) -> None:
+    auth = ("x", lab.tokens[Role.SUBMITTER])
+    headers = {"Origin": "http://evil.example"}
+
+    answer = lab.client.post(f"{lab.server.url}/evaluate", auth=auth, json=BODY, headers=headers)
+
+    assert answer.status_code == 403
+
+
+def test_a_form_of_another_site_cannot_submit(lab: Lab) -> None:
+    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
+
+    assert answer.status_code == 415
+
+
+def test_no_other_origin_is_told_that_it_may_read(lab: Lab) -> None:
+    for method in ("GET", "OPTIONS"):
+        answer = lab.ask(
+            method, "/jobs", Role.ADMIN,
+            headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "GET"},
+        )  # fmt: skip
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login", "/docs", "/metrics"])
+@pytest.mark.parametrize("role", [None, Role.ADMIN])
+def test_every_answer_protects_itself(lab: Lab, path: str, role: Role | None) -> None:
+    headers = lab.ask("GET", path, role).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(lab: Lab) -> None:
+    answer = lab.client.post(f"{lab.server.url}/login", data={"token": lab.tokens[Role.VIEWER]})
+    lab.client.cookies.clear()
+
+    cookie = answer.headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+    assert lab.tokens[Role.VIEWER] not in cookie
+
+
+def test_a_session_is_over_after_logging_out(lab: Lab) -> None:
+    browser = lab.log_in(Role.VIEWER)
+    cookies = dict(browser.cookies)
+    assert browser.get("/queue").status_code == 200
+
+    browser.post("/logout", headers={"Origin": lab.server.url})
+
+    assert httpx.get(f"{lab.server.url}/queue", cookies=cookies).status_code == 401
+
+
+def test_a_session_is_over_when_its_token_is_revoked(lab: Lab) -> None:
+    lab.tokens[Role.ANYONE] = lab.make_token("browsing", Role.VIEWER)
+    browser = lab.log_in(Role.ANYONE)
+    assert browser.get("/queue").status_code == 200
+
+    lab.command("revoke", "browsing")
+
+    assert browser.get("/queue").status_code == 401
+
+
+def test_the_database_has_only_a_hash_of_a_session(lab: Lab) -> None:
+    browser = lab.log_in(Role.VIEWER)
+    [session] = browser.cookies.values()
+    uri = f"file:{lab.data_dir / 'evalserver.db'}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        kept = str(connection.execute("SELECT * FROM login_sessions").fetchall())
+
+    assert session not in kept
+
+
+def test_nobody_can_choose_the_session_of_another(lab: Lab) -> None:
+    name = f"evalserver_{lab.server.port}"
+    with httpx.Client(base_url=lab.server.url, cookies={name: "chosen"}) as browser:
+        answer = browser.post("/login", data={"token": lab.tokens[Role.VIEWER]}, headers={
+            "Origin": lab.server.url})  # fmt: skip
+
+    assert "chosen" not in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)",
+        "/a\r\nSet-Cookie: x=y", "\t//evil.example", "/\t/evil.example", "evil.example",
+    ],
+)  # fmt: skip
+def test_a_login_leads_nowhere_else(lab: Lab, after: str) -> None:
+    form = {"token": lab.tokens[Role.VIEWER], "next": after}
+
+    answer = lab.client.post(f"{lab.server.url}/login", data=form)
+    lab.client.cookies.clear()
+
+    where = answer.headers["Location"]
+    assert re.fullmatch(r"/(?![/\\])[^\r\n\t]*", where)
+    assert "evil" not in where
+
+
+def test_a_page_shows_what_it_was_sent_as_text(lab: Lab) -> None:
+    script = '"><script>alert(1)</script>'
+
+    shown = lab.client.get(f"{lab.server.url}/login", params={"next": script}).text
+    refused = lab.client.post(f"{lab.server.url}/login", data={"token": script, "next": script})
+
+    assert "<script>alert" not in shown + refused.text
+    assert refused.status_code == 401
+
+
+def test_who_wants_a_page_is_led_to_the_login_and_back(lab: Lab) -> None:
+    answer = lab.ask("GET", "/docs?a=b", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 303
+    where = urlsplit(answer.headers["Location"])
+    assert (where.path, parse_qs(where.query)) == ("/login", {"next": ["/docs?a=b"]})

@@ -1,0 +1,194 @@
+"""Texts of clients on their way to a command line, a log, a header, a query, a file."""
+
+import json
+import sqlite3
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalserver.roles import Role
+from tests.security.lab import JSON, Lab
+from tests.support import request
+
+REFUSED = HTTPStatus.UNPROCESSABLE_ENTITY
+
+FLAGS = ["--include_path=/tmp", "-c", "--config=/etc/passwd", "x,trust_remote_code=True", "--"]
+TEXT_FIELDS = ("model", "tasks", "device", "gen_kwargs", "output_dir", "engine")
+
+
+def field(name: str, text: str) -> dict[str, Any]:
+    """The fields of a request with this text in one of them."""
+    return {name: [text] if name == "tasks" else text}
+
+
+def fuzzed(lab: Lab, body: Any) -> int:
+    """The status for a body as it is."""
+    text = json.dumps(body).encode()
+    return lab.ask("POST", "/evaluate", Role.SUBMITTER, content=text, headers=JSON).status_code
+
+
+@pytest.mark.parametrize("name", TEXT_FIELDS)
+@pytest.mark.parametrize("text", ["--help", "-x", "--model=other", "a\0b", "a\nb", "a\x1b[2Jb"])
+def test_no_field_becomes_a_flag_or_has_hidden_characters(lab: Lab, name: str, text: str) -> None:
+    assert fuzzed(lab, request(**field(name, text))) == REFUSED
+
+
+@pytest.mark.parametrize("name", TEXT_FIELDS)
+def test_a_lone_surrogate_is_refused_everywhere(lab: Lab, name: str) -> None:
+    body = json.dumps(request(**field(name, "SURROGATE"))).replace("SURROGATE", "\\ud800")
+
+    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
+
+    assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("task", ["/etc/passwd", "../t", "./t.yaml", "a/b", "~/t", "t.py", "a,b"])
+def test_no_task_is_a_path(lab: Lab, task: str) -> None:
+    assert fuzzed(lab, request(tasks=[task])) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/etc/x", "/", "/var/x", "../x", "a/../../x", "~/x", "/proc/self/cwd/x"],
+)
+def test_no_output_lies_outside_of_what_is_allowed(lab: Lab, place: str) -> None:
+    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=place))
+
+    assert answer.status_code == REFUSED
+    assert [each["field"] for each in answer.json()["errors"]] == ["output_dir"]
+
+
+def test_the_refusal_of_a_place_names_the_flag(lab: Lab) -> None:
+    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
+
+    assert "--allow-path" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("part", ["runs", "", "evalserver.db", "outputs/../runs"])
+def test_the_servers_own_files_are_no_place_for_output(lab: Lab, part: str) -> None:
+    assert fuzzed(lab, request(output_dir=str(lab.data_dir / part))) == REFUSED
+
+
+def test_the_folder_outputs_is_one(lab: Lab) -> None:
+    assert fuzzed(lab, request(output_dir=str(lab.data_dir / "outputs" / "mine"))) == 200
+
+
+def test_a_link_out_of_an_allowed_place_is_refused(lab: Lab, tmp_path: Path) -> None:
+    link = lab.data_dir / "outputs" / "link"
+    link.symlink_to(tmp_path)
+
+    assert fuzzed(lab, request(output_dir=str(link / "x"))) == REFUSED
+
+
+PATHS = [
+    "/jobs/{job}/artifacts/..%2f..%2f..%2fevalserver.db",
+    "/jobs/{job}/artifacts/%2e%2e/%2e%2e/job.json",
+    "/jobs/{job}/artifacts//etc/passwd",
+    "/jobs/{job}/artifacts/%00",
+    "/jobs/{job}/samples/..%2f..%2fjob.json",
+    "/jobs/..%2f..%2fetc/log",
+    "/static/..%2f..%2f/store/store.py",
+    "/static/../templates/login.html",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_leads_out(lab: Lab, path: str) -> None:
+    job_id = lab.submit()
+
+    answer = lab.ask("GET", path.format(job=job_id), Role.ADMIN)
+
+    assert answer.status_code in (400, 404, 409, 422)
+
+
+SQL = "' OR '1'='1' UNION SELECT secret_hash FROM tokens; DROP TABLE jobs; --"
+FILTERS = ("model", "task", "engine", "submitted_by", "status", "label", "created_after", "cursor")
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_no_filter_is_sql(lab: Lab, name: str) -> None:
+    text = f"a={SQL}" if name == "label" else SQL
+
+    answer = lab.ask("GET", "/jobs", Role.ADMIN, params={name: text})
+
+    assert answer.status_code in (200, 422)
+    assert answer.json().get("jobs", []) == []
+    assert lab.server.query("SELECT count(*) FROM jobs") != ["0"]
+
+
+def test_a_text_in_the_log_stays_in_its_line(lab: Lab) -> None:
+    forged = "2030-01-01T00:00:00Z [info] forged"
+    for path in (f"/%0a{forged}", f"/jobs/%0d%0a{forged}", f"/%1b[2J{forged}"):
+        lab.ask("GET", path, Role.ADMIN)
+    lab.ask("GET", "/queue", headers={"X-Forwarded-For": f"1.1.1.1 {forged}"})
+
+    lines = lab.server.log.read_text().splitlines()
+    assert not [line for line in lines if line.startswith(forged) or "\x1b" in line]
+
+
+def test_an_address_that_a_stranger_forwards_is_not_believed(lab: Lab) -> None:
+    lab.ask("GET", "/queue", headers={"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer x"})
+
+    log = lab.server.log.read_text()
+    assert "address=127.0.0.1" in log
+    assert "6.6.6.6" not in log
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Last-Event-ID", "Prefer", "If-None-Match"])
+def test_no_header_comes_back_as_a_line(lab: Lab, name: str) -> None:
+    answer = lab.ask("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
+
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_huge_body_is_cut_and_a_deep_one_refused(lab: Lab) -> None:
+    huge = lab.ask(
+        "POST", "/evaluate", Role.SUBMITTER, headers=JSON,
+        content=(b" " * 65536 for _ in range(64)),
+    )  # fmt: skip
+    deep = b'{"model_args": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+
+    assert huge.status_code == 413
+    assert lab.ask("POST", "/evaluate", Role.SUBMITTER, content=deep, headers=JSON).status_code in (
+        400,
+        422,
+    )
+    assert lab.ask("GET", "/health").status_code == 200
+
+
+def test_who_may_not_submit_is_refused_before_the_body_is_read(lab: Lab) -> None:
+    answer = lab.ask("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
+
+    assert answer.status_code == 401
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(FLAGS),
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(), below, max_size=4),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    [*TEXT_FIELDS, "model_args", "limit", "num_gpus", "labels", "priority", "timeout_s", "seed",
+     "batch_size", "num_fewshot", "lmms_engine_kwargs", "use_cache", "unknown"]
+)  # fmt: skip
+
+
+@hypothesis.settings(
+    max_examples=300,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@given(fields=st.dictionaries(NAMES, VALUES, max_size=4))
+def test_whatever_is_sent_the_server_takes_or_refuses_it(lab: Lab, fields: dict[str, Any]) -> None:
+    assert fuzzed(lab, {"model": "dummy", "tasks": ["mme"], **fields}) in (200, 400, 422)
+
+
+def test_after_all_that_the_database_is_whole(lab: Lab) -> None:
+    uri = f"file:{lab.data_dir / 'evalserver.db'}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

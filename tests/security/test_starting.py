@@ -1,0 +1,236 @@
+"""How a server starts: open, closed, with its first token, with TLS, on files that are its own."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from evalserver.roles import Role
+from tests.cli.commands import run_evalserver
+from tests.security.lab import Lab
+from tests.support import WAIT_SECONDS, end_runners
+
+ANYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
+
+
+@pytest.fixture
+def labs(tmp_path: Path) -> Iterator[list[Lab]]:
+    """Servers that are ended at last."""
+    started: list[Lab] = []
+    yield started
+    for each in started:
+        if each.server._process is not None and each.server.process.poll() is None:
+            each.close()
+        each.client.close()
+        asyncio.run(end_runners(each.data_dir))
+
+
+def started(labs: list[Lab], place: Path, *options: str, auth: str = "auto") -> Lab:
+    """A server with these options."""
+    lab = Lab(place, *options, auth=auth)
+    labs.append(lab)
+    lab.start()
+    return lab
+
+
+def test_on_loopback_nobody_is_asked(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path)
+
+    assert lab.ask("GET", "/queue").status_code == 200
+    assert "EVALSERVER_TOKEN" not in lab.server.log.read_text()
+
+
+def test_an_open_server_makes_no_token_for_who_shows_none(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path)
+
+    made = lab.ask("POST", "/tokens", json={"name": "later", "role": "admin"})
+
+    assert made.status_code == 403
+
+
+def test_on_another_address_tokens_are_asked_for_and_the_first_is_printed_once(
+    labs: list[Lab], tmp_path: Path
+) -> None:
+    lab = started(labs, tmp_path, "--host", ANYWHERE)
+    assert lab.ask("GET", "/queue").status_code == 401
+
+    [token] = re.findall(r"^  export EVALSERVER_TOKEN=(evs_\S+)$", lab.server.log.read_text(), re.M)
+    lab.tokens[Role.ADMIN] = token
+    assert lab.ask("GET", "/tokens", Role.ADMIN).status_code == 200
+    assert f"/login#token={token}" in lab.server.log.read_text()
+
+    lab.server.stop()
+    lab.start()
+    assert lab.server.log.read_text().count("export EVALSERVER_TOKEN=") == 1
+
+
+@pytest.mark.parametrize(
+    "option", [("--trusted-proxy", "127.0.0.1"), ("--allowed-host", "eval.lab.example")]
+)
+def test_behind_a_proxy_tokens_are_asked_for(
+    labs: list[Lab], tmp_path: Path, option: tuple[str, str]
+) -> None:
+    lab = started(labs, tmp_path, *option)
+
+    assert lab.ask("GET", "/queue").status_code == 401
+
+
+def test_none_on_another_address_is_a_warning_that_cannot_be_missed(
+    labs: list[Lab], tmp_path: Path
+) -> None:
+    lab = started(labs, tmp_path, "--host", ANYWHERE, auth="none")
+
+    assert lab.ask("GET", "/queue").status_code == 200
+    assert "NO ACCESS CONTROL: EVERYBODY WHO REACHES" in lab.server.log.read_text()
+
+
+def test_the_files_are_their_owners_alone(labs: list[Lab], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    lab = Lab(tmp_path)
+    labs.append(lab)
+    lab.open()
+    lab.submit()
+    entries = [path for path in lab.data_dir.iterdir() if path.stat().st_mode & 0o077]
+
+    assert entries == []
+
+
+def test_a_database_that_everybody_can_read_is_refused_when_tokens_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    data_dir = tmp_path / "data"
+    run_evalserver("token", "create", "--name=a", "--role=admin", "--data-dir", data_dir)
+    data_dir.chmod(0o755)
+    (data_dir / "evalserver.db").chmod(0o644)
+
+    refused = run_evalserver("serve", "--auth=token", "--port=1", "--data-dir", data_dir)
+
+    assert refused.returncode == 1
+    assert "can be read by everybody" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_warned(labs: list[Lab], tmp_path: Path) -> None:
+    assert "running as root" in started(labs, tmp_path).server.log.read_text()
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path, "--rate-limit", "1", auth="none")
+
+    answers = [lab.ask("GET", "/queue") for _ in range(40)]
+
+    assert {each.status_code for each in answers} == {200, 429}
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_a_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> None:
+    lab = Lab(tmp_path, "--max-queued-per-token", "3", "--max-queued-jobs", "5")
+    labs.append(lab)
+    lab.open()
+    lab.when(lab.submit(model_args={"behave": "hang"}), "running")
+    body = {"model": "dummy", "tasks": ["mme"]}
+
+    def submitted(role: Role) -> list[int]:
+        asked = (lab.ask("POST", "/evaluate", role, json=body) for _ in range(5))
+        return [each.status_code for each in asked]
+
+    assert submitted(Role.SUBMITTER) == [200, 200, 200, 429, 429]
+    assert submitted(Role.ADMIN) == [200, 200, 429, 429, 429]
+
+
+def test_connections_are_bounded(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path, "--max-connections", "8")
+    lab.client.close()
+    sockets = [socket.create_connection(("127.0.0.1", lab.server.port)) for _ in range(20)]
+    time.sleep(0.5)
+    told = []
+    for each in sockets:
+        each.settimeout(0.2)
+        try:
+            told.append(each.recv(64))
+        except TimeoutError:
+            told.append(b"")
+        each.close()
+
+    assert sum(answer.startswith(b"HTTP/1.1 503") for answer in told) >= 12
+
+
+def test_a_head_that_is_too_large_is_refused(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path)
+
+    many = lab.ask("GET", "/health", headers={f"X-{n}": "a" for n in range(500)})
+    long = lab.ask("GET", "/health", headers={"X-A": "a" * 20_000})
+
+    assert (many.status_code, long.status_code) == (400, 400)
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for localhost that signs itself, and its key."""
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", key, "-out", cert],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+def served_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path: Path) -> None:
+    first, key = certificate(tmp_path, "first")
+    second, second_key = certificate(tmp_path, "second")
+    lab = Lab(tmp_path, "--tls-cert", str(first), "--tls-key", str(key))
+    labs.append(lab)
+    lab.tokens[Role.ADMIN] = lab.make_token("admin", Role.ADMIN)
+    lab.server.launch()
+    url = f"https://localhost:{lab.server.port}"
+    client = httpx.Client(verify=ssl.create_default_context(cafile=str(first)), trust_env=False)
+    until = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < until:
+        try:
+            answer = client.post(f"{url}/login", data={"token": lab.tokens[Role.ADMIN]})
+            break
+        except httpx.TransportError:
+            time.sleep(0.1)
+    client.close()
+    assert "Secure" in answer.headers["Set-Cookie"]
+
+    first.write_bytes(second.read_bytes())
+    lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to it
+    time.sleep(0.5)
+    assert served_certificate(lab.server.port) != second.read_text()
+
+    key.write_bytes(second_key.read_bytes())
+    lab.server.process.send_signal(signal.SIGHUP)
+    while served_certificate(lab.server.port).strip() != second.read_text().strip():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_the_revoked_are_refused_after_a_restart_too(labs: list[Lab], tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    labs.append(lab)
+    lab.open()
+    browser = lab.log_in(Role.VIEWER)
+    lab.server.stop()
+    lab.start()
+    assert browser.get("/queue").status_code == 200
+    lab.server.stop()
+    assert lab.command("revoke", "viewer").returncode == 0
+    lab.start()
+
+    assert browser.get("/queue").status_code == 401
+    assert lab.ask("GET", "/queue", Role.VIEWER).status_code == 401
