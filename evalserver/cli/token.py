@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import click
 
-from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.database import database_of, errors_in_words, with_data_dir
+from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.settings import HELP_NAMES
 from evalserver.roles import GIVEN, Role
 

@@ -190,6 +190,7 @@ ROUTES = (
         compare.CompareQuerySchema,
         answers=(Answer(ComparisonSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",
