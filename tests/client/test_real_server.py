@@ -23,6 +23,10 @@ async def submit(client: Any, **fields: Any) -> str:
     return str(job["job_id"])
 
 
+async def _is_reattached(server: ServerProcess) -> bool:
+    return bool(server.query("SELECT 1 FROM job_events WHERE event = 'reattached'"))
+
+
 async def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
@@ -192,6 +196,7 @@ async def test_events_go_on_across_a_restart_without_gap_or_repetition(
         server.kill()
         await asyncio.sleep(1)
         await server.start()
+        await until(lambda: _is_reattached(server))
         end_of_job.touch()
 
         events = await following
