@@ -71,6 +71,7 @@ class Access:
         self._store = store
         self._clock = clock
         self._by_hash: dict[str, _Known] = {}
+        self._by_id: dict[str, _Known] = {}
         self._sessions: dict[str, tuple[_Known, datetime]] = {}
         self._noted: dict[str, datetime] = {}
         self._notes: set[asyncio.Task[None]] = set()
@@ -81,9 +82,8 @@ class Access:
         for token in tokens:
             if token.revoked_at is None:
                 self._remember(token)
-        by_id = {known.caller.token_id: known for known in self._by_hash.values()}
         for session in await self._store.all_sessions():
-            known = by_id.get(session.token_id)
+            known = self._by_id.get(session.token_id)
             if known is not None:
                 until = datetime.fromisoformat(session.expires_at)
                 self._sessions[session.session_hash] = (known, until)
@@ -97,6 +97,13 @@ class Access:
         """Is there a token that somebody could show?"""
         now = self._clock()
         return any(_holds(known, now) for known in self._by_hash.values())
+
+    def holds(self, caller: Caller) -> bool:
+        """Is the caller's token still good? True for who has shown none."""
+        if caller.token_id is None:
+            return True
+        known = self._by_id.get(caller.token_id)
+        return known is not None and _holds(known, self._clock())
 
     def caller_of(self, secret: str) -> Caller | None:
         """Whose token this is; None when it is nobody's, or nobody's any more."""
@@ -158,9 +165,10 @@ class Access:
     async def revoke(self, name: str, actor: str) -> None:
         """Take a token back, and with it its sessions. Raises TokenNotFound."""
         await self._store.revoke(name, timestamp(self._clock()), actor)
-        self._by_hash = {
-            hashed: known for hashed, known in self._by_hash.items() if known.caller.name != name
-        }
+        for known in list(self._by_id.values()):
+            if known.caller.name == name:
+                del self._by_hash[known.secret_hash]
+                del self._by_id[known.caller.token_id or ""]
         self._sessions = {
             hashed: (known, until)
             for hashed, (known, until) in self._sessions.items()
@@ -207,11 +215,12 @@ class Access:
 
     def _remember(self, token: Token) -> None:
         until = token.expires_at
-        self._by_hash[token.secret_hash] = _Known(
+        known = _Known(
             token.secret_hash,
             Caller(token.name, token.role, token.token_id),
             None if until is None else datetime.fromisoformat(until),
         )
+        self._by_hash[token.secret_hash] = self._by_id[token.token_id] = known
 
     def _used(self, known: _Known) -> Caller:
         """Have the use of a token noted, once a minute at most."""

@@ -34,6 +34,7 @@ def configure_log() -> None:
     stderr = _Stderr()
     # What the libraries have to say goes the same way, from warnings up.
     logging.basicConfig(stream=stderr, level=logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_without_trace)
     structlog.configure(
         processors=_FOR_PEOPLE if os.isatty(STDERR) else _FOR_FILES,
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stderr)),
@@ -57,6 +58,15 @@ def _now() -> str:
 def _shown(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and text and " " not in text else repr(text)
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """Anybody can send what is not HTTP: that is one line, not twenty."""
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        record.exc_info = None
+        record.msg = f"{record.msg}: {type(error).__name__}"
+    return True
 
 
 def _without_secrets(

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from evalserver.store import StoreUnavailable
+from evalserver.web.gate import is_still_admitted
 from evalserver.web.messages import DROPPED, comment
 
 log = structlog.get_logger("evalserver.web")
@@ -61,6 +62,8 @@ async def send_stream(
     try:
         async with aclosing(_with_faults_told(pieces)) as told:
             async for piece in told:
+                if not is_still_admitted(request):
+                    break
                 await outlet.send(piece)
         await outlet.end()
     except ConnectionError:

@@ -35,6 +35,7 @@ PROTECTION = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Vary": "Authorization, Cookie",
 }
 """Of every answer; a page has a policy of its own, which lets it load its files."""
 
@@ -105,6 +106,11 @@ def admit(request: web.Request, needed: Role) -> None:
         f"The token {caller.name} has the role {caller.role}; {request.method} {request.path} needs"
         f" the role {needed}",
     )
+
+
+def is_still_admitted(request: web.Request) -> bool:
+    """Does the token still hold with which a long answer was begun?"""
+    return request.app[GATE].open or request.app[ACCESS].holds(request[CALLER])
 
 
 def require_own(request: web.Request, owner: str, what: str) -> None:

@@ -16,6 +16,7 @@ from evalserver.plain_text import PlainText
 from evalserver.store import Store
 from evalserver.web.byte_ranges import ByteRange, byte_range
 from evalserver.web.errors import BadRequest
+from evalserver.web.gate import is_still_admitted
 from evalserver.web.keys import BUS, QUERY, STORE
 from evalserver.web.log_follower import LogFollower
 
@@ -110,6 +111,8 @@ async def _answer(
     try:
         async with aclosing(pieces):
             async for piece in pieces:
+                if not is_still_admitted(request):
+                    break
                 if piece:
                     await response.write(piece)
                 elif request.transport is None:

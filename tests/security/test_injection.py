@@ -1,6 +1,7 @@
 """Texts of clients on their way to a command line, a log, a header, a query, a file."""
 
 import json
+import socket
 import sqlite3
 from contextlib import closing
 from http import HTTPStatus
@@ -130,6 +131,20 @@ def test_a_text_in_the_log_stays_in_its_line(lab: Lab) -> None:
 
     lines = lab.server.log.read_text().splitlines()
     assert not [line for line in lines if line.startswith(forged) or "\x1b" in line]
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /\x1b[2J HTTP/1.1", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b"]
+)
+def test_what_is_no_http_is_one_line_in_the_log(lab: Lab, line: bytes) -> None:
+    before = len(lab.server.log.read_text().splitlines())
+    with socket.create_connection(("127.0.0.1", lab.server.port)) as stranger:
+        stranger.sendall(line + b"\r\n\r\n")
+        answer = stranger.recv(1024)
+
+    assert b" 400 " in answer
+    assert len(lab.server.log.read_text().splitlines()) - before <= 1
+    assert "\x1b" not in lab.server.log.read_text()
 
 
 def test_an_address_that_a_stranger_forwards_is_not_believed(lab: Lab) -> None:

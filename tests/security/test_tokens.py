@@ -133,3 +133,25 @@ def test_the_time_of_a_refusal_says_nothing_about_the_token(lab: Lab) -> None:
     # Ten times as wide as what a comparison byte by byte could ever show would hide it, but not
     # a second look into the database, or a slow hash for some.
     assert max(medians) < 10 * min(medians)
+
+
+def test_a_stream_ends_soon_after_its_token_was_revoked(lab: Lab) -> None:
+    token = lab.make_token("listening", Role.VIEWER)
+    with lab.client.stream("GET", f"{lab.server.url}/events", headers=bearer(token)) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        lab.command("revoke", "listening")
+        job_id = lab.submit()
+
+        assert not [line for line in lines if job_id in line]
+
+
+def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
+    token = lab.make_token("following", Role.VIEWER)
+    running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
+    path = f"{lab.server.url}/jobs/{running}/log?follow=1"
+    with lab.client.stream("GET", path, headers=bearer(token)) as answer:
+        lab.command("revoke", "following")
+
+        for _ in answer.iter_bytes():
+            pass
