@@ -1,10 +1,11 @@
 """What counts as a secret, and in which forms a log may show it."""
 
 import os
+import time
 
 import pytest
 
-from evalserver.masking import is_secret_name, secret_texts
+from evalserver.masking import is_secret_name, masked, masked_text, secret_texts
 
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
 
@@ -70,3 +71,38 @@ def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
     value = os.fsdecode(b"\xff\xfe-0123456789")
 
     assert value in secret_texts({"API_TOKEN": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("api_key=abcdefghij,x=1", "api_key=[secret],x=1"),
+        ("see http://u:passw0rd@h/x", "see http://[secret]@h/x"),
+        ("Authorization: Bearer abcdefghij", "Authorization: [secret]"),
+        ("/jobs?token=abcdefghij&a=1", "/jobs?token=[secret]&a=1"),
+        ("of hf_abcdefghijklmnopqrst", "of [secret]"),
+        ("of sk-proj-abcdefghijklmnop", "of [secret]"),
+        ('{"api_key": "s3cr3tvalue"}', '{"api_key": "[secret]"}'),
+        ("tokenizer=abcdefghij", "tokenizer=abcdefghij"),
+        ("max_tokens: 100000000", "max_tokens: 100000000"),
+        ("a task named hf_x", "a task named hf_x"),
+    ],
+)
+def test_a_secret_is_known_by_its_name_or_its_looks(text: str, shown: str) -> None:
+    assert masked_text(text) == shown
+
+
+def test_all_below_a_secret_name_is_masked() -> None:
+    value = {"a": [{"hfToken": {"deep": "x"}}], "b": "http://u:p4ssw0rd@h", "key": None, "n": 1}
+
+    assert masked(value) == {
+        "a": [{"hfToken": "[secret]"}], "b": "http://[secret]@h", "key": None, "n": 1
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", ["a", "token", "token= ", "http://", "://a:", "hf_", "xoxa-"])
+def test_no_text_takes_long(piece: str) -> None:
+    began = time.perf_counter()
+    masked_text(piece * (200_000 // len(piece)) + "=:")
+
+    assert time.perf_counter() - began < 5

@@ -212,8 +212,7 @@ def _not_known(request: web.Request) -> BadRequest:
 async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
     for name, value in PROTECTION.items():
-        if name not in headers:
-            headers[name] = value
+        headers.setdefault(name, value)
 
 
 def _shown(text: str) -> str:
