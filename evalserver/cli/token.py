@@ -4,7 +4,6 @@ Two connections must never write one database. So where a server runs, it does w
 told by the socket in its data directory; where none runs, the command takes the server's own lock.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -135,6 +134,8 @@ def _do(
     body: dict[str, Any] | None = None,
 ) -> Any:
     """Do it here, if no server runs, or else have the server do the same."""
+    import asyncio
+
     from evalserver.data_dir import DataDirTaken, owned
 
     with errors_in_words():

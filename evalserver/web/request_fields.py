@@ -37,7 +37,7 @@ class TaskName(Name):
     def _is_task_file(self, name: str) -> bool:
         """Is it a path that may be named? Raises ValidationError for one that may not."""
         bounds = getattr(self.root, "bounds", None)
-        if not name.startswith("/") or bounds is None:
+        if not name.startswith("/") or bounds is None or not bounds.task_path:
             return False
         fault = task_roots(bounds.task_path).fault(Path(name))
         if fault is not None:

@@ -215,5 +215,6 @@ class Model:
     def _tell(self, kind: str, actor: str, job: Job, before: str | None, after: str | None) -> None:
         number = len(self.log) + 1
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
-        facts = (job.engine, job.attempt, job.created_at, job.started_at, job.completed_at)
+        times = (job.created_at, job.started_at, job.completed_at)
+        facts = (job.engine, job.attempt, *times, job.submitted_by)
         self.told.append((number, kind, job.job_id, job.seq, job.priority, before, after, *facts))
