@@ -52,6 +52,17 @@ class Catalog:
         # Shielded: a client that gives up does not take the answer away from the others.
         return await asyncio.shield(refresh)
 
+    async def version(self, engine: str) -> str:
+        """The version of the harness. Raises HarnessUnavailable."""
+        try:
+            printed = await ask(
+                self._engines[engine].version_argv(), self._environment, VERSION_SECONDS
+            )
+        except ExecutorError as error:
+            raise HarnessUnavailable(f"The harness {engine} cannot be asked: {error}") from error
+        # Behind it stands what else answers depend on.
+        return printed.split()[0] if printed.strip() else "unknown"
+
     async def close(self) -> None:
         """End what is being asked in the background."""
         tasks = list(self._tasks.values())

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import structlog
@@ -19,6 +20,7 @@ from aiohttp import web
 from evalserver.access import Access
 from evalserver.attempts import Attempts, Policy, Surroundings
 from evalserver.catalog import Catalog
+from evalserver.clock import timestamp, utc_now
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.doorman import Doorman, open_door
 from evalserver.engines import Engine, make_engines
@@ -63,14 +65,18 @@ from evalserver.web.keys import (
     FORECASTS,
     INSTRUMENTS,
     KEYS_IN_FLIGHT,
+    ORIGINS,
     PROGRESS,
     QUEUE_LIMITS,
     SCHEDULER,
+    STARTED_AT,
     STORE,
     STREAM_LIMITS,
+    TEMPLATES,
 )
 from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.metrics import measure_answers
+from evalserver.web.pages.rendering import make_templates
 from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 
@@ -91,17 +97,20 @@ class CannotStart(Exception):
     """The server cannot start; says why, and what to do."""
 
 
-def launch_server(args: ServerArgs) -> None:
+def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM. An evaluation that runs then goes on by itself.
 
+    ``origins`` tells people where a setting comes from, of those that somebody gave.
     Raises CannotStart, having changed no job, when the address or the data directory is taken,
     the database is refused, or a setting names what is not there.
     """
     configure_log()
-    asyncio.run(_serve(args))
+    asyncio.run(_serve(args, origins or {}))
 
 
-def make_app(args: ServerArgs) -> web.Application:
+def make_app(
+    args: ServerArgs, origins: Mapping[str, str] = MappingProxyType({})
+) -> web.Application:
     """The application for these settings; what it holds lives as long as it does.
 
     The data directory must exist, and be owned by the caller. Raises CannotStart when the
@@ -112,6 +121,9 @@ def make_app(args: ServerArgs) -> web.Application:
     measure_answers(app)
     add_gate(app, make_gate(args))
     app[ARGS] = args
+    app[ORIGINS] = origins
+    app[STARTED_AT] = timestamp(utc_now())
+    app[TEMPLATES] = make_templates()
     app[ENGINES] = engines = _engines(args)
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, _data_dir(args), args.allow_path, args.task_path
@@ -128,7 +140,7 @@ def make_app(args: ServerArgs) -> web.Application:
     return app
 
 
-async def _serve(args: ServerArgs) -> None:
+async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     # In a thread of another program signals are that program's own.
     if threading.current_thread() is threading.main_thread():
@@ -141,7 +153,7 @@ async def _serve(args: ServerArgs) -> None:
         with owned(_data_dir(args), address(args)):
             keep_private(_data_dir(args), args)
             runner = web.AppRunner(
-                make_app(args),
+                make_app(args, origins),
                 access_log=None,
                 shutdown_timeout=SHUTDOWN_SECONDS,
                 # A compressed body is refused, and so need not be unpacked.

@@ -22,6 +22,17 @@ def load_settings(
     return ServerArgs.from_dict({**_from_file(config), **_from_environment(environment), **flags})
 
 
+def origins(
+    flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> dict[str, str]:
+    """Where ``load_settings`` takes each setting from that does not have its default, in words."""
+    return {
+        **dict.fromkeys(_from_file(config), f"the file {config}"),
+        **{name: environment_name(name) for name in _from_environment(environment)},
+        **{name: f"--{name.replace('_', '-')}" for name in flags},
+    }
+
+
 def environment_name(setting: str) -> str:
     """The environment variable of a setting: ``data_dir`` is ``EVALSERVER_DATA_DIR``."""
     return ENVIRONMENT_PREFIX + setting.upper()

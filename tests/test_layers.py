@@ -28,13 +28,14 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 
 GUARDED = {
-    "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "marshmallow",
-    "multiprocessing", "prometheus_client", "psutil", "pty", "rich", "sqlite3", "subprocess",
+    "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "jinja2", "markupsafe",
+    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "rich", "sqlite3",
+    "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "access attempts catalog data_dir doorman engines entrance event_bus executors forecast"
+    "access attempts catalog clock data_dir doorman engines entrance event_bus executors forecast"
     " instruments local_socket names private_files progress"
     " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
@@ -95,7 +96,7 @@ LAYERS = {
         " masking outputs plain_text progress roles roots scheduler server_args store! version"
         f" {VALUES}"
         f" {CRASH_POINT}",
-        "aiohttp apispec marshmallow",
+        "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     # What talks to the server knows HTTP, and nothing of the server.
     "client": _layer("client plain_text version", "httpx httpx_sse"),

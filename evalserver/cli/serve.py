@@ -5,7 +5,12 @@ from typing import Any
 
 import click
 
-from evalserver.cli.settings import HELP_NAMES, given_settings, with_settings
+from evalserver.cli.settings import (
+    HELP_NAMES,
+    given_settings,
+    origins_of_settings,
+    with_settings,
+)
 
 
 @click.command(context_settings=HELP_NAMES)
@@ -19,7 +24,7 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     args = given_settings(config, flags)
     try:
-        launch_server(args)
+        launch_server(args, origins_of_settings(config, flags))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except CannotStart as error:

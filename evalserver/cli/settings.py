@@ -9,7 +9,13 @@ from typing import Any
 import click
 
 from evalserver.server_args import ServerArgs
-from evalserver.setting_sources import environment_name, is_list, load_settings, number_type
+from evalserver.setting_sources import (
+    environment_name,
+    is_list,
+    load_settings,
+    number_type,
+    origins,
+)
 
 Command = Callable[..., Any]
 
@@ -40,11 +46,19 @@ def given_settings(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
 
     Raises UsageError when one is not allowed.
     """
-    given = {name: value for name, value in flags.items() if value not in (None, ())}
     try:
-        return load_settings(given, os.environ, config)
+        return load_settings(_given(flags), os.environ, config)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def origins_of_settings(config: Path | None, flags: dict[str, Any]) -> dict[str, str]:
+    """Where the settings come from that were given, in words."""
+    return origins(_given(flags), os.environ, config)
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value not in (None, ())}
 
 
 def _config(command: Command) -> Command:

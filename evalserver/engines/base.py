@@ -61,6 +61,10 @@ class Engine(Protocol):
     def name(self) -> str:
         """What requests call it."""
 
+    @property
+    def python(self) -> str:
+        """The interpreter that runs the harness."""
+
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """How to run the harness so that every field of the request reaches it."""
 

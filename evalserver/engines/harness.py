@@ -37,7 +37,7 @@ class Harness(ABC):
     """Python that prints a JSON list of names."""
 
     def __init__(self, python: str, include_path: str | None) -> None:
-        self._python = python
+        self.python = python
         self._include_path = include_path
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
@@ -87,11 +87,11 @@ class Harness(ABC):
             "import sys; from importlib.metadata import version;"
             f" print(version({self.package!r}), sys.executable)"
         )
-        return (self._python, "-c", code)
+        return (self.python, "-c", code)
 
     def question_argv(self, question: Question) -> tuple[str, ...]:
         """Prints a JSON list of names."""
-        return (self._python, "-c", self.questions[question], self._include_path or "")
+        return (self.python, "-c", self.questions[question], self._include_path or "")
 
     def parse_answer(self, output: str) -> list[str]:
         """The names in the last line of the output."""
@@ -114,9 +114,9 @@ class Harness(ABC):
 
     def _launcher(self, num_gpus: int) -> tuple[str, ...]:
         if num_gpus == 1:
-            return (self._python,)
+            return (self.python,)
         return (
-            self._python,
+            self.python,
             *("-m", "accelerate.commands.launch", "--multi_gpu"),
             *("--num_processes", str(num_gpus), "--num_machines", "1"),
         )

@@ -28,6 +28,7 @@ from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
 from evalserver.store.tokens import LoginSession, Token, tokens_in
+from evalserver.store.trends import Point, Series
 from evalserver.store.verify import Problem, Verdict, verify_log
 
 __all__ = [
@@ -51,7 +52,9 @@ __all__ = [
     "Known",
     "LoginSession",
     "Page",
+    "Point",
     "Problem",
+    "Series",
     "Store",
     "StoreError",
     "StoreUnavailable",

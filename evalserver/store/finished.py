@@ -4,6 +4,7 @@ A page is one statement, so it is of one moment. Whatever finishes later has a l
 last number of a page is where the next one begins, however much later it is asked for.
 """
 
+from evalserver.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
@@ -25,6 +26,16 @@ async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: i
         rows += found[:few]
         after = rows[-1]["finish_number"] if rows else after
     return Page([job_of(row) for row in rows], after if more else None)
+
+
+async def last_finished(readers: Readers, most: int) -> list[Job]:
+    """The ``most`` jobs that finished last, the last one first."""
+    rows = await readers.fetch(
+        f"{RECORD} INDEXED BY jobs_finished WHERE finish_number IS NOT NULL"
+        " ORDER BY finish_number DESC LIMIT :most",
+        {"most": most},
+    )
+    return [job_of(row) for row in rows]
 
 
 async def _rows(readers: Readers, wanted: JobFilter, most: int, after: int) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evalserver.clock import Clock, timestamp, utc_now
@@ -17,6 +17,7 @@ from evalserver.store import (
     jobs,
     listing,
     metrics,
+    trends,
 )
 from evalserver.store.committed import Listener, Watcher
 from evalserver.store.criteria import JobFilter
@@ -31,6 +32,7 @@ from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission
 from evalserver.store.token_store import TokenStore
 from evalserver.store.transaction import Transaction
+from evalserver.store.trends import Point, Series
 from evalserver.store.writer import Writer
 
 DATABASE_NAME = "evalserver.db"
@@ -188,9 +190,25 @@ class Store:
         """
         return await finished.finished_page(self._readers, wanted, most, after)
 
+    async def last_finished(self, most: int) -> list[Job]:
+        """The ``most`` jobs that finished last, the last one first."""
+        return await finished.last_finished(self._readers, most)
+
     async def metrics(self, job_id: str) -> list[Metric]:
         """A job's numbers, by task, metric and filter; none unless it is completed."""
         return await metrics.of_job(self._readers, job_id)
+
+    async def series(self) -> list[Series]:
+        """The series that jobs have, by name."""
+        return await trends.series(self._readers)
+
+    async def numbers_of_series(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """The task, metric and filter of every number that the jobs of these series have."""
+        return await trends.numbers_of(self._readers, names)
+
+    async def points(self, names: Sequence[str], task: str, metric: str, kind: str) -> list[Point]:
+        """One number of all jobs of these series, in the order of submission."""
+        return await trends.points(self._readers, names, task, metric, kind)
 
     async def events_after(
         self, after: int, most: int = 500, job_id: str | None = None

@@ -8,6 +8,8 @@ from evalserver.web.forms import read_form
 from evalserver.web.gate import admit
 from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
 from evalserver.web.openapi import Description
+from evalserver.web.pages.rendering import errors_as_pages
+from evalserver.web.pages.table import PAGES
 from evalserver.web.requests import (
     Taken,
     check_path,
@@ -28,12 +30,17 @@ def add_routes(app: web.Application) -> None:
     app[DESCRIPTION] = Description(ROUTES, app[BOUNDS])
     app[STATIC_FILES] = StaticFiles()
     for route in ROUTES:
-        handler = _reading(route, app[BOUNDS])
-        # Alone of all parts of a path, ``path`` may have slashes in it.
-        path = route.path.replace("{path}", "{path:(?s:.+)}")
-        methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-        for method in methods:
-            app.router.add_route(method, path, handler, expect_handler=let_body_wait)
+        _add(app, route, _reading(route, app[BOUNDS]))
+    for route in PAGES:
+        _add(app, route, errors_as_pages(_reading(route, app[BOUNDS])))
+
+
+def _add(app: web.Application, route: Route, handler: Handler) -> None:
+    # Alone of all parts of a path, ``path`` may have slashes in it.
+    path = route.path.replace("{path}", "{path:(?s:.+)}")
+    methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+    for method in methods:
+        app.router.add_route(method, path, handler, expect_handler=let_body_wait)
 
 
 def _reading(route: Route, bounds: Bounds) -> Handler:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from jinja2 import Environment
 
 from evalserver.catalog import Catalog
 from evalserver.engines import Engine
@@ -23,6 +24,9 @@ from evalserver.web.schemas import Bounds
 from evalserver.web.static_files import StaticFiles
 
 ARGS = web.AppKey("args", ServerArgs)
+ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
+"""Where the settings come from that were given, in words."""
+STARTED_AT = web.AppKey("started_at", str)
 STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
 CATALOG = web.AppKey("catalog", Catalog)
@@ -38,6 +42,7 @@ COMPARING = web.AppKey("comparing", asyncio.Semaphore)
 """Held by the one request that reads the samples of several jobs."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
 DESCRIPTION = web.AppKey("description", Description)
+TEMPLATES = web.AppKey("templates", Environment)
 STATIC_FILES = web.AppKey("static_files", StaticFiles)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")

@@ -93,9 +93,10 @@ def _as_csv(job: Job, metrics: Sequence[Metric]) -> web.Response:
     rows.writerow(("job_id", "model", *COLUMNS))
     for metric in metrics:
         cells = (job.job_id, job.request.model, *(getattr(metric, name) for name in COLUMNS))
-        rows.writerow([_cell(value) for value in cells])
+        rows.writerow([as_cell(value) for value in cells])
     return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
 
 
-def _cell(value: Any) -> Any:
+def as_cell(value: Any) -> Any:
+    """A value for a spreadsheet, which would run some texts as formulas."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

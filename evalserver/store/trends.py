@@ -1,0 +1,92 @@
+"""Numbers over the course of training: those of completed jobs that have a series and a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from evalserver.store.readers import Readers
+
+SERIES, STEP = "series", "step"
+"""The labels by which a training run's evaluations are found and put in order."""
+
+MOST_SERIES = 500
+MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series, and how many jobs it has."""
+
+    name: str
+    jobs: int
+
+
+@dataclass(frozen=True)
+class Point:
+    """A number of a job of a series; ``step`` is the label's text, None without one."""
+
+    series: str
+    step: str | None
+    job_id: str
+    completed_at: str
+    value: float
+    stderr: float | None
+    n: int | None
+
+
+async def series(readers: Readers) -> list[Series]:
+    """The series that jobs have, by name."""
+    rows = await readers.fetch(
+        "SELECT text AS name, count(*) AS jobs FROM job_labels WHERE name = :series"
+        " GROUP BY text ORDER BY text LIMIT :most",
+        {"series": SERIES, "most": MOST_SERIES},
+    )
+    return [Series(row["name"], row["jobs"]) for row in rows]
+
+
+async def numbers_of(readers: Readers, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The task, metric and filter of every number that the jobs of these series have."""
+    rows = await readers.fetch(
+        """
+        SELECT DISTINCT metrics.task, metrics.metric, metrics.filter
+        FROM json_each(:names) AS wanted
+        CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
+        CROSS JOIN jobs ON jobs.seq = job_labels.seq
+        CROSS JOIN metrics ON metrics.job_id = jobs.job_id
+        ORDER BY 1, 2, 3
+        """,
+        {"names": orjson.dumps(list(names)).decode(), "series": SERIES},
+    )
+    return [tuple(row) for row in rows]
+
+
+async def points(
+    readers: Readers, names: Sequence[str], task: str, metric: str, kind: str
+) -> list[Point]:
+    """One number of all jobs of these series, in the order of submission."""
+    rows = await readers.fetch(
+        """
+        SELECT wanted.value AS series,
+               (SELECT text FROM job_labels AS steps
+                WHERE steps.seq = jobs.seq AND steps.name = :step) AS step,
+               jobs.job_id, jobs.completed_at, metrics.value, metrics.stderr, metrics.n
+        FROM json_each(:names) AS wanted
+        CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
+        CROSS JOIN jobs ON jobs.seq = job_labels.seq
+        CROSS JOIN metrics ON metrics.job_id = jobs.job_id AND metrics.task = :task
+                          AND metrics.metric = :metric AND metrics.filter = :filter
+        ORDER BY jobs.seq
+        LIMIT :most
+        """,
+        {
+            "names": orjson.dumps(list(names)).decode(),
+            "series": SERIES,
+            "step": STEP,
+            "task": task,
+            "metric": metric,
+            "filter": kind,
+            "most": MOST_POINTS,
+        },
+    )
+    return [Point(**dict(row)) for row in rows]
