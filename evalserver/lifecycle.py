@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     """What can happen to a job; the word that the audit log uses for it."""
 
     SUBMITTED = "submitted"
+    PRIORITIZED = "prioritized"
     CLAIMED = "claimed"
     REATTACHED = "reattached"
     CANCEL_REQUESTED = "cancel_requested"
@@ -64,6 +65,7 @@ def _move(before: Status | None, after: Status | None) -> Transition:
 TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
     {
         EventKind.SUBMITTED: _move(None, Status.QUEUED),
+        EventKind.PRIORITIZED: _move(Status.QUEUED, Status.QUEUED),
         EventKind.CLAIMED: _move(Status.QUEUED, Status.RUNNING),
         EventKind.REATTACHED: _move(Status.RUNNING, Status.RUNNING),
         EventKind.CANCEL_REQUESTED: _move(Status.RUNNING, Status.RUNNING),

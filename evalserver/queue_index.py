@@ -24,10 +24,11 @@ class QueueIndex:
         return (place[2] for place in self._order)
 
     def add(self, job_id: str, priority: int, seq: int) -> None:
-        """Put a job in its place; adding one that is there changes nothing."""
-        if job_id in self._places:
-            return
+        """Put a job in its place; one that is there already, in another, is moved."""
         place = (-priority, seq, job_id)
+        if self._places.get(job_id) == place:
+            return
+        self.remove(job_id)
         self._places[job_id] = place
         insort(self._order, place)
 

@@ -39,6 +39,10 @@ class NotFinished(Exception):
     """The job cannot be tried again, since it has not ended yet."""
 
 
+class NotQueued(Exception):
+    """The job's priority cannot be changed, since it does not wait."""
+
+
 class Scheduler:
     """Runs the queue of one store: ``load`` it, then await ``run`` in a task.
 
@@ -121,6 +125,19 @@ class Scheduler:
             job = await self._store.job(job_id)
             raise NotFinished(
                 f"Job {job_id} is {job.status}; only a finished job can be tried again"
+            ) from None
+
+    async def prioritize(self, job_id: str, priority: int, actor: str) -> None:
+        """Give a queued job another priority, and so another place in the queue.
+
+        Raises NotQueued, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        try:
+            await self._store.prioritize(job_id, priority, actor)
+        except IllegalTransition:
+            job = await self._store.job(job_id)
+            raise NotQueued(
+                f"Job {job_id} is {job.status}; only the priority of a queued job can be changed"
             ) from None
 
     def _on_event(self, event: CommittedEvent) -> None:

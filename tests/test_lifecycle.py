@@ -18,8 +18,9 @@ def test_a_job_begins_in_the_queue() -> None:
     assert leading_from(None) == {EventKind.SUBMITTED: Status.QUEUED}
 
 
-def test_a_queued_job_is_claimed_or_cancelled() -> None:
+def test_a_queued_job_is_claimed_or_cancelled_or_gets_another_place() -> None:
     assert leading_from(Status.QUEUED) == {
+        EventKind.PRIORITIZED: Status.QUEUED,
         EventKind.CLAIMED: Status.RUNNING,
         EventKind.CANCELLED: Status.CANCELLED,
     }

@@ -20,8 +20,8 @@ class QueueAndList(RuleBasedStateMachine):
     def add(self, seq: int, priority: int) -> None:
         """Add a job, which may be there already, with another priority."""
         job_id = f"job-{seq}"
-        if job_id not in self.jobs():
-            self.model = sorted([*self.model, (-priority, seq, job_id)])
+        others = [place for place in self.model if place[2] != job_id]
+        self.model = sorted([*others, (-priority, seq, job_id)])
         self.index.add(job_id, priority, seq)
 
     @rule(seq=JOBS)

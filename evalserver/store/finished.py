@@ -31,7 +31,7 @@ async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: i
 async def last_finished(readers: Readers, most: int) -> list[Job]:
     """The ``most`` jobs that finished last, the last one first."""
     rows = await readers.fetch(
-        f"{RECORD} INDEXED BY jobs_finished WHERE finish_number IS NOT NULL"
+        f"{RECORD} INDEXED BY jobs_finished WHERE finish_number > 0"
         " ORDER BY finish_number DESC LIMIT :most",
         {"most": most},
     )

@@ -40,6 +40,21 @@ class Claim:
     output_dir: str
 
 
+def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str) -> None:
+    """Give a queued job another priority; the one that it has changes nothing.
+
+    Raises IllegalTransition when the job is not queued.
+    """
+    rows = tx.execute("SELECT priority FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    before = rows[0]["priority"] if rows else None
+    if before == priority:
+        _require(tx, job_id, Status.QUEUED)
+        return
+    detail = {"before": before, "after": priority}
+    columns = {"priority": priority}
+    transition(tx, Change(EventKind.PRIORITIZED, job_id, at, actor, columns=columns, detail=detail))
+
+
 def require_first(tx: Transaction, job_id: str) -> None:
     """Raise IllegalTransition when a queued job comes before this one."""
     rows = tx.execute(

@@ -105,6 +105,10 @@ class Store:
             lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer)
         )
 
+    async def prioritize(self, job_id: str, priority: int, actor: str) -> None:
+        """Give a queued job another priority. Raises IllegalTransition if it is not queued."""
+        await self._writer.run(lambda tx: jobs.prioritize(tx, job_id, priority, self._now(), actor))
+
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
         """Start the attempt behind those that ``job``, a record of a queued job, has made.
 

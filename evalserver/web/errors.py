@@ -10,7 +10,7 @@ from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
 from evalserver.eval_log import LogGone, LogUnreadable
-from evalserver.scheduler import AlreadyFinished, NotFinished
+from evalserver.scheduler import AlreadyFinished, NotFinished, NotQueued
 from evalserver.store import (
     JobNotFound,
     JobPruned,
@@ -61,6 +61,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     AlreadyFinished: HTTPStatus.CONFLICT,
     NotFinished: HTTPStatus.CONFLICT,
+    NotQueued: HTTPStatus.CONFLICT,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     TokenExists: HTTPStatus.CONFLICT,

@@ -33,6 +33,10 @@ DEFAULTS: Mapping[str, Any] = {
 REQUIRED = tuple(name for name in EvaluateRequest.__dataclass_fields__ if name not in DEFAULTS)
 
 
+PRIORITIES = (-1000, 1000)
+"""The lowest and the highest."""
+
+
 class TimeLimit(Seconds):
     """How long an evaluation may take."""
 
@@ -135,7 +139,7 @@ class RequestFields(Schema):
         ),
     )
     engine = EngineName(metadata=about("Which harness evaluates."))
-    priority = Whole(-1000, 1000, metadata=about("A higher one goes before what waits."))
+    priority = Whole(*PRIORITIES, metadata=about("A higher one goes before what waits."))
     labels = Labels(metadata=about("Names and texts of the client's own, to find the job by."))
     timeout_s = TimeLimit(metadata=about("Seconds that an attempt may take."))
     max_attempts = Whole(
@@ -192,3 +196,13 @@ class EvaluateSchema(StrictSchema, RequestFields):
         if faults:
             raise ValidationError(faults)
         return EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+
+
+class ChangeJobSchema(StrictSchema):
+    """The body of ``PATCH /jobs/{job_id}``."""
+
+    EXAMPLE = MappingProxyType({"priority": 10})
+
+    priority = Whole(
+        *PRIORITIES, required=True, metadata=about("A higher one goes before what waits.")
+    )

@@ -28,7 +28,7 @@ from evalserver.web.answers import (
     TasksSchema,
 )
 from evalserver.web.compare_answers import ComparisonSchema
-from evalserver.web.evaluate_schema import EvaluateSchema
+from evalserver.web.evaluate_schema import ChangeJobSchema, EvaluateSchema
 from evalserver.web.job_answers import JobSchema, JobsSchema, QueuedSchema
 from evalserver.web.result_answers import ArtifactsSchema, ResultsSchema, SamplesSchema
 from evalserver.web.route import Answer, Route
@@ -103,6 +103,14 @@ ROUTES = (
         answers=(Answer(JobSchema, headers=ETAG), UNCHANGED),
         errors=NO_SUCH_JOB,
         role=Role.VIEWER,
+    ),
+    Route(
+        "PATCH",
+        "/jobs/{job_id}",
+        jobs.change_job,
+        body=ChangeJobSchema,
+        answers=(Answer(QueuedSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
     ),
     Route(
         "DELETE",

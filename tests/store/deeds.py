@@ -66,6 +66,7 @@ def deed(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Dee
 DEEDS = {
     "claim": st.one_of(*(deed("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")),
     "cancel_queued": deed("cancel_queued", ACTORS, KEEP),
+    "prioritize": deed("prioritize", st.integers(-2, 2), ACTORS),
     "reattach": deed("reattach"),
     "request_cancel": deed("request_cancel", ACTORS),
     "interrupt": deed("interrupt", st.just("lost")),

@@ -19,6 +19,7 @@ FINISHED = ("completed", "failed", "cancelled")
 
 STARTS_FROM = {
     "claim": ("queued",),
+    "prioritize": ("queued",),
     "cancel_queued": ("queued",),
     "reattach": ("running",),
     "request_cancel": ("running",),
@@ -146,6 +147,12 @@ class Model:
             run_dir=str(run_dir),
             output_dir=str(output_dir),
         )
+
+    def prioritize(self, job_id: str, priority: int, actor: str) -> None:
+        """It has another place in the queue; the priority that it has is no news."""
+        job = self._may("prioritize", job_id)
+        if job.priority != priority:
+            self._change("prioritized", actor, job, priority=priority)
 
     def reattach(self, job_id: str) -> None:
         """It is noted, and the job is as it was."""

@@ -243,6 +243,35 @@ async def test_the_job_that_finished_last_is_kept_when_the_clock_was_set_back(
     assert pruned == [old]
 
 
+async def test_a_job_with_a_higher_priority_goes_before_what_was_submitted_earlier(
+    store: Store,
+) -> None:
+    first, second = await submit(store), await submit(store)
+
+    await store.prioritize(second, 1, "bob")
+
+    assert [queued for queued, _, _ in await store.queued()] == [second, first]
+
+
+async def test_the_audit_log_has_the_priority_before_and_after(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await submit(store)
+
+    await store.prioritize(job_id, 5, "bob")
+    await store.prioritize(job_id, 5, "carol")
+
+    [event] = rows(tmp_path, "SELECT actor, detail FROM job_events WHERE event = 'prioritized'")
+    assert (event[0], json.loads(event[1])) == ("bob", {"before": 0, "after": 5})
+
+
+async def test_the_priority_of_a_job_that_runs_cannot_be_changed(store: Store) -> None:
+    job_id = await start(store)
+
+    with pytest.raises(IllegalTransition):
+        await store.prioritize(job_id, 1, "bob")
+
+
 async def test_a_retried_job_is_queued_at_its_place_as_if_it_had_not_ended(store: Store) -> None:
     job_id = await start(store, max_attempts=3)
     await store.finish(job_id, completed(ACCURACY), PLENTY)

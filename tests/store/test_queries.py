@@ -25,12 +25,14 @@ from evalserver.store import (
     durations,
     engine_cache,
     event_log,
+    finished,
     idempotency,
     jobs,
     listing,
     metrics,
     submission,
     tokens,
+    trends,
 )
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
@@ -70,6 +72,10 @@ async def _first_page(wanted: JobFilter, readers: Readers) -> listing.Page:
     return await listing.page(readers, wanted, 1, NEWEST)
 
 
+async def _first_finished(wanted: JobFilter, readers: Readers) -> listing.Page:
+    return await finished.finished_page(readers, wanted, 1, 1)
+
+
 LISTED = {
     "no filter": JobFilter(),
     **FILTERS,
@@ -94,6 +100,14 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "newest_event_id": event_log.newest_event_id,
     "count_by_status": jobs.count_by_status,
     **{f"page of {name}": partial(_first_page, wanted) for name, wanted in LISTED.items()},
+    **{
+        f"finished_page of {name}": partial(_first_finished, wanted)
+        for name, wanted in LISTED.items()
+    },
+    "last_finished": lambda readers: finished.last_finished(readers, 10),
+    "series": trends.series,
+    "numbers_of": lambda readers: trends.numbers_of(readers, ["run"]),
+    "points": lambda readers: trends.points(readers, ["run"], "mme", "acc", "none"),
     "of_job": lambda readers: metrics.of_job(readers, "id"),
     "run_dir": lambda readers: jobs.run_dir(readers, "id", 1),
     "durations": lambda readers: durations.durations(readers, KIND),
@@ -108,6 +122,7 @@ DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
     "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
+    "prioritize": lambda tx, queued, running: jobs.prioritize(tx, queued, 1, NOW, "bob"),
     "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),
     "reattach": lambda tx, queued, running: jobs.reattach(tx, running, NOW),
     "request_cancel": lambda tx, queued, running: jobs.request_cancel(tx, running, NOW, "bob"),
@@ -152,9 +167,14 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
         yield Transaction(connection, [])
 
 
+MODULES = (
+    jobs, durations, engine_cache, event_log, finished, listing, idempotency, metrics,
+    submission, tokens, trends,
+)  # fmt: skip
+
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "LoginSession", "Page",
-    "Submission", "Token", "event_of", "job_of", "kind_of", "size_of", "token_of",
+    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "LoginSession", "Page", "Point",
+    "Series", "Submission", "Token", "event_of", "job_of", "kind_of", "size_of", "token_of",
     "tokens_in",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
@@ -167,6 +187,7 @@ SMALL = {
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
+    "SCAN wanted VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",
 }
 """What may be read whole, and why."""
@@ -235,17 +256,7 @@ async def test_no_deed_reads_a_whole_table(
 def test_every_deed_and_question_is_looked_at() -> None:
     public = {
         name
-        for module in (
-            jobs,
-            durations,
-            engine_cache,
-            event_log,
-            listing,
-            idempotency,
-            metrics,
-            submission,
-            tokens,
-        )
+        for module in MODULES
         for name, value in vars(module).items()
         if callable(value)
         and getattr(value, "__module__", "") == module.__name__

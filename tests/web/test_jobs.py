@@ -9,7 +9,7 @@ from evalserver.lifecycle import Status
 from evalserver.web.job_answers import JobSchema
 from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
-from tests.support import Api
+from tests.support import Api, Json
 
 HANG = {"behave": "hang"}
 KEYS = {
@@ -128,6 +128,34 @@ async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
     problem = await api.call("DELETE", f"/jobs/{job_id}", 409)
 
     assert "already finished" in problem["detail"]
+
+
+async def test_a_job_that_is_given_a_higher_priority_runs_earlier(api: Api) -> None:
+    running = await api.submit(model_args=HANG)
+    first, second = await api.submit(), await api.submit()
+    await api.when(running, "running")
+
+    answer = await api.call("PATCH", f"/jobs/{second}", json={"priority": 7})
+
+    assert (answer["status"], answer["position_in_queue"]) == ("queued", 0)
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == [second, first]
+    assert (await api.job(second))["priority"] == 7
+
+
+async def test_the_priority_of_what_does_not_wait_is_409(api: Api) -> None:
+    job_id = await api.submit(model_args=HANG)
+    await api.when(job_id, "running")
+
+    problem = await api.call("PATCH", f"/jobs/{job_id}", 409, json={"priority": 7})
+
+    assert "only the priority of a queued job can be changed" in problem["detail"]
+
+
+@pytest.mark.parametrize("body", [{}, {"priority": 1001}, {"priority": "1"}, {"status": "failed"}])
+async def test_nothing_else_of_a_job_can_be_changed(api: Api, body: Json) -> None:
+    job_id = await api.submit()
+
+    await api.call("PATCH", f"/jobs/{job_id}", 422, json=body)
 
 
 async def test_a_finished_job_can_be_tried_again(api: Api) -> None:
