@@ -4,11 +4,15 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 CHROMIUM = shutil.which("chromium")
 """Where ``./scripts/test`` put it; None if it is not there."""
+
+AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
 
 FLAGS = (
     "--no-sandbox",
@@ -33,16 +37,28 @@ class Visit:
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Visit]:
-    """An empty page in a browser of its own."""
+async def browsing(**context: Any) -> AsyncIterator[Visit]:
+    """An empty page in a browser of its own; ``context`` is playwright's, such as the viewport."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
         try:
-            visit = Visit(await browser.new_page())
+            visit = Visit(await browser.new_page(**context))
             _listen(visit)
             yield visit
         finally:
             await browser.close()
+
+
+async def barriers(page: Page) -> list[str]:
+    """What keeps people from using a page, as axe-core finds: serious faults and worse."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("() => axe.run()")
+    return [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
 
 
 def _listen(visit: Visit) -> None:

@@ -11,17 +11,14 @@ export function askFirst() {
       yes ? event.detail.issueRequest() : event.detail.dropRequest(),
     );
   });
-  document.body.addEventListener("htmx:config:request", (event) => {
+  document.body.addEventListener("htmx:before:request", (event) => {
     const { ctx } = event.detail;
+    if (ctx.request.method === "GET") return;
+    // The API takes JSON, or no body at all, and refuses what htmx would send for a form.
     const body = ctx.sourceElement.dataset.body;
-    if (body) {
-      ctx.request.body = body;
-      ctx.request.headers["Content-Type"] = "application/json";
-    } else if (ctx.request.method !== "GET") {
-      // These routes take no body, and refuse one.
-      ctx.request.body = null;
-      delete ctx.request.headers["Content-Type"];
-    }
+    ctx.request.body = body || null;
+    if (body) ctx.request.headers["Content-Type"] = "application/json";
+    else delete ctx.request.headers["Content-Type"];
   });
   document.body.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;

@@ -12,6 +12,9 @@ const WORDS = {
   off: "Not live",
 };
 
+const EVERY = "every job";
+const changed = new Set();
+
 let source = null;
 let again = 0;
 let refreshing = 0;
@@ -30,13 +33,16 @@ export function listen() {
   open();
 }
 
-export function refresh(jobId) {
+// Without a job, everything. Events that come together make one refresh.
+export function refresh(jobId = EVERY) {
+  changed.add(jobId);
   clearTimeout(refreshing);
   refreshing = setTimeout(() => {
     for (const part of document.querySelectorAll("[data-refresh]")) {
-      const other = jobId && part.dataset.of && part.dataset.of !== jobId;
-      if (!other) fetchAnew(part);
+      const { of } = part.dataset;
+      if (!of || changed.has(of) || changed.has(EVERY)) fetchAnew(part);
     }
+    changed.clear();
   }, TOGETHER_MS);
 }
 

@@ -14,6 +14,12 @@ import yaml
 
 from lmms_eval import utils
 
+SEVEN = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAIUlEQVR42mP4DwUM/+XAAMgAARgDSIMZIBrE"
+    "ANMoDAgAALAKMbF3wW8gAAAAAElFTkSuQmCC"
+)
+"""An image of a 7, as base64 of a PNG file."""
+
 
 def main() -> None:
     """Run one pretended evaluation."""
@@ -94,7 +100,15 @@ def _scores(given: argparse.Namespace, args: dict[str, str]) -> None:
     spread = sum((score - mean) ** 2 for score in scores)
     numbers = {"acc,none": mean, "acc_stderr,none": (spread / len(scores) ** 2) ** 0.5}
     samples = [
-        {"doc_id": doc, "doc_hash": f"hash of {doc}", "acc": score}
+        {
+            "doc_id": doc,
+            "doc_hash": f"hash of {doc}",
+            "input": f"Which digit is in image {doc}?",
+            "image": f"data:image/png;base64,{SEVEN}",
+            "target": "7",
+            "filtered_resps": "7" if score else "1",
+            "acc": score,
+        }
         for doc, score in enumerate(scores)
     ]
     _write_results(given, {task: dict(numbers) for task in given.tasks.split(",")}, samples)

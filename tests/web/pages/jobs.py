@@ -1,0 +1,14 @@
+"""Jobs for pages to show."""
+
+from typing import Any
+
+from tests.support import Api
+
+
+async def scored(api: Api, *scores: float, **fields: Any) -> str:
+    """A completed job whose documents got these scores."""
+    args = {"behave": "scores", "scores": "/".join(map(str, scores))}
+    job_id = await api.submit(**{"model_args": args, **fields})
+    job = await api.finished(job_id)
+    assert job["status"] == "completed", job["error"]
+    return job_id

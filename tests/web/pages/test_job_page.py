@@ -1,0 +1,249 @@
+"""The page of one job: its log, its samples, and what can be done to it."""
+
+import asyncio
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from evalserver.web.pages.job import copies
+from tests.browser import Visit
+from tests.support import ServerProcess, stand_in_environment
+from tests.web.pages.conftest import Lab
+from tests.web.pages.jobs import scored
+
+PATIENT = 20_000
+
+
+async def press(visit: Visit, button: str, *, confirm: str | None) -> None:
+    """Press a button, and answer the question that follows; None: go back."""
+    await visit.page.get_by_role("button", name=button, exact=True).first.click()
+    dialog = visit.page.get_by_role("dialog")
+    await dialog.get_by_role("button", name=confirm or "Go back").click()
+
+
+@pytest.mark.browser
+async def test_the_log_is_followed(server: ServerProcess, visit: Visit, tmp_path: Path) -> None:
+    async with server:
+        args = {"behave": "count", "lines": 400, "pause": 0.01}
+        job_id = await server.api.submit(model_args=args)
+        await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
+
+        log = visit.page.locator("#log")
+        await expect(log).to_contain_text("line 399", timeout=PATIENT)
+        await expect(visit.page.locator("#log-state")).to_have_text("The log is complete.")
+        gap = await log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight")
+
+    assert gap < 2
+    assert visit.errors == []
+
+
+@pytest.mark.browser
+async def test_the_log_stays_where_a_reader_has_scrolled_to(
+    server: ServerProcess, visit: Visit
+) -> None:
+    async with server:
+        args = {"behave": "count", "lines": 600, "pause": 0.02}
+        job_id = await server.api.submit(model_args=args)
+        await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
+        log = visit.page.locator("#log")
+        await expect(log).to_contain_text("line 60\n", timeout=PATIENT)
+
+        await log.evaluate("(log) => { log.scrollTop = 0; }")
+        again = visit.page.get_by_role("button", name="Follow again")
+        await again.wait_for()
+        seen = await log.locator("span").count()
+        await visit.page.wait_for_function(
+            "(seen) => document.querySelectorAll('#log span').length > seen + 20", arg=seen
+        )
+        assert await log.evaluate("(log) => log.scrollTop") == 0
+        await again.click()
+
+        assert await log.evaluate("(log) => log.scrollTop") > 0
+        await expect(again).to_be_hidden()
+
+
+@pytest.mark.browser
+async def test_the_first_traceback_is_one_step_away(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
+
+    await visit.page.get_by_role("button", name="First traceback").click()
+
+    await expect(visit.page.locator("#log .found")).to_contain_text("Traceback (most recent")
+
+
+@pytest.mark.browser
+async def test_a_failed_job_says_why_at_the_top(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
+
+    await expect(visit.page.locator(".banner")).to_contain_text("the stand-in was told to crash")
+
+
+@pytest.mark.browser
+async def test_a_running_job_is_cancelled_after_a_question(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
+
+    await press(visit, "Cancel", confirm="Cancel the job")
+
+    await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled", timeout=PATIENT)
+    await expect(visit.page.locator(".notice")).to_contain_text("is being cancelled")
+    assert visit.errors == []
+
+
+@pytest.mark.browser
+async def test_who_goes_back_has_cancelled_nothing(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
+
+    await press(visit, "Cancel", confirm=None)
+
+    assert (await lab.api.job(lab.running))["status"] == "running"
+    assert not [
+        each
+        for each in visit.requests
+        if each.endswith(f"/jobs/{lab.running}") and "/ui/" not in each
+    ]
+
+
+@pytest.mark.browser
+async def test_the_question_is_left_with_escape(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
+    button = visit.page.get_by_role("button", name="Cancel", exact=True)
+    await button.click()
+
+    await visit.page.keyboard.press("Escape")
+
+    await expect(visit.page.get_by_role("dialog")).to_be_hidden()
+    await expect(button).to_be_focused()
+
+
+@pytest.mark.browser
+async def test_a_failed_job_is_tried_again(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
+
+    await press(visit, "Retry", confirm="Run again")
+
+    await expect(visit.page.locator("h1 .pill")).to_have_text("queued", timeout=PATIENT)
+
+
+@pytest.mark.browser
+async def test_a_job_is_put_before_others(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.queued[1]}")
+
+    await press(visit, "Raise priority", confirm="Raise priority")
+
+    await expect(visit.page.locator("main")).to_contain_text("0 before it", timeout=PATIENT)
+    assert (await lab.api.call("GET", "/queue"))["queued_jobs"] == [*reversed(lab.queued)]
+
+
+@pytest.mark.browser
+async def test_what_the_server_says_against_a_deed_is_shown(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.queued[1]}")
+    await visit.page.route("**/events", lambda route: route.abort())
+    button = visit.page.get_by_role("button", name="Cancel", exact=True)
+    await button.click()
+    await lab.api.call("DELETE", f"/jobs/{lab.queued[1]}")
+
+    await visit.page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+
+    await expect(visit.page.locator(".notice")).to_contain_text("has already finished")
+
+
+@pytest.mark.browser
+async def test_samples_are_filtered_by_what_is_right(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
+    await expect(visit.page.locator(".sample")).to_have_count(4, timeout=PATIENT)
+
+    await visit.page.get_by_role("link", name="Wrong").click()
+
+    await expect(visit.page.locator(".sample")).to_have_count(1)
+    await expect(visit.page.locator(".sample .pill")).to_have_text("wrong")
+
+
+@pytest.mark.browser
+async def test_a_sample_shows_its_image_question_and_answers(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
+
+    sample = visit.page.locator(".sample").first
+    await expect(sample).to_contain_text("Which digit is in image 0?", timeout=PATIENT)
+    await expect(sample.locator("dd").first).to_have_text("7")
+    width = await sample.locator("img").evaluate(
+        "(image) => image.decode().then(() => image.naturalWidth)"
+    )
+
+    assert width == 8
+
+
+@pytest.mark.browser
+async def test_pages_of_samples_follow_each_other(server: ServerProcess, visit: Visit) -> None:
+    async with server:
+        job_id = await scored(server.api, *(number % 2 for number in range(25)))
+        await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
+
+        await visit.page.get_by_role("link", name="Next").click()
+        await expect(visit.page.locator(".sample strong").first).to_have_text("#10")
+        await visit.page.get_by_role("link", name="Next").click()
+
+        await expect(visit.page.locator(".sample")).to_have_count(5)
+
+
+@pytest.mark.browser
+async def test_artifacts_are_listed_with_their_addresses(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[0]}")
+
+    files = visit.page.locator(".files a")
+
+    assert await files.count() == 2
+    assert (await files.first.get_attribute("href") or "").startswith("/jobs/")
+
+
+REQUEST = {
+    "model": "dummy",
+    "tasks": ["mme"],
+    "model_args": {"name": 'it\'s "quoted" $HOME', "value": 0.25},
+    "labels": {"team": "a b"},
+    "limit": 2,
+}
+
+
+async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> None:
+    async with server:
+        answer = await _output("bash", "-c", copies(REQUEST, server.url).curl + " --silent")
+
+        job = await server.api.job(json.loads(answer)["job_id"])
+
+    assert {name: job["request"][name] for name in REQUEST} == REQUEST
+
+
+async def test_the_copied_python_sends_the_same_request(server: ServerProcess) -> None:
+    async with server:
+        program = f"{copies(REQUEST, server.url).python}\nprint(job['job_id'])"
+        answer = await _output(sys.executable, "-c", program)
+
+        job = await server.api.job(answer.strip())
+
+    assert {name: job["request"][name] for name in REQUEST} == REQUEST
+
+
+def test_the_copied_command_has_an_option_for_each_field() -> None:
+    words = shlex.split(copies(REQUEST, "http://x").cli.replace("\\\n", ""))
+
+    assert words[:2] == ["evalserver", "submit"]
+    assert dict(zip(words[2::2], words[3::2], strict=True)) == {
+        "--model": "dummy",
+        "--tasks": "mme",
+        "--model-args": json.dumps(REQUEST["model_args"]),
+        "--label": "team=a b",
+        "--limit": "2",
+    }
+
+
+async def _output(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, env=stand_in_environment()
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output.decode()
