@@ -13,6 +13,8 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 CHECKPOINT_ARGUMENTS = ("pretrained", "model", "model_version", "model_name", "peft")
 """Under which harnesses are told what to load, the most telling first."""
 
+MINUS = "\N{MINUS SIGN}"
+
 NOTHING = "—"
 """Stands where there is no value."""
 
@@ -88,7 +90,7 @@ def signed(value: float | None, stderr: float | None = None) -> str:
     text = number(abs(value), stderr)
     if not text.strip("0."):
         return text
-    return f"{'+' if value > 0 else '−'}{text}"  # noqa: RUF001 - a minus sign
+    return f"{'+' if value > 0 else MINUS}{text}"
 
 
 def decimals(stderr: float) -> int:

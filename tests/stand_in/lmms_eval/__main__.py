@@ -183,16 +183,19 @@ def _count(given: argparse.Namespace, args: dict[str, str]) -> None:
 
 
 def _bars(given: argparse.Namespace, args: dict[str, str]) -> None:
-    for done in range(9):
-        _draw("Model Responding", done, 8)
-        while done == 4 and not Path(args["gate"]).exists():
+    total = int(args.get("total", 8))
+    for done in range(total + 1):
+        _draw("Model Responding", done, total)
+        time.sleep(float(args.get("pause", 0)))
+        while 2 * done == total and "gate" in args and not Path(args["gate"]).exists():
             time.sleep(0.02)
     print(file=sys.stderr)
     _complete(given, args)
 
 
 def _draw(label: str, done: int, total: int) -> None:
-    bar = "█" * done + " " * (total - done)
+    filled = 8 * done // total
+    bar = "█" * filled + " " * (8 - filled)
     state = f"{label}: {done / total:4.0%}|{bar}| {done}/{total} [00:0{done}<00:0{total - done}"
     print(f"\r{state},  1.00it/s]", end="", file=sys.stderr)
 

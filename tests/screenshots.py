@@ -1,0 +1,137 @@
+"""``./scripts/screenshots``: the README's pictures of the dashboard, of a run that really happened.
+
+The real lmms-eval evaluates checkpoints of a small vision model, each trained on more images than
+the one before.
+"""
+
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests.browser import browsing
+from tests.real_harness import interpreter, offline_environment
+from tests.support import ServerProcess
+
+DIGITS = Path(__file__).parent / "digits"
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+
+SERIES = {"digits": (20, 40, 80, 160, 640), "digits-short": (15, 30, 60, 90)}
+"""Training runs: on how many images each checkpoint was trained."""
+TASK = "digits_vqa"
+WINDOW = {"width": 1180, "height": 780}
+PATIENT = 60_000
+
+
+async def main() -> None:
+    """Evaluate, and take the pictures."""
+    PICTURES.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        _make_task(place)
+        fast = stack.enter_context(_endpoint())
+        slow = stack.enter_context(_endpoint("--delay", "0.5"))
+        python = str(interpreter("lmms-eval"))
+        server = ServerProcess(
+            place / "evalserver",
+            *("--engine-python", python, "--include-path", str(place / "task")),
+            environment=offline_environment(place / "hub"),
+        )
+        async with server:
+            done = [
+                await _evaluate(server, fast, images, name)
+                for name, steps in SERIES.items()
+                for images in steps
+            ]
+            broken = await server.api.submit(model="async_openai", tasks=["digits_vqa_v2"])
+            await server.api.finished(broken)
+            running = await _submit(server, slow, 1200, "digits")
+            for images in (1400, 1733):
+                await _submit(server, slow, images, "digits")
+            await server.api.submit(model="qwen2_vl", tasks=["mme", "mmmu_val"], num_gpus=4)
+            pages = {
+                "home": "/",
+                "job": f"/ui/jobs/{done[4]}",
+                "compare": f"/ui/compare?job={done[0]}&job={done[2]}&job={done[4]}",
+                "trends": "/ui/trends",
+            }
+            for scheme in ("light", "dark"):
+                await _take(server, pages, scheme, running)
+            for job in [job async for job in _unfinished(server)]:
+                await server.api.call("DELETE", f"/jobs/{job}")
+            await server.api.finished(running)
+
+
+async def _take(server: ServerProcess, pages: dict[str, str], scheme: str, running: str) -> None:
+    async with browsing(color_scheme=scheme, viewport=WINDOW) as visit:
+        for name, path in pages.items():
+            await visit.page.goto(server.url + path)
+            await expect(visit.page.locator("#live")).to_have_text("Live", timeout=PATIENT)
+            await _at_rest(visit.page, name, running)
+            await visit.page.screenshot(path=PICTURES / f"{name}-{scheme}.png")
+
+
+async def _at_rest(page: Page, name: str, running: str) -> None:
+    """Wait until the page shows what its picture is of."""
+    if name == "home":
+        percent = page.locator(f"#running-{running} .percent")
+        await expect(percent).to_contain_text("%", timeout=PATIENT)
+    if name == "job":
+        await expect(page.locator(".sample")).to_have_count(10, timeout=PATIENT)
+    if name == "trends":
+        await expect(page.locator("#plot canvas")).to_be_visible(timeout=PATIENT)
+
+
+async def _evaluate(server: ServerProcess, url: str, images: int, series: str) -> str:
+    job_id = await _submit(server, url, images, series)
+    job = await server.api.finished(job_id)
+    assert job["status"] == "completed", job["error"]
+    return job_id
+
+
+async def _submit(server: ServerProcess, url: str, images: int, series: str) -> str:
+    return await server.api.submit(
+        model="async_openai",
+        tasks=[TASK],
+        model_args={"model": f"digits-svc@{images}", "base_url": f"{url}/v1", "api_key": "none"},
+        labels={"series": series, "step": str(images)},
+        use_cache=False,
+    )
+
+
+async def _unfinished(server: ServerProcess) -> Any:
+    page = await server.api.call("GET", "/jobs?status=queued,running")
+    for job in page["jobs"]:
+        yield job["job_id"]
+
+
+def _make_task(place: Path) -> None:
+    command = [str(interpreter("lmms-eval")), str(DIGITS / "make_dataset.py"), str(place / "task")]
+    subprocess.run(command, env=offline_environment(place / "hub"), check=True, capture_output=True)
+
+
+@contextmanager
+def _endpoint(*options: str) -> Iterator[str]:
+    """The model, served at a URL."""
+    process = subprocess.Popen(
+        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py"), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        word, url = process.stdout.readline().split()
+        assert word == "READY"
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

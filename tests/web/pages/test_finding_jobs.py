@@ -1,0 +1,98 @@
+"""The page of jobs: filters that live in the address, pages, deeds, choosing what to compare."""
+
+import pytest
+from playwright.async_api import expect
+from yarl import URL
+
+from tests.browser import Visit
+from tests.support import ServerProcess
+from tests.web.pages.conftest import Lab
+
+
+def query(visit: Visit) -> dict[str, str]:
+    """What the address asks for."""
+    return dict(URL(visit.page.url).query)
+
+
+@pytest.mark.browser
+async def test_a_status_is_chosen_and_kept_in_the_address(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    await visit.page.get_by_text("Failed", exact=False).first.click()
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+    await expect(visit.page.locator(f"#job-{lab.failed}")).to_be_visible()
+    assert query(visit) == {"status": "failed"}
+
+
+@pytest.mark.browser
+async def test_what_is_typed_filters_and_an_address_shows_the_same_again(
+    lab: Lab, visit: Visit
+) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+    await visit.page.get_by_label("Label").fill("step=200")
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+
+    await visit.page.goto(visit.page.url)
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+    await expect(visit.page.get_by_label("Label")).to_have_value("step=200")
+    assert query(visit) == {"label": "step=200"}
+
+
+@pytest.mark.browser
+async def test_filters_that_no_job_meets_say_so(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs?model=unknown")
+
+    await expect(visit.page.locator(".empty")).to_contain_text("No job meets these filters")
+
+
+@pytest.mark.browser
+async def test_pages_follow_each_other(server: ServerProcess, visit: Visit) -> None:
+    async with server:
+        jobs = [await server.api.submit(model_args={"behave": "hang"}) for _ in range(30)]
+        await visit.page.goto(f"{server.url}/ui/jobs")
+        await expect(visit.page.locator("tbody tr")).to_have_count(25)
+
+        await visit.page.get_by_role("link", name="Older").click()
+
+        await expect(visit.page.locator("tbody tr")).to_have_count(5)
+        await expect(visit.page.locator(f"#job-{jobs[0]}")).to_be_visible()
+        await visit.page.get_by_role("link", name="Newest").click()
+        await expect(visit.page.locator("tbody tr")).to_have_count(25)
+
+
+@pytest.mark.browser
+async def test_the_list_follows_what_happens(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs?status=queued")
+    await expect(visit.page.locator("tbody tr")).to_have_count(2)
+
+    await lab.api.call("DELETE", f"/jobs/{lab.queued[0]}")
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+    assert query(visit) == {"status": "queued"}
+
+
+@pytest.mark.browser
+async def test_a_job_is_cancelled_from_the_list(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+    row = visit.page.locator(f"#job-{lab.queued[0]}")
+
+    await row.get_by_role("button", name="Cancel").click()
+    await visit.page.get_by_role("button", name="Cancel the job").click()
+
+    await expect(row.locator(".pill")).to_have_text("cancelled")
+
+
+@pytest.mark.browser
+async def test_jobs_are_ticked_and_compared(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+    button = visit.page.locator("#compare")
+    await expect(button).to_be_disabled()
+
+    for job_id in reversed(lab.completed):
+        await visit.page.locator(f"#job-{job_id} input").check()
+    await button.click()
+
+    await expect(visit.page.locator(".comparison")).to_contain_text("paired, 4 documents")
+    assert URL(visit.page.url).query.getall("job") == [*reversed(lab.completed)]
