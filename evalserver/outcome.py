@@ -26,7 +26,7 @@ def judge(job: Job, engine: Engine, paths: Paths, end: Exit, max_failed_requests
     ``max_failed_requests`` is the share of requests to the model that may have failed.
     """
     outcome = _judge(job, engine, paths, end, max_failed_requests)
-    return replace(outcome, provenance=_provenance(paths.run_dir))
+    return replace(outcome, provenance={**_provenance(paths.run_dir), **(outcome.provenance or {})})
 
 
 def _judge(
@@ -45,7 +45,12 @@ def _judge(
         what = _too_many(failed_requests, max_failed_requests)
         return Outcome(Status.FAILED, end.ended_at, 0, _with_log(what, paths.log))
     return Outcome(
-        Status.COMPLETED, end.ended_at, 0, result=results.result, metrics=results.metrics
+        Status.COMPLETED,
+        end.ended_at,
+        0,
+        result=results.result,
+        metrics=results.metrics,
+        provenance=dict(results.said),
     )
 
 

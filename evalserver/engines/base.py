@@ -46,12 +46,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Results:
-    """What an attempt produced: ``result`` as the API gives it, its numbers one by one, and how
-    many of its requests to the model failed (None: the harness does not go on when one does)."""
+    """What an attempt produced: ``result`` as the API gives it, its numbers one by one, how many of
+    its requests to the model failed (None: the harness does not go on when one does), and what the
+    harness says of itself and of the machine, for the job's provenance."""
 
     result: dict[str, Any]
     metrics: tuple[Metric, ...]
     failed_requests: FailedRequests | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine(Protocol):

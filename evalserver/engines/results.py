@@ -8,6 +8,7 @@ is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,12 @@ import orjson
 from evalserver.engines.base import NoResults, Results
 from evalserver.engines.requested import check_requested
 from evalserver.job import Metric
+
+VERSIONS = ("lmms_eval_version", "lm_eval_version")
+UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
+GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
+"""In what torch tells of the machine."""
+LONGEST_SAYING = 1024
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,24 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
         raise NoResults("wrote a results file without a single number")
     check_requested(tasks, contents, {metric.task for metric in metrics})
     _check_encodable(result)
-    return Results(result, tuple({_key(metric): metric for metric in metrics}.values()))
+    numbers = tuple({_key(metric): metric for metric in metrics}.values())
+    return Results(result, numbers, said=_said(contents[0]))
+
+
+def _said(content: dict[str, Any]) -> dict[str, str]:
+    """What the harness says of itself and of the machine."""
+    version = next((content[key] for key in VERSIONS if key in content), None)
+    gpus = GPUS.search(str(content.get("pretty_env_info")))
+    said = {
+        "harness_version": version,
+        "git_commit": content.get("git_hash"),
+        "gpus": gpus and ", ".join(gpus[1].splitlines()),
+    }
+    return {
+        name: value[:LONGEST_SAYING]
+        for name, value in said.items()
+        if isinstance(value, str) and value not in UNKNOWN
+    }
 
 
 def _check_encodable(result: dict[str, Any]) -> None:

@@ -57,11 +57,16 @@ class ProgressSchema(AnswerSchema):
 class ProvenanceSchema(AnswerSchema):
     """By what, where and how the numbers were made."""
 
+    SOMETIMES = frozenset({"harness_version", "git_commit", "gpus"})
+
     evalserver = fields.String(metadata=about("The server's version."))
     host = fields.String()
     command = fields.List(
         fields.String(), allow_none=True, metadata=about("The harness's command line.")
     )
+    harness_version = fields.String(metadata=about("As the harness says, where it does."))
+    git_commit = fields.String(metadata=about("Of the directory that the harness ran in."))
+    gpus = fields.String(metadata=about("As torch names them, where the harness writes it."))
 
 
 class JobSchema(AnswerSchema):

@@ -233,3 +233,24 @@ def _add_later_run(output_dir: Path, older: str, newer: str, value: float) -> Pa
 def _write(output_dir: Path, results: dict[str, Any]) -> None:
     content = {"results": results, "model_source": "m"}
     (output_dir / "20260101_000000_results.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("case", "said"), [("lm_chat", {"harness_version": "0.4.13"}), ("lmms_async", {})]
+)
+def test_what_the_harness_says_of_itself_is_kept(case: str, said: dict[str, str]) -> None:
+    assert read(case).said == said
+
+
+def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
+    copy: Callable[[str], Path],
+) -> None:
+    place = copy("lm_chat")
+    [file] = place.glob("*/results_*.json")
+    torch = "CUDA used: 12\nGPU models and configuration: \nGPU 0: A\nGPU 1: B\n\nNvidia driver: 5"
+    content = {**json.loads(file.read_text()), "git_hash": "abc", "pretty_env_info": torch}
+    file.write_text(json.dumps(content))
+
+    said = read("lm_chat", place).said
+
+    assert (said["git_commit"], said["gpus"]) == ("abc", "GPU 0: A, GPU 1: B")
