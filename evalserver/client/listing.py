@@ -29,12 +29,14 @@ class ListingCalls:
         created_after: str | datetime | None = None,
         created_before: str | datetime | None = None,
         finished_after: int | None = None,
+        search: str | None = None,
     ) -> AsyncGenerator[Json, None]:
         """The jobs that meet all that is given, the newest submission first.
 
         ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
-        datetimes. With ``finished_after``, the ``event_id`` of a job, those that finished later, in
-        the order in which they did.
+        datetimes. ``search`` is the beginning of an id, or a part of a model's or a task's name.
+        With ``finished_after``, the ``event_id`` of a job, those that finished later, in the order
+        in which they did.
 
         >>> newest = next(client.jobs(status="completed", task="mme"))
         >>> newest["job_id"] == job_id
@@ -50,6 +52,7 @@ class ListingCalls:
             "created_after": _moment(created_after),
             "created_before": _moment(created_before),
             "finished_after": finished_after,
+            "search": search,
             "limit": PAGE,
         }
         return self._rows("/jobs", query, "jobs")

@@ -20,6 +20,8 @@ class JobFilter:
 
     One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
     or after ``created_after`` and before ``created_before``, times as the store keeps them.
+    ``search`` is the beginning of an id, or a part of a model's or a task's name; which names these
+    are, ``search.py`` finds out (``named``).
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -30,6 +32,8 @@ class JobFilter:
     submitted_by: str | None = None
     created_after: str | None = None
     created_before: str | None = None
+    search: str | None = None
+    named: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_times(self) -> bool:
@@ -54,6 +58,8 @@ class Criterion:
 
     sources: tuple[str, ...]
     parameters: Mapping[str, Any]
+    overlapping: bool = False
+    """Several sources may yield the same job."""
 
     @property
     def count(self) -> str:
@@ -73,7 +79,8 @@ class Criterion:
     def newest(self, tests: list[str]) -> str:
         """The newest ``:most`` jobs that meet it and all ``tests``."""
         also = "".join(f" AND {test}" for test in tests)
-        arms = " UNION ALL ".join(
+        union = " UNION " if self.overlapping else " UNION ALL "
+        arms = union.join(
             f"SELECT * FROM (SELECT seq FROM ({source}) AS found"  # noqa: S608
             f" WHERE seq BETWEEN :low AND :high{also} ORDER BY seq DESC LIMIT :most)"
             for source in self.sources
@@ -95,6 +102,8 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
 
     But for its times: these have no index in the order of submission.
     """
+    if wanted.search is not None:
+        yield _named(wanted.named)
     for number, (name, text) in enumerate(wanted.labels):
         yield _label(number, name, text)
     if wanted.task is not None:
@@ -107,6 +116,25 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
         yield _one_of(wanted.statuses)
     if wanted.engine is not None:
         yield _in_jobs("engine", "jobs_by_engine", wanted.engine)
+
+
+NAMED = {
+    "id": "SELECT seq FROM jobs WHERE job_id >= :{0} AND job_id < :{0} || '~'",
+    "model": "SELECT seq FROM jobs INDEXED BY jobs_by_model WHERE model = :{0}",
+    "task": "SELECT seq FROM job_tasks WHERE task = :{0}",
+}
+"""The jobs that have a name of each kind; ids are given by their beginning."""
+
+
+def _named(names: tuple[tuple[str, str], ...]) -> Criterion:
+    """One of these names, each with its kind."""
+    parameters = {f"named_{number}": name for number, (_, name) in enumerate(names)}
+    sources = tuple(
+        NAMED[kind].format(parameter)
+        for parameter, (kind, _) in zip(parameters, names, strict=True)
+    )
+    nobody = "SELECT seq FROM jobs WHERE seq < 0"
+    return Criterion(sources or (nobody,), parameters, overlapping=True)
 
 
 def _one_of(statuses: frozenset[Status]) -> Criterion:

@@ -18,6 +18,7 @@ from evalserver.store.criteria import (
 )
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.readers import Readers
+from evalserver.store.search import with_names
 from evalserver.store.transaction import Row
 
 NEWEST = 2**63 - 1
@@ -62,6 +63,7 @@ async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> P
 
     They may be fewer, and others be left, when their records are large.
     """
+    wanted = await with_names(readers, wanted)
     stretch = await _stretch(readers, wanted, before)
     seqs = await _find(readers, wanted, stretch, most + 1)
     jobs, read = await _read(readers, wanted, seqs[:most])

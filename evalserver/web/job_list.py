@@ -52,6 +52,10 @@ class JobsQuerySchema(StrictSchema):
             " did: so who goes on from the last one is given each job once."
         )
     )
+    search = Text(
+        longest=128,
+        metadata=about("How the id begins (4 characters or more), or a part of a model or task."),
+    )
     limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
     cursor = Text(longest=64, metadata=about("The `next` of the page before."))
 

@@ -50,6 +50,7 @@ ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 SOME = frozenset({Status.RUNNING, Status.FAILED})
 FILTERS = {
     "statuses": JobFilter(statuses=SOME),
+    "search": JobFilter(search="dummy"),
     "model": JobFilter(model="dummy"),
     "task": JobFilter(task="mme"),
     "engine": JobFilter(engine="lmms_eval"),
@@ -184,6 +185,7 @@ SMALL = {
     "SCAN tokens": "a row a person",
     "SCAN tokens USING INDEX sqlite_autoindex_tokens_2": "the same, by name",
     "SCAN login_sessions": "a row a browser",
+    "SCAN names": "a row a name",
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",

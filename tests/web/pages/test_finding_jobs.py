@@ -41,6 +41,16 @@ async def test_what_is_typed_filters_and_an_address_shows_the_same_again(
 
 
 @pytest.mark.browser
+async def test_a_part_of_a_name_finds_jobs(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    await visit.page.get_by_label("Search").fill("ATCHE")
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+    await expect(visit.page.locator(f"#job-{lab.running}")).to_be_visible()
+
+
+@pytest.mark.browser
 async def test_filters_that_no_job_meets_say_so(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs?model=unknown")
 

@@ -1,0 +1,68 @@
+"""Searching: the beginning of an id, or a part of a model's or a task's name."""
+
+import pytest
+
+from evalserver.lifecycle import Status
+from evalserver.store import JobFilter, Store
+from tests.store.test_jobs import PLENTY, start, submit
+
+RUNNING = frozenset({Status.RUNNING})
+
+
+async def found(store: Store, search: str, **wanted: object) -> list[str]:
+    """The ids of the jobs that are found."""
+    page = await store.page(JobFilter(search=search, **wanted), PLENTY)  # type: ignore[arg-type]
+    return [job.job_id for job in page.jobs]
+
+
+@pytest.mark.parametrize("search", ["qwen2_vl", "qwen", "WEN2", "_vl"])
+async def test_a_part_of_a_model_finds_its_jobs(store: Store, search: str) -> None:
+    wanted = await submit(store, model="qwen2_vl")
+    await submit(store, model="llava_hf")
+
+    assert await found(store, search) == [wanted]
+
+
+async def test_a_part_of_a_task_finds_its_jobs(store: Store) -> None:
+    wanted = await submit(store, tasks=("mmmu_val", "ai2d"))
+    await submit(store, tasks=("mme",))
+
+    assert await found(store, "ai2") == [wanted]
+
+
+async def test_the_beginning_of_an_id_finds_the_job(store: Store) -> None:
+    wanted = await submit(store)
+
+    assert await found(store, wanted[:-2]) == [wanted]
+
+
+async def test_a_job_that_is_found_by_two_names_is_listed_once(store: Store) -> None:
+    both = await submit(store, model="mme_model", tasks=("mme", "mme_cot"))
+    one = await submit(store, tasks=("mme",))
+
+    assert await found(store, "mme") == [one, both]
+
+
+async def test_a_search_goes_with_other_filters(store: Store) -> None:
+    wanted = await start(store, model="qwen2_vl")
+    await submit(store, model="qwen2_vl")
+
+    assert await found(store, "qwen", statuses=RUNNING) == [wanted]
+
+
+@pytest.mark.parametrize("search", ["%", "_", "nothing", "'"])
+async def test_what_is_in_no_name_finds_nothing(store: Store, search: str) -> None:
+    await submit(store, model="dummy", tasks=("mme",))
+
+    assert await found(store, search) == []
+
+
+async def test_pages_of_a_search_follow_each_other(store: Store) -> None:
+    jobs = [await submit(store, model="qwen2_vl") for _ in range(3)]
+    wanted = JobFilter(search="qwen")
+
+    first = await store.page(wanted, 2)
+    assert first.next is not None
+    second = await store.page(wanted, 2, first.next)
+
+    assert [job.job_id for job in (*first.jobs, *second.jobs)] == [*reversed(jobs)]
