@@ -79,7 +79,8 @@ async def retry_job(request: web.Request) -> web.Response:
 async def change_job(request: web.Request) -> web.Response:
     """``PATCH /jobs/{job_id}``: give a job that waits another priority."""
     job_id, priority = request.match_info["job_id"], request[BODY]["priority"]
-    await request.app[SCHEDULER].prioritize(job_id, priority, actor=ANONYMOUS)
+    await _require_own(request, job_id)
+    await request.app[SCHEDULER].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
     return reply({**_queued_at(job_id, position), "message": message})

@@ -24,7 +24,7 @@ log = structlog.get_logger("evalserver.web")
 
 PAGE = Path(__file__).parents[1] / "templates" / "login.html"
 
-HOME = "/docs"
+HOME = "/"
 """Where a login leads that was not on the way to another page."""
 
 OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")

@@ -109,6 +109,7 @@ ROUTES = (
         "/jobs/{job_id}",
         jobs.change_job,
         body=ChangeJobSchema,
+        role=Role.SUBMITTER,
         answers=(Answer(QueuedSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
     ),

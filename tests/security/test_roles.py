@@ -3,6 +3,7 @@
 import pytest
 
 from evalserver.roles import RANK, Role
+from evalserver.web.pages.table import PAGES
 from evalserver.web.route import Route
 from evalserver.web.routes import ROUTES
 from tests.security.lab import Lab
@@ -11,7 +12,7 @@ REFUSED = (401, 403)
 ENDLESS = "/events"
 
 every_route = pytest.mark.parametrize(
-    "route", ROUTES, ids=lambda route: f"{route.method} {route.path}"
+    "route", (*ROUTES, *PAGES), ids=lambda route: f"{route.method} {route.path}"
 )
 PEOPLE: dict[str, Role | None] = {
     "nobody": None, "viewer": Role.VIEWER, "submitter": Role.SUBMITTER, "admin": Role.ADMIN,
@@ -45,7 +46,9 @@ def test_a_route_is_open_to_its_role_and_to_nobody_below(
         assert answer.status_code not in REFUSED or wanted_login, answer.text
     else:
         assert answer.status_code == (401 if role is None else 403), answer.text
-        assert answer.headers["Content-Type"] == "application/problem+json"
+        page = route in PAGES
+        kind = "text/html; charset=utf-8" if page else "application/problem+json"
+        assert answer.headers["Content-Type"] == kind
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])

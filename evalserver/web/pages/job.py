@@ -50,11 +50,13 @@ async def get_job_page(request: web.Request) -> web.Response:
     events = await store.events_after(0, MOST_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
     done = job.status is Status.COMPLETED
-    asked = _asked(asdict(job.request))
+    # As it is shown: others' secrets are masked in it.
+    shown = await seen(request, job, position)
+    asked = _asked(shown["request"])
     return page(
         request,
         "job.html",
-        job=await seen(request, job, position),
+        job=shown,
         asked=asked,
         ends=job.status in FINISHED,
         cancelling=job.cancel_requested_at is not None and job.status is Status.RUNNING,
@@ -103,7 +105,7 @@ def _options(asked: Mapping[str, Any]) -> list[str]:
 def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     """What the request says beyond what it would say by itself."""
     return {
-        name: list(value) if isinstance(value, tuple) else value
+        name: value
         for name, value in request.items()
         if value is not None and not (name in DEFAULTS and value == DEFAULTS[name])
     }

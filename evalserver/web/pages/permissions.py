@@ -1,12 +1,25 @@
-"""What a visitor of the pages may do: asked here, and nowhere else in the pages."""
+"""What a visitor of the pages may do: asked here, and nowhere else in the pages.
+
+The routes check it all again; what the pages do not offer to somebody, they would refuse.
+"""
 
 from aiohttp import web
 
-CANCEL = "cancel"
-RETRY = "retry"
-PRIORITIZE = "prioritize"
+from evalserver.roles import Role
+from evalserver.web.callers import shown_session
+from evalserver.web.gate import CALLER, GATE, NOBODY
 
 
-def may(request: web.Request, deed: str) -> bool:
-    """Whether the pages offer a deed to who asks. The server asks nobody for a name yet."""
-    return True
+def may_change(request: web.Request, submitted_by: str) -> bool:
+    """Whether who asks may cancel, retry or prioritize a job of this submitter."""
+    caller, gate = request.get(CALLER, NOBODY), request.app[GATE]
+    if gate.allows(caller, Role.ADMIN):
+        return True
+    return gate.allows(caller, Role.SUBMITTER) and caller.name == submitted_by
+
+
+def logged_in(request: web.Request) -> str | None:
+    """The name of who has logged in; None on a server that asks nobody, and for who has not."""
+    caller = request.get(CALLER, NOBODY)
+    known = caller.token_id is not None and shown_session(request) is not None
+    return caller.name if known else None

@@ -1,5 +1,6 @@
 """From a template to an answer: what every page has, and errors as pages."""
 
+from collections.abc import Mapping
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -16,9 +17,12 @@ from evalserver.web.errors import Handler, errors_as_problems
 from evalserver.web.jobs import shown
 from evalserver.web.keys import QUERY, TEMPLATES
 from evalserver.web.pages import words
-from evalserver.web.pages.permissions import may
+from evalserver.web.pages.permissions import logged_in, may_change
 from evalserver.web.replies import dump, reply_unless_known
 from evalserver.web.static_files import SAFE_HEADERS
+
+HTMX = "HX-Request"
+"""The header of what a script of the page asks for."""
 
 DIRECTORY = Path(__file__).parents[2] / "templates"
 
@@ -48,13 +52,13 @@ def page(
 ) -> web.Response:
     """The page that a template makes of these values."""
 
-    def permitted(deed: str) -> bool:
-        return may(request, deed)
+    def may(job: Mapping[str, Any]) -> bool:
+        return may_change(request, job["submitted_by"])
 
     text = (
         request.app[TEMPLATES]
         .get_template(template)
-        .render(path=request.path, may=permitted, **values)
+        .render(path=request.path, may=may, who=logged_in(request), **values)
     )
     if status is HTTPStatus.OK:
         response = reply_unless_known(request, text.encode(), "text/html")
@@ -81,7 +85,13 @@ def errors_as_pages(handler: Handler) -> Handler:
 
     @wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
-        response = await errors_as_problems(request, handler)
+        try:
+            response = await errors_as_problems(request, handler)
+        except web.HTTPSeeOther as login:
+            if HTMX not in request.headers:
+                raise
+            # Only the whole page can go there: a part of the login is no part of a page.
+            return web.Response(headers={"HX-Redirect": login.headers[hdrs.LOCATION]})
         if response.content_type != PROBLEM:
             return response
         problem = _read(response)

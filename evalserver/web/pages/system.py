@@ -16,6 +16,8 @@ from evalserver.web.keys import ARGS, BUS, CATALOG, ENGINES, ORIGINS, SCHEDULER,
 from evalserver.web.pages.rendering import page
 
 NEARLY_FULL = 0.9
+HAS_SECRETS = "engine_env"
+"""Of these variables only the names are shown."""
 DATABASE_FILES = ("", "-wal", "-shm")
 
 
@@ -84,13 +86,20 @@ def _room(data_dir: Path) -> Room:
     return Room(usage.total, usage.used, usage.free, size)
 
 
+def _shown(name: str, value: Any) -> Any:
+    """A setting as everybody may see it."""
+    if name == HAS_SECRETS:
+        value = tuple(each.partition("=")[0] for each in value)
+    return (", ".join(value) or None) if isinstance(value, tuple) else value
+
+
 def _settings(args: ServerArgs, app: web.Application) -> list[dict[str, Any]]:
     """Every setting, its value, and where that is from."""
     defaults = asdict(ServerArgs())
     return [
         {
             "name": setting.name,
-            "value": getattr(args, setting.name),
+            "value": _shown(setting.name, getattr(args, setting.name)),
             "help": setting.metadata["help"],
             "origin": app[ORIGINS].get(setting.name)
             or ("default" if getattr(args, setting.name) == defaults[setting.name] else "program"),

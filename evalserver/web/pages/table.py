@@ -4,25 +4,46 @@ Pages have addresses of their own, below ``/ui``: an address of the API answers 
 whoever asks, so that a link to it is the same in a browser, in a script, and in a cache.
 """
 
+from evalserver.roles import Role
 from evalserver.web.pages import compare, home, job, jobs, samples, system, trends
 from evalserver.web.route import Answer, Route
 
 PAGE = (Answer(media_type="text/html"),)
 
 PAGES = (
-    Route("GET", "/", home.get_home, answers=PAGE),
-    Route("GET", "/ui/jobs", jobs.get_jobs_page, jobs.JobsPageQuerySchema, answers=PAGE),
-    Route("GET", "/ui/jobs/{job_id}", job.get_job_page, answers=PAGE),
+    Route("GET", "/", home.get_home, answers=PAGE, role=Role.VIEWER),
+    Route(
+        "GET",
+        "/ui/jobs",
+        jobs.get_jobs_page,
+        jobs.JobsPageQuerySchema,
+        answers=PAGE,
+        role=Role.VIEWER,
+    ),
+    Route("GET", "/ui/jobs/{job_id}", job.get_job_page, answers=PAGE, role=Role.VIEWER),
     Route(
         "GET",
         "/ui/jobs/{job_id}/samples/{task}",
         samples.get_samples_page,
         samples.SamplesPageQuerySchema,
         answers=PAGE,
+        role=Role.VIEWER,
     ),
     Route(
-        "GET", "/ui/compare", compare.get_compare_page, compare.ComparePageQuerySchema, answers=PAGE
+        "GET",
+        "/ui/compare",
+        compare.get_compare_page,
+        compare.ComparePageQuerySchema,
+        answers=PAGE,
+        role=Role.VIEWER,
     ),
-    Route("GET", "/ui/trends", trends.get_trends_page, trends.TrendsQuerySchema, answers=PAGE),
-    Route("GET", "/ui/system", system.get_system_page, answers=PAGE),
+    Route(
+        "GET",
+        "/ui/trends",
+        trends.get_trends_page,
+        trends.TrendsQuerySchema,
+        answers=PAGE,
+        role=Role.VIEWER,
+    ),
+    Route("GET", "/ui/system", system.get_system_page, answers=PAGE, role=Role.VIEWER),
 )

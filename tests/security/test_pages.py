@@ -1,0 +1,98 @@
+"""The dashboard of a closed server: who gets in, what each is offered, and what nobody sees."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from evalserver.roles import Role
+from tests.browser import Visit, barriers, browsing
+from tests.security.lab import Lab
+
+
+async def log_in(visit: Visit, lab: Lab, role: Role, path: str) -> None:
+    """Be led to the login on the way to a page, and log in."""
+    await visit.page.goto(lab.server.url + path)
+    await visit.page.get_by_label("Token").fill(lab.tokens[role])
+    await visit.page.get_by_role("button", name="Log in").click()
+    await visit.page.wait_for_url(lab.server.url + path)
+
+
+@pytest.mark.browser
+async def test_who_logs_in_gets_to_the_page_and_can_leave(lab: Lab) -> None:
+    async with browsing() as visit:
+        await log_in(visit, lab, Role.VIEWER, "/ui/jobs")
+        await expect(visit.page.locator(".who")).to_contain_text("viewer")
+        await expect(visit.page.locator("#live")).to_have_text("Live")
+        assert await barriers(visit.page) == []
+
+        await visit.page.get_by_role("button", name="Log out").click()
+
+        await expect(visit.page.get_by_label("Token")).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("role", "offered"), [(Role.VIEWER, 0), (Role.SUBMITTER, 1), (Role.ADMIN, 1)]
+)
+async def test_a_deed_is_offered_to_who_may_do_it(lab: Lab, role: Role, offered: int) -> None:
+    job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
+    async with browsing() as visit:
+        await log_in(visit, lab, role, f"/ui/jobs/{job_id}")
+
+        cancel = visit.page.get_by_role("button", name="Cancel", exact=True)
+        assert await cancel.count() == offered
+
+
+@pytest.mark.browser
+async def test_a_submitter_cancels_in_the_browser(lab: Lab) -> None:
+    job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
+    async with browsing() as visit:
+        await log_in(visit, lab, Role.SUBMITTER, f"/ui/jobs/{job_id}")
+
+        await visit.page.get_by_role("button", name="Cancel", exact=True).click()
+        await visit.page.get_by_role("button", name="Cancel the job").click()
+
+        await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled")
+        await expect(visit.page.locator(".timeline")).to_contain_text("by submitter")
+
+
+def test_a_job_page_shows_nobody_elses_secrets(lab: Lab) -> None:
+    secret = "sk-" + "s3cr3t" * 6
+    job_id = lab.submit(Role.SUBMITTER, model_args={"api_key": secret})
+
+    pages = {role: lab.ask("GET", f"/ui/jobs/{job_id}", role).text for role in lab.tokens}
+
+    assert secret not in pages[Role.VIEWER]
+
+
+def test_a_part_of_a_page_that_is_asked_for_without_a_session_leads_the_page_to_the_login(
+    lab: Lab,
+) -> None:
+    answer = lab.ask("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
+
+    assert answer.headers["HX-Redirect"] == "/login?next=/ui/jobs"
+    assert answer.text == ""
+
+
+def test_only_the_submitter_and_administrators_change_a_priority(lab: Lab) -> None:
+    job_id = lab.submit(Role.SUBMITTER)
+    change = {"json": {"priority": 3}}
+
+    lab.tokens[Role.ANYONE] = lab.make_token("neighbour", Role.SUBMITTER)
+    assert lab.ask("PATCH", f"/jobs/{job_id}", Role.ANYONE, **change).status_code == 403
+    assert lab.ask("PATCH", f"/jobs/{job_id}", Role.SUBMITTER, **change).status_code == 200
+
+
+def test_the_page_of_settings_shows_names_of_variables_and_not_what_they_hold(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    lab = Lab(tmp_path_factory.mktemp("lab"), "--engine-env", "HF_TOKEN=hf_hidden")
+    try:
+        lab.open()
+        page = lab.ask("GET", "/ui/system", Role.ADMIN).text
+    finally:
+        lab.close()
+
+    assert "HF_TOKEN" in page
+    assert "hf_hidden" not in page
