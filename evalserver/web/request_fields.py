@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from evalserver.access import TOKEN_NAME
 from evalserver.roles import GIVEN
 from evalserver.roots import task_roots
 from evalserver.web.fields import HIDDEN, JsonSchema, Name, Strict, Text
@@ -123,6 +124,22 @@ class BatchSize(Strict[int | str]):
         raise ValidationError(
             f"Must be an integer from 1 to {self.MOST}, 'auto', or 'auto:N' with such an N."
         )
+
+
+class TokenName(Name):
+    """What a token may be called."""
+
+    PATTERN = f"^{TOKEN_NAME}$"
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(TOKEN_NAME, name):
+            raise ValidationError(
+                "Must be letters, digits and . _ @ -, beginning with a letter or a digit."
+            )
+        return name
 
 
 class RoleName(Name):

@@ -14,11 +14,11 @@ from evalserver.roles import Role
 from evalserver.store import Token
 from evalserver.web.answers import AnswerSchema, Time
 from evalserver.web.errors import BadRequest, FieldError
-from evalserver.web.fields import Name, Seconds, about
+from evalserver.web.fields import Seconds, about
 from evalserver.web.gate import ACCESS, CALLER
 from evalserver.web.keys import BODY
 from evalserver.web.replies import reply
-from evalserver.web.request_fields import RoleName
+from evalserver.web.request_fields import RoleName, TokenName
 from evalserver.web.schemas import StrictSchema
 
 log = structlog.get_logger("evalserver.web")
@@ -42,7 +42,7 @@ class NewTokenSchema(StrictSchema):
 
     EXAMPLE = MappingProxyType({"name": "alice", "role": "submitter", "expires_in_s": 7_776_000})
 
-    name = Name(required=True, longest=64, metadata=about("Whose it is; the audit log says so."))
+    name = TokenName(required=True, longest=64, metadata=about("Whose it is, for the audit log."))
     role = RoleName(required=True, metadata=about("What it allows."))
     expires_in_s = Seconds(metadata=about("Seconds for which it holds; for ever if absent."))
 

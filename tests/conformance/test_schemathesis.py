@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import run_evalserver, where
 from tests.support import Api, Json, ServerProcess
 
 HERE = Path(__file__).parent
@@ -24,6 +25,9 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     # Relative output directories of the requests that it makes up lie in here.
     monkeypatch.chdir(tmp_path)
     server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--allow-path", str(tmp_path))
+    made = run_evalserver(
+        *("token", "create", "--name=schemathesis", "--role=admin"), *where(server.data_dir)
+    )
     async with server:
         finished = await _leave_jobs(server.api)
         artifacts = await server.api.call("GET", f"/jobs/{finished}/artifacts")
@@ -33,6 +37,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         code, output = await _run(
             "--config-file", str(_config(tmp_path, names)),
             "run", f"{server.url}/openapi.json",
+            "--header", f"Authorization: Bearer {made.stdout.strip()}",
             "--max-examples", str(EXAMPLES), "--continue-on-failure",
             *_left_out(description),
         )  # fmt: skip
