@@ -66,7 +66,7 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     await store.cancel_queued(interrupted, "bob", keep=0)
     for _ in range(3):
         await complete(store, keep=2)
-    await submit(store)
+    await store.prioritize(await submit(store), 1, "bob")
 
     verdict = verify(tmp_path)
 
