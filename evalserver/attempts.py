@@ -7,7 +7,7 @@ run directory.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +15,14 @@ import structlog
 
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.engines import Engine, Paths
-from evalserver.executors import Attempt, Executor, ExecutorError, ExitReason, Lost, NoRoom
-from evalserver.job import Job, Outcome
+from evalserver.executors import Attempt, Executor, ExecutorError, Exit, ExitReason, Lost, NoRoom
+from evalserver.job import Job, NewJob, Outcome
 from evalserver.lifecycle import Status
 from evalserver.masking import secret_texts
 from evalserver.outcome import failed, judge, lost
+from evalserver.path_waits import why_doomed
 from evalserver.progress import ProgressBoard, watched
+from evalserver.provenance import Probe, at_end, at_start, patient
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
@@ -30,6 +32,8 @@ log = structlog.get_logger("evalserver.attempts")
 T = TypeVar("T")
 
 StartListener = Callable[[Job, str], None]
+
+MASK = "***"
 
 RETRY_SECONDS = 1.0
 """Between two tries to write while the store is unavailable, or to start or stop an attempt."""
@@ -57,10 +61,20 @@ class Surroundings:
 @dataclass(frozen=True)
 class Policy:
     """What the operator decided: how many finished jobs are kept, and the share of an evaluation's
-    requests to its model that may fail."""
+    requests to its model that may fail, and whether every byte of a checkpoint is hashed."""
 
     max_completed_jobs: int
     max_failed_requests: float
+    full_fingerprints: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The command line of an attempt, the files beside it (name to text), and where it runs."""
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str]
+    cwd: Path
 
 
 class Attempts:
@@ -85,6 +99,7 @@ class Attempts:
         self._policy = policy
         self._board = board
         self._clock = clock
+        self._probe = Probe()
         self._deeds: set[asyncio.Task[None]] = set()
         self._start_listeners: list[StartListener] = []
 
@@ -124,6 +139,15 @@ class Attempts:
         if leftovers:
             log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
         await self.remove_files(leftovers)
+
+    def plan(self, job: NewJob) -> Plan:
+        """What would run for a job that is not submitted, with secrets masked."""
+        attempt = self._attempt_of(job, self._directories.first_attempt(job), "")
+        return Plan(
+            tuple(_masked(each, attempt.secrets) for each in attempt.argv),
+            {name: _masked(text, attempt.secrets) for name, text in attempt.files.items()},
+            attempt.cwd,
+        )
 
     async def stop(self, job: Job) -> None:
         """Have the job's attempt stopped; what fails now, for want of room, is tried again."""
@@ -177,6 +201,10 @@ class Attempts:
         if fault is not None:
             await self._finish(job, self._failed(f"The evaluation was not started. {fault}"))
             return
+        doomed = await asyncio.to_thread(why_doomed, job)
+        if doomed is not None:
+            await self._finish(job, self._failed(doomed))
+            return
         attempt = await asyncio.to_thread(self._attempt, job, paths)
         try:
             while not await self._found_room(attempt):
@@ -206,31 +234,45 @@ class Attempts:
         return True
 
     def _attempt(self, job: Job, paths: Paths) -> Attempt:
-        command = self._engines[job.engine].command(job.request, paths)
+        attempt = self._attempt_of(job, paths, _token(job))
+        seen = at_start(job, full=self._policy.full_fingerprints)
+        return replace(attempt, files={**attempt.files, **seen})
+
+    def _attempt_of(self, job: Job | NewJob, paths: Paths, token: str) -> Attempt:
+        engine = self._engines[job.engine]
+        command = engine.command(job.request, paths)
+        environment = {**self._surroundings.environment, **engine.settings.environment}
         return Attempt(
-            token=_token(job),
+            token=token,
             run_dir=paths.run_dir,
             argv=command.argv,
-            env=self._surroundings.environment,
+            env=environment,
             cwd=self._surroundings.working_directory,
             grace_s=self._surroundings.cancel_grace_s,
             timeout_s=job.request.timeout_s,
             files=command.files,
             directories=command.directories,
             secrets=tuple(
-                secret_texts(
-                    job.request.model_args,
-                    _mapping(job.request.gen_kwargs),
-                    self._surroundings.environment,
-                )
+                secret_texts(job.request.model_args, _mapping(job.request.gen_kwargs), environment)
             ),
         )
 
     async def _attend(self, job: Job, paths: Paths) -> None:
         """Wait for the end of the job's attempt, and write its outcome."""
-        reader = self._engines[job.engine].progress_reader()
-        async with watched(self._board, job.job_id, paths.run_dir, reader):
-            end = await self._executor.wait(paths.run_dir)
+        engine = self._engines[job.engine]
+        environment = {**self._surroundings.environment, **engine.settings.environment}
+        probing = asyncio.create_task(self._probe.ask(engine, environment), name="probe a harness")
+        try:
+            async with watched(self._board, job.job_id, paths.run_dir, engine.progress_reader()):
+                end = await self._executor.wait(paths.run_dir)
+            await self._conclude(job, paths, end, await patient(probing))
+        finally:
+            probing.cancel()
+
+    async def _conclude(
+        self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]
+    ) -> None:
+        """Write down how an attempt ended, or try it again."""
         crash_point("ended")
         if isinstance(end, Lost):
             await self._after_loss(job, end.why)
@@ -238,10 +280,14 @@ class Attempts:
         if end.reason is ExitReason.TERMINATED:
             await self._after_loss(job, "it was told to end, by somebody or by a shutdown")
             return
-        outcome = await asyncio.to_thread(
-            judge, job, self._engines[job.engine], paths, end, self._policy.max_failed_requests
-        )
+        outcome = await asyncio.to_thread(self._outcome, job, paths, end, probed)
         await self._finish(job, outcome)
+
+    def _outcome(self, job: Job, paths: Paths, end: Exit, probed: Mapping[str, Any]) -> Outcome:
+        engine, policy = self._engines[job.engine], self._policy
+        outcome = judge(job, engine, paths, end, policy.max_failed_requests)
+        full = policy.full_fingerprints
+        return at_end(job, engine, paths.run_dir, outcome, probed, full=full)
 
     async def _after_loss(self, job: Job, why: str) -> None:
         """The attempt ended through no fault of the evaluation: try again, if one may."""
@@ -274,6 +320,12 @@ class Attempts:
 
 def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {"text": arguments}
+
+
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
 
 
 def _token(job: Job) -> str:

@@ -7,7 +7,8 @@ lab's own) has the harness asked again.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,11 @@ log = structlog.get_logger("evalserver.catalog")
 
 VERSION_SECONDS = 30.0
 ANSWER_SECONDS = 300.0
+CONFIRMED_SECONDS = 5.0
+"""So long the harness need not be looked at again, before a name is refused."""
+CONFIRM_SECONDS = 15.0
+"""How long a submission with an unknown name waits for the harness's word."""
+DEFINITIONS = ("*.yaml", "*.py")
 
 
 class HarnessUnavailable(Exception):
@@ -35,12 +41,12 @@ class Catalog:
         store: Store,
         engines: Mapping[str, Engine],
         environment: Mapping[str, str],
-        include_path: str | None,
     ) -> None:
         self._store = store
         self._engines = engines
         self._environment = environment
-        self._include_path = include_path
+        self._known: dict[tuple[str, Question], frozenset[str]] = {}
+        self._confirmed_at: dict[tuple[str, Question], float] = {}
         self._tasks: dict[tuple[str, Question], asyncio.Task[list[str]]] = {}
 
     async def answer(self, engine: str, question: Question) -> list[str]:
@@ -55,13 +61,46 @@ class Catalog:
     async def version(self, engine: str) -> str:
         """The version of the harness. Raises HarnessUnavailable."""
         try:
-            printed = await ask(
-                self._engines[engine].version_argv(), self._environment, VERSION_SECONDS
-            )
+            asked = self._engines[engine]
+            environment = {**self._environment, **asked.settings.environment}
+            printed = await ask(asked.version_argv(), environment, VERSION_SECONDS)
         except ExecutorError as error:
             raise HarnessUnavailable(f"The harness {engine} cannot be asked: {error}") from error
         # Behind it stands what else answers depend on.
         return printed.split()[0] if printed.strip() else "unknown"
+
+    async def load(self) -> None:
+        """Have at hand what was kept, for ``known``."""
+        for engine in self._engines:
+            for question in Question:
+                kept = await self._store.find_answer(engine, question.value)
+                if kept is not None:
+                    self._known[engine, question] = frozenset(kept.answer)
+
+    def warm(self, engines: Iterable[str]) -> None:
+        """Ask these engines in the background for all that they have not answered yet."""
+        for engine in engines:
+            for question in Question:
+                self._refresh(engine, question)
+
+    def known(self, engine: str, question: Question) -> frozenset[str]:
+        """The names that are at hand, without asking anybody; none: nobody has been asked yet."""
+        return self._known.get((engine, question), frozenset())
+
+    async def confirmed(self, engine: str, question: Question) -> frozenset[str]:
+        """The names as the harness has them now.
+
+        None, if there are none at hand, or if it cannot be asked, or not within seconds.
+        """
+        key = engine, question
+        at = self._confirmed_at.get(key)
+        if at is None or time.monotonic() - at > CONFIRMED_SECONDS:
+            try:
+                async with asyncio.timeout(CONFIRM_SECONDS):
+                    await asyncio.shield(self._refresh(engine, question))
+            except (TimeoutError, HarnessUnavailable, StoreUnavailable):
+                return frozenset()
+        return self.known(engine, question)
 
     async def close(self) -> None:
         """End what is being asked in the background."""
@@ -88,26 +127,35 @@ class Catalog:
 
     async def _ask(self, name: str, question: Question) -> list[str]:
         engine = self._engines[name]
+        environment = {**self._environment, **engine.settings.environment}
         try:
-            version = await ask(engine.version_argv(), self._environment, VERSION_SECONDS)
-            version = f"{version.strip()} {await asyncio.to_thread(self._own_definitions)}"
+            version = await ask(engine.version_argv(), environment, VERSION_SECONDS)
+            definitions = await asyncio.to_thread(_own_definitions, engine.settings.include_path)
+            version = f"{version.strip()} {definitions}"
             kept = await self._store.find_answer(name, question.value)
             if kept is not None and kept.version == version:
+                self._note(name, question, kept.answer)
                 return kept.answer
-            output = await ask(engine.question_argv(question), self._environment, ANSWER_SECONDS)
+            output = await ask(engine.question_argv(question), environment, ANSWER_SECONDS)
             answer = engine.parse_answer(output)
         except (ExecutorError, ValueError) as error:
             raise HarnessUnavailable(
                 f"The harness {name} cannot be asked for its {question.value}: {error}"
             ) from error
+        self._note(name, question, answer)
         with contextlib.suppress(StoreUnavailable):  # answered all the same, only not kept
             await self._store.keep_answer(name, question.value, version, answer)
         return answer
 
-    def _own_definitions(self) -> str:
-        """Changes whenever the lab's own task definitions do."""
-        if self._include_path is None:
-            return ""
-        files = list(Path(self._include_path).rglob("*.yaml"))
-        newest = max((file.stat().st_mtime_ns for file in files), default=0)
-        return f"{self._include_path} {len(files)} {newest}"
+    def _note(self, name: str, question: Question, answer: list[str]) -> None:
+        self._known[name, question] = frozenset(answer)
+        self._confirmed_at[name, question] = time.monotonic()
+
+
+def _own_definitions(include_path: str | None) -> str:
+    """Changes whenever the lab's own task definitions do."""
+    if include_path is None:
+        return ""
+    files = [file for kind in DEFINITIONS for file in Path(include_path).rglob(kind)]
+    newest = max((file.stat().st_mtime_ns for file in files), default=0)
+    return f"{include_path} {len(files)} {newest}"

@@ -49,6 +49,9 @@ class Forecaster:
     async def of(self, job: Job, position: int | None) -> Forecast:
         """The forecast for a job with this position in the queue (None: it is not queued)."""
         if job.status is Status.QUEUED and position is not None:
+            held = self._scheduler.held_back_by(job.job_id)
+            if held is not None:
+                return Forecast(held)
             eta_s = await self._until_queued_ends(job, position)
             return Forecast(self._waiting_for(job, position), _rounded(eta_s))
         if job.status is Status.RUNNING:

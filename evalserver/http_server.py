@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -23,7 +22,7 @@ from evalserver.catalog import Catalog
 from evalserver.clock import timestamp, utc_now
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.doorman import Doorman, open_door
-from evalserver.engines import Engine, make_engines
+from evalserver.engines import Engine, find_program, make_engines
 from evalserver.engines.environment import harness_environment
 from evalserver.entrance import (
     address,
@@ -51,6 +50,7 @@ from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
 from evalserver.tls import CannotUseTls, Tls
 from evalserver.version import __version__
+from evalserver.web.admission import check_defaults
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
 from evalserver.web.event_stream import StreamLimits
@@ -203,6 +203,8 @@ async def _run(
             "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
         )
         tell_the_risk(args)
+        # So that names that nobody knows are refused from the first submissions on.
+        runner.app[CATALOG].warm({args.default_engine, *args.engines})
         notify("READY=1", os.environ)
         await _until_stopped(runner.app, stop)
         notify("STOPPING=1", os.environ)
@@ -267,7 +269,8 @@ async def _access(app: web.Application) -> AsyncIterator[None]:
 
 async def _catalog(app: web.Application) -> AsyncIterator[None]:
     environment = harness_environment(os.environ, app[ARGS].engine_env)
-    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment, app[ARGS].include_path)
+    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment)
+    await app[CATALOG].load()
     yield
     await app[CATALOG].close()
 
@@ -287,7 +290,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         Surroundings(
             harness_environment(os.environ, args.engine_env), Path.cwd(), args.cancel_grace
         ),
-        Policy(args.max_completed_jobs, args.max_failed_requests),
+        Policy(args.max_completed_jobs, args.max_failed_requests, args.fingerprint == "full"),
         app[PROGRESS],
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
@@ -311,9 +314,15 @@ def _data_dir(args: ServerArgs) -> Path:
 
 
 def _engines(args: ServerArgs) -> Mapping[str, Engine]:
-    engines = make_engines(_interpreter(args.engine_python), args.include_path)
     if args.include_path is not None and not Path(args.include_path).is_dir():
         raise CannotStart(f"include_path: {args.include_path} is not a directory")
+    try:
+        python = find_program(args.engine_python, "engine_python")
+        engines = make_engines(python, args.include_path, args.engines)
+        for engine in engines.values():
+            check_defaults(engine)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
     if args.default_engine not in engines:
         raise CannotStart(
             f"default_engine: there is no engine {args.default_engine!r}."
@@ -321,10 +330,3 @@ def _engines(args: ServerArgs) -> Mapping[str, Engine]:
             f"Known engines: {', '.join(engines)}"
         )
     return engines
-
-
-def _interpreter(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise CannotStart(f"engine_python: {name} is not a program that can be run")
-    return str(Path(found).absolute())

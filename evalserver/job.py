@@ -32,6 +32,7 @@ class EvaluateRequest:
     max_attempts: int = 2
     seed: int | None = None
     use_cache: bool | None = None
+    wait_for_path_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class NewJob:
     engine: str
     request: EvaluateRequest
     submitted_by: str
+    provenance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from evalserver.engines import Progress, ProgressReader
+from evalserver.engines import Progress, ReadsProgress
 from evalserver.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.event_bus import EventBus
 from evalserver.lifecycle import Status
@@ -59,7 +59,7 @@ class ProgressBoard:
 
 @asynccontextmanager
 async def watched(
-    board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader
+    board: ProgressBoard, job_id: str, run_dir: Path, reader: ReadsProgress
 ) -> AsyncIterator[None]:
     """Within the block, what the attempt's log tells of its progress is posted.
 
@@ -75,7 +75,7 @@ async def watched(
             log.error("progress could not be followed", job=job_id, error=repr(fault))
 
 
-async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader) -> None:
+async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ReadsProgress) -> None:
     look = _Look(EvalLog(run_dir), reader)
     try:
         while True:
@@ -88,7 +88,7 @@ async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: Progr
 class _Look:
     """Reads what is new in a log, or the end of it; the cost is bounded, whatever was printed."""
 
-    def __init__(self, log: EvalLog, reader: ProgressReader) -> None:
+    def __init__(self, log: EvalLog, reader: ReadsProgress) -> None:
         self.log = log
         self._reader = reader
         self._offset = 0

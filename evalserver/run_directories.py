@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.engines import Paths
-from evalserver.job import Job
+from evalserver.job import Job, NewJob
 from evalserver.roots import Roots
 from evalserver.runner.files import LOG_FILE
 
@@ -35,6 +35,10 @@ class RunDirectories:
     def next_attempt(self, job: Job) -> Paths:
         """The places of the attempt that the job is about to make."""
         return self._attempt(job, job.attempt + 1)
+
+    def first_attempt(self, job: NewJob) -> Paths:
+        """The places that the first attempt of a new job would have."""
+        return self._attempt(job, 1)
 
     def current_attempt(self, job: Job) -> Paths:
         """The places of the attempt that the job is making."""
@@ -71,7 +75,7 @@ class RunDirectories:
         found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
         return sorted(name for name in found if _is_job_id(name))
 
-    def _attempt(self, job: Job, number: int) -> Paths:
+    def _attempt(self, job: Job | NewJob, number: int) -> Paths:
         job_dir = self.root / f"{self.prefix}{job.job_id}"
         run_dir = job_dir / f"attempt-{number}"
         named = job.request.output_dir

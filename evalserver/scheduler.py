@@ -1,18 +1,22 @@
 """The scheduler: the worker task that decides what starts next.
 
-One slot: jobs run one after another, by priority and then in the order of submission. It owns no
+One slot: jobs run one after another, by priority and then in the order of submission; those that
+wait for a checkpoint (``wait_for_path_s``) let others go before until it is there. It owns no
 evaluation: it may end at any moment, and the next one carries on from what the store and the run
 directories say.
 """
 
 import asyncio
 import contextlib
+from itertools import islice
 
 import structlog
 
-from evalserver.attempts import Attempts, persist
-from evalserver.job import Job
+from evalserver.attempts import Attempts, Plan, persist
+from evalserver.clock import Clock, utc_now
+from evalserver.job import Job, NewJob
 from evalserver.lifecycle import FINISHED, Status
+from evalserver.path_waits import PathWaits
 from evalserver.queue_index import QueueIndex
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import (
@@ -29,6 +33,8 @@ SERVER = "server"
 """The actor of what the server does by itself."""
 
 POLL_SECONDS = 0.1
+LOOK_SECONDS = 1.0
+"""Between two looks for the checkpoints that jobs wait for."""
 
 
 class AlreadyFinished(Exception):
@@ -49,11 +55,12 @@ class Scheduler:
     The newest ``keep`` finished jobs are kept.
     """
 
-    def __init__(self, store: Store, attempts: Attempts, keep: int) -> None:
+    def __init__(self, store: Store, attempts: Attempts, keep: int, clock: Clock = utc_now) -> None:
         self._store = store
         self._attempts = attempts
         self._keep = keep
         self._wake = asyncio.Event()
+        self._waits = PathWaits(clock)
         self.holding = False
         """Nothing is started any more: the server is shutting down."""
         self.queue = QueueIndex()
@@ -140,27 +147,55 @@ class Scheduler:
                 f"Job {job_id} is {job.status}; only the priority of a queued job can be changed"
             ) from None
 
+    def held_back_by(self, job_id: str) -> str | None:
+        """The checkpoint that a queued job waits for while others go before it; None if it does
+        not."""
+        return self._waits.reasons.get(job_id)
+
+    def plan(self, job: NewJob) -> Plan:
+        """What would run for a job that is not submitted."""
+        return self._attempts.plan(job)
+
     def _on_event(self, event: CommittedEvent) -> None:
         if event.after is Status.QUEUED:
             self.queue.add(event.job_id, event.priority, event.seq)
             self._wake.set()
         elif event.before is Status.QUEUED:
             self.queue.remove(event.job_id)
+            self._waits.forget(event.job_id)
         if event.after is Status.RUNNING:
             self.running_job = event.job_id
         elif event.before is Status.RUNNING:
             self.running_job = None
 
-    async def _next(self) -> str:
-        while self.holding or (job_id := self.queue.first()) is None:
+    async def _next(self) -> Job:
+        while True:
             self._wake.clear()
-            await self._wake.wait()
-        return job_id
+            job = None if self.holding else await self._first_ready()
+            if job is not None:
+                return job
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS if self._waits.reasons else None):
+                    await self._wake.wait()
 
-    async def _claim(self, job_id: str) -> Job | None:
+    async def _first_ready(self) -> Job | None:
+        """The first job of the queue that waits for no checkpoint any more."""
+        position = 0
+        while (job_id := next(islice(self.queue, position, None), None)) is not None:
+            try:
+                job = await persist(lambda each=job_id: self._store.job(each))  # type: ignore[misc]
+            except JobPruned:
+                self.queue.remove(job_id)
+                continue
+            if job.request.wait_for_path_s is None or not await self._waits.holds(job):
+                return job
+            position += 1
+        return None
+
+    async def _claim(self, job: Job) -> Job | None:
         """Claim the next attempt of a queued job; None if it is not next any more."""
+        job_id = job.job_id
         try:
-            job = await persist(lambda: self._store.job(job_id))
             paths = await self._attempts.reserve(job)
             await persist(lambda: self._store.claim(job, paths.run_dir, paths.output_dir))
         except (IllegalTransition, JobPruned):

@@ -8,7 +8,7 @@ value may be, in ``setting_checks.py``; where values come from, in ``setting_sou
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ def _default_data_dir() -> str:
     return str(Path.home() / ".local" / "share" / "evalserver")
 
 
-def _setting(check: allowed.Check, help_text: str, **default: Any) -> Any:
-    return field(metadata={"check": check, "help": help_text}, **default)
+def _setting(
+    check: allowed.Check, help_text: str, *, only_in_file: bool = False, **default: Any
+) -> Any:
+    metadata = {"check": check, "help": help_text, "only_in_file": only_in_file}
+    return field(metadata=metadata, **default)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,17 @@ class ServerArgs:
     max_connections: int = _setting(
         allowed.positive, "Connections at a time; a quarter of them from one address.", default=800
     )
+    fingerprint: str = _setting(
+        allowed.fingerprint,
+        "What is hashed of a local checkpoint: small files and the index (quick), or all (full).",
+        default="quick",
+    )
+    engines: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [engines.NAME] of the TOML file; see docs/engines.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -190,3 +204,8 @@ class ServerArgs:
     def to_dict(self) -> dict[str, Any]:
         """All settings as a mapping that survives JSON and ``from_dict``."""
         return asdict(self)
+
+
+def flags_of(args: type[ServerArgs]) -> tuple[Field[Any], ...]:
+    """The settings that have a flag and a variable: all but those that only a file can hold."""
+    return tuple(each for each in fields(args) if not each.metadata["only_in_file"])

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], str | None]
@@ -119,6 +119,15 @@ def _network(value: Any) -> str | None:
 def _variable(value: Any) -> str | None:
     fine = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?", value)
     return None if fine and not value.upper().startswith("EVALSERVER_") else "a variable"
+
+
+def fingerprint(value: Any) -> str | None:
+    return None if value in ("quick", "full") else "'quick' or 'full'"
+
+
+def tables(value: Any) -> str | None:
+    fine = isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in value.values())
+    return None if fine else "a table of tables, one an engine"
 
 
 def is_int(value: Any, low: int, high: int = sys.maxsize) -> bool:

@@ -2,11 +2,11 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from evalserver.server_args import ServerArgs
+from evalserver.server_args import ServerArgs, flags_of
 
 ENVIRONMENT_PREFIX = "EVALSERVER_"
 
@@ -51,7 +51,7 @@ def _from_file(config: Path | None) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for setting in fields(ServerArgs):
+    for setting in flags_of(ServerArgs):
         text = environment.get(environment_name(setting.name))
         if text is not None:
             if is_list(setting):

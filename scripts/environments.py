@@ -47,6 +47,7 @@ DEV = Environment(
 )
 LM_EVAL = Environment("lm-eval", (_locked("lm-eval"),))
 LMMS_EVAL = Environment("lmms-eval", (("torch==2.13.0",), _locked("lmms-eval")))
+INSPECT = Environment("inspect", (_locked("inspect"),))
 MODEL = _locked("model")
 """What is installed into LM_EVAL for the demo's model; not to be had for every platform."""
 

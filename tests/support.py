@@ -132,6 +132,11 @@ class Api:
         body = await self.call("POST", "/evaluate", json=request(**fields))
         return str(body["job_id"])
 
+    async def submit_unchecked(self, **fields: Any) -> str:
+        """The same, with names that the harness may not know."""
+        body = await self.call("POST", "/evaluate?validate=false", json=request(**fields))
+        return str(body["job_id"])
+
     async def job(self, job_id: str) -> Json:
         """The job as the server shows it."""
         body: Json = await self.call("GET", f"/jobs/{job_id}")

@@ -14,7 +14,7 @@ from evalserver.cli.submit import submit
 from evalserver.instruments import TABLE, Instrument
 from evalserver.job import EvaluateRequest
 from evalserver.lifecycle import EventKind
-from evalserver.server_args import ServerArgs
+from evalserver.server_args import ServerArgs, flags_of
 from evalserver.web.job_list import JobsQuerySchema
 from evalserver.web.route import Route
 from evalserver.web.routes import ROUTES
@@ -42,7 +42,7 @@ def _commands(command: click.Command, path: str = "") -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
+@pytest.mark.parametrize("setting", [setting.name for setting in flags_of(ServerArgs)])
 def test_every_setting_is_in_the_readme(setting: str) -> None:
     assert f"`--{setting.replace('_', '-')}`" in README
 

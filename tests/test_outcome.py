@@ -18,7 +18,7 @@ from evalserver.version import __version__
 
 DATA = Path(__file__).parent / "engines" / "data"
 RESULTS = DATA / "lmms_dummy"
-ENGINE = make_engines("python", None)["lmms_eval"]
+ENGINE = make_engines("python3", None)["lmms_eval"]
 STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"
 
 JOB = Job(

@@ -33,7 +33,7 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("harness", ["lmms-eval", "lm-eval"])
+@pytest.mark.parametrize("harness", ["lmms-eval", "lm-eval", "inspect"])
 @pytest.mark.parametrize("requirement", required(), ids=lambda each: each.name)
 def test_a_range_allows_what_a_harness_has(requirement: Requirement, harness: str) -> None:
     version = locked(harness).get(_normal(requirement.name))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evalserver
-from evalserver.server_args import ServerArgs
+from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import environment_name, load_settings
 
 NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
@@ -42,6 +42,8 @@ REFUSED: dict[str, list[Any]] = {
     "max_queued_jobs": NOT_A_COUNT,
     "max_queued_per_token": NOT_A_COUNT,
     "max_connections": NOT_A_COUNT,
+    "fingerprint": ["some", "", None],
+    "engines": [None, [], "x", {"lm_eval": 1}],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -153,14 +155,15 @@ def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
     assert args == ServerArgs("::1", 1, 7, cancel_grace=2.5)
 
 
-@pytest.mark.parametrize("setting", [setting.name for setting in fields(ServerArgs)])
+@pytest.mark.parametrize("setting", [setting.name for setting in flags_of(ServerArgs)])
 def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
     timeouts = {"default_timeout": "60", "max_timeout": "90"}
     others = {"max_failed_requests": "0.5", "max_body_bytes": "2048", "on_shutdown": "cancel"}
     load = {"rate_limit": "4", "max_connections": "5", "max_queued_jobs": "6"}
     access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
-    text = {**numbers, **timeouts, **others, **load, **access}.get(setting, "text")
+    ours = {"fingerprint": "full"}
+    text = {**numbers, **timeouts, **others, **load, **access, **ours}.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 

@@ -32,6 +32,7 @@ COMMANDS: Table = {
         "serve": "serve:serve",
         "audit": "audit:audit",
         "db": "db:db",
+        "doctor": "doctor:doctor",
         "token": "token:token",
     },
     "This shell": {

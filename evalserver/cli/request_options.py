@@ -65,6 +65,9 @@ OPTIONS = (
     click.option("--seed", type=int, help="For what the harness draws at random."),
     click.option("--use-cache/--no-use-cache", default=None,
                  help="Keep answers, so that a later attempt does not ask the model again."),
+    click.option("--wait-for-path", "wait_for_path_s", metavar="SECONDS",
+                 callback=read_with(values.seconds),
+                 help="How long to wait for a checkpoint that is still written to: seconds, 30m."),
     click.option("--lmms-engine-kwargs", metavar="NAME=VALUE,...", multiple=True,
                  callback=read_with(values.arguments),
                  help="Merge a checkpoint first: model_path, checkpoint_type, output_path."),
@@ -73,5 +76,5 @@ OPTIONS = (
 NAMES = (
     "model", "model_args", "tasks", "limit", "num_fewshot", "batch_size", "device", "gen_kwargs",
     "log_samples", "predict_only", "num_gpus", "output_dir", "engine", "priority", "labels",
-    "timeout_s", "max_attempts", "seed", "use_cache", "lmms_engine_kwargs",
+    "timeout_s", "max_attempts", "seed", "use_cache", "wait_for_path_s", "lmms_engine_kwargs",
 )  # fmt: skip

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evalserver.server_args import ServerArgs
+from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import (
     environment_name,
     is_list,
@@ -27,7 +27,7 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         command = _config(command)
-        for setting in reversed(fields(ServerArgs)):
+        for setting in reversed(flags_of(ServerArgs)):
             if not names or setting.name in names:
                 option = click.option(
                     _flag(setting),

@@ -44,6 +44,8 @@ class EvaluationCalls:
         max_attempts: int | None = None,
         seed: int | None = None,
         use_cache: bool | None = None,
+        wait_for_path_s: float | None = None,
+        validate: bool = True,
         idempotency_key: str | None = None,
     ) -> Json:
         """Queue an evaluation. Returns ``job_id``, ``status``, ``position_in_queue``, ``message``.
@@ -54,6 +56,10 @@ class EvaluationCalls:
         makes its own, so that it can be tried again when its answer was lost, and yet makes one
         job. A server that does not know such keys (lmms-eval's) is asked again only if it cannot
         have received the first request.
+
+        A checkpoint that is still being written is waited for ``wait_for_path_s`` seconds. Names
+        that the harness does not know, and checkpoints that are not there, are refused, unless
+        ``validate`` is False.
 
         Raises RequestFailed when the request is refused; its text names every fault.
 
@@ -82,8 +88,10 @@ class EvaluationCalls:
             "max_attempts": max_attempts,
             "seed": seed,
             "use_cache": use_cache,
+            "wait_for_path_s": wait_for_path_s,
         }
-        return await self._submit(fields, idempotency_key or uuid.uuid4().hex)
+        query = {} if validate else {"validate": 0}
+        return await self._submit(fields, idempotency_key or uuid.uuid4().hex, query)
 
     async def get_job(
         self, job_id: str, *, wait_s: float | None = None, since: int | None = None
@@ -126,11 +134,12 @@ class EvaluationCalls:
         path = f"{job_path(job_id)}/retry"
         return await self._sender.answer(Call("POST", path, repeat=Repeat.IF_NOT_RECEIVED))
 
-    async def _submit(self, fields: Mapping[str, Any], key: str) -> Json:
+    async def _submit(self, fields: Mapping[str, Any], key: str, query: Mapping[str, Any]) -> Json:
         body = {name: value for name, value in fields.items() if value is not None}
         submission = Call(
             "POST",
             "/evaluate",
+            query,
             body=body,
             headers={IDEMPOTENCY_KEY: key},
             repeat=Repeat.WITH_KEY,

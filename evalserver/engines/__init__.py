@@ -4,32 +4,35 @@ An engine is a set of pure functions of a request and of files: it builds the co
 attempt and reads the results that the harness left. It starts nothing.
 """
 
-from evalserver.engines.base import Command, Engine, NoResults, Paths, Question, Results
+from evalserver.engines.base import Command, NoResults, Paths, Question, Results
+from evalserver.engines.engine import USUAL_FILES, Engine
 from evalserver.engines.failed_requests import FailedRequests
-from evalserver.engines.lm_eval import LmEval
-from evalserver.engines.lmms_eval import LmmsEval
-from evalserver.engines.progress import Progress, ProgressReader
+from evalserver.engines.patterns import PatternReader
+from evalserver.engines.plugins import all_tables, make_engine, make_engines
+from evalserver.engines.progress import Progress, ProgressReader, ReadsProgress
+from evalserver.engines.results import FileNames
 from evalserver.engines.samples import Verdict
+from evalserver.engines.settings import DEFAULTS, EngineSettings, find_program
 
 __all__ = [
+    "DEFAULTS",
+    "USUAL_FILES",
     "Command",
     "Engine",
+    "EngineSettings",
     "FailedRequests",
+    "FileNames",
     "NoResults",
     "Paths",
+    "PatternReader",
     "Progress",
     "ProgressReader",
     "Question",
+    "ReadsProgress",
     "Results",
     "Verdict",
+    "all_tables",
+    "find_program",
+    "make_engine",
     "make_engines",
 ]
-
-
-def make_engines(python: str, include_path: str | None) -> dict[str, Engine]:
-    """Every engine by its name, for harnesses that the interpreter ``python`` runs.
-
-    ``include_path`` is a directory of task definitions beside the harness's own.
-    """
-    engines: tuple[Engine, ...] = (LmmsEval(python, include_path), LmEval(python, include_path))
-    return {engine.name: engine for engine in engines}

@@ -3,8 +3,9 @@
 Its ``--config`` file takes ``model_args`` and ``gen_kwargs`` as mappings, with all types kept.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
@@ -15,8 +16,9 @@ from evalserver.job import EvaluateRequest
 class LmEval(Harness):
     """lm-eval, called as ``python -m lm_eval run``."""
 
-    name = "lm_eval"
     package = "lm-eval"
+    written_for = "0.4.13"
+    packages = ("torch", "transformers", "accelerate", "vllm", "datasets", "numpy")
     program = ("-m", "lm_eval", "run")
     file_names = FileNames(
         "results_*.json",
@@ -24,7 +26,7 @@ class LmEval(Harness):
         stamp=lambda stem: stem.rpartition("_")[2],
         task=lambda stem: stem.removeprefix("samples_").rpartition("_")[0],
     )
-    questions = {  # noqa: RUF012 - a constant of the class
+    questions: ClassVar[Mapping[Question, str]] = {
         Question.TASKS: (
             "import json, sys; from lm_eval.tasks import TaskManager;"
             " tasks = TaskManager(include_path=sys.argv[1] or None).all_tasks;"

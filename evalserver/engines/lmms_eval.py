@@ -9,16 +9,16 @@ encoded, and the launcher (``in_harness/``) teaches the parser to decode them. T
 repairs the response cache, so that it serves the next attempt of a job.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
 from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
-from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
 from evalserver.masking import is_secret_name, secret_texts
 
@@ -31,17 +31,12 @@ SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
 class LmmsEval(Harness):
     """lmms-eval, called as ``python -m lmms_eval`` is, through our launcher."""
 
-    name = "lmms_eval"
     caches_by_default = True
     package = "lmms-eval"
+    written_for = "0.7.3"
+    packages = ("torch", "transformers", "accelerate", "vllm", "sglang", "datasets", "numpy")
     program = (str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py")),)
-    file_names = FileNames(
-        "*_results.json",
-        "*_samples_*.jsonl",
-        stamp=lambda stem: stem.partition("_results")[0].partition("_samples_")[0],
-        task=lambda stem: stem.partition("_samples_")[2],
-    )
-    questions = {  # noqa: RUF012 - a constant of the class
+    questions: ClassVar[Mapping[Question, str]] = {
         Question.TASKS: (
             "import json, sys; from lmms_eval.tasks import TaskManager;"
             " tasks = TaskManager('ERROR', include_path=sys.argv[1] or None).all_tasks;"
@@ -49,7 +44,7 @@ class LmmsEval(Harness):
         ),
         Question.MODELS: (
             "import json; from lmms_eval.models import list_available_models;"
-            " print(); print(json.dumps(sorted(list_available_models())))"
+            " print(); print(json.dumps(sorted(list_available_models(include_aliases=True))))"
         ),
     }
 

@@ -9,6 +9,7 @@ without having begun anew is that of another process of the same evaluation, and
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from evalserver.engines.bars import Bar, find_bars
 
@@ -49,6 +50,13 @@ class Progress:
     total: int | None = None
     rate: float | None = None
     eta_s: float | None = None
+
+
+class ReadsProgress(Protocol):
+    """Reads progress from an attempt's log, piece by piece; its work is bounded by their size."""
+
+    def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+        """The progress after a piece; ``after_gap`` says that some before it is missing."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
 GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
 """In what torch tells of the machine."""
 LONGEST_SAYING = 1024
+Part = tuple[Path, dict[str, Any], list[str]]
+"""A results file, what it says, and the samples files that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +45,30 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
 
     Raises NoResults when there is no results file, or one without a number for one of the tasks.
     """
-    result: dict[str, Any] = {}
-    metrics: list[Metric] = []
-    contents: list[dict[str, Any]] = []
+    parts: dict[str, Part] = {}
     for folder in _folders(output_dir):
         newest = max(folder.glob(names.results), key=lambda path: path.name, default=None)
         if newest is None:
             continue
-        content = _load(newest)
+        content = load_results(newest)
         model = folder.name if folder != output_dir else str(content.get("model_source") or "model")
-        result[model] = {
-            "results": str(newest),
-            "samples": _samples(folder, newest, names),
-            "metrics": dict(_numbers(content)),
-        }
-        metrics.extend(_metrics(content))
-        contents.append(content)
-    if not result:
+        parts[model] = (newest, content, _samples(folder, newest, names))
+    if not parts:
         raise NoResults("wrote no results file")
+    return results_of(parts, tasks)
+
+
+def results_of(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
+    """The results of each model: in which file they stand, what it says, and its samples files.
+
+    Raises NoResults when there is no number for one of the tasks.
+    """
+    result = {
+        model: {"results": str(path), "samples": samples, "metrics": dict(_numbers(content))}
+        for model, (path, content, samples) in parts.items()
+    }
+    contents = [content for _, content, _ in parts.values()]
+    metrics = [metric for content in contents for metric in _metrics(content)]
     if not metrics:
         raise NoResults("wrote a results file without a single number")
     check_requested(tasks, contents, {metric.task for metric in metrics})
@@ -85,6 +93,17 @@ def _said(content: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def load_results(path: Path) -> dict[str, Any]:
+    """What a results file says. Raises NoResults when it cannot be read, or has no ``results``."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoResults(f"wrote a results file that cannot be read, {path}: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
+        raise NoResults(f"wrote a results file without results, {path}")
+    return content
+
+
 def _check_encodable(result: dict[str, Any]) -> None:
     # Python reads integers of any size, and halves of characters; JSON of others does not.
     try:
@@ -97,16 +116,6 @@ def _folders(output_dir: Path) -> list[Path]:
     if not output_dir.is_dir():
         raise NoResults(f"left no output directory {output_dir}")
     return [output_dir, *sorted(path for path in output_dir.iterdir() if path.is_dir())]
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NoResults(f"wrote a results file that cannot be read, {path}: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
-        raise NoResults(f"wrote a results file without results, {path}")
-    return content
 
 
 def _samples(folder: Path, results: Path, names: FileNames) -> list[str]:

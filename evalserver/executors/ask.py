@@ -1,9 +1,13 @@
 """Asking a program one question outside of any job: run it, wait for its answer on stdout."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from evalserver.executors.base import ExecutorError
+
+PATIENCE_SECONDS = 5.0
+"""For the end of a program that was killed: what it had started may hold its pipes open."""
 
 
 async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
@@ -30,7 +34,10 @@ async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> 
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            # Read to the end: what nobody reads keeps the pipe open, and then no end is seen.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await process.communicate()
     if process.returncode != 0:
         lines = complaint.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ExecutorError(f"{argv[0]} ended with exit code {process.returncode}: {lines[-1]}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from evalserver.job import NewJob
 from evalserver.store.errors import KeyReused
+from evalserver.store.readers import Readers
 from evalserver.store.submission import submit
 from evalserver.store.transaction import Row, Transaction
 
@@ -50,6 +51,15 @@ def submit_once(
     text = answer(_position_of_last(tx, job.request.priority))
     _keep(tx, job, key, at, text)
     return Answered(text, again=False)
+
+
+async def was_answered(readers: Readers, key: Key) -> bool:
+    """Was a submission with this key accepted?"""
+    rows = await readers.fetch(
+        "SELECT 1 FROM idempotency_keys WHERE submitted_by = :submitted_by AND key = :key",
+        {"submitted_by": key.submitted_by, "key": key.key},
+    )
+    return bool(rows)
 
 
 def _find(tx: Transaction, key: Key) -> Row | None:

@@ -56,11 +56,19 @@ def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str)
 
 
 def require_first(tx: Transaction, job_id: str) -> None:
-    """Raise IllegalTransition when a queued job comes before this one."""
+    """Raise IllegalTransition when a queued job comes before this one.
+
+    Those with ``wait_for_path_s`` let others go before, as long as their checkpoints are not there.
+    """
     rows = tx.execute(
-        "SELECT job_id FROM jobs WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT 1"
+        "SELECT job_id, priority, seq FROM jobs"
+        " WHERE status = 'queued' AND json_extract(request, '$.wait_for_path_s') IS NULL"
+        " ORDER BY priority DESC, seq LIMIT 1"
     )
-    if rows and rows[0]["job_id"] != job_id:
+    if not rows or rows[0]["job_id"] == job_id:
+        return
+    own = tx.execute("SELECT priority, seq FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    if own and _place(rows[0]) < _place(own[0]):
         raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")
 
 
@@ -151,6 +159,7 @@ def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
         # As many attempts as it was given at first, beyond those that it has made.
         columns["max_attempts"] = job.attempt + job.request.max_attempts
         detail = _end_of(job)
+        columns["provenance"] = _of_the_submission(job)
     transition(tx, Change(EventKind.RETRIED, job_id, at, actor, columns=columns, detail=detail))
     tx.execute("DELETE FROM metrics WHERE job_id = :job_id", {"job_id": job_id})
 
@@ -282,6 +291,11 @@ def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
         raise IllegalTransition(f"job {job_id} has begun {begun} attempts, not {attempt - 1}")
 
 
+def _place(row: Row) -> tuple[int, int]:
+    """Where a job is in the queue, compared with others."""
+    return -row["priority"], row["seq"]
+
+
 def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
     tx.execute(
         """
@@ -339,6 +353,12 @@ def _end_of(job: Job) -> dict[str, Any]:
         "error": _first_line(job.error),
         "metrics": {model: files.get("metrics") for model, files in result.items()},
     }
+
+
+def _of_the_submission(job: Job) -> str | None:
+    """What the record has of a job's checkpoints as they were when it was submitted."""
+    submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted")
+    return _json({"checkpoints": {"submitted": submitted}}) if submitted else None
 
 
 def _first_line(text: str | None) -> str | None:

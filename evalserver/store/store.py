@@ -109,6 +109,10 @@ class Store:
         """Give a queued job another priority. Raises IllegalTransition if it is not queued."""
         await self._writer.run(lambda tx: jobs.prioritize(tx, job_id, priority, self._now(), actor))
 
+    async def was_answered(self, key: Key) -> bool:
+        """Was a submission with this key accepted?"""
+        return await idempotency.was_answered(self._readers, key)
+
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
         """Start the attempt behind those that ``job``, a record of a queued job, has made.
 

@@ -14,7 +14,7 @@ from evalserver.store.transaction import JointWork, Transaction
 
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
-    "submitted_by", "created_at", "max_attempts",
+    "submitted_by", "created_at", "max_attempts", "provenance",
 )  # fmt: skip
 """What is known of a job that is new."""
 
@@ -66,6 +66,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
         job.submitted_by,
         at,
         request.max_attempts,
+        None if job.provenance is None else _json(job.provenance),
     ]
 
 

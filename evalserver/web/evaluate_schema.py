@@ -149,6 +149,12 @@ class RequestFields(Schema):
     use_cache = Switch(
         metadata=about("Keep the model's answers, so that a later attempt does not ask again.")
     )
+    wait_for_path_s = Seconds(
+        metadata=about(
+            "Seconds, from the submission on, to wait for a checkpoint that is still written to; "
+            "other jobs may go before meanwhile. Without it, a checkpoint must be there."
+        )
+    )
 
 
 class EvaluateSchema(StrictSchema, RequestFields):

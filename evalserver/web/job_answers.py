@@ -31,7 +31,7 @@ class FailedRequestsSchema(AnswerSchema):
 class ModelResultSchema(AnswerSchema):
     """What an evaluation found out about one model."""
 
-    SOMETIMES = frozenset({"failed_requests"})
+    SOMETIMES = frozenset({"failed_requests", "weights_changed"})
 
     results = fields.String(metadata=about("Path of the harness's results file."))
     samples = fields.List(fields.String(), metadata=about("Paths of the samples files."))
@@ -41,6 +41,9 @@ class ModelResultSchema(AnswerSchema):
         metadata=about("Every number, by task and then by `metric,filter`."),
     )
     failed_requests = fields.Nested(FailedRequestsSchema)
+    weights_changed = fields.Boolean(
+        metadata=about("Whether somebody wrote to the checkpoint between submission and end.")
+    )
 
 
 class ProgressSchema(AnswerSchema):
@@ -54,10 +57,56 @@ class ProgressSchema(AnswerSchema):
     eta_s = fields.Float(allow_none=True, metadata=about("Seconds until the stage's end."))
 
 
-class ProvenanceSchema(AnswerSchema):
-    """By what, where and how the numbers were made."""
+class HarnessSchema(AnswerSchema):
+    """Which harness it was."""
 
-    SOMETIMES = frozenset({"harness_version", "git_commit", "gpus"})
+    name = fields.String()
+    version = fields.String(allow_none=True)
+    commit = fields.String(
+        allow_none=True, metadata=about("Of git, if it was installed from there.")
+    )
+
+
+class FileSchema(AnswerSchema):
+    """A file of a checkpoint."""
+
+    name = fields.String()
+    size = fields.Integer()
+    mtime_ns = fields.Integer()
+    sha256 = fields.String(allow_none=True, metadata=about("Of a small file, or an index."))
+
+
+class FingerprintSchema(AnswerSchema):
+    """What a checkpoint was at one moment."""
+
+    path = fields.String()
+    taken_at = Time()
+    digest = fields.String(metadata=about("Of names, sizes, times and small files."))
+    content_digest = fields.String(allow_none=True, metadata=about("Of every byte, if wanted."))
+    bytes = fields.Integer()
+    files = fields.List(fields.Nested(FileSchema))
+
+
+class CheckpointsSchema(AnswerSchema):
+    """The checkpoints of a job by the argument that names them, at three moments."""
+
+    SOMETIMES = frozenset({"submitted", "started", "ended"})
+
+    submitted = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
+    started = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
+    ended = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
+
+
+class ProvenanceSchema(AnswerSchema):
+    """By what, where and how the numbers were made; before the end, what is known so far."""
+
+    SOMETIMES = frozenset(
+        {
+            "evalserver", "host", "command", "harness", "interpreter", "python", "packages", "gpus",
+            "gpu_names", "harness_version", "git_commit", "driver", "seed", "environment",
+            "checkpoints", "weights_changed",
+        }
+    )  # fmt: skip
 
     evalserver = fields.String(metadata=about("The server's version."))
     host = fields.String()
@@ -67,6 +116,22 @@ class ProvenanceSchema(AnswerSchema):
     harness_version = fields.String(metadata=about("As the harness says, where it does."))
     git_commit = fields.String(metadata=about("Of the directory that the harness ran in."))
     gpus = fields.String(metadata=about("As torch names them, where the harness writes it."))
+    harness = fields.Nested(HarnessSchema)
+    interpreter = fields.String(allow_none=True)
+    python = fields.String(allow_none=True)
+    packages = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata=about("Versions that matter.")
+    )
+    gpu_names = fields.List(fields.String(), metadata=about("As the driver names them."))
+    driver = fields.String(allow_none=True, metadata=about("Its version."))
+    seed = fields.Integer(allow_none=True, metadata=about("null: the harness's own."))
+    environment = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata=about("Variables that numbers may depend on; secrets are masked."),
+    )
+    checkpoints = fields.Nested(CheckpointsSchema)
+    weights_changed = fields.Boolean()
 
 
 class JobSchema(AnswerSchema):
@@ -202,3 +267,29 @@ class QueuedSchema(AnswerSchema):
     status = fields.Enum(Status, by_value=fields.String)
     position_in_queue = fields.Integer(metadata=about("Jobs that are before it."))
     message = fields.String()
+
+
+class PlanSchema(AnswerSchema):
+    """What would run for a request, as the answer to ``?dry_run=1``; secrets are masked."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "engine": "lmms_eval",
+            "command": ["/opt/lmms-eval/bin/python", "-m", "lmms_eval", "--model=qwen2_vl"],
+            "shell": "/opt/lmms-eval/bin/python -m lmms_eval --model=qwen2_vl",
+            "directory": "/lab",
+            "files": {},
+            "request": JobSchema.EXAMPLE["request"],
+        }
+    )
+
+    engine = fields.String()
+    command = fields.List(fields.String(), metadata=about("Program and arguments."))
+    shell = fields.String(metadata=about("The same for a shell."))
+    directory = fields.String(metadata=about("Where it would run."))
+    files = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata=about("What would be written beside it, such as a configuration file."),
+    )
+    request = fields.Nested(RequestSchema, metadata=about("With all defaults."))

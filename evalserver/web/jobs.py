@@ -1,21 +1,22 @@
 """Submitting a job, looking at it, cancelling it."""
 
 import asyncio
+import shlex
 from dataclasses import replace
 from typing import Any
 
 import structlog
 from aiohttp import web
 
-from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
 from evalserver.masking import masked, masked_text
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
-from evalserver.server_args import ServerArgs
 from evalserver.store import Key
+from evalserver.web.admission import require_possible, with_defaults
+from evalserver.web.errors import BadRequest
 from evalserver.web.gate import CALLER, GATE, require_own
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.job_answers import KEYS_OF_A_JOB
@@ -26,10 +27,12 @@ from evalserver.web.keys import (
     FORECASTS,
     KEYS_IN_FLIGHT,
     PROGRESS,
+    QUERY,
     QUEUE_LIMITS,
     SCHEDULER,
     STORE,
 )
+from evalserver.web.known_names import require_promising, seen_checkpoints
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -42,10 +45,13 @@ BETWEEN_LOOKS_SECONDS = 0.01
 async def evaluate(request: web.Request) -> web.Response:
     """``POST /evaluate``: queue an evaluation; answers once the job is on disk.
 
+    With ``?dry_run=1`` it answers with the command line that would run, and queues nothing.
     With an ``Idempotency-Key``, once for all requests that carry it.
     """
-    job = _new_job(request)
-    key = idempotency_key(request, request[BODY], job.submitted_by)
+    key = idempotency_key(request, request[BODY], request[CALLER].name)
+    job = await _new_job(request, key)
+    if request[QUERY].get("dry_run"):
+        return reply(_planned(request, job))
     if key is not None:
         return await _evaluate_once(request, job, key)
     with request.app[QUEUE_LIMITS].place(job.submitted_by):
@@ -172,21 +178,33 @@ async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Res
     return response
 
 
-def _new_job(request: web.Request) -> NewJob:
+async def _new_job(request: web.Request, key: Key | None) -> NewJob:
     wanted: EvaluateRequest = request[BODY]
     name = wanted.engine or request.app[ARGS].default_engine
-    wanted = _with_defaults(wanted, request.app[ENGINES][name], request.app[ARGS])
-    return NewJob(new_job_id(), name, wanted, submitted_by=request[CALLER].name)
+    engine = request.app[ENGINES][name]
+    wanted = with_defaults(wanted, engine, request.app[ARGS])
+    try:
+        require_possible(wanted, engine)
+        if request[QUERY].get("checked", True):
+            await require_promising(request, wanted, engine)
+    except BadRequest:
+        # What was accepted once gets its answer again, whatever has become of its checkpoint.
+        if key is None or not await request.app[STORE].was_answered(key):
+            raise
+    seen = await seen_checkpoints(wanted)
+    return NewJob(new_job_id(), name, wanted, request[CALLER].name, seen)
 
 
-def _with_defaults(wanted: EvaluateRequest, engine: Engine, args: ServerArgs) -> EvaluateRequest:
-    """The request with what the engine and the server's settings say where it says nothing."""
-    use_cache, timeout_s = wanted.use_cache, wanted.timeout_s
-    return replace(
-        wanted,
-        use_cache=engine.caches_by_default if use_cache is None else use_cache,
-        timeout_s=args.effective_timeout if timeout_s is None else timeout_s,
-    )
+def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
+    plan = request.app[SCHEDULER].plan(job)
+    return {
+        "engine": job.engine,
+        "command": plan.argv,
+        "shell": shlex.join(plan.argv),
+        "directory": str(plan.cwd),
+        "files": plan.files,
+        "request": job.request,
+    }
 
 
 def _note(job: NewJob) -> None:

@@ -207,7 +207,7 @@ def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
         response = responses.setdefault(
             str(answer.status.value), {"description": answer.status.phrase}
         )
-        response.setdefault("content", {}).update(_content(answer))
+        _add_content(response.setdefault("content", {}), _content(answer))
         if answer.headers:
             response["headers"] = {
                 name: {"description": says, "schema": {"type": "string"}}
@@ -218,6 +218,16 @@ def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
     for status in _errors(route):
         responses[str(status.value)] = _name_of_status(status)
     return responses
+
+
+def _add_content(content: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add what another answer of the same status may be: of the same type, one or the other."""
+    for media_type, shown in more.items():
+        if media_type in content:
+            first = content[media_type]
+            content[media_type] = {**first, "schema": {"anyOf": [first["schema"], shown["schema"]]}}
+        else:
+            content[media_type] = shown
 
 
 def _content(answer: Answer) -> dict[str, Any]:

@@ -29,12 +29,13 @@ from evalserver.web.answers import (
 )
 from evalserver.web.compare_answers import ComparisonSchema
 from evalserver.web.evaluate_schema import ChangeJobSchema, EvaluateSchema
-from evalserver.web.job_answers import JobSchema, JobsSchema, QueuedSchema
+from evalserver.web.job_answers import JobSchema, JobsSchema, PlanSchema, QueuedSchema
 from evalserver.web.result_answers import ArtifactsSchema, ResultsSchema, SamplesSchema
 from evalserver.web.route import Answer, Route
 from evalserver.web.schemas import (
     CatalogQuerySchema,
     EvaluateHeadersSchema,
+    EvaluateQuerySchema,
     EventsHeadersSchema,
     EventsQuerySchema,
     IfNoneMatchSchema,
@@ -79,9 +80,10 @@ ROUTES = (
         "POST",
         "/evaluate",
         jobs.evaluate,
+        EvaluateQuerySchema,
         body=EvaluateSchema,
         headers=EvaluateHeadersSchema,
-        answers=(Answer(QueuedSchema, headers=REPLAY),),
+        answers=(Answer(QueuedSchema, headers=REPLAY), Answer(PlanSchema)),
         errors=(CONFLICT, UNAVAILABLE),
         role=Role.SUBMITTER,
     ),

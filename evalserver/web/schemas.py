@@ -157,6 +157,21 @@ class JobHeadersSchema(IfNoneMatchSchema):
     )
 
 
+class EvaluateQuerySchema(StrictSchema):
+    """The query of ``POST /evaluate``."""
+
+    # Schemas have a method ``validate`` of their own.
+    checked = QuerySwitch(
+        data_key="validate",
+        metadata=about(
+            "Whether models, tasks and checkpoints are refused that are not known or not there."
+        ),
+    )
+    dry_run = QuerySwitch(
+        metadata=about("Whether to tell the command line that would run, and to queue nothing.")
+    )
+
+
 class EvaluateHeadersSchema(HeadersSchema):
     """The headers of ``POST /evaluate``."""
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner, Result
 
 from evalserver.cli.main import main
 from evalserver.data_dir import owned
-from evalserver.server_args import ServerArgs
+from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import environment_name
 from evalserver.sockets import listen
 from evalserver.version import __version__
 from tests.support import ServerProcess, free_port, stand_in_environment
 
-SETTINGS = [setting.name for setting in fields(ServerArgs)]
+SETTINGS = [setting.name for setting in flags_of(ServerArgs)]
 
 
 @pytest.fixture

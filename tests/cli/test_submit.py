@@ -34,6 +34,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "max_attempts": ("--max-attempts 5", 5),
     "seed": ("--seed 42", 42),
     "use_cache": ("--no-use-cache", False),
+    "wait_for_path_s": ("--wait-for-path 30m", 1800.0),
     "lmms_engine_kwargs": ("--lmms-engine-kwargs model_path=/x", {"model_path": "/x"}),
 }
 """For each field of a request, options and what they send."""

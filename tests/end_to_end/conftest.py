@@ -16,6 +16,8 @@ from tests.support import WAIT_SECONDS, ServerProcess
 DIGITS = Path(__file__).parents[1] / "digits"
 CAPITALS = Path(__file__).parents[2] / "examples" / "demo" / "tasks"
 
+INSPECT_TASKS = Path(__file__).parents[1] / "inspect_tasks"
+
 MakeServer = Callable[..., ServerProcess]
 
 
@@ -87,6 +89,12 @@ def lmms_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
 def lm_server(tmp_path: Path) -> ServerProcess:
     """A server whose engine is the real lm-eval, with the demo's task ``capitals``."""
     return _server(tmp_path, "lm-eval", CAPITALS, "--default-engine", "lm_eval")
+
+
+@pytest.fixture
+def inspect_server(tmp_path: Path) -> ServerProcess:
+    """A server whose engine is the real Inspect AI, with the tasks of ``tests/inspect_tasks``."""
+    return _server(tmp_path, "inspect", INSPECT_TASKS, "--default-engine", "inspect")
 
 
 def _server(tmp_path: Path, harness: str, tasks: Path, *options: str) -> ServerProcess:

@@ -14,8 +14,13 @@ from importlib import import_module
 from typing import Any
 
 
-async def drive(client: Any, task: str = "digits_vqa") -> dict[str, Any]:
-    """Call each method; what the synchronous client returns at once, the other is awaited for."""
+async def drive(
+    client: Any, task: str = "digits_vqa", failing_model: str = "whisper_vllm"
+) -> dict[str, Any]:
+    """Call each method; what the synchronous client returns at once, the other is awaited for.
+
+    ``failing_model`` is one that the harness knows, and that cannot be loaded there.
+    """
 
     async def call(method: str, *args: Any, **kwargs: Any) -> Any:
         value = getattr(client, method)(*args, **kwargs)
@@ -38,7 +43,7 @@ async def drive(client: Any, task: str = "digits_vqa") -> dict[str, Any]:
     got["finished"] = await call(
         "wait_for_job", submitted["job_id"], poll_interval=0.2, verbose=False
     )
-    failing = await call("evaluate", model="no_such_model", tasks=[task])
+    failing = await call("evaluate", model=failing_model, tasks=[task])
     try:
         await call("wait_for_job", failing["job_id"], poll_interval=0.2, verbose=False)
     except RuntimeError as error:

@@ -76,7 +76,7 @@ async def test_limit_minus_one_is_the_whole_data_set(lm_server: ServerProcess) -
 
 async def test_an_unknown_task_fails_and_is_named(lm_server: ServerProcess) -> None:
     async with lm_server as server:
-        job = await server.api.finished(await server.api.submit(tasks=["no_such_task"]))
+        job = await server.api.finished(await server.api.submit_unchecked(tasks=["no_such_task"]))
 
     assert job["exit_code"] == 1
     assert "no_such_task" in job["error"].splitlines()[0]

@@ -108,7 +108,9 @@ async def test_a_harness_that_exits_0_after_an_error_has_failed_and_says_why(
     lmms_server: ServerProcess,
 ) -> None:
     async with lmms_server as server:
-        job = await server.api.finished(await _submit(server, model="no_such_model"))
+        job = await server.api.finished(
+            await server.api.submit_unchecked(tasks=["digits_vqa"], model="no_such_model")
+        )
 
     assert (job["status"], job["exit_code"]) == ("failed", 0)
     assert "no_such_model" in job["error"].splitlines()[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from evalserver.engines import Command, Engine, Paths
+from evalserver.engines import Command, Engine, EngineSettings, Paths
 from evalserver.job import EvaluateRequest
 
 PATHS = Paths(
@@ -40,6 +40,11 @@ NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True)
 
 ARGUMENTS = st.dictionaries(NAMES, VALUES, max_size=4)
 """What a client may send as ``model_args`` or ``gen_kwargs``."""
+
+
+def settings(python: str = "python", include_path: str | None = None) -> EngineSettings:
+    """The settings of an engine with this interpreter and these task definitions."""
+    return EngineSettings("engine", "engine", python, include_path)
 
 
 def command(engine: Engine, **fields: Any) -> Command:

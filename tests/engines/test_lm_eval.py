@@ -7,9 +7,9 @@ from hypothesis import example, given
 from evalserver.engines import Question
 from evalserver.engines.harness import CONFIG_FILE
 from evalserver.engines.lm_eval import LmEval
-from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, command, exactly, flags
+from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, command, exactly, flags, settings
 
-ENGINE = LmEval("python", None)
+ENGINE = LmEval(settings())
 PROGRAM = ("python", "-m", "lm_eval", "run")
 LAUNCH = (
     "-m", "accelerate.commands.launch", "--multi_gpu",
@@ -92,7 +92,7 @@ def test_arguments_are_never_on_the_command_line() -> None:
 
 @pytest.mark.parametrize("question", Question)
 def test_a_question_is_asked_with_the_harnesss_own_python(question: Question) -> None:
-    python, dash_c, code, include_path = LmEval("/env/python", None).question_argv(question)
+    python, dash_c, code, include_path = LmEval(settings("/env/python")).question_argv(question)
 
     assert (python, dash_c, include_path) == ("/env/python", "-c", "")
     compile(code, "question", "exec")

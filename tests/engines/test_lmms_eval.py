@@ -11,9 +11,18 @@ from evalserver.engines import Command, Question, in_harness
 from evalserver.engines.harness import CONFIG_FILE
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.engines.lmms_eval import LmmsEval
-from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, VALUES, command, exactly, flags
+from tests.engines.commands import (
+    ARGUMENTS,
+    PATHS,
+    TEXTS,
+    VALUES,
+    command,
+    exactly,
+    flags,
+    settings,
+)
 
-ENGINE = LmmsEval("python", None)
+ENGINE = LmmsEval(settings())
 LAUNCHER = str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py"))
 PLAIN = ("python", LAUNCHER)
 LAUNCH = (
@@ -58,7 +67,7 @@ def test_samples_are_not_logged_when_nobody_wants_them() -> None:
 
 
 def test_tasks_beside_the_harnesss_own_are_included() -> None:
-    engine = LmmsEval("python", "/my/tasks")
+    engine = LmmsEval(settings(include_path="/my/tasks"))
 
     assert flags(command(engine), *PLAIN)["include_path"] == "/my/tasks"
 
@@ -151,7 +160,9 @@ def test_an_encoded_value_has_nothing_that_lmms_eval_would_split_at(value: objec
 
 @pytest.mark.parametrize("question", Question)
 def test_a_question_is_asked_with_the_harnesss_own_python(question: Question) -> None:
-    python, dash_c, code, include_path = LmmsEval("/env/python", "/my").question_argv(question)
+    python, dash_c, code, include_path = LmmsEval(settings("/env/python", "/my")).question_argv(
+        question
+    )
 
     assert (python, dash_c, include_path) == ("/env/python", "-c", "/my")
     compile(code, "question", "exec")

@@ -15,7 +15,7 @@ from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
 from evalserver.job import EvaluateRequest, Metric
 
 DATA = Path(__file__).parent / "data"
-ENGINES = make_engines("python", None)
+ENGINES = make_engines("python3", None)
 
 
 def read(case: str, output_dir: Path | None = None, tasks: tuple[str, ...] = ()) -> Results:

@@ -9,7 +9,7 @@ import pytest
 from evalserver.engines import Engine, Verdict, make_engines
 
 DATA = Path(__file__).parent / "data"
-ENGINES = make_engines("python", None)
+ENGINES = make_engines("python3", None)
 
 
 def engine(name: str) -> Engine:

@@ -1,5 +1,6 @@
 """Asking a program: its answer, or one sentence on why there is none."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -65,3 +66,14 @@ async def test_a_missing_program_is_named() -> None:
 
 def _python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
+
+
+async def test_who_gives_up_asking_does_not_wait_for_what_nobody_reads() -> None:
+    flood = "while True: print('x' * 100_000, flush=True)"
+    asking = asyncio.create_task(ask((sys.executable, "-c", flood), os.environ, 1000))
+    await asyncio.sleep(0.5)
+
+    asking.cancel()
+
+    done, _ = await asyncio.wait([asking], timeout=60)
+    assert done == {asking}

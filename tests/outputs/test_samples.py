@@ -19,7 +19,7 @@ from evalserver.outputs import (
 from evalserver.outputs.sample_lines import LONGEST_LINE, MOST_PARSED_BYTES, MOST_READ_BYTES
 
 DATA = Path(__file__).parents[1] / "engines" / "data"
-ENGINE = make_engines("python", None)["lm_eval"]
+ENGINE = make_engines("python3", None)["lm_eval"]
 START = Place()
 
 

@@ -115,6 +115,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "known": lambda readers: durations.known(readers, ["id"]),
     "all_tokens": tokens.all_tokens,
     "all_sessions": tokens.all_sessions,
+    "was_answered": lambda readers: idempotency.was_answered(readers, KEY),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 

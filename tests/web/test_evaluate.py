@@ -60,6 +60,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:
         "max_attempts": 3,
         "seed": 7,
         "use_cache": True,
+        "wait_for_path_s": 60.0,
     }
     await api.submit(model_args=HANG)
     job_id = await api.submit(**sent)

@@ -3,6 +3,7 @@
 import asyncio
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _shown(name: str, value: Any) -> Any:
     """A setting as everybody may see it."""
     if name == HAS_SECRETS:
         value = tuple(each.partition("=")[0] for each in value)
-    return (", ".join(value) or None) if isinstance(value, tuple) else value
+    # Of engines the names alone: their tables may hold keys.
+    return (", ".join(value) or None) if isinstance(value, tuple | Mapping) else value
 
 
 def _settings(args: ServerArgs, app: web.Application) -> list[dict[str, Any]]:

@@ -41,13 +41,16 @@ async def lab(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Lab]:
         api, gate = server.api, tmp_path / "gate"
         first = await scored(api, 1, 0, 1, 0, labels={"series": "run-1", "step": "100"})
         second = await scored(api, 1, 1, 1, 0, labels={"series": "run-1", "step": "200"})
-        failed = await api.submit(model="broken", model_args={"behave": "crash"})
+        failed = await api.submit_unchecked(model="broken", model_args={"behave": "crash"})
         await api.finished(failed)
-        running = await api.submit(
+        running = await api.submit_unchecked(
             model="watched", model_args={"behave": "bars", "gate": str(gate)}
         )
         await api.when(running, "running")
-        queued = (await api.submit(model="early"), await api.submit(model="late"))
+        queued = (
+            await api.submit_unchecked(model="early"),
+            await api.submit_unchecked(model="late"),
+        )
         yield Lab(server, gate, (first, second), failed, running, queued)
         gate.touch()
 

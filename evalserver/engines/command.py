@@ -1,0 +1,180 @@
+"""Engine for an operator's own evaluation program, declared in the TOML file.
+
+The operator writes the command line, with places in it; a client fills the places, each with one
+value of the type that the operator gave it, and can add nothing else: no flag, no argument.
+"""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from evalserver.engines.base import Command, NoResults, Paths, Question, Results
+from evalserver.engines.command_table import ALWAYS, FIELDS, TASK, read_table
+from evalserver.engines.engine import Engine
+from evalserver.engines.harness import WHOLE_DATA_SET
+from evalserver.engines.patterns import PatternReader
+from evalserver.engines.progress import ProgressReader, ReadsProgress
+from evalserver.engines.results import load_results, results_of
+from evalserver.engines.settings import EngineSettings
+from evalserver.engines.template import TemplateFault, fill_all
+from evalserver.job import EvaluateRequest
+from evalserver.names import did_you_mean
+
+
+class CommandEngine(Engine):
+    """An operator's own program. Raises ValueError when its table is not allowed."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self._table = read_table(settings)
+
+    def command(self, request: EvaluateRequest, paths: Paths) -> Command:
+        """The operator's command line with the request's values in its places."""
+        values = {
+            **self._values(request),
+            "output_dir": str(paths.output_dir),
+            "run_dir": str(paths.run_dir),
+            "cache_dir": str(paths.cache_dir),
+        }
+        return Command(
+            fill_all(self._table.argv, values), directories=(paths.output_dir, paths.cache_dir)
+        )
+
+    def refusals(self, request: EvaluateRequest) -> dict[str, str]:
+        """What has no place in the command line, and values that their parameters do not take."""
+        found = dict(self._without_place(request))
+        given = request.model_args or {}
+        for name, value in given.items():
+            found.update(self._refused_argument(name, value))
+        for parameter in self._table.parameters.values():
+            if parameter.required and given.get(parameter.name) is None:
+                found[f"model_args.{parameter.name}"] = "Missing: this engine requires it."
+        return found or self._refused_as_flag(request)
+
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """The numbers in the program's results file, and the files of its samples."""
+        path = paths.output_dir / self._table.results
+        if not path.is_file():
+            raise NoResults(f"wrote no results file {path}")
+        content = _with_filters(load_results(path))
+        samples = (
+            [] if self._table.samples is None or not request.log_samples else self._files(paths)
+        )
+        name = str(content.get("model_source") or request.model)
+        return results_of({name: (path, content, samples)}, request.tasks)
+
+    def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
+        """By the place of the task in the files' names."""
+        if self._table.samples is None:
+            return {}
+        pattern = re.compile(
+            re.escape(Path(self._table.samples).name).replace(re.escape(TASK), "(.+)")
+        )
+        paths = (Path(each) for part in result.values() for each in part.get("samples", ()))
+        return {found[1]: path for path in paths if (found := pattern.fullmatch(path.name))}
+
+    def progress_reader(self) -> ReadsProgress:
+        """By the operator's pattern; bars of tqdm if there is none."""
+        return (
+            ProgressReader()
+            if self._table.progress is None
+            else PatternReader(self._table.progress)
+        )
+
+    @property
+    def executable(self) -> str:
+        """The first item of the command line."""
+        return str(self._table.argv[0].fill({"python": self.settings.python}))
+
+    def version_argv(self) -> tuple[str, ...]:
+        """The operator's command; without one, what the program's name leads to."""
+        if self._table.version:
+            return self._table.version
+        return (sys.executable, "-c", "import sys; print(sys.argv[1:])", *self._program_files())
+
+    def question_argv(self, question: Question) -> tuple[str, ...]:
+        """Prints the operator's lists: this program cannot be asked."""
+        known = list(self._table.tasks) if question is Question.TASKS else []
+        return (sys.executable, "-c", "import sys; print(sys.argv[1])", json.dumps(known))
+
+    def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
+        """Models are held against the operator's wildcards elsewhere."""
+        return question is Question.MODELS or super().is_known(question, name, known)
+
+    def _values(self, request: EvaluateRequest) -> dict[str, str]:
+        """What is put into the places, but for those of an attempt."""
+        limit = None if request.limit == WHOLE_DATA_SET else request.limit
+        fields = {**{name: getattr(request, name) for name in FIELDS}, "limit": limit}
+        values = {name: str(value) for name, value in fields.items() if value is not None}
+        values |= {
+            "model": request.model,
+            "tasks": ",".join(request.tasks),
+            "python": self.settings.python,
+            "num_gpus": str(request.num_gpus),
+        }
+        given = request.model_args or {}
+        for parameter in self._table.parameters.values():
+            value = given.get(parameter.name)
+            value = parameter.default if value is None else value
+            if value is not None:
+                values[parameter.name] = parameter.text(value)
+        return values
+
+    def _without_place(self, request: EvaluateRequest) -> Iterable[tuple[str, str]]:
+        for name in FIELDS:
+            if name not in self._table.places and getattr(request, name) is not None:
+                all_of_it = name == "limit" and request.limit == WHOLE_DATA_SET
+                if not all_of_it:
+                    yield (
+                        name,
+                        f"The engine {self.name} takes none: its program has no place for it.",
+                    )
+        if request.gen_kwargs:
+            yield "gen_kwargs", f"The engine {self.name} takes none: give model_args alone."
+        if request.predict_only:
+            yield "predict_only", f"The engine {self.name} always computes its metrics."
+
+    def _refused_argument(self, name: str, value: Any) -> dict[str, str]:
+        parameter = self._table.parameters.get(name)
+        if parameter is None:
+            known = ", ".join(self._table.parameters) or "none"
+            hint = did_you_mean(name, self._table.parameters)
+            sentence: str | None = f"Unknown parameter.{hint} Known parameters: {known}."
+        else:
+            sentence = None if value is None else parameter.refusal(value)
+        return {f"model_args.{name}": sentence} if sentence else {}
+
+    def _refused_as_flag(self, request: EvaluateRequest) -> dict[str, str]:
+        places = dict.fromkeys(ALWAYS, "/")
+        try:
+            fill_all(self._table.argv, {**places, **self._values(request)})
+        except TemplateFault as fault:
+            name = str(fault.args[0])
+            field = f"model_args.{name}" if name in self._table.parameters else name
+            return {field: "Must not begin with '-': it would be taken for a flag."}
+        return {}
+
+    def _program_files(self) -> list[str]:
+        """The program, and files among its fixed arguments, each with its time."""
+        fixed = [each.text for each in self._table.argv[1:]]
+        found = [shutil.which(self.executable) or self.executable, *fixed]
+        files = (Path(each) for each in found if Path(each).is_file())
+        return [f"{path} {path.stat().st_mtime_ns}" for path in files] or [found[0]]
+
+    def _files(self, paths: Paths) -> list[str]:
+        pattern = str(self._table.samples).replace(TASK, "*")
+        return sorted(str(path) for path in paths.output_dir.glob(pattern))
+
+
+def _with_filters(content: dict[str, Any]) -> dict[str, Any]:
+    """Numbers that stand under a metric's name alone are those of no filter."""
+    results = {
+        task: {key if "," in key else f"{key},none": value for key, value in values.items()}
+        for task, values in content["results"].items()
+        if isinstance(values, Mapping)
+    }
+    return {**content, "results": results}

@@ -1,0 +1,126 @@
+"""The table of an operator's own program, ``[engines.NAME]`` with ``type = "command"``, as read."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evalserver.engines.parameters import Parameter
+from evalserver.engines.settings import EngineSettings
+from evalserver.engines.template import Template, TemplateFault
+from evalserver.names import did_you_mean
+
+KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
+"""What the table of such an engine holds beside what every table may hold."""
+
+ALWAYS = ("model", "tasks", "output_dir", "run_dir", "cache_dir", "python", "num_gpus")
+"""Places that have a value in every request."""
+FIELDS = ("num_fewshot", "batch_size", "device", "limit", "seed")
+"""Places that have one when the request does; a request with one that has no place is refused."""
+
+TASK = "{task}"
+
+
+@dataclass(frozen=True)
+class CommandTable:
+    """The command line, its parameters by name, where the program leaves what, how it tells its
+    progress (a regular expression), what tells its version, and which tasks it knows."""
+
+    argv: tuple[Template, ...]
+    parameters: Mapping[str, Parameter]
+    results: str
+    samples: str | None
+    progress: str | None
+    version: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+    @property
+    def places(self) -> set[str]:
+        """The names of all places in the command line."""
+        return {name for template in self.argv for name in template.places}
+
+
+def read_table(settings: EngineSettings) -> CommandTable:
+    """The table. Raises ValueError, which names the key, what it holds, and what is allowed."""
+    where, options = f"engines.{settings.name}", settings.options
+    _check_keys(where, options)
+    parameters = _parameters(f"{where}.parameters", options.get("parameters", {}))
+    samples = options.get("samples")
+    table = CommandTable(
+        argv=_templates(f"{where}.argv", options["argv"], parameters),
+        parameters=parameters,
+        results=_file(f"{where}.results", options.get("results", "results.json")),
+        samples=None if samples is None else _file(f"{where}.samples", samples),
+        progress=_pattern(f"{where}.progress", options.get("progress")),
+        version=_texts(f"{where}.version", options.get("version", [])),
+        tasks=_texts(f"{where}.tasks", options.get("tasks", [])),
+    )
+    if table.samples is not None and table.samples.count(TASK) != 1:
+        raise ValueError(f"{where}.samples must have {TASK} in it once, got {samples!r}")
+    for name in parameters:
+        if name not in table.places:
+            raise ValueError(f"{where}.parameters.{name} has no place in argv: {{{name}}}")
+    return table
+
+
+def _check_keys(where: str, options: Mapping[str, Any]) -> None:
+    for key in options:
+        if key not in KEYS:
+            raise ValueError(
+                f"{where}: unknown key {key!r}.{did_you_mean(key, KEYS)} "
+                f"Known keys: {', '.join(KEYS)}"
+            )
+    if "argv" not in options:
+        raise ValueError(f"{where}.argv is missing: the command line, as a list of texts")
+
+
+def _parameters(where: str, tables: Any) -> dict[str, Parameter]:
+    if not isinstance(tables, Mapping):
+        raise ValueError(f"{where} must be a table, got {tables!r}")
+    for name in tables:
+        if name in (*ALWAYS, *FIELDS):
+            raise ValueError(f"{where}.{name}: a place of evalserver's own has this name")
+    return {name: Parameter.read(where, name, table) for name, table in tables.items()}
+
+
+def _templates(where: str, argv: Any, parameters: Mapping[str, Parameter]) -> tuple[Template, ...]:
+    try:
+        templates = tuple(Template.parse(text) for text in _texts(where, argv))
+    except TemplateFault as error:
+        raise ValueError(f"{where}: {error}") from None
+    if not templates:
+        raise ValueError(f"{where} must begin with a program")
+    if set(templates[0].places) - {"python"}:
+        raise ValueError(f"{where}: no client may say which program runs: {templates[0].text}")
+    known = (*ALWAYS, *FIELDS, *parameters)
+    for name in (name for template in templates for name in template.places):
+        if name not in known:
+            raise ValueError(
+                f"{where}: nothing is called {{{name}}}.{did_you_mean(name, known)} "
+                f"Known places: {', '.join(known)}"
+            )
+    return templates
+
+
+def _texts(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError(f"{where} must be a list of texts, got {value!r}")
+    return tuple(value)
+
+
+def _file(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or value.startswith("/") or ".." in value.split("/"):
+        raise ValueError(f"{where} must be a path below the output directory, got {value!r}")
+    return value
+
+
+def _pattern(where: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        groups = re.compile(value).groupindex
+    except (re.error, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from None
+    if "done" not in groups:
+        raise ValueError(f"{where} must have a group (?P<done>...), got {value!r}")
+    return str(value)

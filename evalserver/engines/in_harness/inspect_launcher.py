@@ -1,0 +1,218 @@
+"""Runs Inspect AI with the values of a file, and writes down what its logs say.
+
+Started by its path, in the interpreter of the harness, where nothing of evalserver is installed.
+"""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+CONFIG_FLAG = "--config="
+HIGHER_IS_BETTER = ("accuracy",)
+"""Inspect's metrics of which more is better for certain; it says so of none itself."""
+ERROR_BARS = ("stderr", "bootstrap_stderr")
+
+
+def main() -> None:
+    """Evaluate, then write numbers and samples; exit with a reason when there are none."""
+    [path] = [each.removeprefix(CONFIG_FLAG) for each in sys.argv[1:] if CONFIG_FLAG in each]
+    config = json.loads(Path(path).read_text(encoding="utf-8"))
+    output = Path(config["output_dir"])
+    if config["cache_dir"]:
+        os.environ["INSPECT_CACHE_DIR"] = config["cache_dir"]
+    names = _names(config["tasks"], config["include_path"])
+    logs = _evaluate(config, names, output)
+    _require_success(logs)
+    _write(output, config, dict(zip(names, logs, strict=True)))
+
+
+def tasks(include_path: str) -> list[str]:
+    """The names of all tasks in a directory, and of those that installed packages register."""
+    return sorted({*_in_directory(include_path), *_registered()})
+
+
+def providers() -> list[str]:
+    """What the names of models begin with: ``openai``, ``hf``."""
+    import inspect_ai.model._providers.providers  # noqa: F401 - it registers them
+    from inspect_ai._util.entrypoints import ensure_entry_points
+    from inspect_ai._util.registry import registry_find, registry_info
+
+    ensure_entry_points()
+    found = registry_find(lambda info: info.type == "modelapi")
+    return sorted({registry_info(each).name.rpartition("/")[2] for each in found})
+
+
+def print_names(names: Iterable[str]) -> None:
+    """The names, as a JSON list on a line of its own."""
+    print()
+    print(json.dumps(list(names)))
+
+
+def _in_directory(include_path: str) -> dict[str, str]:
+    """What Inspect calls each task of a directory: its file, and its name there."""
+    from inspect_ai import list_tasks
+
+    if not include_path:
+        return {}
+    place = Path(include_path)
+    found = list_tasks("*", root_dir=place, absolute=True)
+    return {each.name: f"{each.file}@{each.name}" for each in found}
+
+
+def _registered() -> list[str]:
+    from inspect_ai._util.entrypoints import ensure_entry_points
+    from inspect_ai._util.registry import registry_find, registry_info
+
+    ensure_entry_points()
+    found = registry_find(lambda info: info.type == "task")
+    names = (registry_info(each).name for each in found)
+    return [name.replace("/", ":", 1) for name in names if "/" in name]
+
+
+def _names(wanted: Iterable[str], include_path: str) -> dict[str, str]:
+    """Which task of Inspect each name of a request stands for; wildcards may stand for several."""
+    there = _in_directory(include_path)
+    meant = {}
+    for name in wanted:
+        if ":" in name:
+            meant[name] = name.replace(":", "/", 1)
+            continue
+        found = {each: path for each, path in there.items() if fnmatchcase(each, name)}
+        if not found:
+            known = ", ".join(sorted(there)[:20]) or "there are none"
+            sys.exit(f"LookupError: there is no task {name!r} in {include_path}; known: {known}")
+        meant.update(found)
+    return meant
+
+
+def _evaluate(config: Mapping[str, Any], names: Mapping[str, str], output: Path) -> list[Any]:
+    from inspect_ai import eval as evaluate
+    from inspect_ai.model import GenerateConfig, get_model
+
+    unknown = set(config["generate"]) - set(GenerateConfig.model_fields)
+    if unknown:
+        known = ", ".join(GenerateConfig.model_fields)
+        sys.exit(
+            f"TypeError: gen_kwargs has no {', '.join(sorted(unknown))}; Inspect knows {known}"
+        )
+    generate = dict(config["generate"])
+    given = {"seed": config["seed"], "max_connections": config["max_connections"]}
+    generate.update({name: value for name, value in given.items() if value is not None})
+    if config["cache_dir"]:
+        generate["cache"] = True
+    model = get_model(config["model"], memoize=False, **_model_args(config))
+    return evaluate(  # type: ignore[no-any-return]
+        list(names.values()),
+        model=model,
+        limit=config["limit"],
+        log_dir=str(output),
+        log_format="eval",
+        log_samples=config["log_samples"],
+        display="plain",
+        **generate,
+    )
+
+
+def _model_args(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the model; what ``mockllm`` is to say comes as JSON."""
+    from inspect_ai.model import ModelOutput
+
+    arguments = dict(config["model_args"])
+    if config["model"].startswith("mockllm/") and "custom_outputs" in arguments:
+        outputs = arguments["custom_outputs"]
+        arguments["custom_outputs"] = [ModelOutput.model_validate(each) for each in outputs]
+    return arguments
+
+
+def _require_success(logs: Iterable[Any]) -> None:
+    for log in logs:
+        if log.status != "success":
+            why = log.error.message if log.error else f"its log says {log.status}"
+            sys.exit(f"EvaluationError: the task {log.eval.task} ended without success: {why}")
+
+
+def _write(output: Path, config: Mapping[str, Any], logs: Mapping[str, Any]) -> None:
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")  # noqa: UP017 - any Python
+    content: dict[str, Any] = {"model_source": config["model"]}
+    for part in ("results", "n-samples", "higher_is_better"):
+        content[part] = {}
+    for name, log in logs.items():
+        content["results"][name] = dict(_numbers(log))
+        n = log.results.completed_samples if log.results else 0
+        content["n-samples"][name] = {
+            "original": len(log.eval.dataset.sample_ids or []),
+            "effective": n,
+        }
+        metrics = {key.partition(",")[0] for key in content["results"][name]}
+        content["higher_is_better"][name] = {each: True for each in metrics & {*HIGHER_IS_BETTER}}
+        content.setdefault("logs", {})[name] = log.location
+        if config["log_samples"]:
+            _write_samples(output / f"{stamp}_samples_{_file_name(name)}.jsonl", log)
+    path = output / f"{stamp}_results.json"
+    path.with_suffix(".part").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    path.with_suffix(".part").rename(path)
+
+
+def _numbers(log: Any) -> Iterator[tuple[str, float]]:
+    """Each number under ``metric,scorer``; an error bar under ``metric_stderr,scorer``."""
+    for score in log.results.scores if log.results else ():
+        filter_name = f"{score.name}/{score.reducer}" if score.reducer else score.name
+        bars = [each.value for name, each in score.metrics.items() if name in ERROR_BARS]
+        for name, metric in score.metrics.items():
+            if name in ERROR_BARS or not _is_finite(metric.value):
+                continue
+            yield f"{name},{filter_name}", metric.value
+            if bars and _is_finite(bars[0]):
+                yield f"{name}_stderr,{filter_name}", bars[0]
+
+
+def _write_samples(path: Path, log: Any) -> None:
+    """A line for each sample and scorer, read through Inspect's API one at a time."""
+    from inspect_ai.log import read_eval_log_samples
+    from inspect_ai.scorer import value_to_float
+
+    as_number = value_to_float()
+    metrics = {score.scorer: list(score.metrics) for score in log.results.scores}
+    with path.open("w", encoding="utf-8") as file:
+        for sample in read_eval_log_samples(log.location, all_samples_required=False):
+            for line in _lines(sample, metrics, as_number):
+                file.write(f"{json.dumps(line)}\n")
+
+
+def _lines(
+    sample: Any, metrics: Mapping[str, list[str]], as_number: Any
+) -> Iterator[dict[str, Any]]:
+    told = sample.model_dump(
+        mode="json", include={"input", "target", "epoch", "metadata", "scores"}
+    )
+    line = {
+        "doc_id": sample.id,
+        "resps": [[sample.output.completion]],
+        "filtered_resps": [sample.output.completion],
+        **told,
+    }
+    for scorer, score in (sample.scores or {}).items():
+        names = [name for name in metrics.get(scorer, ()) if name in HIGHER_IS_BETTER]
+        yield {**line, "filter": scorer, **dict.fromkeys(names, _number(score.value, as_number))}
+
+
+def _number(value: Any, as_number: Any) -> float | None:
+    return float(as_number(value)) if isinstance(value, str | int | float | bool) else None
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _file_name(name: str) -> str:
+    return name.replace("/", "_")
+
+
+if __name__ == "__main__":
+    main()

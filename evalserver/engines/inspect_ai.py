@@ -1,0 +1,95 @@
+"""Engine for Inspect AI (written against version 0.3.285).
+
+A launcher (``in_harness/inspect_launcher.py``) calls Inspect's own ``eval`` in its interpreter, so
+that every value arrives as it was sent, reads the logs that it leaves through Inspect's own API,
+and writes numbers and samples in the form of ``docs/engines.md`` beside them.
+
+A task is the name of one in the directory of task definitions, or ``package:task`` for one that an
+installed package registers, such as ``inspect_evals:gsm8k``. A model is as Inspect calls it:
+``openai/gpt-4o``, ``hf/org/name``.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from evalserver.engines import in_harness
+from evalserver.engines.base import Command, Paths, Question
+from evalserver.engines.engine import Engine
+from evalserver.engines.harness import WHOLE_DATA_SET
+from evalserver.engines.patterns import PatternReader
+from evalserver.engines.progress import ReadsProgress
+from evalserver.job import EvaluateRequest
+
+CONFIG_FILE = "inspect.json"
+LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")
+
+STEPS = r"^(?:(?P<stage>\S{1,100}) *\|.*)?Steps: *(?P<done>\d+)/ *(?P<total>\d+)"
+"""``capitals | generate | Steps: 2/20 10% | Samples: 2/ 20 | ...``"""
+
+_ASK = (
+    "import sys; sys.path.insert(0, {folder!r});"
+    " import inspect_launcher as i; i.print_names({call})"
+)
+
+
+class InspectAi(Engine):
+    """Inspect AI, called as ``inspect eval`` calls it, through our launcher."""
+
+    package = "inspect-ai"
+    written_for = "0.3.285"
+    packages = ("openai", "anthropic", "torch", "transformers", "vllm", "inspect-evals")
+    questions: ClassVar[Mapping[Question, str]] = MappingProxyType(
+        {
+            Question.TASKS: _ASK.format(folder=str(LAUNCHER.parent), call="i.tasks(sys.argv[1])"),
+            Question.MODELS: _ASK.format(folder=str(LAUNCHER.parent), call="i.providers()"),
+        }
+    )
+
+    def command(self, request: EvaluateRequest, paths: Paths) -> Command:
+        """The launcher, and a file of what it hands to Inspect."""
+        limit = None if request.limit == WHOLE_DATA_SET else request.limit
+        config = {
+            "model": request.model,
+            "tasks": request.tasks,
+            "include_path": self.settings.include_path,
+            "model_args": request.model_args or {},
+            "generate": request.gen_kwargs or {},
+            "limit": limit,
+            "seed": request.seed,
+            "max_connections": request.batch_size,
+            "log_samples": request.log_samples,
+            "cache_dir": str(paths.cache_dir) if request.use_cache else None,
+            "output_dir": str(paths.output_dir),
+        }
+        argv = (self.settings.python, str(LAUNCHER), f"--config={paths.run_dir / CONFIG_FILE}")
+        directories = (paths.output_dir, *((paths.cache_dir,) if request.use_cache else ()))
+        return Command(argv, {CONFIG_FILE: json.dumps(config, indent=1)}, directories)
+
+    def refusals(self, request: EvaluateRequest) -> dict[str, str]:
+        """What Inspect has no word for."""
+        told = {
+            "limit": isinstance(request.limit, float) and "Inspect takes no share of the samples.",
+            "num_fewshot": request.num_fewshot is not None
+            and "Inspect's tasks have their examples in their own prompts.",
+            "batch_size": isinstance(request.batch_size, str)
+            and "Must be a number: how many requests the model gets at a time.",
+            "device": request.device is not None
+            and "Give it in model_args, where the model's provider takes one.",
+            "gen_kwargs": isinstance(request.gen_kwargs, str)
+            and "Must be an object, such as {'temperature': 0}.",
+            "predict_only": request.predict_only and "Inspect's results are its scores.",
+        }
+        return {field: sentence for field, sentence in told.items() if sentence}
+
+    def progress_reader(self) -> ReadsProgress:
+        """Reads the lines of Inspect's plain display."""
+        return PatternReader(STEPS)
+
+    def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
+        """A model is known by its provider."""
+        if question is Question.MODELS:
+            return name.partition("/")[0] in known
+        return super().is_known(question, name, known)

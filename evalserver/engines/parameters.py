@@ -1,0 +1,143 @@
+"""The typed parameters of an operator's own program: what a client may send for each."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from evalserver.names import did_you_mean
+
+LONGEST_TEXT = 4096
+
+
+class Kind(StrEnum):
+    """What a parameter may be."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    PATH = "path"
+
+
+KEYS = ("type", "required", "default", "min", "max", "choices", "pattern")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter: its name, and what it takes."""
+
+    name: str
+    kind: Kind = Kind.STRING
+    required: bool = False
+    default: Any = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str | None = None
+
+    @classmethod
+    def read(cls, where: str, name: str, table: Any) -> "Parameter":
+        """The parameter in a table. Raises ValueError, which names ``where`` and the key."""
+        if not isinstance(table, Mapping):
+            raise ValueError(f"{where}.{name} must be a table, got {table!r}")
+        for key in table:
+            if key not in KEYS:
+                raise ValueError(
+                    f"{where}.{name}: unknown key {key!r}.{did_you_mean(key, KEYS)} "
+                    f"Known keys: {', '.join(KEYS)}"
+                )
+        kind = table.get("type", "string")
+        if kind not in list(Kind):
+            raise ValueError(f"{where}.{name}.type must be one of {', '.join(Kind)}, got {kind!r}")
+        made = cls(
+            name,
+            Kind(kind),
+            bool(table.get("required", False)),
+            table.get("default"),
+            table.get("min"),
+            table.get("max"),
+            tuple(map(str, table.get("choices", ()))),
+            table.get("pattern"),
+        )
+        made._check(where)
+        return made
+
+    def refusal(self, value: Any) -> str | None:
+        """What is allowed, as a sentence, if the value is not; None if it is."""
+        sentence: str | None = _REFUSALS[self.kind](self, value)
+        return sentence
+
+    def text(self, value: Any) -> str:
+        """An allowed value as it stands in an argument."""
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def within(self, value: float) -> bool:
+        """Is a number within the bounds?"""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    @property
+    def bounds(self) -> str:
+        """The bounds, in words."""
+        low = "" if self.low is None else f" of at least {self.low}"
+        high = "" if self.high is None else f" of at most {self.high}"
+        return " and".join(filter(None, (low, high)))
+
+    def _check(self, where: str) -> None:
+        if self.kind is Kind.CHOICE and not self.choices:
+            raise ValueError(f"{where}.{self.name}.choices must list what can be chosen")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"{where}.{self.name}.pattern: {error}") from None
+        if self.default is not None and (sentence := self.refusal(self.default)):
+            raise ValueError(f"{where}.{self.name}.default: {sentence}")
+
+
+def _string(parameter: Parameter, value: Any) -> str | None:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
+        return f"Must be a text of 1 to {LONGEST_TEXT} printable characters."
+    if parameter.pattern is not None and not re.fullmatch(parameter.pattern, value):
+        return f"Must be like {parameter.pattern} (a regular expression)."
+    return None
+
+
+def _path(parameter: Parameter, value: Any) -> str | None:
+    fine = _string(parameter, value) is None and value.startswith("/")
+    return (
+        None if fine and ".." not in value.split("/") else "Must be an absolute path without '..'."
+    )
+
+
+def _integer(parameter: Parameter, value: Any) -> str | None:
+    fine = isinstance(value, int) and not isinstance(value, bool) and parameter.within(value)
+    return None if fine else f"Must be an integer{parameter.bounds}."
+
+
+def _number(parameter: Parameter, value: Any) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if number and parameter.within(value) else f"Must be a number{parameter.bounds}."
+
+
+def _boolean(parameter: Parameter, value: Any) -> str | None:
+    return None if isinstance(value, bool) else "Must be true or false."
+
+
+def _choice(parameter: Parameter, value: Any) -> str | None:
+    if isinstance(value, str) and value in parameter.choices:
+        return None
+    hint = did_you_mean(str(value), parameter.choices)
+    return f"Must be one of {', '.join(parameter.choices)}.{hint}"
+
+
+_REFUSALS: Mapping[Kind, Callable[[Parameter, Any], str | None]] = {
+    Kind.STRING: _string,
+    Kind.INTEGER: _integer,
+    Kind.NUMBER: _number,
+    Kind.BOOLEAN: _boolean,
+    Kind.CHOICE: _choice,
+    Kind.PATH: _path,
+}

@@ -1,0 +1,49 @@
+"""Reading progress where it is told in lines of a harness's own, and not in bars of tqdm."""
+
+import re
+
+from evalserver.engines.progress import LONGEST_REST, RUNNING, STARTING, Progress
+from evalserver.plain_text import without_escapes
+
+MOST = 2**53
+"""JSON's numbers are exact up to here."""
+
+
+class PatternReader:
+    """Finds, in the lines of a log, how many of how many are done.
+
+    The pattern is a regular expression with a group ``done``, and ``total`` and ``stage`` if the
+    lines tell them. It is tried on each line, the first 1024 characters of it; the newest counts.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern)
+        self._rest = b""
+        self._newest = Progress(STARTING)
+
+    def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+        """The progress after a piece of the log; ``after_gap`` says that some before is missing."""
+        output = piece if after_gap else self._rest + piece
+        *lines, rest = re.split(rb"[\r\n]+", output)
+        self._rest = rest[:LONGEST_REST]
+        for line in lines[1:] if after_gap else lines:
+            self._take(without_escapes(line[:LONGEST_REST].decode(errors="replace")))
+        return self._newest
+
+    def _take(self, line: str) -> None:
+        match = self._pattern.search(line)
+        if match is None:
+            if line.strip() and self._newest.stage == STARTING:
+                self._newest = Progress(RUNNING)
+            return
+        groups = match.groupdict()
+        done, total = _count(groups.get("done")), _count(groups.get("total"))
+        if done is not None:
+            fraction = min(1.0, done / total) if total else None
+            self._newest = Progress(groups.get("stage") or RUNNING, fraction, done, total)
+
+
+def _count(text: str | None) -> int | None:
+    digits = (text or "").replace(",", "").strip()
+    fine = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MOST))
+    return min(int(digits), MOST) if fine else None

@@ -1,0 +1,146 @@
+"""What an operator says of an engine: the table ``[engines.NAME]`` of the TOML file."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from evalserver.names import did_you_mean
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+DEFAULTS = (
+    "model_args", "num_fewshot", "batch_size", "device", "limit", "gen_kwargs", "seed",
+    "use_cache", "timeout_s",
+)  # fmt: skip
+"""The fields of a request that an engine may have a default for."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How one engine is set up.
+
+    ``name`` is what requests call it, ``type`` which adapter it is, ``python`` the interpreter of
+    its harness, ``include_path`` a directory of task definitions beside the harness's own.
+    ``environment`` is added to what its harness is started with, ``defaults`` are fields of a
+    request that says nothing of them, ``models`` the names (or wildcards) that a request may have
+    as its model, None: any. ``options`` is what is left of the table: the type's own.
+    """
+
+    name: str
+    type: str
+    python: str
+    include_path: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    models: tuple[str, ...] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def allows(self, model: str) -> bool:
+        """May a request have this model?"""
+        return self.models is None or any(fnmatchcase(model, each) for each in self.models)
+
+
+def read_settings(
+    name: str, table: Mapping[str, Any], python: str, include_path: str | None
+) -> EngineSettings:
+    """The settings in a table; ``python`` and ``include_path`` hold where it says nothing of them.
+
+    Raises ValueError, which names the key, what it holds, and what is allowed.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"engines: {name!r} is no name for an engine: it must be up to 64 letters, digits or "
+            "_ . - and begin with a letter"
+        )
+    if not isinstance(table, Mapping):
+        raise ValueError(f"engines.{name} must be a table, got {table!r}")
+    known = {key: _checked(name, key, table[key]) for key in _CHECKS if key in table}
+    if "models" in known:
+        known["models"] = tuple(known["models"])
+    return EngineSettings(
+        name=name,
+        type=known.pop("type", name),
+        python=find_program(known.pop("python", python), f"engines.{name}.python"),
+        include_path=_directory(known.pop("include_path", include_path), name),
+        options={key: value for key, value in table.items() if key not in _CHECKS},
+        **known,
+    )
+
+
+def find_program(name: str, setting: str) -> str:
+    """The absolute path of a program. Raises ValueError, naming the setting, when there is none."""
+    found = shutil.which(os.path.expanduser(name))  # noqa: PTH111 - a text
+    if found is None:
+        raise ValueError(f"{setting}: {name} is not a program that can be run")
+    return str(Path(found).absolute())
+
+
+def require_no_options(settings: EngineSettings) -> None:
+    """Raise ValueError for the first key of the table that nobody reads."""
+    for key in settings.options:
+        known = tuple(_CHECKS)
+        raise ValueError(
+            f"engines.{settings.name}: unknown key {key!r}.{did_you_mean(key, known)} "
+            f"Known keys: {', '.join(known)}"
+        )
+
+
+def _directory(path: str | None, name: str) -> str | None:
+    if path is None:
+        return None
+    place = Path(path).expanduser()
+    if not place.is_dir():
+        raise ValueError(f"engines.{name}.include_path: {path} is not a directory")
+    return str(place)
+
+
+def _checked(name: str, key: str, value: Any) -> Any:
+    allowed = _CHECKS[key](value)
+    if allowed is not None:
+        raise ValueError(f"engines.{name}.{key} must be {allowed}, got {value!r}")
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value and value.isprintable() else "a non-empty text"
+
+
+def _path(value: Any) -> str | None:
+    # lmms-eval cuts paths at commas, and joins what quotes and brackets enclose.
+    fine = _text(value) is None and not set(value) & set(",'\"[]{}")
+    return None if fine else "a path without commas, quotes or brackets"
+
+
+def _variables(value: Any) -> str | None:
+    fine = isinstance(value, Mapping) and all(
+        VARIABLE.fullmatch(key) and isinstance(text, str) and "\0" not in text
+        for key, text in value.items()
+    )
+    return None if fine else "a table of variables, each a text"
+
+
+def _defaults(value: Any) -> str | None:
+    fine = isinstance(value, Mapping) and set(value) <= set(DEFAULTS)
+    return None if fine else f"a table of fields of a request, from {', '.join(DEFAULTS)}"
+
+
+def _texts(value: Any) -> str | None:
+    fine = isinstance(value, list) and value and all(_text(each) is None for each in value)
+    return None if fine else "a list of names or wildcards"
+
+
+_CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+    "type": _text,
+    "python": _path,
+    "include_path": _path,
+    "environment": _variables,
+    "defaults": _defaults,
+    "models": _texts,
+}
+"""What every engine may be told, and what is allowed there (None: it is fine)."""

@@ -1,0 +1,77 @@
+"""What a local checkpoint was: its files, so that it shows when somebody wrote over it.
+
+Names, sizes and times of all files, and SHA-256 of the small ones and of the weights' index; of all
+files only where that is wanted, since it reads every byte.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from evalserver.checkpoints import INDEX, files_of, local_checkpoints
+
+SMALL_BYTES = 1024 * 1024
+MOST_FILES = 10_000
+PIECE_BYTES = 1024 * 1024
+
+Fingerprint = dict[str, Any]
+
+
+def fingerprints(model_args: Mapping[str, Any] | None, *, full: bool) -> dict[str, Fingerprint]:
+    """The fingerprint of each local checkpoint that is there, by the argument that names it.
+
+    ``digest`` stands for names, sizes, times and small files; ``content_digest``, if ``full``, for
+    every byte.
+    """
+    there = {key: path for key, path in local_checkpoints(model_args).items() if path.exists()}
+    return {key: fingerprint(path, full=full) for key, path in there.items()}
+
+
+def fingerprint(path: Path, *, full: bool) -> Fingerprint:
+    """The fingerprint of one checkpoint. What cannot be read has no hash."""
+    files = list(islice(_files(path, full=full), MOST_FILES))
+    told = [{name: value for name, value in each.items() if name != "content"} for each in files]
+    contents = [[each["name"], each["content"]] for each in files]
+    return {
+        "path": str(path),
+        "taken_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "digest": _digest(told),
+        "content_digest": _digest(contents) if full else None,
+        "bytes": sum(each["size"] for each in files),
+        "files": told,
+    }
+
+
+def _files(path: Path, *, full: bool) -> Iterator[dict[str, Any]]:
+    for name, status in files_of(path):
+        place = path / name if path.is_dir() else path
+        small = status.st_size <= SMALL_BYTES or fnmatchcase(place.name, INDEX)
+        sha256 = _sha256(place) if small or full else None
+        yield {
+            "name": name,
+            "size": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+            "sha256": sha256 if small else None,
+            "content": sha256,
+        }
+
+
+def _sha256(path: Path) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _digest(value: object) -> str:
+    in_order = sorted(json.dumps(each) for each in value) if isinstance(value, list) else value
+    return hashlib.sha256(json.dumps(in_order).encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""``evalserver doctor``: what it says of engines that work, and of those that cannot."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evalserver.cli.main import main
+from tests.real_harness import interpreter
+from tests.support import STAND_IN
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The harness of this interpreter is the stand-in, whose version is 0.0.0."""
+    monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+
+
+def doctor(*arguments: str) -> Result:
+    """What the command does."""
+    return CliRunner().invoke(main, ["doctor", *arguments])
+
+
+def test_an_engine_that_works_is_shown_with_version_and_tasks(stand_in: None) -> None:
+    done = doctor("lmms_eval", "--json")
+
+    [seen] = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert (seen["works"], seen["version"], seen["tasks"]) == (True, "0.0.0", 2)
+
+
+def test_a_version_that_is_another_is_noted(stand_in: None) -> None:
+    assert "was written against 0.7.3" in doctor("lmms_eval").output
+
+
+def test_a_harness_that_is_not_installed_comes_with_the_command_that_installs_it() -> None:
+    done = doctor("inspect")
+
+    assert done.exit_code == 1
+    assert "inspect-ai is not installed in" in done.output
+    assert "-m pip install inspect-ai==" in done.output
+
+
+def test_an_engine_that_nobody_set_up_is_no_failure(stand_in: None) -> None:
+    done = doctor()
+
+    assert done.exit_code == 0
+    assert "inspect: not set up" in done.output
+
+
+def test_a_table_that_is_wrong_is_told_beside_engines_that_work(
+    stand_in: None, tmp_path: Path
+) -> None:
+    config = tmp_path / "lab.toml"
+    config.write_text('[engines.broken]\ntype = "lm_evil"\n')
+
+    done = doctor("--config", str(config))
+
+    assert done.exit_code == 1
+    assert "lmms_eval: ok" in done.output
+    assert "Did you mean 'lm_eval'" in done.output
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "lab.toml"
+    config.write_text('[engines.own]\ntype = "command"\nargv = ["/no/such/program"]\n')
+
+    done = doctor("--config", str(config), "own")
+
+    assert done.exit_code == 1
+    assert "/no/such/program is not a program that can be run" in done.output
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+    done = doctor("helm")
+
+    assert done.exit_code == 2
+    assert "known: lmms_eval, lm_eval, inspect" in done.output
+
+
+@pytest.mark.real_harness("inspect")
+def test_the_real_inspect_works() -> None:
+    done = doctor("inspect", "--engine-python", str(interpreter("inspect")), "--json")
+
+    [seen] = json.loads(done.stdout)
+    assert seen["works"], seen["findings"]
+    assert seen["models"] > 10

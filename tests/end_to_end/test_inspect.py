@@ -1,0 +1,120 @@
+"""The real Inspect AI, through the server."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Json, ServerProcess, results_file
+
+pytestmark = pytest.mark.real_harness("inspect")
+
+MODEL = "mockllm/model"
+
+
+def says(*answers: str) -> Json:
+    """The ``model_args`` of a model that says this, one answer after the other."""
+    # Without usage, Inspect would fetch a tokenizer to count tokens.
+    usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}
+    outputs = [
+        {
+            "model": MODEL,
+            "choices": [{"message": {"role": "assistant", "content": answer}}],
+            "usage": usage,
+        }
+        for answer in answers
+    ]
+    return {"custom_outputs": outputs}
+
+
+async def _submit(server: ServerProcess, **fields: Any) -> str:
+    return await server.api.submit(**{"model": MODEL, "tasks": ["capitals"], **fields})
+
+
+async def test_the_numbers_are_those_of_inspects_own_log(inspect_server: ServerProcess) -> None:
+    async with inspect_server as server:
+        model_args = says("Paris", "Rome", "Kyoto", "Lima")
+        job = await server.api.finished(await _submit(server, model_args=model_args))
+        results = await server.api.call("GET", job["links"]["results"])
+
+    assert job["status"] == "completed", job["error"]
+    assert job["result"][MODEL]["metrics"]["capitals"]["accuracy,includes"] == 0.75
+    assert results["results"] == [
+        {
+            "task": "capitals",
+            "metric": "accuracy",
+            "filter": "includes",
+            "value": 0.75,
+            "stderr": 0.25,
+            "n": 4,
+            "higher_is_better": True,
+        }
+    ]
+
+
+async def test_a_sample_that_is_wrong_is_found_with_what_the_model_said(
+    inspect_server: ServerProcess,
+) -> None:
+    async with inspect_server as server:
+        model_args = says("Paris", "Rome", "Kyoto", "Lima")
+        job_id = await _submit(server, model_args=model_args, tasks=["capitals_twice_judged"])
+        await server.api.finished(job_id)
+        path = f"/jobs/{job_id}/samples/capitals_twice_judged?only=wrong&filter=match"
+        page = await server.api.call("GET", path)
+
+    [sample] = page["samples"]
+    assert (sample["sample"]["target"], sample["sample"]["resps"]) == ("Tokyo", [["Kyoto"]])
+
+
+async def test_a_wildcard_stands_for_several_tasks(inspect_server: ServerProcess) -> None:
+    async with inspect_server as server:
+        job_id = await _submit(server, model_args=says(*["Paris"] * 8), tasks=["capitals*"])
+        job = await server.api.finished(job_id)
+
+    assert set(job["result"][MODEL]["metrics"]) == {"capitals", "capitals_twice_judged"}
+
+
+async def test_limit_seed_and_generation_arguments_arrive(inspect_server: ServerProcess) -> None:
+    async with inspect_server as server:
+        job = await server.api.finished(
+            await _submit(
+                server,
+                model_args=says("Paris", "Rome"),
+                limit=2,
+                seed=7,
+                batch_size=1,
+                gen_kwargs={"temperature": 0.5, "max_tokens": 9},
+            )
+        )
+
+    assert results_file(job)["n-samples"]["capitals"] == {"original": 2, "effective": 2}
+    log = (Path(job["run_dir"]) / "eval.log").read_text()
+    for argument in ("temperature: 0.5", "max_tokens: 9", "seed: 7", "max_connections: 1"):
+        assert argument in log
+
+
+async def test_a_model_that_fails_fails_the_job_and_says_why(
+    inspect_server: ServerProcess,
+) -> None:
+    async with inspect_server as server:
+        job = await server.api.finished(await _submit(server, model_args=says()))
+
+    assert job["status"] == "failed"
+    assert "custom_outputs ran out of values" in job["error"]
+
+
+async def test_what_inspect_cannot_take_is_refused_at_once(inspect_server: ServerProcess) -> None:
+    async with inspect_server as server:
+        body = {"model": MODEL, "tasks": ["capitals"], "num_fewshot": 2, "limit": 0.5}
+        problem = await server.api.call("POST", "/evaluate", 422, json=body)
+
+    assert [each["field"] for each in problem["errors"]] == ["limit", "num_fewshot"]
+
+
+async def test_tasks_and_models_are_those_of_the_harness(inspect_server: ServerProcess) -> None:
+    async with inspect_server as server:
+        tasks = (await server.api.call("GET", "/tasks"))["tasks"]
+        models = (await server.api.call("GET", "/models"))["models"]
+
+    assert set(tasks) >= {"capitals", "capitals_twice_judged"}
+    assert {"mockllm", "openai", "hf"} <= set(models)

@@ -1,0 +1,145 @@
+"""An operator's own program: a client fills the places of its command line, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from evalserver.engines import Engine, Question, make_engines
+from evalserver.engines.command import CommandEngine
+from evalserver.engines.settings import EngineSettings
+from evalserver.job import EvaluateRequest
+from tests.engines.commands import PATHS, TEXTS, VALUES, command
+
+PARAMETERS: dict[str, Any] = {
+    "beams": {"type": "integer", "min": 1, "max": 8, "default": 2},
+    "rate": {"type": "number", "min": 0},
+    "mode": {"type": "choice", "choices": ["fast", "exact"]},
+    "greedy": {"type": "boolean"},
+    "note": {"type": "string"},
+    "checkpoint": {"type": "path"},
+}
+ARGV = [
+    "/opt/eval", "--out={output_dir}", "--model={model}", "--tasks={tasks}", "--beams={beams}",
+    "--rate={rate}", "--mode={mode}", "--greedy={greedy}", "{note}", "--from={checkpoint}",
+    "--limit={limit}",
+]  # fmt: skip
+
+
+def engine(**options: Any) -> Engine:
+    """An engine whose table holds these options."""
+    table = {"argv": ARGV, "parameters": PARAMETERS, **options}
+    return CommandEngine(EngineSettings("own", "command", "python3", options=table))
+
+
+def refusals(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
+    """What the engine has against a request."""
+    return engine().refusals(EvaluateRequest("m", ("t",), model_args=model_args, **fields))
+
+
+def test_places_are_filled_and_items_without_a_value_are_left_out() -> None:
+    model_args = {"mode": "fast", "greedy": True}
+
+    built = command(engine(), model="m", tasks=("a", "b"), model_args=model_args, limit=5)
+
+    assert built.argv == (
+        "/opt/eval", f"--out={PATHS.output_dir}", "--model=m", "--tasks=a,b", "--beams=2",
+        "--mode=fast", "--greedy=true", "--limit=5",
+    )  # fmt: skip
+
+
+@given(VALUES)
+def test_whatever_a_client_sends_is_refused_or_is_one_argument_that_is_no_flag(value: Any) -> None:
+    for name in PARAMETERS:
+        if refusals({name: value}):
+            continue
+        built = command(engine(), model_args={name: value})
+        fixed = command(engine(), model_args={})
+        assert len(built.argv) <= len(fixed.argv) + 1
+        more = set(built.argv) - set(fixed.argv)
+        assert all(
+            each.startswith(f"--{_flag(name)}=") or not each.startswith("-") for each in more
+        )
+
+
+def _flag(name: str) -> str:
+    return "from" if name == "checkpoint" else name
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text.startswith("-")])
+def test_a_text_that_would_be_a_flag_is_refused(text: str) -> None:
+    assert list(refusals({"note": text})) == ["model_args.note"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("beams", 9), ("beams", 0), ("beams", True), ("beams", "2"), ("rate", -0.5),
+        ("mode", "fest"),
+        ("greedy", 1), ("note", "a\nb"), ("note", ""), ("checkpoint", "relative"),
+        ("checkpoint", "/data/../etc"), ("unknown", 1),
+    ],
+)  # fmt: skip
+def test_a_value_that_its_parameter_does_not_take_is_refused(name: str, value: object) -> None:
+    assert list(refusals({name: value})) == [f"model_args.{name}"]
+
+
+def test_a_parameter_that_is_required_is_missed() -> None:
+    parameters = {**PARAMETERS, "mode": {**PARAMETERS["mode"], "required": True}}
+    request = EvaluateRequest("m", ("t",))
+
+    assert list(engine(parameters=parameters).refusals(request)) == ["model_args.mode"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", 1), ("num_fewshot", 0), ("gen_kwargs", {"a": 1}), ("predict_only", True)],
+)
+def test_a_field_without_a_place_is_refused(field: str, value: object) -> None:
+    assert list(refusals({}, **{field: value})) == [field]
+
+
+def test_all_of_the_data_set_needs_no_place() -> None:
+    own = engine(argv=["/opt/eval", "{tasks}"], parameters={})
+
+    assert own.refusals(EvaluateRequest("m", ("t",), limit=-1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"argv": []}, "must begin with a program"),
+        ({"argv": ["/opt/eval", "{beems}"]}, r"Did you mean 'beams'"),
+        ({"argv": ["/opt/{mode}"]}, "no client may say which program runs"),
+        ({"argv": ["/opt/eval", "{mode!r}"]}, "a place is a name in braces"),
+        ({"argv": ["/opt/eval", "{"]}, r"argv: '\{'"),
+        ({"parameters": {"model": {}}, "argv": ["/opt/eval"]}, "place of evalserver's own"),
+        ({"argv": ["/opt/eval"]}, "beams has no place in argv"),
+        ({"parameters": {"a": {"type": "int"}}}, "must be one of string, integer"),
+        ({"parameters": {"a": {"typ": "string"}}}, "Did you mean 'type'"),
+        ({"results": "/etc/passwd"}, "below the output directory"),
+        ({"samples": "samples.jsonl"}, "must have {task} in it once"),
+        ({"progress": "word .*"}, r"must have a group \(\?P<done>"),
+        ({"sample": "x"}, "Did you mean 'samples'"),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_in_readable_words(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        engine(**options)
+
+
+def test_its_tasks_are_those_of_the_table(tmp_path: Path) -> None:
+    own = engine(tasks=["a", "b"])
+
+    *_, names = own.question_argv(Question.TASKS)
+
+    assert own.parse_answer(names) == ["a", "b"]
+
+
+def test_a_table_makes_an_engine_of_its_name() -> None:
+    table = {"type": "command", "argv": ["/opt/eval"]}
+
+    assert make_engines("python3", None, {"own": table})["own"].name == "own"

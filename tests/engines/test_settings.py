@@ -1,0 +1,61 @@
+"""What the tables of engines may hold, and what a refusal says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.engines import make_engines
+
+
+def refusal(name: str, table: Any) -> str:
+    """What is said against a table."""
+    with pytest.raises(ValueError, match=r".") as refused:
+        make_engines("python3", None, {name: table})
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"type": "lmms_evil"}, "Did you mean 'lmms_eval'"),
+        ({"type": 1}, "engines.a.type must be a non-empty text, got 1"),
+        ({"type": "lm_eval", "python": "/no/such"}, "engines.a.python: /no/such is not a program"),
+        ({"type": "lm_eval", "include_path": "/no/such"}, "is not a directory"),
+        ({"type": "lm_eval", "environment": {"A": 1}}, "a table of variables"),
+        ({"type": "lm_eval", "environment": {"A=B": "1"}}, "a table of variables"),
+        ({"type": "lm_eval", "defaults": {"tasks": ["a"]}}, "a table of fields of a request"),
+        ({"type": "lm_eval", "models": []}, "a list of names or wildcards"),
+        ({"type": "lm_eval", "pyton": "x"}, "unknown key 'pyton'. Did you mean 'python'"),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_in_readable_words(table: Any, message: str) -> None:
+    assert message in refusal("a", table)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-x", "1", "a/b"])
+def test_a_name_that_is_wrong_is_refused(name: str) -> None:
+    assert "is no name for an engine" in refusal(name, {"type": "lm_eval"})
+
+
+def test_two_engines_of_one_type_have_interpreters_of_their_own(tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.symlink_to("/bin/sh")
+
+    engines = make_engines("python3", None, {"new": {"type": "lm_eval", "python": str(other)}})
+
+    assert engines["new"].python == str(other)
+    assert engines["lm_eval"].python != str(other)
+
+
+def test_a_table_may_set_up_one_of_ours_under_its_own_name() -> None:
+    engines = make_engines("python3", None, {"lm_eval": {"models": ["hf"]}})
+
+    assert engines["lm_eval"].settings.models == ("hf",)
+
+
+@pytest.mark.parametrize(("model", "allowed"), [("hf", True), ("vllm-2", True), ("local", False)])
+def test_models_are_allowed_by_name_or_wildcard(model: str, allowed: bool) -> None:
+    table = {"lm_eval": {"models": ["hf", "vllm*"]}}
+
+    assert make_engines("python3", None, table)["lm_eval"].settings.allows(model) is allowed
