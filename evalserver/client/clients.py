@@ -110,7 +110,7 @@ def _plain_rows(
     def method(
         self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs
     ) -> Generator[R, None, None]:
-        return _driven_rows(call(self._calls, *args, **kwargs))
+        return _driven_rows(self, call(self._calls, *args, **kwargs))
 
     return method
 
@@ -124,7 +124,10 @@ def _driven(call: Awaitable[R]) -> R:
     raise RuntimeError("a call on a blocking wire was about to wait in an event loop")
 
 
-def _driven_rows(rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
+def _driven_rows(
+    client: "EvalClient", rows: AsyncGenerator[R, None]
+) -> Generator[R, None, None]:
+    # It has the client, which closes its connections once nobody has it any more.
     try:
         while True:
             try:
@@ -162,7 +165,7 @@ class EvalClient:
         seconds that connecting and answering may take each; None is 10 and 120. What passes
         (connections that fail, 429, 502, 503, 504) is tried again for ``retry_for`` seconds.
 
-        Raises ValueError when ``base_url`` is no HTTP URL.
+        Raises ValueError when ``base_url`` is no HTTP URL, or ``token`` nothing that can be sent.
         """
         place = address(base_url, token, os.environ)
         self.base_url = place.url

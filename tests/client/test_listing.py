@@ -1,9 +1,11 @@
 """What the clients ask for when they list, and what they make of the pages."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from evalserver.client import EvalClient
 from tests.client.both import call, collect
 from tests.client.conftest import MakeClient
 from tests.client.faulty import Answer, FaultyServer
@@ -50,6 +52,13 @@ async def test_a_datetime_is_sent_with_its_zone(
 
     sent = datetime.fromisoformat(faulty.asked[0].query["created_before"])
     assert sent == datetime(2030, 1, 31, 12, tzinfo=UTC)
+
+
+async def test_rows_keep_their_client_open_when_nobody_else_does(faulty: FaultyServer) -> None:
+    faulty.answers("/jobs", Answer({"jobs": [{}], "next": "c1"}), Answer({"jobs": [{}]}))
+    jobs = EvalClient(faulty.url).jobs()
+
+    assert await asyncio.to_thread(list, jobs) == [{}, {}]
 
 
 async def test_pages_are_asked_for_as_they_are_needed(
