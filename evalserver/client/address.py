@@ -11,6 +11,8 @@ URL_VARIABLE = "EVALSERVER_URL"
 TOKEN_VARIABLE = "EVALSERVER_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_URL = "http://localhost:8000"
 
+HIGHEST_PORT = 65535
+
 
 @dataclass(frozen=True)
 class Address:
@@ -37,15 +39,26 @@ def address(url: str | None, token: str | None, environment: Mapping[str, str]) 
     """What was given, or else what the environment says, or else this machine's port 8000.
 
     A token in the URL, as in ``http://x:TOKEN@host``, counts like one that was given, and before
-    one of the environment. Raises ValueError when the URL is none.
+    one of the environment. Blanks and line ends around a token are not of it: many come from a file.
+    Raises ValueError when the URL is none, or the token cannot be sent.
     """
     given = url or environment.get(URL_VARIABLE) or DEFAULT_URL
     parsed = _parse(given)
     where = str(parsed.copy_with(username=None, password=None)).rstrip("/")
     if token is None and parsed.userinfo:
         return Address(where, _basic(parsed))
-    secret = token if token is not None else environment.get(TOKEN_VARIABLE)
+    secret = _sendable(token if token is not None else environment.get(TOKEN_VARIABLE, ""))
     return Address(where, f"Bearer {secret}" if secret else None)
+
+
+def _sendable(token: str) -> str:
+    secret = token.strip()
+    if not (secret.isascii() and secret.isprintable()):
+        raise ValueError(
+            "token: it must have printable ASCII characters only, and has others; "
+            f"it is the one that was given, or that of {TOKEN_VARIABLE}"
+        )
+    return secret
 
 
 def _parse(url: str) -> httpx.URL:
@@ -56,6 +69,10 @@ def _parse(url: str) -> httpx.URL:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(
             f"base_url: {url!r} must be like {DEFAULT_URL}: http:// or https://, a host"
+        )
+    if parsed.query or parsed.fragment or (parsed.port or 0) > HIGHEST_PORT:
+        raise ValueError(
+            f"base_url: {url!r} must be like {DEFAULT_URL}: a port up to {HIGHEST_PORT}, and no ? or #"
         )
     return parsed
 

@@ -29,7 +29,19 @@ def test_an_argument_comes_before_the_environment(
     assert address(given, None, environment).url == expected
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "here", "ftp://x", "http://", "http://x:port"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "here",
+        "ftp://x",
+        "http://",
+        "http://x:port",
+        "http://x:99999",
+        "http://x/?a=1",
+        "http://x/#docs",
+    ],
+)
 def test_what_is_no_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         EvalClient(url)
@@ -45,6 +57,8 @@ def test_what_is_no_url_is_refused_at_once(url: str) -> None:
         ("http://x:t3@here", None, {"EVALSERVER_TOKEN": "t2"}, "Basic x:t3"),
         ("http://x:t3@here", "t1", {}, "Bearer t1"),
         ("http://x:a%2Fb@here", None, {}, "Basic x:a/b"),
+        ("http://here", "t1\n", {}, "Bearer t1"),
+        ("http://here", None, {"EVALSERVER_TOKEN": " t2\r\n"}, "Bearer t2"),
     ],
 )
 def test_a_token_is_sent_and_never_kept_in_the_url(
@@ -54,6 +68,14 @@ def test_a_token_is_sent_and_never_kept_in_the_url(
 
     assert _readable(found.authorization) == sent
     assert found.url == "http://here"
+
+
+@pytest.mark.parametrize("token", ["s3crét", "s3c\nret", "s3c\0ret"])
+def test_what_cannot_be_a_token_is_refused_at_once_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="^token: ") as refused:
+        EvalClient("http://here", token=token)
+
+    assert "s3c" not in str(refused.value)
 
 
 async def test_the_server_gets_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
