@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalserver.cli import values
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, with_debug
-from evalserver.cli.values import read_with
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -147,11 +145,10 @@ _URL = click.option(
     envvar="EVALSERVER_URL",
     help="Where the server is [default: http://localhost:8000] [EVALSERVER_URL]",
 )
+# The client itself looks at the variable: a token in the URL comes before it.
 _TOKEN = click.option(
     "--token",
     metavar="TOKEN",
-    envvar="EVALSERVER_TOKEN",
-    callback=read_with(values.token),
     help="Token to show it; others of this machine can see it here, the variable they cannot."
     " [EVALSERVER_TOKEN]",
 )

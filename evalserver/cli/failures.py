@@ -50,8 +50,8 @@ def with_debug(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def ends_in_words(ctx: click.Context) -> Iterator[None]:
-    """Within the block, every error becomes words and an exit code."""
+def ends_in_words(ctx: click.Context | None) -> Iterator[None]:
+    """Within the block, every error becomes words and an exit code. None: before there is one."""
     try:
         yield
         _flush()
@@ -110,8 +110,8 @@ def _answered(error: "RequestFailed") -> Failure:
     return Failure(str(error), ExitCode.USAGE if is_refusal else ExitCode.UNREACHABLE)
 
 
-def _show_trace(ctx: click.Context, error: Exception) -> None:
-    if ctx.meta.get(DEBUG) and not isinstance(error, click.exceptions.Exit):
+def _show_trace(ctx: click.Context | None, error: Exception) -> None:
+    if ctx and ctx.meta.get(DEBUG) and not isinstance(error, click.exceptions.Exit):
         traceback.print_exception(error)
 
 

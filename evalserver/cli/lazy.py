@@ -42,6 +42,17 @@ class LazyGroup(click.Group):
             ctx.fail(f"There is no command {name!r}.{did_you_mean(name, self._places)}")
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the words before the command; of these, --help and --version are carried out."""
+        with ends_in_words(None):
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out what was asked for."""
         with ends_in_words(ctx):

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from evalserver.cli.failures import with_debug
 from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import (
     environment_name,
@@ -26,7 +27,7 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
     """Give a command the options of these settings, of all when none is named, and ``--config``."""
 
     def decorate(command: Command) -> Command:
-        command = _config(command)
+        command = with_debug(_config(command))
         for setting in reversed(flags_of(ServerArgs)):
             if not names or setting.name in names:
                 option = click.option(

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalserver.cli import values
 from evalserver.cli.connection import Server, to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, failure_of
 from evalserver.cli.request_options import with_request
 from evalserver.cli.run_file import BadRunFile, read_run_file, text_of
 from evalserver.cli.screens import as_json, on_terminal, print_json
+from evalserver.cli.values import read_with
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ MERGED = ("model_args", "labels")
 @click.option(
     "--idempotency-key",
     metavar="KEY",
+    callback=read_with(values.key),
     help="The same key again makes no further job; without it, each call is a job of its own.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")

@@ -107,8 +107,8 @@ def labels(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def token(text: str) -> str:
+def key(text: str) -> str:
     """What may stand in a header."""
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("a token has printable ASCII characters only")
+        raise ValueError("a key has printable ASCII characters only")
     return text

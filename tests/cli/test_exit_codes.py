@@ -58,6 +58,9 @@ async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
         ["jobs", "--url", "nonsense"],
         ["jobs", "--url", "ftp://host"],
         ["jobs", "--token", "é"],
+        ["jobs", "--url", "http://host/?a=1"],
+        ["submit", "-m", "dummy", "-t", "mme", "--idempotency-key", "é"],
+        ["submit", "-m", "dummy", "-t", "mme", "--idempotency-key", "a\nb"],
         ["status"],
         ["submit", "-t", "mme"],
         ["submit", "-m", "dummy"],
@@ -132,6 +135,43 @@ def test_3_nobody_is_there(command: str) -> None:
     assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
     assert last_line(done).startswith(f"Error: {url} does not answer")
     assert last_line(done).endswith("is it running, and is --url (EVALSERVER_URL) right?")
+
+
+async def test_a_token_in_the_url_comes_before_that_of_the_environment(
+    faulty: FaultyServer,
+) -> None:
+    faulty.answers("/jobs", Answer({"jobs": [], "next": None}))
+    shell = Shell(faulty.url.replace("://", "://x:t1@"), EVALSERVER_TOKEN="t2")  # noqa: S106
+
+    await asyncio.to_thread(shell.run, "jobs")
+
+    assert faulty.asked[0].headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["jobs", "--help"]])
+def test_141_nobody_reads_the_help_any_more(words: list[str]) -> None:
+    done = Shell().run_unread(*words)
+
+    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
+
+
+@pytest.mark.parametrize("command", ["--help", "jobs --help"])
+def test_2_the_help_cannot_be_written(command: str) -> None:
+    done = Shell().run_with(">/dev/full", command)
+
+    assert done.returncode == ExitCode.USAGE
+    assert last_line(done).startswith("Error: the output cannot be written")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["token list", "token revoke nobody", "audit verify", "db check", "db info"],
+)
+def test_debug_is_an_option_of_every_command(command: str, tmp_path: Path) -> None:
+    done = Shell().run(*command.split(), "--debug", "--data-dir", tmp_path / "none")
+
+    assert done.returncode == ExitCode.JOB_FAILED
+    assert "Traceback" in done.stderr
 
 
 async def test_3_it_cannot_answer_now(faulty: FaultyServer) -> None:
