@@ -39,8 +39,8 @@ def address(url: str | None, token: str | None, environment: Mapping[str, str]) 
     """What was given, or else what the environment says, or else this machine's port 8000.
 
     A token in the URL, as in ``http://x:TOKEN@host``, counts like one that was given, and before
-    one of the environment. Blanks and line ends around a token are not of it: many come from a file.
-    Raises ValueError when the URL is none, or the token cannot be sent.
+    one of the environment. Blanks and line ends around a token are not part of it: many come from a
+    file. Raises ValueError when the URL is none, or the token cannot be sent.
     """
     given = url or environment.get(URL_VARIABLE) or DEFAULT_URL
     parsed = _parse(given)
@@ -72,7 +72,8 @@ def _parse(url: str) -> httpx.URL:
         )
     if parsed.query or parsed.fragment or (parsed.port or 0) > HIGHEST_PORT:
         raise ValueError(
-            f"base_url: {url!r} must be like {DEFAULT_URL}: a port up to {HIGHEST_PORT}, and no ? or #"
+            f"base_url: {url!r} must be like {DEFAULT_URL}: "
+            f"a port up to {HIGHEST_PORT}, and no ? or #"
         )
     return parsed
 

@@ -124,9 +124,7 @@ def _driven(call: Awaitable[R]) -> R:
     raise RuntimeError("a call on a blocking wire was about to wait in an event loop")
 
 
-def _driven_rows(
-    client: "EvalClient", rows: AsyncGenerator[R, None]
-) -> Generator[R, None, None]:
+def _driven_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
     # It has the client, which closes its connections once nobody has it any more.
     try:
         while True:

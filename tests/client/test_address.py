@@ -72,7 +72,7 @@ def test_a_token_is_sent_and_never_kept_in_the_url(
 
 @pytest.mark.parametrize("token", ["s3crét", "s3c\nret", "s3c\0ret"])
 def test_what_cannot_be_a_token_is_refused_at_once_and_not_shown(token: str) -> None:
-    with pytest.raises(ValueError, match="^token: ") as refused:
+    with pytest.raises(ValueError, match=r"^token: ") as refused:
         EvalClient("http://here", token=token)
 
     assert "s3c" not in str(refused.value)
