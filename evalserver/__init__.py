@@ -7,7 +7,6 @@ that importing the package stays cheap in a training process.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from evalserver.server_args import ServerArgs
 from evalserver.version import __version__
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         ServerUnreachable,
     )
     from evalserver.http_server import launch_server
+    from evalserver.server_args import ServerArgs
 
 __all__ = [
     "AsyncEvalClient",
@@ -39,9 +39,11 @@ __all__ = [
     "launch_server",
 ]
 
+HOMES = {"ServerArgs": "evalserver.server_args", "launch_server": "evalserver.http_server"}
+"""Where those names are that are not the client's."""
+
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'evalserver' has no attribute {name!r}")
-    home = "evalserver.http_server" if name == "launch_server" else "evalserver.client"
-    return getattr(import_module(home), name)
+    return getattr(import_module(HOMES.get(name, "evalserver.client")), name)

@@ -18,6 +18,15 @@ def terminal(server: ServerProcess, *arguments: object) -> Terminal:
     return Terminal(*arguments, environment={"EVALSERVER_URL": server.url})
 
 
+def test_a_command_that_is_still_being_loaded_ends_without_a_word(tmp_path: Path) -> None:
+    # Whoever presses Ctrl-C early interrupts an import.
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+
+    done = Shell(PYTHONPATH=str(tmp_path)).run("jobs")
+
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
 async def test_a_job_that_is_waited_for_goes_on(server: ServerProcess) -> None:
     async with server:
         with terminal(server, "submit", *HANG, "--wait") as screen:
