@@ -8,26 +8,36 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import click
 
+from evalserver.cli import cells
 from evalserver.cli.database import database_of, errors_in_words, with_data_dir
-from evalserver.cli.screens import as_json, plain_table, print_json
+from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_NAMES
 from evalserver.roles import GIVEN, Role
 
 if TYPE_CHECKING:
     from evalserver.access import Access
+    from evalserver.store import Token
 
 T = TypeVar("T")
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 LONGEST_LIFETIME = timedelta(days=3660)
-COLUMNS = ("name", "role", "created_at", "created_by", "expires_at", "last_used_at", "revoked_at")
+COLUMNS = (
+    Column("NAME"),
+    Column("ROLE"),
+    Column("STATE"),
+    Column("CREATED", optional=True),
+    Column("BY", optional=True),
+    Column("EXPIRES", optional=True),
+    Column("LAST USED", optional=True),
+)
 
 
 class Lifetime(click.ParamType[timedelta]):
@@ -81,20 +91,24 @@ def create(
     if expires is not None:
         body["expires_in_s"] = expires.total_seconds()  # type: ignore[assignment]
     try:
-        made = _do(_folder(config, data_dir), make, "POST", "/tokens", body)
+        folder = _folder(config, data_dir)
+        made = _do(folder, make, "POST", "/tokens", body)
     except BadName as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         print_json({key: made[key] for key in ("name", "role", "token")})
         return
-    click.echo(f"Token {made['name']}, {made['role']}; shown this once:", err=True)
+    # A mistyped directory is one that a server could begin with: it must be seen.
+    told = f"Token {made['name']}, {made['role']}, for the server of {folder}; shown this once:"
+    click.echo(told, err=True)
     click.echo(made["token"])
 
 
 @token.command()
 @click.argument("name")
 @with_data_dir
-def revoke(name: str, config: Path | None, data_dir: str | None) -> None:
+@as_json
+def revoke(name: str, config: Path | None, data_dir: str | None, as_json: bool) -> None:
     """Take a token back: it is worth nothing from now on."""
     from evalserver.access import OPERATOR
 
@@ -102,6 +116,9 @@ def revoke(name: str, config: Path | None, data_dir: str | None) -> None:
         await access.revoke(name, OPERATOR)
 
     _do(_folder(config, data_dir), take_back, "DELETE", f"/tokens/{quote(name, safe='')}")
+    if as_json:
+        print_json({"name": name, "revoked": True})
+        return
     click.echo(f"Token {name} is revoked")
 
 
@@ -118,8 +135,28 @@ def list_tokens(config: Path | None, data_dir: str | None, as_json: bool) -> Non
         names = [each.name for each in fields(Token) if each.name != "secret_hash"]
         print_json([{name: getattr(token, name) for name in names} for token in found])
         return
-    rows = [[str(getattr(token, name) or "") for name in COLUMNS] for token in found]
-    click.echo("\n".join(plain_table(COLUMNS, rows)))
+    print_table(COLUMNS, [_row(token) for token in found])
+
+
+def _row(token: "Token") -> tuple[str, ...]:
+    return (
+        token.name,
+        token.role,
+        _state(token),
+        cells.moment(token.created_at),
+        cells.text(token.created_by),
+        cells.moment(token.expires_at),
+        cells.moment(token.last_used_at),
+    )
+
+
+def _state(token: "Token") -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    over = token.expires_at is not None and datetime.fromisoformat(
+        token.expires_at
+    ) <= datetime.now(UTC)
+    return "expired" if over else "holds"
 
 
 def _folder(config: Path | None, data_dir: str | None) -> Path:
