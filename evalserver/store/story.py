@@ -15,6 +15,10 @@ RECORD = (
 )  # fmt: skip
 """The columns of ``jobs`` that tell the story; the others are found in the database."""
 
+BEHIND_ALL = "\U0010ffff"
+"""Sorts behind every mark of an id."""
+MOST_NAMED = 3
+
 OF_JSON = {"tasks", "labels"}
 
 
@@ -28,12 +32,32 @@ class Story:
 
 
 def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
-    """Raises JobNotFound when no job ever had this id."""
+    """The story of the job with this id, or of the only one whose id begins so.
+
+    Raises JobNotFound when no job's ever did, or those of several do.
+    """
+    job_id = _whole(snapshot, job_id)
     events = _events(snapshot, job_id)
     record = _record(snapshot, job_id)
     if not events and record is None:
         raise JobNotFound(f"Job {job_id} not found: the audit log has no event of it")
     return Story(job_id, record, events)
+
+
+def _whole(snapshot: sqlite3.Connection, begun: str) -> str:
+    begun = begun.strip().lower()
+    rows = snapshot.execute(
+        "SELECT DISTINCT job_id FROM job_events WHERE job_id >= :begun AND job_id < :end"
+        " ORDER BY job_id LIMIT :most",
+        {"begun": begun, "end": begun + BEHIND_ALL, "most": MOST_NAMED + 1},
+    )
+    found = [row["job_id"] for row in rows] if begun else []
+    if begun in found or not found:
+        return begun
+    if len(found) > 1:
+        named = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+        raise JobNotFound(f"The ids of several jobs begin with {begun!r}: {named}")
+    return str(found[0])
 
 
 def _events(snapshot: sqlite3.Connection, job_id: str) -> list[Event]:

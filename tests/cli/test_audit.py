@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.job import Outcome
+from evalserver.job import EvaluateRequest, NewJob, Outcome
 from evalserver.lifecycle import Status
 from evalserver.store import DATABASE_NAME, Store, back_up
 from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
@@ -99,6 +99,27 @@ async def test_programs_get_a_story_as_json(store: Store, tmp_path: Path) -> Non
     told = json.loads(result.stdout)
     assert (told["job_id"], told["record"]["status"]) == (job_id, "completed")
     assert told["events"][1]["detail"] == {"run_dir": "run-1"}
+
+
+async def test_the_beginning_of_an_id_will_do(store: Store, tmp_path: Path) -> None:
+    job_id = await complete(store)
+
+    result = evalserver("audit", "show", job_id[:-2].upper(), *where(tmp_path))
+
+    assert result.stdout.startswith(f"Job {job_id}\n")
+
+
+async def test_the_beginning_of_several_ids_is_an_error_that_names_them(
+    store: Store, tmp_path: Path
+) -> None:
+    twins = [f"{'a' * 8}-0000-4000-8000-00000000000{number}" for number in (1, 2)]
+    for twin in twins:
+        request = EvaluateRequest(model="dummy", tasks=("mme",))
+        await store.submit(NewJob(twin, "lmms_eval", request, "alice"))
+
+    result = evalserver("audit", "show", "aaaa", *where(tmp_path))
+
+    assert_fails(result, f"The ids of several jobs begin with 'aaaa': {', '.join(twins)}")
 
 
 async def test_a_job_that_never_was_is_an_error(store: Store, tmp_path: Path) -> None:
