@@ -1,6 +1,7 @@
 """When a request that failed is tried again: which failures pass, and how long to pause."""
 
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,8 +67,15 @@ def transport_failure(error: httpx.TransportError) -> Failure:
     return Failure(
         error,
         received=not isinstance(error, (*NOT_RECEIVED, *NEVER_PASSES)),
-        passes=not isinstance(error, NEVER_PASSES),
+        passes=not (isinstance(error, NEVER_PASSES) or is_untrusted(error)),
     )
+
+
+def is_untrusted(error: BaseException | None) -> bool:
+    """Whether it comes from a certificate that nobody known has signed, or for another host."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def answer_failure(error: RequestFailed, now: datetime) -> Failure:

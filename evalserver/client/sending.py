@@ -18,6 +18,7 @@ from evalserver.client.retries import (
     Repeat,
     Retries,
     answer_failure,
+    is_untrusted,
     transport_failure,
 )
 from evalserver.client.wires import Wire
@@ -33,6 +34,8 @@ ANSWER_SECONDS = 120.0
 is gone without a word must not keep anybody for ever."""
 
 SHORTEST_SECONDS = 0.1
+
+ADVICE = "SSL_CERT_FILE may name a file with that of the authority that signed it"
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,12 @@ class Sender:
     ) -> httpx.TransportError | RequestFailed:
         """The error to raise, of the same class, with words that help."""
         error = failure.error
-        if isinstance(error, RequestFailed) or not failure.passes:
+        if isinstance(error, RequestFailed):
+            return error
+        if is_untrusted(error):
+            words = f"the certificate of {self.url} is not trusted ({_reason(error)}); {ADVICE}"
+            return type(error)(words, request=self._request(call))
+        if not failure.passes:
             return error
         for_long = f", for {tried_s:.0f} s now" if tried_s >= 1 else ""
         words = f"{self.url} does not answer{for_long} ({_reason(error)})"

@@ -1,7 +1,10 @@
 """What is tried again, how long the pauses are, and when it is enough."""
 
+import asyncio
 import itertools
+import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from evalserver.client.retries import Retries, retry_after_s
 from tests.client.both import call
 from tests.client.conftest import MakeClient
 from tests.client.faulty import Answer, Cut, FaultyServer, busy, dark_port, problem
+from tests.security.test_starting import certificate
 from tests.support import free_port
 
 HEALTHY = Answer({"queue_size": 0})
@@ -119,6 +123,20 @@ async def test_a_refused_connection_ends_with_words_that_help(
 
     assert f"{url} does not answer" in str(raised.value)
     assert isinstance(raised.value, ServerUnreachable)
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_at_once(
+    make_quick_client: MakeClient, tmp_path: Path
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate(tmp_path, "unknown"))
+    server = await asyncio.start_server(lambda *_: None, "localhost", 0, ssl=tls)
+    async with server:
+        client = make_quick_client(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ServerUnreachable, match="SSL_CERT_FILE"):
+            await call(client, "get_queue_status")
+
+    assert client.pauses == []
 
 
 async def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
