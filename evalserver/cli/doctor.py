@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @with_settings("engine_python", "default_engine", "include_path", "engine_env")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
-    """Look at each ENGINE, at all if none is named: imports, version, GPUs, tasks.
+    """Check whether engines can work, and say what to do.
 
+    Each ENGINE, or all if none is named: imports, version, GPUs, tasks.
     Exit code 1 if one that is set up cannot work: one that was named here, one with a table in
     the TOML file, or the default one.
     """
