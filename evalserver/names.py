@@ -16,7 +16,5 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the known name nearest to ``name``, or an empty string."""
-    if len(name) > LONGEST_NAME:
-        return ""
-    nearest = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+    found = nearest(name, known, 1)
+    return f" Did you mean {found[0]!r}?" if found else ""

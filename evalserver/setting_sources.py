@@ -6,9 +6,13 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
+from evalserver.names import nearest
 from evalserver.server_args import ServerArgs, flags_of
 
 ENVIRONMENT_PREFIX = "EVALSERVER_"
+
+OTHER_VARIABLES = ("EVALSERVER_URL", "EVALSERVER_TOKEN", "EVALSERVER_CONFIG", "EVALSERVER_CRASH_AT")
+"""Of clients, of the command line, of tests."""
 
 
 def load_settings(
@@ -30,6 +34,17 @@ def origins(
         **dict.fromkeys(_from_file(config), f"the file {config}"),
         **{name: environment_name(name) for name in _from_environment(environment)},
         **{name: f"--{name.replace('_', '-')}" for name in flags},
+    }
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that set nothing, and the one that each was probably meant to be."""
+    known = [environment_name(setting.name) for setting in flags_of(ServerArgs)]
+    return {
+        name: meant[0]
+        for name in environment
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in (*known, *OTHER_VARIABLES)
+        if (meant := nearest(name, known, 1))
     }
 
 

@@ -74,7 +74,7 @@ LAYERS = {
     "provenance": _layer("engines executors fingerprints job masking runner.files"),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
-    "setting_sources": _layer("server_args"),
+    "setting_sources": _layer("names server_args"),
     # The layers.
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),

@@ -1,5 +1,6 @@
 """``evalserver serve``: every setting of ServerArgs is an option of it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from evalserver.cli.settings import (
     origins_of_settings,
     with_settings,
 )
+from evalserver.setting_sources import misspelt
 
 
 @click.command(context_settings=HELP_NAMES)
@@ -23,6 +25,8 @@ def serve(config: Path | None, **flags: Any) -> None:
     from evalserver.http_server import CannotStart, launch_server
 
     args = given_settings(config, flags)
+    for name, meant in misspelt(os.environ).items():
+        click.echo(f"Warning: {name} sets nothing. Did you mean {meant}?", err=True)
     try:
         launch_server(args, origins_of_settings(config, flags))
     except ValueError as error:

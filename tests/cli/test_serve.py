@@ -54,6 +54,17 @@ def run_server(data_dir: Path, port: int, *more: str) -> subprocess.CompletedPro
     return run(["-m", "evalserver", "serve", *where, *more])
 
 
+def test_a_variable_with_a_slip_in_it_is_told(taken_port: int, tmp_path: Path) -> None:
+    where = {"EVALSERVER_PORT": str(taken_port), "EVALSERVER_DATA_DIR": str(tmp_path / "data")}
+
+    done = serve(**where, EVALSERVER_MAX_COMPLETED_JOB="5", EVALSERVER_TOKEN="evs_x")  # noqa: S106
+
+    assert [line for line in done.stderr.splitlines() if "Warning" in line] == [
+        "Warning: EVALSERVER_MAX_COMPLETED_JOB sets nothing. Did you mean"
+        " EVALSERVER_MAX_COMPLETED_JOBS?"
+    ]
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_help_lists_every_setting_with_its_variable(setting: str) -> None:
     words = serve("--help").output.split()
