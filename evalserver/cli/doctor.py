@@ -1,6 +1,5 @@
 """``evalserver doctor``: can each engine work, and what is to be done where one cannot?"""
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -41,6 +40,8 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
 
 
 def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
+    import asyncio
+
     from evalserver.doctor import Diagnosis, Finding, diagnose_all
     from evalserver.engines import all_tables, make_engine
     from evalserver.engines.environment import harness_environment
