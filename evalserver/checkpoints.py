@@ -29,13 +29,15 @@ def local_checkpoints(model_args: Mapping[str, Any] | None) -> dict[str, Path]:
     given = model_args or {}
     if any(given.get(name) for name in REMOTE):
         return {}
-    texts = {key: given[key] for key in KEYS if isinstance(given.get(key), str) and given[key]}
-    return {key: _path(text) for key, text in texts.items() if _is_local(text)}
+    return {key: _path(text) for key, text in _texts(given).items() if _is_local(text)}
 
 
 def may_have_checkpoints(model_args: Mapping[str, Any] | None) -> bool:
-    """Is it worth a look at the disk? Cheap, and right when it says no."""
-    return model_args is not None and any(key in model_args for key in KEYS)
+    """Is it worth a thread that looks at the disk? Right when it says no.
+
+    It looks itself for what a name means in the server's own working directory, and nowhere else.
+    """
+    return any(_is_local(text) for text in _texts(model_args or {}).values())
 
 
 def why_not(path: Path) -> str | None:
@@ -65,6 +67,10 @@ def files_of(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield (str(place.relative_to(path)) if place != path else path.name), place.stat()
         except OSError:
             continue
+
+
+def _texts(given: Mapping[str, Any]) -> dict[str, str]:
+    return {key: given[key] for key in KEYS if isinstance(given.get(key), str) and given[key]}
 
 
 def _is_local(text: str) -> bool:

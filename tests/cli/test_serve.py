@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -36,11 +36,13 @@ def serve(*options: str, **environment: str) -> Result:
     return CliRunner().invoke(main, ["serve", *options], env=environment)
 
 
-def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Python with these arguments, in a process of its own that must end by itself."""
     return subprocess.run(
         [sys.executable, *arguments],
-        env=stand_in_environment(),
+        env={**stand_in_environment(), **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -48,16 +50,18 @@ def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_server(data_dir: Path, port: int, *more: str) -> subprocess.CompletedProcess[str]:
+def run_server(
+    data_dir: Path, port: int, *more: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A server in a process of its own that must fail to start."""
     where = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)]
-    return run(["-m", "evalserver", "serve", *where, *more])
+    return run(["-m", "evalserver", "serve", *where, *more], environment)
 
 
 def test_a_variable_with_a_slip_in_it_is_told(taken_port: int, tmp_path: Path) -> None:
-    where = {"EVALSERVER_PORT": str(taken_port), "EVALSERVER_DATA_DIR": str(tmp_path / "data")}
+    slip = {"EVALSERVER_MAX_COMPLETED_JOB": "5", "EVALSERVER_TOKEN": "evs_x"}
 
-    done = serve(**where, EVALSERVER_MAX_COMPLETED_JOB="5", EVALSERVER_TOKEN="evs_x")  # noqa: S106
+    done = run_server(tmp_path / "data", taken_port, environment=slip)
 
     assert [line for line in done.stderr.splitlines() if "Warning" in line] == [
         "Warning: EVALSERVER_MAX_COMPLETED_JOB sets nothing. Did you mean"

@@ -70,10 +70,10 @@ async def test_a_job_whose_place_in_the_queue_changed_is_sent(api: Api) -> None:
 
 async def test_the_time_that_is_left_is_no_news(api: Api) -> None:
     await api.finished(await api.submit())
-    running = await api.when(await api.submit(model_args=HANG), "running")
-    before = await ask(api, "GET", running["links"]["self"])
+    path = await a_job(api)
+    before = await ask(api, "GET", path)
     api._session.app[FORECASTS]._clock = lambda: utc_now() - timedelta(hours=1)
-    after = await ask(api, "GET", running["links"]["self"])
+    after = await ask(api, "GET", path)
 
     assert before.json["eta_s"] < after.json["eta_s"]
     assert before.headers["ETag"] == after.headers["ETag"]
