@@ -135,3 +135,5 @@ def _common() -> dict[str, str]:
 
 def _control_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Who was started in the background ignores it, and so would all that they start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
