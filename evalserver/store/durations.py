@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from evalserver.job import EvaluateRequest
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 
 NEWEST = 20
@@ -58,7 +59,7 @@ async def durations(readers: Readers, kind: Kind) -> list[float]:
         {
             "engine": kind.engine,
             "model": kind.model,
-            "tasks": orjson.dumps(kind.tasks).decode(),
+            "tasks": json_text(kind.tasks),
             "limit": kind.limit,
             "num_gpus": kind.num_gpus,
             "newest": NEWEST,
@@ -73,7 +74,7 @@ async def known(readers: Readers, job_ids: Sequence[str]) -> dict[str, Known]:
     rows: list[Any] = await readers.fetch(
         "SELECT job_id, engine, request, started_at FROM jobs"
         " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
-        {"job_ids": orjson.dumps(job_ids).decode()},
+        {"job_ids": json_text(job_ids)},
     )
     return {row["job_id"]: _known(row) for row in rows}
 

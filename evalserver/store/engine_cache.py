@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Transaction
 
@@ -33,7 +34,7 @@ def keep(tx: Transaction, answer: Answer) -> None:
             "engine": answer.engine,
             "question": answer.question,
             "version": answer.version,
-            "answer": orjson.dumps(answer.answer).decode(),
+            "answer": json_text(answer.answer),
             "fetched_at": answer.fetched_at,
         },
     )

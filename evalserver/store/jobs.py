@@ -11,6 +11,7 @@ from evalserver.job import EvaluateRequest, Job, Metric, Outcome
 from evalserver.lifecycle import EventKind, Status
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Row, Transaction
 
@@ -134,10 +135,10 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
         "completed_at": outcome.completed_at,
         "exit_code": outcome.exit_code,
         "error": outcome.error,
-        "result": None if outcome.result is None else _json(outcome.result),
+        "result": None if outcome.result is None else json_text(outcome.result),
     }
     if outcome.provenance is not None:
-        columns["provenance"] = _json(outcome.provenance)
+        columns["provenance"] = json_text(outcome.provenance)
     detail = {"exit_code": outcome.exit_code, "error": _first_line(outcome.error)}
     kind = EventKind(outcome.status.value)
     transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
@@ -262,7 +263,7 @@ async def pruned_among(readers: Readers, job_ids: list[str]) -> list[str]:
     rows = await readers.fetch(
         "SELECT DISTINCT job_id FROM job_events WHERE event = 'pruned'"
         " AND job_id IN (SELECT value FROM json_each(:job_ids))",
-        {"job_ids": _json(job_ids)},
+        {"job_ids": json_text(job_ids)},
     )
     return [row["job_id"] for row in rows]
 
@@ -337,10 +338,6 @@ def _request(values: Mapping[str, Any]) -> EvaluateRequest:
     return EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 def _optional_json(text: str | None) -> dict[str, Any] | None:
     return None if text is None else orjson.loads(text)
 
@@ -358,7 +355,7 @@ def _end_of(job: Job) -> dict[str, Any]:
 def _of_the_submission(job: Job) -> str | None:
     """What the record has of a job's checkpoints as they were when it was submitted."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted")
-    return _json({"checkpoints": {"submitted": submitted}}) if submitted else None
+    return json_text({"checkpoints": {"submitted": submitted}}) if submitted else None
 
 
 def _first_line(text: str | None) -> str | None:

@@ -6,8 +6,6 @@ costs what its rarest criterion makes it cost, however many jobs there are.
 
 from dataclasses import dataclass
 
-import orjson
-
 from evalserver.job import Job
 from evalserver.store.criteria import (
     ALL_JOBS,
@@ -17,6 +15,7 @@ from evalserver.store.criteria import (
     criteria_of,
 )
 from evalserver.store.jobs import RECORD, job_of
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.search import with_names
 from evalserver.store.transaction import Row
@@ -136,7 +135,7 @@ async def _read(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[l
 async def _records(readers: Readers, seqs: list[int]) -> dict[int, Row]:
     rows = await readers.fetch(
         f"{RECORD} WHERE seq IN (SELECT value FROM json_each(:seqs))",  # noqa: S608
-        {"seqs": orjson.dumps(seqs).decode()},
+        {"seqs": json_text(seqs)},
     )
     return {row["seq"]: row for row in rows}
 

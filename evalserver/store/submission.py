@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import orjson
-
 from evalserver.job import NewJob
 from evalserver.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
+from evalserver.store.json_text import json_text
 from evalserver.store.transaction import JointWork, Transaction
 
 COLUMNS = (
@@ -59,14 +58,14 @@ def _row(job: NewJob, at: str) -> list[Any]:
         Status.QUEUED.value,
         job.engine,
         request.model,
-        _json(request.tasks),
+        json_text(request.tasks),
         request.priority,
-        _json(request.labels),
-        _json(request),
+        json_text(request.labels),
+        json_text(request),
         job.submitted_by,
         at,
         request.max_attempts,
-        None if job.provenance is None else _json(job.provenance),
+        None if job.provenance is None else json_text(job.provenance),
     ]
 
 
@@ -83,7 +82,3 @@ def _happened(job: NewJob, seq: int, at: str) -> Happened:
     }
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     return Happened(change, facts, None, Status.QUEUED)
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

@@ -5,9 +5,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-import orjson
-
 from evalserver.store.committed import CommittedEvent
+from evalserver.store.json_text import json_text
 
 T = TypeVar("T")
 
@@ -33,7 +32,7 @@ class Transaction:
 
         The statement selects from ``json_each(:rows)``, where a ``value`` is a row as an array.
         """
-        text = orjson.dumps(rows).decode()
+        text = json_text(rows)
         last = self._connection.execute(sql, {"rows": text}).lastrowid or 0
         return range(last - len(rows) + 1, last + 1)
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 
 SERIES, STEP = "series", "step"
@@ -56,7 +55,7 @@ async def numbers_of(readers: Readers, names: Sequence[str]) -> list[tuple[str, 
         CROSS JOIN metrics ON metrics.job_id = jobs.job_id
         ORDER BY 1, 2, 3
         """,
-        {"names": orjson.dumps(list(names)).decode(), "series": SERIES},
+        {"names": json_text(list(names)), "series": SERIES},
     )
     return [tuple(row) for row in rows]
 
@@ -80,7 +79,7 @@ async def points(
         LIMIT :most
         """,
         {
-            "names": orjson.dumps(list(names)).decode(),
+            "names": json_text(list(names)),
             "series": SERIES,
             "step": STEP,
             "task": task,
