@@ -19,15 +19,12 @@ MERGED = ("model_args", "gen_kwargs")
 
 def with_defaults(wanted: EvaluateRequest, engine: Engine, args: ServerArgs) -> EvaluateRequest:
     """The request with what the engine and the server's settings say where it says nothing."""
-    given = engine.settings.defaults
-    if given:
-        wanted = replace(wanted, **{name: _default(wanted, given, name) for name in given})
-    use_cache, timeout_s = wanted.use_cache, wanted.timeout_s
-    return replace(
-        wanted,
-        use_cache=engine.caches_by_default if use_cache is None else use_cache,
-        timeout_s=args.effective_timeout if timeout_s is None else timeout_s,
-    )
+    given = {
+        "use_cache": engine.caches_by_default,
+        "timeout_s": args.effective_timeout,
+        **engine.settings.defaults,
+    }
+    return replace(wanted, **{name: _default(wanted, given, name) for name in given})
 
 
 def require_possible(wanted: EvaluateRequest, engine: Engine) -> None:
