@@ -1,6 +1,5 @@
 """``evalserver doctor``: can each engine work, and what is to be done where one cannot?"""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_NAMES, given_settings, with_settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(context_settings=HELP_NAMES)
 @click.argument("engines", nargs=-1, metavar="[ENGINE]...")
 @with_settings("engine_python", "default_engine", "include_path", "engine_env")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@as_json
 def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
     """Check whether engines can work, and say what to do.
 
@@ -32,7 +32,7 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
     wanted = {*engines} or {args.default_engine, *args.engines}
     found = _diagnosed(args, engines)
     if as_json:
-        click.echo(json.dumps([{**asdict(each), "works": each.works} for each in found], indent=2))
+        print_json([{**asdict(each), "works": each.works} for each in found])
     else:
         click.echo("\n".join(line for each in found for line in _told(each, wanted)))
     if any(each.engine in wanted and not each.works for each in found):
