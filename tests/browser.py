@@ -49,6 +49,18 @@ async def browsing(**context: Any) -> AsyncIterator[Visit]:
             await browser.close()
 
 
+async def runs_a_script_of_its_own(page: Page) -> bool:
+    """Does a script run that is written into the page itself?"""
+    await page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+        }"""
+    )
+    return bool(await page.evaluate("() => window.ran === true"))
+
+
 async def barriers(page: Page) -> list[str]:
     """What keeps people from using a page, as axe-core finds: serious faults and worse."""
     await page.evaluate(AXE.read_text())

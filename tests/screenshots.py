@@ -6,16 +6,15 @@ the one before.
 
 import asyncio
 import re
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page, expect
 
 from tests.browser import browsing
+from tests.digits_model import make_digits_task, serving_digits
 from tests.real_harness import interpreter, offline_environment
 from tests.support import ServerProcess
 
@@ -36,9 +35,9 @@ async def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        _make_task(place)
-        fast = stack.enter_context(_endpoint())
-        slow = stack.enter_context(_endpoint("--delay", "0.5"))
+        make_digits_task(place / "task", place / "hub")
+        fast = stack.enter_context(serving_digits())
+        slow = stack.enter_context(serving_digits("--delay", "0.5"))
         python = str(interpreter("lmms-eval"))
         server = ServerProcess(
             place / "evalserver",
@@ -51,7 +50,9 @@ async def main() -> None:
                 for name, steps in SERIES.items()
                 for images in steps
             ]
-            broken = await server.api.submit(model="async_openai", tasks=["digits_vqa_v2"])
+            broken = await server.api.submit_unchecked(
+                model="async_openai", tasks=["digits_vqa_v2"]
+            )
             await server.api.finished(broken)
             running = await _submit(server, slow, 90, "digits")
             for images in (105, 120):
@@ -111,29 +112,6 @@ async def _unfinished(server: ServerProcess) -> Any:
     page = await server.api.call("GET", "/jobs?status=queued,running")
     for job in page["jobs"]:
         yield job["job_id"]
-
-
-def _make_task(place: Path) -> None:
-    command = [str(interpreter("lmms-eval")), str(DIGITS / "make_dataset.py"), str(place / "task")]
-    subprocess.run(command, env=offline_environment(place / "hub"), check=True, capture_output=True)
-
-
-@contextmanager
-def _endpoint(*options: str) -> Iterator[str]:
-    """The model, served at a URL."""
-    process = subprocess.Popen(
-        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py"), *options],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        word, url = process.stdout.readline().split()
-        assert word == "READY"
-        yield url
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A real vision model to ask, and servers that run the real harnesses."""
 
 import json
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.digits_model import make_digits_task, serving_digits
 from tests.real_harness import interpreter, offline_environment
 from tests.support import WAIT_SECONDS, ServerProcess
 
@@ -45,9 +45,7 @@ class Digits:
 def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the task ``digits_vqa`` and its images."""
     place = tmp_path_factory.mktemp("digits")
-    command = [str(interpreter("lmms-eval")), str(DIGITS / "make_dataset.py"), str(place)]
-    environment = offline_environment(place / "hub")
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    make_digits_task(place, place / "hub")
     return place
 
 
@@ -64,19 +62,8 @@ def slow_digits(digit_tasks: Path) -> Iterator[Digits]:
 
 
 def _digits(digit_tasks: Path, *options: str) -> Iterator[Digits]:
-    process = subprocess.Popen(
-        [str(interpreter("lmms-eval")), str(DIGITS / "endpoint.py"), *options],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        word, url = process.stdout.readline().split()
-        assert word == "READY"
+    with serving_digits(*options) as url:
         yield Digits(url, digit_tasks)
-    finally:
-        process.terminate()
-        process.communicate(timeout=WAIT_SECONDS)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalserver.web.routes import ROUTES
-from tests.browser import browsing
+from tests.browser import browsing, runs_a_script_of_its_own
 from tests.support import Api, ServerProcess
 
 BUNDLE = "/static/swagger-ui/swagger-ui-bundle.js"
@@ -46,14 +46,7 @@ async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None
 async def test_a_script_in_the_page_itself_is_not_run(server: ServerProcess) -> None:
     async with server, browsing() as visit:
         await visit.page.goto(f"{server.url}/docs")
-        await visit.page.evaluate(
-            """() => {
-                const script = document.createElement("script");
-                script.textContent = "window.ran = true";
-                document.body.append(script);
-            }"""
-        )
-        ran = await visit.page.evaluate("() => window.ran === true")
+        ran = await runs_a_script_of_its_own(visit.page)
 
     assert not ran
     assert "Content Security Policy" in visit.errors[0]

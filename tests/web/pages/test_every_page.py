@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.browser import Visit, barriers, browsing
+from tests.browser import Visit, barriers, browsing, runs_a_script_of_its_own
 from tests.support import ServerProcess
 from tests.web.pages.conftest import Lab
 
@@ -109,14 +109,7 @@ async def test_a_page_that_is_not_there_says_so_in_words(
 async def test_a_script_in_a_page_itself_is_not_run(server: ServerProcess, visit: Visit) -> None:
     async with server:
         await go(visit, server, "/")
-        await visit.page.evaluate(
-            """() => {
-                const script = document.createElement("script");
-                script.textContent = "window.ran = true";
-                document.body.append(script);
-            }"""
-        )
-        ran = await visit.page.evaluate("() => window.ran === true")
+        ran = await runs_a_script_of_its_own(visit.page)
 
     assert not ran
 
