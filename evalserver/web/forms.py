@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from evalserver.web.errors import BadRequest
-from evalserver.web.requests import BODY_SECONDS
+from evalserver.web.requests import BODY_SECONDS, ask_for_body
 
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 8
@@ -39,6 +39,7 @@ async def read_form(request: web.Request, names: tuple[str, ...]) -> Mapping[str
 
 
 async def _receive(request: web.Request) -> bytes:
+    await ask_for_body(request)
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):

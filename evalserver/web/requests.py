@@ -96,11 +96,19 @@ def refuse_body(request: web.Request) -> None:
 
 
 async def let_body_wait(request: web.Request) -> web.StreamResponse | None:
-    """Answer an ``Expect`` header: a body is asked for by ``read_body``, when it is wanted."""
+    """Answer an ``Expect`` header: a body is asked for when it is wanted."""
     expected = request.headers[hdrs.EXPECT]
     if expected.lower() == CONTINUE or request.version < HttpVersion11:
         return None
     return problem(HTTPStatus.EXPECTATION_FAILED, f"Expect may be {CONTINUE}, not {expected!r}")
+
+
+async def ask_for_body(request: web.Request) -> None:
+    """Tell a client that waits with its body for that: it is wanted."""
+    if request.headers.get(hdrs.EXPECT, "").lower() == CONTINUE:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # aiohttp takes a connection on which something was written for one with half an answer.
+        request.writer.output_size = 0
 
 
 async def read_body(request: web.Request, taken: Taken) -> Any:
@@ -141,10 +149,7 @@ async def _receive(request: web.Request) -> bytes:
     most = request.client_max_size
     if (request.content_length or 0) > most:
         raise _too_large(most)
-    if request.headers.get(hdrs.EXPECT, "").lower() == CONTINUE:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # aiohttp takes a connection on which something was written for one with half an answer.
-        request.writer.output_size = 0
+    await ask_for_body(request)
     try:
         # A small body comes with the head: then there is nothing to wait for.
         if request.content.is_eof():

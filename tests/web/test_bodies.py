@@ -128,6 +128,26 @@ async def test_a_body_is_asked_for_when_it_is_wanted(api: Api) -> None:
     assert status == 200
 
 
+async def test_a_form_is_asked_for_when_it_is_wanted(api: Api) -> None:
+    form = b"token=evs_unknown"
+    head = "\r\n".join(
+        [
+            "POST /login HTTP/1.1",
+            "Host: localhost",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(form)}",
+            "Expect: 100-continue",
+            "\r\n",
+        ]
+    )
+
+    async with asyncio.timeout(30):
+        status, answered = await talk(port_of(api), head.encode(), form)
+
+    assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401")
+    assert status == 401
+
+
 @pytest.mark.parametrize(
     ("header", "status"),
     [
