@@ -152,6 +152,12 @@ class Api:
         found: Json = await until(reached)
         return found
 
+    async def under_way(self, job_id: str) -> Json:
+        """The job, once its harness runs: a server that is killed now leaves it to its runner."""
+        job = await self.when(job_id, "running")
+        await harness_of(job_id)
+        return job
+
     async def finished(self, job_id: str) -> Json:
         """The job, once it has ended."""
         return await self.when(job_id, *FINISHED)
@@ -236,6 +242,10 @@ class ServerProcess:
         path = f"file:{self.data_dir / 'evalserver.db'}?mode=ro"
         with closing(sqlite3.connect(path, uri=True)) as connection:
             return [str(row[0]) for row in connection.execute(sql, values)]
+
+    async def is_reattached(self) -> bool:
+        """Has a server found an evaluation of an earlier one that runs?"""
+        return bool(self.query("SELECT 1 FROM job_events WHERE event = 'reattached'"))
 
     async def answers(self) -> bool:
         """Does the server answer? Fails when its process has ended."""

@@ -37,7 +37,7 @@ async def _away(folder: Path, queued: int) -> list[float]:
     marked = environment(folder)
     async with ServerProcess(folder / "data", *PASSED_ON, environment=marked) as server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
         server.stop()
         await _fill(server.data_dir, queued)
         await server.start()

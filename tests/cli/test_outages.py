@@ -13,7 +13,7 @@ async def test_a_restart_goes_unnoticed_by_who_waits(server: ServerProcess) -> N
     async with server:
         job = Shell(server.url).submit("-a", "seconds=3")
         waiting = Shell(server.url).start("wait", job)
-        await server.api.when(job, "running")
+        await server.api.under_way(job)
         server.kill()
         await server.start()
         output, _ = waiting.communicate()

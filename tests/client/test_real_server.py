@@ -23,10 +23,6 @@ async def submit(client: Any, **fields: Any) -> str:
     return str(job["job_id"])
 
 
-async def _is_reattached(server: ServerProcess) -> bool:
-    return bool(server.query("SELECT 1 FROM job_events WHERE event = 'reattached'"))
-
-
 async def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
@@ -34,7 +30,7 @@ async def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(
         client = make_client(server.url)
         job_id = await submit(client, model_args={"seconds": 3})
         waiting = asyncio.create_task(call(client, "wait_for_job", job_id, verbose=False))
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
         server.kill()
         await asyncio.sleep(2)
         assert not waiting.done()
@@ -52,7 +48,7 @@ async def test_a_job_is_waited_for_while_the_server_is_stopped_and_started_again
         client = make_client(server.url)
         job_id = await submit(client, model_args={"seconds": 3})
         waiting = asyncio.create_task(call(client, "wait_for_job", job_id, verbose=False))
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
         server.stop()
         await server.start()
 
@@ -192,11 +188,11 @@ async def test_events_go_on_across_a_restart_without_gap_or_repetition(
         client = make_client(server.url)
         job_id = await submit(client, model_args={"until": str(end_of_job)})
         following = asyncio.create_task(collect(client, "events", job_id))
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
         server.kill()
         await asyncio.sleep(1)
         await server.start()
-        await until(lambda: _is_reattached(server))
+        await until(server.is_reattached)
         end_of_job.touch()
 
         events = await following

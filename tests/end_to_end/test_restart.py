@@ -16,7 +16,7 @@ async def test_three_jobs_end_in_order_when_the_server_is_killed_during_the_firs
     journal = tmp_path / "journal"
     async with server:
         jobs = [await _submit(server, journal, name, 2.0) for name in ("1", "2", "3")]
-        await server.api.when(jobs[0], "running")
+        await server.api.under_way(jobs[0])
 
         server.kill()
         await server.start()
@@ -31,10 +31,12 @@ async def test_the_database_tells_the_story_to_a_read_only_reader(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
-        job_id = await _submit(server, tmp_path / "journal", "1", 2.0)
-        await server.api.when(job_id, "running")
+        job_id = await server.api.submit(model_args={"until": str(tmp_path / "end")})
+        await server.api.under_way(job_id)
         server.kill()
         await server.start()
+        await until(server.is_reattached)
+        (tmp_path / "end").touch()
         await server.api.finished(job_id)
 
         story = _query(server.data_dir, "SELECT event FROM job_events ORDER BY event_id")
@@ -65,7 +67,7 @@ async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_true_o
         job_id = await server.api.submit(
             model_args={"behave": "exit", "code": 9, "seconds": 1, "name": "n"}
         )
-        job = await server.api.when(job_id, "running")
+        job = await server.api.under_way(job_id)
         server.kill()
         await until(_exists(Path(job["run_dir"]) / "exit.json"))
 
@@ -79,7 +81,7 @@ async def test_a_stopped_server_exits_0_and_names_the_evaluation_that_goes_on(
 ) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
 
         code = server.stop()
 
@@ -95,7 +97,7 @@ async def test_a_stopped_server_keeps_its_finished_and_queued_jobs(server: Serve
         before = await server.api.finished(finished)
         hanging = await server.api.submit(model_args={"behave": "hang"})
         queued = [await server.api.submit() for _ in range(2)]
-        await server.api.when(hanging, "running")
+        await server.api.under_way(hanging)
 
         server.stop()
         await server.start()
@@ -108,7 +110,7 @@ async def test_a_stopped_server_keeps_its_finished_and_queued_jobs(server: Serve
 async def test_a_cancel_survives_the_server_being_killed(server: ServerProcess) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "stubborn"})
-        await server.api.when(job_id, "running")
+        await server.api.under_way(job_id)
         await server.api.call("DELETE", f"/jobs/{job_id}")
 
         server.kill()
