@@ -64,11 +64,11 @@ async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_true_o
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
-        job_id = await server.api.submit(
-            model_args={"behave": "exit", "code": 9, "seconds": 1, "name": "n"}
-        )
+        arguments = {"behave": "exit", "code": 9, "until": str(tmp_path / "end")}
+        job_id = await server.api.submit(model_args=arguments)
         job = await server.api.under_way(job_id)
         server.kill()
+        (tmp_path / "end").touch()
         await until(_exists(Path(job["run_dir"]) / "exit.json"))
 
         await server.start()
