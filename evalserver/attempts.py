@@ -197,15 +197,10 @@ class Attempts:
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
             await self.stop(job)
-        fault = await asyncio.to_thread(self._directories.fault, job)
-        if fault is not None:
-            await self._finish(job, self._failed(f"The evaluation was not started. {fault}"))
+        attempt = await asyncio.to_thread(self._prepare, job, paths)
+        if isinstance(attempt, str):
+            await self._finish(job, self._failed(attempt))
             return
-        doomed = await asyncio.to_thread(why_doomed, job)
-        if doomed is not None:
-            await self._finish(job, self._failed(doomed))
-            return
-        attempt = await asyncio.to_thread(self._attempt, job, paths)
         try:
             while not await self._found_room(attempt):
                 if (await persist(lambda: self._store.job(job.job_id))).cancel_requested_at:
@@ -233,7 +228,14 @@ class Attempts:
             return False
         return True
 
-    def _attempt(self, job: Job, paths: Paths) -> Attempt:
+    def _prepare(self, job: Job, paths: Paths) -> Attempt | str:
+        """What is to be started, or why it cannot be. Looks at the disk, in one go."""
+        fault = self._directories.fault(job)
+        if fault is not None:
+            return f"The evaluation was not started. {fault}"
+        doomed = why_doomed(job)
+        if doomed is not None:
+            return doomed
         attempt = self._attempt_of(job, paths, _token(job))
         seen = at_start(job, full=self._policy.full_fingerprints)
         return replace(attempt, files={**attempt.files, **seen})

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-KEYS = (
+KEYS = frozenset({
     "pretrained", "model", "model_path", "model_name_or_path", "checkpoint", "ckpt", "peft",
     "delta", "lora_path", "lora_local_path", "tokenizer",
-)  # fmt: skip
+})  # fmt: skip
 """The arguments of models that harnesses take a checkpoint's path in."""
 
 REMOTE = ("base_url", "api_base", "endpoint")
@@ -70,13 +70,14 @@ def files_of(path: Path) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _texts(given: Mapping[str, Any]) -> dict[str, str]:
-    return {key: given[key] for key in KEYS if isinstance(given.get(key), str) and given[key]}
+    return {
+        key: text for key, text in given.items() if key in KEYS and text and isinstance(text, str)
+    }
 
 
 def _is_local(text: str) -> bool:
-    if text.startswith(("/", "./", "../", "~/")):
-        return True
-    return len(text) < 1024 and "\0" not in text and Path(text).is_dir()
+    # Of a text that cannot be a path it says no, and takes a third of the time of Path.is_dir.
+    return text.startswith(("/", "./", "../", "~/")) or os.path.isdir(text)  # noqa: PTH112
 
 
 def _path(text: str) -> Path:

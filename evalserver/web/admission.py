@@ -1,7 +1,6 @@
 """What a server asks of a request beyond its form: that its engine can carry it out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -24,7 +23,9 @@ def with_defaults(wanted: EvaluateRequest, engine: Engine, args: ServerArgs) -> 
         "timeout_s": args.effective_timeout,
         **engine.settings.defaults,
     }
-    return replace(wanted, **{name: _default(wanted, given, name) for name in given})
+    return EvaluateRequest(
+        **{**vars(wanted), **{name: _default(wanted, given, name) for name in given}}
+    )
 
 
 def require_possible(wanted: EvaluateRequest, engine: Engine) -> None:

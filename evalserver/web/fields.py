@@ -33,6 +33,11 @@ class Strict(fields.Field[T]):
     def json_schema(self) -> JsonSchema:
         """What the field takes, as far as JSON Schema can say it."""
 
+    def _validate(self, value: Any) -> None:
+        # Ours look at the value themselves; marshmallow would make a chain of no validators.
+        if self.validators:
+            super()._validate(value)
+
 
 class Text(Strict[str]):
     """A string without hidden characters, so that it can be shown, logged and be an argument."""

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
@@ -15,7 +16,7 @@ from evalserver.masking import masked, masked_text
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key
-from evalserver.web.admission import require_possible, with_defaults
+from evalserver.web.admission import refused, require_possible, with_defaults
 from evalserver.web.errors import BadRequest
 from evalserver.web.gate import CALLER, GATE, require_own
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
@@ -23,6 +24,7 @@ from evalserver.web.job_answers import KEYS_OF_A_JOB
 from evalserver.web.keys import (
     ARGS,
     BODY,
+    CATALOG,
     ENGINES,
     FORECASTS,
     KEYS_IN_FLIGHT,
@@ -32,7 +34,8 @@ from evalserver.web.keys import (
     SCHEDULER,
     STORE,
 )
-from evalserver.web.known_names import require_promising, seen_checkpoints
+from evalserver.web.known_names import unknown_names
+from evalserver.web.named_checkpoints import look_at_checkpoints
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -183,16 +186,30 @@ async def _new_job(request: web.Request, key: Key | None) -> NewJob:
     name = wanted.engine or request.app[ARGS].default_engine
     engine = request.app[ENGINES][name]
     wanted = with_defaults(wanted, engine, request.app[ARGS])
+    seen = None
     try:
-        require_possible(wanted, engine)
-        if request[QUERY].get("checked", True):
-            await require_promising(request, wanted, engine)
+        seen = await _seen_of_promising(request, wanted, engine)
     except BadRequest:
         # What was accepted once gets its answer again, whatever has become of its checkpoint.
         if key is None or not await request.app[STORE].was_answered(key):
             raise
-    seen = await seen_checkpoints(wanted)
     return NewJob(new_job_id(), name, wanted, request[CALLER].name, seen)
+
+
+async def _seen_of_promising(
+    request: web.Request, wanted: EvaluateRequest, engine: Engine
+) -> dict[str, Any] | None:
+    """What is kept of the checkpoints that the request names.
+
+    Raises BadRequest (422), with every fault at once, if the request cannot come to anything.
+    """
+    require_possible(wanted, engine)
+    look = await look_at_checkpoints(wanted)
+    if request[QUERY].get("checked", True):
+        faults = await unknown_names(request.app[CATALOG], wanted, engine)
+        if faults or look.faults:
+            raise refused({**faults, **look.faults})
+    return look.seen
 
 
 def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:

@@ -153,7 +153,10 @@ async def _receive(request: web.Request) -> bytes:
     try:
         # A small body comes with the head: then there is nothing to wait for.
         if request.content.is_eof():
-            return await request.read()
+            body = request.content.read_nowait()
+            if len(body) > most:
+                raise _too_large(most)
+            return body
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:

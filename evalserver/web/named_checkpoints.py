@@ -1,0 +1,40 @@
+"""Checkpoints in a request: whether they can be loaded, and how they are when it is submitted."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evalserver.checkpoints import local_checkpoints, may_have_checkpoints, why_not
+from evalserver.job import EvaluateRequest
+from evalserver.provenance import at_submission
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is wrong with them, by field; and what is kept of them with the job, if anything."""
+
+    faults: Mapping[str, str] = field(default_factory=dict)
+    seen: dict[str, Any] | None = None
+
+
+async def look_at_checkpoints(wanted: EvaluateRequest) -> Look:
+    """See what the disk says of the checkpoints that a request names.
+
+    Of those that are still being written, nothing.
+    """
+    if wanted.wait_for_path_s is not None or not may_have_checkpoints(wanted.model_args):
+        return Look()
+    return await asyncio.to_thread(_look, wanted)
+
+
+def _look(wanted: EvaluateRequest) -> Look:
+    faults = {
+        f"model_args.{key}": (
+            f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
+            "still being written; ?validate=false submits it all the same."
+        )
+        for key, path in local_checkpoints(wanted.model_args).items()
+        if (reason := why_not(path)) is not None
+    }
+    return Look(faults, at_submission(wanted.model_args))
