@@ -101,6 +101,16 @@ async def test_the_largest_body_is_a_setting(make_api: MakeApi) -> None:
     await api.call("POST", "/evaluate", json=request(model_args={"a": "x" * 1024}))
 
 
+async def test_a_body_that_comes_at_once_with_its_head_may_be_no_larger(make_api: MakeApi) -> None:
+    api = await make_api(max_body_bytes=1024)
+    body = chunked(b" " * 1025)
+
+    status, answered = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+
+    assert status == 413
+    assert "at most 1024 bytes" in refusal(answered)["detail"]
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "nonsense"])
 async def test_a_compressed_body_is_refused_and_not_unpacked(
     server: ServerProcess, encoding: str
