@@ -49,7 +49,7 @@ class Forecaster:
     async def of(self, job: Job, position: int | None) -> Forecast:
         """The forecast for a job with this position in the queue (None: it is not queued)."""
         if job.status is Status.QUEUED and position is not None:
-            held = self._scheduler.held_back_by(job.job_id)
+            held = self._held_back(job)
             if held is not None:
                 return Forecast(held)
             eta_s = await self._until_queued_ends(job, position)
@@ -58,6 +58,17 @@ class Forecaster:
             eta_s = await self._until_running_ends(Known(_kind(job), job.started_at))
             return Forecast(None, _rounded(eta_s))
         return Forecast()
+
+    def _held_back(self, job: Job) -> str | None:
+        """What a queued job waits for beside those before it."""
+        draining = self._scheduler.draining
+        if draining is None:
+            return self._scheduler.held_back_by(job.job_id)
+        why = "" if draining.reason is None else f": {draining.reason}"
+        return (
+            "an administrator to resume the queue: the server is draining, since"
+            f" {draining.since} by {draining.by}{why}"
+        )
 
     def _running_before(self, job: Job) -> str | None:
         """The job that runs; not the queued one itself, which may have been started just now."""

@@ -39,6 +39,7 @@ from evalserver.local_socket import listen_locally
 from evalserver.names import did_you_mean
 from evalserver.private_files import ReadableByAll
 from evalserver.progress import ProgressBoard
+from evalserver.pruner import Pruner
 from evalserver.roots import output_roots, task_roots
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.files import LOG_FILE
@@ -57,6 +58,7 @@ from evalserver.web.event_stream import StreamLimits
 from evalserver.web.gate import ACCESS, GATE, add_gate
 from evalserver.web.keys import (
     ARGS,
+    BACKING_UP,
     BOUNDS,
     BUS,
     CATALOG,
@@ -67,6 +69,7 @@ from evalserver.web.keys import (
     KEYS_IN_FLIGHT,
     ORIGINS,
     PROGRESS,
+    PRUNER,
     QUEUE_LIMITS,
     SCHEDULER,
     STARTED_AT,
@@ -132,6 +135,7 @@ def make_app(
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[KEYS_IN_FLIGHT] = KeysInFlight()
     app[COMPARING] = asyncio.Semaphore(1)
+    app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
     app.on_shutdown.append(_end_streams)
@@ -294,6 +298,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[PROGRESS],
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
+    app[PRUNER] = Pruner(app[STORE], attempts)
     app[SCHEDULER] = Scheduler(app[STORE], attempts, args.max_completed_jobs)
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])

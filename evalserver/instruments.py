@@ -47,6 +47,9 @@ OLDEST = Instrument(
     "evalserver_queue_oldest_age_seconds",
     "Age of the earliest submission among the jobs that wait; 0 when none does.",
 )
+DRAINING = Instrument(
+    Gauge, "evalserver_draining", "1 while the server takes jobs and starts none, else 0."
+)
 RUNNING = Instrument(Gauge, "evalserver_running_evaluations", "Evaluations that run.")
 SUBMITTED = Instrument(
     Counter, "evalserver_submissions_total", "Jobs that were submitted.", ("engine",)
@@ -111,8 +114,8 @@ STREAMS = Instrument(
 BUILD = Instrument(Info, "evalserver_build", "Which evalserver runs, under which Python.")
 
 TABLE: tuple[Instrument[Any], ...] = (
-    *(JOBS, QUEUE_SIZE, OLDEST, RUNNING, SUBMITTED, ENDED, INTERRUPTED, DURATION, WAIT, GAP),
-    *(BATCH, COMMIT, FAULT, ANSWER, STREAMS, BUILD),
+    *(JOBS, QUEUE_SIZE, OLDEST, DRAINING, RUNNING, SUBMITTED, ENDED, INTERRUPTED, DURATION),
+    *(WAIT, GAP, BATCH, COMMIT, FAULT, ANSWER, STREAMS, BUILD),
 )
 
 
@@ -124,6 +127,7 @@ class Levels:
     jobs: Mapping[Status, int]
     queue_size: int
     oldest_age_s: float
+    draining: bool
     running: int
     fault: bool
     streams: int
@@ -203,6 +207,7 @@ class Instruments:
             self[JOBS].labels(status.value).set(count)
         self[QUEUE_SIZE].set(levels.queue_size)
         self[OLDEST].set(levels.oldest_age_s)
+        self[DRAINING].set(levels.draining)
         self[RUNNING].set(levels.running)
         self[FAULT].set(levels.fault)
         self[STREAMS].set(levels.streams)

@@ -21,6 +21,7 @@ from evalserver.queue_index import QueueIndex
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import (
     CommittedEvent,
+    Draining,
     IllegalTransition,
     JobPruned,
     Store,
@@ -63,11 +64,14 @@ class Scheduler:
         self._waits = PathWaits(clock)
         self.holding = False
         """Nothing is started any more: the server is shutting down."""
+        self.draining: Draining | None = None
+        """Nothing is started any more, until somebody has the queue go on."""
         self.queue = QueueIndex()
         self.running_job: str | None = None
 
     async def load(self) -> None:
         """Read the queue from the store and follow it from then on; tidy what a crash left."""
+        self.draining = await self._store.server.draining()
         self._store.subscribe(self._on_event)
         for job_id, priority, seq in await self._store.queued():
             self.queue.add(job_id, priority, seq)
@@ -89,6 +93,21 @@ class Scheduler:
             claimed = await self._claim(await self._next())
             if claimed is not None:
                 await self._attempts.begin(claimed)
+
+    async def drain(self, actor: str, reason: str | None) -> Draining:
+        """Start nothing from now on; what runs goes on, and what is submitted waits.
+
+        It holds until ``resume``, also after a restart. Raises StoreUnavailable.
+        """
+        self.draining = await self._store.server.drain(actor, reason)
+        return self.draining
+
+    async def resume(self, actor: str) -> bool:
+        """Have the queue go on; False when it had not been draining. Raises StoreUnavailable."""
+        was_draining = await self._store.server.resume(actor)
+        self.draining = None
+        self._wake.set()
+        return was_draining
 
     async def end_running(self) -> None:
         """Have what runs stopped, and wait until it reads so; nothing is started any more."""
@@ -171,7 +190,8 @@ class Scheduler:
     async def _next(self) -> Job:
         while True:
             self._wake.clear()
-            job = None if self.holding else await self._first_ready()
+            stands = self.holding or self.draining is not None
+            job = None if stands else await self._first_ready()
             if job is not None:
                 return job
             with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from evalserver.job import EvaluateRequest, Job
 from evalserver.lifecycle import TRANSITIONS, EventKind, Status
 from evalserver.store import Commit, CommittedEvent
 
-NOTHING = Levels({}, 0, 0.0, 0, False, 0)
+NOTHING = Levels({}, 0, 0.0, False, 0, False, 0)
 
 
 def clock(seconds: float) -> str:
@@ -175,11 +175,12 @@ def test_a_commit_has_a_size_and_a_time() -> None:
 
 def test_gauges_show_the_moment() -> None:
     instruments = Instruments()
-    levels = Levels({Status.QUEUED: 3}, 3, 12.5, 1, True, 200)
+    levels = Levels({Status.QUEUED: 3}, 3, 12.5, True, 1, True, 200)
 
     assert shown_at(levels, instruments, "evalserver_jobs", status="queued") == 3
     assert shown_at(levels, instruments, "evalserver_queue_size") == 3
     assert shown_at(levels, instruments, "evalserver_queue_oldest_age_seconds") == 12.5
+    assert shown_at(levels, instruments, "evalserver_draining") == 1
     assert shown_at(levels, instruments, "evalserver_running_evaluations") == 1
     assert shown_at(levels, instruments, "evalserver_store_fault") == 1
     assert shown_at(levels, instruments, "evalserver_event_streams") == 200

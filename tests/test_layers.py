@@ -36,7 +36,7 @@ GUARDED = {
 
 ANYTHING = _layer(
     "access attempts catalog clock data_dir doorman engines entrance event_bus executors forecast"
-    " instruments local_socket names private_files progress"
+    " instruments local_socket names private_files progress pruner"
     " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
@@ -96,10 +96,12 @@ LAYERS = {
     ),
     "path_waits": _layer("checkpoints clock job"),
     "scheduler": _layer(f"attempts path_waits queue_index store! {VALUES} {CRASH_POINT}"),
+    "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
         "web access catalog checkpoints comparison engines eval_log event_bus forecast instruments"
-        " log_tail masking outputs plain_text progress provenance roles roots scheduler server_args"
+        " log_tail masking outputs plain_text private_files progress provenance pruner roles roots"
+        " scheduler server_args"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",

@@ -1,6 +1,7 @@
 """``evalserver cancel`` and ``evalserver retry``."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -12,13 +13,9 @@ from evalserver.cli.connection import (
     to_stderr,
     with_server,
 )
-from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import failure_of
 from evalserver.cli.screens import as_json, on_terminal, print_json
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
-
-if TYPE_CHECKING:
-    from evalserver.client import EvalClient
 
 
 @click.command()
@@ -32,15 +29,7 @@ def cancel(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     that could not.
     """
     with server.client() as client:
-        job_ids = [job_id_of(client, job) for job in jobs]
-        answers, codes = _cancelled(client, job_ids)
-    if as_json:
-        print_json(answers if len(jobs) > 1 else answers[0] if answers else None)
-    else:
-        for answer in answers:
-            click.echo(answer["message"])
-    if codes:
-        raise click.exceptions.Exit(codes[0])
+        do_to_each(client.cancel_job, [job_id_of(client, job) for job in jobs], as_json=as_json)
 
 
 @click.command()
@@ -63,17 +52,25 @@ def retry(server: Server, job: str, waits: bool, waiting: Waiting, as_json: bool
         on_terminal(lambda: f"{answer['message']}. Follow it: evalserver wait {job_id}")
 
 
-def _cancelled(
-    client: "EvalClient", job_ids: list[str]
-) -> tuple[list[dict[str, Any]], list[ExitCode]]:
+def do_to_each(
+    deed: Callable[[str], dict[str, Any]], job_ids: Sequence[str], *, as_json: bool
+) -> None:
+    """Have the server do it to each job, also if another's could not be done, and print what it
+    answers. The exit code is that of the first that could not."""
     from evalserver.client import RequestFailed
 
     answers, codes = [], []
     for job_id in job_ids:
         try:
-            answers.append(client.cancel_job(job_id))
+            answers.append(deed(job_id))
         except RequestFailed as error:
             failure = failure_of(error)
             to_stderr(f"Error: {failure.message}")
             codes.append(failure.code)
-    return answers, codes
+    if as_json:
+        print_json(answers if len(job_ids) > 1 else answers[0] if answers else None)
+    else:
+        for answer in answers:
+            click.echo(answer["message"])
+    if codes:
+        raise click.exceptions.Exit(codes[0])

@@ -27,6 +27,9 @@ COMMANDS: Table = {
         "health": "about_server:health",
         "tasks": "about_server:tasks",
         "models": "about_server:models",
+        "drain": "administration:drain",
+        "resume": "administration:resume",
+        "prune": "administration:prune",
     },
     "On the server's machine": {
         "serve": "serve:serve",

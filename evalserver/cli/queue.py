@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.connection import Server, with_server
+from evalserver.cli.connection import Server, to_stderr, with_server
 from evalserver.cli.screens import Column, as_json, on_terminal, print_json, print_table
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def queue(server: Server, limit: int, as_json: bool) -> None:
             f" {found['completed_jobs']} completed, {found['failed_jobs']} failed"
         )
     )
+    if "draining" in found:
+        to_stderr(_why_nothing_starts(found["draining"]))
 
 
 def _still_there(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any]]:
@@ -65,6 +67,12 @@ def _still_there(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any
         if job["status"] in ("queued", "running"):
             jobs.append(job)
     return jobs
+
+
+def _why_nothing_starts(draining: Mapping[str, Any]) -> str:
+    reason = "" if draining["reason"] is None else f": {cells.text(draining['reason'])}"
+    since, who = cells.moment(draining["since"]), cells.text(draining["by"])
+    return f"Draining since {since}, by {who}{reason}. Nothing new is started until it is resumed."
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import httpx
 
 from evalserver.client.about_server import ServerCalls
 from evalserver.client.address import address
+from evalserver.client.administration import AdminCalls
 from evalserver.client.events import EventCalls
 from evalserver.client.logs import LogCalls
 from evalserver.client.retries import Retries
@@ -29,7 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Calls(ServerCalls, WaitingCalls, LogCalls, EventCalls, TrainingCalls):
+class Calls(ServerCalls, WaitingCalls, LogCalls, EventCalls, TrainingCalls, AdminCalls):
     """Every call to a server."""
 
     def __init__(self, sender: Sender) -> None:
@@ -192,6 +193,12 @@ class EvalClient:
 
     submit_checkpoint = _plain(Calls.submit_checkpoint)
     completed_since = _plain(Calls.completed_since)
+
+    drain = _plain(Calls.drain)
+    resume = _plain(Calls.resume)
+    prune = _plain(Calls.prune)
+    prune_job = _plain(Calls.prune_job)
+    back_up = _plain(Calls.back_up)
 
     def close(self) -> None:
         """Close all connections."""

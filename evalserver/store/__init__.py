@@ -24,6 +24,8 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
+from evalserver.store.server_events import Draining
+from evalserver.store.server_store import ServerStore
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
@@ -40,6 +42,7 @@ __all__ = [
     "Commit",
     "CommittedEvent",
     "DatabaseRefused",
+    "Draining",
     "Event",
     "IllegalTransition",
     "Info",
@@ -55,6 +58,7 @@ __all__ = [
     "Point",
     "Problem",
     "Series",
+    "ServerStore",
     "Store",
     "StoreError",
     "StoreUnavailable",

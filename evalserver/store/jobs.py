@@ -165,25 +165,6 @@ def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     tx.execute("DELETE FROM metrics WHERE job_id = :job_id", {"job_id": job_id})
 
 
-def prune(tx: Transaction, keep: int, at: str) -> list[str]:
-    """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
-    finished = tx.execute(
-        "SELECT sum(jobs) AS n FROM job_counts WHERE status NOT IN ('queued', 'running')"
-    )
-    excess = finished[0]["n"] - keep
-    if excess <= 0:
-        return []
-    rows = tx.execute(
-        "SELECT job_id FROM jobs WHERE finish_number IS NOT NULL"
-        " ORDER BY finish_number LIMIT :excess",
-        {"excess": excess},
-    )
-    oldest_first = [str(row["job_id"]) for row in rows]
-    for job_id in oldest_first:
-        transition(tx, Change(EventKind.PRUNED, job_id, at, SERVER))
-    return oldest_first
-
-
 async def get(readers: Readers, job_id: str) -> Job | None:
     """The job's record, or None when there is none (any more)."""
     row = await readers.look_up(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})

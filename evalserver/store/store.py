@@ -17,6 +17,8 @@ from evalserver.store import (
     jobs,
     listing,
     metrics,
+    pruning,
+    server_events,
     trends,
 )
 from evalserver.store.committed import Listener, Watcher
@@ -29,6 +31,7 @@ from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
+from evalserver.store.server_store import ServerStore
 from evalserver.store.submission import Submission
 from evalserver.store.token_store import TokenStore
 from evalserver.store.transaction import Transaction
@@ -57,6 +60,7 @@ class Store:
         self._readers = readers
         self._clock = clock
         self.tokens = TokenStore(writer, readers)
+        self.server = ServerStore(writer, readers, self._now)
 
     @classmethod
     async def open(cls, data_dir: Path, clock: Clock = utc_now) -> "Store":
@@ -117,11 +121,12 @@ class Store:
         """Start the attempt behind those that ``job``, a record of a queued job, has made.
 
         Raises IllegalTransition if it is not queued, if another has come before it in the queue,
-        or if it has made further attempts since it was read.
+        if it has made further attempts since it was read, or while the server is draining.
         """
         claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
 
         def work(tx: Transaction) -> None:
+            server_events.require_open_queue(tx)
             jobs.require_first(tx, job.job_id)
             jobs.claim(tx, claim, job.attempt + 1)
 
@@ -140,7 +145,7 @@ class Store:
         def work(tx: Transaction) -> list[str]:
             now = self._now()
             jobs.cancel_queued(tx, job_id, now, actor)
-            return jobs.prune(tx, keep, now)
+            return pruning.prune(tx, keep, now)
 
         return await self._writer.run(work)
 
@@ -161,7 +166,7 @@ class Store:
         def work(tx: Transaction) -> list[str]:
             now = self._now()
             jobs.finish(tx, job_id, now, outcome)
-            return jobs.prune(tx, keep, now)
+            return pruning.prune(tx, keep, now)
 
         return await self._writer.run(work)
 
@@ -169,9 +174,22 @@ class Store:
         """Queue a finished job for a further attempt. Raises IllegalTransition if it is not."""
         await self._writer.run(lambda tx: jobs.retry(tx, job_id, self._now(), actor))
 
-    async def prune(self, keep: int) -> list[str]:
-        """Remove the oldest finished jobs beyond the newest ``keep``; returns their ids."""
-        return await self._writer.run(lambda tx: jobs.prune(tx, keep, self._now()))
+    async def prune(
+        self, keep: int, actor: str = jobs.SERVER, most: int = pruning.ALL
+    ) -> list[str]:
+        """Remove the oldest finished jobs beyond the newest ``keep``, or ``most`` of these; returns
+        their ids."""
+        return await self._writer.run(lambda tx: pruning.prune(tx, keep, self._now(), actor, most))
+
+    async def prune_older(self, before: str, actor: str, most: int) -> list[str]:
+        """Remove ``most`` of the jobs that finished before a time; returns their ids."""
+        return await self._writer.run(
+            lambda tx: pruning.prune_older(tx, before, self._now(), actor, most)
+        )
+
+    async def prune_job(self, job_id: str, actor: str) -> None:
+        """Remove one finished job. Raises IllegalTransition if it is not, or is not there."""
+        await self._writer.run(lambda tx: pruning.prune_one(tx, job_id, self._now(), actor))
 
     async def job(self, job_id: str) -> Job:
         """The record of a job. Raises JobNotFound or JobPruned."""
@@ -180,7 +198,7 @@ class Store:
             return job
         if await jobs.was_known(self._readers, job_id):
             raise JobPruned(
-                f"Job {job_id} finished and was pruned: only the newest finished jobs are kept"
+                f"Job {job_id} finished and was pruned; what is left of it is in the audit log"
             )
         raise JobNotFound(f"Job {job_id} not found")
 

@@ -63,9 +63,67 @@ class MessageSchema(AnswerSchema):
     message = fields.String()
 
 
+class DrainingSchema(AnswerSchema):
+    """Nothing new is started, since when, because of whom, and why."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "since": "2026-11-24T09:30:00.000Z",
+            "by": "alice",
+            "reason": "new driver",
+        }
+    )
+
+    since = Time()
+    by = fields.String(metadata=about("The name of an administrator's token."))
+    reason = fields.String(allow_none=True)
+
+
+class DrainedSchema(AnswerSchema):
+    """The queue stands still."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "message": "The server is draining: it starts nothing new until it is resumed",
+            "draining": dict(DrainingSchema.EXAMPLE),
+        }
+    )
+
+    message = fields.String()
+    draining = fields.Nested(DrainingSchema)
+
+
+class PrunedSchema(AnswerSchema):
+    """How many jobs were removed."""
+
+    EXAMPLE = MappingProxyType({"message": "12 finished jobs were pruned", "pruned": 12})
+
+    message = fields.String()
+    pruned = fields.Integer()
+
+
+class BackupSchema(AnswerSchema):
+    """A copy of the database that was made, on the server's machine."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "path": "/var/lib/evalserver/backups/evalserver-20261124T093000.000000Z.db",
+            "size": 1_048_576,
+            "jobs": 12,
+            "events": 60,
+        }
+    )
+
+    path = fields.String(metadata=about("In the server's data directory."))
+    size = fields.Integer(metadata=about("Bytes."))
+    jobs = fields.Integer()
+    events = fields.Integer(metadata=about("Events of the audit log."))
+
+
 class QueueSchema(AnswerSchema):
     """What runs, what waits, how many have ended."""
 
+    SOMETIMES = frozenset({"draining"})
     EXAMPLE = MappingProxyType(
         {
             "queue_size": 1,
@@ -81,12 +139,15 @@ class QueueSchema(AnswerSchema):
     queued_jobs = fields.List(JobId(), metadata=about("In the order in which they start."))
     completed_jobs = fields.Integer()
     failed_jobs = fields.Integer()
+    draining = fields.Nested(
+        DrainingSchema, metadata=about("There while the server starts nothing new.")
+    )
 
 
 class HealthSchema(AnswerSchema):
     """How the server is."""
 
-    SOMETIMES = frozenset({"reason"})
+    SOMETIMES = frozenset({"reason", "draining"})
     EXAMPLE = MappingProxyType(
         {
             "status": "healthy",
@@ -99,6 +160,9 @@ class HealthSchema(AnswerSchema):
     timestamp = Time()
     queue_size = fields.Integer(metadata=about("Jobs that wait."))
     reason = fields.String(metadata=about("Why it is degraded."))
+    draining = fields.Boolean(
+        metadata=about("There, and true, while jobs are taken and none is started.")
+    )
 
 
 class StateSchema(AnswerSchema):

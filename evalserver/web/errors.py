@@ -10,8 +10,10 @@ from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
 from evalserver.eval_log import LogGone, LogUnreadable
+from evalserver.pruner import NotPrunable
 from evalserver.scheduler import AlreadyFinished, NotFinished, NotQueued
 from evalserver.store import (
+    BackupFailed,
     JobNotFound,
     JobPruned,
     KeyReused,
@@ -62,6 +64,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     AlreadyFinished: HTTPStatus.CONFLICT,
     NotFinished: HTTPStatus.CONFLICT,
     NotQueued: HTTPStatus.CONFLICT,
+    NotPrunable: HTTPStatus.CONFLICT,
+    BackupFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     TokenExists: HTTPStatus.CONFLICT,

@@ -13,6 +13,7 @@ from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
 from evalserver.instruments import Instruments
 from evalserver.progress import ProgressBoard
+from evalserver.pruner import Pruner
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
@@ -29,6 +30,9 @@ ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 STARTED_AT = web.AppKey("started_at", str)
 STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
+PRUNER = web.AppKey("pruner", Pruner)
+BACKING_UP = web.AppKey("backing_up", asyncio.Lock)
+"""Held by the one request that has the database copied."""
 CATALOG = web.AppKey("catalog", Catalog)
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)

@@ -19,26 +19,33 @@ async def get_queue(request: web.Request) -> web.Response:
     """
     counts = await request.app[STORE].count_by_status()
     scheduler = request.app[SCHEDULER]
-    return reply(
-        {
-            "queue_size": len(scheduler.queue),
-            "running_job": scheduler.running_job,
-            "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
-            "completed_jobs": counts[Status.COMPLETED],
-            "failed_jobs": counts[Status.FAILED],
-        }
-    )
+    queue = {
+        "queue_size": len(scheduler.queue),
+        "running_job": scheduler.running_job,
+        "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
+        "completed_jobs": counts[Status.COMPLETED],
+        "failed_jobs": counts[Status.FAILED],
+    }
+    draining = scheduler.draining
+    return reply(queue if draining is None else {**queue, "draining": vars(draining)})
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """``GET /health``: the server answers; ``degraded`` when it cannot write, and why."""
+    """``GET /health``: the server answers; ``degraded`` when it cannot write, and why.
+
+    One that is draining is healthy: it takes jobs, and starts none.
+    """
     fault = request.app[STORE].fault
     health = {
         "status": Health.HEALTHY if fault is None else Health.DEGRADED,
         "timestamp": timestamp(utc_now()),
         "queue_size": len(request.app[SCHEDULER].queue),
     }
-    return reply(health if fault is None else {**health, "reason": fault})
+    if fault is not None:
+        health["reason"] = fault
+    if request.app[SCHEDULER].draining is not None:
+        health["draining"] = True
+    return reply(health)
 
 
 async def get_liveness(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from evalserver.roles import Role
 from evalserver.web import (
+    admin,
     artifacts,
     catalog,
     compare,
@@ -20,9 +21,12 @@ from evalserver.web import (
     tokens,
 )
 from evalserver.web.answers import (
+    BackupSchema,
+    DrainedSchema,
     HealthSchema,
     MessageSchema,
     ModelsSchema,
+    PrunedSchema,
     QueueSchema,
     StateSchema,
     TasksSchema,
@@ -130,6 +134,14 @@ ROUTES = (
         answers=(Answer(QueuedSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
         role=Role.SUBMITTER,
+    ),
+    Route(
+        "POST",
+        "/jobs/{job_id}/prune",
+        admin.prune_job,
+        answers=(Answer(MessageSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.ADMIN,
     ),
     Route(
         "GET",
@@ -277,6 +289,40 @@ ROUTES = (
         ),
         errors=(NOT_FOUND,),
         role=Role.ANYONE,
+    ),
+    Route(
+        "POST",
+        "/drain",
+        admin.drain,
+        admin.DrainQuerySchema,
+        answers=(Answer(DrainedSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/resume",
+        admin.resume,
+        answers=(Answer(MessageSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/prune",
+        admin.prune,
+        admin.PruneQuerySchema,
+        answers=(Answer(PrunedSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/backup",
+        admin.make_backup,
+        answers=(Answer(BackupSchema),),
+        errors=(CONFLICT, UNAVAILABLE),
+        role=Role.ADMIN,
     ),
     Route(
         "GET",

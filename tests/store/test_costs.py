@@ -7,7 +7,7 @@ from pathlib import Path
 import aiosqlite
 
 from evalserver.lifecycle import Status
-from evalserver.store import NEWEST, JobFilter, Store, jobs, listing
+from evalserver.store import NEWEST, JobFilter, Store, jobs, listing, pruning
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
@@ -122,6 +122,6 @@ async def _finish_and_prune(store: Store, folder: Path, stored: int) -> int:
         steps = Steps()
         connection.set_progress_handler(steps.count, 1)
         jobs.finish(Transaction(connection, []), running, NOW, completed())
-        pruned = jobs.prune(Transaction(connection, []), stored, NOW)
+        pruned = pruning.prune(Transaction(connection, []), stored, NOW)
         assert pruned == ["job-1"]
         return steps.taken

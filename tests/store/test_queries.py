@@ -30,6 +30,8 @@ from evalserver.store import (
     jobs,
     listing,
     metrics,
+    pruning,
+    server_events,
     submission,
     tokens,
     trends,
@@ -99,6 +101,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "events_after": lambda readers: event_log.events_after(readers, 1, 10, None),
     "events_after of a job": lambda readers: event_log.events_after(readers, 1, 10, "id"),
     "newest_event_id": event_log.newest_event_id,
+    "draining": server_events.draining,
     "count_by_status": jobs.count_by_status,
     **{f"page of {name}": partial(_first_page, wanted) for name, wanted in LISTED.items()},
     **{
@@ -131,7 +134,15 @@ DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "interrupt": lambda tx, queued, running: jobs.interrupt(tx, running, NOW, "lost"),
     "finish": lambda tx, queued, running: jobs.finish(tx, running, NOW, completed(ACCURACY)),
     "retry": lambda tx, queued, running: _end_and_retry(tx, running),
-    "prune": lambda tx, queued, running: jobs.prune(tx, 0, NOW),
+    "prune": lambda tx, queued, running: pruning.prune(tx, 0, NOW),
+    "prune_older": lambda tx, queued, running: pruning.prune_older(tx, NOW, NOW, "bob"),
+    "prune_one": lambda tx, queued, running: _end_and_prune(tx, running),
+    "drain": lambda tx, queued, running: server_events.drain(tx, NOW, "bob", None),
+    "resume": lambda tx, queued, running: server_events.resume(tx, NOW, "bob"),
+    "require_open_queue": lambda tx, queued, running: server_events.require_open_queue(tx),
+    "append": lambda tx, queued, running: server_events.append(
+        tx, server_events.Deed.BACKED_UP, NOW, "bob", {}
+    ),
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
     "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
     "revoke": lambda tx, queued, running: _create_and_revoke(tx),
@@ -171,13 +182,13 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 MODULES = (
     jobs, durations, engine_cache, event_log, finished, listing, idempotency, metrics,
-    submission, tokens, trends,
+    pruning, server_events, submission, tokens, trends,
 )  # fmt: skip
 
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Event", "Key", "Kind", "Known", "LoginSession", "Page", "Point",
-    "Series", "Submission", "Token", "event_of", "job_of", "kind_of", "size_of", "token_of",
-    "tokens_in",
+    "Answer", "Answered", "Claim", "Deed", "Draining", "Event", "Key", "Kind", "Known",
+    "LoginSession", "Page", "Point", "Series", "Submission", "Token", "event_of", "job_of",
+    "kind_of", "size_of", "token_of", "tokens_in",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
@@ -194,6 +205,11 @@ SMALL = {
     "SCAN CONSTANT ROW": "no table at all",
 }
 """What may be read whole, and why."""
+
+
+def _end_and_prune(tx: Transaction, running: str) -> None:
+    jobs.finish(tx, running, NOW, completed(ACCURACY))
+    pruning.prune_one(tx, running, NOW, "bob")
 
 
 def _end_and_retry(tx: Transaction, running: str) -> None:

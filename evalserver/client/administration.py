@@ -1,0 +1,74 @@
+"""Calls of administrators: letting the queue stand still, removing jobs, backing up."""
+
+import math
+from urllib.parse import quote
+
+from evalserver.client.errors import Json, Pruned
+from evalserver.client.retries import Repeat
+from evalserver.client.sending import Call, Sender
+
+
+class AdminCalls:
+    """Draining and resuming, pruning, backing up."""
+
+    _sender: Sender
+
+    async def drain(self, reason: str | None = None) -> Json:
+        """Have the server start nothing new, until ``resume``; also after its restart.
+
+        What runs goes on, and what is submitted waits. ``reason`` is told to those who wait.
+        Returns a ``message``, and under ``draining`` ``since``, ``by`` and ``reason``.
+
+        >>> client.drain("new driver")["draining"]["reason"]
+        'new driver'
+        >>> client.resume()["message"]
+        'The server starts jobs again'
+        """
+        return await self._sender.answer(Call("POST", "/drain", {"reason": reason}))
+
+    async def resume(self) -> Json:
+        """Have a server that is draining start jobs again. Returns a ``message``.
+
+        >>> client.resume()["message"]
+        'The server was not draining; nothing was changed'
+        """
+        return await self._sender.answer(Call("POST", "/resume"))
+
+    async def prune(self, *, keep: int | None = None, older_than_s: float | None = None) -> Json:
+        """Remove finished jobs with their files: all but the newest ``keep``, or those that
+        finished more than ``older_than_s`` seconds ago.
+
+        Returns a ``message``, and under ``pruned`` how many. Raises RequestFailed unless exactly
+        one of the two is given.
+
+        >>> client.prune(older_than_s=30 * 86400)["pruned"]
+        0
+        """
+        query = {"keep": keep, "older_than_s": older_than_s}
+        return await self._sender.answer(Call("POST", "/prune", query, takes_s=math.inf))
+
+    async def prune_job(self, job_id: str) -> Json:
+        """Remove one finished job with its files. Returns a ``message``.
+
+        Raises RequestFailed (409) when it has not finished, Pruned when it is gone already.
+
+        >>> client.prune_job(job_id)["message"]
+        'Job ... was pruned'
+        """
+        try:
+            return await self._sender.answer(Call("POST", f"/jobs/{quote(job_id, safe='')}/prune"))
+        except Pruned as error:
+            if error.repeated:  # the first try did it, and its answer was lost
+                return {"message": f"Job {job_id} was pruned"}
+            raise
+
+    async def back_up(self) -> Json:
+        """Have the server copy its database to a new file in its data directory, and wait for it.
+
+        Returns ``path`` and ``size`` of the copy, and how many ``jobs`` and ``events`` are in it.
+
+        >>> client.back_up()["path"]
+        '.../backups/evalserver-....db'
+        """
+        backup = Call("POST", "/backup", repeat=Repeat.IF_NOT_RECEIVED, takes_s=math.inf)
+        return await self._sender.answer(backup)

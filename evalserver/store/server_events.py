@@ -1,0 +1,83 @@
+"""What was done to the server itself, and by whom; and so whether it is draining.
+
+An append-only log of its own: the audit log tells of jobs, and each of its events belongs to one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from evalserver.store.errors import IllegalTransition
+from evalserver.store.json_text import json_text
+from evalserver.store.readers import Readers
+from evalserver.store.transaction import Row, Transaction
+
+NEWEST = (
+    "SELECT at, actor, event, detail FROM server_events"
+    " WHERE event IN ('drained', 'resumed') ORDER BY event_id DESC LIMIT 1"
+)
+"""The state of the queue is the last that was done to it."""
+
+
+class Deed(StrEnum):
+    """What can be done to a server; the word that its log uses for it."""
+
+    DRAINED = "drained"
+    RESUMED = "resumed"
+    BACKED_UP = "backed_up"
+
+
+@dataclass(frozen=True)
+class Draining:
+    """Nothing new is started, since when, because of whom, and why (None: that was not said)."""
+
+    since: str
+    by: str
+    reason: str | None
+
+
+def drain(tx: Transaction, at: str, actor: str, reason: str | None) -> Draining:
+    """Start nothing from now on. A server that drains goes on as it does, but for a new reason."""
+    now = _draining(tx.execute(NEWEST))
+    if now is not None and reason in (None, now.reason):
+        return now
+    append(tx, Deed.DRAINED, at, actor, {"reason": reason})
+    return Draining(at, actor, reason)
+
+
+def resume(tx: Transaction, at: str, actor: str) -> bool:
+    """Start jobs again from now on; False when nothing had kept them."""
+    if _draining(tx.execute(NEWEST)) is None:
+        return False
+    append(tx, Deed.RESUMED, at, actor, {})
+    return True
+
+
+def append(tx: Transaction, deed: Deed, at: str, actor: str, detail: Mapping[str, Any]) -> None:
+    """Write down what was done."""
+    tx.execute(
+        "INSERT INTO server_events (at, actor, event, detail)"
+        " VALUES (:at, :actor, :event, :detail)",
+        {"at": at, "actor": actor, "event": deed.value, "detail": json_text(dict(detail))},
+    )
+
+
+def require_open_queue(tx: Transaction) -> None:
+    """Raise IllegalTransition while the server is draining."""
+    if _draining(tx.execute(NEWEST)) is not None:
+        raise IllegalTransition("the server is draining, and starts nothing")
+
+
+async def draining(readers: Readers) -> Draining | None:
+    """Whether the server is draining, and because of whom."""
+    return _draining(await readers.fetch(NEWEST))
+
+
+def _draining(rows: list[Row]) -> Draining | None:
+    if not rows or rows[0]["event"] != Deed.DRAINED:
+        return None
+    reason = orjson.loads(rows[0]["detail"]).get("reason")
+    return Draining(rows[0]["at"], rows[0]["actor"], reason)
