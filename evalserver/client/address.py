@@ -1,5 +1,6 @@
 """Where the server is, and how a client says who it is."""
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import httpx
 
 URL_VARIABLE = "EVALSERVER_URL"
 TOKEN_VARIABLE = "EVALSERVER_TOKEN"  # noqa: S105 - the name of a variable
+AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
 DEFAULT_URL = "http://localhost:8000"
 
 HIGHEST_PORT = 65535
@@ -24,15 +26,19 @@ class Address:
     url: str
     authorization: str | None
 
-    def verification(self) -> ssl.SSLContext | bool:
+    def verification(self) -> ssl.SSLContext:
         """What httpx is to check certificates with.
 
         Loading the known authorities takes a tenth of a second, so it is left out where no
-        certificate is met; if one is met all the same, it is not trusted.
+        certificate is met; if one is met all the same, it is not trusted. Raises ValueError when
+        the environment names authorities that cannot be read.
         """
-        if self.url.startswith("https:") or getproxies():
-            return True
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if not self.url.startswith("https:") and not getproxies():
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            return httpx.create_ssl_context()
+        except OSError as error:  # that of ssl among them
+            raise ValueError(_unreadable(error)) from error
 
 
 def address(url: str | None, token: str | None, environment: Mapping[str, str]) -> Address:
@@ -49,6 +55,17 @@ def address(url: str | None, token: str | None, environment: Mapping[str, str]) 
         return Address(where, _basic(parsed))
     secret = _sendable(token if token is not None else environment.get(TOKEN_VARIABLE, ""))
     return Address(where, f"Bearer {secret}" if secret else None)
+
+
+def _unreadable(error: OSError) -> str:
+    reason = error.strerror or error
+    named = os.environ.get(AUTHORITIES_VARIABLE)
+    if not named:
+        return f"the known authorities for certificates cannot be read: {reason}"
+    return (
+        f"{AUTHORITIES_VARIABLE}: the certificates of authorities cannot be read from {named!r}:"
+        f" {reason}; name a file in PEM, or unset it"
+    )
 
 
 def _sendable(token: str) -> str:

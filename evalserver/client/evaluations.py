@@ -61,7 +61,8 @@ class EvaluationCalls:
         that the harness does not know, and checkpoints that are not there, are refused, unless
         ``validate`` is False.
 
-        Raises RequestFailed when the request is refused; its text names every fault.
+        Raises RequestFailed when the request is refused; its text names every fault. Raises
+        ValueError for a key that no header can carry: it must be printable ASCII.
 
         >>> job = client.evaluate(model="dummy", tasks=["mme"], limit=8, labels={"run": "7b"})
         >>> job["status"]
@@ -91,7 +92,10 @@ class EvaluationCalls:
             "wait_for_path_s": wait_for_path_s,
         }
         query = {} if validate else {"validate": 0}
-        return await self._submit(fields, idempotency_key or uuid.uuid4().hex, query)
+        key = idempotency_key or uuid.uuid4().hex
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError(f"idempotency_key: it must be printable ASCII, not {key!a}")
+        return await self._submit(fields, key, query)
 
     async def get_job(
         self, job_id: str, *, wait_s: float | None = None, since: int | None = None

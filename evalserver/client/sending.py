@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from evalserver.client.address import Address
+from evalserver.client.address import AUTHORITIES_VARIABLE, Address
 from evalserver.client.errors import Json, RequestFailed, failure_of
 from evalserver.client.retries import (
     Failure,
@@ -35,7 +35,7 @@ is gone without a word must not keep anybody for ever."""
 
 SHORTEST_SECONDS = 0.1
 
-ADVICE = "SSL_CERT_FILE may name a file with that of the authority that signed it"
+ADVICE = f"{AUTHORITIES_VARIABLE} may name a file with that of the authority that signed it"
 
 
 @dataclass(frozen=True)

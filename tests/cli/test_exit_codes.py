@@ -83,6 +83,13 @@ def test_2_the_command_line_is_wrong(arguments: list[str]) -> None:
     assert last_line(done).startswith("Error: ")
 
 
+def test_2_the_authorities_for_certificates_are_not_there() -> None:
+    done = Shell("https://127.0.0.1:1", SSL_CERT_FILE="/no/such/file").run("health")
+
+    assert done.returncode == ExitCode.USAGE
+    assert last_line(done).startswith("Error: SSL_CERT_FILE: ")
+
+
 async def test_2_the_server_refuses_it(server: ServerProcess) -> None:
     async with server:
         done = Shell(server.url).run("submit", "-m", "dummy", "-t", "/etc/passwd")

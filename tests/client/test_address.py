@@ -1,6 +1,7 @@
 """Where the clients send to, and as whom."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,3 +111,17 @@ def _readable(authorization: str | None) -> str | None:
     if authorization is None or not authorization.startswith("Basic "):
         return authorization
     return f"Basic {base64.b64decode(authorization.removeprefix('Basic ')).decode()}"
+
+
+@pytest.mark.parametrize("kind", [EvalClient, AsyncEvalClient])
+def test_authorities_that_cannot_be_read_are_named(
+    kind: type[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    no_certificate = tmp_path / "text.pem"
+    no_certificate.write_text("none")
+
+    for path in (tmp_path / "gone.pem", no_certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        with pytest.raises(ValueError, match=rf"^SSL_CERT_FILE: .*{path.name}"):
+            kind("https://here")
+    EvalClient("http://here").close()

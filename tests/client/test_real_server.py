@@ -103,6 +103,14 @@ async def test_the_same_key_is_the_same_job(server: ServerProcess, make_client: 
         assert len(jobs) == 1
 
 
+@pytest.mark.parametrize("key", ["é", "a\nb"])
+async def test_a_key_that_no_header_can_carry_is_refused_at_once(
+    make_client: MakeClient, key: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^idempotency_key: "):
+        await submit(make_client("http://127.0.0.1:1"), idempotency_key=key)
+
+
 async def test_a_failed_job_is_raised_with_the_end_of_its_log(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
