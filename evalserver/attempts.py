@@ -15,11 +15,21 @@ import structlog
 
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.engines import Engine, Paths
-from evalserver.executors import Attempt, Executor, ExecutorError, Exit, ExitReason, Lost, NoRoom
+from evalserver.executors import (
+    Attempt,
+    Executor,
+    ExecutorError,
+    Exit,
+    ExitReason,
+    Lost,
+    NoRoom,
+    secrets_of,
+)
 from evalserver.job import Job, NewJob, Outcome
 from evalserver.lifecycle import Status
 from evalserver.masking import secret_texts
 from evalserver.outcome import failed, judge, lost
+from evalserver.outputs import mask_files
 from evalserver.path_waits import why_doomed
 from evalserver.progress import ProgressBoard, watched
 from evalserver.provenance import Probe, at_end, at_start, patient
@@ -276,6 +286,7 @@ class Attempts:
     ) -> None:
         """Write down how an attempt ended, or try it again."""
         crash_point("ended")
+        await asyncio.to_thread(_mask_output, job, paths)
         if isinstance(end, Lost):
             await self._after_loss(job, end.why)
             return
@@ -318,6 +329,13 @@ class Attempts:
 
     def _failed(self, reason: str) -> Outcome:
         return failed(reason, timestamp(self._clock()))
+
+
+def _mask_output(job: Job, paths: Paths) -> None:
+    """Take away what is secret of what the harness wrote, before anybody is shown it."""
+    unseen = mask_files(paths.output_dir, secrets_of(paths.run_dir))
+    if unseen:
+        log.error("secrets in these files may not be masked", job=job.job_id, files=unseen[:10])
 
 
 def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:

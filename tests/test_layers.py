@@ -91,7 +91,7 @@ LAYERS = {
     "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
     "log_tail": _layer("runner.files"),
     "attempts": _layer(
-        f"engines executors masking outcome path_waits progress provenance run_directories"
+        f"engines executors masking outcome outputs path_waits progress provenance run_directories"
         f" store! {VALUES} {CRASH_POINT}"
     ),
     "path_waits": _layer("checkpoints clock job"),

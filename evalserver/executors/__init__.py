@@ -9,7 +9,7 @@ from evalserver.executors.base import (
     Lost,
     NoRoom,
 )
-from evalserver.executors.local import LocalExecutor, runner_pid
+from evalserver.executors.local import LocalExecutor, runner_pid, secrets_of
 
 __all__ = [
     "Attempt",
@@ -21,4 +21,5 @@ __all__ = [
     "Lost",
     "NoRoom",
     "runner_pid",
+    "secrets_of",
 ]

@@ -86,6 +86,15 @@ def runner_pid(run_dir: Path) -> int | None:
         return None
 
 
+def secrets_of(run_dir: Path) -> list[str]:
+    """The texts that nothing may show of an attempt that was started there."""
+    try:
+        secrets = json.loads((run_dir / files.JOB_FILE).read_text(encoding="utf-8"))["secrets"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [str(each) for each in secrets]
+
+
 def _leave_word(run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / files.CANCEL_FILE).touch()

@@ -7,6 +7,7 @@ from evalserver.outputs.artifacts import (
     list_artifacts,
     open_artifact,
 )
+from evalserver.outputs.masked_files import mask_files
 from evalserver.outputs.sample_lines import NoSuchPlace, Place
 from evalserver.outputs.samples import NotJudged, Page, Sample, Wanted, choose_metric, read_page
 from evalserver.outputs.scores import NoScores, TaskScores, read_scores
@@ -26,6 +27,7 @@ __all__ = [
     "Wanted",
     "choose_metric",
     "list_artifacts",
+    "mask_files",
     "open_artifact",
     "read_page",
     "read_scores",

@@ -20,6 +20,7 @@ DEEPEST = 64
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+FILE_TO_WRITE = FILE | os.O_RDWR
 
 NOT_TO_BE_HAD = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO, errno.ENAMETOOLONG}
@@ -66,6 +67,13 @@ def open_artifact(output_dir: Path, path: str) -> BinaryIO:
         raise NoArtifact(path)
     with _if_it_can_be_had(path), _directory(output_dir, names[:-1]) as folder:
         return _open_regular(names[-1], folder)
+
+
+def open_for_masking(output_dir: Path, path: str) -> BinaryIO:
+    """The same, to write into it as well. Raises NoArtifact, OSError."""
+    names = path.split("/")
+    with _directory(output_dir, names[:-1]) as folder:
+        return _open_regular(names[-1], folder, FILE_TO_WRITE)
 
 
 def list_artifacts(output_dir: Path, most: int) -> Listing:
@@ -127,17 +135,17 @@ def _directory(output_dir: Path, names: Sequence[str]) -> Iterator[int]:
         os.close(folder)
 
 
-def _open_regular(name: str, folder: int) -> BinaryIO:
+def _open_regular(name: str, folder: int, how: int = FILE) -> BinaryIO:
     # Looked at before, since merely opening a device can do something; and after, since that is
     # what counts.
     _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    descriptor = os.open(name, FILE, dir_fd=folder)
+    descriptor = os.open(name, how, dir_fd=folder)
     try:
         _require_regular(os.fstat(descriptor))
     except NoArtifact:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb" if how == FILE else "r+b")
 
 
 def _require_regular(state: os.stat_result) -> None:

@@ -66,6 +66,19 @@ async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> No
     assert (read["limit"], read["random_seed"]) == (4, 7)
 
 
+async def test_its_files_show_no_secret_of_the_models_arguments(lm_server: ServerProcess) -> None:
+    secret = "sk-abcdefghijklmnopqrstuvwx"  # noqa: S105 - the test's own
+    async with lm_server as server:
+        job = await server.api.finished(
+            await server.api.submit(
+                tasks=["capitals"], model_args={"api_key": secret, "note": f"k={secret}"}, limit=2
+            )
+        )
+
+    read = results_file(job)["config"]["model_args"]
+    assert read == {"api_key": "*" * len(secret), "note": f"k={'*' * len(secret)}"}
+
+
 async def test_limit_minus_one_is_the_whole_data_set(lm_server: ServerProcess) -> None:
     async with lm_server as server:
         job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=-1))

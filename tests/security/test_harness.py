@@ -86,6 +86,24 @@ def test_secrets_are_shown_to_their_owner_alone(lab: Lab) -> None:
     assert PASSWORD not in " ".join(ran(job)["argv"])
 
 
+def test_a_results_file_shows_nobody_a_secret(lab: Lab) -> None:
+    job = finished(lab, model_args={"api_key": PASSWORD, "deep": [{"hf_token": HUB}]})
+    path = f"/jobs/{job['job_id']}/artifacts"
+
+    [results] = [
+        each
+        for each in lab.ask("GET", path, Role.VIEWER).json()["artifacts"]
+        if each["path"].endswith("results.json")
+    ]
+    text = lab.ask("GET", results["url"], Role.VIEWER).text
+    packed = lab.ask("GET", f"{path}?format=zip", Role.VIEWER).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        text += "".join(archive.read(name).decode() for name in archive.namelist())
+
+    assert json.loads(lab.ask("GET", results["url"], Role.VIEWER).text)["config"]["model_args"]
+    assert not [secret for secret in (PASSWORD, HUB) if secret in text]
+
+
 def test_a_place_that_became_a_link_after_the_submission_is_refused_at_the_start(
     lab: Lab, tmp_path: Path
 ) -> None:

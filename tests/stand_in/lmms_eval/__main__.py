@@ -126,6 +126,7 @@ def _write_results(
         "n-samples": {task: {"original": 8, "effective": 4} for task in results},
         "higher_is_better": {task: {"acc": True, "f1": True, "loss": False} for task in results},
         "model_source": given.model,
+        "config": {"model_args": _model_args(given.model_args)},
     }
     (folder / "20260101_000000_results.json").write_text(json.dumps(content))
     lines = "".join(f"{json.dumps(sample)}\n" for sample in samples)

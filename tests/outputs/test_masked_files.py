@@ -1,0 +1,83 @@
+"""What is secret in the files of an attempt becomes asterisks, and nothing else changes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from evalserver.outputs import mask_files
+from evalserver.outputs.masked_files import CHUNK_BYTES
+
+SECRET = "sk-quite-secret"  # noqa: S105 - the test's own
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An attempt's output directory, as the server names them."""
+    path = tmp_path / "job" / "attempt-1" / "output"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "shown"),
+    [
+        ([SECRET], f'{{"api_key": "{SECRET}"}}', '{"api_key": "***************"}'),
+        ([SECRET], f"{SECRET}{SECRET}", "*" * 30),
+        ([SECRET, f"{SECRET}-longer"], f"{SECRET}-longer!", f"{'*' * 22}!"),
+        ([SECRET], "nothing", "nothing"),
+        ([], SECRET, SECRET),
+        (["größer"], "ein größeres", "ein ********es"),
+        (["a.*b"], "a.*b axxb", "**** axxb"),
+    ],
+)
+def test_secrets_become_asterisks(output: Path, secrets: list[str], text: str, shown: str) -> None:
+    (output / "deep").mkdir()
+    file = output / "deep" / "results.json"
+    file.write_text(text)
+
+    assert mask_files(output, secrets) == []
+
+    assert file.read_text() == shown
+
+
+@pytest.mark.parametrize("before", range(-len(SECRET), 2))
+def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> None:
+    file = output / "large"
+    file.write_bytes(b"x" * (CHUNK_BYTES + before) + SECRET.encode() + b"x" * CHUNK_BYTES)
+    size = file.stat().st_size
+
+    mask_files(output, [SECRET])
+
+    text = file.read_bytes()
+    assert (len(text), text.count(b"*"), SECRET.encode() in text) == (size, len(SECRET), False)
+
+
+def test_the_time_of_a_file_stays(output: Path) -> None:
+    file = output / "results.json"
+    file.write_text(SECRET)
+    os.utime(file, (1, 2))
+
+    mask_files(output, [SECRET])
+
+    assert file.stat().st_mtime == 2
+
+
+def test_nothing_outside_is_written(output: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    foreign, twice = outside / "foreign", outside / "twice"
+    for file in (foreign, twice):
+        file.write_text(SECRET)
+    (output / "link").symlink_to(foreign)
+    (output / "folder").symlink_to(outside)
+    (output / "same").hardlink_to(twice)
+    os.mkfifo(output / "pipe")
+
+    mask_files(output, [SECRET])
+
+    assert (foreign.read_text(), twice.read_text()) == (SECRET, SECRET)
+
+
+def test_an_output_directory_that_is_not_there_has_no_secrets(output: Path) -> None:
+    assert mask_files(output / "gone", [SECRET]) == []
