@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -25,12 +24,12 @@ from evalserver.executors import (
     NoRoom,
     secrets_of,
 )
-from evalserver.job import Job, NewJob, Outcome
+from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.masking import secret_texts
 from evalserver.outcome import failed, judge, lost
 from evalserver.outputs import mask_files
 from evalserver.path_waits import why_doomed
+from evalserver.planning import Planner
 from evalserver.progress import ProgressBoard, watched
 from evalserver.provenance import Probe, at_end, at_start, patient
 from evalserver.run_directories import RunDirectories
@@ -42,8 +41,6 @@ log = structlog.get_logger("evalserver.attempts")
 T = TypeVar("T")
 
 StartListener = Callable[[Job, str], None]
-
-MASK = "***"
 
 RETRY_SECONDS = 1.0
 """Between two tries to write while the store is unavailable, or to start or stop an attempt."""
@@ -60,15 +57,6 @@ async def persist(deed: Callable[[], Awaitable[T]]) -> T:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What every attempt gets beside its own command line."""
-
-    environment: Mapping[str, str]
-    working_directory: Path
-    cancel_grace_s: float
-
-
-@dataclass(frozen=True)
 class Policy:
     """What the operator decided: how many finished jobs are kept, and the share of an evaluation's
     requests to its model that may fail, and whether every byte of a checkpoint is hashed."""
@@ -76,15 +64,6 @@ class Policy:
     max_completed_jobs: int
     max_failed_requests: float
     full_fingerprints: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The command line of an attempt, the files beside it (name to text), and where it runs."""
-
-    argv: tuple[str, ...]
-    files: Mapping[str, str]
-    cwd: Path
 
 
 class Attempts:
@@ -96,7 +75,7 @@ class Attempts:
         executor: Executor,
         engines: Mapping[str, Engine],
         directories: RunDirectories,
-        surroundings: Surroundings,
+        planner: Planner,
         policy: Policy,
         board: ProgressBoard,
         clock: Clock = utc_now,
@@ -105,7 +84,7 @@ class Attempts:
         self._executor = executor
         self._engines = engines
         self._directories = directories
-        self._surroundings = surroundings
+        self._planner = planner
         self._policy = policy
         self._board = board
         self._clock = clock
@@ -149,15 +128,6 @@ class Attempts:
         if leftovers:
             log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
         await self.remove_files(leftovers)
-
-    def plan(self, job: NewJob) -> Plan:
-        """What would run for a job that is not submitted, with secrets masked."""
-        attempt = self._attempt_of(job, self._directories.first_attempt(job), "")
-        return Plan(
-            tuple(_masked(each, attempt.secrets) for each in attempt.argv),
-            {name: _masked(text, attempt.secrets) for name, text in attempt.files.items()},
-            attempt.cwd,
-        )
 
     async def stop(self, job: Job) -> None:
         """Have the job's attempt stopped; what fails now, for want of room, is tried again."""
@@ -246,34 +216,15 @@ class Attempts:
         doomed = why_doomed(job)
         if doomed is not None:
             return doomed
-        attempt = self._attempt_of(job, paths, _token(job))
+        attempt = self._planner.attempt(job, paths, _token(job))
         seen = at_start(job, full=self._policy.full_fingerprints)
         return replace(attempt, files={**attempt.files, **seen})
-
-    def _attempt_of(self, job: Job | NewJob, paths: Paths, token: str) -> Attempt:
-        engine = self._engines[job.engine]
-        command = engine.command(job.request, paths)
-        environment = {**self._surroundings.environment, **engine.settings.environment}
-        return Attempt(
-            token=token,
-            run_dir=paths.run_dir,
-            argv=command.argv,
-            env=environment,
-            cwd=self._surroundings.working_directory,
-            grace_s=self._surroundings.cancel_grace_s,
-            timeout_s=job.request.timeout_s,
-            files=command.files,
-            directories=command.directories,
-            secrets=tuple(
-                secret_texts(job.request.model_args, _mapping(job.request.gen_kwargs), environment)
-            ),
-        )
 
     async def _attend(self, job: Job, paths: Paths) -> None:
         """Wait for the end of the job's attempt, and write its outcome."""
         engine = self._engines[job.engine]
-        environment = {**self._surroundings.environment, **engine.settings.environment}
-        probing = asyncio.create_task(self._probe.ask(engine, environment), name="probe a harness")
+        asking = self._probe.ask(engine, self._planner.environment(engine))
+        probing = asyncio.create_task(asking, name="probe a harness")
         try:
             async with watched(self._board, job.job_id, paths.run_dir, engine.progress_reader()):
                 end = await self._executor.wait(paths.run_dir)
@@ -336,16 +287,6 @@ def _mask_output(job: Job, paths: Paths) -> None:
     unseen = mask_files(paths.output_dir, secrets_of(paths.run_dir))
     if unseen:
         log.error("secrets in these files may not be masked", job=job.job_id, files=unseen[:10])
-
-
-def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
-    return arguments if isinstance(arguments, dict) else {"text": arguments}
-
-
-def _masked(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
 
 
 def _token(job: Job) -> str:

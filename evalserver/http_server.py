@@ -17,12 +17,12 @@ import structlog
 from aiohttp import web
 
 from evalserver.access import Access
-from evalserver.attempts import Attempts, Policy, Surroundings
+from evalserver.attempts import Attempts, Policy
 from evalserver.catalog import Catalog
 from evalserver.clock import timestamp, utc_now
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.doorman import Doorman, open_door
-from evalserver.engines import Engine, find_program, make_engines
+from evalserver.engines import Engine, find_program, make_engines, merge
 from evalserver.engines.environment import harness_environment
 from evalserver.entrance import (
     address,
@@ -37,6 +37,7 @@ from evalserver.forecast import Forecaster
 from evalserver.instruments import Instruments
 from evalserver.local_socket import listen_locally
 from evalserver.names import did_you_mean
+from evalserver.planning import Planner, Surroundings
 from evalserver.private_files import ReadableByAll
 from evalserver.progress import ProgressBoard
 from evalserver.pruner import Pruner
@@ -68,6 +69,7 @@ from evalserver.web.keys import (
     INSTRUMENTS,
     KEYS_IN_FLIGHT,
     ORIGINS,
+    PLANNER,
     PROGRESS,
     PRUNER,
     QUEUE_LIMITS,
@@ -281,19 +283,21 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
 
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
+    directories = RunDirectories(
+        _data_dir(args) / "runs",
+        args.temp_dir_prefix,
+        output_roots(_data_dir(args), args.allow_path),
+        task_roots(args.task_path),
+    )
+    environment = harness_environment(os.environ, args.engine_env)
+    surroundings = Surroundings(environment, Path.cwd(), args.cancel_grace)
+    app[PLANNER] = Planner(app[ENGINES], directories, surroundings)
     attempts = Attempts(
         app[STORE],
         LocalExecutor(),
         app[ENGINES],
-        RunDirectories(
-            _data_dir(args) / "runs",
-            args.temp_dir_prefix,
-            output_roots(_data_dir(args), args.allow_path),
-            task_roots(args.task_path),
-        ),
-        Surroundings(
-            harness_environment(os.environ, args.engine_env), Path.cwd(), args.cancel_grace
-        ),
+        directories,
+        app[PLANNER],
         Policy(args.max_completed_jobs, args.max_failed_requests, args.fingerprint == "full"),
         app[PROGRESS],
     )
@@ -328,10 +332,11 @@ def _engines(args: ServerArgs) -> Mapping[str, Engine]:
             check_defaults(engine)
     except ValueError as error:
         raise CannotStart(str(error)) from error
-    if args.default_engine not in engines:
+    evaluating = [name for name in engines if name != merge.NAME]
+    if args.default_engine not in evaluating:
         raise CannotStart(
             f"default_engine: there is no engine {args.default_engine!r}."
-            f"{did_you_mean(args.default_engine, engines)} "
-            f"Known engines: {', '.join(engines)}"
+            f"{did_you_mean(args.default_engine, evaluating)} "
+            f"Known engines: {', '.join(evaluating)}"
         )
     return engines

@@ -33,6 +33,7 @@ class EvaluateRequest:
     seed: int | None = None
     use_cache: bool | None = None
     wait_for_path_s: float | None = None
+    lmms_engine_kwargs: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)

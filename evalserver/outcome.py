@@ -102,14 +102,22 @@ def _with_log(headline: str, log: Path) -> str:
 
 
 def _what_happened(job: Job, end: Exit) -> str:
+    said = _how_it_ended(job, end)
+    return said if end.stage is None else f"It ended while {end.stage}. {said}"
+
+
+def _how_it_ended(job: Job, end: Exit) -> str:
+    what = "harness" if end.stage is None else "program"
     match end.reason:
         case ExitReason.NOT_STARTED:
-            return f"The harness could not be started: {end.error}"
+            return f"The {what} could not be started: {end.error}"
         case ExitReason.TIMED_OUT:
             return f"The evaluation was stopped: it took longer than {job.request.timeout_s:g} s"
         case ExitReason.TERMINATED:
             return "The evaluation was stopped from outside: its runner was told to end"
     code = end.exit_code or 0
     if code > SIGNAL_BASE:
-        return f"The harness was killed by signal {code - SIGNAL_BASE} (exit code {code})"
+        return f"The {what} was killed by signal {code - SIGNAL_BASE} (exit code {code})"
+    if end.stage is not None or job.engine == "merge":
+        return f"The merge failed with return code {code}"
     return f"The evaluation failed with return code {code}"

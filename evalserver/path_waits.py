@@ -9,6 +9,7 @@ from pathlib import Path
 from evalserver.checkpoints import Signature, local_checkpoints, signature, why_not
 from evalserver.clock import Clock
 from evalserver.job import Job
+from evalserver.merging import before_merging
 
 SETTLED_SECONDS = 3.0
 """A checkpoint that was not written to for so long is complete."""
@@ -55,7 +56,7 @@ class PathWaits:
         return self._clock() >= datetime.fromisoformat(job.created_at) + timedelta(seconds=seconds)
 
     def _reason(self, job: Job) -> str | None:
-        for path in local_checkpoints(job.request.model_args).values():
+        for path in local_checkpoints(before_merging(job.request)).values():
             reason = why_not(path)
             if reason is not None:
                 return f"its checkpoint: {path} {reason}"
@@ -79,7 +80,7 @@ def why_doomed(job: Job) -> str | None:
     """Why a job whose time to wait is up cannot evaluate; None if its checkpoints are there."""
     if job.request.wait_for_path_s is None:
         return None
-    for path in local_checkpoints(job.request.model_args).values():
+    for path in local_checkpoints(before_merging(job.request)).values():
         reason = why_not(path)
         if reason is not None:
             waited = f"{job.request.wait_for_path_s:g} s after the submission"

@@ -12,8 +12,9 @@ from evalserver.engines import Engine
 from evalserver.executors import ExecutorError
 from evalserver.executors.ask import ask
 from evalserver.fingerprints import fingerprints
-from evalserver.job import Job, Outcome
+from evalserver.job import EvaluateRequest, Job, Outcome
 from evalserver.masking import is_secret_name, secret_texts
+from evalserver.merging import before_merging
 from evalserver.runner.files import JOB_FILE
 
 START_FILE = "provenance.json"
@@ -54,13 +55,13 @@ class Probe:
 
 def at_start(job: Job, *, full: bool) -> dict[str, str]:
     """The file of the run directory that tells how the job's checkpoints were at the start."""
-    found = fingerprints(job.request.model_args, full=full)
+    found = fingerprints(before_merging(job.request), full=full)
     return {START_FILE: json.dumps(found)} if found else {}
 
 
-def at_submission(model_args: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def at_submission(request: EvaluateRequest) -> dict[str, Any] | None:
     """What is kept with a job from its submission on: how its checkpoints are then."""
-    found = fingerprints(model_args, full=False)
+    found = fingerprints(before_merging(request), full=False)
     return {"checkpoints": {"submitted": found}} if found else None
 
 
@@ -76,7 +77,7 @@ def at_end(
     """The outcome with all that is known of how it came about, flagged if the weights changed."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted", {})
     started = _load(run_dir / START_FILE)
-    ended = fingerprints(job.request.model_args, full=full) if submitted or started else {}
+    ended = fingerprints(before_merging(job.request), full=full) if submitted or started else {}
     moments = {"submitted": submitted, "started": started, "ended": ended}
     known = {
         **(outcome.provenance or {}),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evalserver.engines import Paths
 from evalserver.job import Job, NewJob
+from evalserver.merging import merge_of
 from evalserver.roots import Roots
 from evalserver.runner.files import LOG_FILE
 
@@ -54,10 +55,10 @@ class RunDirectories:
 
     def fault(self, job: Job) -> str | None:
         """Why the job may not use the places that its request names, as they are by now."""
-        if self.outputs is not None and job.request.output_dir is not None:
-            fault = self.outputs.fault(self.current_attempt(job).output_dir)
+        for name, path in self._named(job).items():
+            fault = None if self.outputs is None else self.outputs.fault(path)
             if fault is not None:
-                return f"output_dir: {fault}"
+                return f"{name}: {fault}"
         files = [Path(task) for task in job.request.tasks if task.startswith("/")]
         faults = [self.task_files.fault(each) for each in files] if self.task_files else []
         return next((f"tasks: {fault}" for fault in faults if fault is not None), None)
@@ -74,6 +75,16 @@ class RunDirectories:
             return []
         found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
         return sorted(name for name in found if _is_job_id(name))
+
+    def _named(self, job: Job) -> dict[str, Path]:
+        """The directories that the request names, by its fields."""
+        merge = merge_of(job.request)
+        named = {"output_dir": self.current_attempt(job).output_dir}
+        return {
+            **(named if job.request.output_dir is not None else {}),
+            **({} if merge is None else {"lmms_engine_kwargs.model_path": merge.shards}),
+            **({} if merge is None else {"lmms_engine_kwargs.output_path": merge.output_path}),
+        }
 
     def _attempt(self, job: Job | NewJob, number: int) -> Paths:
         job_dir = self.root / f"{self.prefix}{job.job_id}"

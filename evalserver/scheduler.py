@@ -12,9 +12,9 @@ from itertools import islice
 
 import structlog
 
-from evalserver.attempts import Attempts, Plan, persist
+from evalserver.attempts import Attempts, persist
 from evalserver.clock import Clock, utc_now
-from evalserver.job import Job, NewJob
+from evalserver.job import Job
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.path_waits import PathWaits
 from evalserver.queue_index import QueueIndex
@@ -170,10 +170,6 @@ class Scheduler:
         """The checkpoint that a queued job waits for while others go before it; None if it does
         not."""
         return self._waits.reasons.get(job_id)
-
-    def plan(self, job: NewJob) -> Plan:
-        """What would run for a job that is not submitted."""
-        return self._attempts.plan(job)
 
     def _on_event(self, event: CommittedEvent) -> None:
         if event.after is Status.QUEUED:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from evalserver.attempts import Attempts, Policy, Surroundings
+from evalserver.attempts import Attempts, Policy
 from evalserver.clock import timestamp
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
 from evalserver.forecast import MOST_BEFORE, Forecast, Forecaster
+from evalserver.planning import Planner, Surroundings
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
 from evalserver.scheduler import Scheduler
@@ -28,12 +29,13 @@ class Lab:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
         self.now = NOON
+        directories = RunDirectories(folder, "")
         attempts = Attempts(
             store,
             LocalExecutor(),
             {},
-            RunDirectories(folder, ""),
-            Surroundings({}, folder, 1.0),
+            directories,
+            Planner({}, directories, Surroundings({}, folder, 1.0)),
             Policy(PLENTY, 0.05),
             ProgressBoard(EventBus()),
         )

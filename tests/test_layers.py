@@ -36,7 +36,7 @@ GUARDED = {
 
 ANYTHING = _layer(
     "access attempts catalog clock data_dir doorman engines entrance event_bus executors forecast"
-    " instruments local_socket names private_files progress pruner"
+    " instruments local_socket names planning private_files progress pruner"
     " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
@@ -66,12 +66,13 @@ LAYERS = {
     "server_log": _layer("masking"),
     "job": _layer("lifecycle"),
     "job_id": _layer(""),
+    "merging": _layer("job"),
     "comparison": _layer("job"),
     "plain_text": _layer(""),
     "eval_log": _layer("runner.files"),
     "checkpoints": _layer(""),
     "fingerprints": _layer("checkpoints"),
-    "provenance": _layer("engines executors fingerprints job masking runner.files"),
+    "provenance": _layer("engines executors fingerprints job masking merging runner.files"),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
     "setting_sources": _layer("names server_args"),
@@ -79,10 +80,10 @@ LAYERS = {
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer("engines job masking names plain_text"),
+    "engines": _layer("engines job masking merging names plain_text"),
     "store": _layer(f"store clock job lifecycle roles {CRASH_POINT}", "sqlite3 aiosqlite"),
     "access": _layer("clock roles store!"),
-    "run_directories": _layer("engines job roots runner.files"),
+    "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
     "catalog": _layer("engines executors store!"),
     "outputs": _layer("engines outputs"),
@@ -91,16 +92,17 @@ LAYERS = {
     "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
     "log_tail": _layer("runner.files"),
     "attempts": _layer(
-        f"engines executors masking outcome outputs path_waits progress provenance run_directories"
+        "engines executors outcome outputs path_waits planning progress provenance run_directories"
         f" store! {VALUES} {CRASH_POINT}"
     ),
-    "path_waits": _layer("checkpoints clock job"),
+    "planning": _layer("engines executors job masking merging run_directories"),
+    "path_waits": _layer("checkpoints clock job merging"),
     "scheduler": _layer(f"attempts path_waits queue_index store! {VALUES} {CRASH_POINT}"),
     "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
         "web access catalog checkpoints comparison engines eval_log event_bus forecast instruments"
-        " log_tail masking outputs plain_text private_files progress provenance pruner roles roots"
+        " log_tail masking merging outputs plain_text planning private_files progress provenance pruner roles roots"
         " scheduler server_args"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",

@@ -10,6 +10,7 @@ from evalserver.engines.engine import Engine
 from evalserver.engines.inspect_ai import InspectAi
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
+from evalserver.engines.merge import MergeEngine
 from evalserver.engines.settings import EngineSettings, read_settings
 from evalserver.names import did_you_mean
 
@@ -19,9 +20,15 @@ GROUP = "evalserver.engines"
 EngineType = Callable[[EngineSettings], Engine]
 
 OURS: Mapping[str, EngineType] = MappingProxyType(
-    {"lmms_eval": LmmsEval, "lm_eval": LmEval, "inspect": InspectAi, "command": CommandEngine}
+    {
+        "lmms_eval": LmmsEval,
+        "lm_eval": LmEval,
+        "inspect": InspectAi,
+        "command": CommandEngine,
+        "merge": MergeEngine,
+    }
 )
-ALWAYS_THERE = ("lmms_eval", "lm_eval", "inspect")
+ALWAYS_THERE = ("lmms_eval", "lm_eval", "inspect", "merge")
 """These need no table: they are run by the server's ``engine_python`` then."""
 
 

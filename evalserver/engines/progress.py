@@ -24,9 +24,11 @@ SLICE_BYTES = 8 * 1024
 
 _ANNOUNCEMENT = re.compile(
     r"(?P<stage>Initializing [\w-]{1,60} model|Building contexts for [\w.-]{1,100}"
-    r"|Running \w{1,40} requests|Saving results aggregated)(?=[^\w:.-])"
+    r"|Running \w{1,40} requests|Saving results aggregated"
+    r"|(?<=evalserver: )(?:merging the checkpoint|evaluating))(?=[^\w:.-])"
 )
-"""How both harnesses say what they do next; the bar that follows often has no label."""
+"""How both harnesses say what they do next, and how the runner says which of several stages
+begins; the bar that follows often has no label."""
 
 _PART = re.compile(r"evalserver: asking for answers (\d{1,12}) to (\d{1,12}) of (\d{1,12})\s")
 """What our launcher says before it asks lmms-eval's model for a part of all answers."""

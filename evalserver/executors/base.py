@@ -36,6 +36,7 @@ class Exit:
     ended_at: str
     leftovers: int = 0
     error: str | None = None
+    stage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Attempt:
     Before the start ``files`` are written into the run directory (name to text), and
     ``directories`` are created.
     ``token`` names the attempt in its processes' environment, so that strays can be found.
-    ``secrets`` are the texts that its log must not show.
+    ``secrets`` are the texts that its log must not show. ``before`` are the command lines that are
+    run first, by the names of their stages; where one fails, the attempt has failed.
     """
 
     token: str
@@ -65,6 +67,7 @@ class Attempt:
     files: Mapping[str, str] = field(default_factory=dict)
     directories: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
+    before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Executor(Protocol):

@@ -123,6 +123,7 @@ def _prepare(attempt: Attempt) -> None:
         timeout_s=attempt.timeout_s,
         grace_s=attempt.grace_s,
         secrets=list(attempt.secrets),
+        before={stage: list(argv) for stage, argv in attempt.before.items()},
     )
     _write_private(attempt.run_dir / files.JOB_FILE, json.dumps(asdict(job)))
 

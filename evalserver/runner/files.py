@@ -46,8 +46,9 @@ RUN_OUT = {
 @dataclass(frozen=True)
 class Job:
     """What ``job.json`` says: the command line, where and with which environment it runs, how long
-    it may take (None: for ever), the seconds between TERM and KILL when it is stopped, and the
-    texts that its log must not show."""
+    it may take (None: for ever), the seconds between TERM and KILL when it is stopped, the texts
+    that its log must not show, and the command lines that are run before it, one after the other,
+    each by the name of its stage."""
 
     argv: list[str]
     cwd: str
@@ -55,6 +56,7 @@ class Job:
     timeout_s: float | None
     grace_s: float
     secrets: list[str] = field(default_factory=list)
+    before: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Exit:
     itself was told to stop, by a shutdown of the machine) or ``not_started`` (``error`` says why).
     ``exit_code`` is the harness's, 128 + n when signal n ended it, None if it never ran.
     ``leftovers`` counts the processes that outlived the harness and were ended.
+    ``stage`` names the command line before the harness's at which it ended; None: it got further.
     """
 
     reason: str
@@ -73,6 +76,7 @@ class Exit:
     ended_at: str
     leftovers: int = 0
     error: str | None = None
+    stage: str | None = None
 
 
 def lock_is_held(run_dir: Path) -> bool:

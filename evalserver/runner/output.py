@@ -15,7 +15,8 @@ DRAIN_SECONDS = 5.0
 
 
 class MaskedLog:
-    """A pipe into a log file. Give ``writer`` to the harness; leaving the block empties the pipe.
+    """A pipe into a log file. Give ``writer`` to the harness, and ``let_go`` of it then; leaving
+    the block empties the pipe.
 
     A thread carries the output, so that the harness never waits for who supervises it. When the
     disk is full, output is lost and the harness goes on.
@@ -36,13 +37,19 @@ class MaskedLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.let_go()
         if self._thread.is_alive():
             self._thread.join(DRAIN_SECONDS)
 
     def begin(self) -> None:
-        """Carry output from now on; the harness has the writing end, this process keeps none."""
-        os.close(self.writer)
+        """Carry output from now on."""
         self._thread.start()
+
+    def let_go(self) -> None:
+        """Nothing more is started that writes here: when those who do have ended, so does this."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
 
     def feed(self, piece: bytes) -> None:
         """Keep a piece of output."""

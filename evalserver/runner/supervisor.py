@@ -45,6 +45,8 @@ LOCK_PATIENCE_SECONDS = 2.0
 LEFTOVER_GRACE_SECONDS = 5.0
 DISK_RETRY_SECONDS = 1.0
 SHELL_NOT_FOUND = 127
+EVALUATING = "evaluating"
+"""What the log calls the last stage, when there are others before it."""
 WOKEN_BY = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
@@ -123,19 +125,42 @@ def _run(run_dir: Path, started_at: str) -> Exit:
         if (run_dir / CANCEL_FILE).exists():
             return Exit("cancelled", None, started_at, _now())
         log = MaskedLog(run_dir / LOG_FILE, job.secrets)
-        harness = _start(job, log.writer)
     except (OSError, ValueError, TypeError) as error:
-        return Exit("not_started", SHELL_NOT_FOUND, started_at, _now(), error=str(error))
+        return _not_started(error, started_at)
     with log:
-        log.begin()
-        reason, status = _Watch(run_dir, job, harness).until_it_ends()
-        leftovers = end_leftovers(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
-    return Exit(reason, exit_code(status), started_at, _now(), leftovers)
+        return _run_stages(run_dir, job, log, started_at)
 
 
-def _start(job: Job, output: int) -> int:
+def _run_stages(run_dir: Path, job: Job, log: MaskedLog, started_at: str) -> Exit:
+    """Run what is to be run before the harness, then the harness, as long as each goes well."""
+    watch = _Watch(run_dir, job)
+    stages = [*job.before.items(), (None, job.argv)]
+    leftovers = 0
+    for number, (stage, argv) in enumerate(stages):
+        try:
+            if job.before:
+                os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
+            process = _start(job, argv, log.writer)
+        except (OSError, ValueError) as error:
+            return _not_started(error, started_at, stage)
+        if number == 0:
+            log.begin()
+        if stage is None:
+            log.let_go()
+        reason, status = watch.until_it_ends(process)
+        leftovers += end_leftovers(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
+        if reason != "exited" or status != 0:
+            break
+    return Exit(reason, exit_code(status), started_at, _now(), leftovers, stage=stage)
+
+
+def _not_started(error: Exception, started_at: str, stage: str | None = None) -> Exit:
+    return Exit("not_started", SHELL_NOT_FOUND, started_at, _now(), error=str(error), stage=stage)
+
+
+def _start(job: Job, argv: list[str], output: int) -> int:
     process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
-        job.argv,
+        argv,
         cwd=job.cwd,
         env=job.env,
         stdin=subprocess.DEVNULL,
@@ -149,21 +174,21 @@ def _start(job: Job, output: int) -> int:
 
 
 class _Watch:
-    """Waits for the harness, and stops its whole tree when that is asked or due."""
+    """Waits for a process, and stops its whole tree when that is asked or due; its time counts from
+    the first one on."""
 
-    def __init__(self, run_dir: Path, job: Job, harness: int) -> None:
+    def __init__(self, run_dir: Path, job: Job) -> None:
         self._cancel = run_dir / CANCEL_FILE
         self._grace_s = job.grace_s
         self._deadline = None if job.timeout_s is None else time.monotonic() + job.timeout_s
-        self._harness = harness
         self._terminated = False
         self._kill_at: float | None = None
 
-    def until_it_ends(self) -> tuple[str, int]:
-        """Why it ended, and the harness's wait status."""
+    def until_it_ends(self, process: int) -> tuple[str, int]:
+        """Why it ended, and its wait status."""
         reason = "exited"
         while True:
-            status = reap(self._harness)
+            status = reap(process)
             if status is not None:
                 return reason, status
             if self._kill_at is None:

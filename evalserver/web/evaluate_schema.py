@@ -2,23 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
+from evalserver.engines import merge
 from evalserver.job import EvaluateRequest
-from evalserver.roots import OUTPUTS, output_roots
 from evalserver.web.arguments import Arguments, GenerationArguments
 from evalserver.web.fields import JsonSchema, Labels, Listing, Name, Seconds, Switch, Whole, about
-from evalserver.web.request_fields import BatchSize, Directory, Limit, NotYet, TaskName
-from evalserver.web.schemas import Bounds, EngineName, StrictSchema
-
-NOT_YET = (
-    "Merging a checkpoint before its evaluation is not available in this version: "
-    "merge it first, and name the merged checkpoint in model_args."
-)
+from evalserver.web.places import MergeArguments, OutputDirectory
+from evalserver.web.request_fields import BatchSize, Limit, TaskName
+from evalserver.web.schemas import EngineName, StrictSchema
 
 MOST_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
@@ -58,6 +53,13 @@ class TimeLimit(Seconds):
         return self.root.bounds.max_timeout if isinstance(self.root, StrictSchema) else None
 
 
+class EvaluatingEngine(EngineName):
+    """The name of an engine that evaluates."""
+
+    def _known(self) -> tuple[str, ...]:
+        return tuple(name for name in super()._known() if name != merge.NAME)
+
+
 class TaskNames(Listing):
     """Names of tasks, which a harness takes as one argument."""
 
@@ -72,29 +74,6 @@ class TaskNames(Listing):
                 "name a group or a wildcard, or submit several jobs."
             )
         return names
-
-
-class OutputDirectory(Directory):
-    """A directory that is not the server's own."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        path = super()._deserialize(value, attr, data, **kwargs)
-        if isinstance(self.root, StrictSchema):
-            self._check(Path(path), self.root.bounds)
-        return path
-
-    def _check(self, path: Path, bounds: Bounds) -> None:
-        fault = output_roots(bounds.data_dir, bounds.allow_path).fault(path)
-        if fault is not None:
-            raise ValidationError(fault)
-        # The server removes what it takes for its own there.
-        own, place = bounds.data_dir.resolve(), path.resolve()
-        if place.is_relative_to(own) and not place.is_relative_to(own / OUTPUTS):
-            raise ValidationError(
-                "Must lie outside of the server's own data directory, or in its folder outputs."
-            )
 
 
 class RequestFields(Schema):
@@ -138,7 +117,7 @@ class RequestFields(Schema):
             "Each attempt gets a directory of its own in it."
         ),
     )
-    engine = EngineName(metadata=about("Which harness evaluates."))
+    engine = EvaluatingEngine(metadata=about("Which harness evaluates."))
     priority = Whole(*PRIORITIES, metadata=about("A higher one goes before what waits."))
     labels = Labels(metadata=about("Names and texts of the client's own, to find the job by."))
     timeout_s = TimeLimit(metadata=about("Seconds that an attempt may take."))
@@ -155,6 +134,12 @@ class RequestFields(Schema):
             "other jobs may go before meanwhile. Without it, a checkpoint must be there."
         )
     )
+    lmms_engine_kwargs = MergeArguments(
+        metadata=about(
+            "A checkpoint in shards, as lmms-engine leaves it, that is merged before it is "
+            "evaluated; `model` or `pretrained` in `model_args` becomes the merged one."
+        )
+    )
 
 
 class EvaluateSchema(StrictSchema, RequestFields):
@@ -169,8 +154,6 @@ class EvaluateSchema(StrictSchema, RequestFields):
             "labels": {"run": "sft-7b", "step": "1500"},
         }
     )
-
-    lmms_engine_kwargs = NotYet(NOT_YET, metadata=about(NOT_YET))
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What is not required may be null, and has a default that can be told."""

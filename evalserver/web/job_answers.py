@@ -275,6 +275,7 @@ class PlanSchema(AnswerSchema):
     EXAMPLE = MappingProxyType(
         {
             "engine": "lmms_eval",
+            "before": {},
             "command": ["/opt/lmms-eval/bin/python", "-m", "lmms_eval", "--model=qwen2_vl"],
             "shell": "/opt/lmms-eval/bin/python -m lmms_eval --model=qwen2_vl",
             "directory": "/lab",
@@ -284,8 +285,13 @@ class PlanSchema(AnswerSchema):
     )
 
     engine = fields.String()
+    before = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata=about("What would be run first, by the name of its stage."),
+    )
     command = fields.List(fields.String(), metadata=about("Program and arguments."))
-    shell = fields.String(metadata=about("The same for a shell."))
+    shell = fields.String(metadata=about("All of it for a shell."))
     directory = fields.String(metadata=about("Where it would run."))
     files = fields.Dict(
         keys=fields.String(),

@@ -13,6 +13,7 @@ from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
 from evalserver.masking import masked, masked_text
+from evalserver.merging import merged, pinned
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key
@@ -28,6 +29,7 @@ from evalserver.web.keys import (
     ENGINES,
     FORECASTS,
     KEYS_IN_FLIGHT,
+    PLANNER,
     PROGRESS,
     QUERY,
     QUEUE_LIMITS,
@@ -92,7 +94,7 @@ async def change_job(request: web.Request) -> web.Response:
     await request.app[SCHEDULER].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
-    return reply({**_queued_at(job_id, position), "message": message})
+    return reply({**queued_at(job_id, position), "message": message})
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -168,7 +170,7 @@ def _links(job: Job) -> dict[str, str]:
 
 async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Response:
     def answer(position: int) -> str:
-        return dump(_queued_at(job.job_id, position)).decode()
+        return dump(queued_at(job.job_id, position)).decode()
 
     limits = request.app[QUEUE_LIMITS]
     with request.app[KEYS_IN_FLIGHT].holding(key), limits.place(job.submitted_by):
@@ -186,6 +188,8 @@ async def _new_job(request: web.Request, key: Key | None) -> NewJob:
     name = wanted.engine or request.app[ARGS].default_engine
     engine = request.app[ENGINES][name]
     wanted = with_defaults(wanted, engine, request.app[ARGS])
+    if wanted.lmms_engine_kwargs is not None:
+        wanted = await asyncio.to_thread(pinned, wanted)
     seen = None
     try:
         seen = await _seen_of_promising(request, wanted, engine)
@@ -203,7 +207,7 @@ async def _seen_of_promising(
 
     Raises BadRequest (422), with every fault at once, if the request cannot come to anything.
     """
-    require_possible(wanted, engine)
+    require_possible(merged(wanted), engine)
     look = await look_at_checkpoints(wanted)
     if request[QUERY].get("checked", True):
         faults = await unknown_names(request.app[CATALOG], wanted, engine)
@@ -213,11 +217,12 @@ async def _seen_of_promising(
 
 
 def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
-    plan = request.app[SCHEDULER].plan(job)
+    plan = request.app[PLANNER].plan(job)
     return {
         "engine": job.engine,
+        "before": plan.before,
         "command": plan.argv,
-        "shell": shlex.join(plan.argv),
+        "shell": " && ".join(map(shlex.join, [*plan.before.values(), plan.argv])),
         "directory": str(plan.cwd),
         "files": plan.files,
         "request": job.request,
@@ -233,10 +238,11 @@ def _note(job: NewJob) -> None:
 def _queued(request: web.Request, job_id: str) -> web.Response:
     # An idle scheduler may have claimed it already: then nobody was before it.
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    return reply(_queued_at(job_id, position))
+    return reply(queued_at(job_id, position))
 
 
-def _queued_at(job_id: str, position: int) -> dict[str, Any]:
+def queued_at(job_id: str, position: int) -> dict[str, Any]:
+    """What is told of a job that has been queued."""
     return {
         "job_id": job_id,
         "status": "queued",

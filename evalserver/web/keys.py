@@ -12,6 +12,7 @@ from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
 from evalserver.instruments import Instruments
+from evalserver.planning import Planner
 from evalserver.progress import ProgressBoard
 from evalserver.pruner import Pruner
 from evalserver.scheduler import Scheduler
@@ -30,6 +31,7 @@ ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 STARTED_AT = web.AppKey("started_at", str)
 STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
+PLANNER = web.AppKey("planner", Planner)
 PRUNER = web.AppKey("pruner", Pruner)
 BACKING_UP = web.AppKey("backing_up", asyncio.Lock)
 """Held by the one request that has the database copied."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from evalserver.checkpoints import local_checkpoints, may_have_checkpoints, why_not
 from evalserver.job import EvaluateRequest
+from evalserver.merging import before_merging, key_of
 from evalserver.provenance import at_submission
 
 
@@ -23,18 +24,26 @@ async def look_at_checkpoints(wanted: EvaluateRequest) -> Look:
 
     Of those that are still being written, nothing.
     """
-    if wanted.wait_for_path_s is not None or not may_have_checkpoints(wanted.model_args):
+    if wanted.wait_for_path_s is not None:
+        return Look()
+    if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
         return Look()
     return await asyncio.to_thread(_look, wanted)
 
 
 def _look(wanted: EvaluateRequest) -> Look:
     faults = {
-        f"model_args.{key}": (
+        _field(wanted, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
             "still being written; ?validate=false submits it all the same."
         )
-        for key, path in local_checkpoints(wanted.model_args).items()
+        for key, path in local_checkpoints(before_merging(wanted)).items()
         if (reason := why_not(path)) is not None
     }
-    return Look(faults, at_submission(wanted.model_args))
+    return Look(faults, at_submission(wanted))
+
+
+def _field(wanted: EvaluateRequest, key: str) -> str:
+    """Where the request names what is found under an argument of the model."""
+    is_merged = wanted.lmms_engine_kwargs is not None and key == key_of(wanted)
+    return "lmms_engine_kwargs.model_path" if is_merged else f"model_args.{key}"

@@ -18,9 +18,9 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
-def reply(value: Any) -> web.Response:
-    """A 200 answer with a JSON body."""
-    return _reply(dump(value), JSON)
+def reply(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """An answer with a JSON body."""
+    return _reply(dump(value), JSON, status)
 
 
 def reply_text(text: str) -> web.Response:
@@ -48,6 +48,8 @@ def reply_unless_known(
     return answer
 
 
-def _reply(body: bytes, media_type: str) -> web.Response:
+def _reply(body: bytes, media_type: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     charset = "; charset=utf-8" if media_type.startswith("text/") else ""
-    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: f"{media_type}{charset}"})
+    return web.Response(
+        body=body, status=status, headers={hdrs.CONTENT_TYPE: f"{media_type}{charset}"}
+    )

@@ -156,20 +156,3 @@ class RoleName(Name):
         if name not in GIVEN:
             raise ValidationError(f"Must be one of {', '.join(GIVEN)}.")
         return name
-
-
-class NotYet(Strict[None]):
-    """A field that is known, and that this version takes no value for."""
-
-    def __init__(self, why: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.why = why
-
-    def json_schema(self) -> JsonSchema:
-        """Nothing but null."""
-        return {"type": "null"}
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> None:
-        raise ValidationError(self.why)

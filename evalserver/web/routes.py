@@ -14,6 +14,7 @@ from evalserver.web import (
     jobs,
     login,
     logs,
+    merge,
     metrics,
     queue,
     results,
@@ -64,6 +65,10 @@ UNCHANGED = Answer(status=HTTPStatus.NOT_MODIFIED)
 ETAG = {"ETag": "Names this state of the answer, for `If-None-Match`."}
 LINK = {"Link": "The address of the next page, as `next`, if there is one."}
 LOG_OFFSET = {"Log-Offset": "The byte of the attempt's log at which the answer begins."}
+ACCEPTED = {
+    "Location": "The address of the job.",
+    "Preference-Applied": "`respond-async`: the answer did not wait.",
+}
 REPLAY = {"Idempotent-Replay": "`true` when this is the answer to an earlier request."}
 EVENT_STREAM = Answer(media_type="text/event-stream")
 
@@ -89,6 +94,19 @@ ROUTES = (
         headers=EvaluateHeadersSchema,
         answers=(Answer(QueuedSchema, headers=REPLAY), Answer(PlanSchema)),
         errors=(CONFLICT, UNAVAILABLE),
+        role=Role.SUBMITTER,
+    ),
+    Route(
+        "POST",
+        "/merge",
+        merge.merge_checkpoint,
+        body=merge.MergeSchema,
+        headers=merge.MergeHeadersSchema,
+        answers=(
+            Answer(merge.MergedSchema),
+            Answer(QueuedSchema, status=HTTPStatus.ACCEPTED, headers=ACCEPTED),
+        ),
+        errors=(NOT_FOUND, GONE, CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR, UNAVAILABLE),
         role=Role.SUBMITTER,
     ),
     Route(

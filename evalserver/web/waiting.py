@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 
@@ -48,34 +48,33 @@ def _asked_for(request: web.Request) -> tuple[float, Mapping[str, str]]:
         return 0, {}
     if "wait" in request[QUERY]:
         return request[QUERY]["wait"], {}
-    preferred = _preferred_wait(request.headers.getall(PREFER, ()))
+    preferred = re.fullmatch(r'"?([0-9]{1,9})"?', preferences(request).get("wait", ""))
     if preferred is None:
         return 0, {}
     # A preference that goes too far is followed as far as it can be, and the answer says so.
-    seconds = min(preferred, LONGEST_WAIT_SECONDS)
+    seconds = min(int(preferred[1]), LONGEST_WAIT_SECONDS)
     return seconds, {PREFERENCE_APPLIED: f"wait={seconds}"}
 
 
-def _preferred_wait(headers: Iterable[str]) -> int | None:
-    """Seconds of the first ``wait`` in ``Prefer`` headers; None if there is none to be read."""
-    for preference in ",".join(headers).split(","):
+def preferences(request: web.Request) -> Mapping[str, str]:
+    """What the client prefers (RFC 7240), by name; of several of one name, the first."""
+    found: dict[str, str] = {}
+    for preference in ",".join(request.headers.getall(PREFER, ())).split(","):
         name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "wait":
-            seconds = re.fullmatch(r'"?([0-9]{1,9})"?', value.strip())
-            return None if seconds is None else int(seconds[1])
-    return None
+        found.setdefault(name.strip().lower(), value.strip())
+    return found
+
+
+def is_there(request: web.Request) -> bool:
+    """Is the client still there? Nothing else tells a handler."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 async def _event_after(seen: int, listener: Listener, request: web.Request, seconds: float) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while listener.newest_event <= seen and not listener.closed and _is_there(request):
+    while listener.newest_event <= seen and not listener.closed and is_there(request):
         left = until - clock()
         if left <= 0:
             return
         await listener.wait(min(left, LOOK_SECONDS))
-
-
-def _is_there(request: web.Request) -> bool:
-    # Nothing else tells a handler that its client went away.
-    return request.transport is not None and not request.transport.is_closing()

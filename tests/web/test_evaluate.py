@@ -61,6 +61,11 @@ async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:
         "seed": 7,
         "use_cache": True,
         "wait_for_path_s": 60.0,
+        "lmms_engine_kwargs": {
+            "model_path": "/checkpoints/100",
+            "checkpoint_type": "ema",
+            "output_path": "/merged",
+        },
     }
     await api.submit(model_args=HANG)
     job_id = await api.submit(**sent)

@@ -64,7 +64,15 @@ REFUSED: dict[str, Json] = {
     "seed": {"seed": -1},
     "priority": {"priority": "high"},
     "engine": {"engine": "lmms"},
-    "lmms_engine_kwargs": {"lmms_engine_kwargs": {"model_path": "x"}},
+    "lmms_engine_kwargs.model_path": {"lmms_engine_kwargs": {"model_path": "x"}},
+    "lmms_engine_kwargs.checkpoint_type": {
+        "lmms_engine_kwargs": {"model_path": "/x", "checkpoint_type": "best"}
+    },
+    "lmms_engine_kwargs.output_path": {
+        "lmms_engine_kwargs": {"model_path": "/x", "output_path": "../x"}
+    },
+    "lmms_engine_kwargs.type": {"lmms_engine_kwargs": {"model_path": "/x", "type": "ema"}},
+    "lmms_engine_kwargs": {"lmms_engine_kwargs": "/x"},
     "nonsense": {"nonsense": 1},
 }
 

@@ -1,0 +1,55 @@
+"""Engine for lmms-engine's merger, which makes one checkpoint of its shards (version 0.1.4).
+
+A launcher (``in_harness/merge_checkpoint.py``) runs ``python -m lmms_engine.merger``, unless it was
+done before. The engine has no tasks and no models: its jobs are those of ``POST /merge``, and its
+command is what goes first in a job that is to evaluate what has to be merged.
+"""
+
+from pathlib import Path
+
+from evalserver.engines import in_harness
+from evalserver.engines.base import Command, NoResults, Paths, Results
+from evalserver.engines.engine import Engine
+from evalserver.engines.in_harness.merge_checkpoint import NOTE
+from evalserver.job import EvaluateRequest
+from evalserver.merging import Merge, merge_of
+
+NAME = "merge"
+TASK = "merge"
+LAUNCHER = Path(in_harness.__file__).with_name("merge_checkpoint.py")
+
+
+class MergeEngine(Engine):
+    """lmms-engine's merger, called as ``python -m lmms_engine.merger``, through our launcher."""
+
+    package = "lmms-engine"
+    written_for = "0.1.4"
+    packages = ("torch", "transformers", "accelerate")
+
+    def command(self, request: EvaluateRequest, paths: Paths) -> Command:
+        """How to merge what the request says is to be merged."""
+        merge = merge_of(request)
+        if merge is None:
+            raise ValueError("a request without lmms_engine_kwargs has nothing to merge")
+        argv = (
+            *(self.settings.python, "-u", str(LAUNCHER)),
+            f"--shards={merge.shards}",
+            f"--checkpoint_type={merge.checkpoint_type}",
+            f"--output_path={merge.output_path}",
+        )
+        return Command(argv)
+
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """Where the merged checkpoint is; there are no numbers. Raises NoResults."""
+        merge = merge_of(request)
+        if merge is None or not (merge.output_path / NOTE).is_file():
+            raise NoResults("left no merged checkpoint")
+        merged = {"results": str(merge.output_path), "samples": [], "metrics": {}}
+        return Results({request.model: merged}, ())
+
+
+def request_to_merge(merge: Merge) -> EvaluateRequest:
+    """The request of a job that merges, and does nothing else."""
+    return EvaluateRequest(
+        str(merge.model_path), (TASK,), engine=NAME, lmms_engine_kwargs=merge.as_kwargs()
+    )

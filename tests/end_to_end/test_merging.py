@@ -1,0 +1,392 @@
+"""Checkpoints in shards are merged, by themselves and before they are evaluated."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.checkpoints_in_shards import EMA, REGULAR, in_shards, merges_of
+from tests.support import Json, ServerProcess, harness_of, stand_in_environment, until
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """A server that may use what the test leaves beside its data directory."""
+    options = ("--cancel-grace", "1", "--allow-path", str(tmp_path / "checkpoints"))
+    server = ServerProcess(tmp_path / "data", *options, environment=stand_in_environment())
+    async with server:
+        yield server
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Where the test's checkpoint is."""
+    return tmp_path / "checkpoints" / "checkpoint-100"
+
+
+async def merge(lab: ServerProcess, checkpoint: Path, status: int = 200, **fields: str) -> Json:
+    """Ask for a merge, and wait for it."""
+    body = {"checkpoint_path": str(checkpoint), **fields}
+    answer: Json = await lab.api.call("POST", "/merge", status, json=body)
+    return answer
+
+
+async def evaluate(lab: ServerProcess, checkpoint: Path, **fields: object) -> str:
+    """Submit an evaluation of what has to be merged before."""
+    kwargs = {"model_path": str(checkpoint), **fields}
+    return await lab.api.submit(
+        model_args={"model": str(checkpoint)}, lmms_engine_kwargs=kwargs, max_attempts=2
+    )
+
+
+async def begun(checkpoint: Path) -> None:
+    """Return when the merge of a checkpoint has begun."""
+
+    async def has_begun() -> bool:
+        return bool(merges_of(checkpoint))
+
+    await until(has_begun)
+
+
+async def test_a_merge_is_answered_with_the_path_of_the_merged_checkpoint(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    answer = await merge(lab, in_shards(checkpoint))
+
+    assert (answer["success"], answer["merged_path"]) == (True, str(checkpoint))
+    assert (checkpoint / "model.safetensors").read_text().startswith(f"{REGULAR} weights 0")
+
+
+async def test_a_merge_is_a_job_of_its_own_engine(lab: ServerProcess, checkpoint: Path) -> None:
+    answer = await merge(lab, in_shards(checkpoint))
+
+    [job] = (await lab.api.call("GET", "/jobs?engine=merge"))["jobs"]
+    assert job["job_id"] == answer["job_id"]
+    assert (job["status"], job["request"]["tasks"]) == ("completed", ["merge"])
+    assert job["result"][str(checkpoint)]["results"] == str(checkpoint)
+
+
+async def test_the_other_weights_go_where_the_client_says(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    output = checkpoint.with_name("merged")
+
+    answer = await merge(
+        lab, in_shards(checkpoint, ema=True), checkpoint_type="ema", output_path=str(output)
+    )
+
+    assert answer["merged_path"] == str(output)
+    assert (output / "model.safetensors").read_text().startswith(EMA)
+
+
+async def test_a_directory_with_several_stands_for_the_newest_at_the_time(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    run = checkpoint.parent
+    for step in (90, 1000, 200):
+        in_shards(run / f"checkpoint-{step}")
+
+    await merge(lab, run)
+
+    assert merges_of(run / "checkpoint-1000") == ["regular"]
+
+
+async def test_what_was_merged_is_not_merged_again(lab: ServerProcess, checkpoint: Path) -> None:
+    in_shards(checkpoint)
+    await merge(lab, checkpoint)
+
+    await merge(lab, checkpoint)
+
+    assert merges_of(checkpoint) == ["regular"]
+
+
+@pytest.mark.parametrize(
+    "changed", [f"{REGULAR}/model_world_size_2_rank_1.pt", "model.safetensors"]
+)
+async def test_what_has_changed_is_merged_again(
+    lab: ServerProcess, checkpoint: Path, changed: str
+) -> None:
+    in_shards(checkpoint)
+    await merge(lab, checkpoint)
+    (checkpoint / changed).write_text("something else")
+
+    await merge(lab, checkpoint)
+
+    assert merges_of(checkpoint) == ["regular", "regular"]
+
+
+async def test_a_checkpoint_that_is_not_there_is_404_at_once(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    refused = await merge(lab, checkpoint, 404)
+
+    assert str(checkpoint) in refused["detail"]
+    assert (await lab.api.call("GET", "/jobs"))["jobs"] == []
+
+
+async def test_one_without_shards_is_422_and_told_what_is_missing(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    in_shards(checkpoint)
+
+    refused = await merge(lab, checkpoint, 422, checkpoint_type="ema")
+
+    [fault] = refused["errors"]
+    assert (fault["field"], EMA in fault["message"]) == ("checkpoint_path", True)
+
+
+@pytest.mark.parametrize("field", ["checkpoint_path", "output_path"])
+async def test_a_place_that_is_not_allowed_is_422_and_the_flag_is_named(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path, field: str
+) -> None:
+    outside = in_shards(tmp_path / "elsewhere")
+    in_shards(checkpoint)
+    body = {"checkpoint_path": str(checkpoint), field: str(outside)}
+
+    refused = await lab.api.call("POST", "/merge", 422, json=body)
+
+    [fault] = refused["errors"]
+    assert (fault["field"], "--allow-path" in fault["message"]) == (field, True)
+
+
+async def test_a_link_that_leads_out_after_the_submission_is_found_at_the_start(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
+    in_shards(checkpoint)
+    first = await evaluate(lab, before)
+    await lab.api.under_way(first)
+    second = await evaluate(lab, checkpoint)
+    checkpoint.rename(checkpoint.with_name("moved"))
+    checkpoint.symlink_to(in_shards(tmp_path / "elsewhere"))
+    (tmp_path / "go").touch()
+
+    job = await lab.api.finished(second)
+
+    assert job["status"] == "failed"
+    assert "lmms_engine_kwargs.model_path" in job["error"]
+    assert merges_of(tmp_path / "elsewhere") == []
+
+
+async def test_a_merge_that_fails_is_500_with_its_own_reason(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    in_shards(checkpoint, behave="fail")
+
+    refused = await merge(lab, checkpoint, 500)
+
+    assert "ValueError: the shards do not fit together" in refused["detail"]
+
+
+async def test_a_merger_that_leaves_nothing_has_failed(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    refused = await merge(lab, in_shards(checkpoint, behave="nothing"), 500)
+
+    assert "left no config.json" in refused["detail"]
+
+
+async def test_shards_that_are_written_to_meanwhile_make_no_checkpoint(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    refused = await merge(lab, in_shards(checkpoint, behave="overwritten"), 500)
+
+    assert "was written to while it was merged" in refused["detail"]
+
+
+async def test_who_prefers_not_to_wait_is_told_where_the_job_is(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    queued = await lab.api.call(
+        "POST",
+        "/merge",
+        202,
+        json={"checkpoint_path": str(in_shards(checkpoint))},
+        headers={"Prefer": "respond-async"},
+    )
+
+    assert (await lab.api.finished(queued["job_id"]))["status"] == "completed"
+
+
+async def test_a_merge_that_is_cancelled_is_409_for_who_waits(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "never"))
+    waiting = asyncio.create_task(merge(lab, checkpoint, 409))
+    await begun(checkpoint)
+    [job] = (await lab.api.call("GET", "/jobs"))["jobs"]
+
+    await lab.api.call("DELETE", f"/jobs/{job['job_id']}")
+
+    assert "cancelled" in (await waiting)["detail"]
+
+
+async def test_a_merge_goes_on_when_the_server_is_killed(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    asked = {"json": {"checkpoint_path": str(checkpoint)}, "headers": {"Prefer": "respond-async"}}
+    queued = await lab.api.call("POST", "/merge", 202, **asked)
+    await begun(checkpoint)
+
+    lab.kill()
+    await lab.start()
+    (tmp_path / "go").touch()
+
+    job = await lab.api.finished(queued["job_id"])
+    assert (job["status"], job["attempt"], merges_of(checkpoint)) == ("completed", 1, ["regular"])
+
+
+async def test_an_evaluation_gets_what_was_merged_for_it(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    output = checkpoint.with_name("merged")
+    job_id = await evaluate(lab, in_shards(checkpoint), output_path=str(output))
+
+    job = await lab.api.finished(job_id)
+
+    assert job["status"] == "completed", job["error"]
+    assert f"--model_args=model={output}" in job["provenance"]["command"]
+    assert merges_of(checkpoint) == ["regular"]
+
+
+async def test_both_stages_are_in_its_log(lab: ServerProcess, checkpoint: Path) -> None:
+    job_id = await evaluate(lab, in_shards(checkpoint))
+    job = await lab.api.finished(job_id)
+
+    log = Path(job["run_dir"], "eval.log").read_text()
+
+    assert log.index("evalserver: merging the checkpoint") < log.index("Loading shards")
+    assert log.index("Loading shards") < log.index("evalserver: evaluating")
+    assert log.index("evalserver: evaluating") < log.index("stand-in runs as")
+
+
+async def test_its_progress_is_first_that_of_the_merge(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    job_id = await evaluate(lab, checkpoint)
+
+    async def loads() -> bool:
+        progress = (await lab.api.job(job_id))["progress"]
+        return bool(progress and progress["stage"] == "Loading shards")
+
+    await until(loads)
+    (tmp_path / "go").touch()
+
+    assert (await lab.api.finished(job_id))["status"] == "completed"
+
+
+async def test_an_evaluation_whose_merge_fails_says_so_and_evaluates_nothing(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    job_id = await evaluate(lab, in_shards(checkpoint, behave="fail"))
+
+    job = await lab.api.finished(job_id)
+
+    assert (job["status"], job["exit_code"], job["attempt"]) == ("failed", 1, 1)
+    assert job["error"].startswith("It ended while merging the checkpoint.")
+    assert "ValueError: the shards do not fit together" in job["error"].splitlines()[0]
+    assert "stand-in runs as" not in job["error"]
+
+
+async def test_two_evaluations_of_one_checkpoint_merge_it_once(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    in_shards(checkpoint)
+    jobs = [await evaluate(lab, checkpoint) for _ in range(2)]
+
+    ended = [(await lab.api.finished(job_id))["status"] for job_id in jobs]
+
+    assert (ended, merges_of(checkpoint)) == (["completed"] * 2, ["regular"])
+
+
+async def test_merging_into_the_checkpoint_itself_changes_no_weights(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    job_id = await evaluate(lab, in_shards(checkpoint))
+
+    job = await lab.api.finished(job_id)
+
+    [result] = job["result"].values()
+    assert not result.get("weights_changed")
+
+
+async def test_a_cancel_ends_the_merge_and_evaluates_nothing(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "never"))
+    job_id = await evaluate(lab, checkpoint)
+    await begun(checkpoint)
+    merger = await harness_of(job_id)
+
+    await lab.api.call("DELETE", f"/jobs/{job_id}")
+    job = await lab.api.finished(job_id)
+
+    assert job["status"] == "cancelled"
+    assert not psutil.pid_exists(merger.pid)
+    assert "evalserver: evaluating" not in Path(job["run_dir"], "eval.log").read_text()
+
+
+async def test_the_time_limit_holds_for_both_stages_together(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "never"))
+    job_id = await lab.api.submit(lmms_engine_kwargs={"model_path": str(checkpoint)}, timeout_s=1)
+
+    job = await lab.api.finished(job_id)
+
+    assert "It ended while merging the checkpoint. The evaluation was stopped" in job["error"]
+
+
+async def test_an_evaluation_goes_on_from_its_merge_when_the_server_is_killed(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    job_id = await evaluate(lab, checkpoint)
+    await begun(checkpoint)
+
+    lab.kill()
+    (tmp_path / "go").touch()
+    await lab.start()
+
+    job = await lab.api.finished(job_id)
+    assert (job["status"], job["attempt"], merges_of(checkpoint)) == ("completed", 1, ["regular"])
+
+
+async def test_a_checkpoint_may_still_be_written_when_it_is_submitted(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    job_id = await lab.api.submit(
+        lmms_engine_kwargs={"model_path": str(checkpoint)}, wait_for_path_s=100
+    )
+
+    in_shards(checkpoint)
+
+    assert (await lab.api.finished(job_id))["status"] == "completed"
+
+
+async def test_shards_that_are_not_there_are_refused(lab: ServerProcess, checkpoint: Path) -> None:
+    body = {
+        "model": "dummy",
+        "tasks": ["mme"],
+        "lmms_engine_kwargs": {"model_path": str(checkpoint)},
+    }
+
+    refused = await lab.api.call("POST", "/evaluate", 422, json=body)
+
+    assert [fault["field"] for fault in refused["errors"]] == ["lmms_engine_kwargs.model_path"]
+
+
+async def test_a_dry_run_shows_both_commands(lab: ServerProcess, checkpoint: Path) -> None:
+    kwargs = {"model_path": str(in_shards(checkpoint))}
+    body = {"model": "dummy", "tasks": ["mme"], "lmms_engine_kwargs": kwargs}
+
+    plan = await lab.api.call("POST", "/evaluate?dry_run=1", json=body)
+
+    [(stage, command)] = plan["before"].items()
+    assert stage == "merging the checkpoint"
+    assert f"--shards={checkpoint / REGULAR}" in command
+    assert f"--model_args=pretrained={checkpoint}" in plan["command"]
