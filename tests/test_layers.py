@@ -102,8 +102,8 @@ LAYERS = {
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
         "web access catalog checkpoints comparison engines eval_log event_bus forecast instruments"
-        " log_tail masking merging outputs plain_text planning private_files progress provenance pruner roles roots"
-        " scheduler server_args"
+        " log_tail masking merging outputs plain_text planning private_files progress provenance"
+        " pruner roles roots scheduler server_args"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",

@@ -71,10 +71,11 @@ class ServerCalls:
         """Merge a sharded FSDP2 checkpoint on the server's machine, and wait for it.
 
         The merged one goes to ``output_path``, or beside the shards. Returns ``success``,
-        ``message`` and ``merged_path``.
+        ``message``, ``merged_path``, and the ``job_id`` of the merge. Raises NotFound when there is
+        no checkpoint, RequestFailed when it cannot be merged.
 
         >>> client.merge_checkpoint("/checkpoints/100", checkpoint_type="ema")["merged_path"]
-        '/checkpoints/100/merged'
+        '/checkpoints/100'
         """
         body = {
             "checkpoint_path": checkpoint_path,
