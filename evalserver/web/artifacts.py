@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,7 @@ from evalserver.web.errors import BadRequest
 from evalserver.web.fields import about
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.replies import dump
+from evalserver.web.revocation import while_admitted
 from evalserver.web.schemas import StrictSchema
 
 log = structlog.get_logger("evalserver.web")
@@ -120,20 +122,21 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     except BadRequest:
         file.close()
         raise
-    return _OpenFileResponse(file, _headers(PurePosixPath(path)))
+    return _OpenFileResponse(request, file, _headers(PurePosixPath(path)))
 
 
 class _OpenFileResponse(web.FileResponse):
     """Sends a file that was opened already: what its path leads to by now does not matter."""
 
-    def __init__(self, file: BinaryIO, headers: dict[str, str]) -> None:
+    def __init__(self, request: web.Request, file: BinaryIO, headers: dict[str, str]) -> None:
         super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers)
+        self._request = request
         self._file = file
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send it all."""
+        """Send it all, for as long as the reader may have it."""
         with self._file:
-            return await super().prepare(request)
+            return await while_admitted(self._request, super().prepare(request))
 
 
 def _open(job: Job, path: str) -> BinaryIO:
@@ -216,7 +219,8 @@ async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
     response.headers["Content-Disposition"] = _disposition("attachment", f"{job.job_id}.zip")
     await response.prepare(request)
     if request.method == "GET":
-        await _send(request, response, job, listing)
+        with suppress(ConnectionError):
+            await while_admitted(request, _send(request, response, job, listing))
     return response
 
 

@@ -1,15 +1,19 @@
 """Tokens: made, shown, taken back; and those who show what is none."""
 
 import base64
+import os
 import secrets
 import statistics
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from evalserver.roles import Role
 from tests.security.lab import Lab
+
+LARGE = 64 * 1024 * 1024
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -155,3 +159,27 @@ def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
 
         for _ in answer.iter_bytes():
             pass
+
+
+@pytest.mark.parametrize("what", ["/large.bin", "?format=zip"])
+def test_what_is_being_sent_is_cut_off_once_its_token_is_revoked(lab: Lab, what: str) -> None:
+    name = f"fetching-{what[1:4]}"
+    running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
+    output = Path(lab.ask("GET", f"/jobs/{running}", Role.VIEWER).json()["output_dir"])
+    (output / "large.bin").write_bytes(os.urandom(LARGE))
+    token = lab.make_token(name, Role.VIEWER)
+    path = f"{lab.server.url}/jobs/{running}/artifacts{what}"
+    taken = 0
+    with lab.client.stream("GET", path, headers=bearer(token)) as answer:
+        pieces = answer.iter_raw()
+        taken += len(next(pieces))
+        lab.command("revoke", name)
+
+        with pytest.raises(httpx.TransportError):
+            for piece in pieces:
+                taken += len(piece)
+                time.sleep(0.05)
+
+    assert answer.status_code == 200
+    assert taken < LARGE
+    assert lab.ask("GET", "/health").status_code == 200
