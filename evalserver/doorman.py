@@ -24,10 +24,17 @@ TOO_MANY = (
 
 
 class Doorman:
-    """Makes a protocol for each connection: that of the server, while there is room."""
+    """Makes a protocol for each connection of the server, by ``speak``, while there is room."""
 
-    def __init__(self, server: web.Server, most: int, is_trusted: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        speak: Callable[[], asyncio.Protocol],
+        most: int,
+        is_trusted: Callable[[str], bool],
+    ) -> None:
         self._server = server
+        self._speak = speak
         self._most = most
         self._most_of_one = max(1, most // SHARE_OF_ONE)
         self._is_trusted = is_trusted
@@ -47,7 +54,7 @@ class Doorman:
             )
             if same >= self._most_of_one:
                 return None
-        return cast(asyncio.Protocol, self._server())
+        return self._speak()
 
     def _is_exempt(self, address: str) -> bool:
         """Many stand behind a proxy of ours, and who is on the machine has other ways."""

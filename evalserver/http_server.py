@@ -80,6 +80,7 @@ from evalserver.web.keys import (
     TEMPLATES,
 )
 from evalserver.web.keys_in_flight import KeysInFlight
+from evalserver.web.malformed import speaker_of
 from evalserver.web.metrics import measure_answers
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.queue_limits import QueueLimits
@@ -202,7 +203,8 @@ async def _run(
         await hand_out_first_token(runner.app[ACCESS], args)
         # It is there once the runner is set up.
         server = cast(web.Server, runner.server)
-        doorman = Doorman(server, args.max_connections, runner.app[GATE].proxies.trust)
+        speak, trust = speaker_of(server), runner.app[GATE].proxies.trust
+        doorman = Doorman(server, speak, args.max_connections, trust)
         for listening, context in sites:
             doors.append(await open_door(doorman, listening, context))
         log.info(

@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 
 from evalserver.access import OPERATOR, Access, Caller
 from evalserver.roles import Role
+from evalserver.web.proxies import Proxies
 
 LOCAL_OPERATOR = Caller(OPERATOR, Role.ADMIN)
 
@@ -31,26 +32,31 @@ def shown_token(request: web.BaseRequest) -> str | None:
     return _password(value.strip()) if kind == BASIC else ""
 
 
-def session_cookie(request: web.BaseRequest) -> str:
-    """The name of the cookie: browsers send one to every port of a host, so the port is in it."""
+def session_cookie(request: web.BaseRequest, proxies: Proxies) -> str:
+    """The name of the cookie: browsers send one to every port of a host, so the port is in it.
+
+    Over TLS it has the prefix that browsers take from this very host alone, and over TLS alone:
+    neither another name below the same domain nor a page without TLS can put one there.
+    """
     sockname = request.protocol.sockname
     port = sockname[1] if isinstance(sockname, tuple) else 0
-    return f"evalserver_{port}"
+    prefix = "__Host-" if proxies.are_secure(request) else ""
+    return f"{prefix}evalserver_{port}"
 
 
-def shown_session(request: web.BaseRequest) -> str | None:
+def shown_session(request: web.BaseRequest, proxies: Proxies) -> str | None:
     """What the browser shows since it logged in."""
     if hdrs.COOKIE not in request.headers:
         return None
-    return request.cookies.get(session_cookie(request))
+    return request.cookies.get(session_cookie(request, proxies))
 
 
-def caller_of(request: web.BaseRequest, access: Access) -> Caller | None:
+def caller_of(request: web.BaseRequest, access: Access, proxies: Proxies) -> Caller | None:
     """Whose token or session the request shows; None when it shows none that holds."""
     token = shown_token(request)
     if token is not None:
         return access.caller_of(token)
-    session = shown_session(request)
+    session = shown_session(request, proxies)
     return None if session is None else access.caller_of_session(session)
 
 

@@ -39,6 +39,9 @@ PROTECTION = {
 }
 """Of every answer; a page has a policy of its own, which lets it load its files."""
 
+SERVER = "evalserver"
+"""No versions, which would tell who looks for known faults where to begin."""
+
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="evalserver"'}
 """Not Basic: browsers would ask for a password, and send it along from then on."""
 
@@ -93,7 +96,7 @@ def admit(request: web.Request, needed: Role) -> None:
         request[CALLER] = LOCAL_OPERATOR
         return
     gate = request.app[GATE]
-    caller = caller_of(request, request.app[ACCESS])
+    caller = caller_of(request, request.app[ACCESS], gate.proxies)
     if gate.rate.is_on:
         _count(request, gate, caller)
     request[CALLER] = caller or NOBODY
@@ -147,8 +150,12 @@ def _check_origin(request: web.Request) -> None:
     if origin is not None:
         if not _is_same_origin(origin, request.headers.get(hdrs.HOST, "")):
             raise _foreign(f"a page of {_shown(origin)}")
-    elif shown_session(request) is not None and shown_token(request) is None:
+    elif _shows_session(request) and shown_token(request) is None:
         raise _foreign("a browser that does not say which page")
+
+
+def _shows_session(request: web.Request) -> bool:
+    return shown_session(request, request.app[GATE].proxies) is not None
 
 
 def _foreign(whose: str) -> BadRequest:
@@ -193,7 +200,7 @@ def _not_known(request: web.Request) -> BadRequest:
     if request.method == hdrs.METH_GET and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         where = quote(request.path_qs, safe="")
         raise web.HTTPSeeOther(f"/login?next={where}")
-    shown = shown_token(request) is not None or shown_session(request) is not None
+    shown = shown_token(request) is not None or _shows_session(request)
     said = (
         "The token is not known to this server: it may have been revoked, or have expired"
         if shown
@@ -213,6 +220,7 @@ async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
     for name, value in PROTECTION.items():
         headers.setdefault(name, value)
+    headers[hdrs.SERVER] = SERVER
 
 
 def _shown(text: str) -> str:

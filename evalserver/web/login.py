@@ -62,24 +62,31 @@ async def log_in(request: web.Request) -> web.Response:
         log.warning("a login with a token that is not known", address=address)
         return await _page(form["next"], UNKNOWN_TOKEN, HTTPStatus.UNAUTHORIZED)
     answer = _lead_to(form["next"] if OWN_PATH.fullmatch(form["next"]) else HOME)
+    proxies = request.app[GATE].proxies
     answer.set_cookie(
-        session_cookie(request),
+        session_cookie(request, proxies),
         session,
         max_age=int(SESSION_TIME.total_seconds()),
         httponly=True,
         samesite="Strict",
-        secure=request.app[GATE].proxies.are_secure(request),
+        secure=proxies.are_secure(request),
     )
     return answer
 
 
 async def log_out(request: web.Request) -> web.Response:
     """``POST /logout``: end the session."""
-    session = shown_session(request)
+    proxies = request.app[GATE].proxies
+    session = shown_session(request, proxies)
     if session is not None:
         await request.app[ACCESS].log_out(session)
     answer = _lead_to("/login")
-    answer.del_cookie(session_cookie(request), httponly=True, samesite="Strict")
+    answer.del_cookie(
+        session_cookie(request, proxies),
+        httponly=True,
+        samesite="Strict",
+        secure=proxies.are_secure(request),
+    )
     return answer
 
 

@@ -1,6 +1,7 @@
 """What pages from elsewhere may have a browser do: nothing."""
 
 import re
+import socket
 import sqlite3
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,7 @@ import pytest
 
 from evalserver.roles import Role
 from tests.security.lab import Lab
+from tests.support import WAIT_SECONDS
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BODY = {"model": "dummy", "tasks": ["mme"]}
@@ -107,6 +109,29 @@ def test_every_answer_protects_itself(lab: Lab, path: str, role: Role | None) ->
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nNo Header\r\n\r\n",
+        b"GET /<script> HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"<script>" * 4096 + b"\r\n\r\n",
+    ],
+)
+def test_the_answer_to_what_is_no_request_protects_itself_too(lab: Lab, nonsense: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
+        connection.settimeout(WAIT_SECONDS)
+        connection.sendall(nonsense)
+        with connection.makefile("rb") as answer:
+            said = answer.read().decode()
+
+    assert said.startswith("HTTP/1.0 400 Bad Request\r\n")
+    assert "X-Content-Type-Options: nosniff" in said
+    assert "frame-ancestors 'none'" in said
+    assert "Content-Type: application/problem+json" in said
+    assert "aiohttp" not in said
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(lab: Lab) -> None:

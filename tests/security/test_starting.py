@@ -205,8 +205,14 @@ def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path:
             break
         except httpx.TransportError:
             time.sleep(0.1)
-    client.close()
+    session = answer.cookies[f"__Host-evalserver_{lab.server.port}"]
     assert "Secure" in answer.headers["Set-Cookie"]
+    assert client.get(f"{url}/queue").status_code == 200
+    client.cookies.clear()
+    # What a page without TLS, or of another name, could have put there.
+    planted = {"Cookie": f"evalserver_{lab.server.port}={session}"}
+    assert client.get(f"{url}/queue", headers=planted).status_code == 401
+    client.close()
 
     first.write_bytes(second.read_bytes())
     lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to it

@@ -21,5 +21,8 @@ def may_change(request: web.Request, submitted_by: str) -> bool:
 def logged_in(request: web.Request) -> str | None:
     """The name of who has logged in; None on a server that asks nobody, and for who has not."""
     caller = request.get(CALLER, NOBODY)
-    known = caller.token_id is not None and shown_session(request) is not None
+    known = (
+        caller.token_id is not None
+        and shown_session(request, request.app[GATE].proxies) is not None
+    )
     return caller.name if known else None
