@@ -173,12 +173,12 @@ def test_a_head_that_is_too_large_is_refused(labs: list[Lab], tmp_path: Path) ->
     assert (many.status_code, long.status_code) == (400, 400)
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for localhost that signs itself, and its key."""
+def certificate(folder: Path, name: str, host: str = "localhost") -> tuple[Path, Path]:
+    """A certificate for a host that signs itself, and its key."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost",
+         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{host}",
          "-keyout", key, "-out", cert],
         check=True, capture_output=True,
     )  # fmt: skip
