@@ -3,9 +3,9 @@ whose it is not."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 SECRET_WORDS = frozenset(
     {
@@ -60,6 +60,23 @@ def masked_text(text: str) -> str:
     return text
 
 
+def shows_secret(text: str) -> bool:
+    """Is there in the text what is a key by its looks, or a password in a URL?"""
+    return SHAPES.search(text) is not None or IN_URL.search(text) is not None
+
+
+def without(value: Any, secrets: Iterable[str]) -> Any:
+    """A JSON value without these texts."""
+    if isinstance(value, Mapping):
+        return {name: without(below, secrets) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [without(below, secrets) for below in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+    return value
+
+
 def masked(value: Any) -> Any:
     """A JSON value without its secrets: all that a secret name leads to, and those in texts."""
     if isinstance(value, Mapping):
@@ -87,17 +104,20 @@ def _secrets(value: object, *, named: bool) -> Iterator[str]:
         for below in value:
             yield from _secrets(below, named=named)
     elif isinstance(value, str):
-        yield from [value] if named else [*_in_url(value), *SHAPES.findall(value)]
+        yield from [value] if named else _in_text(value)
+
+
+def _in_text(text: str) -> Iterator[str]:
+    yield from _in_url(text)
+    yield from SHAPES.findall(text)
+    yield from (found[2] for found in ASSIGNED.finditer(text))
 
 
 def _in_url(text: str) -> list[str]:
     if "://" not in text:
         return []
-    try:
-        password = urlsplit(text).password
-    except ValueError:
-        return []
-    return [password] if password else []
+    # Not urlsplit: in a text there may be something before the URL, and more than one.
+    return [found[0].partition(":")[2] for found in IN_URL.finditer(text)]
 
 
 def _forms(secret: str) -> set[str]:

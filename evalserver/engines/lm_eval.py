@@ -11,6 +11,7 @@ from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
 from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
+from evalserver.masking import secret_texts
 
 
 class LmEval(Harness):
@@ -43,7 +44,7 @@ class LmEval(Harness):
         config: dict[str, Any] = {}
         if request.model_args:
             config["model_args"] = request.model_args
-        if isinstance(request.gen_kwargs, str):
+        if isinstance(request.gen_kwargs, str) and not secret_texts({"text": request.gen_kwargs}):
             flags.append(f"--gen_kwargs={request.gen_kwargs}")
         elif request.gen_kwargs:
             config["gen_kwargs"] = request.gen_kwargs

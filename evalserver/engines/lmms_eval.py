@@ -73,7 +73,10 @@ class LmmsEval(Harness):
             if not given:
                 continue
             if isinstance(given, str):
-                flags.append(f"--{name}={given}")
+                if secret_texts({name: given}):
+                    config[name] = given
+                else:
+                    flags.append(f"--{name}={given}")
                 continue
             plain = ",".join(f"{key}={value}" for key, value in given.items())
             readable = all(_is_plain(key, value) for key, value in given.items())

@@ -14,11 +14,15 @@ import structlog
 
 from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason, Lost, NoRoom
 from evalserver.runner import files
+from evalserver.runner.crash_point import VARIABLE
 
 log = structlog.get_logger("evalserver.executors")
 
 TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
 """Marks every process of an attempt in its environment."""
+
+RUNNERS_OWN = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", VARIABLE)
+"""Of the server's own environment, what a runner is given."""
 
 POLL_SECONDS = 0.2
 """Between two looks at a runner that has not yet said who it is."""
@@ -140,6 +144,8 @@ def _start_runner(run_dir: Path) -> int:
     with (run_dir / files.RUNNER_LOG_FILE).open("ab") as complaints:
         return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
             [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
+            # Every process of the same user can read it, the harness among them.
+            env={name: os.environ[name] for name in RUNNERS_OWN if name in os.environ},
             stdin=subprocess.DEVNULL,
             stdout=complaints,
             stderr=complaints,

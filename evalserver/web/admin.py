@@ -12,7 +12,7 @@ from evalserver.clock import timestamp, utc_now
 from evalserver.private_files import make_private
 from evalserver.store import DATABASE_NAME, Backup, BackupFailed, DatabaseRefused, back_up
 from evalserver.web.errors import BadRequest, FieldError
-from evalserver.web.fields import Text, about
+from evalserver.web.fields import PublicText, about
 from evalserver.web.gate import CALLER
 from evalserver.web.keys import ARGS, BACKING_UP, PRUNER, QUERY, SCHEDULER, STORE
 from evalserver.web.query_fields import QuerySeconds, QueryWhole
@@ -30,7 +30,7 @@ TEN_YEARS = 10 * 366 * 86400.0
 class DrainQuerySchema(StrictSchema):
     """The query of ``POST /drain``."""
 
-    reason = Text(longest=200, metadata=about("Why, for those whose jobs wait."))
+    reason = PublicText(longest=200, metadata=about("Why, for those whose jobs wait."))
 
 
 class PruneQuerySchema(StrictSchema):

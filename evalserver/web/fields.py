@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from marshmallow import ValidationError, fields
 
+from evalserver.masking import shows_secret
+
 T = TypeVar("T")
 JsonSchema = dict[str, Any]
 
@@ -86,7 +88,25 @@ class Name(Text):
             raise ValidationError("Must not begin with '-'.")
         if name != name.strip():
             raise ValidationError("Must not begin or end with a space.")
-        return name
+        return _shown_to_all(name)
+
+
+class PublicText(Text):
+    """A text that everybody is shown."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        return _shown_to_all(super()._deserialize(value, attr, data, **kwargs))
+
+
+def _shown_to_all(text: str) -> str:
+    if shows_secret(text):
+        raise ValidationError(
+            "Must not have a key, a token or a password in it, since everybody is shown it; that"
+            " belongs into model_args, under a name such as api_key."
+        )
+    return text
 
 
 class Header(Text):
@@ -180,8 +200,8 @@ class Labels(Strict[dict[str, str]]):
     """Names and texts that a client attaches to a job."""
 
     MOST = 64
-    NAME = Text(longest=128)
-    TEXT = Text(longest=512, shortest=0)
+    NAME = PublicText(longest=128)
+    TEXT = PublicText(longest=512, shortest=0)
 
     def json_schema(self) -> JsonSchema:
         """How many, and what each may be."""

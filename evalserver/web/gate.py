@@ -116,6 +116,12 @@ def is_still_admitted(request: web.Request) -> bool:
     return request.app[GATE].open or request.app[ACCESS].holds(request[CALLER])
 
 
+def require_still_admitted(request: web.Request) -> None:
+    """Raise BadRequest (401) when the token does not hold any more with which was asked."""
+    if not is_still_admitted(request):
+        raise _not_known(request)
+
+
 def require_own(request: web.Request, owner: str, what: str) -> None:
     """Raise BadRequest (403) unless it is the caller's own, or the caller is an administrator."""
     caller = request[CALLER]

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
-from evalserver.masking import masked, masked_text
+from evalserver.masking import masked, masked_text, secret_texts, without
 from evalserver.merging import merged, pinned
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
@@ -133,7 +134,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     is_own = request[CALLER].name == job.submitted_by
     values = {
         # Not asdict, which copies all that is below, and takes longer than all else here.
-        **(vars(job) if is_own else without_secrets(job)),
+        **(_own(job, request.app[ENGINES]) if is_own else without_secrets(job)),
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
@@ -160,6 +161,26 @@ def without_secrets(job: Job) -> dict[str, Any]:
     )
     error = None if job.error is None else masked_text(job.error)
     return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
+
+
+def _own(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
+    """The values of a record as they are shown to who submitted it: all but what is secret of the
+    operator's own, which the request was given."""
+    engine = engines.get(job.engine)
+    if engine is None or not engine.settings.defaults:
+        return vars(job)
+    return {**vars(job), "request": _without_defaults(job.request, engine)}
+
+
+def _without_defaults(request: EvaluateRequest, engine: Engine) -> EvaluateRequest:
+    secrets = secret_texts(engine.settings.defaults)
+    if not secrets:
+        return request
+    return replace(
+        request,
+        model_args=without(request.model_args, secrets),
+        gen_kwargs=without(request.gen_kwargs, secrets),
+    )
 
 
 def _links(job: Job) -> dict[str, str]:
@@ -225,7 +246,7 @@ def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
         "shell": " && ".join(map(shlex.join, [*plan.before.values(), plan.argv])),
         "directory": str(plan.cwd),
         "files": plan.files,
-        "request": job.request,
+        "request": _without_defaults(job.request, request.app[ENGINES][job.engine]),
     }
 
 

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from evalserver.event_bus import Listener
 from evalserver.lifecycle import FINISHED
+from evalserver.web.gate import is_still_admitted, require_still_admitted
 from evalserver.web.keys import BUS, QUERY, STORE
 from evalserver.web.metrics import leave_out_the_wait
 from evalserver.web.schemas import LONGEST_WAIT_SECONDS
@@ -26,7 +27,7 @@ async def wait_for_change(request: web.Request, job_id: str) -> Mapping[str, str
     named none and the job has finished, and when the server stops. A HEAD request never waits.
 
     Returns the headers that say which preference of the client was followed (RFC 7240). Raises
-    JobNotFound or JobPruned.
+    JobNotFound or JobPruned, and BadRequest (401) when the client's token was revoked meanwhile.
     """
     seconds, headers = _asked_for(request)
     if seconds > 0:
@@ -39,6 +40,7 @@ async def wait_for_change(request: web.Request, job_id: str) -> Mapping[str, str
                 seen = job.event_id
             if seen is not None and job.event_id <= seen:
                 await _event_after(seen, listener, request, seconds)
+                require_still_admitted(request)
                 leave_out_the_wait(request)
     return headers
 
@@ -66,8 +68,10 @@ def preferences(request: web.Request) -> Mapping[str, str]:
 
 
 def is_there(request: web.Request) -> bool:
-    """Is the client still there? Nothing else tells a handler."""
-    return request.transport is not None and not request.transport.is_closing()
+    """Is there still a client that may have the answer?"""
+    # Nothing else tells a handler that its client went away.
+    connected = request.transport is not None and not request.transport.is_closing()
+    return connected and is_still_admitted(request)
 
 
 async def _event_after(seen: int, listener: Listener, request: web.Request, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What reaches a harness, and what of it reaches others: arguments, variables, places, secrets."""
 
+import asyncio
 import io
 import json
 import zipfile
@@ -10,13 +11,17 @@ from typing import Any
 import pytest
 
 from evalserver.roles import Role
+from evalserver.web.pages.table import PAGES
+from evalserver.web.routes import ROUTES
 from tests.security.lab import Lab
-from tests.support import Json
+from tests.support import Json, harness_of, request
 
 TASK = "task: mine\ndataset_path: none\n"
 
 KEY = "sk-abcdefghijklmnopqrstuvwx"
 HUB = "hf_abcdefghijklmnopqrstuvwx"
+OPERATORS = "the-operators-own"
+SETTINGS = f"[engines.lmms_eval.defaults]\nmodel_args = {{ judge_api_key = '{OPERATORS}' }}\n"
 PASSWORD = "quite-a-secret"  # noqa: S105 - the test's own
 
 
@@ -28,8 +33,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     (tmp_path / "foreign.yaml").write_text(TASK)
     for name in ("EVALSERVER_URL", "AWS_SECRET_ACCESS_KEY", "DATABASE_PASSWORD", "MINE"):
         monkeypatch.setenv(name, PASSWORD)
+    (tmp_path / "settings.toml").write_text(SETTINGS)
     lab = Lab(
-        tmp_path, "--allow-path", str(tmp_path / "shared"), "--task-path", str(tmp_path / "tasks"),
+        tmp_path, "--config", str(tmp_path / "settings.toml"),
+        "--allow-path", str(tmp_path / "shared"), "--task-path", str(tmp_path / "tasks"),
         "--engine-env", "MINE", "--engine-env", "GIVEN=1",
     )  # fmt: skip
     lab.open()
@@ -68,6 +75,83 @@ def test_a_harness_gets_no_secret_of_the_server(lab: Lab) -> None:
     assert not [name for name in env if name.startswith(("AWS_", "DATABASE_"))]
     assert [name for name in env if name.startswith("EVALSERVER_")] == ["EVALSERVER_ATTEMPT"]
     assert "PATH" in env
+
+
+def test_a_runner_has_nothing_of_the_servers_environment_to_be_read(lab: Lab) -> None:
+    job = lab.when(lab.submit(model_args={"behave": "hang"}), "running")
+
+    runner = asyncio.run(harness_of(job["job_id"])).parent()
+    assert runner is not None
+    environment = runner.environ()
+
+    assert PASSWORD not in environment.values()
+    assert not [name for name in environment if name.startswith(("AWS_", "HF_", "EVALSERVER_"))]
+
+
+@pytest.mark.parametrize("text", [f"api_key={PASSWORD}", f"x={KEY}", f"u=http://u:{PASSWORD}@h"])
+def test_a_secret_in_a_text_of_generation_arguments_is_on_no_command_line(
+    lab: Lab, text: str
+) -> None:
+    argv = " ".join(ran(finished(lab, gen_kwargs=text))["argv"])
+
+    assert not [secret for secret in (PASSWORD, KEY) if secret in argv]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": KEY},
+        {"model": f"m-{HUB}"},
+        {"model": f"http://u:{PASSWORD}@host/m"},
+        {"labels": {"note": KEY}},
+        {"labels": {KEY: "note"}},
+        {"device": KEY},
+    ],
+)
+def test_a_secret_where_everybody_is_shown_it_is_refused(lab: Lab, fields: dict[str, Any]) -> None:
+    refused = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(**fields))
+
+    assert refused.status_code == 422
+    assert "api_key" in refused.json()["errors"][0]["message"]
+
+
+def test_the_operators_secrets_are_shown_to_no_submitter(lab: Lab) -> None:
+    job = finished(lab, model_args={"api_key": PASSWORD})
+    plan = lab.ask("POST", "/evaluate?dry_run=1", Role.SUBMITTER, json=request())
+    shown = [plan.text] + [
+        lab.ask("GET", path.format(job["job_id"]), Role.SUBMITTER).text
+        for path in ("/jobs", "/jobs/{}", "/jobs/{}/log", "/jobs/{}/events", "/ui/jobs/{}")
+    ]
+
+    assert "judge_api_key" in plan.text
+    assert not [text for text in shown if OPERATORS in text]
+    assert job["request"]["model_args"]["api_key"] == PASSWORD
+    kept = lab.server.query("SELECT request FROM jobs WHERE job_id = ?", job["job_id"])
+    assert OPERATORS in kept[0]
+
+
+def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
+    secrets = (PASSWORD, KEY, HUB, OPERATORS)
+    fields: dict[str, Any] = {
+        "model_args": {"api_key": PASSWORD, "note": KEY},
+        "gen_kwargs": f"token={HUB}",
+    }
+    jobs = [finished(lab, **fields)["job_id"] for _ in range(2)]
+    jobs.append(lab.submit(**fields, priority=-1))
+    names = {"task": "mme", "path": "p", "folder": "docs", "file": "docs.js", "name": "n"}
+    paths = {
+        route.path.format(job_id=job_id, **names)
+        for route in (*ROUTES, *PAGES)
+        for job_id in jobs
+        if route.method == "GET" and not route.path.endswith("/events")
+    }
+    paths.add(f"/compare?job={jobs[0]}&job={jobs[1]}")
+
+    for role in (Role.VIEWER, Role.ADMIN):
+        for path in paths:
+            answer = lab.ask("GET", path, role)
+            assert answer.status_code < 500, path
+            assert not [secret for secret in secrets if secret in answer.text], path
 
 
 def test_secrets_are_shown_to_their_owner_alone(lab: Lab) -> None:

@@ -5,6 +5,7 @@ import os
 import secrets
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from evalserver.roles import Role
 from tests.security.lab import Lab
+from tests.support import WAIT_SECONDS
 
 LARGE = 64 * 1024 * 1024
 
@@ -148,6 +150,19 @@ def test_a_stream_ends_soon_after_its_token_was_revoked(lab: Lab) -> None:
         job_id = lab.submit()
 
         assert not [line for line in lines if job_id in line]
+
+
+def test_who_waits_for_a_change_is_told_nothing_once_its_token_is_revoked(lab: Lab) -> None:
+    token = lab.make_token("waiting", Role.VIEWER)
+    job_id = lab.submit()
+    path = f"{lab.server.url}/jobs/{job_id}?wait=60"
+    with ThreadPoolExecutor(1) as elsewhere:
+        waiting = elsewhere.submit(httpx.get, path, headers=bearer(token), timeout=WAIT_SECONDS)
+        while "evalserver_event_streams 0.0" in lab.ask("GET", "/metrics", Role.ADMIN).text:
+            time.sleep(0.05)
+        lab.command("revoke", "waiting")
+
+        assert waiting.result().status_code == 401
 
 
 def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
