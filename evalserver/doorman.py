@@ -13,9 +13,11 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from evalserver.sockets import network_of
+
 HANDSHAKE_SECONDS = 10.0
 SHARE_OF_ONE = 4
-"""One address may have the limit's fourth part."""
+"""One address, or network of IPv6, may have the limit's fourth part."""
 
 TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
@@ -49,8 +51,10 @@ class Doorman:
             return None
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and not self._is_exempt(peer[0]):
+            network = network_of(peer[0])
             same = sum(
-                other.peername is not None and other.peername[0] == peer[0] for other in others
+                isinstance(other.peername, tuple) and network_of(other.peername[0]) == network
+                for other in others
             )
             if same >= self._most_of_one:
                 return None

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from functools import lru_cache
 
 NOT_ON_THIS_MACHINE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """``localhost`` may resolve to an IPv6 address on a machine whose IPv6 is off."""
@@ -43,6 +44,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """What stands for who has this address: of IPv6 its network of 64 bits, since who has one
+    address there has them all. An address that is none stands for itself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:

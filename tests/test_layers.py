@@ -103,7 +103,7 @@ LAYERS = {
     "web": _layer(
         "web access catalog checkpoints comparison engines eval_log event_bus forecast instruments"
         " log_tail masking merging outputs plain_text planning private_files progress provenance"
-        " pruner roles roots scheduler server_args"
+        " pruner roles roots scheduler server_args sockets"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
@@ -111,7 +111,7 @@ LAYERS = {
     # What talks to the server knows HTTP, and nothing of the server.
     "client": _layer("client plain_text version", "httpx httpx_sse"),
     "entrance": _layer("access private_files roots server_args sockets store! web"),
-    "doorman": _layer("", "aiohttp"),
+    "doorman": _layer("sockets", "aiohttp"),
     # The top: who puts it all together, and who starts it.
     "http_server": ANYTHING,
     "doctor": _layer("engines executors"),

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from evalserver.sockets import CannotListen, is_loopback, listen, url
+from evalserver.sockets import CannotListen, is_loopback, listen, network_of, url
 from tests.support import free_port
 
 
@@ -129,3 +129,23 @@ def test_the_url_is_what_a_client_calls(host: str, expected: str) -> None:
 )
 def test_only_addresses_of_this_machine_alone_are_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:0:ffff::2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("no address", "another", False),
+    ],
+)
+def test_who_has_one_address_of_a_network_of_ipv6_has_them_all(
+    one: str, other: str, same: bool
+) -> None:
+    assert (network_of(one) == network_of(other)) is same

@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 
 from evalserver.access import ANONYMOUS, Access, Caller
 from evalserver.roles import Role
+from evalserver.sockets import network_of
 from evalserver.web.callers import LOCAL_OPERATOR, caller_of, is_local, shown_session, shown_token
 from evalserver.web.errors import BadRequest, Handler
 from evalserver.web.hosts import Hosts
@@ -186,7 +187,7 @@ def _count(request: web.Request, gate: Gate, caller: Caller | None) -> None:
         who, key = f"the token {caller.name}", f"token {caller.token_id}"
     else:
         address = gate.proxies.client_address(request)
-        who, key = f"the address {_shown(address)}", f"address {_network(address)}"
+        who, key = f"the address {_shown(address)}", f"address {network_of(address)}"
     wait_s = gate.rate.wait_s(key)
     if wait_s > 0:
         seconds = math.ceil(wait_s)
@@ -195,11 +196,6 @@ def _count(request: web.Request, gate: Gate, caller: Caller | None) -> None:
             f"Too many requests from {who}; try again in {seconds} s",
             headers={"Retry-After": str(seconds)},
         )
-
-
-def _network(address: str) -> str:
-    """Who has one address of IPv6 has as many as they want, in one network of 64 bits."""
-    return ":".join(address.split(":")[:4]) if ":" in address else address
 
 
 def _not_known(request: web.Request) -> BadRequest:
