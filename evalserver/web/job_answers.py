@@ -7,12 +7,18 @@ from marshmallow import fields
 
 from evalserver.lifecycle import Status
 from evalserver.web.answers import JOB_ID, AnswerSchema, JobId, Time
-from evalserver.web.evaluate_schema import DEFAULTS, EvaluateSchema, RequestFields
+from evalserver.web.evaluate_schema import DEFAULTS, EvaluateSchema, RequestFields, TaskNames
 from evalserver.web.fields import about
 
 
 class RequestSchema(RequestFields, AnswerSchema):
     """A request as the job shows it: every field, with its default where none was given."""
+
+    tasks = TaskNames(
+        fields.String(),
+        longest=1000,
+        metadata=about("Names, or paths of task files, which the server's settings allow or did."),
+    )
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What was not given, and has no default of the server's, is null."""

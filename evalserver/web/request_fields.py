@@ -19,6 +19,15 @@ class TaskName(Name):
 
     PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
     """It leaves out one rule, that of the names of files."""
+    PATH_PATTERN = rf"/[^,{HIDDEN}]*\.ya?ml"
+
+    def json_schema(self) -> JsonSchema:
+        """A name, or where the server's settings name directories, a path; whether that lies in
+        one of them it cannot say."""
+        told = super().json_schema()
+        if not self._task_path():
+            return told
+        return {**told, "pattern": f"{self.PATTERN}|^{self.PATH_PATTERN}$"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -37,15 +46,19 @@ class TaskName(Name):
 
     def _is_task_file(self, name: str) -> bool:
         """Is it a path that may be named? Raises ValidationError for one that may not."""
-        bounds = getattr(self.root, "bounds", None)
-        if not name.startswith("/") or bounds is None or not bounds.task_path:
+        allowed = self._task_path()
+        if not name.startswith("/") or not allowed:
             return False
-        fault = task_roots(bounds.task_path).fault(Path(name))
+        fault = task_roots(allowed).fault(Path(name))
         if fault is not None:
             raise ValidationError(f"Must be the name of a registered task. As a path: {fault}")
         if Path(name).suffix not in (".yaml", ".yml") or not Path(name).is_file():
             raise ValidationError("Must be the path of a task file that is there, in YAML.")
         return True
+
+    def _task_path(self) -> tuple[str, ...]:
+        bounds = getattr(self.root, "bounds", None)
+        return () if bounds is None else tuple(bounds.task_path)
 
 
 class Directory(Text):

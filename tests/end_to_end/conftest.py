@@ -69,24 +69,26 @@ def _digits(digit_tasks: Path, *options: str) -> Iterator[Digits]:
 @pytest.fixture
 def lmms_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
     """A server whose engine is the real lmms-eval, with the task ``digits_vqa``."""
-    return _server(tmp_path, "lmms-eval", digit_tasks)
+    return real_server(tmp_path, "lmms-eval", digit_tasks)
 
 
 @pytest.fixture
 def lm_server(tmp_path: Path) -> ServerProcess:
     """A server whose engine is the real lm-eval, with the demo's task ``capitals``."""
-    return _server(tmp_path, "lm-eval", CAPITALS, "--default-engine", "lm_eval")
+    return real_server(tmp_path, "lm-eval", CAPITALS, "--default-engine", "lm_eval")
 
 
 @pytest.fixture
 def inspect_server(tmp_path: Path) -> ServerProcess:
     """A server whose engine is the real Inspect AI, with the tasks of ``tests/inspect_tasks``."""
-    return _server(tmp_path, "inspect", INSPECT_TASKS, "--default-engine", "inspect")
+    return real_server(tmp_path, "inspect", INSPECT_TASKS, "--default-engine", "inspect")
 
 
-def _server(tmp_path: Path, harness: str, tasks: Path, *options: str) -> ServerProcess:
+def real_server(tmp_path: Path, harness: str, tasks: Path | None, *options: str) -> ServerProcess:
+    """A server with a real harness, which knows the tasks of a directory, or its own alone."""
+    include = () if tasks is None else ("--include-path", str(tasks))
     return ServerProcess(
         tmp_path / "data",
-        *("--engine-python", str(interpreter(harness)), "--include-path", str(tasks), *options),
+        *("--engine-python", str(interpreter(harness)), *include, *options),
         environment=offline_environment(tmp_path / "hub"),
     )

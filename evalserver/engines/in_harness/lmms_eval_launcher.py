@@ -9,8 +9,10 @@ import sys
 
 import lmms_eval_cache  # type: ignore[import-not-found]
 import lmms_eval_exact  # type: ignore[import-not-found]
+import lmms_eval_task_files  # type: ignore[import-not-found]
 
 CACHE_FLAG = "--use_cache="
+TASKS_FLAG = "--tasks="
 
 
 def main() -> None:
@@ -18,6 +20,8 @@ def main() -> None:
     # As with -m: modules of the working directory come first, not those of this folder.
     sys.path[0] = os.getcwd()  # noqa: PTH109 - sys.path holds texts
     lmms_eval_exact.teach_parser()
+    if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
+        lmms_eval_task_files.make_known()
     for flag in [each for each in sys.argv if each.startswith(CACHE_FLAG)]:
         try:
             lmms_eval_cache.keep_answers(flag.removeprefix(CACHE_FLAG))
