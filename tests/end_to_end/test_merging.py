@@ -183,7 +183,11 @@ async def test_a_merge_that_fails_is_500_with_its_own_reason(
 async def test_a_merger_that_leaves_nothing_has_failed(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
-    refused = await merge(lab, in_shards(checkpoint, behave="nothing"), 500)
+    in_shards(checkpoint, behave="nothing")
+    for left_by_training in ("config.json", "optimizer.pt", "training_args.bin"):
+        (checkpoint / left_by_training).touch()
+
+    refused = await merge(lab, checkpoint, 500)
 
     assert "left no config.json" in refused["detail"]
 

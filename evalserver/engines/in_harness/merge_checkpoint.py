@@ -11,12 +11,14 @@ import json
 import os
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 NOTE = ".evalserver-merge.json"
 LOCK = ".evalserver-merge.lock"
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+"""What a merged checkpoint may have its weights in; what training leaves beside is none."""
 CONFIG = "config.json"
 
 SIGNAL_BASE = 128
@@ -47,6 +49,13 @@ def state_of(folder: Path) -> State:
     ]
 
 
+def weights_in(folder: Path) -> State:
+    """The files with weights that are in a folder itself."""
+    return [
+        each for each in state_of(folder) if any(fnmatchcase(each[0], name) for name in WEIGHTS)
+    ]
+
+
 def was_merged(shards: Path, output_path: Path) -> bool:
     """Does a note say that these shards were merged into this folder, and is nothing changed?"""
     try:
@@ -63,7 +72,7 @@ def _merge(given: argparse.Namespace) -> int:
         print(f"These shards were merged into {given.output_path} before: nothing to do")
         return 0
     note.unlink(missing_ok=True)
-    before = state_of(given.shards)
+    before = state_of(given.shards), weights_in(given.output_path)
     print(f"Merging {given.checkpoint_type} checkpoint from {given.shards}", flush=True)
     code = subprocess.run(  # noqa: S603 - the command line is built as a list
         [
@@ -85,11 +94,12 @@ def _merge(given: argparse.Namespace) -> int:
     return 0
 
 
-def _fault(given: argparse.Namespace, before: State) -> str | None:
-    if state_of(given.shards) != before:
+def _fault(given: argparse.Namespace, before: tuple[State, State]) -> str | None:
+    shards, weights = before
+    if state_of(given.shards) != shards:
         return f"{given.shards} was written to while it was merged"
-    names = [name for name, _, _ in state_of(given.output_path)]
-    if CONFIG not in names or not any(name.endswith(WEIGHTS) for name in names):
+    there = (given.output_path / CONFIG).is_file()
+    if not there or weights_in(given.output_path) in ([], weights):
         return f"the merger ended well, but left no {CONFIG} or no weights in {given.output_path}"
     return None
 
@@ -98,7 +108,7 @@ def _note(shards: Path, output_path: Path) -> dict[str, Any]:
     return {
         "from": str(shards),
         "shards": state_of(shards),
-        "merged": [each for each in state_of(output_path) if each[0].endswith(WEIGHTS)],
+        "merged": weights_in(output_path),
     }
 
 
