@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
-from evalserver.http_server import make_app
+from evalserver.application import make_app
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits

@@ -35,8 +35,8 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "access attempts catalog clock data_dir doorman engines entrance event_bus executors forecast"
-    " instruments local_socket names planning private_files progress pruner"
+    "access application attempts catalog clock data_dir doorman engines entrance event_bus"
+    " executors forecast instruments local_socket names planning private_files progress pruner"
     " roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
@@ -113,11 +113,12 @@ LAYERS = {
     "entrance": _layer("access private_files roots server_args sockets store! web"),
     "doorman": _layer("sockets", "aiohttp"),
     # The top: who puts it all together, and who starts it.
+    "application": ANYTHING,
     "http_server": ANYTHING,
     "doctor": _layer("engines executors"),
     "cli": _layer(
-        "access cli client! data_dir doctor engines http_server local_socket names roles"
-        " server_args setting_sources store! version",
+        "access application cli client! data_dir doctor engines http_server local_socket names"
+        " roles server_args setting_sources store! version",
         "click httpx rich",
     ),
     "launch_server": _layer("cli"),
@@ -222,7 +223,7 @@ def test_no_row_is_left_of_what_is_gone() -> None:
         ("runner.supervisor", "import psutil"),
         ("lifecycle", "from evalserver.job import Job"),
         ("job", "from evalserver.store import Store"),
-        ("web.jobs", "from evalserver.http_server import make_app"),
+        ("web.jobs", "from evalserver.application import make_app"),
         ("web.jobs", "from evalserver import launch_server"),
         ("client.waiting", "from evalserver.lifecycle import Status"),
         ("client.clients", "from evalserver import ServerArgs"),

@@ -22,7 +22,8 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     A setting is taken from its option, else from its variable, else from the TOML file.
     """
-    from evalserver.http_server import CannotStart, launch_server
+    from evalserver.application import CannotStart
+    from evalserver.http_server import launch_server
 
     args = given_settings(config, flags)
     for name, meant in misspelt(os.environ).items():
