@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 FOR_OTHERS = 0o007
+WRITABLE_BY_OTHERS = 0o002
 
 
 class ReadableByAll(Exception):
@@ -18,10 +19,16 @@ def make_private(folder: Path) -> None:
 
 
 def check_private(database: Path) -> None:
-    """Raise ReadableByAll if users who are neither owner nor group can read or write the database.
+    """Raise ReadableByAll if users who are neither owner nor group can read or write the database,
+    or put another in its place.
 
     In a directory that they cannot enter they cannot.
     """
+    if database.parent.is_dir() and database.parent.stat().st_mode & WRITABLE_BY_OTHERS:
+        raise ReadableByAll(
+            f"{database.parent} can be written to by everybody on this machine, who could put"
+            f" another database there; do 'chmod 700 {database.parent}'"
+        )
     if not database.parent.is_dir() or not database.parent.stat().st_mode & 0o001:
         return
     beside = (database, *database.parent.glob(f"{database.name}*"))

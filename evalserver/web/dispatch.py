@@ -5,7 +5,7 @@ from aiohttp import web
 from evalserver.roles import Role
 from evalserver.web.errors import Handler
 from evalserver.web.forms import read_form
-from evalserver.web.gate import admit
+from evalserver.web.gate import admit, require_still_admitted
 from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
 from evalserver.web.openapi import Description
 from evalserver.web.pages.rendering import errors_as_pages
@@ -59,6 +59,8 @@ def _reading(route: Route, bounds: Bounds) -> Handler:
         request[QUERY] = read_query(request, query)
         if body is not None:
             request[BODY] = await read_body(request, body)
+            # A body may take its time.
+            require_still_admitted(request)
         elif form:
             request[BODY] = await read_form(request, form)
         else:

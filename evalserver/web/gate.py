@@ -37,8 +37,10 @@ PROTECTION = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Vary": "Authorization, Cookie",
+    "Cache-Control": "private",
 }
-"""Of every answer; a page has a policy of its own, which lets it load its files."""
+"""Of every answer that says nothing else: a page has a policy of its own, which lets it load its
+files."""
 
 SERVER = "evalserver"
 """No versions, which would tell who looks for known faults where to begin."""

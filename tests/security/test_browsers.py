@@ -109,6 +109,7 @@ def test_every_answer_protects_itself(lab: Lab, path: str, role: Role | None) ->
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert {"private", "no-store", "no-cache"} & {headers["Cache-Control"]}
 
 
 @pytest.mark.parametrize(

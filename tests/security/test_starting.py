@@ -119,6 +119,19 @@ def test_a_database_that_everybody_can_read_is_refused_when_tokens_are_asked_for
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_data_directory_that_everybody_can_write_to_is_refused(
+    labs: list[Lab], tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    labs.append(lab)
+    lab.data_dir.mkdir()
+    lab.data_dir.chmod(0o777)
+    lab.server.launch()
+
+    assert lab.server.process.wait(WAIT_SECONDS) == 1
+    assert f"chmod 700 {lab.data_dir}" in lab.server.log.read_text()
+
+
 def test_root_is_warned(labs: list[Lab], tmp_path: Path) -> None:
     assert "running as root" in started(labs, tmp_path).server.log.read_text()
 

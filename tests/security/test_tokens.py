@@ -1,8 +1,10 @@
 """Tokens: made, shown, taken back; and those who show what is none."""
 
 import base64
+import json
 import os
 import secrets
+import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ import pytest
 
 from evalserver.roles import Role
 from tests.security.lab import Lab
-from tests.support import WAIT_SECONDS
+from tests.support import WAIT_SECONDS, request
 
 LARGE = 64 * 1024 * 1024
 
@@ -163,6 +165,25 @@ def test_who_waits_for_a_change_is_told_nothing_once_its_token_is_revoked(lab: L
         lab.command("revoke", "waiting")
 
         assert waiting.result().status_code == 401
+
+
+def test_a_body_that_ends_after_its_token_was_revoked_submits_nothing(lab: Lab) -> None:
+    token = lab.make_token("slowly", Role.SUBMITTER)
+    body = json.dumps(request()).encode()
+    head = (
+        f"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
+        connection.sendall(head.encode() + body[:-1])
+        used = "SELECT 1 FROM tokens WHERE name = 'slowly' AND last_used_at IS NOT NULL"
+        while not lab.server.query(used):
+            time.sleep(0.05)
+        lab.command("revoke", "slowly")
+        connection.sendall(body[-1:])
+
+        assert connection.recv(64).startswith(b"HTTP/1.1 401")
+    assert not lab.server.query("SELECT 1 FROM jobs WHERE submitted_by = 'slowly'")
 
 
 def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
