@@ -16,7 +16,6 @@ from urllib.parse import quote, unquote_to_bytes
 
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from marshmallow import fields, validate
 
 from evalserver.clock import timestamp
@@ -34,6 +33,7 @@ from evalserver.web.byte_ranges import byte_range
 from evalserver.web.errors import BadRequest
 from evalserver.web.fields import about
 from evalserver.web.keys import QUERY, STORE
+from evalserver.web.open_file import OpenFileResponse
 from evalserver.web.replies import dump
 from evalserver.web.revocation import while_admitted
 from evalserver.web.schemas import StrictSchema
@@ -122,21 +122,7 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     except BadRequest:
         file.close()
         raise
-    return _OpenFileResponse(request, file, _headers(PurePosixPath(path)))
-
-
-class _OpenFileResponse(web.FileResponse):
-    """Sends a file that was opened already: what its path leads to by now does not matter."""
-
-    def __init__(self, request: web.Request, file: BinaryIO, headers: dict[str, str]) -> None:
-        super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers)
-        self._request = request
-        self._file = file
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send it all, for as long as the reader may have it."""
-        with self._file:
-            return await while_admitted(self._request, super().prepare(request))
+    return OpenFileResponse(request, file, _headers(PurePosixPath(path)))
 
 
 def _open(job: Job, path: str) -> BinaryIO:

@@ -2,8 +2,6 @@
 
 import asyncio
 import shlex
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,7 +11,6 @@ from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
-from evalserver.masking import masked, masked_text, secret_texts, without
 from evalserver.merging import merged, pinned
 from evalserver.roles import Role
 from evalserver.runner.crash_point import crash_point
@@ -39,6 +36,7 @@ from evalserver.web.keys import (
 )
 from evalserver.web.known_names import unknown_names
 from evalserver.web.named_checkpoints import look_at_checkpoints
+from evalserver.web.records import others_values, own_values, without_defaults
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -134,7 +132,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     is_own = request[CALLER].name == job.submitted_by
     values = {
         # Not asdict, which copies all that is below, and takes longer than all else here.
-        **(_own(job, request.app[ENGINES]) if is_own else without_secrets(job)),
+        **(own_values(job, request.app[ENGINES]) if is_own else others_values(job)),
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
@@ -149,38 +147,6 @@ async def _require_own(request: web.Request, job_id: str) -> None:
     if not request.app[GATE].allows(request[CALLER], Role.ADMIN):
         job = await request.app[STORE].job(job_id)
         require_own(request, job.submitted_by, f"Job {job_id}")
-
-
-def without_secrets(job: Job) -> dict[str, Any]:
-    """The values of a record as they are shown to those whose job it is not."""
-    wanted = replace(
-        job.request,
-        model=masked_text(job.request.model),
-        model_args=masked(job.request.model_args),
-        gen_kwargs=masked(job.request.gen_kwargs),
-    )
-    error = None if job.error is None else masked_text(job.error)
-    return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
-
-
-def _own(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
-    """The values of a record as they are shown to who submitted it: all but what is secret of the
-    operator's own, which the request was given."""
-    engine = engines.get(job.engine)
-    if engine is None or not engine.settings.defaults:
-        return vars(job)
-    return {**vars(job), "request": _without_defaults(job.request, engine)}
-
-
-def _without_defaults(request: EvaluateRequest, engine: Engine) -> EvaluateRequest:
-    secrets = secret_texts(engine.settings.defaults)
-    if not secrets:
-        return request
-    return replace(
-        request,
-        model_args=without(request.model_args, secrets),
-        gen_kwargs=without(request.gen_kwargs, secrets),
-    )
 
 
 def _links(job: Job) -> dict[str, str]:
@@ -246,7 +212,7 @@ def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
         "shell": " && ".join(map(shlex.join, [*plan.before.values(), plan.argv])),
         "directory": str(plan.cwd),
         "files": plan.files,
-        "request": _without_defaults(job.request, request.app[ENGINES][job.engine]),
+        "request": without_defaults(job.request, request.app[ENGINES][job.engine]),
     }
 
 

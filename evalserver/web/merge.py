@@ -20,7 +20,7 @@ from evalserver.web.admission import refused
 from evalserver.web.answers import JOB_ID, AnswerSchema, JobId
 from evalserver.web.errors import RETRY_AFTER_SECONDS, BadRequest
 from evalserver.web.fields import Header, about
-from evalserver.web.gate import CALLER
+from evalserver.web.gate import CALLER, require_still_admitted
 from evalserver.web.jobs import queued_at
 from evalserver.web.keys import BODY, BUS, QUEUE_LIMITS, SCHEDULER, STORE
 from evalserver.web.metrics import leave_out_the_wait
@@ -127,7 +127,7 @@ def _job(given: dict[str, Any], submitter: str) -> NewJob:
 async def _end_of(request: web.Request, job_id: str) -> Job | None:
     """The job once it has ended; None when its client has gone away.
 
-    Raises BadRequest (503) when the server stops before.
+    Raises BadRequest: 503 when the server stops before, 401 when the client's token is revoked.
     """
     with request.app[BUS].listening(job_id) as listener:
         while (job := await request.app[STORE].job(job_id)).status not in FINISHED:
@@ -139,6 +139,7 @@ async def _end_of(request: web.Request, job_id: str) -> Job | None:
                     headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
                 )
             if not is_there(request):
+                require_still_admitted(request)
                 return None
             await listener.wait(LOOK_SECONDS)
     leave_out_the_wait(request)

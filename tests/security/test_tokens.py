@@ -167,6 +167,26 @@ def test_who_waits_for_a_change_is_told_nothing_once_its_token_is_revoked(lab: L
         assert waiting.result().status_code == 401
 
 
+def test_who_waits_for_a_merge_is_told_nothing_once_its_token_is_revoked(lab: Lab) -> None:
+    token = lab.make_token("merging", Role.SUBMITTER)
+    checkpoint = lab.data_dir / "outputs" / "checkpoint"
+    (checkpoint / "pytorch_model_fsdp_0").mkdir(parents=True)
+    submitted = "SELECT 1 FROM jobs WHERE submitted_by = 'merging'"
+    with ThreadPoolExecutor(1) as elsewhere:
+        waiting = elsewhere.submit(
+            httpx.post,
+            f"{lab.server.url}/merge",
+            headers=bearer(token),
+            json={"checkpoint_path": str(checkpoint)},
+            timeout=WAIT_SECONDS,
+        )
+        while not lab.server.query(submitted) and not waiting.done():
+            time.sleep(0.05)
+        lab.command("revoke", "merging")
+
+        assert waiting.result().status_code == 401
+
+
 def test_a_body_that_ends_after_its_token_was_revoked_submits_nothing(lab: Lab) -> None:
     token = lab.make_token("slowly", Role.SUBMITTER)
     body = json.dumps(request()).encode()
