@@ -48,6 +48,15 @@ DEV = Environment(
 LM_EVAL = Environment("lm-eval", (_locked("lm-eval"),))
 LMMS_EVAL = Environment("lmms-eval", (("torch==2.13.0",), _locked("lmms-eval")))
 INSPECT = Environment("inspect", (_locked("inspect"),))
+LMMS_ENGINE = Environment(
+    "lmms-engine",
+    (
+        ("torch==2.13.0",),
+        _locked("lmms-engine-needs"),
+        # It comes as source, and looks for torch while it is built.
+        ("--no-build-isolation", *_locked("lmms-engine")),
+    ),
+)
 MODEL = _locked("model")
 """What is installed into LM_EVAL for the demo's model; not to be had for every platform."""
 

@@ -1,9 +1,9 @@
 """Drives a server as users of lmms-eval's client do.
 
-    python drive_client.py EvalClient|AsyncEvalClient URL
+    python drive_client.py EvalClient|AsyncEvalClient URL CHECKPOINT
 
 does it with the client that lmms-eval ships, unmodified, in lmms-eval's own environment, and prints
-what it got as JSON. Every method is called but ``merge_checkpoint``.
+what it got as JSON.
 """
 
 import asyncio
@@ -15,11 +15,15 @@ from typing import Any
 
 
 async def drive(
-    client: Any, task: str = "digits_vqa", failing_model: str = "whisper_vllm"
+    client: Any,
+    task: str = "digits_vqa",
+    failing_model: str = "whisper_vllm",
+    checkpoint: str | None = None,
 ) -> dict[str, Any]:
     """Call each method; what the synchronous client returns at once, the other is awaited for.
 
-    ``failing_model`` is one that the harness knows, and that cannot be loaded there.
+    ``failing_model`` is one that the harness knows, and that cannot be loaded there. A
+    ``checkpoint`` in shards is merged, if the client can: the asynchronous one of lmms-eval cannot.
     """
 
     async def call(method: str, *args: Any, **kwargs: Any) -> Any:
@@ -48,13 +52,15 @@ async def drive(
         await call("wait_for_job", failing["job_id"], poll_interval=0.2, verbose=False)
     except RuntimeError as error:
         got["failure"] = str(error)
+    if checkpoint is not None and hasattr(client, "merge_checkpoint"):
+        got["merged"] = await call("merge_checkpoint", checkpoint, checkpoint_type="ema")
     return got
 
 
-def main(name: str, url: str) -> None:
+def main(name: str, url: str, checkpoint: str) -> None:
     """Print what the client called ``name`` got from the server at ``url``."""
     client = getattr(import_module("lmms_eval.entrypoints"), name)(url, timeout=120)
-    print(json.dumps(asyncio.run(drive(client))))
+    print(json.dumps(asyncio.run(drive(client, checkpoint=checkpoint))))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.real_harness import interpreter
-from tests.support import Json, ServerProcess
+from tests.checkpoints_in_shards import EMA, in_shards
+from tests.real_harness import interpreter, offline_environment
+from tests.support import STAND_IN, Json, ServerProcess
 
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
@@ -15,9 +17,11 @@ DRIVER = Path(__file__).parent / "drive_client.py"
 
 
 @pytest.mark.parametrize("client", ["EvalClient", "AsyncEvalClient"])
-async def test_every_method_but_merge_works(lmms_server: ServerProcess, client: str) -> None:
-    async with lmms_server as server:
-        got = await _drive(client, server.url)
+async def test_every_method_works(
+    tmp_path: Path, digit_tasks: Path, checkpoint: Path, client: str
+) -> None:
+    async with _server(tmp_path, digit_tasks) as server:
+        got = await _drive(client, server.url, str(checkpoint))
 
     assert got["health"]["status"] == "healthy"
     assert got["is_healthy"] in (True, None)
@@ -29,11 +33,35 @@ async def test_every_method_but_merge_works(lmms_server: ServerProcess, client: 
     assert got["job"]["job_id"] == got["submitted"]["job_id"]
     assert "acc,none" in got["finished"]["result"]["dummy"]["metrics"]["digits_vqa"]
     assert got["failure"].startswith("Job failed: The harness exited with 0 but wrote no results")
+    if client == "EvalClient":
+        assert (got["merged"]["success"], got["merged"]["merged_path"]) == (True, str(checkpoint))
+        assert (checkpoint / "model.safetensors").read_text().startswith(EMA)
 
 
-async def _drive(client: str, url: str) -> Json:
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint in shards."""
+    return in_shards(tmp_path / "checkpoints" / "checkpoint-100", ema=True)
+
+
+def _server(tmp_path: Path, tasks: Path) -> ServerProcess:
+    """One with the real lmms-eval; the stand-in merges."""
+    config = tmp_path / "evalserver.toml"
+    config.write_text(
+        f'[engines.merge]\npython = "{sys.executable}"\n'
+        f'environment = {{ PYTHONPATH = "{STAND_IN}" }}\n'
+    )
+    return ServerProcess(
+        tmp_path / "data",
+        *("--config", str(config), "--include-path", str(tasks)),
+        *("--engine-python", str(interpreter("lmms-eval")), "--allow-path", str(tmp_path)),
+        environment=offline_environment(tmp_path / "hub"),
+    )
+
+
+async def _drive(client: str, url: str, checkpoint: str) -> Json:
     process = await asyncio.create_subprocess_exec(
-        *(str(interpreter("lmms-eval")), str(DRIVER), client, url),
+        *(str(interpreter("lmms-eval")), str(DRIVER), client, url, checkpoint),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,0 +1,153 @@
+"""The real lmms-engine: its merger on a real FSDP2 checkpoint, and its training callback.
+
+The callback's module is loaded by itself: it needs nothing of the rest of lmms-engine. It logs
+with loguru, which this environment does not have, and imports its client from lmms-eval; both are
+stood in for, the client by ours.
+"""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from evalserver import EvalClient
+from tests.real_harness import interpreter, offline_environment
+from tests.support import Json, ServerProcess, results_file, until
+
+pytestmark = [pytest.mark.real_harness("lmms-engine"), pytest.mark.real_harness("lmms-eval")]
+
+SCRIPTS = Path(__file__).parents[1] / "in_lmms_engine"
+SAME = {"tensors": 27, "only_in_one": [], "different": []}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a checkpoint in shards, and the model of which they are."""
+    place = tmp_path_factory.mktemp("trained")
+    run_in_lmms_engine("shard_a_model.py", place / "checkpoint-100")
+    return place
+
+
+@pytest.fixture
+def checkpoint(trained: Path, tmp_path: Path) -> Path:
+    """A checkpoint in shards of the test's own."""
+    copy = tmp_path / "checkpoints" / "checkpoint-100"
+    shutil.copytree(trained / "checkpoint-100", copy)
+    return copy
+
+
+@pytest.fixture
+def lab(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
+    """A server with the real lmms-eval, and the real lmms-engine in an environment of its own."""
+    config = tmp_path / "evalserver.toml"
+    config.write_text(f'[engines.merge]\npython = "{interpreter("lmms-engine")}"\n')
+    return ServerProcess(
+        tmp_path / "data",
+        *("--config", str(config), "--include-path", str(digit_tasks)),
+        *("--engine-python", str(interpreter("lmms-eval")), "--allow-path", str(tmp_path)),
+        environment=offline_environment(tmp_path / "hub"),
+    )
+
+
+def run_in_lmms_engine(script: str, *arguments: object) -> str:
+    """What one of our scripts prints in the environment of lmms-engine."""
+    done = subprocess.run(
+        [str(interpreter("lmms-engine")), str(SCRIPTS / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def backends(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``lmms_engine.eval.backends`` of the registry's wheel, with our client."""
+    loguru, entrypoints = ModuleType("loguru"), ModuleType("lmms_eval.entrypoints")
+    loguru.logger = logging.getLogger("lmms_engine")  # type: ignore[attr-defined]
+    entrypoints.EvalClient = EvalClient  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "loguru", loguru)
+    monkeypatch.setitem(sys.modules, "lmms_eval", ModuleType("lmms_eval"))
+    monkeypatch.setitem(sys.modules, "lmms_eval.entrypoints", entrypoints)
+    [path] = (
+        interpreter("lmms-engine")
+        .parents[1]
+        .glob("lib/python3*/site-packages/lmms_engine/eval/backends.py")
+    )
+    spec = importlib.util.spec_from_file_location("lmms_engine_backends", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_weights_come_out_of_their_shards_as_they_went_in(
+    lab: ServerProcess, trained: Path, checkpoint: Path
+) -> None:
+    async with lab as server:
+        body = {"checkpoint_path": str(checkpoint)}
+        answer = await server.api.call("POST", "/merge", json=body)
+
+    assert answer["merged_path"] == str(checkpoint)
+    assert compared(checkpoint, trained / "whole") == SAME
+
+
+async def test_its_own_words_are_the_reason_why_it_fails(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    (checkpoint / "pytorch_model_fsdp_0" / "model_world_size_2_rank_1.pt").write_bytes(b"cut")
+    async with lab as server:
+        body = {"checkpoint_path": str(checkpoint)}
+        refused = await server.api.call("POST", "/merge", 500, json=body)
+
+    assert "Error" in refused["detail"]
+    assert not (checkpoint / "model.safetensors").exists()
+
+
+async def test_its_training_callback_gets_the_numbers_of_what_was_merged(
+    lab: ServerProcess, trained: Path, checkpoint: Path, backends: ModuleType
+) -> None:
+    asked = {
+        "model": "dummy",
+        "tasks": ["digits_vqa"],
+        "model_args": {"response": "seven"},
+        "limit": 4,
+    }
+    merged = checkpoint.with_name("merged")
+    async with lab as server:
+        callback = backends.EvalServerBackend(server.url, poll_interval=0.2, eval_config=asked)
+
+        job_id = await asyncio.to_thread(
+            callback.submit_eval,
+            str(checkpoint),
+            step=100,
+            eval_output_dir=str(checkpoint.with_name("numbers")),
+            checkpoint_type="ema",
+            output_path=str(merged),
+        )
+
+        async def collected() -> Any:
+            return callback.check_and_get_completed()
+
+        [(step, numbers)] = await until(collected)
+        job = await server.api.job(job_id)
+
+    assert step == 100
+    written = results_file(job)["results"]["digits_vqa"]
+    assert numbers["eval/digits_vqa_acc"] == written["acc,none"]
+    assert compared(merged, trained / "whole", 2) == SAME
+    assert any(f"model={merged}" in each for each in job["provenance"]["command"])
+
+
+def compared(one: Path, other: Path, factor: int = 1) -> Json:
+    """How the weights of two checkpoints differ."""
+    answer: Json = json.loads(run_in_lmms_engine("compare_weights.py", one, other, factor))
+    return answer
