@@ -48,7 +48,7 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     if rows:
         print_table(COLUMNS, rows)
     else:
-        on_terminal(lambda: "None of the jobs has a number: they were asked to predict only.")
+        on_terminal(lambda: "None of the jobs has a number: they merged, or were to predict only.")
     on_terminal(lambda: _explained(found))
 
 

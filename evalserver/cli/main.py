@@ -10,6 +10,7 @@ from evalserver.version import __version__
 COMMANDS: Table = {
     "Evaluate": {
         "submit": "submit:submit",
+        "merge": "merge:merge",
         "wait": "wait:wait",
         "cancel": "change:cancel",
         "retry": "change:retry",

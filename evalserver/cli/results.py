@@ -43,7 +43,7 @@ def results(server: Server, job: str, as_csv: bool, as_json: bool) -> None:
 def print_results(rows: Sequence[Mapping[str, Any]], *, with_job: bool = False) -> None:
     """Print the numbers of a job; of several, each with its ``job``."""
     if not rows:
-        on_terminal(lambda: "The job has no numbers: it was asked to predict only.")
+        on_terminal(lambda: "It has no numbers: it merged a checkpoint, or was to predict only.")
         return
     if with_job:
         columns = (Column("JOB"), *COLUMNS)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Job = dict[str, Any]
 Command = Callable[..., Any]
 
+MERGE = "merge"
+"""The engine whose jobs have no numbers, but the path of a merged checkpoint."""
+
 FINISHED = ("completed", "failed", "cancelled")
 
 
@@ -178,15 +181,16 @@ def _show(client: "EvalClient", ended: list[Job], *, as_json: bool) -> None:
     if as_json:
         print_json(ended[0] if len(ended) == 1 else ended)
         return
-    several = len(ended) > 1
+    completed = [job for job in ended if job["status"] == "completed"]
+    merges = [job for job in completed if job["engine"] == MERGE]
+    for job in merges:
+        click.echo(cells.text(job["request"]["lmms_engine_kwargs"]["output_path"]))
+    evaluated = [job for job in completed if job not in merges]
     rows = [
-        {**row, "job": job["job_id"]}
-        for job in ended
-        if job["status"] == "completed"
-        for row in client.results(job["job_id"])
+        {**row, "job": job["job_id"]} for job in evaluated for row in client.results(job["job_id"])
     ]
-    if any(job["status"] == "completed" for job in ended):
-        print_results(rows, with_job=several)
+    if evaluated:
+        print_results(rows, with_job=len(ended) > 1)
 
 
 def _code(ended: Any) -> ExitCode:

@@ -67,12 +67,15 @@ class ServerCalls:
         checkpoint_path: str,
         output_path: str | None = None,
         checkpoint_type: Literal["regular", "ema"] = "regular",
+        *,
+        wait: bool = True,
     ) -> Json:
         """Merge a sharded FSDP2 checkpoint on the server's machine, and wait for it.
 
         The merged one goes to ``output_path``, or beside the shards. Returns ``success``,
-        ``message``, ``merged_path``, and the ``job_id`` of the merge. Raises NotFound when there is
-        no checkpoint, RequestFailed when it cannot be merged.
+        ``message``, ``merged_path`` and ``job_id``: the merge is a job, and goes on whatever
+        becomes of who waits. With ``wait`` False it does not wait, and answers as ``evaluate``.
+        Raises NotFound when there is no checkpoint, RequestFailed when it cannot be merged.
 
         >>> client.merge_checkpoint("/checkpoints/100", checkpoint_type="ema")["merged_path"]
         '/checkpoints/100'
@@ -82,5 +85,12 @@ class ServerCalls:
             "output_path": output_path,
             "checkpoint_type": checkpoint_type,
         }
-        merge = Call("POST", "/merge", body=body, repeat=Repeat.IF_NOT_RECEIVED, takes_s=math.inf)
+        merge = Call(
+            "POST",
+            "/merge",
+            body=body,
+            headers={} if wait else {"Prefer": "respond-async"},
+            repeat=Repeat.IF_NOT_RECEIVED,
+            takes_s=math.inf if wait else 0.0,
+        )
         return await self._sender.answer(merge)

@@ -5,10 +5,12 @@ done before. The engine has no tasks and no models: its jobs are those of ``POST
 command is what goes first in a job that is to evaluate what has to be merged.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from evalserver.engines import in_harness
-from evalserver.engines.base import Command, NoResults, Paths, Results
+from evalserver.engines.base import Command, NoResults, Paths, Question, Results
 from evalserver.engines.engine import Engine
 from evalserver.engines.in_harness.merge_checkpoint import NOTE
 from evalserver.job import EvaluateRequest
@@ -25,6 +27,10 @@ class MergeEngine(Engine):
     package = "lmms-engine"
     written_for = "0.1.4"
     packages = ("torch", "transformers", "accelerate")
+    # It imports much that is only for training: whether it can merge shows when it is imported.
+    questions: ClassVar[Mapping[Question, str]] = {
+        Question.TASKS: (f"import json, lmms_engine.merger; print(); print(json.dumps([{TASK!r}]))")
+    }
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """How to merge what the request says is to be merged."""

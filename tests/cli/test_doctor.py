@@ -1,6 +1,7 @@
 """``evalserver doctor``: what it says of engines that work, and of those that cannot."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,24 @@ def test_the_real_inspect_works() -> None:
     [seen] = json.loads(done.stdout)
     assert seen["works"], seen["findings"]
     assert seen["models"] > 10
+
+
+def test_an_interpreter_that_can_merge_is_shown_as_such(stand_in: None) -> None:
+    done = doctor("merge")
+
+    assert done.exit_code == 0
+    assert "merge: ok" in done.output
+
+
+def test_an_interpreter_whose_merger_lacks_something_cannot_merge(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(STAND_IN, tmp_path / "stand-in")
+    merger = tmp_path / "stand-in" / "lmms_engine" / "merger" / "__init__.py"
+    merger.write_text("import deepspeed_of_nowhere\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+
+    done = doctor("merge")
+
+    assert done.exit_code == 1
+    assert "No module named 'deepspeed_of_nowhere'" in done.output

@@ -14,6 +14,8 @@ LEFT_OUT = {
     "headers": ("Idempotency-Key",),
 }
 LONGEST_CURSOR = 64
+LONGEST_PATH = 2048
+WHOLE_PATHS = ("checkpoint_path", "model_path", "output_path")
 
 
 @schemathesis.hook
@@ -59,6 +61,17 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
         path = PurePath(body["output_dir"])
         if path.is_absolute():
             body["output_dir"] = str(path.relative_to(path.anchor))
+    _keep_in_here(body)
+    if isinstance(body, dict):
+        _keep_in_here(body.get("lmms_engine_kwargs"))
+
+
+def _keep_in_here(values: Any) -> None:
+    """Whole paths lie in the directory that the server runs in, and that it allows."""
+    for name in WHOLE_PATHS if isinstance(values, dict) else ():
+        path = values.get(name)
+        if isinstance(path, str) and path.startswith("/"):
+            values[name] = f"{Path.cwd()}{path}"[:LONGEST_PATH]
 
 
 def _keep_the_jobs(case: Any) -> None:
