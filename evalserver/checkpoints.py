@@ -42,7 +42,8 @@ def may_have_checkpoints(model_args: Mapping[str, Any] | None) -> bool:
 
 def why_not(path: Path) -> str | None:
     """Why a checkpoint cannot be loaded, as the end of a sentence; None if nothing is amiss."""
-    if not path.exists():
+    # Of a path whose parts are too long, Path.exists raises an error.
+    if not os.path.exists(path):  # noqa: PTH110
         return "is not there"
     if not path.is_dir():
         return None

@@ -6,6 +6,7 @@ files only where that is wanted, since it reads every byte.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -28,7 +29,11 @@ def fingerprints(model_args: Mapping[str, Any] | None, *, full: bool) -> dict[st
     ``digest`` stands for names, sizes, times and small files; ``content_digest``, if ``full``, for
     every byte.
     """
-    there = {key: path for key, path in local_checkpoints(model_args).items() if path.exists()}
+    there = {
+        key: path
+        for key, path in local_checkpoints(model_args).items()
+        if os.path.exists(path)  # noqa: PTH110 - a path may be too long for Path.exists
+    }
     return {key: fingerprint(path, full=full) for key, path in there.items()}
 
 

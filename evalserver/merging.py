@@ -5,6 +5,7 @@ lmms-engine has every rank save its part of what FSDP2 has sharded, and merges t
 ``merger/fsdp2.py`` (version 0.1.4).
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,8 @@ class Merge:
     def shards(self) -> Path:
         """Where the shards are, or should be."""
         folder = SHARDS[self.checkpoint_type]
-        if (self.model_path / folder).is_dir():
+        # Of a path whose parts are too long, Path.is_dir raises an error.
+        if not os.path.isdir(self.model_path) or (self.model_path / folder).is_dir():  # noqa: PTH112
             return self.model_path / folder
         several = [each for each in self.model_path.glob(f"{CHECKPOINTS}*") if each.is_dir()]
         newest = max(several, key=_step, default=self.model_path)

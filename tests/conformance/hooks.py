@@ -50,13 +50,6 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     # Which fields an engine has no use for, it says itself.
     if isinstance(body, dict) and body.get("engine") == "inspect":
         del body["engine"]
-    # Which checkpoints there are, only the disk knows.
-    if isinstance(body, dict):
-        body.pop("lmms_engine_kwargs", None)
-    if case.operation.path == "/merge" and isinstance(body, dict):
-        body.pop("output_path", None)
-        if str(body.get("checkpoint_path")).startswith("/"):
-            body["checkpoint_path"] = str(Path.cwd() / "no-checkpoint")
     if isinstance(body, dict) and isinstance(body.get("output_dir"), str):
         path = PurePath(body["output_dir"])
         if path.is_absolute():

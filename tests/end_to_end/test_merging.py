@@ -126,6 +126,18 @@ async def test_a_checkpoint_that_is_not_there_is_404_at_once(
     assert (await lab.api.call("GET", "/jobs"))["jobs"] == []
 
 
+async def test_a_path_with_too_long_a_name_is_of_no_checkpoint(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    too_long = in_shards(checkpoint) / ("x" * 300)
+    body = {"model": "dummy", "tasks": ["mme"], "lmms_engine_kwargs": {"model_path": str(too_long)}}
+
+    await merge(lab, too_long, 404)
+    refused = await lab.api.call("POST", "/evaluate", 422, json=body)
+
+    assert [fault["field"] for fault in refused["errors"]] == ["lmms_engine_kwargs.model_path"]
+
+
 async def test_one_without_shards_is_422_and_told_what_is_missing(
     lab: ServerProcess, checkpoint: Path
 ) -> None:

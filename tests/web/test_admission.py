@@ -66,6 +66,12 @@ async def test_what_was_told_is_known_after_a_restart(make_api: MakeApi) -> None
     assert set(await refusal(second, model="dumy")) == {"model"}
 
 
+async def test_a_path_with_too_long_a_name_is_of_no_checkpoint(api: Api) -> None:
+    faults = await refusal(api, model_args={"pretrained": f"/{'x' * 300}"})
+
+    assert set(faults) == {"model_args.pretrained"}
+
+
 async def test_a_checkpoint_that_is_not_there_is_refused(api: Api) -> None:
     faults = await refusal(api, model_args={"pretrained": "/no/such/checkpoint"})
 
