@@ -7,7 +7,9 @@ const COPIED_MS = 1500;
 export function askFirst() {
   document.body.addEventListener("htmx:confirm", (event) => {
     event.preventDefault();
-    ask(event.detail.ctx, event.target).then((yes) =>
+    const button = event.target;
+    const danger = button.classList.contains("danger");
+    ask(event.detail.ctx.confirm, { ...button.dataset, danger }).then((yes) =>
       yes ? event.detail.issueRequest() : event.detail.dropRequest(),
     );
   });
@@ -80,16 +82,17 @@ function tellAnswer(ctx) {
   } catch {
     // Not JSON: somebody between has answered.
   }
-  notice(said.message || said.detail || `The server answered ${ctx.response.raw.status}.`);
+  const made = said.path && `The backup is ${said.path}`;
+  notice(said.message || said.detail || made || `The server answered ${ctx.response.raw.status}.`);
 }
 
-function ask(ctx, button) {
+export function ask(question, { detail = "", yes: words = "Do it", danger = false }) {
   const dialog = document.getElementById("confirm");
-  document.getElementById("confirm-question").textContent = ctx.confirm;
-  document.getElementById("confirm-detail").textContent = button.dataset.detail || "";
+  document.getElementById("confirm-question").textContent = question;
+  document.getElementById("confirm-detail").textContent = detail;
   const yes = document.getElementById("confirm-yes");
-  yes.textContent = button.dataset.yes || "Do it";
-  yes.classList.toggle("danger", button.classList.contains("danger"));
+  yes.textContent = words;
+  yes.classList.toggle("danger", danger);
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {

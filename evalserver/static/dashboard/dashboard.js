@@ -2,12 +2,14 @@
 import { keepTimes } from "./times.js";
 import { listen } from "./live.js";
 import { askFirst, copyOnClick, chooseToCompare } from "./actions.js";
+import { sendDeeds } from "./deeds.js";
 import { followLog } from "./log.js";
 
 keepTimes();
 askFirst();
 copyOnClick();
 chooseToCompare();
+sendDeeds();
 listen();
 const log = document.querySelector("[data-log]");
 if (log) followLog(log);

@@ -32,6 +32,7 @@ async def get_home(request: web.Request) -> web.Response:
         counts=await store.count_by_status(),
         queue_size=len(scheduler.queue),
         fault=store.fault,
+        draining=request.app[SCHEDULER].draining,
     )
 
 

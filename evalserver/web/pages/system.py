@@ -14,6 +14,7 @@ from evalserver.catalog import HarnessUnavailable
 from evalserver.server_args import ServerArgs
 from evalserver.store import DATABASE_NAME
 from evalserver.web.keys import ARGS, BUS, CATALOG, ENGINES, ORIGINS, SCHEDULER, STARTED_AT, STORE
+from evalserver.web.pages.administration import administration
 from evalserver.web.pages.rendering import page
 
 NEARLY_FULL = 0.9
@@ -58,6 +59,8 @@ async def get_system_page(request: web.Request) -> web.Response:
         started_at=app[STARTED_AT],
         fault=store.fault,
         holding=app[SCHEDULER].holding,
+        draining=app[SCHEDULER].draining,
+        admin=await administration(request),
         queue_size=len(app[SCHEDULER].queue),
         running=app[SCHEDULER].running_job,
         counts=await store.count_by_status(),
