@@ -37,6 +37,9 @@ ASSIGNED = re.compile(
 """A secret that is given by its name in a text: ``api_key=...``, ``?token=...``."""
 NAMES = ("key", "token", "secret", "passw", "authorization")
 
+SPECIAL_TOKEN = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
+"""What the argument ``eos_token`` of a model may be: no secret, and in the text of many samples."""
+
 NO_TEXT = "surrogateescape"
 """How Python holds the bytes of a variable that are no text."""
 
@@ -81,7 +84,7 @@ def masked(value: Any) -> Any:
     """A JSON value without its secrets: all that a secret name leads to, and those in texts."""
     if isinstance(value, Mapping):
         return {
-            name: MASK if below is not None and is_secret_name(str(name)) else masked(below)
+            name: MASK if is_secret_name(str(name)) and _is_secret(below) else masked(below)
             for name, below in value.items()
         }
     if isinstance(value, list | tuple):
@@ -89,10 +92,22 @@ def masked(value: Any) -> Any:
     return masked_text(value) if isinstance(value, str) else value
 
 
+def _is_secret(value: Any) -> bool:
+    """Is it one, below the name of one?"""
+    special = isinstance(value, str) and SPECIAL_TOKEN.fullmatch(value) is not None
+    return value is not None and not special
+
+
 def secret_texts(*values: Mapping[str, Any] | None) -> list[str]:
     """Every text that must not show, in each of the forms that a log may have it in."""
     found = {secret for each in values for secret in _secrets(each or {}, named=False)}
     return sorted({form for secret in found if len(secret) >= SHORTEST for form in _forms(secret)})
+
+
+def parts_of(text: str) -> dict[str, str]:
+    """Names and values of arguments in a text such as ``a=1,b=2``, and under no name all of it."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return {"": text, **{name.strip(): value.strip() for name, _, value in pairs if name.strip()}}
 
 
 def _secrets(value: object, *, named: bool) -> Iterator[str]:
@@ -104,13 +119,10 @@ def _secrets(value: object, *, named: bool) -> Iterator[str]:
         for below in value:
             yield from _secrets(below, named=named)
     elif isinstance(value, str):
-        yield from [value] if named else _in_text(value)
-
-
-def _in_text(text: str) -> Iterator[str]:
-    yield from _in_url(text)
-    yield from SHAPES.findall(text)
-    yield from (found[2] for found in ASSIGNED.finditer(text))
+        if named and not SPECIAL_TOKEN.fullmatch(value):
+            yield value
+        else:
+            yield from (*_in_url(value), *SHAPES.findall(value))
 
 
 def _in_url(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from evalserver.engines import Engine, Paths, merge
 from evalserver.executors import Attempt
 from evalserver.job import Job, NewJob
-from evalserver.masking import secret_texts
+from evalserver.masking import parts_of, secret_texts
 from evalserver.merging import merge_of, merged
 from evalserver.run_directories import RunDirectories
 
@@ -93,7 +93,7 @@ class Planner:
 
 
 def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
-    return arguments if isinstance(arguments, dict) else {"text": arguments}
+    return parts_of(arguments) if isinstance(arguments, str) else arguments or {}
 
 
 def _masked(text: str, secrets: tuple[str, ...]) -> str:

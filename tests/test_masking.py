@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from evalserver.masking import is_secret_name, masked, masked_text, secret_texts
+from evalserver.masking import is_secret_name, masked, masked_text, parts_of, secret_texts
 
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
 
@@ -49,6 +49,27 @@ def test_secrets_of_several_places_are_put_together() -> None:
 @pytest.mark.parametrize("value", ["none", "EMPTY", "", 12345678, None, True])
 def test_what_is_too_short_or_no_text_is_left_alone(value: object) -> None:
     assert secret_texts({"api_key": value}) == []
+
+
+@pytest.mark.parametrize("value", ["<|endoftext|>", "<image_placeholder>", "[SPECIAL_TOKEN]"])
+def test_the_special_tokens_of_models_are_no_secrets(value: str) -> None:
+    assert secret_texts({"eos_token": value}) == []
+    assert masked({"eos_token": value}) == {"eos_token": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        (f"temperature=0,api_key={SECRET}", [SECRET]),
+        (f"until=x, token = {SECRET} ", [SECRET]),
+        ("url=http://u:quite-secret@host", ["quite-secret"]),
+        ("note=the key: accuracy", []),
+        ("temperature=0", []),
+        ("", []),
+    ],
+)
+def test_secrets_are_found_in_a_text_of_arguments(text: str, secrets: list[str]) -> None:
+    assert secret_texts(parts_of(text)) == secrets
 
 
 def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:

@@ -11,7 +11,7 @@ from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
 from evalserver.engines.results import FileNames
 from evalserver.job import EvaluateRequest
-from evalserver.masking import secret_texts
+from evalserver.masking import parts_of, secret_texts
 
 
 class LmEval(Harness):
@@ -44,10 +44,11 @@ class LmEval(Harness):
         config: dict[str, Any] = {}
         if request.model_args:
             config["model_args"] = request.model_args
-        if isinstance(request.gen_kwargs, str) and not secret_texts({"text": request.gen_kwargs}):
-            flags.append(f"--gen_kwargs={request.gen_kwargs}")
-        elif request.gen_kwargs:
-            config["gen_kwargs"] = request.gen_kwargs
+        given = request.gen_kwargs
+        if isinstance(given, str) and not secret_texts(parts_of(given)):
+            flags.append(f"--gen_kwargs={given}")
+        elif given:
+            config["gen_kwargs"] = given
         return flags, config
 
     def _cache_target(self, cache_dir: Path) -> Path:

@@ -20,7 +20,7 @@ from evalserver.engines.failed_requests import FailedRequests, count_in_log, cou
 from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.job import EvaluateRequest
-from evalserver.masking import is_secret_name, secret_texts
+from evalserver.masking import is_secret_name, parts_of, secret_texts
 
 LONGEST_FLAG = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""
@@ -73,7 +73,7 @@ class LmmsEval(Harness):
             if not given:
                 continue
             if isinstance(given, str):
-                if secret_texts({name: given}):
+                if secret_texts(parts_of(given)):
                     config[name] = given
                 else:
                     flags.append(f"--{name}={given}")
