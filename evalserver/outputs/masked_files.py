@@ -5,8 +5,7 @@ is no moment at which one is half there.
 """
 
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalserver.outputs.artifacts import NoArtifact, list_artifacts, open_for_masking
@@ -32,36 +31,45 @@ def mask_files(output_dir: Path, secrets: Sequence[str]) -> list[str]:
         listing = list_artifacts(output_dir, MOST_LOOKED_AT)
     except NoArtifact:
         return []
-    pattern = re.compile(b"|".join(re.escape(each) for each in reversed(hidden)))
     failed = []
     for artifact in listing.artifacts:
         try:
-            _mask(output_dir, artifact.path, pattern, len(hidden[-1]))
+            _mask(output_dir, artifact.path, hidden)
         except (OSError, NoArtifact):
             failed.append(artifact.path)
     return failed
 
 
-def _mask(output_dir: Path, path: str, pattern: re.Pattern[bytes], longest: int) -> None:
+def _mask(output_dir: Path, path: str, hidden: Sequence[bytes]) -> None:
     with open_for_masking(output_dir, path) as file:
         state = os.fstat(file.fileno())
         if state.st_nlink > 1:
             return
-        spans = list(_spans(file.fileno(), pattern, longest))
-        for start, length in spans:
-            os.pwrite(file.fileno(), b"*" * length, start)
-        if spans:
+        if _mask_pieces(file.fileno(), hidden):
             # Which results file is the newest must not depend on it.
             os.utime(file.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def _spans(descriptor: int, pattern: re.Pattern[bytes], longest: int) -> Iterable[tuple[int, int]]:
-    """Where secrets stand in a file, and how long each is; also where two pieces meet."""
+def _mask_pieces(descriptor: int, hidden: Sequence[bytes]) -> bool:
+    """Piece by piece; a secret may stand where two meet. Returns whether there was one."""
+    overlap = len(hidden[-1]) - 1
     begin = 0
     kept = b""
+    found = False
     while piece := os.pread(descriptor, CHUNK_BYTES, begin + len(kept)):
-        text = kept + piece
-        for found in pattern.finditer(text):
-            yield begin + found.start(), len(found.group())
-        kept = text[max(0, len(text) - longest + 1) :]
-        begin += len(text) - len(kept)
+        text = masked = kept + piece
+        # The longest first: others may be part of it.
+        for secret in reversed(hidden):
+            masked = masked.replace(secret, b"*" * len(secret))
+        if masked != text:
+            _write(descriptor, masked, begin)
+            found = True
+        kept = masked[max(0, len(masked) - overlap) :]
+        begin += len(masked) - len(kept)
+    return found
+
+
+def _write(descriptor: int, text: bytes, at: int) -> None:
+    while text:
+        written = os.pwrite(descriptor, text, at)
+        text, at = text[written:], at + written

@@ -53,6 +53,17 @@ def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> No
     assert (len(text), text.count(b"*"), SECRET.encode() in text) == (size, len(SECRET), False)
 
 
+@pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
+def test_a_file_of_nothing_but_secrets_has_nothing_left(output: Path, size: int) -> None:
+    file = output / "large"
+    file.write_bytes(b"a" * size)
+
+    mask_files(output, ["a" * 8])
+
+    text = file.read_bytes()
+    assert (len(text), b"a" * 8 in text) == (size, False)
+
+
 def test_the_time_of_a_file_stays(output: Path) -> None:
     file = output / "results.json"
     file.write_text(SECRET)
