@@ -10,6 +10,7 @@ from aiohttp import web
 
 from evalserver.catalog import HarnessUnavailable
 from evalserver.eval_log import LogGone, LogUnreadable
+from evalserver.masking import masked_text
 from evalserver.pruner import NotPrunable
 from evalserver.scheduler import AlreadyFinished, NotFinished, NotQueued
 from evalserver.store import (
@@ -85,7 +86,8 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as error:
         return _of_aiohttp(request, error)
     except tuple(STATUS_OF) as error:
-        return problem(STATUS_OF[type(error)], str(error))
+        # A harness that cannot be asked says why in words of its own.
+        return problem(STATUS_OF[type(error)], masked_text(str(error)))
     except Exception:
         log.exception("a request met an error of the server", path=request.path)
         detail = "The server met an error of its own; its log has the details. Nothing was changed."

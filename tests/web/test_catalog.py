@@ -17,6 +17,19 @@ async def test_models_are_the_harnesss_own(api: Api) -> None:
     assert await api.call("GET", "/models") == {"models": ["dummy"]}
 
 
+async def test_why_a_harness_cannot_be_asked_is_told_without_its_keys(
+    make_api: MakeApi, harness: Path
+) -> None:
+    key = "hf_abcdefghijklmnopqrst"
+    (harness / "lmms_eval" / "tasks.py").write_text(f"raise SystemExit('no access with {key}')")
+    api = await make_api()
+
+    problem = await api.call("GET", "/tasks", 503)
+
+    assert "no access with" in problem["detail"]
+    assert key not in problem["detail"]
+
+
 async def test_a_harness_that_is_not_there_is_503_with_the_reason(api: Api) -> None:
     problem = await api.call("GET", "/tasks?engine=lm_eval", 503)
 
