@@ -63,6 +63,7 @@ def make_gate(args: ServerArgs) -> Gate:
         Hosts(args.host, args.allowed_host),
         Proxies(args.trusted_proxy),
         RateLimit(rate),
+        for_this_machine=args.auth == "auto" and is_open(args),
     )
 
 

@@ -7,7 +7,7 @@ to the route that it found, when its sender has the role that the route asks for
 import math
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import structlog
 from aiohttp import hdrs, web
@@ -17,8 +17,8 @@ from evalserver.roles import Role
 from evalserver.sockets import network_of
 from evalserver.web.callers import LOCAL_OPERATOR, caller_of, is_local, shown_session, shown_token
 from evalserver.web.errors import BadRequest, Handler
-from evalserver.web.hosts import Hosts
-from evalserver.web.proxies import Proxies
+from evalserver.web.hosts import Hosts, is_same_origin
+from evalserver.web.proxies import FORWARDED_FOR, Proxies
 from evalserver.web.rate_limit import RateLimit
 
 log = structlog.get_logger("evalserver.web")
@@ -27,6 +27,9 @@ SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 """They change nothing, whoever has them sent."""
 OWN_PAGES = frozenset({"same-origin", "none"})
 """What ``Sec-Fetch-Site`` says of a request by our own page, or by the user."""
+
+FORWARDED = (FORWARDED_FOR, "Forwarded")
+"""By these a proxy tells on whose behalf it asks."""
 
 NOBODY = Caller(ANONYMOUS, Role.ANYONE)
 
@@ -53,12 +56,14 @@ LONGEST_SHOWN = 128
 
 @dataclass(frozen=True)
 class Gate:
-    """What the gate goes by. On an ``open`` server everybody may do everything but make tokens."""
+    """What the gate goes by. On an ``open`` server everybody may do everything but make tokens;
+    ``for_this_machine`` says that it is so because nobody else was to reach it."""
 
     open: bool
     hosts: Hosts
     proxies: Proxies
     rate: RateLimit
+    for_this_machine: bool = False
 
     def allows(self, caller: Caller, needed: Role) -> bool:
         """May the caller do what a role is needed for?"""
@@ -83,6 +88,8 @@ async def watch_gate(request: web.Request, handler: Handler) -> web.StreamRespon
     """Refuse what comes by a name that is not ours, or changes something from another's page."""
     if not is_local(request):
         _check_host(request)
+        if request.app[GATE].for_this_machine:
+            _check_not_forwarded(request)
         if request.method not in SAFE_METHODS:
             _check_origin(request)
     return await handler(request)
@@ -149,6 +156,18 @@ def _check_host(request: web.Request) -> None:
         )
 
 
+def _check_not_forwarded(request: web.Request) -> None:
+    """A proxy of which nobody told the server would let all the world in."""
+    forwarded = [name for name in FORWARDED if name in request.headers]
+    if forwarded:
+        raise BadRequest(
+            HTTPStatus.FORBIDDEN,
+            "This server asks nobody for a token, since only its own machine was to reach it, and"
+            f" this request came by way of a proxy ({forwarded[0]}); start it with --trusted-proxy"
+            " ADDRESS, and it asks for tokens, or with --auth none, and it lets everybody in",
+        )
+
+
 def _check_origin(request: web.Request) -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -157,7 +176,7 @@ def _check_origin(request: web.Request) -> None:
         return
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None:
-        if not _is_same_origin(origin, request.headers.get(hdrs.HOST, "")):
+        if not is_same_origin(origin, request.headers.get(hdrs.HOST, "")):
             raise _foreign(f"a page of {_shown(origin)}")
     elif _shows_session(request) and shown_token(request) is None:
         raise _foreign("a browser that does not say which page")
@@ -172,16 +191,6 @@ def _foreign(whose: str) -> BadRequest:
         HTTPStatus.FORBIDDEN,
         f"The request was sent by {whose}; only pages of this server may change something here",
     )
-
-
-def _is_same_origin(origin: str, host: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-        default = {"http": 80, "https": 443}[parts.scheme]
-        ours = urlsplit(f"{parts.scheme}://{host}")
-        return (parts.hostname, parts.port or default) == (ours.hostname, ours.port or default)
-    except (KeyError, ValueError):
-        return False
 
 
 def _count(request: web.Request, gate: Gate, caller: Caller | None) -> None:

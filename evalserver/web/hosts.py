@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 MOST_REMEMBERED = 64
 
@@ -50,6 +51,17 @@ class Hosts:
         if self._bound is None or self._bound.is_unspecified:
             return True
         return address == self._bound or (address.is_loopback and self._bound.is_loopback)
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Is it the origin of a page that the server called ``host`` has sent?"""
+    try:
+        parts = urlsplit(origin)
+        default = {"http": 80, "https": 443}[parts.scheme]
+        ours = urlsplit(f"{parts.scheme}://{host}")
+        return (parts.hostname, parts.port or default) == (ours.hostname, ours.port or default)
+    except (KeyError, ValueError):
+        return False
 
 
 def _plain(name: str) -> str:

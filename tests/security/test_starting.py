@@ -49,6 +49,25 @@ def test_on_loopback_nobody_is_asked(labs: list[Lab], tmp_path: Path) -> None:
     assert "EVALSERVER_TOKEN" not in lab.server.log.read_text()
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
+def test_a_proxy_of_which_it_was_not_told_lets_nobody_in(
+    labs: list[Lab], tmp_path: Path, name: str
+) -> None:
+    lab = started(labs, tmp_path)
+
+    refused = lab.ask("GET", "/queue", headers={name: "for=10.0.0.1"})
+
+    assert refused.status_code == 403
+    assert "--trusted-proxy" in refused.json()["detail"]
+    assert lab.ask("GET", "/queue").status_code == 200
+
+
+def test_who_wants_a_proxy_to_let_everybody_in_can_say_so(labs: list[Lab], tmp_path: Path) -> None:
+    lab = started(labs, tmp_path, auth="none")
+
+    assert lab.ask("GET", "/queue", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 200
+
+
 def test_an_open_server_makes_no_token_for_who_shows_none(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path)
 
