@@ -225,8 +225,9 @@ class Attempts:
         engine = self._engines[job.engine]
         asking = self._probe.ask(engine, self._planner.environment(engine))
         probing = asyncio.create_task(asking, name="probe a harness")
+        reader = self._planner.progress_reader(job)
         try:
-            async with watched(self._board, job.job_id, paths.run_dir, engine.progress_reader()):
+            async with watched(self._board, job.job_id, paths.run_dir, reader):
                 end = await self._executor.wait(paths.run_dir)
             await self._conclude(job, paths, end, await patient(probing))
         finally:

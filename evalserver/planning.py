@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalserver.engines import Engine, Paths, merge
+from evalserver.engines import Engine, MergeFirst, Paths, ReadsProgress, merge
 from evalserver.executors import Attempt
 from evalserver.job import Job, NewJob
 from evalserver.masking import parts_of, secret_texts
@@ -81,6 +81,12 @@ class Planner:
             ),
             before=self._before(job, paths),
         )
+
+    def progress_reader(self, job: Job) -> ReadsProgress:
+        """What reads the progress of an attempt of the job from its log."""
+        reader = self._engines[job.engine].progress_reader()
+        is_first = job.engine != merge.NAME and merge_of(job.request) is not None
+        return MergeFirst(reader) if is_first else reader
 
     def environment(self, engine: Engine) -> dict[str, str]:
         """What a harness of the engine is started with."""

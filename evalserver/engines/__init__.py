@@ -13,6 +13,7 @@ from evalserver.engines.progress import Progress, ProgressReader, ReadsProgress
 from evalserver.engines.results import FileNames
 from evalserver.engines.samples import Verdict
 from evalserver.engines.settings import DEFAULTS, EngineSettings, find_program
+from evalserver.engines.stages import MergeFirst
 
 __all__ = [
     "DEFAULTS",
@@ -22,6 +23,7 @@ __all__ = [
     "EngineSettings",
     "FailedRequests",
     "FileNames",
+    "MergeFirst",
     "NoResults",
     "Paths",
     "PatternReader",

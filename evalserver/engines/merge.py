@@ -43,7 +43,7 @@ class MergeEngine(Engine):
             f"--checkpoint_type={merge.checkpoint_type}",
             f"--output_path={merge.output_path}",
         )
-        return Command(argv)
+        return Command(argv, directories=(paths.output_dir,))
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Where the merged checkpoint is; there are no numbers. Raises NoResults."""

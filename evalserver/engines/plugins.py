@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
+from evalserver.engines import merge
 from evalserver.engines.command import CommandEngine
 from evalserver.engines.engine import Engine
 from evalserver.engines.inspect_ai import InspectAi
@@ -57,6 +58,11 @@ def make_engine(
 ) -> Engine:
     """One engine, as its table sets it up. Raises ValueError as ``make_engines`` does."""
     settings = read_settings(name, table, python, include_path)
+    if (settings.type == merge.NAME) != (name == merge.NAME):
+        raise ValueError(
+            f"engines.{name}.type: the engine {merge.NAME!r}, and no other, has the type "
+            f"{merge.NAME!r}; got {settings.type!r}"
+        )
     engine = _type(settings)(settings)
     if not isinstance(engine, Engine):
         raise ValueError(

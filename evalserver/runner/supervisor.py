@@ -149,6 +149,8 @@ def _run_stages(run_dir: Path, job: Job, log: MaskedLog, started_at: str) -> Exi
             log.let_go()
         reason, status = watch.until_it_ends(process)
         leftovers += end_leftovers(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
+        if stage is not None and reason == "exited":
+            reason = watch.due() or reason
         if reason != "exited" or status != 0:
             break
     return Exit(reason, exit_code(status), started_at, _now(), leftovers, stage=stage)
@@ -198,13 +200,14 @@ class _Watch:
             self._sleep()
 
     def _reason_to_stop(self) -> str | None:
-        reason = self._due()
+        reason = self.due()
         if reason is not None:
             signal_descendants(signal.SIGTERM)
             self._kill_at = time.monotonic() + self._grace_s
         return reason
 
-    def _due(self) -> str | None:
+    def due(self) -> str | None:
+        """Why nothing may run any more, if so."""
         if self._cancel.exists():
             return "cancelled"
         if self._deadline is not None and time.monotonic() >= self._deadline:

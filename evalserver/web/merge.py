@@ -17,13 +17,13 @@ from evalserver.job_id import new_job_id
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.merging import Merge
 from evalserver.provenance import at_submission
-from evalserver.web.admission import refused
+from evalserver.web.admission import refused, with_defaults
 from evalserver.web.answers import JOB_ID, AnswerSchema, JobId
 from evalserver.web.errors import RETRY_AFTER_SECONDS, BadRequest
 from evalserver.web.fields import Header, about
 from evalserver.web.gate import CALLER, require_still_admitted
 from evalserver.web.jobs import queued_at
-from evalserver.web.keys import BODY, BUS, QUEUE_LIMITS, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BODY, BUS, ENGINES, QUEUE_LIMITS, SCHEDULER, STORE
 from evalserver.web.metrics import leave_out_the_wait
 from evalserver.web.places import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.replies import reply
@@ -94,7 +94,10 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     It is a job like any other, and waits for its turn. The answer waits for its end, unless the
     client prefers not to; a client that goes away stops nothing.
     """
-    job = await asyncio.to_thread(_job, request[BODY], request[CALLER].name)
+    asked = merge.request_to_merge(await asyncio.to_thread(_wanted, request[BODY]))
+    wanted = with_defaults(asked, request.app[ENGINES][merge.NAME], request.app[ARGS])
+    seen = await asyncio.to_thread(at_submission, wanted)
+    job = NewJob(new_job_id(), merge.NAME, wanted, request[CALLER].name, seen)
     with request.app[QUEUE_LIMITS].place(job.submitted_by):
         await request.app[STORE].submit(job)
     log.info("merge submitted", job=job.job_id, checkpoint=job.request.model)
@@ -106,8 +109,8 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     return _merged(ended)
 
 
-def _job(given: dict[str, Any], submitter: str) -> NewJob:
-    """The job to submit. Raises BadRequest: 404 when there is no checkpoint, 422 if it has no
+def _wanted(given: dict[str, Any]) -> Merge:
+    """What is to be merged. Raises BadRequest: 404 when there is no checkpoint, 422 if it has no
     shards."""
     checkpoint = Path(given["checkpoint_path"])
     if not os.path.isdir(checkpoint):  # noqa: PTH112 - a path may be too long for Path.is_dir
@@ -121,8 +124,7 @@ def _job(given: dict[str, Any], submitter: str) -> NewJob:
         raise refused(
             {"checkpoint_path": f"Has no folder {folder} with shards, nor a checkpoint-* with one."}
         )
-    request = merge.request_to_merge(wanted)
-    return NewJob(new_job_id(), merge.NAME, request, submitter, at_submission(request))
+    return wanted
 
 
 async def _end_of(request: web.Request, job_id: str) -> Job | None:

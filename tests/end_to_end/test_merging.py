@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
+from evalserver.executors.local import runner_pid
 from tests.checkpoints_in_shards import EMA, REGULAR, in_shards, merges_of
 from tests.support import Json, ServerProcess, harness_of, stand_in_environment, until
 
@@ -406,3 +408,207 @@ async def test_a_dry_run_shows_both_commands(lab: ServerProcess, checkpoint: Pat
     assert stage == "merging the checkpoint"
     assert f"--shards={checkpoint / REGULAR}" in command
     assert f"--model_args=pretrained={checkpoint}" in plan["command"]
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n/" * 950])
+async def test_a_name_that_no_file_system_takes_is_no_checkpoint(
+    lab: ServerProcess, tmp_path: Path, name: str
+) -> None:
+    nowhere = f"{tmp_path}/checkpoints/{name}"
+    (tmp_path / "checkpoints").mkdir()
+    body = {"model": "dummy", "tasks": ["mme"]}
+
+    await lab.api.call("POST", "/merge", 404, json={"checkpoint_path": nowhere})
+    for there in (
+        {"lmms_engine_kwargs": {"model_path": nowhere}},
+        {"model_args": {"pretrained": nowhere}},
+    ):
+        await lab.api.call("POST", "/evaluate", 422, json={**body, **there})
+        await lab.api.call("POST", "/evaluate?validate=false", json={**body, **there})
+
+
+async def test_a_merge_has_the_time_limit_of_the_server(tmp_path: Path, checkpoint: Path) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "never"))
+    options = ("--allow-path", str(tmp_path), "--default-timeout", "1")
+    async with ServerProcess(tmp_path / "data", *options) as server:
+        refused = await merge(server, checkpoint, 500)
+
+    assert "longer than 1 s" in refused["detail"]
+
+
+async def test_who_goes_away_while_it_waits_stops_no_merge(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    waiting = asyncio.create_task(merge(lab, checkpoint))
+    await begun(checkpoint)
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    (tmp_path / "go").touch()
+
+    [job] = (await lab.api.call("GET", "/jobs"))["jobs"]
+    assert (await lab.api.finished(job["job_id"]))["status"] == "completed"
+
+
+async def test_a_merge_whose_runner_is_killed_is_made_anew(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    job_id = await evaluate(lab, checkpoint)
+    await begun(checkpoint)
+    runner = runner_pid(Path((await lab.api.job(job_id))["run_dir"]))
+    assert runner is not None
+    psutil.Process(runner).kill()
+    (tmp_path / "go").touch()
+
+    job = await lab.api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 2), job["error"]
+    assert (checkpoint / "model.safetensors").is_file()
+
+
+async def test_an_evaluation_whose_runner_is_killed_is_merged_no_second_time(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    kwargs = {"model_path": str(in_shards(checkpoint))}
+    job_id = await lab.api.submit(model_args={"behave": "hang"}, lmms_engine_kwargs=kwargs)
+    await evaluating(lab, job_id)
+    runner = runner_pid(Path((await lab.api.job(job_id))["run_dir"]))
+    assert runner is not None
+    psutil.Process(runner).kill()
+    await until(lambda: is_in_attempt(lab, job_id, 2))
+    await evaluating(lab, job_id)
+
+    await lab.api.call("DELETE", f"/jobs/{job_id}")
+    job = await lab.api.finished(job_id)
+
+    assert (job["status"], job["attempt"], merges_of(checkpoint)) == ("cancelled", 2, ["regular"])
+
+
+async def test_an_evaluation_goes_on_when_the_server_is_killed_behind_the_merge(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    kwargs = {"model_path": str(in_shards(checkpoint))}
+    job_id = await lab.api.submit(model_args={"behave": "hang"}, lmms_engine_kwargs=kwargs)
+    await evaluating(lab, job_id)
+
+    lab.kill()
+    await lab.start()
+    await until(lab.is_reattached)
+
+    assert (await lab.api.job(job_id))["attempt"] == 1
+    await lab.api.call("DELETE", f"/jobs/{job_id}")
+    job = await lab.api.finished(job_id)
+    assert (job["status"], merges_of(checkpoint)) == ("cancelled", ["regular"])
+
+
+async def test_a_merge_that_failed_can_be_tried_again(lab: ServerProcess, checkpoint: Path) -> None:
+    job_id = await evaluate(lab, in_shards(checkpoint, behave="fail"))
+    await lab.api.finished(job_id)
+    (checkpoint / "behave.json").unlink()
+
+    await lab.api.call("POST", f"/jobs/{job_id}/retry")
+
+    job = await lab.api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("completed", 2), job["error"]
+
+
+async def test_a_place_for_what_is_merged_that_leads_out_by_now_is_not_written_to(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
+    await lab.api.under_way(await evaluate(lab, before))
+    output, elsewhere = checkpoint.with_name("merged"), tmp_path / "elsewhere"
+    output.mkdir()
+    elsewhere.mkdir()
+    job_id = await evaluate(lab, in_shards(checkpoint), output_path=str(output))
+    output.rmdir()
+    output.symlink_to(elsewhere)
+    (tmp_path / "go").touch()
+
+    job = await lab.api.finished(job_id)
+
+    assert (job["status"], list(elsewhere.iterdir())) == ("failed", [])
+    assert "lmms_engine_kwargs.output_path" in job["error"]
+
+
+async def test_two_servers_merge_into_one_place_one_after_the_other(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    in_shards(checkpoint, until=str(tmp_path / "go"))
+    options = ("--cancel-grace", "1", "--allow-path", str(checkpoint.parent))
+    async with ServerProcess(tmp_path / "other", *options) as other:
+        first = asyncio.create_task(merge(lab, checkpoint))
+        await begun(checkpoint)
+        second = asyncio.create_task(merge(other, checkpoint))
+        [job] = await until(lambda: jobs_of(other))
+        await other.api.under_way(job["job_id"])
+        (tmp_path / "go").touch()
+
+        answers = [await first, await second]
+
+    assert [answer["success"] for answer in answers] == [True, True]
+    assert merges_of(checkpoint) == ["regular"]
+
+
+async def test_a_merge_has_no_numbers_samples_or_files(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    job_id = (await merge(lab, in_shards(checkpoint)))["job_id"]
+    path = f"/jobs/{job_id}"
+
+    results = await lab.api.call("GET", f"{path}/results")
+    samples = await lab.api.call("GET", f"{path}/samples/merge", 404)
+    artifacts = await lab.api.call("GET", f"{path}/artifacts")
+
+    assert (results["results"], artifacts["artifacts"]) == ([], [])
+    assert "no samples" in samples["detail"]
+
+
+@pytest.mark.parametrize(
+    "page", ["/ui/jobs/{job}", "/ui/jobs", "/", "/ui/trends", "/ui/compare?job={job}"]
+)
+async def test_pages_show_merges(lab: ServerProcess, checkpoint: Path, page: str) -> None:
+    job_id = (await merge(lab, in_shards(checkpoint)))["job_id"]
+
+    async with aiohttp.ClientSession() as session:
+        answer = await session.get(lab.url + page.format(job=job_id))
+
+    assert answer.status == 200, await answer.text()
+
+
+async def test_a_merge_compared_with_an_evaluation_has_nothing_in_common_with_it(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    merged = (await merge(lab, in_shards(checkpoint)))["job_id"]
+    evaluated = await lab.api.submit()
+    await lab.api.finished(evaluated)
+
+    compared = await lab.api.call("GET", f"/compare?job={evaluated}&job={merged}")
+
+    values = [value for row in compared["rows"] for value in row["values"]]
+    assert {value["value"] for value in values if value["job_id"] == merged} == {None}
+    assert {value["difference"] for value in values} == {None}
+
+
+async def jobs_of(server: ServerProcess) -> list[Json]:
+    """All jobs of a server."""
+    jobs: list[Json] = (await server.api.call("GET", "/jobs"))["jobs"]
+    return jobs
+
+
+async def is_in_attempt(lab: ServerProcess, job_id: str, number: int) -> bool:
+    """Has the job come to this attempt?"""
+    return bool((await lab.api.job(job_id))["attempt"] == number)
+
+
+async def evaluating(lab: ServerProcess, job_id: str) -> None:
+    """Return when the job's harness itself runs."""
+
+    async def runs() -> bool:
+        run_dir = (await lab.api.job(job_id))["run_dir"]
+        log = Path(run_dir or "/nowhere", "eval.log")
+        return log.exists() and "stand-in runs as" in log.read_text()
+
+    await until(runs)

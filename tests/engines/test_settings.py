@@ -59,3 +59,8 @@ def test_models_are_allowed_by_name_or_wildcard(model: str, allowed: bool) -> No
     table = {"lm_eval": {"models": ["hf", "vllm*"]}}
 
     assert make_engines("python3", None, table)["lm_eval"].settings.allows(model) is allowed
+
+
+@pytest.mark.parametrize(("name", "kind"), [("merge", "lm_eval"), ("other", "merge")])
+def test_the_engine_that_merges_is_the_one_of_its_name(name: str, kind: str) -> None:
+    assert "the engine 'merge', and no other" in refusal(name, {"type": kind})

@@ -1,0 +1,30 @@
+"""The progress of an attempt that merges a checkpoint before its harness begins."""
+
+from evalserver.engines.progress import Progress, ProgressReader, ReadsProgress
+
+EVALUATING = b"evalserver: evaluating\n"
+"""The runner's line in the log between the two (``runner/supervisor.py``)."""
+
+
+class MergeFirst:
+    """Reads bars of the merger, and what comes behind them as the harness's own reader does."""
+
+    def __init__(self, of_harness: ReadsProgress) -> None:
+        self._reader: ReadsProgress = ProgressReader()
+        self._of_harness = of_harness
+        self._end = b""
+
+    def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+        """The progress after a piece; ``after_gap`` says that some before it is missing.
+
+        A merger says little: who missed something, missed the end of it.
+        """
+        if self._reader is self._of_harness:
+            return self._reader.read(piece, after_gap=after_gap)
+        text = piece if after_gap else self._end + piece
+        begins = text.find(EVALUATING)
+        if begins >= 0 or after_gap:
+            self._reader = self._of_harness
+            return self._reader.read(text[max(begins, 0) :], after_gap=begins < 0)
+        self._end = text[1 - len(EVALUATING) :]
+        return self._reader.read(piece)
