@@ -153,6 +153,8 @@ def _run_stages(run_dir: Path, job: Job, log: MaskedLog, started_at: str) -> Exi
             reason = watch.due() or reason
         if reason != "exited" or status != 0:
             break
+        if stage is not None:
+            crash_point("stage_ended")
     return Exit(reason, exit_code(status), started_at, _now(), leftovers, stage=stage)
 
 

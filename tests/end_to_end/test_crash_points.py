@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from evalserver.runner.crash_point import VARIABLE
+from tests.checkpoints_in_shards import in_shards, merges_of
 from tests.support import Json, ServerProcess, harness_of, request, until
 
 SHORT = {"seconds": 1}
@@ -269,3 +270,21 @@ async def _submit(server: CrashingServer, model_args: Json, **fields: object) ->
     with suppress(aiohttp.ClientError):
         return await server.api.submit(model_args=model_args, **fields)
     return server.query("SELECT job_id FROM jobs ORDER BY seq DESC LIMIT 1")[0]
+
+
+async def test_a_runner_that_is_killed_between_two_stages(tmp_path: Path) -> None:
+    checkpoint = in_shards(tmp_path / "checkpoint-100")
+    kwargs = {"model_path": str(checkpoint)}
+    options = ("--cancel-grace", "1", "--allow-path", str(tmp_path))
+    async with CrashingServer(tmp_path / "data", *options) as server:
+        await server.start_to_crash_at("stage_ended")
+        job_id = await server.api.submit(lmms_engine_kwargs=kwargs, max_attempts=1)
+        failed = await server.api.finished(job_id)
+        server.stop()
+        await server.start_unharmed()
+
+        await server.api.call("POST", f"/jobs/{job_id}/retry")
+
+        job = await server.api.finished(job_id)
+    assert (failed["status"], "lost" in failed["error"]) == ("failed", True)
+    assert (job["status"], merges_of(checkpoint)) == ("completed", ["regular"])

@@ -332,6 +332,21 @@ async def test_merging_into_the_checkpoint_itself_changes_no_weights(
     assert not result.get("weights_changed")
 
 
+async def test_shards_that_are_overwritten_while_they_are_evaluated_are_flagged(
+    lab: ServerProcess, checkpoint: Path, tmp_path: Path
+) -> None:
+    kwargs = {"model_path": str(in_shards(checkpoint))}
+    gate = {"behave": "bars", "gate": str(tmp_path / "gate")}
+    job_id = await lab.api.submit(model_args=gate, lmms_engine_kwargs=kwargs)
+    await evaluating(lab, job_id)
+    in_shards(checkpoint, weights="others")
+    (tmp_path / "gate").touch()
+
+    job = await lab.api.finished(job_id)
+
+    assert job["provenance"]["weights_changed"] is True, job["error"]
+
+
 async def test_a_cancel_ends_the_merge_and_evaluates_nothing(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
