@@ -81,7 +81,7 @@ LAYERS = {
     "executors": _layer("executors runner", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
     "engines": _layer("engines job masking merging names plain_text"),
-    "store": _layer(f"store clock job lifecycle roles {CRASH_POINT}", "sqlite3 aiosqlite"),
+    "store": _layer(f"store clock job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"),
     "access": _layer("clock roles store!"),
     "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),

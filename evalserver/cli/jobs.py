@@ -22,6 +22,10 @@ from evalserver.cli.values import duration, labels_option
 
 USUAL = 20
 
+SORTED_BY = (
+    "created_at", "started_at", "completed_at", "duration", "priority", "status", "model",
+)  # fmt: skip
+
 COLUMNS = (
     Column("JOB"),
     Column("STATUS"),
@@ -48,6 +52,14 @@ COLUMNS = (
     "--since", metavar="TIME", help="Only submitted since: ISO 8601, or an age like 30m, 2h, 3d."
 )
 @click.option("--before", metavar="TIME", help="Only submitted before, likewise.")
+@click.option("--search", metavar="TEXT", help="Only with this in id, model, task or model_args.")
+@click.option(
+    "--sort",
+    metavar="KEY",
+    type=click.Choice([f"{sign}{key}" for key in SORTED_BY for sign in ("", "-")]),
+    help="By created_at, started_at, completed_at, duration, priority, status or model; -KEY turns"
+    " it round. [default: -created_at]",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -69,7 +81,7 @@ def jobs(
     as_json: bool,
     **wanted: Any,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first unless --sort says otherwise."""
     with server.client() as client:
         found = client.jobs(
             status=",".join(status) or None,

@@ -30,17 +30,24 @@ class ListingCalls:
         created_before: str | datetime | None = None,
         finished_after: int | None = None,
         search: str | None = None,
+        sort: str | None = None,
     ) -> AsyncGenerator[Json, None]:
-        """The jobs that meet all that is given, the newest submission first.
+        """The jobs that meet all that is given, the newest submission first, or as ``sort`` says:
+        by ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``, ``status``
+        or ``model``, and with ``-`` before it the other way round.
 
         ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
-        datetimes. ``search`` is the beginning of an id, or a part of a model's or a task's name.
+        datetimes. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
+        of a text in ``model_args``.
         With ``finished_after``, the ``event_id`` of a job, those that finished later, in the order
         in which they did.
 
         >>> newest = next(client.jobs(status="completed", task="mme"))
         >>> newest["job_id"] == job_id
         True
+        >>> longest = next(client.jobs(sort="-duration"))
+        >>> longest["status"]
+        'completed'
         """
         query = {
             "status": ",".join(status) if isinstance(status, list | tuple) else status,
@@ -53,6 +60,7 @@ class ListingCalls:
             "created_before": _moment(created_before),
             "finished_after": finished_after,
             "search": search,
+            "sort": sort,
             "limit": PAGE,
         }
         return self._rows("/jobs", query, "jobs")

@@ -26,6 +26,7 @@ from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.reading import snapshot
 from evalserver.store.server_events import Draining
 from evalserver.store.server_store import ServerStore
+from evalserver.store.sorting import Order, Place, SortedPage, SortKey
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
@@ -54,11 +55,15 @@ __all__ = [
     "Kind",
     "Known",
     "LoginSession",
+    "Order",
     "Page",
+    "Place",
     "Point",
     "Problem",
     "Series",
     "ServerStore",
+    "SortKey",
+    "SortedPage",
     "Store",
     "StoreError",
     "StoreUnavailable",

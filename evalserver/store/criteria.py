@@ -20,8 +20,8 @@ class JobFilter:
 
     One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
     or after ``created_after`` and before ``created_before``, times as the store keeps them.
-    ``search`` is the beginning of an id, or a part of a model's or a task's name; which names these
-    are, ``search.py`` finds out (``named``).
+    ``search`` is the beginning of an id, or a part of a model's or a task's name or of a text that
+    the model was given; which names these are, ``search.py`` finds out (``named``).
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -60,6 +60,8 @@ class Criterion:
     parameters: Mapping[str, Any]
     overlapping: bool = False
     """Several sources may yield the same job."""
+    of_row: str | None = None
+    """The same in terms of the row ``found`` of jobs, if that says it: an index may lead there."""
 
     @property
     def count(self) -> str:
@@ -122,8 +124,9 @@ NAMED = {
     "id": "SELECT seq FROM jobs WHERE job_id >= :{0} AND job_id < :{0} || '~'",
     "model": "SELECT seq FROM jobs INDEXED BY jobs_by_model WHERE model = :{0}",
     "task": "SELECT seq FROM job_tasks WHERE task = :{0}",
+    "argument": "SELECT seq FROM job_arguments WHERE instr(text, :{0}) > 0",
 }
-"""The jobs that have a name of each kind; ids are given by their beginning."""
+"""The jobs that have a name of each kind; ids are given by their beginning, arguments by a part."""
 
 
 def _named(names: tuple[tuple[str, str], ...]) -> Criterion:
@@ -145,12 +148,13 @@ def _one_of(statuses: frozenset[Status]) -> Criterion:
             for name in parameters
         ),
         parameters,
+        of_row=f"found.status IN ({', '.join(f':{name}' for name in parameters)})",
     )
 
 
 def _in_jobs(column: str, index: str, value: str) -> Criterion:
     source = f"SELECT seq FROM jobs INDEXED BY {index} WHERE {column} = :{column}"  # noqa: S608
-    return Criterion((source,), {column: value})
+    return Criterion((source,), {column: value}, of_row=f"found.{column} = :{column}")
 
 
 def _label(number: int, name: str, text: str) -> Criterion:

@@ -9,7 +9,7 @@ from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
 from evalserver.store.readers import Readers
-from evalserver.store.search import with_names
+from evalserver.store.search import with_search
 from evalserver.store.transaction import Row
 
 
@@ -18,7 +18,7 @@ async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: i
 
     They may be fewer, and others be left, when their records are large.
     """
-    wanted = await with_names(readers, wanted)
+    wanted = await with_search(readers, wanted)
     rows: list[Row] = []
     more = True
     while more and len(rows) < most and sum(map(size_of, rows)) < LARGEST_PAGE:

@@ -17,7 +17,7 @@ from evalserver.store.criteria import (
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
-from evalserver.store.search import with_names
+from evalserver.store.search import with_search
 from evalserver.store.transaction import Row
 
 NEWEST = 2**63 - 1
@@ -50,7 +50,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Stretch:
+class Stretch:
     """The submissions that are looked at: seqs, both ends included."""
 
     low: int
@@ -62,17 +62,17 @@ async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> P
 
     They may be fewer, and others be left, when their records are large.
     """
-    wanted = await with_names(readers, wanted)
-    stretch = await _stretch(readers, wanted, before)
+    wanted = await with_search(readers, wanted)
+    stretch = await stretch_of(readers, wanted, before)
     seqs = await _find(readers, wanted, stretch, most + 1)
-    jobs, read = await _read(readers, wanted, seqs[:most])
+    jobs, read = await read_jobs(readers, wanted, seqs[:most])
     return Page(jobs, seqs[read - 1] if read < len(seqs) else None)
 
 
-async def _stretch(readers: Readers, wanted: JobFilter, before: int) -> _Stretch:
+async def stretch_of(readers: Readers, wanted: JobFilter, before: int) -> Stretch:
     """Where the wanted times are: whole spans, so that the times have to be tested still."""
     if not wanted.has_times:
-        return _Stretch(0, before - 1)
+        return Stretch(0, before - 1)
     rows = await readers.fetch(
         "SELECT min(span) AS first, max(span) AS last FROM job_spans"
         " WHERE latest >= :after AND earliest < :before",
@@ -80,12 +80,12 @@ async def _stretch(readers: Readers, wanted: JobFilter, before: int) -> _Stretch
     )
     first, last = rows[0]["first"], rows[0]["last"]
     if first is None:
-        return _Stretch(0, -1)
+        return Stretch(0, -1)
     end = (last + 1) * SUBMISSIONS_OF_A_SPAN
-    return _Stretch(first * SUBMISSIONS_OF_A_SPAN, min(end, before) - 1)
+    return Stretch(first * SUBMISSIONS_OF_A_SPAN, min(end, before) - 1)
 
 
-async def _find(readers: Readers, wanted: JobFilter, stretch: _Stretch, most: int) -> list[int]:
+async def _find(readers: Readers, wanted: JobFilter, stretch: Stretch, most: int) -> list[int]:
     """The seq of each wanted job, the newest first."""
     leading, *others = await _rarest_first(readers, list(criteria_of(wanted)), stretch)
     tests = [criterion.test for criterion in others]
@@ -98,18 +98,26 @@ async def _find(readers: Readers, wanted: JobFilter, stretch: _Stretch, most: in
 
 
 async def _rarest_first(
-    readers: Readers, criteria: list[Criterion], stretch: _Stretch
+    readers: Readers, criteria: list[Criterion], stretch: Stretch
 ) -> list[Criterion]:
     if len(criteria) < 2:
         return criteria or [ALL_JOBS]
+    return [criterion for _, criterion in await counted(readers, criteria, stretch)]
+
+
+async def counted(
+    readers: Readers, criteria: list[Criterion], stretch: Stretch
+) -> list[tuple[int, Criterion]]:
+    """How many jobs meet each criterion, as far as that is counted; the rarest first."""
+    if not criteria:
+        return []
     counts = ", ".join(criterion.count for criterion in criteria)
     parameters = {**_parameters(criteria, stretch), "most": MOST_COUNTED}
-    [counted] = await readers.fetch(f"SELECT {counts}", parameters)
-    pairs = sorted(zip(counted, criteria, strict=True), key=lambda pair: pair[0])
-    return [criterion for _, criterion in pairs]
+    [row] = await readers.fetch(f"SELECT {counts}", parameters)
+    return sorted(zip(row, criteria, strict=True), key=lambda pair: pair[0])
 
 
-async def _read(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[list[Job], int]:
+async def read_jobs(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[list[Job], int]:
     """The records of the jobs, and how many of ``seqs`` they go through.
 
     A job that was pruned since it was found, or has another status now, is left out.
@@ -145,7 +153,7 @@ def size_of(record: Row) -> int:
     return sum(len(record[column] or "") for column in LARGE_COLUMNS)
 
 
-def _parameters(criteria: list[Criterion], stretch: _Stretch) -> dict[str, object]:
+def _parameters(criteria: list[Criterion], stretch: Stretch) -> dict[str, object]:
     parameters: dict[str, object] = {"low": stretch.low, "high": stretch.high}
     for criterion in criteria:
         parameters |= criterion.parameters

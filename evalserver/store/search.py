@@ -1,18 +1,25 @@
-"""Searching jobs by a part of a name.
+"""Searching jobs by a part of a name, or of what their models were given.
 
 No index finds a text within a text. But of models and tasks there are few different ones, however
 many jobs there are: SQLite goes from one to the next in their index, and those that contain the
-text are then looked up as whole names.
+text are then looked up as whole names. What models are given differs from job to job: these texts
+are kept together in a table of their own, which is read through quickly, from the newest on.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
+from evalserver.masking import MASK, masked
 from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
 
 MOST_NAMES = 50
 """Of a kind; who means more has to say more."""
+
+LONGEST_TEXT = 4096
+"""Characters of a job's arguments that are searched: more would make every search slow."""
 
 ID_BEGINS = re.compile(r"[0-9a-f-]{4,36}")
 
@@ -31,15 +38,34 @@ PLACES = {"model": ("model", "jobs"), "task": ("task", "job_tasks")}
 """The kinds of names that are searched, and their column and table."""
 
 
-async def with_names(readers: Readers, wanted: JobFilter) -> JobFilter:
+async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
     """The filter, with the names that its search means."""
     if wanted.search is None:
         return wanted
     part = wanted.search.lower()
     named = [("id", part)] if ID_BEGINS.fullmatch(part) else []
+    named.append(("argument", part))
     for kind, (column, table) in PLACES.items():
         rows = await readers.fetch(
             NAMES.format(column=column, table=table), {"part": part, "most": MOST_NAMES}
         )
         named += [(kind, row["name"]) for row in rows]
     return replace(wanted, named=tuple(named))
+
+
+def searched_text(model_args: Mapping[str, Any] | None) -> str | None:
+    """What a search finds of a model's arguments: the values that everybody is shown; None if there
+    are none."""
+    texts = [*_texts(masked(model_args or {}))]
+    return "\n".join(texts).lower()[:LONGEST_TEXT] or None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for below in value.values():
+            yield from _texts(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            yield from _texts(below)
+    elif isinstance(value, str) and value != MASK:
+        yield value

@@ -19,6 +19,7 @@ from evalserver.store import (
     metrics,
     pruning,
     server_events,
+    sorting,
     trends,
 )
 from evalserver.store.committed import Listener, Watcher
@@ -32,6 +33,7 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers
 from evalserver.store.server_store import ServerStore
+from evalserver.store.sorting import Order, Place, SortedPage
 from evalserver.store.submission import Submission
 from evalserver.store.token_store import TokenStore
 from evalserver.store.transaction import Transaction
@@ -208,6 +210,15 @@ class Store:
         They may be fewer, and others be left, when their records are large: see ``Page.next``.
         """
         return await listing.page(self._readers, wanted, most, before)
+
+    async def sorted_page(
+        self, wanted: JobFilter, most: int, order: Order, after: Place | None = None
+    ) -> SortedPage:
+        """The first ``most`` wanted jobs in this order behind the place ``after``.
+
+        They may be fewer, and others be left, when their records are large.
+        """
+        return await sorting.sorted_page(self._readers, wanted, most, order, after)
 
     async def finished_page(self, wanted: JobFilter, most: int, after: int = 0) -> Page:
         """The first ``most`` wanted jobs that finished with events behind ``after``, in order.

@@ -9,6 +9,7 @@ from evalserver.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
+from evalserver.store.search import searched_text
 from evalserver.store.transaction import JointWork, Transaction
 
 COLUMNS = (
@@ -46,8 +47,21 @@ class Submission(JointWork[None]):
 def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
     """Put new jobs into the queue, in their order."""
     numbers = tx.insert(INSERT, [_row(job, at) for job in jobs])
+    _insert_arguments(tx, jobs, numbers)
     record(tx, [_happened(job, seq, at) for job, seq in zip(jobs, numbers, strict=True)])
     crash_point("submitting")
+
+
+def _insert_arguments(tx: Transaction, jobs: Sequence[NewJob], numbers: Sequence[int]) -> None:
+    texts = [searched_text(job.request.model_args) for job in jobs]
+    rows = [row for row in zip(numbers, texts, strict=True) if row[1] is not None]
+    if rows:
+        tx.execute(
+            "INSERT INTO job_arguments (seq, text)"
+            " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')"
+            " FROM json_each(:rows)",
+            {"rows": json_text(rows)},
+        )
 
 
 def _row(job: NewJob, at: str) -> list[Any]:

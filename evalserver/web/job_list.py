@@ -1,9 +1,10 @@
-"""``GET /jobs``: the jobs, filtered, and page by page: the newest submission first, or those that
-finished behind an event, in the order in which they did."""
+"""``GET /jobs``: the jobs, filtered, and page by page: the newest submission first, or sorted
+otherwise, or those that finished behind an event, in the order in which they did."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -12,12 +13,12 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from evalserver.job import Job
 from evalserver.lifecycle import Status
-from evalserver.store import NEWEST, JobFilter, JobPruned, Page
-from evalserver.web.cursors import NotACursor, read_cursor, write_cursor
+from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
+from evalserver.web.cursors import NotACursor, read_cursor, read_place, write_cursor, write_place
 from evalserver.web.fields import Text, about
 from evalserver.web.jobs import placed, shown
 from evalserver.web.keys import QUERY, SCHEDULER, STORE
-from evalserver.web.query_fields import Label, Moment, QueryEventId, QueryWhole, Statuses
+from evalserver.web.query_fields import Label, Moment, QueryEventId, QueryWhole, Sort, Statuses
 from evalserver.web.replies import reply
 from evalserver.web.schemas import EngineName, StrictSchema
 
@@ -28,6 +29,20 @@ MOST_LABELS = 10
 
 WRITTEN_AT_ONCE = 25
 """Jobs; it takes about a millisecond, in which nobody else is answered."""
+
+
+NEWEST_FIRST = Order(SortKey.CREATED_AT, descending=True)
+
+LONGEST_CURSOR = 4096
+"""Characters: it may have a model's name in it."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Some jobs, and the cursor of those behind them."""
+
+    jobs: list[Job]
+    next: str | None
 
 
 class JobsQuerySchema(StrictSchema):
@@ -54,51 +69,73 @@ class JobsQuerySchema(StrictSchema):
     )
     search = Text(
         longest=128,
-        metadata=about("How the id begins (4 characters or more), or a part of a model or task."),
+        metadata=about(
+            "How the id begins (4 characters or more), or a part of a model, of a task, or of a"
+            " text in `model_args`, such as the checkpoint's path; secrets are not searched."
+        ),
     )
     limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
-    cursor = Text(longest=64, metadata=about("The `next` of the page before."))
+    sort = Sort(
+        metadata=about(
+            "What they are sorted by, `-created_at` unless it is given; with `-` before it, the"
+            " largest or latest first. Jobs that have no such value yet come last. Not together"
+            " with `finished_after`."
+        )
+    )
+    cursor = Text(longest=LONGEST_CURSOR, metadata=about("The `next` of the page before."))
 
     @post_load
     def _to_question(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         limit, cursor = data.pop("limit"), data.pop("cursor", None)
+        order = data.pop("sort", NEWEST_FIRST)
         finished_after = data.pop("finished_after", None)
         data["labels"] = tuple(sorted(set(data.pop("label", ()))))
         data["statuses"] = data.pop("status", frozenset())
         wanted = JobFilter(**data)
+        if finished_after is not None and order != NEWEST_FIRST:
+            fault = "Must be left out with finished_after, which has an order of its own."
+            raise ValidationError(fault, "sort")
+        mark = _query_mark(wanted, finished_after, order)
+        read = read_cursor if order == NEWEST_FIRST else read_place
         return {
             "wanted": wanted,
             "limit": limit,
-            "position": _position(cursor, _query_mark(wanted, finished_after)),
+            "order": order,
+            "position": None if cursor is None else _position(read, cursor, mark),
             "finished_after": finished_after,
         }
 
 
 async def get_jobs(request: web.Request) -> web.Response:
     """``GET /jobs``: the jobs that are asked for, and the cursor of the next page."""
-    wanted, finished_after = request[QUERY]["wanted"], request[QUERY]["finished_after"]
-    page = await _page(request)
-    jobs = await _written(request, await _placed(request, page.jobs, wanted))
-    if page.next is None:
-        return reply({"jobs": jobs, "next": None})
-    cursor = write_cursor(page.next, _query_mark(wanted, finished_after))
-    answer = reply({"jobs": jobs, "next": cursor})
-    answer.headers["Link"] = f'<{request.rel_url.update_query(cursor=cursor)}>; rel="next"'
+    found = await _found(request)
+    placed = await _placed(request, found.jobs, request[QUERY]["wanted"])
+    answer = reply({"jobs": await _written(request, placed), "next": found.next})
+    if found.next is not None:
+        address = request.rel_url.update_query(cursor=found.next)
+        answer.headers["Link"] = f'<{address}>; rel="next"'
     return answer
 
 
-async def _page(request: web.Request) -> Page:
-    names = ("wanted", "limit", "position", "finished_after")
-    wanted, limit, position, finished_after = (request[QUERY][name] for name in names)
+async def _found(request: web.Request) -> _Found:
+    names = ("wanted", "limit", "position", "order", "finished_after")
+    wanted, limit, position, order, finished_after = (request[QUERY][name] for name in names)
     store = request.app[STORE]
+    mark = _query_mark(wanted, finished_after, order)
+    if order != NEWEST_FIRST:
+        ordered = await store.sorted_page(wanted, limit, order, position)
+        behind = ordered.next
+        return _Found(ordered.jobs, None if behind is None else write_place(behind, mark))
     if finished_after is None:
-        return await store.page(wanted, limit, NEWEST if position is None else position)
-    after = finished_after if position is None else position
-    if after > await store.newest_event_id():
-        # An event that is yet to come is one of another database, such as before a backup was
-        # restored. Who comes from there has to be told everything.
-        after = 0
-    return await store.finished_page(wanted, limit, after)
+        page = await store.page(wanted, limit, NEWEST if position is None else position)
+    else:
+        after = finished_after if position is None else position
+        if after > await store.newest_event_id():
+            # An event that is yet to come is one of another database, such as before a backup was
+            # restored. Who comes from there has to be told everything.
+            after = 0
+        page = await store.finished_page(wanted, limit, after)
+    return _Found(page.jobs, None if page.next is None else write_cursor(page.next, mark))
 
 
 async def _placed(
@@ -134,16 +171,23 @@ async def _written(request: web.Request, jobs: list[tuple[Job, int | None]]) -> 
     return written
 
 
-def _position(cursor: str | None, query_mark: bytes) -> int | None:
-    if cursor is None:
-        return None
+def _position(
+    read: Callable[[str, bytes], int | Place], cursor: str, query_mark: bytes
+) -> int | Place:
     try:
-        return read_cursor(cursor, query_mark)
+        return read(cursor, query_mark)
     except NotACursor:
         fault = "Must be the 'next' of an answer to this query; to begin again, leave it out."
         raise ValidationError(fault, "cursor") from None
 
 
-def _query_mark(wanted: JobFilter, finished_after: int | None) -> bytes:
+def _query_mark(wanted: JobFilter, finished_after: int | None, order: Order) -> bytes:
     statuses = sorted(wanted.statuses)
-    return orjson.dumps({**asdict(wanted), "statuses": statuses, "finished_after": finished_after})
+    return orjson.dumps(
+        {
+            **asdict(wanted),
+            "statuses": statuses,
+            "finished_after": finished_after,
+            "order": asdict(order),
+        }
+    )

@@ -11,6 +11,7 @@ from marshmallow import ValidationError
 from evalserver.clock import timestamp
 from evalserver.lifecycle import Status
 from evalserver.names import did_you_mean
+from evalserver.store import Order, SortKey
 from evalserver.web.fields import HIDDEN, JsonSchema, Labels, Strict
 
 
@@ -102,6 +103,26 @@ class Statuses(Strict[frozenset[Status]]):
                 f"Must be one of {', '.join(known)}, or several separated by commas.{hint}"
             )
         return frozenset(map(Status, names))
+
+
+class Sort(Strict[Order]):
+    """What a list of jobs is sorted by; with ``-`` before it, the other way round."""
+
+    def json_schema(self) -> JsonSchema:
+        """The words, each with and without the sign."""
+        return {"type": "string", "enum": [f"{sign}{key}" for key in SortKey for sign in ("", "-")]}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Order:
+        known = [key.value for key in SortKey]
+        name = value.removeprefix("-")
+        if name not in known:
+            raise ValidationError(
+                f"Must be one of {', '.join(known)}, with '-' before it for the other way round."
+                f"{did_you_mean(name, known)}"
+            )
+        return Order(SortKey(name), descending=value != name)
 
 
 class Moment(Strict[str]):

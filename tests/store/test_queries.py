@@ -21,6 +21,9 @@ from evalserver.roles import Role
 from evalserver.store import (
     NEWEST,
     JobFilter,
+    Order,
+    Place,
+    SortKey,
     Store,
     durations,
     engine_cache,
@@ -32,6 +35,7 @@ from evalserver.store import (
     metrics,
     pruning,
     server_events,
+    sorting,
     submission,
     tokens,
     trends,
@@ -79,6 +83,12 @@ async def _first_finished(wanted: JobFilter, readers: Readers) -> listing.Page:
     return await finished.finished_page(readers, wanted, 1, 1)
 
 
+async def _first_sorted(wanted: JobFilter, readers: Readers) -> None:
+    for key in SortKey:
+        order, place = Order(key, descending=True), Place("1", 1)
+        await sorting.sorted_page(readers, wanted, 1, order, place)
+
+
 LISTED = {
     "no filter": JobFilter(),
     **FILTERS,
@@ -108,6 +118,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
         f"finished_page of {name}": partial(_first_finished, wanted)
         for name, wanted in LISTED.items()
     },
+    **{f"sorted_page of {name}": partial(_first_sorted, wanted) for name, wanted in LISTED.items()},
     "last_finished": lambda readers: finished.last_finished(readers, 10),
     "series": trends.series,
     "numbers_of": lambda readers: trends.numbers_of(readers, ["run"]),
@@ -182,13 +193,14 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 MODULES = (
     jobs, durations, engine_cache, event_log, finished, listing, idempotency, metrics,
-    pruning, server_events, submission, tokens, trends,
+    pruning, server_events, sorting, submission, tokens, trends,
 )  # fmt: skip
 
 NOT_ASKED = {
     "Answer", "Answered", "Claim", "Deed", "Draining", "Event", "Key", "Kind", "Known",
-    "LoginSession", "Page", "Point", "Series", "Submission", "Token", "event_of", "job_of",
-    "kind_of", "size_of", "token_of", "tokens_in",
+    "LoginSession", "Order", "Page", "Place", "Point", "Series", "SortKey", "SortedPage", "Stretch",
+    "Submission", "Token", "counted", "event_of", "job_of", "kind_of", "read_jobs", "size_of",
+    "stretch_of", "token_of", "tokens_in",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
@@ -198,6 +210,7 @@ SMALL = {
     "SCAN tokens USING INDEX sqlite_autoindex_tokens_2": "the same, by name",
     "SCAN login_sessions": "a row a browser",
     "SCAN names": "a row a name",
+    "SCAN few": "what a rare criterion leads to",
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",

@@ -4,7 +4,7 @@ import pytest
 
 from evalserver.lifecycle import Status
 from evalserver.store import JobFilter, Store
-from tests.store.test_jobs import PLENTY, start, submit
+from tests.store.test_jobs import PLENTY, complete, start, submit
 
 RUNNING = frozenset({Status.RUNNING})
 
@@ -66,3 +66,40 @@ async def test_pages_of_a_search_follow_each_other(store: Store) -> None:
     second = await store.page(wanted, 2, first.next)
 
     assert [job.job_id for job in (*first.jobs, *second.jobs)] == [*reversed(jobs)]
+
+
+@pytest.mark.parametrize("search", ["/ckpt/sft-7b/step-400", "SFT-7B", "step-400"])
+async def test_a_part_of_what_a_model_was_given_finds_its_job(store: Store, search: str) -> None:
+    wanted = await submit(store, model_args={"pretrained": "/ckpt/SFT-7b/step-400", "n": 3})
+    await submit(store, model_args={"pretrained": "/ckpt/other/step-4"})
+    await submit(store)
+
+    assert await found(store, search) == [wanted]
+
+
+async def test_what_is_below_in_the_arguments_is_found_too(store: Store) -> None:
+    wanted = await submit(store, model_args={"lora": {"paths": ["/adapters/first"]}})
+
+    assert await found(store, "adapters/fi") == [wanted]
+
+
+@pytest.mark.parametrize("search", ["hf_AbCd", "hunter22", "abcdefgh"])
+async def test_no_secret_is_found(store: Store, search: str) -> None:
+    await submit(
+        store,
+        model_args={
+            "token": "abcdefghij",
+            "pretrained": "hf_AbCdEfGhIjKlMnOpQrStUv",
+            "base_url": "https://me:hunter22@example.org",
+        },
+    )
+
+    assert await found(store, search) == []
+
+
+async def test_a_pruned_job_is_not_searched_any_more(store: Store) -> None:
+    await complete(store, model_args={"pretrained": "/ckpt/gone"})
+
+    await store.prune(0)
+
+    assert await found(store, "/ckpt/gone") == []

@@ -4,9 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalserver.web.cursors import END, NotACursor, read_cursor, write_cursor
+from evalserver.store import Place
+from evalserver.web.cursors import (
+    END,
+    NotACursor,
+    read_cursor,
+    read_place,
+    write_cursor,
+    write_place,
+)
 
 POSITIONS = st.integers(0, END - 1)
+VALUES = st.none() | st.integers(-END, END - 1) | st.text(st.characters(codec="utf-8"))
+PLACES = st.builds(Place, VALUES, POSITIONS)
 
 
 @given(POSITIONS, st.binary())
@@ -30,3 +40,27 @@ def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
 def test_a_position_that_no_list_has_is_refused_though_its_cursor_is_well_made() -> None:
     with pytest.raises(NotACursor):
         read_cursor(write_cursor(END, b"query"), b"query")
+
+
+@given(PLACES, st.binary())
+def test_a_place_is_read_back_by_its_query(place: Place, query: bytes) -> None:
+    assert read_place(write_place(place, query), query) == place
+
+
+@given(PLACES, st.binary(), st.binary())
+def test_a_place_is_refused_by_another_query(place: Place, query: bytes, other: bytes) -> None:
+    if query != other:
+        with pytest.raises(NotACursor):
+            read_place(write_place(place, query), other)
+
+
+@given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
+def test_a_text_that_is_no_place_is_refused(text: str) -> None:
+    with pytest.raises(NotACursor):
+        read_place(text, b"query")
+
+
+@pytest.mark.parametrize("place", [Place(1, END), Place(END, 1), Place(True, 1)])
+def test_a_place_that_no_list_has_is_refused_though_its_cursor_is_well_made(place: Place) -> None:
+    with pytest.raises(NotACursor):
+        read_place(write_place(place, b"query"), b"query")

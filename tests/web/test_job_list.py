@@ -212,7 +212,11 @@ REFUSED = {
     "limit=1&limit=2": ("limit", "Must be given once, not 2 times."),
     "model=a&model=a": ("model", "Must be given once, not 2 times."),
     "status=queued&status=running": ("status", "Must be given once, not 2 times."),
-    "cursor=": ("cursor", "1 to 64 characters"),
+    "cursor=": ("cursor", "1 to 4096 characters"),
+    "sort=age": ("sort", "Must be one of created_at, started_at, completed_at, duration"),
+    "sort=-prioritiy": ("sort", "Did you mean 'priority'?"),
+    "sort=model&finished_after=0": ("sort", "Must be left out with finished_after"),
+    "sort=model&cursor=nonsense": ("cursor", "Must be the 'next' of an answer to this query"),
     "cursor=nonsense": ("cursor", "Must be the 'next' of an answer to this query"),
     "cursor=%F0%9F%A6%8A": ("cursor", "Must be the 'next' of an answer to this query"),
     "state=queued": ("state", "Unknown field."),
@@ -271,3 +275,35 @@ async def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
 
     for each in [*changed, cursor + "A", cursor[:-1], cursor + "=="]:
         await api.call("GET", f"/jobs?limit=1&cursor={each}", 422)
+
+
+async def test_jobs_are_sorted_as_is_asked_for_page_by_page(api: Api) -> None:
+    running = await busy(api)
+    low, high, middle = [await api.submit(priority=each) for each in (-1, 5, 2)]
+
+    first = await api.call("GET", "/jobs?sort=-priority&limit=3")
+    rest = await api.call("GET", f"/jobs?sort=-priority&limit=3&cursor={first['next']}")
+
+    assert [job["job_id"] for job in first["jobs"]] == [high, middle, running]
+    assert [job["job_id"] for job in rest["jobs"]] == [low]
+    assert rest["next"] is None
+    assert await listed(api, sort="priority") == [low, running, middle, high]
+
+
+async def test_a_cursor_of_one_order_is_none_of_another(api: Api) -> None:
+    for _ in range(2):
+        await api.submit(model_args=HANG)
+
+    page = await api.call("GET", "/jobs?sort=-priority&limit=1")
+    for query in ("", "sort=priority&", "sort=-model&"):
+        problem = await api.call("GET", f"/jobs?{query}cursor={page['next']}", 422)
+        assert problem["errors"][0]["field"] == "cursor"
+
+
+async def test_a_part_of_a_checkpoints_path_finds_its_job_and_no_part_of_a_secret(api: Api) -> None:
+    await busy(api)
+    given = {"pretrained": "org/SFT-7b-step-400", "api_key": "of-somebody-alone"}
+    wanted = await api.submit(model_args=given)
+
+    assert await listed(api, search="sft-7b-step") == [wanted]
+    assert await listed(api, search="of-some") == []

@@ -7,11 +7,34 @@ from aiohttp import web
 from marshmallow import pre_load
 
 from evalserver.lifecycle import Status
+from evalserver.store import SortKey
 from evalserver.web.job_list import JobsQuerySchema, get_jobs
 from evalserver.web.keys import ENGINES, QUERY, STORE
 from evalserver.web.pages.rendering import answer, page
 
 JOBS_OF_A_PAGE = 25
+
+USUAL = f"-{SortKey.CREATED_AT}"
+ORDERS = {
+    USUAL: "newest first",
+    "created_at": "oldest first",
+    "-started_at": "last started first",
+    "started_at": "first started first",
+    "-completed_at": "last ended first",
+    "completed_at": "first ended first",
+    "-duration": "longest first",
+    "duration": "shortest first",
+    "-priority": "highest priority first",
+    "priority": "lowest priority first",
+    "status": "by status",
+    "-status": "by status, backwards",
+    "model": "by model",
+    "-model": "by model, backwards",
+}
+"""Every order, in the words of the page."""
+
+LARGEST_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
+"""By these, people look for the large or late ones at first."""
 
 PUSH_URL = "HX-Push-Url"
 """What htmx puts into the address bar."""
@@ -43,6 +66,10 @@ async def get_jobs_page(request: web.Request) -> web.Response:
         jobs=found["jobs"],
         next=_address(request, {**given, "cursor": [found["next"]]}) if found["next"] else None,
         first=_address(request, {**given, "cursor": []}) if "cursor" in given else None,
+        order=request[QUERY]["order"].key.value,
+        orders=ORDERS,
+        sort=given.get("sort", [USUAL])[0],
+        sorted_by=lambda key: _address(request, _sorted(given, key)),
         given={name: ", ".join(each) for name, each in given.items()},
         counts=await store.count_by_status(),
         statuses=[status.value for status in Status],
@@ -57,6 +84,15 @@ def _given(request: web.Request) -> dict[str, list[str]]:
     names = dict.fromkeys(request.query)
     given = {name: [each for each in request.query.getall(name) if each] for name in names}
     return {name: each for name, each in given.items() if each}
+
+
+def _sorted(given: Mapping[str, list[str]], key: str) -> dict[str, list[str]]:
+    """What to ask for to have the same jobs sorted by ``key``; the other way round if they are."""
+    now = given.get("sort", [USUAL])[0]
+    first, second = (f"-{key}", key) if key in LARGEST_FIRST else (key, f"-{key}")
+    wanted = second if now == first else first
+    kept = {name: each for name, each in given.items() if name not in ("sort", "cursor")}
+    return kept if wanted == USUAL else {**kept, "sort": [wanted]}
 
 
 def _address(request: web.Request, given: Mapping[str, list[str]]) -> str:

@@ -106,3 +106,34 @@ async def test_jobs_are_ticked_and_compared(lab: Lab, visit: Visit) -> None:
 
     await expect(visit.page.locator(".comparison")).to_contain_text("paired, 4 documents")
     assert URL(visit.page.url).query.getall("job") == [*reversed(lab.completed)]
+
+
+@pytest.mark.browser
+async def test_a_column_sorts_either_way_and_the_address_keeps_it(lab: Lab, visit: Visit) -> None:
+    await lab.api.call("PATCH", f"/jobs/{lab.queued[1]}", json={"priority": 7})
+    await visit.page.goto(f"{lab.url}/ui/jobs?status=queued")
+    column = visit.page.locator("th", has_text="Priority")
+    first = visit.page.locator("tbody tr").first
+
+    await column.get_by_role("link").click()
+    await expect(column).to_have_attribute("aria-sort", "descending")
+    await expect(first).to_have_id(f"job-{lab.queued[1]}")
+    await column.get_by_role("link").click()
+
+    await expect(column).to_have_attribute("aria-sort", "ascending")
+    await expect(first).to_have_id(f"job-{lab.queued[0]}")
+    assert query(visit) == {"status": "queued", "sort": "priority"}
+
+
+@pytest.mark.browser
+async def test_an_order_is_chosen_and_goes_with_filters(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    await visit.page.get_by_label("Sort").select_option("last ended first")
+    await visit.page.get_by_text("Completed", exact=False).first.click()
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(2)
+    await expect(visit.page.locator("th", has_text="Ended")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    assert query(visit) == {"status": "completed", "sort": "-completed_at"}

@@ -1,0 +1,170 @@
+"""Listing jobs in another order than that of their submission, page by page.
+
+Every order has an index. It is walked until the page is full; where the filter leaves few jobs,
+these are gathered and sorted instead. So a page costs little however many jobs there are, unless
+its filter has several criteria that many jobs meet, and almost none meets all of them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from evalserver.job import Job
+from evalserver.store.criteria import TEST_OF_TIMES, Criterion, JobFilter, criteria_of
+from evalserver.store.listing import (
+    MOST_COUNTED,
+    NEWEST,
+    Stretch,
+    counted,
+    read_jobs,
+    stretch_of,
+)
+from evalserver.store.readers import Readers
+from evalserver.store.search import with_search
+from evalserver.store.transaction import Row
+
+
+class SortKey(StrEnum):
+    """What jobs are sorted by."""
+
+    CREATED_AT = "created_at"
+    STARTED_AT = "started_at"
+    COMPLETED_AT = "completed_at"
+    DURATION = "duration"
+    PRIORITY = "priority"
+    STATUS = "status"
+    MODEL = "model"
+
+
+TIME_TAKEN = (
+    "CAST(round((julianday(found.completed_at) - julianday(found.started_at)) * 86400000)"
+    " AS INTEGER)"
+)
+"""Milliseconds; written as in the index."""
+
+PLACES = {
+    SortKey.CREATED_AT: ("found.seq", "NOT INDEXED"),
+    SortKey.STARTED_AT: ("found.started_at", "INDEXED BY jobs_by_start"),
+    SortKey.COMPLETED_AT: ("found.completed_at", "INDEXED BY jobs_by_end"),
+    SortKey.DURATION: (TIME_TAKEN, "INDEXED BY jobs_by_time_taken"),
+    SortKey.PRIORITY: ("found.priority", "INDEXED BY jobs_by_priority"),
+    SortKey.STATUS: ("found.status", "INDEXED BY jobs_by_status"),
+    SortKey.MODEL: ("found.model", "INDEXED BY jobs_by_model"),
+}
+"""What each is in a row ``found`` of jobs, and its index."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """By what, and which end comes first. Jobs without a value come last, whichever it is; jobs
+    that are equal are in the order of submission, or in the opposite one if ``descending``."""
+
+    key: SortKey
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """A job's place in an order: its value, and its seq."""
+
+    value: str | int | None
+    seq: int
+
+
+@dataclass(frozen=True)
+class SortedPage:
+    """Some jobs, and the place behind which the next page begins; None at the end."""
+
+    jobs: list[Job]
+    next: Place | None
+
+
+async def sorted_page(
+    readers: Readers, wanted: JobFilter, most: int, order: Order, after: Place | None
+) -> SortedPage:
+    """The first ``most`` wanted jobs in this order behind the place ``after``.
+
+    They may be fewer, and others be left, when their records are large. A job whose value changes
+    between two pages may be in both, or in neither.
+    """
+    wanted = await with_search(readers, wanted)
+    stretch = await stretch_of(readers, wanted, NEWEST)
+    found = await _find(readers, wanted, stretch, most + 1, order, after)
+    jobs, read = await read_jobs(readers, wanted, [row["seq"] for row in found[:most]])
+    if read == len(found):
+        return SortedPage(jobs, None)
+    last = found[read - 1]
+    return SortedPage(jobs, Place(last["value"], last["seq"]))
+
+
+async def _find(
+    readers: Readers,
+    wanted: JobFilter,
+    stretch: Stretch,
+    most: int,
+    order: Order,
+    after: Place | None,
+) -> list[Row]:
+    """Seq and value of each wanted job, in their order."""
+    source, tests, parameters = await _candidates(readers, wanted, stretch, order)
+    if after is not None:
+        parameters |= {"value": after.value, "seq": after.seq}
+    column, _ = PLACES[order.key]
+    direction = "DESC" if order.descending else "ASC"
+    without = f"{column} IS NULL"
+    found: list[Row] = []
+    for part in _parts(column, order, after):
+        # Among those of one value SQLite does not see by itself that their index has them in order.
+        of_range = "" if part.startswith((f"{column} = ", without)) else f"{column} {direction}, "
+        conditions = " AND ".join([part, "found.seq BETWEEN :low AND :high", *tests])
+        found += await readers.fetch(
+            f"SELECT found.seq AS seq, {column} AS value FROM {source}"  # noqa: S608
+            f" WHERE {conditions}"
+            f" ORDER BY {of_range}found.seq {direction} LIMIT :most",
+            {**parameters, "most": most - len(found)},
+        )
+        if len(found) == most:
+            break
+    return found
+
+
+async def _candidates(
+    readers: Readers, wanted: JobFilter, stretch: Stretch, order: Order
+) -> tuple[str, list[str], dict[str, object]]:
+    """Where the jobs are looked for, what each is tested for, and the parameters of both."""
+    criteria = list(criteria_of(wanted))
+    parameters: dict[str, object] = {"low": stretch.low, "high": stretch.high}
+    for criterion in criteria:
+        parameters |= criterion.parameters
+    _, index = PLACES[order.key]
+    source = f"jobs AS found {index}"
+    pairs = await counted(readers, criteria, stretch)
+    if pairs and pairs[0][0] < MOST_COUNTED:
+        source = _gathered(pairs[0][1])
+        pairs = pairs[1:]
+    tests = [criterion.of_row or criterion.test for _, criterion in pairs]
+    if wanted.has_times:
+        tests.append(TEST_OF_TIMES)
+        parameters |= wanted.times
+    return source, tests, parameters
+
+
+def _gathered(leading: Criterion) -> str:
+    seqs = " UNION ".join(leading.sources)
+    return f"({seqs}) AS few CROSS JOIN jobs AS found ON found.seq = few.seq"
+
+
+def _parts(column: str, order: Order, after: Place | None) -> list[str]:
+    """What is behind a place, part by part: each is one range of the column's index."""
+    behind = "<" if order.descending else ">"
+    without = f"{column} IS NULL"
+    if after is None:
+        # In an index of an expression SQLite does not step over those without a value by itself.
+        present = f"{column} > {-(2**63)}" if column == TIME_TAKEN else f"{column} IS NOT NULL"
+        return [present, without]
+    if after.value is None:
+        return [f"{without} AND found.seq {behind} :seq"]
+    return [
+        f"{column} = :value AND found.seq {behind} :seq",
+        f"{column} {behind} :value",
+        without,
+    ]
