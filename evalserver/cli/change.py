@@ -1,4 +1,4 @@
-"""``evalserver cancel`` and ``evalserver retry``."""
+"""``evalserver cancel``, ``evalserver retry`` and ``evalserver priority``."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,6 +50,21 @@ def retry(server: Server, job: str, waits: bool, waiting: Waiting, as_json: bool
     else:
         click.echo(job_id)
         on_terminal(lambda: f"{answer['message']}. Follow it: evalserver wait {job_id}")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@job_argument
+@click.argument("number", type=int)
+@as_json
+@with_server
+def priority(server: Server, job: str, number: int, as_json: bool) -> None:
+    """Give a job that waits another priority: the higher NUMBER starts first."""
+    with server.client() as client:
+        answer = client.set_priority(job_id_of(client, job), number)
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(answer["message"])
 
 
 def do_to_each(

@@ -14,6 +14,7 @@ COMMANDS: Table = {
         "wait": "wait:wait",
         "cancel": "change:cancel",
         "retry": "change:retry",
+        "priority": "change:priority",
     },
     "Look": {
         "jobs": "jobs:jobs",

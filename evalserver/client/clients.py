@@ -183,6 +183,7 @@ class EvalClient:
     wait_for_job = _plain(Calls.wait_for_job)
     cancel_job = _plain(Calls.cancel_job)
     retry_job = _plain(Calls.retry_job)
+    set_priority = _plain(Calls.set_priority)
 
     jobs = _plain_rows(Calls.jobs)
     results = _plain(Calls.results)

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from evalserver.cli.jobs import SORTED_BY
 from evalserver.cli.logs import _harmless
 from tests.cli.shell import Shell
 from tests.cli.terminal import Terminal
-from tests.support import ServerProcess
+from tests.support import Api, ServerProcess
 
 EVIL = "\x1b]0;owned\x07\x1b[2J[red]x[/red]\r\n"
 
@@ -40,6 +41,8 @@ async def test_a_beginning_of_several_ids_finds_none_and_names_them(server: Serv
         ("--status queued,running -s failed", 0),
         ("--model dummy --task mme --engine lmms_eval", 1),
         ("--task ai2d", 0),
+        ("--search umm --sort -duration", 1),
+        ("--search nobody --sort model", 0),
         ("--label run=7b", 1),
         ("--label run=7b -l x=y", 0),
         ("--submitted-by nobody", 0),
@@ -112,3 +115,36 @@ async def test_times_are_those_of_this_machine(server: ServerProcess) -> None:
 
     there = (created.astimezone(UTC) + timedelta(hours=5)).strftime("%Y-%m-%d %H:%M:%S")
     assert f" {there} by anonymous" in said
+
+
+async def test_a_priority_moves_a_job_in_the_queue_and_in_the_list(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        running = shell.submit("-a", "behave=hang")
+        await server.api.when(running, "running")
+        first, second = shell.submit(), shell.submit()
+
+        said = shell.says("priority", second[:14], 5)
+        lowered = shell.json("priority", first, -3)
+
+        assert said == f"Job {second} has priority 5 now. Position in queue: 0\n"
+        assert (lowered["job_id"], lowered["position_in_queue"]) == (first, 1)
+        ids = [job["job_id"] for job in shell.json("jobs", "--sort", "-priority")]
+        assert ids == [second, running, first]
+
+
+async def test_the_priority_of_a_job_that_does_not_wait_is_refused(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        done = shell.run("priority", shell.ended(), "5")
+
+    assert done.returncode == 2
+    assert "Error" in done.stderr
+
+
+async def test_every_order_of_the_server_is_one_of_the_command(api: Api) -> None:
+    description = await api.call("GET", "/openapi.json")
+
+    keys = description["paths"]["/jobs"]["get"]["parameters"]
+    [sort] = [each["schema"] for each in keys if each["name"] == "sort"]
+    assert {each.removeprefix("-") for each in sort["enum"]} == set(SORTED_BY)

@@ -81,9 +81,11 @@ def _values(client: EvalClient, text: str) -> dict[str, Any]:
         job = client.evaluate(model="dummy", tasks=["mme"], labels=labels)
         values["job_id"] = job["job_id"]
         client.wait_for_job(job["job_id"], verbose=False)
-    if "other_job_id" in text:
+    if "other_job_id" in text or "waiting_id" in text:
         job = client.evaluate(model="dummy", tasks=["mme"], model_args={"behave": "hang"})
         values["other_job_id"] = job["job_id"]
+    if "waiting_id" in text:
+        values["waiting_id"] = client.evaluate(model="dummy", tasks=["mme"])["job_id"]
     return values
 
 
