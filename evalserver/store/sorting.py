@@ -53,6 +53,9 @@ PLACES = {
 """What each is in a row ``found`` of jobs, and its index."""
 
 
+WALKED = "jobs AS found {}"
+
+
 @dataclass(frozen=True)
 class Order:
     """By what, and which end comes first. Jobs without a value come last, whichever it is; jobs
@@ -108,7 +111,7 @@ async def _find(
     source, tests, parameters = await _candidates(readers, wanted, stretch, order)
     if after is not None:
         parameters |= {"value": after.value, "seq": after.seq}
-    column, _ = PLACES[order.key]
+    column, index = PLACES[order.key]
     direction = "DESC" if order.descending else "ASC"
     without = f"{column} IS NULL"
     found: list[Row] = []
@@ -116,8 +119,11 @@ async def _find(
         # Among those of one value SQLite does not see by itself that their index has them in order.
         of_range = "" if part.startswith((f"{column} = ", without)) else f"{column} {direction}, "
         conditions = " AND ".join([part, "found.seq BETWEEN :low AND :high", *tests])
+        # Those without a value are in no index of values, and go by their submission alone.
+        is_walked = source.endswith(index) and part.startswith(without)
+        place = WALKED.format("NOT INDEXED") if is_walked else source
         found += await readers.fetch(
-            f"SELECT found.seq AS seq, {column} AS value FROM {source}"  # noqa: S608
+            f"SELECT found.seq AS seq, {column} AS value FROM {place}"  # noqa: S608
             f" WHERE {conditions}"
             f" ORDER BY {of_range}found.seq {direction} LIMIT :most",
             {**parameters, "most": most - len(found)},
@@ -136,7 +142,7 @@ async def _candidates(
     for criterion in criteria:
         parameters |= criterion.parameters
     _, index = PLACES[order.key]
-    source = f"jobs AS found {index}"
+    source = WALKED.format(index)
     pairs = await counted(readers, criteria, stretch)
     if pairs and pairs[0][0] < MOST_COUNTED:
         source = _gathered(pairs[0][1])
