@@ -40,6 +40,8 @@ TIME_TAKEN = (
     " AS INTEGER)"
 )
 """Milliseconds; written as in the index."""
+HAS_ENDED = "found.completed_at IS NOT NULL"
+"""What is in the index of the time taken."""
 
 PLACES = {
     SortKey.CREATED_AT: ("found.seq", "NOT INDEXED"),
@@ -165,12 +167,13 @@ def _parts(column: str, order: Order, after: Place | None) -> list[str]:
     without = f"{column} IS NULL"
     if after is None:
         # In an index of an expression SQLite does not step over those without a value by itself.
-        present = f"{column} > {-(2**63)}" if column == TIME_TAKEN else f"{column} IS NOT NULL"
-        return [present, without]
+        present = f"{HAS_ENDED} AND {column} > {-(2**63)}"
+        return [present if column == TIME_TAKEN else f"{column} IS NOT NULL", without]
     if after.value is None:
         return [f"{without} AND found.seq {behind} :seq"]
+    has_value = f" AND {HAS_ENDED}" if column == TIME_TAKEN else ""
     return [
-        f"{column} = :value AND found.seq {behind} :seq",
-        f"{column} {behind} :value",
+        f"{column} = :value{has_value} AND found.seq {behind} :seq",
+        f"{column} {behind} :value{has_value}",
         without,
     ]
