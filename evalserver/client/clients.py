@@ -49,9 +49,8 @@ class AsyncEvalClient(Calls):
     ...         job = await client.evaluate(model="dummy", tasks=["mme"])
     ...         return await client.wait_for_job(job["job_id"])
     >>> asyncio.run(evaluate())["status"]
-    Job ... queued (position: 0)
-    ...
-    Job ... completed
+    Job ...
+    ... completed
     'completed'
     """
 
