@@ -14,6 +14,7 @@ LEFT_OUT = {
     "headers": ("Idempotency-Key",),
 }
 LONGEST_CURSOR = 64
+LONGEST_OF_JOBS = 4096
 LONGEST_PATH = 2048
 WHOLE_PATHS = ("checkpoint_path", "model_path", "output_path")
 
@@ -44,8 +45,12 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     _keep_the_jobs(case)
     # Of what looks like a cursor, only the server knows which is one.
     cursor = (case.query or {}).get("cursor")
-    if isinstance(cursor, str) and 0 < len(cursor) <= LONGEST_CURSOR:
+    longest = LONGEST_OF_JOBS if case.operation.path == "/jobs" else LONGEST_CURSOR
+    if isinstance(cursor, str) and 0 < len(cursor) <= longest:
         del case.query["cursor"]
+    # Jobs behind an event have an order of their own.
+    if "finished_after" in (case.query or ()):
+        case.query.pop("sort", None)
     body = case.body
     # Which fields an engine has no use for, it says itself.
     if isinstance(body, dict) and body.get("engine") == "inspect":
