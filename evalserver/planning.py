@@ -85,17 +85,21 @@ class Planner:
     def progress_reader(self, job: Job) -> ReadsProgress:
         """What reads the progress of an attempt of the job from its log."""
         reader = self._engines[job.engine].progress_reader()
-        is_first = job.engine != merge.NAME and merge_of(job.request) is not None
-        return MergeFirst(reader) if is_first else reader
+        return MergeFirst(reader) if _merges_first(job) else reader
 
     def environment(self, engine: Engine) -> dict[str, str]:
         """What a harness of the engine is started with."""
         return {**self._surroundings.environment, **engine.settings.environment}
 
     def _before(self, job: Job | NewJob, paths: Paths) -> Mapping[str, tuple[str, ...]]:
-        if job.engine == merge.NAME or merge_of(job.request) is None:
+        if not _merges_first(job):
             return {}
         return {MERGING: self._engines[merge.NAME].command(job.request, paths).argv}
+
+
+def _merges_first(job: Job | NewJob) -> bool:
+    """Is there a merge before what the job is about, which is no merge itself?"""
+    return job.engine != merge.NAME and merge_of(job.request) is not None
 
 
 def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:

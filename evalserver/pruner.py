@@ -1,5 +1,7 @@
 """Pruning on request: finished jobs go, record and files, as they go when others finish."""
 
+from collections.abc import Awaitable, Callable
+
 from evalserver.attempts import Attempts
 from evalserver.store import IllegalTransition, Store
 
@@ -26,22 +28,14 @@ class Pruner:
 
         Raises StoreUnavailable; those that were removed until then stay removed.
         """
-        count = 0
-        while pruned := await self._store.prune(keep, actor, AT_ONCE):
-            await self._attempts.remove_files(pruned)
-            count += len(pruned)
-        return count
+        return await self._remove_all(lambda: self._store.prune(keep, actor, AT_ONCE))
 
     async def remove_older(self, before: str, actor: str) -> int:
         """Remove the jobs that finished before a time; returns how many.
 
         Raises StoreUnavailable; those that were removed until then stay removed.
         """
-        count = 0
-        while pruned := await self._store.prune_older(before, actor, AT_ONCE):
-            await self._attempts.remove_files(pruned)
-            count += len(pruned)
-        return count
+        return await self._remove_all(lambda: self._store.prune_older(before, actor, AT_ONCE))
 
     async def remove(self, job_id: str, actor: str) -> None:
         """Remove one finished job.
@@ -57,3 +51,11 @@ class Pruner:
                 " first"
             ) from None
         await self._attempts.remove_files([job_id])
+
+    async def _remove_all(self, prune_some: Callable[[], Awaitable[list[str]]]) -> int:
+        """Prune some until none is left, and remove their files; returns how many they were."""
+        count = 0
+        while pruned := await prune_some():
+            await self._attempts.remove_files(pruned)
+            count += len(pruned)
+        return count

@@ -51,8 +51,7 @@ class CheckpointDirectory(AllowedDirectory):
     PATTERN = Directory.PATTERN.replace("^", "^/", 1)
 
     def _check(self, path: Path, bounds: Bounds) -> None:
-        if not path.is_absolute():
-            raise ValidationError("Must be a whole path, which begins with '/'.")
+        _require_whole(path)
         super()._check(path, bounds)
 
 
@@ -62,8 +61,7 @@ class MergedDirectory(OutputDirectory):
     PATTERN = CheckpointDirectory.PATTERN
 
     def _check(self, path: Path, bounds: Bounds) -> None:
-        if not path.is_absolute():
-            raise ValidationError("Must be a whole path, which begins with '/'.")
+        _require_whole(path)
         super()._check(path, bounds)
 
 
@@ -134,3 +132,8 @@ class MergeArguments(Strict[dict[str, str]]):
         if faults:
             raise ValidationError(faults)
         return loaded
+
+
+def _require_whole(path: Path) -> None:
+    if not path.is_absolute():
+        raise ValidationError("Must be a whole path, which begins with '/'.")
