@@ -1,0 +1,80 @@
+"""Parsing JSON that somebody else wrote: what it costs is bounded, whatever it says."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+MAX_DEPTH = 100
+"""Arrays and objects within each other. ``orjson`` writes no more than 254."""
+
+MAX_VALUES = 1_000_000
+"""Commas, colons and brackets: a value in memory takes up to a hundred bytes."""
+
+MAX_DIGITS = 300
+"""Characters of one number. A longer one is too large for a float."""
+
+
+class InvalidJson(ValueError):
+    """The text is not JSON, or more of it than is parsed; says why, as the end of a sentence."""
+
+
+def parse_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
+    """The value of a JSON text in UTF-8; NaN and infinities may be in it, as Python writes them.
+
+    The caller bounds the length of the text. Raises InvalidJson.
+    """
+    if sum(map(text.count, (b",", b":", b"[", b"{"))) > max_values:
+        raise InvalidJson(f"it has more than {max_values} values")
+    try:
+        value = json.loads(text.decode(), parse_int=_integer, parse_float=_float)
+    except RecursionError:
+        raise InvalidJson(_too_deep()) from None
+    except InvalidJson:
+        raise
+    except ValueError as error:
+        raise InvalidJson(f"it is not JSON: {error}") from None
+    if _is_deeper_than(value, MAX_DEPTH):
+        raise InvalidJson(_too_deep())
+    return value
+
+
+def parse_object(text: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
+    """The same for a text that has to be an object. Raises InvalidJson."""
+    value = parse_json(text, max_values)
+    if not isinstance(value, dict):
+        raise InvalidJson("it is not a JSON object")
+    return value
+
+
+def _integer(digits: str) -> int:
+    return int(_checked(digits))
+
+
+def _float(digits: str) -> float:
+    return float(_checked(digits))
+
+
+def _checked(digits: str) -> str:
+    if len(digits) > MAX_DIGITS:
+        raise InvalidJson(f"it has a number of {len(digits)} characters, more than {MAX_DIGITS}")
+    return digits
+
+
+def _too_deep() -> str:
+    return f"its arrays and objects are nested more than {MAX_DEPTH} deep"
+
+
+def _is_deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [below for each in level for below in _containers_in(each)]
+        if not level:
+            return False
+    return True
+
+
+def _containers_in(value: Any) -> Iterable[Any]:
+    if not isinstance(value, dict | list):
+        return ()
+    members = value.values() if isinstance(value, dict) else value
+    return [each for each in members if isinstance(each, dict | list)]
