@@ -21,6 +21,7 @@ from evalserver.entrance import (
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
 from evalserver.forecast import Forecaster
+from evalserver.health import Health
 from evalserver.instruments import Instruments
 from evalserver.names import did_you_mean
 from evalserver.planning import Planner, Surroundings
@@ -45,6 +46,7 @@ from evalserver.web.keys import (
     COMPARING,
     ENGINES,
     FORECASTS,
+    HEALTH,
     INSTRUMENTS,
     KEYS_IN_FLIGHT,
     ORIGINS,
@@ -83,6 +85,7 @@ def make_app(
     app[INSTRUMENTS] = Instruments()
     measure_answers(app)
     add_gate(app, make_gate(args))
+    app[HEALTH] = Health()
     app[ARGS] = args
     app[ORIGINS] = origins
     app[STARTED_AT] = timestamp(utc_now())
@@ -105,7 +108,7 @@ def make_app(
 
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
-    app[STORE] = await Store.open(data_dir_of(app[ARGS]))
+    app[STORE] = await Store.open(data_dir_of(app[ARGS]), health=app[HEALTH])
     app[STORE].subscribe(app[PROGRESS].on_event)
     app[STORE].subscribe(app[BUS].on_event)
     app[STORE].subscribe(app[INSTRUMENTS].on_event)

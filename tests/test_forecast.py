@@ -226,7 +226,7 @@ async def test_a_server_that_shuts_down_starts_nothing(lab: Lab) -> None:
 async def test_a_server_that_cannot_write_starts_nothing_and_says_why(lab: Lab) -> None:
     job_id = await submit(lab.store)
     job, position = await lab.store.job(job_id), 0
-    lab.store._writer.fault = "the database cannot be written: disk full"
+    lab.store._writer._health.report("database", "the database cannot be written: disk full")
 
     words = (await lab.forecaster.of(job, position)).waiting_for
 

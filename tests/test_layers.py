@@ -36,8 +36,8 @@ GUARDED = {
 
 ANYTHING = _layer(
     "access application attempts catalog clock data_dir doorman engines entrance event_bus"
-    " executors forecast instruments local_socket names planning private_files progress pruner"
-    " roots run_directories runner"
+    " executors forecast health instruments local_socket names planning private_files progress"
+    " pruner roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
 )
@@ -50,6 +50,7 @@ CRASH_POINT = "runner.crash_point"
 LAYERS = {
     # The bottom: values and functions that know nobody above them.
     "clock": _layer(""),
+    "health": _layer(""),
     "lifecycle": _layer(""),
     "names": _layer(""),
     "roles": _layer(""),
@@ -83,7 +84,9 @@ LAYERS = {
     "executors": _layer("executors runner", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
     "engines": _layer("engines job masking merging names plain_text"),
-    "store": _layer(f"store clock job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"),
+    "store": _layer(
+        f"store clock health job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"
+    ),
     "access": _layer("clock roles store!"),
     "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner version {VALUES}"),
@@ -103,9 +106,9 @@ LAYERS = {
     "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web access catalog checkpoints comparison engines eval_log event_bus forecast instruments"
-        " log_tail masking merging outputs plain_text planning private_files progress provenance"
-        " pruner roles roots scheduler server_args sockets"
+        "web access catalog checkpoints comparison engines eval_log event_bus forecast health"
+        " instruments log_tail masking merging outputs plain_text planning private_files progress"
+        " provenance pruner roles roots scheduler server_args sockets"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.health import Health
 from evalserver.job import Job, Metric, NewJob, Outcome
 from evalserver.lifecycle import Status
 from evalserver.store import (
@@ -65,8 +66,12 @@ class Store:
         self.server = ServerStore(writer, readers, self._now)
 
     @classmethod
-    async def open(cls, data_dir: Path, clock: Clock = utc_now) -> "Store":
+    async def open(
+        cls, data_dir: Path, clock: Clock = utc_now, health: Health | None = None
+    ) -> "Store":
         """Open the database in ``data_dir``, creating or migrating it as needed.
+
+        What keeps it from being written is reported to ``health``.
 
         Raises DatabaseRefused when the file there cannot be used.
         """
@@ -74,7 +79,7 @@ class Store:
         await asyncio.to_thread(migrate, path, clock)
         connection = await asyncio.to_thread(_open_for_writing, path)
         readers = await Readers.open(path)
-        writer = Writer(connection)
+        writer = Writer(connection, health)
         writer.start()
         return cls(connection, writer, readers, clock)
 

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from evalserver.health import Health
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 from evalserver.store.transaction import JointWork, Transaction, Work
@@ -33,6 +34,9 @@ FAULTS_OF_A_UNIT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Da
 
 PROBE_SECONDS = 1.0
 """Between two tries whether a database that could not be written can be again."""
+
+FAULT = "database"
+"""The name under which the server's health has it that nothing can be written."""
 
 LARGEST_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
@@ -85,16 +89,20 @@ class Writer:
     on meanwhile, and hears of each once, however many units and statements it has.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, health: Health | None = None) -> None:
         self._connection = connection
+        self._health = health or Health()
         self._units: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._closing = False
-        self.fault: str | None = None
+
+    @property
+    def fault(self) -> str | None:
         """Why nothing can be written right now; None when all is well."""
+        return self._health.reason(FAULT)
 
     def start(self) -> None:
         """Begin to work; ``close`` ends it."""
@@ -157,9 +165,9 @@ class Writer:
             written = self._write(batch)
         except Exception as error:  # whatever it is, those who wait are told
             reason = StoreUnavailable(f"the database cannot be written: {error}")
-            self.fault = str(reason)
+            self._health.report(FAULT, str(reason), refuses_jobs=True)
             return _Written([_Done(unit, error=reason) for unit in batch])
-        self.fault = None
+        self._health.clear(FAULT)
         return written
 
     def _tell(self, written: _Written) -> None:

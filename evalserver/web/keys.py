@@ -11,6 +11,7 @@ from evalserver.catalog import Catalog
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
+from evalserver.health import Health
 from evalserver.instruments import Instruments
 from evalserver.planning import Planner
 from evalserver.progress import ProgressBoard
@@ -29,6 +30,7 @@ ARGS = web.AppKey("args", ServerArgs)
 ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 """Where the settings come from that were given, in words."""
 STARTED_AT = web.AppKey("started_at", str)
+HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
 PLANNER = web.AppKey("planner", Planner)

@@ -7,8 +7,8 @@ from aiohttp import web
 from evalserver.clock import timestamp, utc_now
 from evalserver.lifecycle import Status
 from evalserver.store import StoreUnavailable
-from evalserver.web.answers import Health
-from evalserver.web.keys import QUERY, SCHEDULER, STORE
+from evalserver.web.answers import Health as HealthStatus
+from evalserver.web.keys import HEALTH, QUERY, SCHEDULER, STORE
 from evalserver.web.replies import reply
 
 
@@ -31,13 +31,13 @@ async def get_queue(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """``GET /health``: the server answers; ``degraded`` when it cannot write, and why.
+    """``GET /health``: the server answers; ``degraded`` while it has a fault, and why.
 
     One that is draining is healthy: it takes jobs, and starts none.
     """
-    fault = request.app[STORE].fault
+    fault = request.app[HEALTH].degraded_reason
     health = {
-        "status": Health.HEALTHY if fault is None else Health.DEGRADED,
+        "status": HealthStatus.HEALTHY if fault is None else HealthStatus.DEGRADED,
         "timestamp": timestamp(utc_now()),
         "queue_size": len(request.app[SCHEDULER].queue),
     }
@@ -55,7 +55,7 @@ async def get_liveness(request: web.Request) -> web.Response:
 
 async def get_readiness(request: web.Request) -> web.Response:
     """``GET /health/ready``: submissions are taken; 503 with the reason when they are not."""
-    fault = request.app[STORE].fault
+    fault = request.app[HEALTH].refusal_reason
     if fault is not None:
         raise StoreUnavailable(fault)
     return reply({"status": "ready"})

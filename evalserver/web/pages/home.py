@@ -10,7 +10,7 @@ from aiohttp import web
 from evalserver.job import Job
 from evalserver.store import JobPruned
 from evalserver.web.jobs import placed
-from evalserver.web.keys import SCHEDULER, STORE
+from evalserver.web.keys import HEALTH, SCHEDULER, STORE
 from evalserver.web.pages.rendering import page, seen
 
 MOST_WAITING = 12
@@ -31,7 +31,8 @@ async def get_home(request: web.Request) -> web.Response:
         ended=[await seen(request, job, None) for job in ended],
         counts=await store.count_by_status(),
         queue_size=len(scheduler.queue),
-        fault=store.fault,
+        fault=request.app[HEALTH].refusal_reason,
+        degraded=request.app[HEALTH].degraded_reason,
         draining=request.app[SCHEDULER].draining,
     )
 

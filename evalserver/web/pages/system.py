@@ -13,7 +13,17 @@ from aiohttp import web
 from evalserver.catalog import HarnessUnavailable
 from evalserver.server_args import ServerArgs
 from evalserver.store import DATABASE_NAME
-from evalserver.web.keys import ARGS, BUS, CATALOG, ENGINES, ORIGINS, SCHEDULER, STARTED_AT, STORE
+from evalserver.web.keys import (
+    ARGS,
+    BUS,
+    CATALOG,
+    ENGINES,
+    HEALTH,
+    ORIGINS,
+    SCHEDULER,
+    STARTED_AT,
+    STORE,
+)
 from evalserver.web.pages.administration import administration
 from evalserver.web.pages.rendering import page
 
@@ -57,7 +67,7 @@ async def get_system_page(request: web.Request) -> web.Response:
         request,
         "system.html",
         started_at=app[STARTED_AT],
-        fault=store.fault,
+        fault=app[HEALTH].degraded_reason,
         holding=app[SCHEDULER].holding,
         draining=app[SCHEDULER].draining,
         admin=await administration(request),
