@@ -76,7 +76,13 @@ async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
         tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
         if tls is not None and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
-        with owned(data_dir_of(args), address(args)):
+        with owned(data_dir_of(args), address(args)) as is_locked:
+            if not is_locked:
+                log.warning(
+                    "the file system of the data directory cannot lock a directory: server.lock"
+                    " alone keeps a second server out; never remove it while a server runs",
+                    data_dir=args.data_dir,
+                )
             keep_private(data_dir_of(args), args)
             runner = web.AppRunner(
                 make_app(args, origins),

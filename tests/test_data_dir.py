@@ -1,5 +1,6 @@
 """One server owns a data directory, as long as its process lives and no longer."""
 
+import fcntl
 import os
 import re
 import stat
@@ -101,6 +102,41 @@ def test_a_child_that_outlives_the_owner_does_not_keep_it(data_dir: Path) -> Non
 
     with child, owned(data_dir, "http://two:2"):
         child.kill()
+
+
+def test_a_removed_lock_file_lets_nobody_in(data_dir: Path) -> None:
+    with owner(data_dir) as first:
+        (data_dir / LOCK_NAME).unlink()
+
+        removed = f"another running server, pid {first.pid}, whose server.lock was removed"
+        with pytest.raises(DataDirTaken, match=removed), owned(data_dir, "two"):
+            pass
+
+
+def test_a_replaced_lock_file_lets_nobody_in(data_dir: Path) -> None:
+    with owner(data_dir):
+        (data_dir / LOCK_NAME).unlink()
+        (data_dir / LOCK_NAME).touch()
+
+        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+            pass
+
+
+def test_who_is_refused_leaves_no_lock_file(data_dir: Path) -> None:
+    with owner(data_dir):
+        (data_dir / LOCK_NAME).unlink()
+        with pytest.raises(DataDirTaken), owned(data_dir, "two"):
+            pass
+
+        assert not (data_dir / LOCK_NAME).exists()
+
+
+def test_a_server_that_locks_only_the_lock_file_is_respected(data_dir: Path) -> None:
+    with (data_dir / LOCK_NAME).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+            pass
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", "{}"])

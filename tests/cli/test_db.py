@@ -124,6 +124,18 @@ async def test_nothing_is_migrated_under_a_running_server(server: ServerProcess)
         assert f"pid {server.process.pid}, at {server.url}" in process.stderr
 
 
+async def test_nothing_is_migrated_under_a_server_whose_lock_file_was_removed(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        (server.data_dir / "server.lock").unlink()
+
+        process = await asyncio.to_thread(run_evalserver, "db", "migrate", *where(server.data_dir))
+
+        assert process.returncode == 1
+        assert "belongs to another running server" in process.stderr
+
+
 async def test_whoever_owns_the_data_directory_is_respected(tmp_path: Path) -> None:
     await _make(tmp_path)
     with owned(tmp_path, "http://one:1"):

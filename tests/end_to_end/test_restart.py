@@ -129,6 +129,18 @@ async def test_a_second_server_on_the_data_directory_refuses_and_says_who_has_it
         assert f"pid {server.process.pid}, at {server.url}" in second.stderr
 
 
+async def test_no_second_server_starts_after_the_lock_file_was_removed(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        (server.data_dir / "server.lock").unlink()
+
+        second = _serve_too(server.data_dir)
+
+        assert second.returncode == 1
+        assert f"{server.data_dir} belongs to another running server" in second.stderr
+
+
 async def _submit(server: ServerProcess, journal: Path, name: str, seconds: float) -> str:
     value = int(name) / 10
     arguments = {"journal": str(journal), "name": name, "seconds": seconds, "value": value}
