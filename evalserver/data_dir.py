@@ -30,8 +30,8 @@ def owned(data_dir: Path, address: str) -> Iterator[bool]:
     """Create the directory if it is not there, and own it until the end of the block.
 
     ``address`` is what a second server is told of this one. Yields whether the directory itself is
-    locked: where its file system cannot do that, ``server.lock`` alone keeps others out. Raises DataDirTaken, and OSError when
-    the directory cannot be made or written.
+    locked: where its file system cannot do that, ``server.lock`` alone keeps others out. Raises
+    DataDirTaken, and OSError when the directory cannot be made or written.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
