@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MIGRATIONS = {path.name for path in (ROOT / "migrations").glob("*.*")}
+FOLDER = ROOT / "migrations"
+MIGRATIONS = {
+    str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.*") if path.suffix != ".pyc"
+}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import sqlite3
 from contextlib import closing
 
-from evalserver.store.migrate import known_migrations, run_statements
+from evalserver.store.migrate import run_statements
+from evalserver.store.migration_files import is_repairable, known_migrations
 from evalserver.store.verify import Problem, Verdict, verify_log
 
 SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
@@ -62,6 +63,13 @@ def _references(snapshot: sqlite3.Connection) -> Problem | None:
 def _schema(snapshot: sqlite3.Connection) -> Problem | None:
     """Whoever edits the log must take its triggers away first: is all there as it was made?"""
     version = snapshot.execute("PRAGMA user_version").fetchone()[0]
+    applied = dict(snapshot.execute("SELECT version, checksum FROM schema_migrations").fetchall())
+    for step in known_migrations()[:version]:
+        if is_repairable(step, applied[step.version]):
+            return Problem(
+                f"it was made by an earlier text of {step.name}; 'evalserver db migrate', or the"
+                " start of a server, brings it to the one of today"
+            )
     there = {(row["type"], row["name"]): row["sql"] for row in snapshot.execute(SCHEMA)}
     for kind, name, sql in _schema_as_made(version):
         if (kind, name) not in there:

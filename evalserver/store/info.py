@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from evalserver.lifecycle import Status
-from evalserver.store.migrate import known_migrations
+from evalserver.store.migration_files import known_migrations
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,28 @@
 """Bringing a database file to the schema that this evalserver knows, or refusing it unharmed.
 
 ``application_id`` says that a file is ours, ``user_version`` how many migrations it has seen, and
-``schema_migrations`` keeps the checksum of each, so that an edited migration shows. Runs before
-anything else has the file open.
+``schema_migrations`` keeps the checksum of each, so that an edited migration shows. What an
+earlier text of a migration made is repaired first (``migration_files``). Runs before anything else
+has the file open.
 """
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import resources
 from itertools import count
 from pathlib import Path
 
 from evalserver.clock import Clock, timestamp, utc_now
 from evalserver.store.errors import DatabaseRefused
+from evalserver.store.migration_files import (
+    Migration,
+    is_accepted,
+    known_migrations,
+    repair_of,
+    statements,
+)
 
 APPLICATION_ID = 0x6576616C
 """``eval`` in ASCII; what ``PRAGMA application_id`` answers for our files."""
@@ -28,39 +34,12 @@ OLDEST_SQLITE = (3, 37, 0)
 
 
 @dataclass(frozen=True)
-class Migration:
-    """One numbered SQL file."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of the file's text, as hexadecimal digits."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
 class Upgrade:
     """What was done to a database: from which version to which, and where its old self lies."""
 
     before: int
     after: int
     backup: Path | None = None
-
-
-def known_migrations() -> list[Migration]:
-    """All migrations that travel with this evalserver, in their order."""
-    files = [file for file in _migrations_folder().iterdir() if file.name.endswith(".sql")]
-    migrations = [
-        Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8"))
-        for file in sorted(files, key=lambda file: file.name)
-    ]
-    versions = [migration.version for migration in migrations]
-    if not versions or versions != list(range(1, len(versions) + 1)):
-        raise DatabaseRefused(f"evalserver's own migrations are incomplete: {versions}")
-    return migrations
 
 
 def migrate(
@@ -81,10 +60,13 @@ def migrate(
     make_private_file(path)
     with _Connection(path) as connection:
         version = check_version(connection, path, steps)
-        if version == len(steps):
+        edited = _edited(connection, steps[:version])
+        if version == len(steps) and not edited:
             return Upgrade(version, version)
         backup = _back_up(connection, path, version, clock) if version > 0 else None
         connection.execute("PRAGMA journal_mode = WAL")
+        for step, applied in edited:
+            _repair(connection, step, applied)
         for step in steps[version:]:
             _apply(connection, step, clock)
     return Upgrade(version, len(steps), backup)
@@ -127,7 +109,7 @@ def check_version(connection: sqlite3.Connection, path: Path, steps: list[Migrat
     _check_numbers(path, application_id, version, steps)
     applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
     for step in steps[:version]:
-        if applied.get(step.version) != step.checksum:
+        if not is_accepted(step, applied.get(step.version)):
             raise DatabaseRefused(
                 f"{path} was made by a migration {step.name} with another text than this "
                 "evalserver's; a released migration is never edited"
@@ -138,7 +120,7 @@ def check_version(connection: sqlite3.Connection, path: Path, steps: list[Migrat
 def run_statements(connection: sqlite3.Connection, step: Migration) -> None:
     """Carry out a migration's statements, in the caller's transaction."""
     # Not executescript: it would commit the transaction that makes the step all or nothing.
-    for statement in _statements(step.sql):
+    for statement in statements(step.sql):
         connection.execute(statement)
 
 
@@ -156,14 +138,6 @@ class _Connection:
         self._connection.close()
         if isinstance(error, sqlite3.Error):
             raise DatabaseRefused(f"cannot open the database {self._path}: {error}") from error
-
-
-def _migrations_folder() -> resources.abc.Traversable:
-    try:
-        return resources.files("evalserver.migrations")
-    except ModuleNotFoundError:
-        # A bare checkout that was not installed: the folder lies beside the package.
-        return Path(__file__).parents[2] / "migrations"
 
 
 def _check_numbers(path: Path, application_id: int, version: int, steps: list[Migration]) -> None:
@@ -195,9 +169,31 @@ def _suffixes() -> Iterator[str]:
         yield f"-{number}"
 
 
+def _edited(connection: sqlite3.Connection, steps: list[Migration]) -> list[tuple[Migration, str]]:
+    """The migrations that were applied with an earlier text, each with the checksum of that."""
+    if not steps:
+        return []
+    applied = dict(connection.execute("SELECT version, checksum FROM schema_migrations"))
+    return [
+        (step, applied[step.version]) for step in steps if applied[step.version] != step.checksum
+    ]
+
+
+def _repair(connection: sqlite3.Connection, step: Migration, applied: str) -> None:
+    """Bring what an earlier text of a migration made to what its text of today makes."""
+    # A table that others refer to is made again; outside of a transaction alone can this be set.
+    connection.execute("PRAGMA foreign_keys = OFF")
+    with _all_or_nothing(connection):
+        for statement in statements(repair_of(step, applied)):
+            connection.execute(statement)
+        connection.execute(
+            "UPDATE schema_migrations SET checksum = ? WHERE version = ?",
+            (step.checksum, step.version),
+        )
+
+
 def _apply(connection: sqlite3.Connection, step: Migration, clock: Clock) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with _all_or_nothing(connection):
         run_statements(connection, step)
         if step.version == 1:
             connection.execute(
@@ -211,18 +207,14 @@ def _apply(connection: sqlite3.Connection, step: Migration, clock: Clock) -> Non
             (step.version, step.name, step.checksum, timestamp(clock())),
         )
         connection.execute(f"PRAGMA user_version = {step.version}")
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def _statements(sql: str) -> list[str]:
-    statements: list[str] = []
-    pending = ""
-    for line in sql.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            statements.append(pending)
-            pending = ""
-    return [*statements, pending] if pending.strip() else statements

@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from evalserver.store.errors import DatabaseRefused
-from evalserver.store.migrate import Migration, check_header, check_version, known_migrations
+from evalserver.store.migrate import check_header, check_version
+from evalserver.store.migration_files import Migration, known_migrations
 
 BUSY_SECONDS = 30.0
 """How long to wait for a server that is just starting or stopping."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from evalserver.store import DATABASE_NAME, Store, Verdict, check_database, snapshot
-from evalserver.store.migrate import known_migrations, migrate
+from evalserver.store.migrate import migrate
+from evalserver.store.migration_files import known_migrations
 from tests.store.test_audit_log import tamper
 from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
 from tests.store.test_migrate import change, rows

@@ -14,7 +14,8 @@ from evalserver.job import EvaluateRequest, Job, NewJob
 from evalserver.lifecycle import Status
 from evalserver.store import DATABASE_NAME, JobFilter, Store, check_database, snapshot, submission
 from evalserver.store.listing import SUBMISSIONS_OF_A_SPAN
-from evalserver.store.migrate import known_migrations, migrate
+from evalserver.store.migrate import migrate
+from evalserver.store.migration_files import known_migrations
 from evalserver.store.transaction import Row, Transaction
 from tests.store.test_jobs import PLENTY, complete, start, submit
 from tests.store.test_listing import ALL, Hours, listed, opened, pages

@@ -8,7 +8,7 @@ from evalserver.job import Outcome
 from evalserver.lifecycle import Status
 from evalserver.store import DATABASE_NAME, JobFilter, Store
 from evalserver.store.listing import LARGEST_PAGE
-from evalserver.store.migrate import known_migrations
+from evalserver.store.migration_files import known_migrations
 from tests.store.test_jobs import PLENTY, claim, complete, completed, start, submit
 from tests.store.test_migrate import change, rows
 

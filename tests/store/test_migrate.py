@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from evalserver.store import DatabaseRefused, Store
-from evalserver.store.migrate import APPLICATION_ID, Migration, Upgrade, known_migrations, migrate
+from evalserver.store.migrate import APPLICATION_ID, Upgrade, migrate
+from evalserver.store.migration_files import Migration, known_migrations
 from evalserver.store.store import DATABASE_NAME
 
 KNOWN = known_migrations()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from evalserver.store import DATABASE_NAME, DatabaseRefused, Store, describe, snapshot
-from evalserver.store.migrate import known_migrations, migrate
+from evalserver.store.migrate import migrate
+from evalserver.store.migration_files import known_migrations
 from tests.store.test_jobs import complete, submit
 from tests.store.test_migrate import ADDS_A_TABLE, NEXT, change, noon
 

@@ -1,0 +1,100 @@
+"""Data of every schema that ever landed is brought to the one of today, and none of it is lost.
+
+``landed/`` has a small database, as SQL, of each state that ``migrations/`` had on the main branch,
+written by the evalserver of that commit (``landed/make_dump.py``).
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from evalserver.lifecycle import Status
+from evalserver.store import DATABASE_NAME, Store, check_database, snapshot
+from evalserver.store.migrate import migrate
+from evalserver.store.migration_files import known_migrations
+from tests.store.test_migrate import read
+
+DUMPS = sorted((Path(__file__).parent / "landed").glob("*.sql"))
+
+LANDED = {
+    "0001_initial.sql": "1bad47aa4ac1e4256f1bdb9c9773b6fc7bdf2fdd06b23d6de27a2751582e0c75",
+    "0002_finding_jobs.sql": "3206d3a16148300323a0377aa5752c587934ca655cf9f92254da5714c6ca628c",
+    "0003_durations.sql": "0a6c96166d849c9d9e58c705880779060b16e0ce495541aa10fc98e4886cd7f6",
+    "0004_finish_numbers.sql": "5b78e8da7511bd7040da7385d662aa92772a5851dda33a87f14123cedcb9095d",
+    "0005_tokens.sql": "c27db89d9a330d180cd61605fb1fa51bbd4cd9e9bdb1b33d012531b2c1b3a7f9",
+    "0006_server_events.sql": "0bc4dcc714349bb4fd6880b7d1bbdb651b55854eefa74e6db85c3b906be5af05",
+    "0007_sorting_and_searching.sql": (
+        "f9ac2f84795289f75533494ba75c041a612ad09cf8f70b630f40e76504531fa9"
+    ),
+}
+"""SHA-256 of each migration that has landed. A line is added with its migration, and never changed:
+a database that was made by another text is refused."""
+
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+JOBS = "SELECT job_id, status, attempt, created_at, started_at, completed_at, error FROM jobs"
+EVENTS = "SELECT * FROM job_events ORDER BY event_id"
+KEPT = (
+    f"{JOBS} ORDER BY seq",
+    EVENTS,
+    "SELECT * FROM metrics",
+    "SELECT * FROM sqlite_sequence WHERE name IN ('jobs', 'job_events') ORDER BY name",
+)
+
+
+@pytest.fixture(params=DUMPS, ids=[dump.stem for dump in DUMPS])
+def landed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A database as an earlier commit wrote it."""
+    path = tmp_path / DATABASE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(request.param.read_text())
+    return path
+
+
+def test_no_migration_that_has_landed_was_edited() -> None:
+    assert {step.name: step.checksum for step in known_migrations()} == LANDED
+
+
+def test_every_landed_schema_has_its_database() -> None:
+    assert len(DUMPS) >= 11
+
+
+def test_data_of_a_landed_schema_gets_the_schema_of_a_new_database(
+    landed: Path, tmp_path: Path
+) -> None:
+    fresh = tmp_path / "fresh.db"
+    migrate(fresh)
+
+    migrate(landed)
+
+    assert read(landed, SCHEMA) == read(fresh, SCHEMA)
+
+
+def test_data_of_a_landed_schema_keeps_its_rows(landed: Path) -> None:
+    before = [read(landed, sql) for sql in KEPT]
+
+    migrate(landed)
+
+    assert [read(landed, sql) for sql in KEPT] == before
+
+
+def test_data_of_a_landed_schema_is_sound(landed: Path) -> None:
+    migrate(landed)
+
+    with snapshot(landed) as opened:
+        assert check_database(opened).problem is None
+
+
+async def test_jobs_of_a_landed_schema_go_on(landed: Path) -> None:
+    store = await Store.open(landed.parent)
+    [(first, *_), *_] = await store.queued()
+    jobs = [await store.job(job_id) for job_id in await store.all_ids()]
+    await store.claim(await store.job(first), Path("/runs/next"), Path("/out"))
+    started = await store.job(first)
+    await store.close()
+
+    assert {job.job_id for job in jobs} == {
+        "completed", "failed", "cancelled", "running", "queued",
+    }  # fmt: skip
+    assert started.status is Status.RUNNING
