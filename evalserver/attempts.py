@@ -232,6 +232,8 @@ class Attempts:
             await self._conclude(job, paths, end, await patient(probing))
         finally:
             probing.cancel()
+            # Awaited, so that what it asks is ended and reaped before the event loop is.
+            await asyncio.wait([probing])
 
     async def _conclude(
         self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Mapping, Sequence
 
 from evalserver.executors.base import ExecutorError
@@ -33,7 +35,7 @@ async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> 
         raise ExecutorError(f"{argv[0]} gave no answer within {timeout_s:g} s") from None
     finally:
         if process.returncode is None:
-            process.kill()
+            _kill_child(process.pid)
             # Read to the end: what nobody reads keeps the pipe open, and then no end is seen.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_SECONDS):
@@ -42,3 +44,14 @@ async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> 
         lines = complaint.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ExecutorError(f"{argv[0]} ended with exit code {process.returncode}: {lines[-1]}")
     return output.decode(errors="replace")
+
+
+def _kill_child(pid: int) -> None:
+    """Kill a child that has not ended yet.
+
+    ``Process.kill`` would reap a child that has just ended, so that asyncio, which waits for it,
+    finds no exit status and logs "Unknown child process".
+    """
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            os.kill(pid, signal.SIGKILL)

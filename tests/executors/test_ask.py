@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -10,7 +11,7 @@ import pytest
 
 from evalserver.executors import ExecutorError
 from evalserver.executors.ask import ask
-from tests.support import WAIT_SECONDS
+from tests.support import WAIT_SECONDS, until
 
 
 async def test_the_answer_is_what_the_program_prints_on_stdout() -> None:
@@ -64,16 +65,55 @@ async def test_a_missing_program_is_named() -> None:
         await ask(["/no/such/program"], dict(os.environ), WAIT_SECONDS)
 
 
-def _python(program: str) -> list[str]:
-    return [sys.executable, "-c", program]
-
-
-async def test_who_gives_up_asking_does_not_wait_for_what_nobody_reads() -> None:
-    flood = "while True: print('x' * 100_000, flush=True)"
-    asking = asyncio.create_task(ask((sys.executable, "-c", flood), os.environ, 1000))
-    await asyncio.sleep(0.5)
+async def test_who_gives_up_asking_does_not_wait_for_what_nobody_reads(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    flood = f"open({str(begun)!r}, 'w')\nwhile True: print('x' * 100_000, flush=True)"
+    asking = asyncio.create_task(ask(_python(flood), os.environ, 1000))
+    await _until_there(begun)
 
     asking.cancel()
 
-    done, _ = await asyncio.wait([asking], timeout=60)
+    done, _ = await asyncio.wait([asking], timeout=WAIT_SECONDS)
     assert done == {asking}
+
+
+async def test_who_gives_up_when_the_program_has_just_ended_leaves_its_exit_status_to_asyncio(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    may_reap = threading.Event()
+    waitpid = os.waitpid
+
+    def wait_late(pid: int, options: int) -> tuple[int, int]:
+        if threading.current_thread() is not threading.main_thread():
+            may_reap.wait(WAIT_SECONDS)
+        return waitpid(pid, options)
+
+    monkeypatch.setattr(os, "waitpid", wait_late)
+    others = set(psutil.Process().children())
+    asking = asyncio.create_task(ask(_python(""), os.environ, WAIT_SECONDS))
+
+    async def has_ended() -> bool:
+        started = set(psutil.Process().children()) - others
+        return any(each.status() == psutil.STATUS_ZOMBIE for each in started)
+
+    await until(has_ended)
+    asking.cancel()
+    # As often as the cancellation may need to get through what it awaits.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    may_reap.set()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
+    assert caplog.messages == []
+
+
+async def _until_there(path: Path) -> None:
+    async def is_there() -> bool:
+        return path.exists()
+
+    await until(is_there)
+
+
+def _python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]

@@ -13,7 +13,7 @@ from evalserver.outputs import NoScores, TaskScores, read_scores, scores
 from evalserver.outputs.sample_lines import MOST_PARSED_BYTES
 
 DATA = Path(__file__).parents[1] / "engines" / "data"
-ENGINES = make_engines("python", None)
+ENGINES = make_engines("python3", None)
 ACC = ("acc", "none")
 
 

@@ -1,6 +1,7 @@
 """A runner that cannot write how its harness ended keeps trying: the outcome is not lost."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,17 +12,21 @@ from tests.support import until
 
 
 async def test_the_outcome_is_written_once_there_is_room_again(tmp_path: Path) -> None:
-    # Where its draft should be is a directory: writing fails as on a full disk.
-    in_the_way = tmp_path / f"{files.EXIT_FILE}.draft"
-    in_the_way.mkdir()
-    _start_runner(tmp_path, [sys.executable, "-c", "print('done'); raise SystemExit(7)"])
+    # Its draft is a pipe, which no fsync works on: writing fails as on a full disk, and is seen.
+    draft = tmp_path / f"{files.EXIT_FILE}.draft"
+    os.mkfifo(draft)
+    reader = os.open(draft, os.O_RDONLY | os.O_NONBLOCK)
+    _start_runner(tmp_path, [sys.executable, "-c", "raise SystemExit(7)"])
 
-    async def harness_is_done() -> bool:
-        log = tmp_path / files.LOG_FILE
-        return log.exists() and "done" in log.read_text()
+    async def has_failed_to_write() -> bool:
+        try:
+            return os.read(reader, 1) != b""
+        except BlockingIOError:
+            return False
 
-    await until(harness_is_done)
-    in_the_way.rmdir()
+    await until(has_failed_to_write)
+    draft.unlink()
+    os.close(reader)
 
     async def outcome_is_there() -> bool:
         return (tmp_path / files.EXIT_FILE).exists()
