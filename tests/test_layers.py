@@ -72,30 +72,32 @@ LAYERS = {
     "plain_text": _layer(""),
     "bounded_json": _layer(""),
     "untrusted_files": _layer("bounded_json"),
-    "eval_log": _layer("runner.files"),
+    "eval_log": _layer("runner.files untrusted_files"),
     "checkpoints": _layer("untrusted_files"),
     "fingerprints": _layer("checkpoints"),
-    "provenance": _layer("engines executors fingerprints job masking merging runner.files"),
+    "provenance": _layer(
+        "engines executors fingerprints job masking merging runner.files untrusted_files"
+    ),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
     "setting_sources": _layer("names server_args"),
     # The layers.
     "runner": _layer("runner", "subprocess"),
-    "executors": _layer("executors runner", "subprocess psutil"),
+    "executors": _layer("executors runner untrusted_files", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer("engines job masking merging names plain_text"),
+    "engines": _layer("engines job masking merging names plain_text untrusted_files"),
     "store": _layer(
         f"store clock health job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"
     ),
     "access": _layer("clock roles store!"),
     "run_directories": _layer("engines job merging roots runner.files"),
-    "outcome": _layer(f"engines executors runner version {VALUES}"),
+    "outcome": _layer(f"engines executors runner untrusted_files version {VALUES}"),
     "catalog": _layer("engines executors store!"),
-    "outputs": _layer("engines outputs"),
+    "outputs": _layer("engines outputs untrusted_files"),
     "event_bus": _layer("store!"),
     "instruments": _layer("job lifecycle store! version", "prometheus_client"),
     "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
-    "log_tail": _layer("runner.files"),
+    "log_tail": _layer("runner.files untrusted_files"),
     "attempts": _layer(
         "engines executors outcome outputs path_waits planning progress provenance run_directories"
         f" store! {VALUES} {CRASH_POINT}"
