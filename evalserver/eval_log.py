@@ -4,16 +4,23 @@ Everything here may wait for a disk: call it in a thread. Nothing is ever read w
 """
 
 import errno
-import json
 import os
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from evalserver.runner.files import EXIT_FILE, LOG_FILE
+from evalserver.untrusted_files import (
+    MissingFile,
+    UnreadableFile,
+    UntrustedDirectory,
+    open_descriptor,
+    read_json,
+)
 
+MAX_EXIT_BYTES = 1024 * 1024
+REPLACED = frozenset({errno.ELOOP, errno.ENXIO, errno.ENOTDIR})
 BLOCK_BYTES = 256 * 1024
 
 
@@ -85,22 +92,17 @@ def _open(run_dir: Path) -> int | None:
     """The log's descriptor, or None while there is no log yet."""
     path = run_dir / LOG_FILE
     try:
-        # What stands there may not be the runner's work: it is not followed, nor waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        return open_descriptor(UntrustedDirectory.of_attempt(run_dir), LOG_FILE)
+    except MissingFile:
         if not run_dir.is_dir():
             raise LogGone(f"The log is gone: its run directory {run_dir} was removed") from None
         if _harness_ran(run_dir):
             raise LogGone(f"The log is gone: {path} was removed") from None
         return None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
-            raise LogGone(_replaced(path)) from None
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise LogGone(_replaced(path))
-    return descriptor
+    except UnreadableFile as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno not in REPLACED:
+            raise error.__cause__ from None
+        raise LogGone(_replaced(path)) from None
 
 
 def _replaced(path: Path) -> str:
@@ -110,9 +112,9 @@ def _replaced(path: Path) -> str:
 def _harness_ran(run_dir: Path) -> bool:
     """Has the attempt ended after its harness had been started? Then there was a log."""
     try:
-        end = json.loads((run_dir / EXIT_FILE).read_text(encoding="utf-8"))
+        end = read_json(UntrustedDirectory.of_attempt(run_dir), EXIT_FILE, MAX_EXIT_BYTES)
         return end["exit_code"] is not None and end["reason"] != "not_started"
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (UnreadableFile, KeyError):
         return False
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.runner.files import LOG_FILE
+from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory, open_file
 
 MOST_BYTES = 32 * 1024
 """Of one piece."""
@@ -92,16 +93,10 @@ def _size(path: Path) -> int:
 
 def _read(path: Path, offset: int) -> bytes:
     try:
-        # What stands there may not be the runner's work: it is not followed, nor waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+        with open_file(UntrustedDirectory.of_attempt(path.parent), path.name) as file:
+            return os.pread(file.fileno(), MOST_BYTES, offset)
+    except (OSError, UnreadableFile):
         return b""
-    try:
-        return os.pread(descriptor, MOST_BYTES, offset)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
 
 
 def _whole_lines(read: bytes) -> int:

@@ -1,6 +1,5 @@
 """How an attempt's end becomes a job's outcome: what counts as completed, what a failure says."""
 
-import json
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Any
 
 from evalserver.engines import Engine, FailedRequests, NoResults, Paths
 from evalserver.engines.logs import cause, tail
-from evalserver.executors import Exit, ExitReason
+from evalserver.executors import Exit, ExitReason, argv_of
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.runner.files import JOB_FILE
+from evalserver.untrusted_files import UnreadableFile
 from evalserver.version import __version__
 
 SIGNAL_BASE = 128
@@ -40,6 +39,9 @@ def _judge(
         results = engine.read_results(job.request, paths)
     except NoResults as reason:
         return _failed_with_log(end, paths.log, f"The harness exited with 0 but {reason}")
+    except UnreadableFile as error:
+        what = f"The harness exited with 0 but left a file that cannot be read, {error}"
+        return _failed_with_log(end, paths.log, what)
     failed_requests = results.failed_requests
     if failed_requests is not None and failed_requests.share > max_failed_requests:
         what = _too_many(failed_requests, max_failed_requests)
@@ -82,10 +84,9 @@ def _too_many(requests: FailedRequests, allowed: float) -> str:
 
 def _provenance(run_dir: Path) -> dict[str, Any]:
     """By what, where and how the numbers were made."""
-    try:
-        command = json.loads((run_dir / JOB_FILE).read_text(encoding="utf-8"))["argv"]
-    except (OSError, ValueError, KeyError):
-        command = None  # the run directory was damaged; the outcome stands all the same
+    argv = argv_of(run_dir)
+    # If the run directory was damaged, the outcome stands all the same.
+    command = None if argv is None else [each.encode(errors="replace").decode() for each in argv]
     return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
 
 

@@ -1,7 +1,6 @@
 """By what, where and how a job's numbers were made: gathered along its way, told at its end."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.engines import Engine
-from evalserver.executors import ExecutorError
+from evalserver.executors import ExecutorError, environment_of
 from evalserver.executors.ask import ask
 from evalserver.fingerprints import fingerprints
 from evalserver.job import EvaluateRequest, Job, Outcome
 from evalserver.masking import is_secret_name, secret_texts
 from evalserver.merging import before_merging
-from evalserver.runner.files import JOB_FILE
+from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
 
 START_FILE = "provenance.json"
 """In the run directory: the checkpoints as they were at the start of the attempt."""
+MAX_START_BYTES = 64 * 1024 * 1024
 PROBE_SECONDS = 60.0
 MASK = "***"
 
@@ -76,7 +76,7 @@ def at_end(
 ) -> Outcome:
     """The outcome with all that is known of how it came about, flagged if the weights changed."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted", {})
-    started = _load(run_dir / START_FILE)
+    started = _at_start(run_dir)
     ended = fingerprints(before_merging(job.request), full=full) if submitted or started else {}
     moments = {"submitted": submitted, "started": started, "ended": ended}
     known = {
@@ -113,7 +113,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 def _environment(run_dir: Path, engine: Engine) -> dict[str, str]:
     """The variables that were given, as far as numbers may depend on them."""
-    given: dict[str, str] = _load(run_dir / JOB_FILE).get("env", {})
+    given = environment_of(run_dir)
     secrets = secret_texts(given)
     told = {
         name: MASK if is_secret_name(name) else _masked(value, secrets)
@@ -130,12 +130,18 @@ def _masked(text: str, secrets: list[str]) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _load(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(value, dict):
-            return value
-    return {}
+def _at_start(run_dir: Path) -> dict[str, Any]:
+    """What ``at_start`` had written down; nothing of what cannot have been written by it."""
+    try:
+        found = read_json(UntrustedDirectory.of_attempt(run_dir), START_FILE, MAX_START_BYTES)
+        json.dumps(found).encode()
+    except (UnreadableFile, ValueError):
+        return {}
+    return {
+        name: seen
+        for name, seen in found.items()
+        if isinstance(seen, dict) and isinstance(seen.get("digest"), str)
+    }
 
 
 def _changed_at(answer: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -84,6 +85,12 @@ def open_directory(directory: UntrustedDirectory) -> Iterator[int]:
 
 def open_file(directory: UntrustedDirectory, path: str, *, writable: bool = False) -> BinaryIO:
     """Open a regular file by its path in the directory. Raises UnreadableFile, MissingFile."""
+    descriptor = open_descriptor(directory, path, writable=writable)
+    return os.fdopen(descriptor, "r+b" if writable else "rb")
+
+
+def open_descriptor(directory: UntrustedDirectory, path: str, *, writable: bool = False) -> int:
+    """The same, for who reads without a buffer."""
     *folders, name = path.split("/")
     whole = directory.path / path
     with _explained(whole):
@@ -98,7 +105,26 @@ def open_named_file(path: Path) -> BinaryIO:
     Raises UnreadableFile, MissingFile.
     """
     with _explained(path):
-        return _open_regular(str(path), path, None, 0, writable=False)
+        return os.fdopen(_open_regular(str(path), path, None, 0, writable=False), "rb")
+
+
+def list_names(directory: UntrustedDirectory, max_entries: int) -> dict[str, bool]:
+    """What is in the directory itself, in order: of each name, whether it is that of a directory.
+
+    Raises UnreadableFile, also when there is more than ``max_entries``; MissingFile.
+    """
+    with (
+        _explained(directory.path),
+        open_directory(directory) as folder,
+        os.scandir(folder) as entries,
+    ):
+        found = {
+            each.name: each.is_dir(follow_symlinks=False)
+            for each in islice(entries, max_entries + 1)
+        }
+    if len(found) > max_entries:
+        raise UnreadableFile(f"{directory.path}: it has more than {max_entries} entries")
+    return dict(sorted(found.items()))
 
 
 def read_file(directory: UntrustedDirectory, path: str, max_bytes: int) -> bytes:
@@ -139,9 +165,7 @@ def _content_of(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
     return content
 
 
-def _open_regular(
-    name: str, path: Path, folder: int | None, no_follow: int, writable: bool
-) -> BinaryIO:
+def _open_regular(name: str, path: Path, folder: int | None, no_follow: int, writable: bool) -> int:
     # Looked at before, since merely opening a device can do something; and after, since that is
     # what counts.
     _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=not no_follow), path)
@@ -152,7 +176,7 @@ def _open_regular(
     except UnreadableFile:
         os.close(descriptor)
         raise
-    return os.fdopen(descriptor, "r+b" if writable else "rb")
+    return descriptor
 
 
 def _require_regular(state: os.stat_result, path: Path) -> None:

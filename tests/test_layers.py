@@ -75,9 +75,7 @@ LAYERS = {
     "eval_log": _layer("runner.files untrusted_files"),
     "checkpoints": _layer("untrusted_files"),
     "fingerprints": _layer("checkpoints"),
-    "provenance": _layer(
-        "engines executors fingerprints job masking merging runner.files untrusted_files"
-    ),
+    "provenance": _layer("engines executors fingerprints job masking merging untrusted_files"),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
     "setting_sources": _layer("names server_args"),
@@ -85,7 +83,7 @@ LAYERS = {
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner untrusted_files", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer("engines job masking merging names plain_text untrusted_files"),
+    "engines": _layer("engines bounded_json job masking merging names plain_text untrusted_files"),
     "store": _layer(
         f"store clock health job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"
     ),

@@ -9,20 +9,22 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.engines.base import Command, NoResults, Paths, Question, Results
+from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.command_table import ALWAYS, FIELDS, TASK, read_table
 from evalserver.engines.engine import Engine
 from evalserver.engines.harness import WHOLE_DATA_SET
 from evalserver.engines.patterns import PatternReader
 from evalserver.engines.progress import ProgressReader, ReadsProgress
-from evalserver.engines.results import load_results, results_of
+from evalserver.engines.results import MAX_ENTRIES, load_results, results_of
 from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import TemplateFault, fill_all
 from evalserver.job import EvaluateRequest
 from evalserver.names import did_you_mean
+from evalserver.untrusted_files import UntrustedDirectory, list_names
 
 
 class CommandEngine(Engine):
@@ -57,14 +59,13 @@ class CommandEngine(Engine):
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The numbers in the program's results file, and the files of its samples."""
-        path = paths.output_dir / self._table.results
-        if not path.is_file():
-            raise NoResults(f"wrote no results file {path}")
-        content = _with_filters(load_results(path))
+        directory = UntrustedDirectory.of_attempt(paths.output_dir)
+        content = _with_filters(load_results(directory, self._table.results))
         samples = (
-            [] if self._table.samples is None or not request.log_samples else self._files(paths)
+            [] if self._table.samples is None or not request.log_samples else self._files(directory)
         )
         name = str(content.get("model_source") or request.model)
+        path = paths.output_dir / self._table.results
         return results_of({name: (path, content, samples)}, request.tasks)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
@@ -165,9 +166,23 @@ class CommandEngine(Engine):
         files = (Path(each) for each in found if Path(each).is_file())
         return [f"{path} {path.stat().st_mtime_ns}" for path in files] or [found[0]]
 
-    def _files(self, paths: Paths) -> list[str]:
-        pattern = str(self._table.samples).replace(TASK, "*")
-        return sorted(str(path) for path in paths.output_dir.glob(pattern))
+    def _files(self, directory: UntrustedDirectory) -> list[str]:
+        found = [directory]
+        *folders, name = str(self._table.samples).replace(TASK, "*").split("/")
+        for pattern in folders:
+            found = [place.below(each) for place in found for each in _folders_in(place, pattern)]
+        names = ((place, list_names(place, MAX_ENTRIES)) for place in found)
+        return sorted(
+            str(place.path / each)
+            for place, there in names
+            for each, is_folder in there.items()
+            if fnmatchcase(each, name) and not is_folder
+        )
+
+
+def _folders_in(directory: UntrustedDirectory, pattern: str) -> list[str]:
+    names = list_names(directory, MAX_ENTRIES)
+    return [each for each, is_folder in names.items() if is_folder and fnmatchcase(each, pattern)]
 
 
 def _with_filters(content: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,26 @@ lmms-eval (0.7.3: ``models/chat/async_openai.py`` and others) gives ``[LMMS_EVAL
 after N retries] why`` for the model's answer, scores it as wrong, and exits 0.
 """
 
-import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+
+from evalserver.bounded_json import InvalidJson, parse_object
+from evalserver.untrusted_files import (
+    MissingFile,
+    UnreadableFile,
+    UntrustedDirectory,
+    open_file,
+)
 
 MARK = "[LMMS_EVAL_REQUEST_FAILED"
+QUOTED_MARK = re.compile(rb'"(' + re.escape(MARK.encode()) + rb'[^"\\]{0,300})')
+LONGEST_PIECE = 1024 * 1024
+MAX_BYTES = 16 * 1024**3
+"""Of one file: to read more would take minutes."""
 ANSWERS = ("resps", "filtered_resps")
 """The keys of a sample that hold what the model said."""
 GAVE_UP = re.compile(rb"All \S+ attempts failed")
@@ -31,36 +44,65 @@ class FailedRequests:
         return min(1.0, self.failed / self.of) if self.of else 0.0
 
 
-def count_in_samples(files: Iterable[Path]) -> FailedRequests:
-    """Count in samples files. They may be large: one line of them is in memory at a time."""
+def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> FailedRequests:
+    """Count in samples files of the directory; no more than a megabyte of one is in memory.
+
+    Raises UnreadableFile, also when a file has more than ``MAX_BYTES``.
+    """
     failed, of, example = 0, 0, None
-    for path in files:
-        with path.open("rb") as lines:
-            for line in lines:
-                of += 1
-                failure = _failure(line) if MARK.encode() in line else None
-                if failure is not None:
-                    failed += 1
+    for path in paths:
+        with open_file(directory, path) as file:
+            for begins_line, piece, whole in _pieces(file, directory.path / path):
+                if begins_line:
+                    of += 1
+                    counted, before = False, b""
+                text, before = before + piece, piece[-len(MARK) :]
+                failure = _failure(text, whole) if MARK.encode() in text else None
+                if failure is not None and not counted:
+                    failed, counted = failed + 1, True
                     example = example or failure[:300]
     return FailedRequests(failed, of, example)
 
 
 def count_in_log(log: Path, of: int) -> FailedRequests:
-    """Count in the log, where no samples were kept; ``of`` is how many there were."""
+    """Count in the log, where no samples were kept; ``of`` is how many there were.
+
+    Raises UnreadableFile, also when the log has more than ``MAX_BYTES``.
+    """
     failed = 0
     try:
-        with log.open("rb") as lines:
-            failed = sum(GAVE_UP.search(line) is not None for line in lines)
-    except OSError:
+        with open_file(UntrustedDirectory.of_attempt(log.parent), log.name) as file:
+            failed = sum(GAVE_UP.search(piece) is not None for _, piece, _ in _pieces(file, log))
+    except MissingFile:
         pass  # without a log there is nothing to count
     return FailedRequests(failed, of)
 
 
-def _failure(line: bytes) -> str | None:
+def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool]]:
+    """The lines of a file, those that are very long in pieces: does it begin one, and is it all."""
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_BYTES:
+        raise UnreadableFile(
+            f"{path}: it has {size} bytes, more than the {MAX_BYTES} that are read"
+        )
+    begins = True
+    # What grows meanwhile is read as far as it goes now.
+    while size > 0 and (piece := file.readline(min(size, LONGEST_PIECE))):
+        size -= len(piece)
+        ends = piece.endswith(b"\n") or len(piece) < LONGEST_PIECE
+        yield begins, piece, begins and ends
+        begins = ends
+
+
+def _failure(piece: bytes, is_line: bool) -> str | None:
     """The first answer of a sample that is none, or None."""
+    if not is_line:
+        # It is too long to be parsed: a text in it that begins with the mark has to do.
+        found = QUOTED_MARK.search(piece)
+        return None if found is None else found[1].decode(errors="replace")
     try:
-        sample = json.loads(line)
-    except ValueError:
+        sample = parse_object(piece)
+    except InvalidJson:
         return None
     texts = (text for key in ANSWERS for text in _texts(sample.get(key)))
     return next((text for text in texts if text.startswith(MARK)), None)

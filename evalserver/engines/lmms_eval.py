@@ -21,6 +21,7 @@ from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.job import EvaluateRequest
 from evalserver.masking import is_secret_name, parts_of, secret_texts
+from evalserver.untrusted_files import UntrustedDirectory
 
 LONGEST_FLAG = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""
@@ -59,9 +60,13 @@ class LmmsEval(Harness):
         return replace(results, result=result, failed_requests=failed)
 
     def _failed_requests(self, results: Results, paths: Paths) -> FailedRequests:
-        samples = [Path(each) for part in results.result.values() for each in part["samples"]]
+        samples = [
+            str(Path(each).relative_to(paths.output_dir))
+            for part in results.result.values()
+            for each in part["samples"]
+        ]
         if samples:
-            return count_in_samples(samples)
+            return count_in_samples(UntrustedDirectory.of_attempt(paths.output_dir), samples)
         counts = {metric.task: metric.n or 0 for metric in results.metrics}
         return count_in_log(paths.log, sum(counts.values()))
 

@@ -4,6 +4,12 @@ import re
 from pathlib import Path
 
 from evalserver.plain_text import plain_text
+from evalserver.untrusted_files import (
+    MissingFile,
+    UnreadableFile,
+    UntrustedDirectory,
+    open_file,
+)
 
 LINES = 50
 BYTES = 16 * 1024
@@ -14,16 +20,18 @@ _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Killed
 def tail(path: Path, lines: int = LINES, most_bytes: int = BYTES) -> str:
     """The last lines of a log, at most ``most_bytes`` of UTF-8; empty if there is no log.
 
-    Reads the end of the file alone. Colours are removed, and of a progress bar that was redrawn
-    only its last state is kept.
+    Reads the end of the file alone; of one that cannot be read it says why. Colours are removed,
+    and of a progress bar that was redrawn only its last state is kept.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(UntrustedDirectory.of_attempt(path.parent), path.name) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 16 * most_bytes))
-            text = plain_text(file.read())
-    except OSError:
+            text = plain_text(file.read(16 * most_bytes))
+    except MissingFile:
         return ""
+    except (OSError, UnreadableFile) as error:
+        return f"It cannot be read: {error}"
     kept = "\n".join([line for each in text.split("\n") if (line := each.rstrip())][-lines:])
     return kept.encode()[-most_bytes:].decode(errors="ignore")
 

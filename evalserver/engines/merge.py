@@ -15,6 +15,7 @@ from evalserver.engines.engine import Engine
 from evalserver.engines.in_harness.merge_checkpoint import NOTE
 from evalserver.job import EvaluateRequest
 from evalserver.merging import Merge, merge_of
+from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory, open_file
 
 NAME = "merge"
 TASK = "merge"
@@ -48,8 +49,12 @@ class MergeEngine(Engine):
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Where the merged checkpoint is; there are no numbers. Raises NoResults."""
         merge = merge_of(request)
-        if merge is None or not (merge.output_path / NOTE).is_file():
+        if merge is None:
             raise NoResults("left no merged checkpoint")
+        try:
+            open_file(UntrustedDirectory(merge.output_path), NOTE).close()
+        except UnreadableFile as error:
+            raise NoResults(f"left no merged checkpoint: {error}") from None
         merged = {"results": str(merge.output_path), "samples": [], "metrics": {}}
         return Results({request.model: merged}, ())
 

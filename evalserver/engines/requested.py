@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.engines.base import NoResults
+from evalserver.untrusted_files import UnreadableFile, read_named_file
 
 Content = Mapping[str, Any]
 """What a results file says."""
+
+MAX_TASK_FILE_BYTES = 1024 * 1024
 
 
 def check_requested(
@@ -33,8 +36,8 @@ def check_requested(
 def name_in_file(path: Path) -> str:
     """What a task file calls its task or group, under which its numbers are found."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_named_file(path, MAX_TASK_FILE_BYTES).decode()
+    except (UnreadableFile, UnicodeDecodeError):
         return path.stem
     found = re.search(r"""^(?:task|group):[ \t]*["']?([^\s"'#\[]+)""", text, re.MULTILINE)
     return path.stem if found is None else found[1]
@@ -62,18 +65,27 @@ def _meant(name: str, content: Content) -> list[str]:
     return [task for each in found for task in _members(each, groups)]
 
 
-def _members(name: str, groups: Mapping[str, Any], within: tuple[str, ...] = ()) -> Iterator[str]:
+def _members(name: str, groups: Mapping[str, Any]) -> list[str]:
     """The tasks of a group, however deep; a task is its own only member."""
-    below = [] if name in within else groups.get(name) or []
-    if not below:
-        yield name
-    for each in below:
-        yield from _members(each, groups, (*within, name))
+    # Each is looked at once: groups may be in each other, or in many others.
+    found, seen, waiting = [], {name}, [name]
+    while waiting:
+        each = waiting.pop()
+        below = [member for member in _names(groups.get(each)) if member != each]
+        if not below:
+            found.append(each)
+        waiting += [member for member in dict.fromkeys(below) if member not in seen]
+        seen.update(below)
+    return found
 
 
 def _tags(config: object) -> list[str]:
     tags = config.get("tag") if isinstance(config, Mapping) else None
-    return [tags] if isinstance(tags, str) else list(tags or [])
+    return [tags] if isinstance(tags, str) else _names(tags)
+
+
+def _names(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _mapping(content: Content, key: str) -> Mapping[str, Any]:

@@ -6,11 +6,11 @@ is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]
 ``n-samples.<task>.effective``, ``higher_is_better.<task>.<metric>``, ``model_source``.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,25 @@ import orjson
 from evalserver.engines.base import NoResults, Results
 from evalserver.engines.requested import check_requested
 from evalserver.job import Metric
+from evalserver.untrusted_files import (
+    MissingFile,
+    UnreadableFile,
+    UntrustedDirectory,
+    list_names,
+    read_json,
+)
 
 VERSIONS = ("lmms_eval_version", "lm_eval_version")
 UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
 GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
 """In what torch tells of the machine."""
 LONGEST_SAYING = 1024
+MAX_RESULTS_BYTES = 64 * 1024 * 1024
+MAX_MACHINE_CHARACTERS = 64 * 1024
+MAX_ENTRIES = 100_000
+"""Of one folder."""
+MAX_N = 2**53
+"""JSON's numbers are exact up to here."""
 Part = tuple[Path, dict[str, Any], list[str]]
 """A results file, what it says, and the samples files that belong to it."""
 
@@ -45,14 +58,15 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
 
     Raises NoResults when there is no results file, or one without a number for one of the tasks.
     """
+    root = UntrustedDirectory.of_attempt(output_dir)
     parts: dict[str, Part] = {}
-    for folder in _folders(output_dir):
-        newest = max(folder.glob(names.results), key=lambda path: path.name, default=None)
+    for folder, files in _folders(root):
+        newest = max((each for each in files if fnmatchcase(each, names.results)), default=None)
         if newest is None:
             continue
-        content = load_results(newest)
-        model = folder.name if folder != output_dir else str(content.get("model_source") or "model")
-        parts[model] = (newest, content, _samples(folder, newest, names))
+        content = load_results(folder, newest)
+        model = str(content.get("model_source") or "model") if folder == root else folder.path.name
+        parts[model] = (folder.path / newest, content, _samples(folder, files, newest, names))
     if not parts:
         raise NoResults("wrote no results file")
     return results_of(parts, tasks)
@@ -72,15 +86,16 @@ def results_of(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
     if not metrics:
         raise NoResults("wrote a results file without a single number")
     check_requested(tasks, contents, {metric.task for metric in metrics})
-    _check_encodable(result)
+    said = _said(contents[0])
+    _check_encodable(result, said, [[each.filter, each.task, each.metric] for each in metrics])
     numbers = tuple({_key(metric): metric for metric in metrics}.values())
-    return Results(result, numbers, said=_said(contents[0]))
+    return Results(result, numbers, said=said)
 
 
 def _said(content: dict[str, Any]) -> dict[str, str]:
     """What the harness says of itself and of the machine."""
     version = next((content[key] for key in VERSIONS if key in content), None)
-    gpus = GPUS.search(str(content.get("pretty_env_info")))
+    gpus = GPUS.search(str(content.get("pretty_env_info"))[:MAX_MACHINE_CHARACTERS])
     said = {
         "harness_version": version,
         "git_commit": content.get("git_hash"),
@@ -93,36 +108,47 @@ def _said(content: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def load_results(path: Path) -> dict[str, Any]:
+def load_results(directory: UntrustedDirectory, path: str) -> dict[str, Any]:
     """What a results file says. Raises NoResults when it cannot be read, or has no ``results``."""
+    whole = directory.path / path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NoResults(f"wrote a results file that cannot be read, {path}: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
-        raise NoResults(f"wrote a results file without results, {path}")
+        content = read_json(directory, path, MAX_RESULTS_BYTES)
+    except MissingFile:
+        raise NoResults(f"wrote no results file {whole}") from None
+    except UnreadableFile as error:
+        raise NoResults(f"wrote a results file that cannot be read, {error}") from error
+    if not isinstance(content.get("results"), dict):
+        raise NoResults(f"wrote a results file without results, {whole}")
     return content
 
 
-def _check_encodable(result: dict[str, Any]) -> None:
+def _check_encodable(*values: Any) -> None:
     # Python reads integers of any size, and halves of characters; JSON of others does not.
     try:
-        orjson.dumps(result)
+        orjson.dumps(values)
     except TypeError as error:
         raise NoResults(f"wrote a results file with what cannot be kept: {error}") from error
 
 
-def _folders(output_dir: Path) -> list[Path]:
-    if not output_dir.is_dir():
-        raise NoResults(f"left no output directory {output_dir}")
-    return [output_dir, *sorted(path for path in output_dir.iterdir() if path.is_dir())]
+def _folders(root: UntrustedDirectory) -> Iterator[tuple[UntrustedDirectory, list[str]]]:
+    """The output directory and the folders in it, each with the names in it."""
+    try:
+        names = list_names(root, MAX_ENTRIES)
+        yield root, list(names)
+        for folder in (root.below(name) for name, is_folder in names.items() if is_folder):
+            yield folder, list(list_names(folder, MAX_ENTRIES))
+    except MissingFile as error:
+        raise NoResults(f"left no output directory {root.path}") from error
+    except UnreadableFile as error:
+        raise NoResults(f"left an output directory that cannot be read, {error}") from error
 
 
-def _samples(folder: Path, results: Path, names: FileNames) -> list[str]:
-    stamp = names.stamp(results.stem)
-    return sorted(
-        str(path) for path in folder.glob(names.samples) if names.stamp(path.stem) == stamp
-    )
+def _samples(
+    folder: UntrustedDirectory, files: Sequence[str], results: str, names: FileNames
+) -> list[str]:
+    stamp = names.stamp(Path(results).stem)
+    found = (each for each in files if fnmatchcase(each, names.samples))
+    return [str(folder.path / each) for each in found if names.stamp(Path(each).stem) == stamp]
 
 
 def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -137,13 +163,15 @@ def _metrics(content: dict[str, Any]) -> Iterator[Metric]:
             metric, _, kind = key.partition(",")
             if "_stderr" in metric:
                 continue
+            stderr = values.get(f"{metric}_stderr,{kind}")
+            n = _lookup(content, int, "n-samples", task, "effective")
             yield Metric(
                 task=task,
                 metric=metric,
                 filter=kind,
                 value=float(value),
-                stderr=values.get(f"{metric}_stderr,{kind}"),
-                n=_lookup(content, int, "n-samples", task, "effective"),
+                stderr=None if stderr is None else float(stderr),
+                n=n if n is not None and 0 <= n <= MAX_N else None,
                 higher_is_better=_lookup(content, bool, "higher_is_better", task, metric),
             )
 

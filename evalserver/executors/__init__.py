@@ -9,7 +9,8 @@ from evalserver.executors.base import (
     Lost,
     NoRoom,
 )
-from evalserver.executors.local import LocalExecutor, runner_pid, secrets_of
+from evalserver.executors.local import LocalExecutor
+from evalserver.executors.run_files import argv_of, environment_of, runner_pid, secrets_of
 
 __all__ = [
     "Attempt",
@@ -20,6 +21,8 @@ __all__ = [
     "LocalExecutor",
     "Lost",
     "NoRoom",
+    "argv_of",
+    "environment_of",
     "runner_pid",
     "secrets_of",
 ]

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import stat
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,7 +14,8 @@ from pathlib import Path
 import psutil
 import structlog
 
-from evalserver.executors.base import Attempt, ExecutorError, Exit, ExitReason, Lost, NoRoom
+from evalserver.executors.base import Attempt, ExecutorError, Exit, Lost, NoRoom
+from evalserver.executors.run_files import read_exit, runner_pid
 from evalserver.runner import files
 from evalserver.runner.crash_point import VARIABLE
 
@@ -23,6 +26,9 @@ TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secre
 
 RUNNERS_OWN = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", VARIABLE)
 """Of the server's own environment, what a runner is given."""
+
+OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NEW_FILE = OWN_FILE | os.O_EXCL
 
 POLL_SECONDS = 0.2
 """Between two looks at a runner that has not yet said who it is."""
@@ -68,7 +74,7 @@ class LocalExecutor:
             try:
                 while files.lock_is_held(run_dir):
                     await _runner_exit(run_dir)
-                return _read_exit(run_dir)
+                return await asyncio.to_thread(read_exit, run_dir)
             except OSError as error:
                 log.error("cannot look after an evaluation now; trying again", error=str(error))
                 await asyncio.sleep(RECHECK_SECONDS)
@@ -82,26 +88,11 @@ class LocalExecutor:
         return await asyncio.to_thread(_kill_marked, token)
 
 
-def runner_pid(run_dir: Path) -> int | None:
-    """The pid that the attempt's runner wrote down, or None; the process may be gone."""
-    try:
-        return int(json.loads((run_dir / files.RUNNER_FILE).read_text("utf-8"))["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def secrets_of(run_dir: Path) -> list[str]:
-    """The texts that nothing may show of an attempt that was started there."""
-    try:
-        secrets = json.loads((run_dir / files.JOB_FILE).read_text(encoding="utf-8"))["secrets"]
-    except (OSError, ValueError, KeyError):
-        return []
-    return [str(each) for each in secrets]
-
-
 def _leave_word(run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / files.CANCEL_FILE).touch()
+    # What a harness puts in its place is as good: the runner looks for the name alone.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(run_dir / files.CANCEL_FILE, NEW_FILE, 0o600))
 
 
 def _start(attempt: Attempt) -> int:
@@ -134,14 +125,24 @@ def _prepare(attempt: Attempt) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     # Arguments and environments hold keys: nobody but the owner may read them.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = _open_own(path, os.O_TRUNC)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
 
 
+def _open_own(path: Path, how: int) -> int:
+    """A file of ours in a run directory, where an earlier attempt may have left something else."""
+    descriptor = os.open(path, OWN_FILE | how, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, "something that is no file is in its place", str(path))
+    return descriptor
+
+
 def _start_runner(run_dir: Path) -> int:
     """Run the runner's program, which goes into the background by itself; returns its exit code."""
-    with (run_dir / files.RUNNER_LOG_FILE).open("ab") as complaints:
+    descriptor = _open_own(run_dir / files.RUNNER_LOG_FILE, os.O_APPEND)
+    with os.fdopen(descriptor, "ab") as complaints:
         return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
             [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
             # Every process of the same user can read it, the harness among them.
@@ -186,28 +187,6 @@ def _open_pidfd(run_dir: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _read_exit(run_dir: Path) -> Exit | Lost:
-    try:
-        values = json.loads((run_dir / files.EXIT_FILE).read_text(encoding="utf-8"))
-        return Exit(**{**values, "reason": ExitReason(values["reason"])})
-    except FileNotFoundError:
-        return Lost(_why_lost(run_dir))
-    except (ValueError, TypeError, KeyError) as error:
-        return Lost(f"what it wrote down of its end cannot be read ({error})")
-
-
-def _why_lost(run_dir: Path) -> str:
-    if not (run_dir / files.LOCK_FILE).exists():  # runners leave it; who removes all may be at it
-        return "its run directory is gone"
-    try:
-        boot_id = json.loads((run_dir / files.RUNNER_FILE).read_text("utf-8"))["boot_id"]
-    except (OSError, ValueError, KeyError, TypeError):
-        boot_id = None
-    if boot_id not in (None, files.boot_id()):
-        return "the machine was restarted"
-    return "it was killed"
 
 
 def _kill_marked(token: str) -> int:

@@ -15,6 +15,7 @@ import errno
 import fcntl
 import json
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ RUN_OUT = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
 }  # fmt: skip
 """Errors that pass: the machine has no disk, memory, process or open file left right now."""
+
+
+LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NO_LOCK = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
+"""What the kernel says where there is no lock, or something else in its place."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,11 @@ class Exit:
 def lock_is_held(run_dir: Path) -> bool:
     """Does a living runner hold this run directory?"""
     try:
-        descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+        descriptor = os.open(run_dir / LOCK_FILE, LOCK)
+    except OSError as error:
+        if error.errno in NO_LOCK:
+            return False
+        raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,13 +103,23 @@ def lock_is_held(run_dir: Path) -> bool:
 
 
 def write_whole(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all, also after a power cut."""
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(values, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    """Write a JSON file so that it is there whole or not at all, also after a power cut.
+
+    What a harness has put in its place gives way.
+    """
+    # Under a new name: what has the name of a draft may be a FIFO, or a directory.
+    descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.draft-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.is_dir() and not path.is_symlink():
+            path.rename(f"{draft}.replaced")
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
 
 
 def boot_id() -> str:

@@ -122,7 +122,7 @@ def _write_exit(path: Path, end: Exit) -> None:
 def _run(run_dir: Path, started_at: str) -> Exit:
     try:
         job = Job(**json.loads((run_dir / JOB_FILE).read_text(encoding="utf-8")))
-        if (run_dir / CANCEL_FILE).exists():
+        if os.path.lexists(run_dir / CANCEL_FILE):
             return Exit("cancelled", None, started_at, _now())
         log = MaskedLog(run_dir / LOG_FILE, job.secrets)
     except (OSError, ValueError, TypeError) as error:
@@ -210,7 +210,7 @@ class _Watch:
 
     def due(self) -> str | None:
         """Why nothing may run any more, if so."""
-        if self._cancel.exists():
+        if os.path.lexists(self._cancel):
             return "cancelled"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "timed_out"

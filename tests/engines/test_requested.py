@@ -52,3 +52,17 @@ def test_a_file_of_another_shape_answers_for_nothing(odd: dict[str, Any]) -> Non
 
 def test_a_group_that_is_its_own_member_ends() -> None:
     check_requested(("a",), [{"results": {"a": {}}, "group_subtasks": {"a": ["a"]}}], {"a"})
+
+
+def test_groups_that_are_in_many_others_are_looked_at_once() -> None:
+    groups = {f"group{n}": [f"group{n + 1}", f"also{n + 1}"] for n in range(2000)}
+    also = {f"also{n}": [f"group{n + 1}", f"also{n + 1}"] for n in range(2000)}
+    content = {"results": {}, "group_subtasks": {**groups, **also}}
+
+    with pytest.raises(NoResults, match="gave no number for also2000, group2000"):
+        check_requested(("group0",), [content], set())
+
+
+@pytest.mark.parametrize("odd", [5, [5, [], {}], {"mme": 1}, "mme"], ids=repr)
+def test_members_of_a_group_that_are_no_names_are_left_out(odd: object) -> None:
+    check_requested(("mme",), [{"results": {"mme": {}}, "group_subtasks": {"mme": odd}}], {"mme"})

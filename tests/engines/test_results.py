@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
+from evalserver.engines.results import MAX_RESULTS_BYTES
 from evalserver.job import EvaluateRequest, Metric
 
 DATA = Path(__file__).parent / "data"
@@ -191,10 +193,19 @@ def test_one_metric_may_have_several_filters(tmp_path: Path) -> None:
 BROKEN: dict[str, tuple[str, str]] = {
     "cut off": ('{"results": {', "cannot be read"),
     "not UTF-8": ("\udcff", "cannot be read"),
-    "a list": ("[]", "without results"),
+    "a list": ("[]", "cannot be read, .*: it is not a JSON object"),
     "no results": ('{"config": {}}', "without results"),
     "no task": ('{"results": {}}', "without a single number"),
     "huge": (f'{{"results": {{"mme": {{"acc,none": {2**70}}}}}}}', "cannot be kept"),
+    "half a character in a version": (
+        '{"results": {"mme": {"acc,none": 1}}, "lmms_eval_version": "\\ud800"}',
+        "cannot be kept",
+    ),
+    "nested": ("[" * 200_000, "cannot be read, .*: its arrays and objects are nested"),
+    "a number of 400 digits": (
+        f'{{"results": {{"mme": {{"acc,none": {"1" * 400}}}}}}}',
+        "a number of 400 characters",
+    ),
     "half a character": ('{"results": {"mme": {"\\ud800,none": 1}}}', "cannot be kept"),
     "no number": ('{"results": {"mme": {"acc,none": "N/A"}}}', "without a single number"),
 }
@@ -254,3 +265,31 @@ def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
     said = read("lm_chat", place).said
 
     assert (said["git_commit"], said["gpus"]) == ("abc", "GPU 0: A, GPU 1: B")
+
+
+def test_a_count_of_samples_that_no_column_takes_is_left_out(tmp_path: Path) -> None:
+    huge = 10**200
+    numbers = {"acc,none": 0.5, "acc_stderr,none": 0.1}
+    content = {"results": {"mme": numbers}, "n-samples": {"mme": {"effective": huge}}}
+    (tmp_path / "20260101_000000_results.json").write_text(json.dumps(content))
+
+    [metric] = read("lmms", tmp_path).metrics
+
+    assert metric.n is None
+
+
+def test_more_than_is_read_of_a_results_file_is_told(tmp_path: Path) -> None:
+    with (tmp_path / "20260101_000000_results.json").open("wb") as file:
+        file.truncate(MAX_RESULTS_BYTES + 1)
+
+    with pytest.raises(NoResults, match=f"it has more than {MAX_RESULTS_BYTES} bytes"):
+        read("lmms", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["20260101_000000_results.json", "model/20260101_results.json"])
+def test_a_fifo_is_no_results_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "model").mkdir()
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(NoResults, match=r"results\.json: it is a FIFO, and no regular file"):
+        read("lmms", tmp_path)

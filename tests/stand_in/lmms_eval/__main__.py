@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -214,7 +214,50 @@ def _no_numbers(given: argparse.Namespace, args: dict[str, str]) -> None:
     _write_results(given, {"mme": {"alias": "mme", "acc,none": "N/A"}})
 
 
+def _leave(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _complete(given, args)
+    folder = Path(given.output_path) / given.model
+    run_dir = Path(given.output_path).parent
+    LEFT[args["what"]](folder / "20260101_000000_results.json", run_dir)
+    sys.exit(int(args.get("code", 0)))
+
+
+def _leave_fifo(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def _leave_link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+LEFT: dict[str, Callable[[Path, Path], object]] = {
+    "fifo as results": lambda results, run_dir: _leave_fifo(results),
+    "fifo as samples": lambda results, run_dir: _leave_fifo(
+        results.with_name("20260101_000000_samples_mme.jsonl")
+    ),
+    "zeros as results": lambda results, run_dir: _leave_link(results, "/dev/zero"),
+    "nested results": lambda results, run_dir: results.write_text("[" * 200_000),
+    "huge results": lambda results, run_dir: os.truncate(results, 2**40),
+    "huge samples": lambda results, run_dir: os.truncate(
+        results.with_name("20260101_000000_samples_mme.jsonl"), 2**40
+    ),
+    "long number": lambda results, run_dir: results.write_text(
+        '{"results": {"mme": {"acc,none": ' + "1" * 400 + "}}}"
+    ),
+    "link as log": lambda results, run_dir: _leave_link(run_dir / "eval.log", "/etc/passwd"),
+    "fifo as draft of exit": lambda results, run_dir: _leave_fifo(run_dir / "exit.json.draft"),
+    "fifo as exit": lambda results, run_dir: _leave_fifo(run_dir / "exit.json"),
+    "folder as exit": lambda results, run_dir: (run_dir / "exit.json" / "x").mkdir(parents=True),
+    "fifo as job": lambda results, run_dir: _leave_fifo(run_dir / "job.json"),
+    "fifo as runner": lambda results, run_dir: _leave_fifo(run_dir / "runner.json"),
+}
+"""What is put where the server and the runner have files, by what it is called."""
+
+
 BEHAVIOURS = {
+    "leave": _leave,
     "complete": _complete,
     "judge": _judge,
     "scores": _scores,

@@ -1,0 +1,67 @@
+"""Files that an evaluation leaves to harm the server: each is named, and the queue goes on."""
+
+from pathlib import Path
+
+from tests.support import Json, ServerProcess
+
+TOLD = {
+    "fifo as results": ("failed", "_results.json: it is a FIFO, and no regular file"),
+    "fifo as samples": ("failed", "_samples_mme.jsonl: it is a FIFO, and no regular file"),
+    "zeros as results": ("failed", "_results.json: it is a symbolic link, and no regular file"),
+    "nested results": ("failed", "_results.json: its arrays and objects are nested more than 100"),
+    "huge results": ("failed", "_results.json: it has more than 67108864 bytes, and is not read"),
+    "huge samples": ("failed", "_samples_mme.jsonl: it has 1099511627776 bytes, more than"),
+    "long number": ("failed", "_results.json: it has a number of 400 characters"),
+    "link as log": ("failed", "eval.log: it is a symbolic link, and no regular file"),
+    "fifo as draft of exit": ("completed", ""),
+    "fifo as exit": ("completed", ""),
+    "folder as exit": ("completed", ""),
+    "fifo as job": ("completed", ""),
+    "fifo as runner": ("completed", ""),
+}
+
+
+async def test_whatever_an_evaluation_leaves_is_told_and_the_queue_goes_on(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data") as server:
+        submitted = {what: await server.api.submit(**_that_leaves(what)) for what in TOLD}
+        last = await server.api.submit()
+
+        ended = {what: await server.api.finished(job_id) for what, job_id in submitted.items()}
+        found = {what: _told(job, TOLD[what][1]) for what, job in ended.items()}
+        assert {**found, "last": (await server.api.finished(last))["status"]} == {
+            **TOLD,
+            "last": "completed",
+        }
+
+
+async def test_a_server_is_not_stopped_by_a_fifo_that_it_finds_when_it_starts(
+    tmp_path: Path,
+) -> None:
+    server = ServerProcess(tmp_path / "data")
+    async with server:
+        job_id = await server.api.submit(
+            model_args={"behave": "leave", "what": "fifo as results", "seconds": 2}
+        )
+        await server.api.under_way(job_id)
+        server.stop()
+        await server.start()
+
+        assert "it is a FIFO" in (await server.api.finished(job_id))["error"]
+
+
+async def test_nothing_of_the_file_behind_a_link_is_told(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data") as server:
+        job_id = await server.api.submit(**_that_leaves("link as log"))
+
+        assert "root:" not in (await server.api.finished(job_id))["error"]
+
+
+def _that_leaves(what: str) -> Json:
+    code = 1 if what == "link as log" else 0
+    return {"model_args": {"behave": "leave", "what": what, "code": code}, "log_samples": True}
+
+
+def _told(job: Json, words: str) -> tuple[str, str]:
+    """How the job ended, and the expected words if its error has them, else all of it."""
+    error = job["error"] or ""
+    return job["status"], words if words in error and "evalserver itself" not in error else error
