@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -207,6 +208,8 @@ def test_a_head_that_is_too_large_is_refused(labs: list[Lab], tmp_path: Path) ->
 
 def certificate(folder: Path, name: str, host: str = "localhost") -> tuple[Path, Path]:
     """A certificate for a host that signs itself, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl is not installed")
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",

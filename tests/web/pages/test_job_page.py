@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -208,6 +209,7 @@ REQUEST = {
 }
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the program curl is not installed")
 async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> None:
     async with server:
         answer = await _output("bash", "-c", copies(REQUEST, server.url).curl + " --silent")
