@@ -31,7 +31,7 @@ from evalserver.roots import output_roots, task_roots
 from evalserver.run_directories import RunDirectories
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
-from evalserver.store import Store
+from evalserver.store import RUNS_NAME, Store
 from evalserver.web.admission import check_defaults
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
@@ -137,7 +137,7 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
     directories = RunDirectories(
-        data_dir_of(args) / "runs",
+        data_dir_of(args) / RUNS_NAME,
         args.temp_dir_prefix,
         output_roots(data_dir_of(args), args.allow_path),
         task_roots(args.task_path),

@@ -23,6 +23,7 @@ from evalserver.store.info import Info, describe
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
+from evalserver.store.named_files import RUNS_NAME
 from evalserver.store.reading import snapshot
 from evalserver.store.server_events import Draining
 from evalserver.store.server_store import ServerStore
@@ -37,6 +38,7 @@ from evalserver.store.verify import Problem, Verdict, verify_log
 __all__ = [
     "DATABASE_NAME",
     "NEWEST",
+    "RUNS_NAME",
     "Answered",
     "Backup",
     "BackupFailed",

@@ -32,6 +32,7 @@ from evalserver.store.event_log import Event
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import migrate
+from evalserver.store.named_files import NamedFiles, require_database_of_runs
 from evalserver.store.readers import Readers
 from evalserver.store.server_store import ServerStore
 from evalserver.store.sorting import Order, Place, SortedPage
@@ -73,13 +74,14 @@ class Store:
 
         What keeps it from being written is reported to ``health``.
 
-        Raises DatabaseRefused when the file there cannot be used.
+        Raises DatabaseRefused when the file there cannot be used, or is lost: jobs have run there.
         """
         path = data_dir / DATABASE_NAME
+        await asyncio.to_thread(require_database_of_runs, path)
         await asyncio.to_thread(migrate, path, clock)
         connection = await asyncio.to_thread(_open_for_writing, path)
         readers = await Readers.open(path)
-        writer = Writer(connection, health)
+        writer = Writer(connection, health, NamedFiles(path))
         writer.start()
         return cls(connection, writer, readers, clock)
 
@@ -322,4 +324,6 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
+    # Opens the log, so that its file is there from now on.
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return connection

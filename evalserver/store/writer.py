@@ -23,6 +23,7 @@ import structlog
 from evalserver.health import Health
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
+from evalserver.store.named_files import NamedFiles
 from evalserver.store.transaction import JointWork, Transaction, Work
 
 log = structlog.get_logger("evalserver.store")
@@ -44,6 +45,10 @@ LARGEST_BATCH = 500
 
 class _UnitFailed(Exception):
     """A unit of a transaction failed, and cannot be undone alone."""
+
+
+class _FilesLost(Exception):
+    """A file that is written is not the one that its name leads to."""
 
 
 class _Unit(Generic[T]):
@@ -89,8 +94,15 @@ class Writer:
     on meanwhile, and hears of each once, however many units and statements it has.
     """
 
-    def __init__(self, connection: sqlite3.Connection, health: Health | None = None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        health: Health | None = None,
+        files: NamedFiles | None = None,
+    ) -> None:
         self._connection = connection
+        self._files = files
+        self._lost: str | None = None
         self._health = health or Health()
         self._units: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         self._listeners: list[Listener] = []
@@ -142,15 +154,16 @@ class Writer:
         closing = False
         while not closing:
             batch, closing = self._next_batch()
-            if batch or self.fault is not None:
+            if batch or self.fault is not None or self._file_fault() is not None:
                 loop.call_soon_threadsafe(self._tell, self._commit(batch))
         loop.call_soon_threadsafe(self._ended.set)
 
     def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
         batch: list[_Unit[Any]] = []
         try:
-            # While nothing can be written, an empty batch tries again whether it can.
-            unit = self._units.get(timeout=None if self.fault is None else PROBE_SECONDS)
+            # An empty batch looks whether all files are there, and, while nothing can be written,
+            # tries again whether it can.
+            unit = self._units.get(timeout=PROBE_SECONDS)
             while unit is not None:
                 batch.append(unit)
                 if len(batch) == LARGEST_BATCH:
@@ -200,12 +213,15 @@ class Writer:
             if self.fault is not None:
                 self._probe()
             results = run(batch, events)
+            self._require_files()
             began = time.perf_counter()
             self._connection.execute("COMMIT")
+            seconds = time.perf_counter() - began
         except BaseException:
             self._roll_back()
             raise
-        return _Written(results, events, Commit(len(batch), time.perf_counter() - began))
+        self._require_files_of_commit()
+        return _Written(results, events, Commit(len(batch), seconds))
 
     def _run_together(self, batch: list[_Unit[Any]], events: list[CommittedEvent]) -> list[_Done]:
         transaction = Transaction(self._connection, events)
@@ -236,6 +252,34 @@ class Writer:
         self._connection.execute("RELEASE unit")
         events += transaction.events
         return _Done(unit, value=value)
+
+    def _file_fault(self) -> str | None:
+        if self._lost is None and self._files is not None:
+            return self._files.fault()
+        return self._lost
+
+    def _require_files(self) -> None:
+        """Raise _FilesLost unless what is written is what will be found by its name."""
+        fault = self._file_fault()
+        if fault is None:
+            return
+        if self._files is not None and self._files.has_database:
+            self._rescue_log()
+        raise _FilesLost(fault)
+
+    def _require_files_of_commit(self) -> None:
+        """A commit that may have gone to a lost file was not answered as one; the loop's indexes do
+        not know of it, so that only a restart helps."""
+        fault = self._file_fault()
+        if fault is not None:
+            self._lost = f"{fault}. Here a restart is needed in any case"
+            raise _FilesLost(self._lost)
+
+    def _rescue_log(self) -> None:
+        """Only the ``-wal`` is lost: bring what was committed to it into the database."""
+        self._roll_back()
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(FULL)")
 
     def _probe(self) -> None:
         """Change nothing, but so that it has to be written like any change."""
