@@ -1,0 +1,100 @@
+"""Who opens files by itself: what others may have left is opened by ``untrusted_files`` alone."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.test_layers import modules
+
+OPENS = {
+    "open", "fdopen", "scandir", "walk", "listdir", "fwalk",
+    "read_text", "read_bytes", "glob", "rglob", "iterdir",
+}  # fmt: skip
+"""Methods and functions that open a file or a directory, whatever they belong to."""
+
+ELSEWHERE = ("cli", "client", "store", "runner.crash_point")
+"""No file of an attempt is theirs: a person's terminal, another machine, the database."""
+
+ALLOWED = {
+    "untrusted_files": "it is the one way",
+    # What an operator wrote or installed.
+    "setting_sources": "the operator's settings",
+    "web.static_files": "files of the package",
+    "web.login": "a page of the package",
+    "catalog": "the operator's task definitions: their names and times alone",
+    # The server's own files, in directories that no attempt is given.
+    "data_dir": "the lock of the data directory",
+    "private_files": "names and modes of the database's files",
+    "local_socket": "the data directory, for its socket",
+    "web.pages.administration": "names, sizes and times of backups",
+    "run_directories": "names of run directories, to remove them",
+    # What writes into a run directory, or runs beside the harness.
+    "executors.local": "writes job.json and the like, through no link and never into a FIFO",
+    "runner.files": "the runner knows the standard library alone; locks, and writes new files",
+    "runner.output": "makes eval.log before the harness runs, and keeps it open",
+    "runner.processes": "/proc",
+    "runner.supervisor": "reads job.json before the harness runs, in a process of its own",
+    "engines.in_harness.probe": "runs as the harness",
+    "engines.in_harness.inspect_launcher": "runs as the harness",
+    "engines.in_harness.merge_checkpoint": "runs as the harness",
+    # Names and times of checkpoints; their contents by untrusted_files or for a hash.
+    "merging": "names of a checkpoint's folders",
+    "checkpoints": "names, sizes and times of a checkpoint's files",
+    "fingerprints": "hashes of a checkpoint's files",
+    # Calls that only have the same name.
+    "outputs.artifacts": "lists what untrusted_files has opened",
+    "outputs.zip_stream": "entries of the archive that it makes",
+    "application": "Store.open",
+    "web.event_stream": "_Outlet.open",
+    "web.gate": "Gate.open: who needs no token",
+}
+"""Modules that open something in another way, and why they may."""
+
+
+def opened(source: str) -> Iterator[str]:
+    """What a module opens something with, each with its line."""
+    for node in ast.walk(ast.parse(source)):
+        # Also where a function is handed to a thread, and not called.
+        if isinstance(node, ast.Attribute):
+            found = node.attr in OPENS or ast.unparse(node) == "json.load"
+        else:
+            found = isinstance(node, ast.Name) and node.id in ("open", "scandir")
+        if found:
+            yield f"line {getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
+
+
+def _concerned() -> list[str]:
+    return [
+        name
+        for name in modules()
+        if not any(name == part or name.startswith(f"{part}.") for part in ELSEWHERE)
+    ]
+
+
+@pytest.mark.parametrize("module", sorted({*_concerned()} - {*ALLOWED}))
+def test_no_other_module_opens_files_by_itself(module: str) -> None:
+    assert list(opened(modules()[module].read_text())) == []
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_each_that_may_still_does(module: str) -> None:
+    assert list(opened(modules()[module].read_text()))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open(path)",
+        "path.open('rb')",
+        "os.open(path, os.O_RDONLY)",
+        "path.read_text()",
+        "read = (run_dir / 'exit.json').read_bytes()",
+        "json.load(file)",
+        "to_thread(path.read_text)",
+        "max(folder.glob('*.json'))",
+        "os.scandir(path)",
+    ],
+)
+def test_a_call_that_opens_something_is_seen(source: str) -> None:
+    assert len(list(opened(source))) == 1
