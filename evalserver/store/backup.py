@@ -1,16 +1,20 @@
 """A sound copy of a database, made while a server runs on it."""
 
+import fcntl
 import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.store.check import check_database
 from evalserver.store.errors import BackupFailed, DatabaseRefused
 from evalserver.store.reading import read_only, snapshot
+
+DRAFT_SUFFIX = ".evalserver-draft"
+"""Of a backup that is being made; nobody else names a file so."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,28 @@ def _os_errors(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """An empty file beside the target, for its owner alone, that is gone at the end."""
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".draft", dir=target.absolute().parent
-    )
-    os.close(descriptor)
+    """An empty file beside the target, for its owner alone, that is gone at the end.
+
+    It is locked meanwhile, so that one which a killed process left is known by its free lock.
+    """
+    folder = target.absolute().parent
+    _remove_left_drafts(folder)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=DRAFT_SUFFIX, dir=folder)
     try:
+        with suppress(OSError):  # a file system without locks: then no draft is ever removed there
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _remove_left_drafts(folder: Path) -> None:
+    """Remove the drafts of backups that were killed."""
+    for draft in folder.glob(f".*{DRAFT_SUFFIX}"):
+        with suppress(OSError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _copy(database: sqlite3.Connection, draft: Path) -> None:

@@ -29,6 +29,10 @@ APPLICATION_ID = 0x6576616C
 
 HEADER_BYTES = 100
 
+MAX_PATH_BYTES = 450
+"""SQLite takes paths of 512 bytes at most, after all links; names of backups need up to 40 more
+than that of the database."""
+
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables came with it."""
 
@@ -85,6 +89,7 @@ def check_header(path: Path, steps: list[Migration]) -> None:
     Raises DatabaseRefused. Opening a database already changes what a crash left beside it: its
     log is played back.
     """
+    _check_length(path)
     header = b""
     if path.exists():
         with path.open("rb") as file:
@@ -138,6 +143,16 @@ class _Connection:
         self._connection.close()
         if isinstance(error, sqlite3.Error):
             raise DatabaseRefused(f"cannot open the database {self._path}: {error}") from error
+
+
+def _check_length(path: Path) -> None:
+    length = len(os.fsencode(os.path.realpath(path)))
+    if length > MAX_PATH_BYTES:
+        raise DatabaseRefused(
+            f"the path of the database has {length} bytes, and SQLite opens no more than"
+            f" {MAX_PATH_BYTES} with the names that it puts beside it; choose a shorter"
+            f" --data-dir than {path.parent}"
+        )
 
 
 def _check_numbers(path: Path, application_id: int, version: int, steps: list[Migration]) -> None:

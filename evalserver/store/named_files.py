@@ -58,8 +58,8 @@ def require_database_of_runs(database: Path) -> None:
         what = "there is no database at" if size is None else "there are 0 bytes in"
         raise DatabaseRefused(
             f"{what} {database}, but {runs} has the files of jobs ({jobs}): the database was"
-            f" removed or emptied. Restore a backup ({RESTORE}); or, if a new beginning without those jobs"
-            f" is meant, move {runs} away"
+            f" removed or emptied. Restore a backup ({RESTORE}); or, if a new beginning without"
+            f" those jobs is meant, move {runs} away"
         )
 
 

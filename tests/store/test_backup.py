@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +147,44 @@ def test_what_is_not_there_is_not_backed_up(tmp_path: Path, shelf: Path) -> None
         back_up(tmp_path / DATABASE_NAME, shelf / "copy.db")
 
     assert list(shelf.iterdir()) == []
+
+
+KILLED_BACKUP = """
+import os, signal, sys
+from pathlib import Path
+from evalserver.store.backup import _draft
+with _draft(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+WAITING_BACKUP = KILLED_BACKUP.replace(
+    "os.kill(os.getpid(), signal.SIGKILL)", "print('drafted', flush=True); sys.stdin.read()"
+)
+
+
+async def test_the_next_backup_removes_what_a_killed_one_left(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED_BACKUP, shelf / "first.db"]
+    killed = await asyncio.to_thread(subprocess.run, command, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(shelf.iterdir())) == 1
+
+    back_up(tmp_path / DATABASE_NAME, shelf / "second.db")
+
+    assert [file.name for file in shelf.iterdir()] == ["second.db"]
+
+
+async def test_a_backup_leaves_the_draft_of_another_one_that_is_made_alone(
+    store: Store, tmp_path: Path, shelf: Path
+) -> None:
+    command = [sys.executable, "-c", WAITING_BACKUP, shelf / "first.db"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"drafted\n"
+        [draft] = shelf.iterdir()
+
+        back_up(tmp_path / DATABASE_NAME, shelf / "second.db")
+
+        assert draft.exists()
+        other.kill()

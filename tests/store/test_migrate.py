@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evalserver.store import DatabaseRefused, Store
-from evalserver.store.migrate import APPLICATION_ID, Upgrade, migrate
+from evalserver.store.migrate import APPLICATION_ID, MAX_PATH_BYTES, Upgrade, migrate
 from evalserver.store.migration_files import Migration, known_migrations
 from evalserver.store.store import DATABASE_NAME
 
@@ -253,3 +253,24 @@ def test_the_last_statement_of_a_migration_counts_also_without_a_semicolon(datab
     migrate(database, noon, [*KNOWN, Migration(NEXT, "next.sql", "CREATE TABLE added (a TEXT)")])
 
     assert read(database, "SELECT * FROM added") == []
+
+
+def test_a_path_that_is_too_long_for_sqlite_is_refused_in_words(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["a" * 100] * 5)
+    folder.mkdir(parents=True)
+
+    assert_refused_unharmed(folder / DATABASE_NAME, "choose a shorter --data-dir")
+
+
+async def test_the_longest_path_that_is_taken_works(tmp_path: Path) -> None:
+    room = MAX_PATH_BYTES - len(str(tmp_path / "a" / DATABASE_NAME)) - 200
+    folder = tmp_path / ("a" * 100) / ("b" * 99) / ("c" * (room - 1))
+    folder.mkdir(parents=True)
+    path = folder / DATABASE_NAME
+    assert MAX_PATH_BYTES - 5 <= len(str(path)) <= MAX_PATH_BYTES
+
+    migrate(path, noon, KNOWN[:-1])
+    store = await Store.open(folder)
+    await store.close()
+
+    assert len(list(folder.glob("*.backup"))) == 1
