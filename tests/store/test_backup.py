@@ -165,7 +165,7 @@ WAITING_BACKUP = KILLED_BACKUP.replace(
 async def test_the_next_backup_removes_what_a_killed_one_left(
     store: Store, tmp_path: Path, shelf: Path
 ) -> None:
-    command = [sys.executable, "-c", KILLED_BACKUP, shelf / "first.db"]
+    command = [sys.executable, "-c", KILLED_BACKUP, str(shelf / "first.db")]
     killed = await asyncio.to_thread(subprocess.run, command, timeout=60)
     assert killed.returncode == -signal.SIGKILL
     assert len(list(shelf.iterdir())) == 1
@@ -178,7 +178,7 @@ async def test_the_next_backup_removes_what_a_killed_one_left(
 async def test_a_backup_leaves_the_draft_of_another_one_that_is_made_alone(
     store: Store, tmp_path: Path, shelf: Path
 ) -> None:
-    command = [sys.executable, "-c", WAITING_BACKUP, shelf / "first.db"]
+    command = [sys.executable, "-c", WAITING_BACKUP, str(shelf / "first.db")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"drafted\n"
