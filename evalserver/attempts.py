@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -26,8 +27,9 @@ from evalserver.executors import (
 )
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
-from evalserver.outcome import failed, judge, lost
+from evalserver.outcome import failed, judge, lost, unread
 from evalserver.outputs import mask_files
+from evalserver.own_thread import in_own_thread
 from evalserver.path_waits import why_doomed
 from evalserver.planning import Planner
 from evalserver.progress import ProgressBoard, watched
@@ -59,11 +61,14 @@ async def persist(deed: Callable[[], Awaitable[T]]) -> T:
 @dataclass(frozen=True)
 class Policy:
     """What the operator decided: how many finished jobs are kept, and the share of an evaluation's
-    requests to its model that may fail, and whether every byte of a checkpoint is hashed."""
+    requests to its model that may fail, and whether every byte of a checkpoint is hashed; and how
+    many seconds may go by with reading what an evaluation left, and its checkpoints."""
 
     max_completed_jobs: int
     max_failed_requests: float
     full_fingerprints: bool = False
+    max_reading_s: float = 900.0
+    max_fingerprints_s: float = 7200.0
 
 
 class Attempts:
@@ -240,21 +245,43 @@ class Attempts:
     ) -> None:
         """Write down how an attempt ended, or try it again."""
         crash_point("ended")
-        await asyncio.to_thread(_mask_output, job, paths)
+        await self._mask_output(job, paths)
         if isinstance(end, Lost):
             await self._after_loss(job, end.why)
             return
         if end.reason is ExitReason.TERMINATED:
             await self._after_loss(job, "it was told to end, by somebody or by a shutdown")
             return
-        outcome = await asyncio.to_thread(self._outcome, job, paths, end, probed)
-        await self._finish(job, outcome)
+        outcome = await self._outcome(job, paths, end)
+        await self._finish(job, await self._with_provenance(job, paths, outcome, probed))
 
-    def _outcome(self, job: Job, paths: Paths, end: Exit, probed: Mapping[str, Any]) -> Outcome:
+    async def _mask_output(self, job: Job, paths: Paths) -> None:
+        limit_s = self._policy.max_reading_s
+        try:
+            await in_own_thread(_mask_output, job, paths, limit_s=limit_s)
+        except TimeoutError:
+            why = f"the output directory could not be read within {limit_s:g} s"
+            log.error("secrets in files may not be masked", job=job.job_id, why=why)
+
+    async def _outcome(self, job: Job, paths: Paths, end: Exit) -> Outcome:
         engine, policy = self._engines[job.engine], self._policy
-        outcome = judge(job, engine, paths, end, policy.max_failed_requests)
-        full = policy.full_fingerprints
-        return at_end(job, engine, paths.run_dir, outcome, probed, full=full)
+        allowed, limit_s = policy.max_failed_requests, policy.max_reading_s
+        try:
+            return await in_own_thread(judge, job, engine, paths, end, allowed, limit_s=limit_s)
+        except TimeoutError:
+            return unread(paths, end, limit_s)
+
+    async def _with_provenance(
+        self, job: Job, paths: Paths, outcome: Outcome, probed: Mapping[str, Any]
+    ) -> Outcome:
+        engine, policy = self._engines[job.engine], self._policy
+        known = partial(at_end, full=policy.full_fingerprints)
+        given = (job, engine, paths.run_dir, outcome, probed)
+        try:
+            return await in_own_thread(known, *given, limit_s=policy.max_fingerprints_s)
+        except TimeoutError:
+            log.error("the checkpoints of a job could not be read", job=job.job_id)
+            return outcome
 
     async def _after_loss(self, job: Job, why: str) -> None:
         """The attempt ended through no fault of the evaluation: try again, if one may."""

@@ -69,6 +69,17 @@ def lost(job: Job, paths: Paths, why: str, now: str) -> Outcome:
     return Outcome(Status.FAILED, now, error=error, provenance=provenance)
 
 
+def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
+    """The outcome of a job whose files could not be read within so many seconds."""
+    if end.reason is ExitReason.CANCELLED:
+        return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
+    error = (
+        f"What the evaluation left could not be read within {limit_s:g} s: the disk of "
+        f"{paths.output_dir} or {paths.run_dir} does not answer, or there is too much"
+    )
+    return Outcome(Status.FAILED, end.ended_at, end.exit_code, error)
+
+
 def failed(reason: str, now: str) -> Outcome:
     """The outcome of a job that failed without a word from its harness."""
     return Outcome(Status.FAILED, now, error=reason)

@@ -71,6 +71,7 @@ LAYERS = {
     "comparison": _layer("job"),
     "plain_text": _layer(""),
     "bounded_json": _layer(""),
+    "own_thread": _layer(""),
     "untrusted_files": _layer("bounded_json"),
     "eval_log": _layer("runner.files untrusted_files"),
     "checkpoints": _layer("untrusted_files"),
@@ -97,8 +98,8 @@ LAYERS = {
     "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
     "log_tail": _layer("runner.files untrusted_files"),
     "attempts": _layer(
-        "engines executors outcome outputs path_waits planning progress provenance run_directories"
-        f" store! {VALUES} {CRASH_POINT}"
+        "engines executors outcome outputs own_thread path_waits planning progress provenance"
+        f" run_directories store! {VALUES} {CRASH_POINT}"
     ),
     "planning": _layer("engines executors job masking merging run_directories"),
     "path_waits": _layer("checkpoints clock job merging"),

@@ -4,6 +4,7 @@ Each byte of a secret becomes an asterisk, where it stands: no file gets another
 is no moment at which one is half there.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,13 @@ def _mask_pieces(descriptor: int, hidden: Sequence[bytes]) -> bool:
     begin = 0
     kept = b""
     found = False
-    while piece := os.pread(descriptor, CHUNK_BYTES, begin + len(kept)):
+    while (at := _next_data(descriptor, begin + len(kept))) is not None:
+        if at > begin + len(kept):
+            # In a hole there is no secret, and none goes through one.
+            begin, kept = at, b""
+        piece = os.pread(descriptor, CHUNK_BYTES, at)
+        if not piece:
+            break
         text = masked = kept + piece
         # The longest first: others may be part of it.
         for secret in reversed(hidden):
@@ -67,6 +74,17 @@ def _mask_pieces(descriptor: int, hidden: Sequence[bytes]) -> bool:
         kept = masked[max(0, len(masked) - overlap) :]
         begin += len(masked) - len(kept)
     return found
+
+
+def _next_data(descriptor: int, offset: int) -> int | None:
+    """Where the file's bytes go on behind a hole, which may be as large as no disk; None at its
+    end."""
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
 
 
 def _write(descriptor: int, text: bytes, at: int) -> None:

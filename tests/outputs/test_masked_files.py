@@ -92,3 +92,19 @@ def test_nothing_outside_is_written(output: Path, tmp_path: Path) -> None:
 
 def test_an_output_directory_that_is_not_there_has_no_secrets(output: Path) -> None:
     assert mask_files(output / "gone", [SECRET]) == []
+
+
+def test_a_file_that_is_a_hole_of_terabytes_is_masked_at_both_ends(output: Path) -> None:
+    file = output / "samples.jsonl"
+    end = 4 * 2**40
+    with file.open("wb") as writing:
+        writing.write(f"begins with {SECRET}".encode())
+        writing.seek(end)
+        writing.write(f"ends with {SECRET}".encode())
+
+    assert mask_files(output, [SECRET]) == []
+
+    with file.open("rb") as reading:
+        assert reading.read(27) == b"begins with ***************"
+        reading.seek(end)
+        assert reading.read() == b"ends with ***************"

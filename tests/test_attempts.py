@@ -1,0 +1,87 @@
+"""What becomes of a job whose files do not answer when its attempt has ended."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.attempts import Attempts, Policy
+from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
+from evalserver.event_bus import EventBus
+from evalserver.executors import LocalExecutor
+from evalserver.job import EvaluateRequest
+from evalserver.planning import Planner, Surroundings
+from evalserver.progress import ProgressBoard
+from evalserver.run_directories import RunDirectories
+from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_whole
+from evalserver.store import Store
+from tests.store.test_jobs import submit
+
+
+class OnDeadDisk(Engine):
+    """An engine whose results are on a disk that does not answer."""
+
+    answers = threading.Event()
+
+    def command(self, request: EvaluateRequest, paths: Paths) -> Command:
+        """Nothing that is ever run."""
+        return Command(("true",))
+
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """Waits for the disk."""
+        self.answers.wait()
+        return Results({}, ())
+
+
+@pytest.fixture
+def engines() -> Iterator[Mapping[str, Engine]]:
+    OnDeadDisk.answers.clear()
+    yield {"lmms_eval": OnDeadDisk(EngineSettings("lmms_eval", "lmms_eval", "python3"))}
+    OnDeadDisk.answers.set()
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("exited", ("failed", "What the evaluation left could not be read within 0.01 s: ")),
+        ("cancelled", ("cancelled", "")),
+    ],
+)
+async def test_a_job_whose_results_do_not_answer_ends(
+    store: Store,
+    tmp_path: Path,
+    engines: Mapping[str, Engine],
+    reason: str,
+    told: tuple[str, str],
+) -> None:
+    directories = RunDirectories(tmp_path, "")
+    attempts = Attempts(
+        store,
+        LocalExecutor(),
+        engines,
+        directories,
+        Planner(engines, directories, Surroundings({}, tmp_path, 1.0)),
+        Policy(1000, 0.05, max_reading_s=0.01),
+        ProgressBoard(EventBus()),
+    )
+    job = await store.job(await submit(store))
+    paths = await attempts.reserve(job)
+    await store.claim(job, paths.run_dir, paths.output_dir)
+    _leave_an_end(paths.run_dir, reason)
+
+    await attempts.resume(await store.job(job.job_id))
+
+    ended = await store.job(job.job_id)
+    assert (ended.status, (ended.error or "")[: len(told[1])]) == told
+
+
+def _leave_an_end(run_dir: Path, reason: str) -> None:
+    times: dict[str, Any] = {
+        "started_at": "2026-01-01T00:00:00.000+00:00",
+        "ended_at": "2026-01-01T00:01:00.000+00:00",
+    }
+    (run_dir / LOCK_FILE).touch()
+    write_whole(run_dir / RUNNER_FILE, {"pid": 1, "boot_id": "x", "started_at": "x"})
+    write_whole(run_dir / EXIT_FILE, {"reason": reason, "exit_code": 0, **times})
