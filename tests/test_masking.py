@@ -123,7 +123,7 @@ def test_all_below_a_secret_name_is_masked() -> None:
 
 @pytest.mark.parametrize("piece", ["a", "token", "token= ", "http://", "://a:", "hf_", "xoxa-"])
 def test_no_text_takes_long(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     masked_text(piece * (200_000 // len(piece)) + "=:")
 
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -1,6 +1,5 @@
 """Ctrl-C, at each moment: what it leaves alone, what it cancels, what it says."""
 
-import asyncio
 import signal
 from pathlib import Path
 
@@ -98,7 +97,7 @@ async def test_a_submission_that_is_interrupted_says_how_not_to_double_it(
     async with server:
         server.process.send_signal(signal.SIGSTOP)
         with terminal(server, "submit", *HANG, "--idempotency-key", "mine") as screen:
-            await asyncio.sleep(2)  # there is nothing to see of a request that is on its way
+            await until(lambda: _has_received(server.port))
             screen.press_ctrl_c()
             code = screen.end()
         server.process.send_signal(signal.SIGCONT)
@@ -133,3 +132,12 @@ async def started(server: ServerProcess) -> list[str]:
     jobs: list[str] = await until(submitted)
     await harness_of(jobs[0])
     return jobs
+
+
+async def _has_received(port: int) -> bool:
+    """Does a request wait in the kernel for a server that does not look at it?"""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        int(local.rpartition(":")[2], 16) == port and int(queues.rpartition(":")[2], 16) > 0
+        for _, local, _, _, queues, *_ in rows
+    )

@@ -143,7 +143,7 @@ async def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
     make_quick_client: MakeClient,
 ) -> None:
     async with dark_port() as url:
-        client = make_quick_client(url, timeout=0.05, retry_for=2)
+        client = make_quick_client(url, timeout=0.5, retry_for=2)
         with pytest.raises(httpx.ReadTimeout):
             await call(client, "get_queue_status")
 

@@ -96,7 +96,7 @@ async def test_a_reader_who_takes_nothing_does_not_delay_the_end_of_the_server(
 
             seconds = await _seconds_to_stop(server)
 
-    assert seconds < 10
+    assert seconds < 40  # what waits for its readers does so for a minute
 
 
 async def _come_and_go(server: ServerProcess) -> None:

@@ -12,8 +12,8 @@ from tests.support import ServerProcess, harness_of, stand_in_environment
 UNIT = Path(__file__).parents[2] / "scripts" / "evalserver.service"
 
 IDLE_CONNECTIONS = 200
-LONGEST_STOP_SECONDS = 20.0
-"""Ten times what is promised: a machine may be slow, but what hangs hangs for good."""
+LONGEST_STOP_SECONDS = 40.0
+"""Promised are two. What waits for its connections does so for a minute."""
 
 
 async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """Listing and opening what an attempt left: nothing outside of its directory, ever."""
 
+import itertools
 import os
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,56 +164,77 @@ def test_a_device_is_no_file(output: Path) -> None:
         open_artifact(output, "null")
 
 
-def become_a_link(path: Path, target: Path) -> None:
-    """Put a link in the place of a file or folder, and that back again."""
-    spare = path.with_name("spare")
-    path.rename(spare)
-    path.symlink_to(target)
-    path.unlink()
-    spare.rename(path)
+class LinkBetweenSteps:
+    """Swaps a file or folder for a link before the system call with one number, and back before
+    the call with another one."""
+
+    def __init__(self, path: Path, target: Path, come: int, go: int) -> None:
+        self.calls = 0
+        self._path, self._target = path, target
+        self._come, self._go = come, go
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The system call, with what happens before it."""
+
+        def called(*arguments: Any, **options: Any) -> Any:
+            aside = self._path.with_name("aside")
+            if self.calls == self._come:
+                self._path.rename(aside)
+                self._path.symlink_to(self._target)
+            if self.calls == self._go:
+                self._path.unlink()
+                aside.rename(self._path)
+            self.calls += 1
+            return call(*arguments, **options)
+
+        return called
 
 
-def become_a_link_at_once(path: Path, target: Path) -> None:
-    """As ``become_a_link``, for a file: there is no moment without one or the other."""
-    spare, link = path.with_name("spare"), path.with_name("link")
-    spare.write_text("harmless")
-    link.symlink_to(target)
-    link.replace(path)
-    spare.replace(path)
+STEPS = 6
+"""System calls with which ``folder/secret`` is opened: four folders, and a look before the file."""
 
 
+@pytest.mark.parametrize(("name", "target"), [("folder", "."), ("folder/secret", "secret")])
 @pytest.mark.parametrize(
-    ("swap", "name", "target"),
-    [(become_a_link, "folder", "."), (become_a_link_at_once, "folder/secret", "secret")],
+    ("come", "go"), list(itertools.combinations(range(STEPS + 1), 2)), ids=lambda step: str(step)
 )
 def test_a_link_that_comes_and_goes_is_never_followed(
     output: Path,
     secret: Path,
-    swap: Callable[[Path, Path], None],
+    monkeypatch: pytest.MonkeyPatch,
     name: str,
     target: str,
+    come: int,
+    go: int,
 ) -> None:
     (output / "folder").mkdir()
     (output / "folder" / "secret").write_text("harmless")
-    stop = threading.Event()
+    link = LinkBetweenSteps(output / name, secret / target, come, go)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", link.before(os.open))
+        patched.setattr(os, "stat", link.before(os.stat))
 
-    def keep_swapping() -> None:
-        while not stop.is_set():
-            swap(output / name, secret / target)
-
-    swapping = threading.Thread(target=keep_swapping)
-    swapping.start()
-    seen = set()
-    for _ in range(5000):
         try:
-            seen.add(content(output, "folder/secret"))
+            seen = content(output, "folder/secret")
         except NoArtifact:
-            seen.add(b"nothing")
-    stop.set()
-    swapping.join()
+            seen = b"nothing"
 
-    assert b"harmless" in seen
-    assert b"secret" not in seen
+    assert seen in (b"harmless", b"nothing")
+
+
+def test_every_step_on_the_way_to_a_file_was_one_before_which_a_link_came(
+    output: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (output / "folder").mkdir()
+    (output / "folder" / "secret").write_text("harmless")
+    link = LinkBetweenSteps(output / "folder", secret, -1, -1)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", link.before(os.open))
+        patched.setattr(os, "stat", link.before(os.stat))
+
+        assert content(output, "folder/secret") == b"harmless"
+
+    assert link.calls == STEPS
 
 
 def test_no_more_is_looked_at_than_was_asked_for(output: Path) -> None:

@@ -9,6 +9,7 @@ from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api, Json
 from tests.web.answers import ask
+from tests.web.looking import looked_for
 
 HANG = {"behave": "hang"}
 
@@ -161,14 +162,15 @@ async def test_a_pruned_job_is_not_listed(make_api: MakeApi) -> None:
 
 
 async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_again(
-    api: Api,
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await busy(api)
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
+    looked = looked_for(queue, monkeypatch)
     asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
-    await asyncio.sleep(0.02)
+    await looked.wait()
     queue.add(job_id, 0, 2)
 
     [job] = (await asking)["jobs"]
@@ -177,13 +179,15 @@ async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_
 
 
 async def test_a_job_that_is_not_queued_any_more_when_it_is_looked_up_again_is_left_out(
-    api: Api,
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await busy(api)
     job_id = await api.submit()
-    api._session.app[SCHEDULER].queue.remove(job_id)
+    queue = api._session.app[SCHEDULER].queue
+    queue.remove(job_id)
+    looked = looked_for(queue, monkeypatch)
     asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
-    await asyncio.sleep(0.02)
+    await looked.wait()
     await api.call("DELETE", f"/jobs/{job_id}")
 
     assert (await asking)["jobs"] == []

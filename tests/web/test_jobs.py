@@ -10,6 +10,7 @@ from evalserver.web.job_answers import JobSchema
 from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api, Json
+from tests.web.looking import looked_for
 
 HANG = {"behave": "hang"}
 KEYS = {
@@ -208,13 +209,16 @@ async def test_an_ended_job_says_which_command_was_run(api: Api) -> None:
     assert "--tasks=ai2d" in job["provenance"]["command"]
 
 
-async def test_a_queued_job_that_the_index_does_not_know_yet_is_looked_up_again(api: Api) -> None:
+async def test_a_queued_job_that_the_index_does_not_know_yet_is_looked_up_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
+    looked = looked_for(queue, monkeypatch)
     asking = asyncio.create_task(api.job(job_id))
-    await asyncio.sleep(0.02)
+    await looked.wait()
     queue.add(job_id, 0, 2)
 
     job = await asking

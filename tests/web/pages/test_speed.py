@@ -1,10 +1,9 @@
-"""What the dashboard costs. Ten times as much as was promised is allowed here, since the machine
-may be busy; what was measured is in docs/performance.md."""
+"""What the dashboard costs the processor, whatever else the machine does meanwhile.
+
+Ten times as much as was promised is allowed; what was measured is in docs/performance.md."""
 
 import asyncio
 import sqlite3
-import statistics
-import time
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
@@ -16,14 +15,16 @@ from playwright.async_api import expect
 from tests.browser import Visit
 from tests.event_reader import EventReader
 from tests.store.test_costs import NOW, VARIOUS_JOBS
-from tests.support import ServerProcess, stand_in_environment
+from tests.support import ServerProcess, stand_in_environment, until
 
 STORED = 100_000
 HOME_SECONDS = 0.1
+VISITS = 10
 TABS = 50
-SHARE_OF_A_CORE = 0.05
+SECONDS_PER_ROUND = 0.025
+"""For one message to each tab: 5 % of a core, with two a second."""
+ROUNDS = 8
 MARGIN = 10
-WATCHED_SECONDS = 10.0
 PROGRESS = {"behave": "bars", "total": 100_000, "pause": 0.1}
 
 
@@ -42,10 +43,13 @@ async def test_home_is_quick_with_100_000_jobs(large: ServerProcess) -> None:
         seed(large.data_dir / "evalserver.db")
         await large.start()
 
-        seconds = [await _time_of(f"{large.url}/") for _ in range(10)]
+        before = _cpu_seconds(large)
+        for _ in range(VISITS):
+            await _visit(f"{large.url}/")
+        seconds = (_cpu_seconds(large) - before) / VISITS
 
-    print(f"home with {STORED} jobs: median {statistics.median(seconds) * 1000:.1f} ms")
-    assert statistics.median(seconds) < HOME_SECONDS * MARGIN
+    print(f"home with {STORED} jobs: {seconds * 1000:.1f} ms of a core")
+    assert seconds < HOME_SECONDS * MARGIN
 
 
 async def test_fifty_tabs_cost_little_while_a_job_reports_progress(server: ServerProcess) -> None:
@@ -56,20 +60,17 @@ async def test_fifty_tabs_cost_little_while_a_job_reports_progress(server: Serve
             Tab(await streams.enter_async_context(server.api.stream("/events")))
             for _ in range(TABS)
         ]
-        process = psutil.Process(server.process.pid)
-        before = process.cpu_times()
+        before = _cpu_seconds(server)
 
-        await asyncio.sleep(WATCHED_SECONDS)
+        async def all_were_told() -> bool:
+            return min(tab.told for tab in opened) >= ROUNDS
 
-        after = process.cpu_times()
+        await until(all_were_told)
+        seconds = (_cpu_seconds(server) - before) / ROUNDS
         for tab in opened:
             tab.task.cancel()
-    told = [tab.told for tab in opened]
-    used = after.user + after.system - before.user - before.system
-    share = used / WATCHED_SECONDS
-    print(f"{TABS} tabs: {share:.1%} of a core, {statistics.mean(told):.0f} messages each")
-    assert share < SHARE_OF_A_CORE * MARGIN
-    assert min(told) > 0
+    print(f"a message to each of {TABS} tabs: {seconds * 1000:.1f} ms of a core")
+    assert seconds < SECONDS_PER_ROUND * MARGIN
 
 
 @pytest.mark.browser
@@ -95,13 +96,16 @@ def seed(path: Path) -> None:
         connection.execute(VARIOUS_JOBS, {"jobs": STORED, "more": STORED + 1, "now": NOW})
 
 
-async def _time_of(url: str) -> float:
-    async with aiohttp.ClientSession() as session:
-        begun = time.perf_counter()
-        async with session.get(url) as answer:
-            assert answer.status == 200
-            await answer.read()
-        return time.perf_counter() - begun
+async def _visit(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+        await answer.read()
+
+
+def _cpu_seconds(server: ServerProcess) -> float:
+    """What the server has had of the processor so far."""
+    times = psutil.Process(server.process.pid).cpu_times()
+    return times.user + times.system
 
 
 class Tab:
