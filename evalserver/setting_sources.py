@@ -11,7 +11,13 @@ from evalserver.server_args import ServerArgs, flags_of
 
 ENVIRONMENT_PREFIX = "EVALSERVER_"
 
-OTHER_VARIABLES = ("EVALSERVER_URL", "EVALSERVER_TOKEN", "EVALSERVER_CONFIG", "EVALSERVER_CRASH_AT")
+OTHER_VARIABLES = (
+    "EVALSERVER_URL",
+    "EVALSERVER_TOKEN",
+    "EVALSERVER_CONFIG",
+    "EVALSERVER_CRASH_AT",
+    "EVALSERVER_CGROUPS",
+)
 """Of clients, of the command line, of tests."""
 
 

@@ -3,7 +3,7 @@
     job.json     read    what to run: see ``Job``
     cancel       read    appears when the attempt is to be stopped
     lock         held    with flock, for as long as the runner lives
-    runner.json  written once, at the start: pid, boot_id, started_at
+    runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null)
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
     runner.log   written what the runner itself complains of

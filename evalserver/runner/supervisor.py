@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from evalserver.runner.cgroups import Cgroup, make_cgroup
 from evalserver.runner.crash_point import crash_point
 from evalserver.runner.files import (
     CANCEL_FILE,
@@ -31,23 +33,15 @@ from evalserver.runner.files import (
     write_whole,
 )
 from evalserver.runner.output import MaskedLog
-from evalserver.runner.processes import (
-    become_subreaper,
-    end_leftovers,
-    exit_code,
-    harness_setup,
-    reap,
-    signal_descendants,
-)
+from evalserver.runner.processes import Processes, become_subreaper, exit_code, harness_setup
+from evalserver.runner.watch import WOKEN_BY, Watch
 
-POLL_SECONDS = 0.2
 LOCK_PATIENCE_SECONDS = 2.0
 LEFTOVER_GRACE_SECONDS = 5.0
 DISK_RETRY_SECONDS = 1.0
 SHELL_NOT_FOUND = 127
 EVALUATING = "evaluating"
 """What the log calls the last stage, when there are others before it."""
-WOKEN_BY = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def main(run_dir: Path) -> int:
@@ -92,20 +86,36 @@ def _supervise(run_dir: Path, tell: int) -> None:
     become_subreaper()
     started_at = _now()
     crash_point("runner_locked")
-    started = {"pid": os.getpid(), "boot_id": boot_id(), "started_at": started_at}
+    cgroup = make_cgroup(run_dir)
+    started = {
+        "pid": os.getpid(),
+        "boot_id": boot_id(),
+        "started_at": started_at,
+        "cgroup": None if cgroup is None else str(cgroup.path),
+    }
     try:
         write_whole(run_dir / RUNNER_FILE, started)
     except OSError as error:
+        if cgroup is not None:
+            cgroup.remove()
         if error.errno not in RUN_OUT:
             raise
-        os.write(tell, bytes([NO_ROOM]))
+        _tell(tell, NO_ROOM)
         return
     crash_point("runner_started")
-    os.write(tell, bytes([0]))
+    _tell(tell, 0)
     os.close(tell)
-    end = _run(run_dir, started_at)
+    end = _run(run_dir, cgroup, started_at)
+    if cgroup is not None:
+        cgroup.remove()
     crash_point("runner_ending")
     _write_exit(run_dir / EXIT_FILE, end)
+
+
+def _tell(tell: int, code: int) -> None:
+    # Whoever started this runner may have been killed meanwhile: that is no reason to stop.
+    with suppress(BrokenPipeError):
+        os.write(tell, bytes([code]))
 
 
 def _write_exit(path: Path, end: Exit) -> None:
@@ -119,7 +129,7 @@ def _write_exit(path: Path, end: Exit) -> None:
             time.sleep(DISK_RETRY_SECONDS)
 
 
-def _run(run_dir: Path, started_at: str) -> Exit:
+def _run(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
     try:
         job = Job(**json.loads((run_dir / JOB_FILE).read_text(encoding="utf-8")))
         if os.path.lexists(run_dir / CANCEL_FILE):
@@ -128,27 +138,30 @@ def _run(run_dir: Path, started_at: str) -> Exit:
     except (OSError, ValueError, TypeError) as error:
         return _not_started(error, started_at)
     with log:
-        return _run_stages(run_dir, job, log, started_at)
+        return _run_stages(run_dir, job, log, cgroup, started_at)
 
 
-def _run_stages(run_dir: Path, job: Job, log: MaskedLog, started_at: str) -> Exit:
+def _run_stages(
+    run_dir: Path, job: Job, log: MaskedLog, cgroup: Cgroup | None, started_at: str
+) -> Exit:
     """Run what is to be run before the harness, then the harness, as long as each goes well."""
-    watch = _Watch(run_dir, job)
+    processes = Processes(cgroup)
+    watch = Watch(run_dir, job, processes)
     stages = [*job.before.items(), (None, job.argv)]
     leftovers = 0
     for number, (stage, argv) in enumerate(stages):
         try:
             if job.before:
                 os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
-            process = _start(job, argv, log.writer)
-        except (OSError, ValueError) as error:
+            process = _start(job, argv, log.writer, cgroup)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             return _not_started(error, started_at, stage)
         if number == 0:
             log.begin()
         if stage is None:
             log.let_go()
         reason, status = watch.until_it_ends(process)
-        leftovers += end_leftovers(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
+        leftovers += processes.end(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
         if stage is not None and reason == "exited":
             reason = watch.due() or reason
         if reason != "exited" or status != 0:
@@ -162,7 +175,7 @@ def _not_started(error: Exception, started_at: str, stage: str | None = None) ->
     return Exit("not_started", SHELL_NOT_FOUND, started_at, _now(), error=str(error), stage=stage)
 
 
-def _start(job: Job, argv: list[str], output: int) -> int:
+def _start(job: Job, argv: list[str], output: int, cgroup: Cgroup | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
         argv,
         cwd=job.cwd,
@@ -170,56 +183,11 @@ def _start(job: Job, argv: list[str], output: int) -> int:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=harness_setup(),
+        preexec_fn=harness_setup(cgroup),
     )
     # Reaped by waitpid like every other descendant, not by subprocess.
     process.returncode = 0
     return process.pid
-
-
-class _Watch:
-    """Waits for a process, and stops its whole tree when that is asked or due; its time counts from
-    the first one on."""
-
-    def __init__(self, run_dir: Path, job: Job) -> None:
-        self._cancel = run_dir / CANCEL_FILE
-        self._grace_s = job.grace_s
-        self._deadline = None if job.timeout_s is None else time.monotonic() + job.timeout_s
-        self._terminated = False
-        self._kill_at: float | None = None
-
-    def until_it_ends(self, process: int) -> tuple[str, int]:
-        """Why it ended, and its wait status."""
-        reason = "exited"
-        while True:
-            status = reap(process)
-            if status is not None:
-                return reason, status
-            if self._kill_at is None:
-                reason = self._reason_to_stop() or reason
-            elif time.monotonic() >= self._kill_at:
-                signal_descendants(signal.SIGKILL)
-            self._sleep()
-
-    def _reason_to_stop(self) -> str | None:
-        reason = self.due()
-        if reason is not None:
-            signal_descendants(signal.SIGTERM)
-            self._kill_at = time.monotonic() + self._grace_s
-        return reason
-
-    def due(self) -> str | None:
-        """Why nothing may run any more, if so."""
-        if os.path.lexists(self._cancel):
-            return "cancelled"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return "timed_out"
-        return "terminated" if self._terminated else None
-
-    def _sleep(self) -> None:
-        received = signal.sigtimedwait(WOKEN_BY, POLL_SECONDS)
-        if received is not None and received.si_signo in (signal.SIGTERM, signal.SIGINT):
-            self._terminated = True
 
 
 def _now() -> str:

@@ -131,6 +131,12 @@ class Run:
         return int(json.loads((self.dir / files.RUNNER_FILE).read_text())["pid"])
 
     @property
+    def cgroup(self) -> Path | None:
+        """The cgroup that the runner made for its attempt."""
+        path = json.loads((self.dir / files.RUNNER_FILE).read_text())["cgroup"]
+        return None if path is None else Path(path)
+
+    @property
     def harness_processes(self) -> list[int]:
         """What is alive of the harness and all that it started, whoever its parent is."""
         found = []

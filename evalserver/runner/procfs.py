@@ -1,0 +1,96 @@
+"""What ``/proc`` says of processes."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ENDED = "ZX"
+"""States of a process that runs no more, and only waits to be reaped."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process. ``started`` (clock ticks since the boot) tells it from another with its pid."""
+
+    pid: int
+    started: int
+    parent: int
+    session: int
+    terminal: int
+    state: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Is it a zombie?"""
+        return self.state in ENDED
+
+
+def read_process(pid: int) -> Process | None:
+    """The process with this pid, or None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            # The name, in parentheses, may hold anything: the fields begin after the last one.
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if not fields:
+        return None
+    return Process(
+        pid=pid,
+        started=int(fields[19]),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        terminal=int(fields[4]),
+        state=fields[0],
+    )
+
+
+def all_processes() -> Iterator[Process]:
+    """Every process of the machine that can be seen, zombies among them."""
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - many entries, names are all it takes
+        process = read_process(int(entry)) if entry.isdigit() else None
+        if process is not None:
+            yield process
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids below a process, parents before their children; zombies are among them.
+
+    It is not one moment's picture: who forks or ends meanwhile may be missing.
+    """
+    if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists():
+        return _below(pid, _children_by_parent())
+    found = {pid: None}
+    for parent in (generation := [pid]):
+        new = [child for child in _children(parent) if child not in found]
+        found.update(dict.fromkeys(new))
+        generation.extend(new)
+    return list(found)[1:]
+
+
+def _children(pid: int) -> list[int]:
+    # Much quicker than a look at every process: who forks all the time can be caught up with.
+    found: list[int] = []
+    with suppress(OSError):  # it has ended: its children are somebody else's by now
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as above
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
+                found.extend(map(int, file.read().split()))
+    return found
+
+
+def _children_by_parent() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for process in all_processes():
+        children.setdefault(process.parent, []).append(process.pid)
+    return children
+
+
+def _below(pid: int, children: dict[int, list[int]]) -> list[int]:
+    found: list[int] = []
+    generation = [pid]
+    while generation:
+        generation = [child for parent in generation for child in children.pop(parent, [])]
+        found.extend(generation)
+    return found
