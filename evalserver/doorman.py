@@ -13,7 +13,11 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from evalserver.sockets import network_of
+from evalserver.sockets import BACKLOG, network_of
+
+LOCAL_CONNECTIONS = 16
+"""Of the socket in the data directory, beside those of the network: who owns the directory must
+get in when all other places are taken."""
 
 HANDSHAKE_SECONDS = 10.0
 SHARE_OF_ONE = 4
@@ -46,16 +50,17 @@ class Doorman:
 
     def protocol_for(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """Who is to speak with the other end; None: nobody."""
-        others = cast(list[Any], self._server.connections)
+        every = cast(list[Any], self._server.connections)
+        others = [other for other in every if isinstance(other.peername, tuple)]
+        peer = transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            has_place = len(every) - len(others) < LOCAL_CONNECTIONS
+            return self._speak() if has_place else None
         if len(others) >= self._most:
             return None
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and not self._is_exempt(peer[0]):
+        if not self._is_exempt(peer[0]):
             network = network_of(peer[0])
-            same = sum(
-                isinstance(other.peername, tuple) and network_of(other.peername[0]) == network
-                for other in others
-            )
+            same = sum(network_of(other.peername[0]) == network for other in others)
             if same >= self._most_of_one:
                 return None
         return self._speak()
@@ -91,5 +96,5 @@ async def open_door(
     """Let clients in at a socket that was bound before."""
     handshake = None if context is None else HANDSHAKE_SECONDS
     return await asyncio.get_running_loop().create_server(
-        doorman, sock=listening, ssl=context, ssl_handshake_timeout=handshake, backlog=1024
+        doorman, sock=listening, ssl=context, ssl_handshake_timeout=handshake, backlog=BACKLOG
     )

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from evalserver.application import WORKER, CannotStart, data_dir_of, make_app
 from evalserver.data_dir import DataDirTaken, owned
+from evalserver.descriptors import TooFewDescriptors, needed, raise_limit
 from evalserver.doorman import Doorman, open_door
 from evalserver.entrance import (
     address,
@@ -29,7 +30,7 @@ from evalserver.local_socket import listen_locally
 from evalserver.private_files import ReadableByAll
 from evalserver.runner.files import LOG_FILE
 from evalserver.server_args import ServerArgs
-from evalserver.server_log import configure_log
+from evalserver.server_log import LoopErrors, configure_log
 from evalserver.sockets import CannotListen, listen
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
 from evalserver.systemd import notify
@@ -68,11 +69,13 @@ def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) ->
 
 async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
     stop = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
     # In a thread of another program signals are that program's own.
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
+        connections = _connections(args.max_connections)
         tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
         if tls is not None and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
@@ -100,13 +103,14 @@ async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
                 ),
                 (listen_locally(data_dir_of(args)), None),
             ]
-            await _run(runner, sites, args, stop)
+            await _run(runner, sites, args, stop, connections)
     except (
         CannotListen,
         CannotUseTls,
         DataDirTaken,
         DatabaseRefused,
         ReadableByAll,
+        TooFewDescriptors,
     ) as error:
         raise CannotStart(str(error)) from error
     except OSError as error:
@@ -118,6 +122,7 @@ async def _run(
     sites: list[tuple[socket.socket, ssl.SSLContext | None]],
     args: ServerArgs,
     stop: asyncio.Event,
+    connections: int,
 ) -> None:
     doors: list[asyncio.Server] = []
     try:
@@ -129,7 +134,7 @@ async def _run(
         # It is there once the runner is set up.
         server = cast(web.Server, runner.server)
         speak, trust = speaker_of(server), runner.app[GATE].proxies.trust
-        doorman = Doorman(server, speak, args.max_connections, trust)
+        doorman = Doorman(server, speak, connections, trust)
         for listening, context in sites:
             doors.append(await open_door(doorman, listening, context))
         log.info(
@@ -150,6 +155,20 @@ async def _run(
         await runner.cleanup()
         for listening, _ in sites:
             listening.close()
+
+
+def _connections(wanted: int) -> int:
+    """How many connections there may be: what the setting says, or what the system allows."""
+    limit = raise_limit(wanted)
+    if limit.connections < wanted:
+        log.warning(
+            "fewer connections than max_connections says: the system allows too few open files",
+            max_connections=wanted,
+            connections=limit.connections,
+            open_files=limit.soft,
+            needed=needed(wanted),
+        )
+    return min(wanted, limit.connections)
 
 
 async def _until_stopped(app: web.Application, stop: asyncio.Event) -> None:

@@ -1,5 +1,7 @@
 """The server's own log: one line an event on stderr, coloured only where a person reads it."""
 
+import asyncio
+import errno
 import io
 import logging
 import os
@@ -14,6 +16,9 @@ from structlog.typing import Processor
 from evalserver.masking import masked_text
 
 STDERR = 2
+
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+SECONDS_BETWEEN_LINES = 1.0
 
 
 class _Stderr(io.TextIOBase):
@@ -40,6 +45,26 @@ def configure_log() -> None:
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stderr)),
         cache_logger_on_first_use=True,
     )
+
+
+class LoopErrors:
+    """Logs what an event loop has to say, as the loop does by itself; but one line a second at the
+    most of the connections that the system has no room for, where it has a traceback for each."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log it; a handler of exceptions of an event loop."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+            loop.default_exception_handler(context)
+            return
+        if loop.time() >= self._silent_until:
+            self._silent_until = loop.time() + SECONDS_BETWEEN_LINES
+            structlog.get_logger("evalserver").error(
+                "no room for a connection; trying again", error=error.strerror
+            )
 
 
 def _line(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:

@@ -5,6 +5,9 @@ import ipaddress
 import socket
 from functools import lru_cache
 
+BACKLOG = 128
+"""Connections that the kernel keeps until they are accepted."""
+
 NOT_ON_THIS_MACHINE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """``localhost`` may resolve to an IPv6 address on a machine whose IPv6 is off."""
 
@@ -19,7 +22,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     try:
         for family, address in _addresses(host, port):
             try:
-                bound.append(socket.create_server(address, family=family, backlog=1024))
+                bound.append(socket.create_server(address, family=family, backlog=BACKLOG))
             except OSError as error:
                 if error.errno not in NOT_ON_THIS_MACHINE:
                     raise

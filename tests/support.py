@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import socket
 import sqlite3
 import subprocess
@@ -226,6 +227,15 @@ class ServerProcess:
                 stdout=log,
                 stderr=log if self.stderr is None else self.stderr,
             )  # fmt: skip
+
+    def launch_limited(self, limit: tuple[int, int]) -> None:
+        """The same, with a limit of the system's on the server: which, and how much."""
+        self.launch()
+        resource.prlimit(self.process.pid, limit[0], (limit[1], limit[1]))
+
+    async def until_it_answers(self) -> None:
+        """Wait until the server answers."""
+        await until(self.answers)
 
     def stop(self) -> int:
         """End the server as an operator does; returns its exit code."""

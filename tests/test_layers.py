@@ -35,9 +35,9 @@ GUARDED = {
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "access application attempts catalog clock data_dir doorman engines entrance event_bus"
-    " executors forecast health instruments local_socket names planning private_files progress"
-    " pruner roots run_directories runner"
+    "access application attempts catalog clock data_dir descriptors doorman engines entrance"
+    " event_bus executors forecast health instruments local_socket names planning private_files"
+    " progress pruner roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",
     "aiohttp",
 )
@@ -61,6 +61,7 @@ LAYERS = {
     "masking": _layer(""),
     "systemd": _layer(""),
     "sockets": _layer(""),
+    "descriptors": _layer(""),
     "local_socket": _layer(""),
     "private_files": _layer(""),
     "tls": _layer(""),

@@ -1,0 +1,37 @@
+"""How many connections the system's limit of open files makes."""
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from evalserver.descriptors import RESERVED, TooFewDescriptors, needed, raise_limit
+
+
+@pytest.fixture
+def hard() -> Iterator[int]:
+    """The hard limit of open files; the soft one is as it was again afterwards."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield limits[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_the_soft_limit_is_raised_as_far_as_the_connections_need(hard: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+
+    assert raise_limit(100).soft == needed(100) == RESERVED + 200
+
+
+def test_a_soft_limit_that_is_enough_is_left_alone(hard: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+
+    assert raise_limit(100).soft == 1000
+
+
+def test_too_few_open_files_for_any_server_are_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+
+    with pytest.raises(TooFewDescriptors, match=r"allows this process 64 open files.*LimitNOFILE"):
+        raise_limit(800)
