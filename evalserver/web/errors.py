@@ -105,16 +105,24 @@ def problem(
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
-        "detail": detail,
+        "detail": _encodable(detail),
     }
     if errors:
-        body["errors"] = [{"field": each.field, "message": each.message} for each in errors]
+        body["errors"] = [
+            {"field": _encodable(each.field), "message": _encodable(each.message)}
+            for each in errors
+        ]
     sent = dict(headers or {})
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status is HTTPStatus.REQUEST_TIMEOUT:
         sent["Connection"] = "close"
     return web.Response(body=dump(body), status=status, content_type=CONTENT_TYPE, headers=sent)
+
+
+def _encodable(text: str) -> str:
+    """The text as UTF-8 can have it: of a header, what is no UTF-8 comes as lone surrogates."""
+    return text.encode(errors="replace").decode()
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
