@@ -40,6 +40,8 @@ RESERVED = frozenset({ANONYMOUS, OPERATOR, "server"})
 BETWEEN_NOTES = timedelta(minutes=1)
 """The least time between two notes that one token was used."""
 SESSION_TIME = timedelta(days=7)
+MAX_SESSIONS = 20
+"""Of one token; with a further login the oldest one ends."""
 
 
 class BadName(Exception):
@@ -194,7 +196,17 @@ class Access:
             hashed: (each, end) for hashed, (each, end) in self._sessions.items() if end > now
         }
         self._sessions[kept.session_hash] = (known, until)
+        await self._end_oldest(known)
         return session
+
+    async def _end_oldest(self, known: _Known) -> None:
+        """End the sessions of a token beyond its newest ``MAX_SESSIONS``."""
+        own = [hashed for hashed, (each, _) in self._sessions.items() if each is known]
+        ended = own[:-MAX_SESSIONS]
+        for hashed in ended:
+            del self._sessions[hashed]
+        for hashed in ended:
+            await self._store.close_session(hashed)
 
     async def log_out(self, session: str) -> None:
         """End a session; it does not matter whether it is one."""

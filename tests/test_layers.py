@@ -36,6 +36,7 @@ GUARDED = {
 
 ANYTHING = _layer(
     "access application attempts catalog clock data_dir descriptors doorman engines entrance"
+    "access application attempts catalog clock data_dir descriptors doorman engines entrance"
     " event_bus executors forecast health instruments local_socket names planning private_files"
     " progress pruner roots run_directories runner"
     " scheduler server_args server_log sockets store! systemd tls version web",

@@ -115,9 +115,10 @@ async def all_tokens(readers: Readers) -> list[Token]:
 
 
 async def all_sessions(readers: Readers) -> list[LoginSession]:
-    """Every session that is kept; some may be over."""
+    """Every session that is kept, the oldest first; some may be over."""
     rows = await readers.fetch(
         "SELECT session_hash, token_id, created_at, expires_at FROM login_sessions"
+        " ORDER BY created_at"
     )
     return [LoginSession(**dict(row)) for row in rows]
 
