@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,6 +23,7 @@ log = structlog.get_logger("evalserver.catalog")
 
 VERSION_SECONDS = 30.0
 ANSWER_SECONDS = 300.0
+VERSION_KEPT_SECONDS = 30.0
 CONFIRMED_SECONDS = 5.0
 """So long the harness need not be looked at again, before a name is refused."""
 CONFIRM_SECONDS = 15.0
@@ -48,6 +50,7 @@ class Catalog:
         self._known: dict[tuple[str, Question], frozenset[str]] = {}
         self._confirmed_at: dict[tuple[str, Question], float] = {}
         self._tasks: dict[tuple[str, Question], asyncio.Task[list[str]]] = {}
+        self._versions: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     async def answer(self, engine: str, question: Question) -> list[str]:
         """The harness's answer. Raises HarnessUnavailable, StoreUnavailable."""
@@ -59,7 +62,18 @@ class Catalog:
         return await asyncio.shield(refresh)
 
     async def version(self, engine: str) -> str:
-        """The version of the harness. Raises HarnessUnavailable."""
+        """The version of the harness, as it was at most ``VERSION_KEPT_SECONDS`` ago.
+
+        All that ask at a time share one answer. Raises HarnessUnavailable.
+        """
+        asked_at, asking = self._versions.get(engine, (0.0, None))
+        now = time.monotonic()
+        if asking is None or (asking.done() and now - asked_at > VERSION_KEPT_SECONDS):
+            asking = asyncio.create_task(self._version(engine), name=f"ask {engine}")
+            self._versions[engine] = now, asking
+        return await asyncio.shield(asking)
+
+    async def _version(self, engine: str) -> str:
         try:
             asked = self._engines[engine]
             environment = {**self._environment, **asked.settings.environment}
@@ -104,7 +118,8 @@ class Catalog:
 
     async def close(self) -> None:
         """End what is being asked in the background."""
-        tasks = list(self._tasks.values())
+        tasks: list[asyncio.Task[Any]] = [*self._tasks.values()]
+        tasks += (asking for _, asking in self._versions.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
