@@ -15,7 +15,8 @@ async def test_three_jobs_end_in_order_when_the_server_is_killed_during_the_firs
 ) -> None:
     journal = tmp_path / "journal"
     async with server:
-        jobs = [await _submit(server, journal, name, 2.0) for name in ("1", "2", "3")]
+        lengths = {"1": 2.0, "2": 0.0, "3": 0.0}
+        jobs = [await _submit(server, journal, *each) for each in lengths.items()]
         await server.api.under_way(jobs[0])
 
         server.kill()
