@@ -1,0 +1,91 @@
+"""A run directory whose files something else has taken the place of."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.executors import Exit, ExitReason, Lost, NoRoom
+from evalserver.executors.base import ExecutorError
+from evalserver.executors.run_files import read_exit, runner_pid, secrets_of
+from evalserver.runner import files
+from tests.executors.conftest import Lab
+from tests.runner.runs import HANGS
+
+EXIT = {"reason": "exited", "exit_code": 0, "started_at": "then", "ended_at": "now"}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    path = tmp_path / "job" / "attempt-1"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"exit_code": "0"}, "another exit_code"),
+        ({"exit_code": 2**64}, "another exit_code"),
+        ({"error": ["x"]}, "another error"),
+        ({"ended_at": None}, "another ended_at"),
+        ({"reason": "whim"}, "cannot be read"),
+        ({"more": 1}, "cannot be read"),
+        ({"error": "x" * 2**21}, "cannot be read"),
+    ],
+    ids=["text", "huge", "list", "none", "reason", "more", "long"],
+)
+def test_an_end_that_no_runner_writes_is_a_loss(
+    run_dir: Path, wrong: dict[str, Any], why: str
+) -> None:
+    (run_dir / files.EXIT_FILE).write_text(json.dumps({**EXIT, **wrong}))
+
+    end = read_exit(run_dir)
+
+    assert isinstance(end, Lost)
+    assert why in end.why
+
+
+@pytest.mark.parametrize("name", [files.EXIT_FILE, files.RUNNER_FILE, files.JOB_FILE])
+def test_a_fifo_is_not_waited_for(run_dir: Path, name: str) -> None:
+    (run_dir / files.LOCK_FILE).touch()
+    os.mkfifo(run_dir / name)
+
+    assert isinstance(read_exit(run_dir), Lost)
+    assert runner_pid(run_dir) is None
+    assert secrets_of(run_dir) == []
+
+
+async def test_a_lock_that_became_a_directory_is_held_by_nobody(lab: Lab) -> None:
+    attempt = lab.attempt(HANGS)
+    (attempt.run_dir / files.LOCK_FILE).mkdir(parents=True)
+
+    assert isinstance(await lab.executor.wait(attempt.run_dir), Lost)
+
+
+async def test_a_link_to_nowhere_stops_an_attempt_as_well(lab: Lab) -> None:
+    attempt = await lab.started(HANGS)
+    (attempt.run_dir / files.CANCEL_FILE).symlink_to("nowhere/at/all")
+
+    await lab.executor.stop(attempt.run_dir)
+    end = await lab.executor.wait(attempt.run_dir)
+
+    assert isinstance(end, Exit)
+    assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, 128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize("name", [files.JOB_FILE, files.RUNNER_LOG_FILE])
+async def test_a_fifo_in_the_place_of_a_new_file_is_an_error_of_the_start(
+    lab: Lab, name: str
+) -> None:
+    attempt = lab.attempt(HANGS)
+    attempt.run_dir.mkdir()
+    os.mkfifo(attempt.run_dir / name)
+
+    with pytest.raises(ExecutorError, match=name) as error:
+        await lab.executor.start(attempt)
+
+    assert not isinstance(error.value, NoRoom)
