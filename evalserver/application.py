@@ -62,11 +62,15 @@ from evalserver.web.keys import (
 )
 from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.metrics import measure_answers
+from evalserver.web.one_at_a_time import OneAtATime
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 
 WORKER: web.AppKey[asyncio.Task[None]] = web.AppKey("worker")
+
+
+MAX_WAITING_COMPARISONS = 8
 
 
 class CannotStart(Exception):
@@ -97,7 +101,7 @@ def make_app(
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[KEYS_IN_FLIGHT] = KeysInFlight()
-    app[COMPARING] = asyncio.Semaphore(1)
+    app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)

@@ -4,7 +4,7 @@ The file is read line by line; what is kept of a line is a number for each metri
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -42,8 +42,17 @@ class TaskScores:
         return all(self.hashes[each] == other.hashes[each] for each in common)
 
 
-def read_scores(file: BinaryIO, engine: Engine, keys: Collection[Key]) -> TaskScores:
-    """Read a task's samples. Raises NoScores."""
+class Stopped(Exception):
+    """Nobody wants to know any more."""
+
+
+def read_scores(
+    file: BinaryIO,
+    engine: Engine,
+    keys: Collection[Key],
+    is_over: Callable[[], bool] = lambda: False,
+) -> TaskScores:
+    """Read a task's samples. Raises NoScores, and Stopped once ``is_over`` says so."""
     size = os.fstat(file.fileno()).st_size
     if size > MOST_BYTES:
         raise NoScores(f"its samples have {size} bytes, more than the {MOST_BYTES} that are read")
@@ -51,6 +60,8 @@ def read_scores(file: BinaryIO, engine: Engine, keys: Collection[Key]) -> TaskSc
     [only, *others] = sorted({behind for _, behind in keys})
     reading = _Reading(engine, keys, None if others else only)
     for line in _all_lines(file):
+        if is_over():
+            raise Stopped
         reading.add(line)
     return TaskScores(reading.scores, reading.hashes)
 

@@ -1,7 +1,6 @@
 """``GET /compare``: how the numbers of completed jobs differ from those of a first one."""
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,8 +82,7 @@ async def get_comparison(request: web.Request) -> web.Response:
     """
     jobs = [await _evaluated(request, job_id) for job_id in request[QUERY]["job"]]
     # Reading samples takes a thread, of which there are few.
-    async with request.app[COMPARING]:
-        rows = await asyncio.to_thread(compare, jobs)
+    rows = await request.app[COMPARING].run(request, lambda stop: compare(jobs, stop.is_set))
     return reply(
         {
             "jobs": [_named(each.job) for each in jobs],
@@ -98,10 +96,13 @@ async def get_comparison(request: web.Request) -> web.Response:
     )
 
 
-def compare(jobs: Sequence[_Evaluated]) -> list[dict[str, Any]]:
-    """A row for each number that one of the jobs has; the first job is the baseline."""
+def compare(jobs: Sequence[_Evaluated], is_over: Callable[[], bool]) -> list[dict[str, Any]]:
+    """A row for each number that one of the jobs has; the first job is the baseline.
+
+    Raises Stopped once ``is_over`` says so.
+    """
     baseline, *others = jobs
-    differences = {each.job.job_id: dict(_differences(baseline, each)) for each in others}
+    differences = {each.job.job_id: dict(_differences(baseline, each, is_over)) for each in others}
     directions = {
         key: metric.higher_is_better for each in jobs for key, metric in each.numbers.items()
     }
@@ -130,12 +131,14 @@ def _value(evaluated: _Evaluated, key: Key, difference: Difference | None) -> di
     }
 
 
-def _differences(baseline: _Evaluated, other: _Evaluated) -> Iterator[tuple[Key, Difference]]:
+def _differences(
+    baseline: _Evaluated, other: _Evaluated, is_over: Callable[[], bool]
+) -> Iterator[tuple[Key, Difference]]:
     common = sorted(baseline.numbers.keys() & other.numbers.keys())
     for task in dict.fromkeys(key[0] for key in common):
         keys = [key for key in common if key[0] == task]
         try:
-            pair = _scores_of_both(baseline, other, keys)
+            pair = _scores_of_both(baseline, other, keys, is_over)
         except (NoScores, NotPaired) as error:
             for key in keys:
                 yield (
@@ -156,22 +159,22 @@ def _difference(baseline: Metric, other: Metric, pair: tuple[TaskScores, TaskSco
 
 
 def _scores_of_both(
-    baseline: _Evaluated, other: _Evaluated, keys: Sequence[Key]
+    baseline: _Evaluated, other: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bool]
 ) -> tuple[TaskScores, TaskScores]:
-    first, second = _scores(baseline, keys), _scores(other, keys)
+    first, second = _scores(baseline, keys, is_over), _scores(other, keys, is_over)
     if not first.has_documents_of(second):
         raise NotPaired("under the same id the two have different documents")
     return first, second
 
 
-def _scores(evaluated: _Evaluated, keys: Sequence[Key]) -> TaskScores:
+def _scores(evaluated: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bool]) -> TaskScores:
     job, task = evaluated.job, keys[0][0]
     path = evaluated.engine.samples_files(job.result or {}).get(task)
     if path is None:
         raise NoScores(f"job {job.job_id} kept no samples of {task}")
     try:
         with open_samples(job, path) as file:
-            return read_scores(file, evaluated.engine, [key[1:] for key in keys])
+            return read_scores(file, evaluated.engine, [key[1:] for key in keys], is_over)
     except (NoArtifact, OSError):
         raise NoScores(f"the samples of job {job.job_id} were removed") from None
 

@@ -21,6 +21,7 @@ from evalserver.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys_in_flight import KeysInFlight
+from evalserver.web.one_at_a_time import OneAtATime
 from evalserver.web.openapi import Description
 from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
@@ -46,8 +47,8 @@ STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
-COMPARING = web.AppKey("comparing", asyncio.Semaphore)
-"""Held by the one request that reads the samples of several jobs."""
+COMPARING = web.AppKey("comparing", OneAtATime)
+"""Reads the samples of several jobs for one request after the other."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
 DESCRIPTION = web.AppKey("description", Description)
 TEMPLATES = web.AppKey("templates", Environment)
