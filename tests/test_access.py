@@ -1,8 +1,12 @@
 """Tokens and login sessions, as a server holds them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
-from evalserver.access import MAX_SESSIONS, Access
+import pytest
+
+from evalserver.access import MAX_SESSIONS, SESSION_TIME, Access
 from evalserver.roles import Role
 from evalserver.store import Store
 
@@ -35,3 +39,59 @@ async def test_the_sessions_of_another_token_are_left_alone(store: Store) -> Non
 
     assert caller is not None
     assert caller.name == "anna"
+
+
+class Clock:
+    """A clock that stands still until a test sets it forward."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2030, 1, 2, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What time it is."""
+    return Clock()
+
+
+@pytest.fixture
+async def access(store: Store, clock: Clock) -> AsyncIterator[Access]:
+    """Who has access to a store: nobody yet."""
+    access = Access(store.tokens, clock)
+    await access.load()
+    yield access
+    await access.close()
+
+
+async def test_a_session_holds_until_its_end(access: Access, clock: Clock) -> None:
+    _, secret = await access.create("alice", Role.VIEWER, "operator")
+    session = await access.log_in(secret)
+    assert session is not None
+
+    clock.now += SESSION_TIME - timedelta(seconds=1)
+    before = access.caller_of_session(session)
+    clock.now += timedelta(seconds=1)
+
+    assert before is not None
+    assert access.caller_of_session(session) is None
+
+
+async def test_a_session_ends_with_its_token(access: Access, clock: Clock) -> None:
+    _, secret = await access.create("alice", Role.VIEWER, "operator", timedelta(hours=1))
+    session = await access.log_in(secret)
+    assert session is not None
+
+    clock.now += timedelta(hours=1)
+
+    assert access.caller_of_session(session) is None
+
+
+async def test_a_token_that_is_revoked_during_a_login_opens_no_session(access: Access) -> None:
+    _, secret = await access.create("alice", Role.VIEWER, "operator")
+
+    _, session = await asyncio.gather(access.revoke("alice", "operator"), access.log_in(secret))
+
+    assert session is None

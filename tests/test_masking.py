@@ -46,6 +46,10 @@ def test_secrets_of_several_places_are_put_together() -> None:
     ]
 
 
+def test_a_text_of_eight_characters_is_long_enough_to_be_a_secret() -> None:
+    assert secret_texts({"password": "12345678"}) == ["12345678"]
+
+
 @pytest.mark.parametrize("value", ["none", "EMPTY", "", 12345678, None, True])
 def test_what_is_too_short_or_no_text_is_left_alone(value: object) -> None:
     assert secret_texts({"api_key": value}) == []

@@ -23,6 +23,8 @@ from tests.engines.commands import (
 )
 
 ENGINE = LmmsEval(settings())
+LONGEST_ARGUMENT = 128 * 1024
+"""In bytes, of one argument of a program on Linux."""
 LAUNCHER = str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py"))
 PLAIN = ("python", LAUNCHER)
 LAUNCH = (
@@ -119,6 +121,24 @@ def test_the_harness_reads_arguments_as_they_were_sent(
 
     assert exactly(_as_read(built, "model_args")) == exactly(model_args)
     assert exactly(_as_read(built, "gen_kwargs")) == exactly(gen_kwargs)
+
+
+@pytest.mark.parametrize("text", ["a ", " a", " a ", "a\t"])
+@pytest.mark.parametrize("name", ["model_args", "gen_kwargs"])
+def test_white_space_at_the_ends_of_a_value_reaches_the_harness(name: str, text: str) -> None:
+    built = command(ENGINE, **{name: {"first": text, "last": text}})
+
+    assert _as_read(built, name) == {"first": text, "last": text}
+
+
+@pytest.mark.parametrize("name", ["model_args", "gen_kwargs"])
+def test_no_argument_is_longer_than_linux_takes(name: str) -> None:
+    given = {f"a{number}": "x" * 1000 for number in range(200)}
+
+    built = command(ENGINE, **{name: given})
+
+    assert max(map(len, built.argv)) < LONGEST_ARGUMENT
+    assert _as_read(built, name) == given
 
 
 @given(st.sampled_from(["api_key", "API_KEY", "hf_token", "client_secret", "password"]))

@@ -32,6 +32,13 @@ def test_the_longer_of_two_secrets_is_masked_whole(tmp_path: Path) -> None:
     assert _carried(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
 
 
+def test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one(tmp_path: Path) -> None:
+    long = f"{SECRET}-and-much-more"
+    pieces = [f"key={long[:-1]}", f"{long[-1]}\n"]
+
+    assert _carried(tmp_path, pieces, ["short-one", long]) == "key=[secret]\n"
+
+
 def test_a_secret_that_is_no_text_is_masked(tmp_path: Path) -> None:
     log = MaskedLog(tmp_path / LOG_FILE, [os.fsdecode(b"\xff\xfe-0123456789")])
 

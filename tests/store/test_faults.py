@@ -1,7 +1,9 @@
 """A database that cannot be written for a while: nothing is lost, and work goes on by itself."""
 
+import resource
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from evalserver.store import Store, StoreUnavailable
 from evalserver.store.store import DATABASE_NAME
 from tests.store.test_jobs import submit
 from tests.support import until
+
+FULL = 2
+"""What SQLite calls the setting with which each commit waits until it is on the disk."""
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,41 @@ async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
     await until(lambda: _is_well(store))
     job_id = await submit(store)
     assert [each for each, _, _ in await store.queued()] == [job_id]
+
+
+async def test_what_is_answered_survives_a_power_cut(store: Store) -> None:
+    [(synchronous,)] = await store._writer.run(lambda tx: tx.execute("PRAGMA synchronous"))
+
+    assert synchronous == FULL
+
+
+async def test_the_store_is_not_well_before_something_can_be_written(
+    store: Store, tmp_path: Path
+) -> None:
+    tried: list[str] = []
+
+    async def was_tried_again() -> bool:
+        # The second one begins when the first has come to its end.
+        return tried.count("BEGIN IMMEDIATE") > 2 or await _is_well(store)
+
+    with _full(tmp_path / f"{DATABASE_NAME}-wal"):
+        with pytest.raises(StoreUnavailable):
+            await submit(store)
+        store._connection.set_trace_callback(tried.append)
+        await until(was_tried_again)
+
+        assert not await _is_well(store)
+
+
+@contextmanager
+def _full(file: Path) -> Iterator[None]:
+    """Within the block no file of this process grows beyond the size of this one."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 class _FailsToCommit:

@@ -153,6 +153,16 @@ def test_a_migration_that_was_edited_is_refused(database: Path) -> None:
     assert_refused_unharmed(database, KNOWN[0].name, edited)
 
 
+@pytest.mark.parametrize("number", range(len(KNOWN)), ids=[step.name for step in KNOWN])
+def test_each_migration_is_held_against_the_one_that_was_applied(
+    database: Path, number: int
+) -> None:
+    step = KNOWN[number]
+    edited = Migration(step.version, step.name, step.sql + "-- edited\n")
+
+    assert_refused_unharmed(database, step.name, [*KNOWN[:number], edited, *KNOWN[number + 1 :]])
+
+
 def test_an_edited_migration_is_refused_before_an_upgrade(database: Path) -> None:
     edited = [Migration(step.version, step.name, step.sql + "-- edited\n") for step in KNOWN]
 
