@@ -214,7 +214,7 @@ class Scheduler:
         try:
             paths = await self._attempts.reserve(job)
             await persist(lambda: self._store.claim(job, paths.run_dir, paths.output_dir))
-        except (IllegalTransition, JobPruned):
+        except IllegalTransition:
             return None
         crash_point("claimed")
         return await persist(lambda: self._store.job(job_id))
