@@ -8,9 +8,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from evalserver.job import Job
+from evalserver.planning import Planner
+from evalserver.runner.files import LOG_FILE
 from evalserver.store import Store
 from tests.conftest import MakeApi
-from tests.support import Api, Json, harness_of, until
+from tests.support import WAIT_SECONDS, Api, Json, harness_of, until
 
 
 async def test_jobs_run_one_after_another_in_the_order_of_submission(
@@ -133,6 +136,46 @@ async def test_a_lost_runner_leaves_no_process_of_its_evaluation(api: Api) -> No
     assert not _lives(harness)
 
 
+async def test_what_a_lost_attempt_wrote_shows_no_secret(api: Api) -> None:
+    secret = "quite-a-secret"  # noqa: S105 - the test's own
+    args = {"behave": "hang", "api_key": secret}
+    job_id = await api.submit(model_args=args, max_attempts=1)
+    await harness_of(job_id)
+    file = Path((await api.job(job_id))["output_dir"]) / "partial.json"
+    file.write_text(f"api_key: {secret}")
+
+    await _kill_the_runner(api, job_id)
+    await api.finished(job_id)
+
+    assert secret not in file.read_text()
+
+
+async def test_an_attempt_that_is_lost_after_a_cancel_is_not_tried_again(make_api: MakeApi) -> None:
+    api = await make_api(cancel_grace=WAIT_SECONDS)
+    job_id = await api.submit(model_args={"behave": "stubborn"}, max_attempts=2)
+    run_dir = Path((await api.under_way(job_id))["run_dir"])
+    await until(lambda: _has_said(run_dir, "ignores TERM now"))
+    await api.call("DELETE", f"/jobs/{job_id}")
+
+    await _kill_the_runner(api, job_id)
+
+    job = await api.finished(job_id)
+    assert (job["status"], job["attempt"]) == ("cancelled", 1)
+
+
+async def test_a_fault_of_the_servers_own_leaves_no_evaluation_running(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Planner, job: Job) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Planner, "progress_reader", fail)
+
+    job = await api.finished(await api.submit(model_args={"behave": "hang"}))
+
+    assert (job["status"], "a fault of ours" in job["error"]) == ("failed", True)
+
+
 async def test_finished_jobs_beyond_the_maximum_are_pruned_with_their_files(
     make_api: MakeApi, data_dir: Path
 ) -> None:
@@ -187,6 +230,11 @@ def _lives(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+async def _has_said(run_dir: Path, words: str) -> bool:
+    log = run_dir / LOG_FILE
+    return log.exists() and words in log.read_text()
 
 
 async def _kill_the_runner(api: Api, job_id: str) -> int:

@@ -15,6 +15,16 @@ print("ready", flush=True)
 time.sleep(10_000)
 """
 
+SAVES_ITS_WORK = """
+import signal, sys, time
+def save(*_):
+    time.sleep(2)
+    sys.exit(3)
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+time.sleep(10_000)
+"""
+
 LEAVES_CHILDREN = """
 import subprocess
 children = [subprocess.Popen(["sleep", "10000"], start_new_session=new) for new in (False, True)]
@@ -33,6 +43,15 @@ async def test_a_cancelled_harness_is_asked_to_end_and_may_do_so_its_own_way(run
     end = await run.end()
 
     assert (end.reason, end.exit_code, end.leftovers) == ("cancelled", 3, 0)
+
+
+async def test_a_cancelled_harness_has_the_grace_to_save_its_work(run: Run) -> None:
+    await run.start(SAVES_ITS_WORK)
+
+    run.cancel()
+    end = await run.end()
+
+    assert (end.reason, end.exit_code) == ("cancelled", 3)
 
 
 async def test_a_cancelled_harness_that_does_nothing_about_it_ends_by_term(run: Run) -> None:

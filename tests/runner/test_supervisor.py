@@ -1,6 +1,8 @@
 """The runner as a real process: how it lives, what it holds, and what it leaves behind."""
 
 import ast
+import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -202,6 +204,22 @@ async def test_a_broken_job_file_is_an_attempt_that_was_not_started(run: Run) ->
     assert end.reason == "not_started"
 
 
+async def test_a_lock_that_is_tried_for_a_moment_keeps_no_runner_from_starting(run: Run) -> None:
+    run.prepare(HANGS)
+    lock = run.dir / files.LOCK_FILE
+    with lock.open("w") as tried:
+        fcntl.flock(tried, fcntl.LOCK_SH)
+        starting = subprocess.Popen(runner_command(run.dir))
+
+        async def runner_wants_it() -> bool:
+            return starting.poll() is not None or str(lock) in _open_files(starting.pid)
+
+        await until(runner_wants_it)
+        await asyncio.sleep(0.2)  # a tenth of the runner's patience
+
+    assert await asyncio.to_thread(starting.wait, WAIT_SECONDS) == 0
+
+
 async def test_a_second_runner_refuses_while_the_first_one_lives(run: Run) -> None:
     await run.start(HANGS)
     first = run.runner
@@ -256,3 +274,11 @@ async def test_the_runner_outlives_whoever_started_it(run: Run) -> None:
     await run.says("ready")
     run.cancel()
     assert (await run.end()).reason == "cancelled"
+
+
+def _open_files(pid: int) -> list[str]:
+    """The paths of what a process has open; none when it is gone."""
+    try:
+        return [file.path for file in psutil.Process(pid).open_files()]
+    except psutil.NoSuchProcess:
+        return []
