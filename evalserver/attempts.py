@@ -285,10 +285,15 @@ class Attempts:
 
     async def _after_loss(self, job: Job, why: str) -> None:
         """The attempt ended through no fault of the evaluation: try again, if one may."""
-        strays = await self._executor.end_strays(_token(job))
+        run_dir = self._directories.current_attempt(job).run_dir
+        strays = await self._executor.end_strays(run_dir, _token(job))
         log.warning(
-            "a runner was lost", job=job.job_id, attempt=job.attempt, why=why, strays_ended=strays
+            "a runner was lost",
+            **{"job": job.job_id, "attempt": job.attempt, "why": why},
+            **{"strays_ended": strays.ended, "doubt": strays.doubt},
         )
+        if strays.doubt is not None:
+            why = f"{why}; {strays.doubt}"
         crash_point("lost")
         current = await persist(lambda: self._store.job(job.job_id))
         if current.cancel_requested_at is None and job.attempt < job.max_attempts:

@@ -47,6 +47,15 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Strays:
+    """What was left of an attempt: how many processes were killed, and what could not be excluded
+    to be alive still, as a part of a sentence; None: nothing is."""
+
+    ended: int
+    doubt: str | None
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One run of a job: what to run, and the run directory that it has for itself alone.
 
@@ -93,5 +102,5 @@ class Executor(Protocol):
     async def stop(self, run_dir: Path) -> None:
         """Ask the runner to end the whole tree; ``wait`` tells when it has."""
 
-    async def end_strays(self, token: str) -> int:
-        """Kill what is left of an attempt whose runner is gone; returns how many it were."""
+    async def end_strays(self, run_dir: Path, token: str) -> Strays:
+        """Kill what is left of an attempt whose runner is gone."""

@@ -5,26 +5,34 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 import structlog
 
-from evalserver.executors.base import Attempt, ExecutorError, Exit, Lost, NoRoom
+from evalserver.executors import orphans
+from evalserver.executors.base import Attempt, ExecutorError, Exit, Lost, NoRoom, Strays
+from evalserver.executors.orphans import TOKEN_VARIABLE
 from evalserver.executors.run_files import read_exit, runner_pid
-from evalserver.runner import files
+from evalserver.runner import cgroups, files
 from evalserver.runner.crash_point import VARIABLE
 
 log = structlog.get_logger("evalserver.executors")
 
-TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
-"""Marks every process of an attempt in its environment."""
-
-RUNNERS_OWN = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", VARIABLE)
+RUNNERS_OWN = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+    VARIABLE,
+    cgroups.VARIABLE,
+)
 """Of the server's own environment, what a runner is given."""
 
 OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -54,7 +62,16 @@ class LocalExecutor:
             raise
         if code == files.NO_ROOM:
             raise NoRoom(f"the runner cannot write into {attempt.run_dir}")
-        if code not in (0, files.LOCK_BUSY, files.STARTED_BEFORE):
+        if code in (0, files.LOCK_BUSY, files.STARTED_BEFORE):
+            return
+        # The runner has the lock from its fork on: whatever became of who started it, it is seen.
+        if await asyncio.to_thread(self.was_started, attempt.run_dir):
+            log.warning(
+                "the start of a runner ended oddly", run_dir=str(attempt.run_dir), exit_code=code
+            )
+        elif code == -signal.SIGKILL:
+            raise NoRoom("who was to start the runner was killed, perhaps for want of memory")
+        else:
             complaints = attempt.run_dir / files.RUNNER_LOG_FILE
             raise ExecutorError(f"the runner ended with exit code {code}; see {complaints}")
 
@@ -83,9 +100,9 @@ class LocalExecutor:
         """Leave word for the runner; it looks several times a second."""
         await asyncio.to_thread(_leave_word, run_dir)
 
-    async def end_strays(self, token: str) -> int:
-        """Kill every process that carries the attempt's token, until none is left."""
-        return await asyncio.to_thread(_kill_marked, token)
+    async def end_strays(self, run_dir: Path, token: str) -> Strays:
+        """Kill all that is in the attempt's cgroup or carries its token, until none is left."""
+        return await asyncio.to_thread(orphans.end_strays, run_dir, token)
 
 
 def _leave_word(run_dir: Path) -> None:
@@ -187,24 +204,3 @@ def _open_pidfd(run_dir: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _kill_marked(token: str) -> int:
-    killed: set[int] = set()
-    while strays := _marked(token):
-        for process in strays:
-            killed.add(process.pid)
-            process.kill()
-        psutil.wait_procs(strays, timeout=1)
-    return len(killed)
-
-
-def _marked(token: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(TOKEN_VARIABLE) == token:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found

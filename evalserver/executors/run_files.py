@@ -37,6 +37,17 @@ def runner_pid(run_dir: Path) -> int | None:
     return pid if isinstance(pid, int) and 0 < pid < 2**31 else None
 
 
+def cgroup_of(run_dir: Path) -> Path | None:
+    """The cgroup that the runner wrote down, or None; it may be any path."""
+    path = _read(run_dir, files.RUNNER_FILE).get("cgroup")
+    return Path(path) if isinstance(path, str) and path.startswith("/") else None
+
+
+def boot_id_of(run_dir: Path) -> object:
+    """The machine's boot id as the runner wrote it down, or None."""
+    return _read(run_dir, files.RUNNER_FILE).get("boot_id")
+
+
 def secrets_of(run_dir: Path) -> list[str]:
     """The texts that nothing may show of an attempt that was started there."""
     secrets = _read(run_dir, files.JOB_FILE, MAX_JOB_BYTES).get("secrets")
@@ -83,8 +94,7 @@ OF_EXIT: Mapping[str, Callable[[Any], bool]] = {
 def _why_lost(run_dir: Path) -> str:
     if not (run_dir / files.LOCK_FILE).exists():  # runners leave it; who removes all may be at it
         return "its run directory is gone"
-    boot_id = _read(run_dir, files.RUNNER_FILE).get("boot_id")
-    if boot_id not in (None, files.boot_id()):
+    if boot_id_of(run_dir) not in (None, files.boot_id()):
         return "the machine was restarted"
     return "it was killed"
 

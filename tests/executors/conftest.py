@@ -47,7 +47,7 @@ class Lab:
             if files.lock_is_held(attempt.run_dir):
                 await self.executor.stop(attempt.run_dir)
                 await self.executor.wait(attempt.run_dir)
-            await self.executor.end_strays(attempt.token)
+            await self.executor.end_strays(attempt.run_dir, attempt.token)
 
 
 @pytest.fixture

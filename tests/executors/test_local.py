@@ -161,9 +161,9 @@ async def test_strays_of_an_attempt_are_killed_and_those_of_another_are_not(lab:
     assert isinstance(await lab.executor.wait(lost.run_dir), Lost)
     hidden = int((await said(lost, "hidden")).split()[1])
 
-    killed = await lab.executor.end_strays(lost.token)
+    strays = await lab.executor.end_strays(lost.run_dir, lost.token)
 
-    assert killed >= 1
+    assert strays.ended >= 1
     assert not is_running(hidden)
     assert files.lock_is_held(other.run_dir)
 

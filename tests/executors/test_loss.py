@@ -51,7 +51,7 @@ async def test_a_process_that_got_the_pid_of_a_dead_runner_is_left_alone(lab: La
         _rewrite(attempt.run_dir / files.RUNNER_FILE, pid=stranger.pid)
 
         end = await lab.executor.wait(attempt.run_dir)
-        await lab.executor.end_strays(attempt.token)
+        await lab.executor.end_strays(attempt.run_dir, attempt.token)
 
         assert end == Lost("it was killed")
         assert is_running(stranger.pid)
@@ -65,7 +65,7 @@ async def _killed(lab: Lab) -> Attempt:
     attempt = await lab.started(HANGS)
     kill_runner(attempt)
     await lab.executor.wait(attempt.run_dir)
-    await lab.executor.end_strays(attempt.token)
+    await lab.executor.end_strays(attempt.run_dir, attempt.token)
     return attempt
 
 
