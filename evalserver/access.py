@@ -22,6 +22,7 @@ from evalserver.store import (
     Token,
     TokenStore,
 )
+from evalserver.supervision import log_failure
 
 PREFIX = "evs_"
 SECRET_BYTES = 32
@@ -244,6 +245,7 @@ class Access:
             note = asyncio.create_task(self._note(token_id, timestamp(now)), name="note a token")
             self._notes.add(note)
             note.add_done_callback(self._notes.discard)
+            note.add_done_callback(log_failure)
         return known.caller
 
     async def _note(self, token_id: str, at: str) -> None:

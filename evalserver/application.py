@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +12,7 @@ from evalserver.access import Access
 from evalserver.attempts import Attempts, Policy
 from evalserver.catalog import Catalog
 from evalserver.clock import timestamp, utc_now
+from evalserver.disk_threads import DiskThreads
 from evalserver.engines import Engine, find_program, make_engines, merge
 from evalserver.engines.environment import harness_environment
 from evalserver.entrance import (
@@ -32,6 +32,7 @@ from evalserver.run_directories import RunDirectories
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import RUNS_NAME, Store
+from evalserver.supervision import supervise
 from evalserver.web.admission import check_defaults
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
@@ -44,6 +45,7 @@ from evalserver.web.keys import (
     BUS,
     CATALOG,
     COMPARING,
+    DISK_THREADS,
     ENGINES,
     FORECASTS,
     HEALTH,
@@ -66,8 +68,6 @@ from evalserver.web.one_at_a_time import OneAtATime
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
-
-WORKER: web.AppKey[asyncio.Task[None]] = web.AppKey("worker")
 
 
 MAX_WAITING_COMPARISONS = 8
@@ -100,12 +100,14 @@ def make_app(
     )
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
+    app[DISK_THREADS] = DiskThreads("submissions")
     app[KEYS_IN_FLIGHT] = KeysInFlight()
     app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
     app.on_shutdown.append(_end_streams)
+    app.on_cleanup.append(_close_threads)
     app.cleanup_ctx.extend([_store, _access, _catalog, _scheduler])
     add_routes(app)
     return app
@@ -157,22 +159,35 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[PLANNER],
         Policy(args.max_completed_jobs, args.max_failed_requests, args.fingerprint == "full"),
         app[PROGRESS],
+        app[HEALTH],
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[PRUNER] = Pruner(app[STORE], attempts)
     app[SCHEDULER] = Scheduler(app[STORE], attempts, args.max_completed_jobs)
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
-    app[WORKER] = asyncio.create_task(app[SCHEDULER].run(), name="scheduler")
+    works = {
+        "the scheduler": app[SCHEDULER].run,
+        "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
+    }
+    tasks = [
+        asyncio.create_task(supervise(name, work, app[HEALTH]), name=name)
+        for name, work in works.items()
+    ]
     yield
-    app[WORKER].cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await app[WORKER]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await app[SCHEDULER].close()
     attempts.close()
 
 
 async def _end_streams(app: web.Application) -> None:
     app[BUS].close()
+
+
+async def _close_threads(app: web.Application) -> None:
+    app[DISK_THREADS].close()
 
 
 def data_dir_of(args: ServerArgs) -> Path:

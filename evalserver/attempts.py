@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.disk_threads import DiskThreads
 from evalserver.engines import Engine, Paths
 from evalserver.executors import (
     Attempt,
@@ -25,6 +26,7 @@ from evalserver.executors import (
     NoRoom,
     secrets_of,
 )
+from evalserver.health import Health
 from evalserver.job import Job, Outcome
 from evalserver.lifecycle import Status
 from evalserver.outcome import failed, judge, lost, unread
@@ -37,6 +39,7 @@ from evalserver.provenance import Probe, at_end, at_start, patient
 from evalserver.run_directories import RunDirectories
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
+from evalserver.supervision import log_failure
 
 log = structlog.get_logger("evalserver.attempts")
 
@@ -83,6 +86,7 @@ class Attempts:
         planner: Planner,
         policy: Policy,
         board: ProgressBoard,
+        health: Health,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
@@ -92,7 +96,9 @@ class Attempts:
         self._planner = planner
         self._policy = policy
         self._board = board
+        self._health = health
         self._clock = clock
+        self._threads = DiskThreads("attempts")
         self._probe = Probe()
         self._deeds: set[asyncio.Task[None]] = set()
         self._start_listeners: list[StartListener] = []
@@ -105,6 +111,7 @@ class Attempts:
         """Give up what was to be tried again."""
         for deed in self._deeds:
             deed.cancel()
+        self._threads.close()
 
     async def reserve(self, job: Job) -> Paths:
         """Make room for the attempt that the job is about to make."""
@@ -151,20 +158,29 @@ class Attempts:
                 await self.stop(job)
 
     def _later(self, deed: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(deed)
+        task = asyncio.create_task(deed, name="stop an evaluation")
         self._deeds.add(task)
+        task.add_done_callback(log_failure)
         task.add_done_callback(self._deeds.discard)
 
     async def _see_through(self, job: Job, deed: Callable[[Job], Awaitable[None]]) -> None:
         """Carry a claimed job to its end; a fault of ours fails that job, not those behind it."""
+        if job.damage is not None:
+            log.error("the record of a job is damaged", job=job.job_id, damage=job.damage)
+            await self._give_up(job, f"The record of the job is damaged: {job.damage}")
+            return
         try:
             await deed(job)
         except Exception as error:
             log.exception("a job met an error of evalserver itself", job=job.job_id)
-            await self.stop(job)
-            await self._executor.wait(self._directories.current_attempt(job).run_dir)
-            with contextlib.suppress(IllegalTransition):
-                await self._finish(job, self._failed(f"evalserver itself failed: {error!r}"))
+            await self._give_up(job, f"evalserver itself failed: {error!r}")
+
+    async def _give_up(self, job: Job, reason: str) -> None:
+        """End what runs of the job's attempt, and fail the job."""
+        await self.stop(job)
+        await self._executor.wait(self._directories.current_attempt(job).run_dir)
+        with contextlib.suppress(IllegalTransition, JobPruned):
+            await self._finish(job, self._failed(reason))
 
     async def _recover(self, job: Job) -> None:
         """Start the attempt if nobody has; else find it again."""
@@ -182,7 +198,7 @@ class Attempts:
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
             await self.stop(job)
-        attempt = await asyncio.to_thread(self._prepare, job, paths)
+        attempt = await self._threads.run(self._prepare, job, paths)
         if isinstance(attempt, str):
             await self._finish(job, self._failed(attempt))
             return
@@ -232,7 +248,7 @@ class Attempts:
         probing = asyncio.create_task(asking, name="probe a harness")
         reader = self._planner.progress_reader(job)
         try:
-            async with watched(self._board, job.job_id, paths.run_dir, reader):
+            async with watched(self._board, self._health, job.job_id, paths.run_dir, reader):
                 end = await self._executor.wait(paths.run_dir)
             await self._conclude(job, paths, end, await patient(probing))
         finally:

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from evalserver.directory_listing import list_files
 from evalserver.engines import Engine, Question
 from evalserver.executors import ExecutorError
 from evalserver.executors.ask import ask
@@ -28,7 +29,7 @@ CONFIRMED_SECONDS = 5.0
 """So long the harness need not be looked at again, before a name is refused."""
 CONFIRM_SECONDS = 15.0
 """How long a submission with an unknown name waits for the harness's word."""
-DEFINITIONS = ("*.yaml", "*.py")
+DEFINITIONS = (".yaml", ".py")
 
 
 class HarnessUnavailable(Exception):
@@ -171,6 +172,7 @@ def _own_definitions(include_path: str | None) -> str:
     """Changes whenever the lab's own task definitions do."""
     if include_path is None:
         return ""
-    files = [file for kind in DEFINITIONS for file in Path(include_path).rglob(kind)]
-    newest = max((file.stat().st_mtime_ns for file in files), default=0)
+    listing = list_files(Path(include_path))
+    files = [status for name, status in listing.files if name.endswith(DEFINITIONS)]
+    newest = max((status.st_mtime_ns for status in files), default=0)
     return f"{include_path} {len(files)} {newest}"

@@ -1,10 +1,15 @@
 """Local checkpoints that a request names: where they are, and whether they can be loaded yet."""
 
-import json
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from evalserver.directory_listing import MAX_FILES, list_files, names_in
+from evalserver.untrusted_files import MissingFile, UnreadableFile, read_named_json
 
 KEYS = frozenset({
     "pretrained", "model", "model_path", "model_name_or_path", "checkpoint", "ckpt", "peft",
@@ -18,7 +23,18 @@ REMOTE = ("base_url", "api_base", "endpoint")
 INDEX = "*.index.json"
 """Names, under ``weight_map``, the file of every weight."""
 
-Signature = tuple[tuple[str, int, int], ...]
+MAX_INDEX_BYTES = 32 * 1024 * 1024
+LONGEST_NAME = 100
+"""Characters of a file's name that a reason quotes."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Stands for names, sizes and times of a checkpoint's files: another one as long as it is
+    written to. ``newest`` is the latest time of a change, in seconds since 1970."""
+
+    digest: str
+    newest: float
 
 
 def local_checkpoints(model_args: Mapping[str, Any] | None) -> dict[str, Path]:
@@ -45,29 +61,33 @@ def why_not(path: Path) -> str | None:
     # Of a path whose parts are too long, Path.exists raises an error.
     if not os.path.exists(path):  # noqa: PTH110
         return "is not there"
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112
         return None
-    if next(path.iterdir(), None) is None:
-        return "is an empty directory"
-    missing = sorted(name for name in _indexed(path) if not (path / name).is_file())
-    return f"lacks {missing[0]}, which its index names" if missing else None
+    try:
+        names = names_in(path)
+        if not names:
+            return "is an empty directory"
+        indexed = _indexed(path, names)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except UnreadableFile as error:
+        return f"has an index that cannot be read: {error}"
+    if len(indexed) > MAX_FILES:
+        return f"has an index that names too many files: more than {MAX_FILES}"
+    missing = next((name for name in sorted(indexed) if not _is_file(path, name)), None)
+    return None if missing is None else f"lacks {missing[:LONGEST_NAME]}, which its index names"
 
 
-def signature(path: Path) -> Signature:
-    """Names, sizes and times of a checkpoint's files: another one as long as it is written to."""
-    return tuple(
-        (name, status.st_size, status.st_mtime_ns) for name, status in sorted(files_of(path))
-    )
-
-
-def files_of(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file of a checkpoint by its name in it; of a file, itself."""
-    places = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    for place in places:
-        try:
-            yield (str(place.relative_to(path)) if place != path else path.name), place.stat()
-        except OSError:
-            continue
+def signature(path: Path) -> Signature | str:
+    """The signature of a checkpoint, or why it has none, as the end of a sentence."""
+    listing = list_files(path)
+    if listing.incomplete is not None:
+        return listing.incomplete
+    digest, newest = hashlib.sha256(), 0
+    for name, status in sorted(listing.files, key=lambda file: file[0]):
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="replace"))
+        newest = max(newest, status.st_mtime_ns)
+    return Signature(digest.hexdigest(), newest / 1e9)
 
 
 def _texts(given: Mapping[str, Any]) -> dict[str, str]:
@@ -82,15 +102,25 @@ def _is_local(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    # Path.expanduser raises an error where there is no home.
+    return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111
 
 
-def _indexed(path: Path) -> set[str]:
+def _indexed(path: Path, names: list[str]) -> set[str]:
+    """The files that the indexes of a checkpoint name. Raises UnreadableFile."""
     found: set[str] = set()
-    for index in path.glob(INDEX):
-        try:
-            names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-            found.update(name for name in names if isinstance(name, str))
-        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    for name in names:
+        if not fnmatchcase(name, INDEX):
             continue
+        try:
+            weights = read_named_json(path / name, MAX_INDEX_BYTES).get("weight_map")
+        except MissingFile:
+            continue
+        if isinstance(weights, dict):
+            found.update(each for each in weights.values() if isinstance(each, str))
     return found
+
+
+def _is_file(path: Path, name: str) -> bool:
+    # Path.is_file raises an error for a name that is too long.
+    return os.path.isfile(path / name)  # noqa: PTH113

@@ -10,14 +10,13 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from evalserver.checkpoints import INDEX, files_of, local_checkpoints
+from evalserver.checkpoints import INDEX, local_checkpoints
+from evalserver.directory_listing import Listing, list_files
 
 SMALL_BYTES = 1024 * 1024
-MOST_FILES = 10_000
 PIECE_BYTES = 1024 * 1024
 
 Fingerprint = dict[str, Any]
@@ -39,7 +38,19 @@ def fingerprints(model_args: Mapping[str, Any] | None, *, full: bool) -> dict[st
 
 def fingerprint(path: Path, *, full: bool) -> Fingerprint:
     """The fingerprint of one checkpoint. What cannot be read has no hash."""
-    files = list(islice(_files(path, full=full), MOST_FILES))
+    listing = list_files(path)
+    if listing.incomplete is not None:
+        # Which files were seen depends on chance, so there is nothing to compare.
+        return {
+            "path": str(path),
+            "taken_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "digest": None,
+            "content_digest": None,
+            "bytes": None,
+            "files": [],
+            "incomplete": listing.incomplete,
+        }
+    files = list(_files(path, listing, full=full))
     told = [{name: value for name, value in each.items() if name != "content"} for each in files]
     contents = [[each["name"], each["content"]] for each in files]
     return {
@@ -52,8 +63,8 @@ def fingerprint(path: Path, *, full: bool) -> Fingerprint:
     }
 
 
-def _files(path: Path, *, full: bool) -> Iterator[dict[str, Any]]:
-    for name, status in files_of(path):
+def _files(path: Path, listing: Listing, *, full: bool) -> Iterator[dict[str, Any]]:
+    for name, status in listing.files:
         place = path / name if path.is_dir() else path
         small = status.st_size <= SMALL_BYTES or fnmatchcase(place.name, INDEX)
         sha256 = _sha256(place) if small or full else None

@@ -15,7 +15,7 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from evalserver.application import WORKER, CannotStart, data_dir_of, make_app
+from evalserver.application import CannotStart, data_dir_of, make_app
 from evalserver.data_dir import DataDirTaken, owned
 from evalserver.descriptors import TooFewDescriptors, needed, raise_limit
 from evalserver.doorman import Doorman, open_door
@@ -144,7 +144,7 @@ async def _run(
         # So that names that nobody knows are refused from the first submissions on.
         runner.app[CATALOG].warm({args.default_engine, *args.engines})
         notify("READY=1", os.environ)
-        await _until_stopped(runner.app, stop)
+        await stop.wait()
         notify("STOPPING=1", os.environ)
         if args.on_shutdown == "cancel":
             await _end_running(runner.app)
@@ -169,16 +169,6 @@ def _connections(wanted: int) -> int:
             needed=needed(wanted),
         )
     return min(wanted, limit.connections)
-
-
-async def _until_stopped(app: web.Application, stop: asyncio.Event) -> None:
-    """Return when the server is told to stop; raise what the scheduler died of, if it did."""
-    worker = app[WORKER]
-    told = asyncio.create_task(stop.wait(), name="wait for a signal")
-    await asyncio.wait([told, worker], return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if worker.done():
-        worker.result()
 
 
 async def _end_running(app: web.Application) -> None:

@@ -75,6 +75,8 @@ class Job:
     provenance: dict[str, Any] | None
     event_id: int
     """The newest event that the record knows of."""
+    damage: str | None = None
+    """What of the record cannot be read, and is left out; None when all can."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from evalserver.directory_listing import names_in
 from evalserver.job import EvaluateRequest
 
 SHARDS: Mapping[str, str] = MappingProxyType(
@@ -40,9 +41,9 @@ class Merge:
         """Where the shards are, or should be."""
         folder = SHARDS[self.checkpoint_type]
         # Of a path whose parts are too long, Path.is_dir raises an error.
-        if not os.path.isdir(self.model_path) or (self.model_path / folder).is_dir():  # noqa: PTH112
+        if not os.path.isdir(self.model_path) or os.path.isdir(self.model_path / folder):  # noqa: PTH112
             return self.model_path / folder
-        several = [each for each in self.model_path.glob(f"{CHECKPOINTS}*") if each.is_dir()]
+        several = [each for each in _checkpoints_in(self.model_path) if os.path.isdir(each)]  # noqa: PTH112
         newest = max(several, key=_step, default=self.model_path)
         return newest / folder
 
@@ -105,6 +106,13 @@ def key_of(request: EvaluateRequest) -> str:
         ours = {str(merge.model_path), str(merge.output_path)}
         named = [key for key in named if given[key] in ours] or named
     return named[0] if named else KEYS[-1]
+
+
+def _checkpoints_in(path: Path) -> list[Path]:
+    try:
+        return [path / name for name in names_in(path) if name.startswith(CHECKPOINTS)]
+    except OSError:
+        return []
 
 
 def _step(path: Path) -> tuple[int, str]:

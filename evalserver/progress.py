@@ -3,19 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-
-import structlog
 
 from evalserver.engines import Progress, ReadsProgress
 from evalserver.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.event_bus import EventBus
+from evalserver.health import Health
 from evalserver.lifecycle import Status
 from evalserver.store import CommittedEvent
+from evalserver.supervision import supervise
 
 __all__ = ["Progress", "ProgressBoard", "watched"]
-
-log = structlog.get_logger("evalserver.progress")
 
 LOOK_SECONDS = 0.5
 """Between two looks at a log: so often is progress told at most."""
@@ -59,20 +58,20 @@ class ProgressBoard:
 
 @asynccontextmanager
 async def watched(
-    board: ProgressBoard, job_id: str, run_dir: Path, reader: ReadsProgress
+    board: ProgressBoard, health: Health, job_id: str, run_dir: Path, reader: ReadsProgress
 ) -> AsyncIterator[None]:
     """Within the block, what the attempt's log tells of its progress is posted.
 
     Whatever becomes of the log, the block goes on.
     """
-    watching = asyncio.create_task(_watch(board, job_id, run_dir, reader), name="watch a log")
+    name = f"progress of job {job_id}"
+    watch = partial(_watch, board, job_id, run_dir, reader)
+    watching = asyncio.create_task(supervise(name, watch, health), name="watch a log")
     try:
         yield
     finally:
         watching.cancel()
         await asyncio.wait([watching])
-        if not watching.cancelled() and (fault := watching.exception()):
-            log.error("progress could not be followed", job=job_id, error=repr(fault))
 
 
 async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ReadsProgress) -> None:

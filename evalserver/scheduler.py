@@ -8,12 +8,14 @@ directories say.
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from itertools import islice
 
 import structlog
 
 from evalserver.attempts import Attempts, persist
 from evalserver.clock import Clock, utc_now
+from evalserver.disk_threads import DiskThreads
 from evalserver.job import Job
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.path_waits import PathWaits
@@ -35,7 +37,7 @@ SERVER = "server"
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 1.0
-"""Between two looks for the checkpoints that jobs wait for."""
+"""Between two looks at a queue of which no job can start: their times to wait may be up."""
 
 
 class AlreadyFinished(Exception):
@@ -51,7 +53,8 @@ class NotQueued(Exception):
 
 
 class Scheduler:
-    """Runs the queue of one store: ``load`` it, then await ``run`` in a task.
+    """Runs the queue of one store: ``load`` it, then await ``run`` and ``watch_checkpoints`` in
+    tasks, which may be started again when they fail; ``close`` it.
 
     The newest ``keep`` finished jobs are kept.
     """
@@ -61,7 +64,9 @@ class Scheduler:
         self._attempts = attempts
         self._keep = keep
         self._wake = asyncio.Event()
-        self._waits = PathWaits(clock)
+        self._news = asyncio.Event()
+        self._threads = DiskThreads("checkpoints")
+        self._waits = PathWaits(clock, self._threads, self._wake.set)
         self.holding = False
         """Nothing is started any more: the server is shutting down."""
         self.draining: Draining | None = None
@@ -93,6 +98,27 @@ class Scheduler:
             claimed = await self._claim(await self._next())
             if claimed is not None:
                 await self._attempts.begin(claimed)
+
+    async def watch_checkpoints(self) -> None:
+        """Until cancelled, have the checkpoints looked for of those jobs that may come next.
+
+        Behind the first job that waits for none, nobody comes next.
+        """
+        while True:
+            self._news.clear()
+            some_wait = False
+            async for job in self._queued_jobs():
+                if job.request.wait_for_path_s is None:
+                    break
+                some_wait = True
+                self._waits.look(job)
+            await asyncio.sleep(POLL_SECONDS)
+            await _set_within(self._news, LOOK_SECONDS if some_wait else None)
+
+    async def close(self) -> None:
+        """End what is being looked for."""
+        await self._waits.close()
+        self._threads.close()
 
     async def drain(self, actor: str, reason: str | None) -> Draining:
         """Start nothing from now on; what runs goes on, and what is submitted waits.
@@ -172,6 +198,7 @@ class Scheduler:
         return self._waits.reasons.get(job_id)
 
     def _on_event(self, event: CommittedEvent) -> None:
+        self._news.set()
         if event.after is Status.QUEUED:
             self.queue.add(event.job_id, event.priority, event.seq)
             self._wake.set()
@@ -190,23 +217,25 @@ class Scheduler:
             job = None if stands else await self._first_ready()
             if job is not None:
                 return job
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS if self._waits.reasons else None):
-                    await self._wake.wait()
+            await _set_within(self._wake, LOOK_SECONDS if self.queue else None)
 
     async def _first_ready(self) -> Job | None:
         """The first job of the queue that waits for no checkpoint any more."""
+        async for job in self._queued_jobs():
+            if self._waits.may_start(job):
+                return job
+        return None
+
+    async def _queued_jobs(self) -> AsyncIterator[Job]:
+        """The jobs of the queue in their order, as they are by now."""
         position = 0
         while (job_id := next(islice(self.queue, position, None), None)) is not None:
             try:
-                job = await persist(lambda each=job_id: self._store.job(each))  # type: ignore[misc]
+                yield await persist(lambda each=job_id: self._store.job(each))  # type: ignore[misc]
             except JobPruned:
                 self.queue.remove(job_id)
                 continue
-            if job.request.wait_for_path_s is None or not await self._waits.holds(job):
-                return job
             position += 1
-        return None
 
     async def _claim(self, job: Job) -> Job | None:
         """Claim the next attempt of a queued job; None if it is not next any more."""
@@ -218,3 +247,10 @@ class Scheduler:
             return None
         crash_point("claimed")
         return await persist(lambda: self._store.job(job_id))
+
+
+async def _set_within(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait until the event is set, for so many seconds at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

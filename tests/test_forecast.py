@@ -13,6 +13,7 @@ from evalserver.clock import timestamp
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
 from evalserver.forecast import MOST_BEFORE, Forecast, Forecaster
+from evalserver.health import Health
 from evalserver.planning import Planner, Surroundings
 from evalserver.progress import ProgressBoard
 from evalserver.run_directories import RunDirectories
@@ -38,6 +39,7 @@ class Lab:
             Planner({}, directories, Surroundings({}, folder, 1.0)),
             Policy(PLENTY, 0.05),
             ProgressBoard(EventBus()),
+            Health(),
         )
         self.scheduler = Scheduler(store, attempts, PLENTY)
         self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)

@@ -29,17 +29,16 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 GUARDED = {
     "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "jinja2", "markupsafe",
-    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "rich", "sqlite3",
-    "subprocess",
+    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "re2", "rich",
+    "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
 ANYTHING = _layer(
-    "access application attempts catalog clock data_dir descriptors doorman engines entrance"
-    "access application attempts catalog clock data_dir descriptors doorman engines entrance"
-    " event_bus executors forecast health instruments local_socket names planning private_files"
-    " progress pruner roots run_directories runner"
-    " scheduler server_args server_log sockets store! systemd tls version web",
+    "access application attempts catalog clock data_dir descriptors disk_threads doorman engines"
+    " entrance event_bus executors forecast health instruments local_socket names planning"
+    " private_files progress pruner roots run_directories runner"
+    " scheduler server_args server_log sockets store! supervision systemd tls version web",
     "aiohttp",
 )
 
@@ -52,6 +51,9 @@ LAYERS = {
     # The bottom: values and functions that know nobody above them.
     "clock": _layer(""),
     "health": _layer(""),
+    "supervision": _layer("health"),
+    "directory_listing": _layer(""),
+    "disk_threads": _layer(""),
     "lifecycle": _layer(""),
     "names": _layer(""),
     "roles": _layer(""),
@@ -69,15 +71,15 @@ LAYERS = {
     "server_log": _layer("masking"),
     "job": _layer("lifecycle"),
     "job_id": _layer(""),
-    "merging": _layer("job"),
+    "merging": _layer("directory_listing job"),
     "comparison": _layer("job"),
     "plain_text": _layer(""),
     "bounded_json": _layer(""),
     "own_thread": _layer(""),
     "untrusted_files": _layer("bounded_json"),
     "eval_log": _layer("runner.files untrusted_files"),
-    "checkpoints": _layer("untrusted_files"),
-    "fingerprints": _layer("checkpoints"),
+    "checkpoints": _layer("directory_listing untrusted_files"),
+    "fingerprints": _layer("checkpoints directory_listing"),
     "provenance": _layer("engines executors fingerprints job masking merging untrusted_files"),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
@@ -86,32 +88,37 @@ LAYERS = {
     "runner": _layer("runner", "subprocess"),
     "executors": _layer("executors runner untrusted_files", "subprocess psutil"),
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer("engines bounded_json job masking merging names plain_text untrusted_files"),
-    "store": _layer(
-        f"store clock health job lifecycle masking roles {CRASH_POINT}", "sqlite3 aiosqlite"
+    "engines": _layer(
+        "engines bounded_json job masking merging names plain_text untrusted_files", "re2"
     ),
-    "access": _layer("clock roles store!"),
+    "store": _layer(
+        f"store clock health supervision job lifecycle masking roles {CRASH_POINT}",
+        "sqlite3 aiosqlite",
+    ),
+    "access": _layer("clock roles store! supervision"),
     "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner untrusted_files version {VALUES}"),
-    "catalog": _layer("engines executors store!"),
+    "catalog": _layer("directory_listing engines executors store!"),
     "outputs": _layer("engines outputs untrusted_files"),
     "event_bus": _layer("store!"),
     "instruments": _layer("job lifecycle store! version", "prometheus_client"),
-    "progress": _layer(f"engines eval_log event_bus store! {VALUES}"),
+    "progress": _layer(f"engines eval_log event_bus health store! supervision {VALUES}"),
     "log_tail": _layer("runner.files untrusted_files"),
     "attempts": _layer(
-        "engines executors outcome outputs own_thread path_waits planning progress provenance"
-        f" run_directories store! {VALUES} {CRASH_POINT}"
+        "disk_threads engines executors health outcome outputs own_thread path_waits planning"
+        f" progress provenance run_directories store! supervision {VALUES} {CRASH_POINT}"
     ),
     "planning": _layer("engines executors job masking merging run_directories"),
-    "path_waits": _layer("checkpoints clock job merging"),
-    "scheduler": _layer(f"attempts path_waits queue_index store! {VALUES} {CRASH_POINT}"),
+    "path_waits": _layer("checkpoints clock disk_threads job merging"),
+    "scheduler": _layer(
+        f"attempts disk_threads path_waits queue_index store! {VALUES} {CRASH_POINT}"
+    ),
     "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "web": _layer(
-        "web access catalog checkpoints comparison engines eval_log event_bus forecast health"
-        " instruments log_tail masking merging outputs plain_text planning private_files progress"
-        " provenance pruner roles roots scheduler server_args sockets"
+        "web access catalog checkpoints comparison disk_threads engines eval_log event_bus"
+        " forecast health instruments log_tail masking merging outputs plain_text planning"
+        " private_files progress provenance pruner roles roots scheduler server_args sockets"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",

@@ -1,6 +1,5 @@
 """The board of progress: what is newest, and who hears of it; and the watching of logs."""
 
-import asyncio
 import time
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from evalserver.engines import ProgressReader
 from evalserver.event_bus import EventBus
+from evalserver.health import Health
 from evalserver.progress import MOST_BYTES, Progress, ProgressBoard, watched
 from evalserver.runner.files import LOG_FILE
 from tests.support import until
@@ -88,7 +88,7 @@ def bar(done: int, label: str = "Work") -> bytes:
 
 async def test_a_log_that_grows_moves_progress(board: ProgressBoard, run_dir: Path) -> None:
     stages = []
-    async with watched(board, "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, ProgressReader()):
         stages.append(await until(lambda: _told(board, "starting")))
         with (run_dir / LOG_FILE).open("ab", buffering=0) as log:
             log.write(bar(1))
@@ -106,14 +106,14 @@ async def test_who_begins_to_watch_a_long_log_looks_at_its_end(
         log.seek(2 * 2**30)
         log.write(bar(5))
 
-    async with watched(board, "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, ProgressReader()):
         progress = await until(lambda: _told(board, "Work"))
 
     assert progress.done == 5
 
 
 async def test_of_a_flood_the_newest_is_looked_at(board: ProgressBoard, run_dir: Path) -> None:
-    async with watched(board, "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, ProgressReader()):
         await until(lambda: _told(board, "starting"))
         (run_dir / LOG_FILE).write_bytes(bar(1, "Old") + b"x" * 10 * MOST_BYTES + b"\n" + bar(2))
         progress = await until(lambda: _told(board, "Work"))
@@ -126,7 +126,7 @@ async def test_a_run_directory_that_is_removed_ends_no_evaluation(
 ) -> None:
     run_dir.rmdir()
 
-    async with watched(board, "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, ProgressReader()):
         await until(lambda: _told(board, "starting"))
 
 
@@ -142,7 +142,7 @@ async def test_a_log_is_looked_at_at_most_twice_a_second(
             return Progress("Work", done=looks)
 
     began = time.monotonic()
-    async with watched(board, "a", run_dir, Counting()):
+    async with watched(board, Health(), "a", run_dir, Counting()):
         await until(lambda: _told(board, "Work", 3))
 
     assert looks <= 1 + 2 * (time.monotonic() - began)
@@ -155,10 +155,31 @@ async def test_a_reader_that_fails_does_not_fail_the_evaluation(
         def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
             raise RuntimeError("a fault of ours")
 
-    async with watched(board, "a", run_dir, Failing()):
-        await asyncio.sleep(0.1)
+    health = Health()
 
-    assert board.of("a") is None
+    async def is_degraded() -> bool:
+        return "progress of job a failed" in (health.degraded_reason or "")
+
+    async with watched(board, health, "a", run_dir, Failing()):
+        await until(is_degraded)
+
+    assert (board.of("a"), health.degraded_reason) == (None, None)
+
+
+async def test_a_watch_that_fails_goes_on(board: ProgressBoard, run_dir: Path) -> None:
+    (run_dir / LOG_FILE).write_bytes(bar(1))
+    failures = [RuntimeError("a fault of ours")]
+
+    class FailingOnce(ProgressReader):
+        def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+            if failures:
+                raise failures.pop()
+            return super().read(piece, after_gap=after_gap)
+
+    async with watched(board, Health(), "a", run_dir, FailingOnce()):
+        progress = await until(lambda: _told(board, "Work"))
+
+    assert progress.done == 1
 
 
 async def _told(board: ProgressBoard, stage: str, done: int | None = None) -> Progress | None:

@@ -1,9 +1,9 @@
 """The jobs table: every deed that changes a job, as a unit of work, and every question about it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -23,6 +23,11 @@ RECORD = (
     " AS event_id FROM jobs"
 )
 """A job's record, of the same moment as its newest event."""
+
+T = TypeVar("T")
+
+UNREADABLE_REQUEST = EvaluateRequest(model="unreadable", tasks=("unreadable",))
+"""Stands for a request that is damaged."""
 
 OF_AN_END = (
     "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",
@@ -289,15 +294,16 @@ def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
 
 
 def job_of(row: Row) -> Job:
-    """The job in a row of ``RECORD``."""
+    """The job in a row of ``RECORD``; what cannot be read of it is left out, and said."""
+    damage: list[str] = []
     return Job(
         seq=row["seq"],
         job_id=row["job_id"],
         status=Status(row["status"]),
         engine=row["engine"],
         priority=row["priority"],
-        labels=orjson.loads(row["labels"]),
-        request=_request(orjson.loads(row["request"])),
+        labels=_readable(row, "labels", _object, damage) or {},
+        request=_readable(row, "request", _request, damage) or UNREADABLE_REQUEST,
         submitted_by=row["submitted_by"],
         created_at=row["created_at"],
         started_at=row["started_at"],
@@ -309,18 +315,50 @@ def job_of(row: Row) -> Job:
         output_dir=row["output_dir"],
         exit_code=row["exit_code"],
         error=row["error"],
-        result=_optional_json(row["result"]),
-        provenance=_optional_json(row["provenance"]),
+        result=_readable(row, "result", _object, damage),
+        provenance=_readable(row, "provenance", _object, damage),
         event_id=row["event_id"],
+        damage="; ".join(damage) or None,
     )
 
 
-def _request(values: Mapping[str, Any]) -> EvaluateRequest:
-    return EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+def _readable(row: Row, column: str, parse: Callable[[Any], T], damage: list[str]) -> T | None:
+    """The value of a column; None if there is none, or none that can be read.
+
+    A stranger may have written there: one damaged record must not hide all others.
+    """
+    text = row[column]
+    if text is None:
+        return None
+    try:
+        return parse(orjson.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        damage.append(f"its column {column} cannot be read ({error!r})")
+        return None
 
 
-def _optional_json(text: str | None) -> dict[str, Any] | None:
-    return None if text is None else orjson.loads(text)
+def _request(values: Any) -> EvaluateRequest:
+    request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+    fine = (
+        isinstance(request.model, str)
+        and all(isinstance(task, str) for task in request.tasks)
+        and all(
+            isinstance(each, dict | None)
+            for each in (request.model_args, request.labels, request.lmms_engine_kwargs)
+        )
+        and isinstance(request.output_dir, str | None)
+        and isinstance(request.wait_for_path_s, int | float | None)
+        and isinstance(request.max_attempts, int)
+    )
+    if not fine:
+        raise TypeError("a field is of another type")
+    return request
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("it is not an object")
+    return value
 
 
 def _end_of(job: Job) -> dict[str, Any]:

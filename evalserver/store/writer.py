@@ -25,6 +25,7 @@ from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 from evalserver.store.named_files import NamedFiles
 from evalserver.store.transaction import JointWork, Transaction, Work
+from evalserver.supervision import pause_after
 
 log = structlog.get_logger("evalserver.store")
 
@@ -38,6 +39,8 @@ PROBE_SECONDS = 1.0
 
 FAULT = "database"
 """The name under which the server's health has it that nothing can be written."""
+
+THREAD = "the thread that writes to the database"
 
 LARGEST_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
@@ -105,6 +108,7 @@ class Writer:
         self._lost: str | None = None
         self._health = health or Health()
         self._units: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
+        self._again: list[_Unit[Any]] = []
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,15 +155,36 @@ class Writer:
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write until told to stop; the writer's thread does nothing else."""
-        closing = False
-        while not closing:
-            batch, closing = self._next_batch()
-            if batch or self.fault is not None or self._file_fault() is not None:
-                loop.call_soon_threadsafe(self._tell, self._commit(batch))
-        loop.call_soon_threadsafe(self._ended.set)
+        closing, failures = False, 0
+        while not closing and not loop.is_closed():
+            batch: list[_Unit[Any]] = []
+            try:
+                closing = self._collect(batch)
+                if batch or self.fault is not None or self._file_fault() is not None:
+                    loop.call_soon_threadsafe(self._tell, self._commit(batch))
+            except Exception as error:
+                failures += 1
+                self._note_failure(error, failures)
+                # What was taken is tried again, in its place: nobody waits in vain.
+                self._again = [*batch, *self._again]
+                time.sleep(pause_after(failures))
+            else:
+                failures = 0
+                self._health.clear(THREAD)
+        with suppress(RuntimeError):  # the loop is gone, and nobody waits any more
+            loop.call_soon_threadsafe(self._ended.set)
 
-    def _next_batch(self) -> tuple[list[_Unit[Any]], bool]:
-        batch: list[_Unit[Any]] = []
+    def _note_failure(self, error: Exception, failures: int) -> None:
+        pause = pause_after(failures)
+        log.exception("a thread failed; it goes on", thread=THREAD, in_seconds=pause)
+        self._health.report(THREAD, f"{THREAD} failed, and goes on after {pause:g} s: {error!r}")
+
+    def _collect(self, batch: list[_Unit[Any]]) -> bool:
+        """Fill the batch with what waits; True when nothing more will come."""
+        if self._again:
+            batch.extend(self._again)
+            self._again = []
+            return False
         try:
             # An empty batch looks whether all files are there, and, while nothing can be written,
             # tries again whether it can.
@@ -167,11 +192,11 @@ class Writer:
             while unit is not None:
                 batch.append(unit)
                 if len(batch) == LARGEST_BATCH:
-                    return batch, False
+                    return False
                 unit = self._units.get_nowait()
         except Empty:
-            return batch, False
-        return batch, True
+            return False
+        return True
 
     def _commit(self, batch: list[_Unit[Any]]) -> _Written:
         try:

@@ -24,6 +24,7 @@ from evalserver.web.keys import (
     ARGS,
     BODY,
     CATALOG,
+    DISK_THREADS,
     ENGINES,
     FORECASTS,
     KEYS_IN_FLIGHT,
@@ -176,7 +177,7 @@ async def _new_job(request: web.Request, key: Key | None) -> NewJob:
     engine = request.app[ENGINES][name]
     wanted = with_defaults(wanted, engine, request.app[ARGS])
     if wanted.lmms_engine_kwargs is not None:
-        wanted = await asyncio.to_thread(pinned, wanted)
+        wanted = await request.app[DISK_THREADS].run(pinned, wanted)
     seen = None
     try:
         seen = await _seen_of_promising(request, wanted, engine)
@@ -195,7 +196,7 @@ async def _seen_of_promising(
     Raises BadRequest (422), with every fault at once, if the request cannot come to anything.
     """
     require_possible(merged(wanted), engine)
-    look = await look_at_checkpoints(wanted)
+    look = await look_at_checkpoints(wanted, request.app[DISK_THREADS])
     if request[QUERY].get("checked", True):
         faults = await unknown_names(request.app[CATALOG], wanted, engine)
         if faults or look.faults:

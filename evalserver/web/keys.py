@@ -8,6 +8,7 @@ from aiohttp import web
 from jinja2 import Environment
 
 from evalserver.catalog import Catalog
+from evalserver.disk_threads import DiskThreads
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
@@ -39,6 +40,8 @@ PRUNER = web.AppKey("pruner", Pruner)
 BACKING_UP = web.AppKey("backing_up", asyncio.Lock)
 """Held by the one request that has the database copied."""
 CATALOG = web.AppKey("catalog", Catalog)
+DISK_THREADS = web.AppKey("disk_threads", DiskThreads)
+"""For looks at the checkpoints that requests name."""
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 INSTRUMENTS = web.AppKey("instruments", Instruments)

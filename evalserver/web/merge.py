@@ -1,6 +1,5 @@
 """Merging the shards of a checkpoint: a job of the engine ``merge``, whose end is waited for."""
 
-import asyncio
 import os
 from http import HTTPStatus
 from pathlib import Path
@@ -23,7 +22,16 @@ from evalserver.web.errors import RETRY_AFTER_SECONDS, BadRequest
 from evalserver.web.fields import Header, about
 from evalserver.web.gate import CALLER, require_still_admitted
 from evalserver.web.jobs import queued_at
-from evalserver.web.keys import ARGS, BODY, BUS, ENGINES, QUEUE_LIMITS, SCHEDULER, STORE
+from evalserver.web.keys import (
+    ARGS,
+    BODY,
+    BUS,
+    DISK_THREADS,
+    ENGINES,
+    QUEUE_LIMITS,
+    SCHEDULER,
+    STORE,
+)
 from evalserver.web.metrics import leave_out_the_wait
 from evalserver.web.places import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.replies import reply
@@ -94,9 +102,10 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     It is a job like any other, and waits for its turn. The answer waits for its end, unless the
     client prefers not to; a client that goes away stops nothing.
     """
-    asked = merge.request_to_merge(await asyncio.to_thread(_wanted, request[BODY]))
+    threads = request.app[DISK_THREADS]
+    asked = merge.request_to_merge(await threads.run(_wanted, request[BODY]))
     wanted = with_defaults(asked, request.app[ENGINES][merge.NAME], request.app[ARGS])
-    seen = await asyncio.to_thread(at_submission, wanted)
+    seen = await threads.run(at_submission, wanted)
     job = NewJob(new_job_id(), merge.NAME, wanted, request[CALLER].name, seen)
     with request.app[QUEUE_LIMITS].place(job.submitted_by):
         await request.app[STORE].submit(job)

@@ -1,11 +1,11 @@
 """Checkpoints in a request: whether they can be loaded, and how they are when it is submitted."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from evalserver.checkpoints import local_checkpoints, may_have_checkpoints, why_not
+from evalserver.disk_threads import DiskThreads
 from evalserver.job import EvaluateRequest
 from evalserver.merging import before_merging, key_of
 from evalserver.provenance import at_submission
@@ -19,7 +19,7 @@ class Look:
     seen: dict[str, Any] | None = None
 
 
-async def look_at_checkpoints(wanted: EvaluateRequest) -> Look:
+async def look_at_checkpoints(wanted: EvaluateRequest, threads: DiskThreads) -> Look:
     """See what the disk says of the checkpoints that a request names.
 
     Of those that are still being written, nothing.
@@ -28,7 +28,7 @@ async def look_at_checkpoints(wanted: EvaluateRequest) -> Look:
         return Look()
     if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
         return Look()
-    return await asyncio.to_thread(_look, wanted)
+    return await threads.run(_look, wanted)
 
 
 def _look(wanted: EvaluateRequest) -> Look:

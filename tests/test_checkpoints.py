@@ -1,0 +1,130 @@
+"""Checkpoints that are damaged, or not meant to be read, are said to be; nothing else happens."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from evalserver import directory_listing
+from evalserver.checkpoints import signature, why_not
+from evalserver.fingerprints import fingerprint
+from tests.conftest import MakeApi
+from tests.support import Api, Json, until, without_permissions
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A directory with one file of weights."""
+    path = tmp_path / "checkpoint"
+    path.mkdir()
+    (path / "weights").write_bytes(b"1")
+    return path
+
+
+NESTED = "[" * 200_000 + "]" * 200_000
+INDEXES = {
+    "nested deep": ('{"weight_map": {"a": ' + NESTED + "}}", "nested more than 100 deep"),
+    "a long name": (json.dumps({"weight_map": {"a": "x" * 300}}), "which its index names"),
+    "no text": ('{"weight_map": {"a": "b\\u0000c"}}', "which its index names"),
+    "cut off": ('{"weight_map": {"a"', "has an index that cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("index", "reason"), INDEXES.values(), ids=INDEXES.keys())
+def test_a_hostile_index_is_a_reason_not_to_load(checkpoint: Path, index: str, reason: str) -> None:
+    (checkpoint / "model.safetensors.index.json").write_text(index)
+
+    assert reason in (why_not(checkpoint) or "")
+
+
+def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Path) -> None:
+    checkpoint.chmod(0o700)
+    for directory in checkpoint.parents[:3]:
+        directory.chmod(0o755)
+
+    with without_permissions():
+        reason = why_not(checkpoint)
+
+    assert reason == "cannot be read: Permission denied"
+
+
+def test_a_directory_of_too_many_files_has_no_signature_and_no_digest(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_listing, "MAX_FILES", 0)
+
+    reason = "has too many files: 0 or more"
+    assert signature(checkpoint) == reason
+    found = fingerprint(checkpoint, full=False)
+    assert (found["digest"], found["incomplete"]) == (None, reason)
+
+
+@pytest.mark.parametrize(("index", "reason"), INDEXES.values(), ids=INDEXES.keys())
+async def test_a_job_waits_for_a_hostile_checkpoint_while_others_run(
+    api: Api, checkpoint: Path, index: str, reason: str
+) -> None:
+    (checkpoint / "model.safetensors.index.json").write_text(index)
+    waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
+
+    async def is_said() -> bool:
+        return reason in str((await api.job(waiting))["waiting_for"])
+
+    await until(is_said)
+    other = await api.finished(await api.submit())
+
+    assert (other["status"], (await api.job(waiting))["status"]) == ("completed", "queued")
+
+
+async def test_a_hostile_checkpoint_fails_its_job_when_the_time_is_up(
+    api: Api, checkpoint: Path
+) -> None:
+    (checkpoint / "model.safetensors.index.json").write_text('{"weight_map": ' + NESTED + "}")
+
+    job = await api.finished(
+        await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=0.1)
+    )
+
+    assert job["status"] == "failed"
+    assert "has an index that cannot be read" in job["error"]
+
+
+async def test_a_disk_that_does_not_answer_delays_no_other_job(
+    api: Api, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Event()
+    monkeypatch.setattr("evalserver.path_waits.PathWaits._reason", lambda *_: answers.wait())
+    waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
+
+    other = await api.finished(await api.submit())
+
+    assert (other["status"], (await api.job(waiting))["status"]) == ("completed", "queued")
+
+
+DAMAGED = ["{}", "[]", '{"model": 1, "tasks": ["mme"]}', '{"model": "a", "tasks": 5}', '{"model"']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+async def test_a_damaged_request_fails_its_job_and_no_other(
+    make_api: MakeApi, data_dir: Path, text: str
+) -> None:
+    api = await make_api()
+    hanging = await api.submit(model_args={"behave": "hang"})
+    damaged, behind = await api.submit(), await api.submit()
+    await api.when(hanging, "running")
+    with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE jobs SET request = ? WHERE job_id = ?", (text, damaged))
+
+    await api.call("DELETE", f"/jobs/{hanging}")
+    after: Json = await api.finished(behind)
+
+    assert after["status"] == "completed"
+    assert "The record of the job is damaged: its column request" in await _error(api, damaged)
+
+
+async def _error(api: Api, job_id: str) -> str:
+    jobs = (await api.call("GET", "/jobs"))["jobs"]
+    return next(str(job["error"]) for job in jobs if job["job_id"] == job_id)

@@ -1,0 +1,110 @@
+"""Listing what somebody else fills: bounded, without recursion, whatever happens meanwhile."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from evalserver import directory_listing
+from evalserver.directory_listing import list_files
+from tests.support import without_permissions
+
+
+def _names(path: Path) -> list[str]:
+    return sorted(name for name, _ in list_files(path).files)
+
+
+def test_every_file_below_a_directory_is_listed_by_its_path_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        (tmp_path / name).touch()
+
+    assert _names(tmp_path) == ["a/b/three", "a/two", "one"]
+
+
+def test_of_a_file_it_is_itself(tmp_path: Path) -> None:
+    (tmp_path / "weights").touch()
+
+    assert _names(tmp_path / "weights") == ["weights"]
+
+
+def test_links_to_files_are_followed_and_links_to_directories_are_not(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "blob").touch()
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    (snapshot / "weights").symlink_to("../blobs/blob")
+    (snapshot / "all").symlink_to(tmp_path)
+
+    assert _names(snapshot) == ["weights"]
+
+
+def test_more_files_than_the_limit_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_listing, "MAX_FILES", 3)
+    for number in range(4):
+        (tmp_path / str(number)).touch()
+
+    listing = list_files(tmp_path)
+
+    assert (len(listing.files), listing.incomplete) == (3, "has too many files: 3 or more")
+
+
+def test_directories_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_listing, "MAX_ENTRIES", 3)
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+
+    assert list_files(tmp_path).incomplete == "has too many entries: more than 3"
+
+
+def test_a_listing_that_takes_too_long_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_listing, "MAX_SECONDS", -1.0)
+    (tmp_path / "file").touch()
+
+    assert "has too much to be listed" in (list_files(tmp_path).incomplete or "")
+
+
+def test_directories_may_be_nested_deeper_than_functions_may_call_each_other(
+    tmp_path: Path,
+) -> None:
+    above = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=above)
+        below = os.open("d", os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+
+    assert list_files(tmp_path).files == ()
+
+
+def test_a_directory_that_vanishes_meanwhile_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").touch()
+    (tmp_path / "rotated").mkdir()
+    scandir = os.scandir
+
+    def rotating(path: Path) -> object:
+        if Path(path).name == "rotated":
+            (tmp_path / "rotated").rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", rotating)
+
+    assert (_names(tmp_path), list_files(tmp_path).incomplete) == (["kept"], None)
+
+
+def test_a_directory_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir(mode=0o700)
+
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    with without_permissions():
+        listing = list_files(tmp_path)
+
+    assert listing.incomplete == f"cannot be listed: {tmp_path}/private: Permission denied"
