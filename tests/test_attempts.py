@@ -11,6 +11,7 @@ from evalserver.attempts import Attempts, Policy
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
 from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
+from evalserver.health import Health
 from evalserver.job import EvaluateRequest
 from evalserver.planning import Planner, Surroundings
 from evalserver.progress import ProgressBoard
@@ -65,6 +66,7 @@ async def test_a_job_whose_results_do_not_answer_ends(
         Planner(engines, directories, Surroundings({}, tmp_path, 1.0)),
         Policy(1000, 0.05, max_reading_s=0.01),
         ProgressBoard(EventBus()),
+        Health(),
     )
     job = await store.job(await submit(store))
     paths = await attempts.reserve(job)
