@@ -1,10 +1,10 @@
 """The table of an operator's own program, ``[engines.NAME]`` with ``type = "command"``, as read."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.parameters import Parameter
 from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import Template, TemplateFault
@@ -118,8 +118,8 @@ def _pattern(where: str, value: Any) -> str | None:
     if value is None:
         return None
     try:
-        groups = re.compile(value).groupindex
-    except (re.error, TypeError) as error:
+        groups = LinearPattern(value).group_names
+    except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     if "done" not in groups:
         raise ValueError(f"{where} must have a group (?P<done>...), got {value!r}")

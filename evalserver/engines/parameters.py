@@ -1,11 +1,11 @@
 """The typed parameters of an operator's own program: what a client may send for each."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.names import did_you_mean
 
 LONGEST_TEXT = 4096
@@ -90,8 +90,8 @@ class Parameter:
             raise ValueError(f"{where}.{self.name}.choices must list what can be chosen")
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except re.error as error:
+                LinearPattern(self.pattern)
+            except ValueError as error:
                 raise ValueError(f"{where}.{self.name}.pattern: {error}") from None
         if self.default is not None and (sentence := self.refusal(self.default)):
             raise ValueError(f"{where}.{self.name}.default: {sentence}")
@@ -100,7 +100,7 @@ class Parameter:
 def _string(parameter: Parameter, value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
         return f"Must be a text of 1 to {LONGEST_TEXT} printable characters."
-    if parameter.pattern is not None and not re.fullmatch(parameter.pattern, value):
+    if parameter.pattern is not None and not LinearPattern(parameter.pattern).matches(value):
         return f"Must be like {parameter.pattern} (a regular expression)."
     return None
 

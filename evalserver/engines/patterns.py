@@ -2,6 +2,7 @@
 
 import re
 
+from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.progress import LONGEST_REST, RUNNING, STARTING, Progress
 from evalserver.plain_text import without_escapes
 
@@ -17,7 +18,7 @@ class PatternReader:
     """
 
     def __init__(self, pattern: str) -> None:
-        self._pattern = re.compile(pattern)
+        self._pattern = LinearPattern(pattern)
         self._rest = b""
         self._newest = Progress(STARTING)
 
@@ -31,12 +32,11 @@ class PatternReader:
         return self._newest
 
     def _take(self, line: str) -> None:
-        match = self._pattern.search(line)
-        if match is None:
+        groups = self._pattern.search(line)
+        if groups is None:
             if line.strip() and self._newest.stage == STARTING:
                 self._newest = Progress(RUNNING)
             return
-        groups = match.groupdict()
         done, total = _count(groups.get("done")), _count(groups.get("total"))
         if done is not None:
             fraction = min(1.0, done / total) if total else None

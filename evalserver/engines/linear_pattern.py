@@ -1,0 +1,41 @@
+"""Regular expressions that operators give: matching one takes time linear in the text.
+
+They are matched by RE2, which has no backreferences and no lookaround: an expression that no text
+can make slow. A pattern of Python's own engine may take years over forty characters.
+"""
+
+import re2  # type: ignore[import-untyped]
+
+
+class LinearPattern:
+    """A compiled pattern. Raises ValueError when it is none, or RE2 cannot express it."""
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            self._compiled = re2.compile(pattern, options)
+        except (re2.error, TypeError, UnicodeEncodeError) as error:
+            raise ValueError(
+                f"{pattern!r} is not a regular expression of RE2, which knows no backreferences"
+                f" and no lookaround: {_text(error)}"
+            ) from None
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        """The names of its groups."""
+        return frozenset(self._compiled.groupindex)
+
+    def matches(self, text: str) -> bool:
+        """Does it match the whole text?"""
+        return self._compiled.fullmatch(text) is not None
+
+    def search(self, text: str) -> dict[str, str | None] | None:
+        """What its named groups match at the first place where it does; None where it does not."""
+        match = self._compiled.search(text)
+        return None if match is None else dict(match.groupdict())
+
+
+def _text(error: Exception) -> str:
+    reason = error.args[0] if error.args else ""
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

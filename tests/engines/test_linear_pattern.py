@@ -1,0 +1,58 @@
+"""Patterns of operators: no text makes one slow, and what cannot be matched so is refused."""
+
+import asyncio
+
+import pytest
+
+from evalserver.engines.linear_pattern import LinearPattern
+from evalserver.engines.parameters import Parameter
+from evalserver.engines.patterns import PatternReader
+from tests.conftest import MakeApi
+from tests.support import request
+
+EXPONENTIAL = "(?:[a-z0-9]+-?)+"
+HOSTILE = "a" * 36 + "!"
+
+
+def test_a_hostile_value_is_refused_at_once() -> None:
+    assert not LinearPattern(EXPONENTIAL).matches(HOSTILE)
+
+
+def test_what_a_pattern_allows_is_matched_whole() -> None:
+    assert LinearPattern(EXPONENTIAL).matches("a-b-c1")
+
+
+def test_named_groups_are_found() -> None:
+    pattern = LinearPattern(r"(?P<done>\d+)/(?P<total>\d+)?")
+
+    assert pattern.search("step 3/") == {"done": "3", "total": None}
+
+
+@pytest.mark.parametrize("pattern", [r"(a)\1", "(?=a)b", "(?<!a)b", "(", "(a{1000}){1000}"])
+def test_what_cannot_be_matched_in_linear_time_is_refused_by_its_name(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"engines\.own\.parameters\.name\.pattern: .* RE2"):
+        Parameter.read("engines.own.parameters", "name", {"pattern": pattern})
+
+
+def test_a_hostile_line_does_not_stop_the_reading_of_progress() -> None:
+    reader = PatternReader(f"(?P<done>{EXPONENTIAL})$")
+
+    assert reader.read(HOSTILE.encode() + b"\n").stage == "running"
+
+
+async def test_a_server_answers_while_a_hostile_value_is_checked(make_api: MakeApi) -> None:
+    engine = {
+        "type": "command",
+        "argv": ["/bin/true", "--name={name}", "--tasks={tasks}"],
+        "results": "results.json",
+        "parameters": {"name": {"pattern": EXPONENTIAL}},
+    }
+    api = await make_api(engines={"own": engine})
+    body = request(engine="own", model_args={"name": HOSTILE})
+
+    refused, health = await asyncio.gather(
+        api.call("POST", "/evaluate?validate=false", 422, json=body), api.call("GET", "/health")
+    )
+
+    assert health["status"] == "healthy"
+    assert [fault["field"] for fault in refused["errors"]] == ["model_args.name"]
