@@ -69,7 +69,6 @@ from evalserver.web.pages.rendering import make_templates
 from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 
-
 MAX_WAITING_COMPARISONS = 8
 
 
