@@ -103,7 +103,7 @@ async def test_a_disk_that_does_not_answer_delays_no_other_job(
     assert (other["status"], (await api.job(waiting))["status"]) == ("completed", "queued")
 
 
-DAMAGED = ["{}", "[]", '{"model": 1, "tasks": ["mme"]}', '{"model": "a", "tasks": 5}', '{"model"']
+DAMAGED = ["{}", "[]", '{"model": 1, "tasks": ["mme"]}', '{"model": "a", "tasks": 5}']
 
 
 @pytest.mark.parametrize("text", DAMAGED)
