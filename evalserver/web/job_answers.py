@@ -196,11 +196,15 @@ class JobSchema(AnswerSchema):
     )
 
     job_id = JobId()
-    status = fields.Enum(Status, by_value=fields.String)
-    created_at = Time()
+    status = fields.Enum(
+        Status,
+        by_value=fields.String,
+        metadata=about("`queued`, `running`, `completed`, `failed` or `cancelled`."),
+    )
+    created_at = Time(metadata=about("When it was submitted."))
     started_at = Time(allow_none=True, metadata=about("When the last attempt started."))
     completed_at = Time(allow_none=True, metadata=about("When the job finished, however it did."))
-    request = fields.Nested(RequestSchema)
+    request = fields.Nested(RequestSchema, metadata=about("The request, with defaults filled in."))
     result = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(ModelResultSchema),
@@ -220,21 +224,29 @@ class JobSchema(AnswerSchema):
             "Seconds until it will have ended, by the median of completed jobs of its kind."
         ),
     )
-    engine = fields.String()
-    priority = fields.Integer()
-    labels = fields.Dict(keys=fields.String(), values=fields.String())
+    engine = fields.String(metadata=about("The engine that evaluates."))
+    priority = fields.Integer(metadata=about("A higher one starts first."))
+    labels = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata=about("Labels of the request.")
+    )
     attempt = fields.Integer(metadata=about("How often it was started."))
-    max_attempts = fields.Integer()
+    max_attempts = fields.Integer(metadata=about("Attempts that it may have."))
     progress = fields.Nested(
         ProgressSchema,
         allow_none=True,
         metadata=about("null unless running, and before the harness has told any."),
     )
     exit_code = fields.Integer(allow_none=True, metadata=about("The harness's."))
-    submitted_by = fields.String()
-    run_dir = fields.String(allow_none=True)
+    submitted_by = fields.String(metadata=about("Name of the token that submitted it."))
+    run_dir = fields.String(
+        allow_none=True, metadata=about("Directory of the last attempt's log and state.")
+    )
     output_dir = fields.String(allow_none=True, metadata=about("Where the harness writes."))
-    provenance = fields.Nested(ProvenanceSchema, allow_none=True)
+    provenance = fields.Nested(
+        ProvenanceSchema,
+        allow_none=True,
+        metadata=about("Versions, command line, checkpoints: by what the numbers were made."),
+    )
     event_id = fields.Integer(metadata=about("The newest event of the audit log about it."))
     links = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata=about("Paths of what belongs to it.")

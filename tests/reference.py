@@ -1,0 +1,192 @@
+"""The reference tables of the documentation, made from the tables in the code.
+
+``./scripts/docs`` writes them between the markers of each page; a test fails when one is stale.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import MISSING, Field
+from pathlib import Path
+from typing import Any
+
+import click
+from marshmallow import Schema
+
+from evalserver.cli.main import main as command_line
+from evalserver.cli.request_options import NAMES
+from evalserver.cli.submit import submit
+from evalserver.roles import Role
+from evalserver.server_args import ServerArgs, flags_of
+from evalserver.setting_sources import environment_name
+from evalserver.web.evaluate_schema import DEFAULTS, REQUIRED, EvaluateSchema
+from evalserver.web.job_answers import JobSchema
+from evalserver.web.job_list import JobsQuerySchema
+from evalserver.web.openapi import summary_of
+from evalserver.web.routes import ROUTES
+from tests.conformance.answers import BOUNDS
+
+ROOT = Path(__file__).parents[1]
+
+DEFAULTS_OF_THE_MACHINE = {
+    "data_dir": "`~/.local/share/evalserver`",
+    "engine_python": "the server's own interpreter",
+}
+"""Defaults that depend on the user and the machine, in words."""
+
+
+def settings_table() -> str:
+    """Every setting that has a flag."""
+    rows = (
+        (
+            f"`--{setting.name.replace('_', '-')}`",
+            f"`{environment_name(setting.name)}`",
+            _default_of(setting),
+            setting.metadata["help"],
+        )
+        for setting in flags_of(ServerArgs)
+    )
+    return _table(("flag", "variable", "default", "description"), rows)
+
+
+def routes_table() -> str:
+    """Every route for programs."""
+    rows = (
+        (
+            f"`{route.method} {route.path}`",
+            "anyone" if route.role is Role.ANYONE else str(route.role),
+            summary_of(route)[0] + ".",
+        )
+        for route in ROUTES
+        if not route.path.startswith("/ui")
+    )
+    return _table(("route", "role", "description"), rows)
+
+
+def request_table() -> str:
+    """Every field of ``POST /evaluate``."""
+    described = EvaluateSchema(BOUNDS).fields
+    rows = (
+        (
+            f"`{name}`",
+            "required" if name in REQUIRED else _code(DEFAULTS.get(name)),
+            field.metadata["description"],
+        )
+        for name, field in described.items()
+    )
+    return _table(("field", "default", "description"), rows)
+
+
+def job_table() -> str:
+    """Every field of a job."""
+    return _described(JobSchema())
+
+
+def query_table() -> str:
+    """Every query key of ``GET /jobs``."""
+    return _described(JobsQuerySchema(BOUNDS))
+
+
+def commands_table() -> str:
+    """Every command."""
+    rows = (
+        (f"`evalserver {path}`", command.get_short_help_str(limit=200))
+        for path, command in commands(command_line)
+    )
+    return _table(("command", "description"), rows)
+
+
+def options_table() -> str:
+    """Every option of ``evalserver submit`` that sets a field of the request."""
+    options = (each for each in submit.params if isinstance(each, click.Option))
+    rows = (
+        (", ".join(f"`{flag}`" for flag in _flags(option)), f"`{option.name}`", option.help or "")
+        for option in options
+        if option.name in NAMES
+    )
+    return _table(("option", "field", "description"), rows)
+
+
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "configuration.md": {"settings": settings_table},
+    "http-api.md": {
+        "routes": routes_table,
+        "request": request_table,
+        "job": job_table,
+        "jobs-query": query_table,
+    },
+    "cli.md": {"commands": commands_table, "submit-options": options_table},
+}
+"""The generated tables of each page, by the name in their markers."""
+
+
+def rendered(page: str) -> str:
+    """The page as it has to be. Raises ValueError when a marker is missing."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for name, table in TABLES[page].items():
+        start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        block = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+        if not block.search(text):
+            raise ValueError(f"docs/{page} has no {start} ... {end}")
+        content = f"{start}\n{table()}\n{end}"
+        text = block.sub(lambda _, content=content: content, text)  # type: ignore[misc]
+    return text
+
+
+def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its words."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        below = command.get_command(context, name)
+        if below is not None:
+            yield from commands(below, f"{path} {name}".strip())
+
+
+def main() -> int:
+    """Write every page; returns 0."""
+    for page in TABLES:
+        path = ROOT / "docs" / page
+        text = rendered(page)
+        if text != path.read_text(encoding="utf-8"):
+            path.write_text(text, encoding="utf-8")
+            print(f"updated docs/{page}")
+    return 0
+
+
+def _default_of(setting: Field[Any]) -> str:
+    if setting.name in DEFAULTS_OF_THE_MACHINE:
+        return DEFAULTS_OF_THE_MACHINE[setting.name]
+    return "" if setting.default is MISSING else _code(setting.default)
+
+
+def _code(value: Any) -> str:
+    if value in (None, (), {}):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _described(schema: Schema) -> str:
+    rows = (
+        (f"`{name}`", field.metadata.get("description", ""))
+        for name, field in schema.fields.items()
+    )
+    return _table(("name", "description"), rows)
+
+
+def _flags(option: click.Option) -> list[str]:
+    return sorted(
+        [*option.opts, *option.secondary_opts], key=lambda flag: not flag.startswith("--")
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
