@@ -27,6 +27,9 @@ hypothesis.settings.load_profile("unhurried")
 PLACES = {"allow_path": ("/",)}
 """Tests have output written beside the data directory, and those of paths say what is allowed."""
 
+SLOW_FOLDERS = ("end_to_end", "bench", "conformance", "security", "client")
+"""Their files are started first: one of them, begun last, would run on alone."""
+
 MakeApi = Callable[..., Awaitable[Api]]
 MakeServer = Callable[..., ServerProcess]
 
@@ -93,6 +96,12 @@ async def api(make_api: MakeApi) -> Api:
 def server(tmp_path: Path) -> ServerProcess:
     """A server in a process of its own, with the stand-in harness; ``async with`` starts it."""
     return ServerProcess(tmp_path / "data", "--cancel-grace", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files of slow folders first; within a folder nothing changes."""
+    order = {name: at for at, name in enumerate(SLOW_FOLDERS)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(order)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
