@@ -60,7 +60,8 @@ def lost(job: Job, paths: Paths, why: str, now: str) -> Outcome:
     """The outcome of a job whose last permitted attempt was lost with its runner."""
     provenance = _provenance(paths.run_dir)
     if job.cancel_requested_at is not None:
-        return Outcome(Status.CANCELLED, now, provenance=provenance)
+        error = f"It was cancelled, and its runner was lost meanwhile: {why}"
+        return Outcome(Status.CANCELLED, now, error=error, provenance=provenance)
     reason = (
         f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
         f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"

@@ -17,9 +17,9 @@ import structlog
 from evalserver.executors import orphans
 from evalserver.executors.base import Attempt, ExecutorError, Exit, Lost, NoRoom, Strays
 from evalserver.executors.orphans import TOKEN_VARIABLE
-from evalserver.executors.run_files import read_exit, runner_pid
-from evalserver.runner import cgroups, files
-from evalserver.runner.crash_point import VARIABLE
+from evalserver.executors.run_files import read_exit
+from evalserver.executors.runner_process import KILLED_SINCE_STOPPED, StoppedRunner, runner_exit
+from evalserver.runner import cgroups, crash_point, files
 
 log = structlog.get_logger("evalserver.executors")
 
@@ -30,7 +30,8 @@ RUNNERS_OWN = (
     "LC_CTYPE",
     "LD_LIBRARY_PATH",
     "TMPDIR",
-    VARIABLE,
+    crash_point.VARIABLE,
+    crash_point.STOP_VARIABLE,
     cgroups.VARIABLE,
 )
 """Of the server's own environment, what a runner is given."""
@@ -38,13 +39,24 @@ RUNNERS_OWN = (
 OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 NEW_FILE = OWN_FILE | os.O_EXCL
 
-POLL_SECONDS = 0.2
-"""Between two looks at a runner that has not yet said who it is."""
 RECHECK_SECONDS = 5.0
+"""Until a runner is looked for again that cannot be looked for now."""
+LOOK_SECONDS = 2.0
+MAX_START_SECONDS = 60.0
 
 
 class LocalExecutor:
-    """Executor for the machine that the server runs on."""
+    """Executor for the machine that the server runs on.
+
+    A runner is looked at every ``look_s`` seconds. Who starts one may take ``max_start_s``
+    seconds: it is killed then, and what it has started is attended.
+    """
+
+    def __init__(
+        self, look_s: float = LOOK_SECONDS, max_start_s: float = MAX_START_SECONDS
+    ) -> None:
+        self._look_s = look_s
+        self._max_start_s = max_start_s
 
     async def reserve(self, run_dir: Path) -> None:
         """Make the run directory; where that fails, ``start`` will say why."""
@@ -53,7 +65,7 @@ class LocalExecutor:
 
     async def start(self, attempt: Attempt) -> None:
         """Write the run directory and start its runner."""
-        starting = asyncio.create_task(asyncio.to_thread(_start, attempt))
+        starting = asyncio.create_task(asyncio.to_thread(_start, attempt, self._max_start_s))
         try:
             code = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -70,7 +82,10 @@ class LocalExecutor:
                 "the start of a runner ended oddly", run_dir=str(attempt.run_dir), exit_code=code
             )
         elif code == -signal.SIGKILL:
-            raise NoRoom("who was to start the runner was killed, perhaps for want of memory")
+            raise NoRoom(
+                "the process that starts the runner was killed: for want of memory, or since it"
+                f" took more than {self._max_start_s:g} s"
+            )
         else:
             complaints = attempt.run_dir / files.RUNNER_LOG_FILE
             raise ExecutorError(f"the runner ended with exit code {code}; see {complaints}")
@@ -85,13 +100,18 @@ class LocalExecutor:
         """Wait until the lock is free, then read what the runner wrote.
 
         Where that cannot be seen now (too many files are open, a disk does not answer), it is
-        looked for again: nobody may take a living evaluation for one that has ended.
+        looked for again: nobody may take a living evaluation for one that has ended. A runner that
+        is stopped, and so cannot carry out a cancel, is continued, and killed in the end.
         """
+        stopped = StoppedRunner(run_dir, self._look_s)
         while True:
             try:
                 while files.lock_is_held(run_dir):
-                    await _runner_exit(run_dir)
-                return await asyncio.to_thread(read_exit, run_dir)
+                    await runner_exit(run_dir, self._look_s)
+                    await asyncio.to_thread(stopped.look)
+                end = await asyncio.to_thread(read_exit, run_dir)
+                is_killed = isinstance(end, Lost) and stopped.was_killed
+                return Lost(KILLED_SINCE_STOPPED) if is_killed else end
             except OSError as error:
                 log.error("cannot look after an evaluation now; trying again", error=str(error))
                 await asyncio.sleep(RECHECK_SECONDS)
@@ -112,10 +132,10 @@ def _leave_word(run_dir: Path) -> None:
         os.close(os.open(run_dir / files.CANCEL_FILE, NEW_FILE, 0o600))
 
 
-def _start(attempt: Attempt) -> int:
+def _start(attempt: Attempt, max_start_s: float) -> int:
     try:
         _prepare(attempt)
-        return _start_runner(attempt.run_dir)
+        return _start_runner(attempt.run_dir, max_start_s)
     except OSError as error:
         kind = NoRoom if error.errno in files.RUN_OUT else ExecutorError
         where = error.filename or attempt.run_dir
@@ -156,51 +176,21 @@ def _open_own(path: Path, how: int) -> int:
     return descriptor
 
 
-def _start_runner(run_dir: Path) -> int:
+def _start_runner(run_dir: Path, max_start_s: float) -> int:
     """Run the runner's program, which goes into the background by itself; returns its exit code."""
     descriptor = _open_own(run_dir / files.RUNNER_LOG_FILE, os.O_APPEND)
     with os.fdopen(descriptor, "ab") as complaints:
-        return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
-            [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
-            # Every process of the same user can read it, the harness among them.
-            env={name: os.environ[name] for name in RUNNERS_OWN if name in os.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=complaints,
-            stderr=complaints,
-            start_new_session=True,
-            check=False,
-        ).returncode
-
-
-async def _runner_exit(run_dir: Path) -> None:
-    """Return when the runner has probably ended: at once by its pidfd, or to look again."""
-    descriptor = _open_pidfd(run_dir)
-    if descriptor is None:
-        await asyncio.sleep(POLL_SECONDS)
-        return
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    try:
-        async with asyncio.timeout(RECHECK_SECONDS):
-            await ended.wait()
-    except TimeoutError:
-        return
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-def _open_pidfd(run_dir: Path) -> int | None:
-    pid = runner_pid(run_dir)
-    if pid is None:
-        return None
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
-        return None
-    # A number is trusted only while the lock is held: then its owner lives, and the pid is its.
-    if files.lock_is_held(run_dir):
-        return descriptor
-    os.close(descriptor)
-    return None
+        try:
+            return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
+                [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
+                # Every process of the same user can read it, the harness among them.
+                env={name: os.environ[name] for name in RUNNERS_OWN if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=complaints,
+                stderr=complaints,
+                start_new_session=True,
+                check=False,
+                timeout=max_start_s,
+            ).returncode
+        except subprocess.TimeoutExpired:  # it has been killed: stopped, or waiting for a disk
+            return -signal.SIGKILL

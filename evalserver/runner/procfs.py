@@ -47,6 +47,14 @@ def read_process(pid: int) -> Process | None:
     )
 
 
+def command_line(pid: int) -> list[bytes]:
+    """The arguments that a process runs with; none when it is gone, or has no program."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
+
+
 def all_processes() -> Iterator[Process]:
     """Every process of the machine that can be seen, zombies among them."""
     for entry in os.listdir("/proc"):  # noqa: PTH208 - many entries, names are all it takes

@@ -59,6 +59,7 @@ def main(run_dir: Path) -> int:
     ready, tell = os.pipe()
     if os.fork() > 0:
         os.close(tell)
+        crash_point("runner_forked")
         told = os.read(ready, 1)
         return told[0] if told else 1
     os.close(ready)

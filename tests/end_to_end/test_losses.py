@@ -119,6 +119,17 @@ async def test_a_run_directory_that_vanished_while_the_server_was_down(
     await until(lambda: _are_gone([harness, runner]))
 
 
+async def test_a_stopped_runner_does_not_hold_up_a_cancel(server: ServerProcess) -> None:
+    job_id = await server.api.submit(model_args={"behave": "hang"})
+    harness = await harness_of(job_id)
+    psutil.Process(harness.ppid()).suspend()
+
+    await server.api.call("DELETE", f"/jobs/{job_id}")
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], harness.is_running()) == ("cancelled", False)
+
+
 async def _everything_killed(server: ServerProcess, job_id: str) -> Path:
     """Kill the server, the runner and the harness; returns the run directory."""
     harness = await harness_of(job_id)

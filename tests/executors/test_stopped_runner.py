@@ -1,0 +1,117 @@
+"""A runner, or who starts it, that is stopped by SIGSTOP holds up neither a cancel nor a start."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalserver.executors import Attempt, Exit, ExitReason, LocalExecutor, Lost, NoRoom, runner_pid
+from evalserver.runner import files
+from evalserver.runner.crash_point import STOP_VARIABLE
+from tests.executors.conftest import Lab
+from tests.runner.runs import HANGS, STUBBORN, is_running
+from tests.support import WAIT_SECONDS
+
+STOPS_AGAIN_AND_AGAIN = f"""
+import os, signal, sys, time
+last = time.time() + {2 * WAIT_SECONDS}
+while time.time() < last:
+    try:
+        os.kill(int(sys.argv[1]), signal.SIGSTOP)
+    except ProcessLookupError:
+        break
+"""
+
+
+async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
+    attempt = await lab.started(HANGS)
+    os.kill(_runner(attempt), signal.SIGSTOP)
+
+    await lab.executor.stop(attempt.run_dir)
+    end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+
+    assert isinstance(end, Exit)
+    assert end.reason is ExitReason.CANCELLED
+
+
+async def test_a_runner_that_is_stopped_again_and_again_is_killed_to_carry_out_a_cancel(
+    lab: Lab,
+) -> None:
+    attempt = await lab.started(HANGS)
+    runner = _runner(attempt)
+    stopper = subprocess.Popen([sys.executable, "-c", STOPS_AGAIN_AND_AGAIN, str(runner)])
+    try:
+        await lab.executor.stop(attempt.run_dir)
+        end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+    finally:
+        stopper.kill()
+        stopper.wait()
+
+    # Between SIGCONT and the next SIGSTOP it may have done it.
+    was_killed = isinstance(end, Lost) and "it was stopped" in end.why
+    assert was_killed or (isinstance(end, Exit) and end.reason is ExitReason.CANCELLED)
+    assert not is_running(runner)
+
+
+async def test_a_stopped_runner_of_which_no_cancel_is_asked_is_left_alone(lab: Lab) -> None:
+    attempt = await lab.started(HANGS)
+    runner = _runner(attempt)
+    os.kill(runner, signal.SIGSTOP)
+    waiting = asyncio.create_task(LocalExecutor(look_s=0.01).wait(attempt.run_dir))
+
+    await asyncio.wait([waiting], timeout=1)
+
+    assert _state(runner) == "T"
+    os.kill(runner, signal.SIGCONT)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_a_runner_that_takes_its_time_is_never_killed(lab: Lab) -> None:
+    attempt = await lab.started(STUBBORN)
+
+    await lab.executor.stop(attempt.run_dir)
+    end = await LocalExecutor(look_s=0.001).wait(attempt.run_dir)
+
+    assert isinstance(end, Exit)
+    assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, 128 + signal.SIGKILL)
+
+
+@pytest.mark.parametrize("point", ["runner_locked", "runner_forked"])
+async def test_a_start_that_is_stopped_half_way_is_attended_and_can_be_cancelled(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    attempt = lab.attempt(HANGS)
+    monkeypatch.setenv(STOP_VARIABLE, point)
+
+    await _start_within_a_limit(attempt)
+    supervised = files.lock_is_held(attempt.run_dir)
+    await lab.executor.stop(attempt.run_dir)
+    end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+
+    assert supervised
+    assert isinstance(end, Exit)
+    assert end.reason is ExitReason.CANCELLED
+
+
+async def _start_within_a_limit(attempt: Attempt) -> None:
+    # Where the machine is so slow that nothing was started when the limit came, with a longer one.
+    for limit_s in (1, 10):
+        with contextlib.suppress(NoRoom):
+            return await LocalExecutor(max_start_s=limit_s).start(attempt)
+    await LocalExecutor(max_start_s=WAIT_SECONDS).start(attempt)
+
+
+def _runner(attempt: Attempt) -> int:
+    pid = runner_pid(attempt.run_dir)
+    assert pid is not None
+    return pid
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
