@@ -22,7 +22,6 @@ ALLOWED = {
     "setting_sources": "the operator's settings",
     "web.static_files": "files of the package",
     "web.login": "a page of the package",
-    "catalog": "the operator's task definitions: their names and times alone",
     # The server's own files, in directories that no attempt is given.
     "data_dir": "the lock of the data directory",
     "private_files": "names and modes of the database's files",
@@ -39,9 +38,8 @@ ALLOWED = {
     "engines.in_harness.probe": "runs as the harness",
     "engines.in_harness.inspect_launcher": "runs as the harness",
     "engines.in_harness.merge_checkpoint": "runs as the harness",
-    # Names and times of checkpoints; their contents by untrusted_files or for a hash.
-    "merging": "names of a checkpoint's folders",
-    "checkpoints": "names, sizes and times of a checkpoint's files",
+    # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
+    "directory_listing": "names, sizes and times of files of checkpoints and task definitions",
     "fingerprints": "hashes of a checkpoint's files",
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
