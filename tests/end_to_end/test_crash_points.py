@@ -4,9 +4,11 @@ Each test names a crash point (``evalserver/runner/crash_point.py``), has the re
 there, starts the server again, and looks at the record, the audit log and the process table.
 """
 
+import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import psutil
 import pytest
 
 from evalserver.runner.crash_point import VARIABLE
+from evalserver.runner.files import RUNNER_FILE
 from tests.checkpoints_in_shards import in_shards, merges_of
+from tests.runner.runs import is_running
 from tests.support import Json, ServerProcess, harness_of, request, until
 
 SHORT = {"seconds": 1}
@@ -212,6 +216,44 @@ async def test_killed_after_a_cancel_was_asked_for(server: CrashingServer) -> No
 
     assert job["status"] == "cancelled"
     assert not harness.is_running()
+
+
+async def test_a_runner_whose_starter_is_killed_can_be_cancelled_and_runs_alone(
+    server: CrashingServer, journal: Path
+) -> None:
+    await server.start_to_crash_at("runner_forked")
+    alone = {"journal": str(journal), "slot": str(journal.with_name("slot"))}
+    job_id = await _submit(server, {**HANG, **alone})
+    second = await _submit(server, alone)
+    await server.api.under_way(job_id)
+
+    await server.api.call("DELETE", f"/jobs/{job_id}")
+
+    assert (await server.api.finished(job_id))["status"] == "cancelled"
+    assert (await server.api.finished(second))["status"] == "completed"
+    assert "TAKEN" not in journal.read_text()
+
+
+async def test_runner_and_server_killed_while_the_processes_are_frozen(
+    server: CrashingServer, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    await server.start_to_crash_at("frozen")
+    job_id = await _submit(server, {"behave": "hide", "pid_file": str(pid_file)})
+    hidden = int(await until(partial(_text_of, pid_file)))
+    run_dir = Path((await server.api.job(job_id))["run_dir"])
+    if json.loads((run_dir / RUNNER_FILE).read_text())["cgroup"] is None:
+        pytest.skip("no cgroup can be made on this machine")
+
+    await server.api.call("DELETE", f"/jobs/{job_id}")
+    await server.come_back()
+    job = await server.api.finished(job_id)
+
+    assert (job["status"], is_running(hidden)) == ("cancelled", False)
+
+
+async def _text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 async def test_killed_after_a_queued_job_was_cancelled(server: CrashingServer) -> None:

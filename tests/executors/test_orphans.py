@@ -1,15 +1,9 @@
 """What a killed runner, or who started it, leaves behind is found."""
 
-import asyncio
-import os
-import signal
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
 
 from evalserver.executors import Exit, ExitReason, Lost
-from evalserver.runner import files
+from evalserver.runner.crash_point import VARIABLE as CRASH_VARIABLE
 from tests.executors.conftest import Lab
 from tests.executors.test_local import kill_runner
 from tests.runner.escaping import ONLY_HANGS, contain_by, has_survivors, starts_away
@@ -45,40 +39,15 @@ async def test_without_a_cgroup_it_is_said_what_may_be_left(
     assert strays.doubt is not None
 
 
-async def test_a_runner_whose_starter_was_killed_is_attended(lab: Lab) -> None:
+async def test_a_runner_whose_starter_was_killed_is_attended(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CRASH_VARIABLE, "runner_forked")
     attempt = lab.attempt(HANGS)
-    starting = asyncio.create_task(lab.executor.start(attempt))
-    starter = await _child_that_runs(attempt.run_dir)
-    with suppress(ProcessLookupError):  # it may be too quick for us: then it has ended well
-        while not files.lock_is_held(attempt.run_dir):
-            await _run_for_a_moment(starter)
-        while not (attempt.run_dir / files.RUNNER_FILE).exists():
-            await asyncio.sleep(0.01)
-            await _run_for_a_moment(starter)
-        os.kill(starter, signal.SIGKILL)
 
-    await starting
+    await lab.executor.start(attempt)
 
     await lab.executor.stop(attempt.run_dir)
     end = await lab.executor.wait(attempt.run_dir)
     assert isinstance(end, Exit)
     assert end.reason is ExitReason.CANCELLED
-
-
-async def _run_for_a_moment(pid: int) -> None:
-    os.kill(pid, signal.SIGCONT)
-    await asyncio.sleep(0.002)
-    os.kill(pid, signal.SIGSTOP)
-
-
-async def _child_that_runs(run_dir: Path) -> int:
-    children = Path("/proc/self/task")
-    while True:
-        for task in children.iterdir():
-            for pid in (task / "children").read_text().split():
-                try:
-                    if os.fsencode(run_dir) in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        return int(pid)
-                except OSError:
-                    continue
-        await asyncio.sleep(0.001)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from evalserver.runner import files
+from evalserver.runner import cgroups, files
 from evalserver.runner.files import Exit
 from tests.support import WAIT_SECONDS, until
 
@@ -156,3 +156,5 @@ class Run:
         while left := self.harness_processes:
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
+        for cgroup in cgroups.possible_cgroups(self.dir):
+            cgroup.remove()
