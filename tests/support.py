@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 import psutil
 
-from evalserver.executors.orphans import TOKEN_VARIABLE
+from evalserver.executors.signs import TOKEN_VARIABLE
 from evalserver.runner import files
 from tests.conformance.answers import faults_of
 from tests.event_reader import EventReader

@@ -16,9 +16,9 @@ import structlog
 
 from evalserver.executors import orphans
 from evalserver.executors.base import Attempt, ExecutorError, Exit, Lost, NoRoom, Strays
-from evalserver.executors.orphans import TOKEN_VARIABLE
 from evalserver.executors.run_files import read_exit
 from evalserver.executors.runner_process import KILLED_SINCE_STOPPED, StoppedRunner, runner_exit
+from evalserver.executors.signs import TOKEN_VARIABLE
 from evalserver.runner import cgroups, crash_point, files
 
 log = structlog.get_logger("evalserver.executors")

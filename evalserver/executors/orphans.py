@@ -1,34 +1,36 @@
-"""Ending what is left of an attempt whose runner was killed: by its cgroup, and by its mark."""
+"""Ending what is left of an attempt whose runner was killed: by its cgroup, and by other signs."""
 
+import signal
 import time
 from pathlib import Path
 
-import psutil
 import structlog
 
 from evalserver.executors.base import Strays
 from evalserver.executors.run_files import boot_id_of, cgroup_of
+from evalserver.executors.signs import Signs
 from evalserver.runner import files
 from evalserver.runner.cgroups import Cgroup, cgroup_name, possible_cgroups
+from evalserver.runner.procfs import Process, send_signal
 
 log = structlog.get_logger("evalserver.executors")
 
-TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
-"""Marks every process of an attempt in its environment."""
-
 POLL_SECONDS = 0.05
 COMPLAINT_SECONDS = 10.0
+MAX_STOP_PASSES = 100
 IN_DOUBT = (
-    "its processes were in no cgroup, so one that took the mark out of its environment may be left"
+    "its processes were in no cgroup, so one may be left that took off its mark, session, parent"
+    " and output, or that did so within a second of its start"
 )
 
 
 def end_strays(run_dir: Path, token: str) -> Strays:
     """Kill what is left of the attempt, until nothing of it can be found."""
     cgroups = _cgroups(run_dir)
+    signs = Signs(run_dir, token)
     ended: set[int] = set()
     complain_at = time.monotonic() + COMPLAINT_SECONDS
-    while found := {*_kill_in(cgroups), *_kill_marked(token)}:
+    while found := {*_kill_in(cgroups), *_kill_signed(signs)}:
         ended |= found
         if time.monotonic() > complain_at:
             log.warning("processes that were killed have not ended yet", pids=sorted(found)[:10])
@@ -62,20 +64,17 @@ def _kill_in(cgroups: list[Cgroup]) -> list[int]:
     return [pid for cgroup in cgroups for pid in cgroup.kill()]
 
 
-def _kill_marked(token: str) -> list[int]:
-    strays = _marked(token)
-    for process in strays:
-        process.kill()
-    psutil.wait_procs(strays, timeout=1)
-    return [process.pid for process in strays]
-
-
-def _marked(token: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(TOKEN_VARIABLE) == token:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
+def _kill_signed(signs: Signs) -> list[int]:
+    """Stop all that can be found, look again until there is no new one, and kill them then."""
+    stopped: set[Process] = set()
+    for _ in range(MAX_STOP_PASSES):
+        known = {(each.pid, each.started) for each in stopped}
+        new = [each for each in signs.find() if (each.pid, each.started) not in known]
+        if not new:
+            break
+        for process in new:
+            send_signal(process, signal.SIGSTOP)
+        stopped.update(new)
+    for process in stopped:
+        send_signal(process, signal.SIGKILL)
+    return [process.pid for process in stopped]

@@ -2,6 +2,7 @@
 looked at before it is believed."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalserver.untrusted_files import (
 )
 
 MAX_JOB_BYTES = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_BYTES = 1024 * 1024
 """Of what the runner writes; it is less than a thousandth of that."""
 
@@ -46,6 +48,40 @@ def cgroup_of(run_dir: Path) -> Path | None:
 def boot_id_of(run_dir: Path) -> object:
     """The machine's boot id as the runner wrote it down, or None."""
     return _read(run_dir, files.RUNNER_FILE).get("boot_id")
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """The processes of an attempt as its runner last wrote them down; starts by pid."""
+
+    boot_id: object
+    runner_started: int
+    starts: Mapping[int, int]
+    sessions: frozenset[int]
+    output_pipe: object
+
+
+def process_record_of(run_dir: Path) -> ProcessRecord | None:
+    """What the runner wrote down of its processes, or None."""
+    record = _read(run_dir, files.PROCESSES_FILE, MAX_RECORD_BYTES)
+    processes = record.get("processes")
+    if not isinstance(processes, list) or not processes or not all(map(_is_process, processes)):
+        return None
+    return ProcessRecord(
+        boot_id=record.get("boot_id"),
+        runner_started=processes[0][1],
+        starts={pid: started for pid, started, _ in processes},
+        sessions=frozenset(session for *_, session in processes),
+        output_pipe=record.get("output_pipe"),
+    )
+
+
+def _is_process(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == len(("pid", "started", "session"))
+        and all(isinstance(each, int) and each > 0 for each in value)
+    )
 
 
 def secrets_of(run_dir: Path) -> list[str]:

@@ -11,7 +11,13 @@ import structlog
 
 from evalserver.executors.run_files import runner_pid
 from evalserver.runner import files
-from evalserver.runner.procfs import Process, all_processes, command_line, read_process
+from evalserver.runner.procfs import (
+    Process,
+    all_processes,
+    command_line,
+    read_process,
+    send_signal,
+)
 
 log = structlog.get_logger("evalserver.executors")
 
@@ -84,10 +90,12 @@ class StoppedRunner:
         if self._continues < MAX_CONTINUES:
             self._continues += 1
             log.warning("a stopped runner holds up a cancel; continuing it", pids=pids)
-            _send(signal.SIGCONT, stopped)
+            for each in stopped:
+                send_signal(each, signal.SIGCONT)
         else:
             log.error("a runner is stopped again and again; killing it", pids=pids)
-            _send(signal.SIGKILL, stopped)
+            for each in stopped:
+                send_signal(each, signal.SIGKILL)
             self.was_killed = True
 
 
@@ -106,19 +114,3 @@ def _runs_a_runner(pid: int, run_dir: Path | None = None) -> bool:
     return program.endswith(b"/" + PROGRAM) and (
         run_dir is None or directory == os.fsencode(run_dir)
     )
-
-
-def _send(signum: int, processes: list[Process]) -> None:
-    for process in processes:
-        try:
-            descriptor = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            continue
-        try:
-            now = read_process(process.pid)
-            if now is not None and now.started == process.started:
-                signal.pidfd_send_signal(descriptor, signum)
-        except ProcessLookupError:
-            continue
-        finally:
-            os.close(descriptor)

@@ -4,6 +4,8 @@
     cancel       read    appears when the attempt is to be stopped
     lock         held    with flock, for as long as the runner lives
     runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null)
+    processes.json  written about once a second, if changed: the runner and its descendants, as
+                 pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
     runner.log   written what the runner itself complains of
@@ -27,6 +29,7 @@ JOB_FILE = "job.json"
 CANCEL_FILE = "cancel"
 LOCK_FILE = "lock"
 RUNNER_FILE = "runner.json"
+PROCESSES_FILE = "processes.json"
 LOG_FILE = "eval.log"
 EXIT_FILE = "exit.json"
 RUNNER_LOG_FILE = "runner.log"
@@ -116,6 +119,18 @@ def write_whole(path: Path, values: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         if path.is_dir() and not path.is_symlink():
             path.rename(f"{draft}.replaced")
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that a reader finds it whole; a power cut may take it away."""
+    descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.draft-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
         Path(draft).replace(path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

@@ -1,13 +1,17 @@
 """What ``/proc`` says of processes."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 ENDED = "ZX"
 """States of a process that runs no more, and only waits to be reaped."""
+
+MAX_OPEN_FILES = 4096
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,28 @@ def command_line(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
         return []
+
+
+def files_written(pid: int) -> Iterator[str]:
+    """What a process has open for writing, as the kernel names it; of many, the first ones."""
+    with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in islice(entries, MAX_OPEN_FILES):
+            with suppress(OSError, ValueError, IndexError):
+                info = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text("ascii")
+                if int(info.partition("flags:")[2].split()[0], 8) & (os.O_WRONLY | os.O_RDWR):
+                    yield str(Path(entry.path).readlink())
+
+
+def send_signal(process: Process, signum: int) -> None:
+    """Send a signal to this very process, and not to another that got its pid meanwhile."""
+    with suppress(ProcessLookupError, PermissionError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            now = read_process(process.pid)
+            if now is not None and now.started == process.started:
+                signal.pidfd_send_signal(descriptor, signum)
+        finally:
+            os.close(descriptor)
 
 
 def all_processes() -> Iterator[Process]:

@@ -33,6 +33,7 @@ from evalserver.runner.files import (
     write_whole,
 )
 from evalserver.runner.output import MaskedLog
+from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes, become_subreaper, exit_code, harness_setup
 from evalserver.runner.watch import WOKEN_BY, Watch
 
@@ -147,7 +148,8 @@ def _run_stages(
 ) -> Exit:
     """Run what is to be run before the harness, then the harness, as long as each goes well."""
     processes = Processes(cgroup)
-    watch = Watch(run_dir, job, processes)
+    recorder = ProcessRecorder(run_dir, os.fstat(log.writer).st_ino)
+    watch = Watch(run_dir, job, processes, recorder)
     stages = [*job.before.items(), (None, job.argv)]
     leftovers = 0
     for number, (stage, argv) in enumerate(stages):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from evalserver.runner.files import CANCEL_FILE, Job
+from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes
 
 POLL_SECONDS = 0.2
@@ -16,10 +17,13 @@ class Watch:
     """Waits for a process, and stops its whole tree when that is asked or due; its time counts from
     the first one on."""
 
-    def __init__(self, run_dir: Path, job: Job, processes: Processes) -> None:
+    def __init__(
+        self, run_dir: Path, job: Job, processes: Processes, recorder: ProcessRecorder
+    ) -> None:
         self._cancel = run_dir / CANCEL_FILE
         self._grace_s = job.grace_s
         self._processes = processes
+        self._recorder = recorder
         self._deadline = None if job.timeout_s is None else time.monotonic() + job.timeout_s
         self._terminated = False
         self._kill_at: float | None = None
@@ -37,6 +41,7 @@ class Watch:
             elif time.monotonic() >= self._kill_at:
                 self._processes.kill()
                 continue
+            self._recorder.record_if_due()
             self._sleep()
 
     def due(self) -> str | None:

@@ -5,6 +5,7 @@ there, starts the server again, and looks at the record, the audit log and the p
 """
 
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,10 +17,11 @@ import aiohttp
 import psutil
 import pytest
 
+from evalserver.runner import cgroups
 from evalserver.runner.crash_point import VARIABLE
 from evalserver.runner.files import RUNNER_FILE
 from tests.checkpoints_in_shards import in_shards, merges_of
-from tests.runner.runs import is_running
+from tests.runner.runs import is_recorded, is_running, runner_of
 from tests.support import Json, ServerProcess, harness_of, request, until
 
 SHORT = {"seconds": 1}
@@ -35,6 +37,10 @@ class CrashingServer(ServerProcess):
         self.stop()
         self._environment[VARIABLE] = point
         await self.start()
+
+    def use_no_cgroups(self) -> None:
+        """Have runners make no cgroups from the next start on."""
+        self._environment[cgroups.VARIABLE] = "none"
 
     async def come_back(self) -> None:
         """Wait until the server has crashed, then start it without a crash point."""
@@ -254,6 +260,29 @@ async def test_runner_and_server_killed_while_the_processes_are_frozen(
 
 async def _text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+async def test_without_a_cgroup_a_worker_that_hides_is_gone_when_its_job_reads_cancelled(
+    server: CrashingServer, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    server.use_no_cgroups()
+    await server.start_to_crash_at("cancel_requested")
+    job_id = await _submit(server, {"behave": "escape_once", "pid_file": str(pid_file)})
+    run_dir = Path((await server.api.under_way(job_id))["run_dir"])
+    await until(partial(is_recorded, run_dir, pid_file))
+    with suppress(aiohttp.ClientError):
+        await server.api.call("DELETE", f"/jobs/{job_id}")
+    await server.crashes()
+    os.kill(runner_of(run_dir), signal.SIGKILL)
+    worker = int(pid_file.read_text())
+    assert is_running(worker)
+
+    await server.start_unharmed()
+
+    job = await server.api.finished(job_id)
+    assert (job["status"], is_running(worker)) == ("cancelled", False)
+    assert "its processes were in no cgroup" in job["error"]
 
 
 async def test_killed_after_a_queued_job_was_cancelled(server: CrashingServer) -> None:

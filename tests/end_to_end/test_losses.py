@@ -3,15 +3,19 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from evalserver.runner import cgroups
 from evalserver.runner.files import EXIT_FILE, RUNNER_FILE
-from tests.support import Json, ServerProcess, harness_of, until
+from tests.runner.runs import is_recorded, runner_of
+from tests.support import Json, ServerProcess, harness_of, stand_in_environment, until
 
 HANG_ONCE = {"behave": "hang_once"}
 REASON = "SELECT json_extract(detail, '$.reason') FROM job_events WHERE event = 'interrupted'"
@@ -42,7 +46,8 @@ async def test_a_killed_runner_is_made_up_for_by_a_second_attempt(server: Server
 
     job = await server.api.finished(job_id)
     assert (job["status"], job["attempt"]) == ("completed", 2)
-    assert server.query(REASON) == ["the runner was lost: it was killed"]
+    (reason,) = server.query(REASON)
+    assert reason.startswith("the runner was lost: it was killed")
 
 
 async def test_runner_and_harness_killed_while_the_server_is_down(server: ServerProcess) -> None:
@@ -99,7 +104,8 @@ async def test_a_run_directory_that_vanishes_under_a_running_evaluation(
 
     job = await server.api.finished(job_id)
     assert (job["status"], job["attempt"]) == ("completed", 2)
-    assert server.query(REASON) == ["the runner was lost: its run directory is gone"]
+    (reason,) = server.query(REASON)
+    assert reason.startswith("the runner was lost: its run directory is gone")
     assert not harness.is_running()
 
 
@@ -117,6 +123,26 @@ async def test_a_run_directory_that_vanished_while_the_server_was_down(
 
     assert (await server.api.finished(job_id))["attempt"] == 2
     await until(lambda: _are_gone([harness, runner]))
+
+
+async def test_without_a_cgroup_a_worker_that_hides_is_gone_before_the_second_attempt(
+    tmp_path: Path,
+) -> None:
+    environment = {**stand_in_environment(), cgroups.VARIABLE: "none"}
+    journal, pid_file = tmp_path / "journal", tmp_path / "pid"
+    async with ServerProcess(tmp_path / "data", environment=environment) as server:
+        escapes = {"behave": "escape_once", "journal": str(journal), "pid_file": str(pid_file)}
+        job_id = await server.api.submit(model_args=escapes)
+        run_dir = Path((await server.api.under_way(job_id))["run_dir"])
+        await until(partial(is_recorded, run_dir, pid_file))
+
+        os.kill(runner_of(run_dir), signal.SIGKILL)
+
+        job = await server.api.finished(job_id)
+        (reason,) = server.query(REASON)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+    assert "escaped worker is gone" in journal.read_text()
+    assert "its processes were in no cgroup" in reason
 
 
 async def test_a_stopped_runner_does_not_hold_up_a_cancel(server: ServerProcess) -> None:

@@ -1,13 +1,20 @@
 """What a killed runner, or who started it, leaves behind is found."""
 
+import json
+import subprocess
+import sys
+from functools import partial
+
 import pytest
 
-from evalserver.executors import Exit, ExitReason, Lost
+from evalserver.executors import Attempt, Exit, ExitReason, Lost
+from evalserver.runner import files
 from evalserver.runner.crash_point import VARIABLE as CRASH_VARIABLE
 from tests.executors.conftest import Lab
 from tests.executors.test_local import kill_runner
 from tests.runner.escaping import ONLY_HANGS, contain_by, has_survivors, starts_away
 from tests.runner.runs import HANGS
+from tests.support import until
 
 
 @pytest.mark.parametrize("kind", ["unified", "freezer"])
@@ -24,6 +31,73 @@ async def test_a_worker_that_emptied_its_environment_is_killed_with_the_cgroup(
 
     assert (strays.ended > 0, strays.doubt) == (True, None)
     assert not has_survivors(lab.directory)
+
+
+async def test_a_worker_that_emptied_its_environment_is_killed_without_a_cgroup(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contain_by("none", lab.directory, monkeypatch)
+    attempt = await lab.started(starts_away(ONLY_HANGS, and_then="time.sleep(10_000)"))
+    await until(partial(_are_recorded, attempt, 3))
+    kill_runner(attempt)
+    assert isinstance(await lab.executor.wait(attempt.run_dir), Lost)
+    assert has_survivors(lab.directory)
+
+    strays = await lab.executor.end_strays(attempt.run_dir, attempt.token)
+
+    assert (strays.ended > 0, strays.doubt is None) == (True, False)
+    assert not has_survivors(lab.directory)
+
+
+@pytest.mark.parametrize(
+    "holds",
+    ["os.open('attempt-1/held', os.O_WRONLY | os.O_CREAT)", "os.dup2(1, 9)"],
+)
+async def test_a_worker_that_no_record_names_is_found_by_what_it_writes_to(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, holds: str
+) -> None:
+    contain_by("none", lab.directory, monkeypatch)
+    worker = starts_away(ONLY_HANGS, and_then="time.sleep(10_000)")
+    keeps = worker.replace("    nothing =", f"    os.set_inheritable({holds}, True)\n    nothing =")
+    attempt = await lab.started(keeps)
+    await until(partial(_are_recorded, attempt, 3))
+    kill_runner(attempt)
+    await lab.executor.wait(attempt.run_dir)
+    path = attempt.run_dir / files.PROCESSES_FILE
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "processes": record["processes"][:1]}))
+
+    await lab.executor.end_strays(attempt.run_dir, attempt.token)
+
+    assert not has_survivors(lab.directory)
+
+
+async def test_a_process_that_got_a_recorded_pid_is_left_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contain_by("none", lab.directory, monkeypatch)
+    attempt = await lab.started(HANGS)
+    await until(partial(_are_recorded, attempt, 2))
+    kill_runner(attempt)
+    await lab.executor.wait(attempt.run_dir)
+    path = attempt.run_dir / files.PROCESSES_FILE
+    record = json.loads(path.read_text())
+    stranger = subprocess.Popen([sys.executable, "-c", ONLY_HANGS], start_new_session=True)
+    try:
+        one = [stranger.pid, record["processes"][0][1], stranger.pid]
+        path.write_text(json.dumps({**record, "processes": [*record["processes"], one]}))
+
+        await lab.executor.end_strays(attempt.run_dir, attempt.token)
+
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+async def _are_recorded(attempt: Attempt, number: int) -> bool:
+    path = attempt.run_dir / files.PROCESSES_FILE
+    return path.exists() and len(json.loads(path.read_text())["processes"]) >= number
 
 
 async def test_without_a_cgroup_it_is_said_what_may_be_left(

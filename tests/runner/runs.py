@@ -49,6 +49,20 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def runner_of(run_dir: Path) -> int:
+    """The pid that the runner of a run directory wrote down."""
+    return int(json.loads((run_dir / files.RUNNER_FILE).read_text())["pid"])
+
+
+async def is_recorded(run_dir: Path, pid_file: Path) -> bool:
+    """Has the runner written down the process whose pid is in a file?"""
+    record = run_dir / files.PROCESSES_FILE
+    if not (pid_file.exists() and pid_file.read_text() and record.exists()):
+        return False
+    pids = [pid for pid, *_ in json.loads(record.read_text())["processes"]]
+    return int(pid_file.read_text()) in pids
+
+
 class Run:
     """One attempt of a harness that is a few lines of Python."""
 
@@ -128,7 +142,7 @@ class Run:
     @property
     def runner(self) -> int:
         """The pid that the runner wrote down."""
-        return int(json.loads((self.dir / files.RUNNER_FILE).read_text())["pid"])
+        return runner_of(self.dir)
 
     @property
     def cgroup(self) -> Path | None:

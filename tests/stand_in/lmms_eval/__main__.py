@@ -169,6 +169,26 @@ def _hide(given: argparse.Namespace, args: dict[str, str]) -> None:
     _hang(given, args)
 
 
+def _escape_once(given: argparse.Namespace, args: dict[str, str]) -> None:
+    pid_file = Path(args["pid_file"])
+    if os.environ["EVALSERVER_ATTEMPT"].endswith("/1"):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() > 0:
+                os._exit(0)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in range(3):
+                os.dup2(nothing, descriptor)
+            pid_file.write_text(str(os.getpid()))
+            sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+            os.execve(sys.executable, sleep, {})  # noqa: S606 - without an environment
+        _hang(given, args)
+    stat = Path(f"/proc/{pid_file.read_text()}/stat")
+    alive = stat.exists() and stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    _note(Path(args["journal"]), f"escaped worker is {'alive' if alive else 'gone'}")
+    _complete(given, args)
+
+
 def _flood(given: argparse.Namespace, args: dict[str, str]) -> None:
     megabyte = ("x" * 127 + "\n") * 8192
     for _ in range(int(args.get("megabytes", 100))):
@@ -268,6 +288,7 @@ BEHAVIOURS = {
     "hang_once": _hang_once,
     "stubborn": _stubborn,
     "hide": _hide,
+    "escape_once": _escape_once,
     "flood": _flood,
     "count": _count,
     "bars": _bars,
