@@ -32,10 +32,13 @@ from evalserver.run_directories import RunDirectories
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import RUNS_NAME, Store
+from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.submitter import Policy as SubmissionPolicy
+from evalserver.submission.submitter import Submitter
 from evalserver.supervision import supervise
-from evalserver.web.admission import check_defaults
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems
+from evalserver.web.evaluate_schema import check_engine_defaults
 from evalserver.web.event_stream import StreamLimits
 from evalserver.web.gate import ACCESS, add_gate
 from evalserver.web.keys import (
@@ -45,12 +48,10 @@ from evalserver.web.keys import (
     BUS,
     CATALOG,
     COMPARING,
-    DISK_THREADS,
     ENGINES,
     FORECASTS,
     HEALTH,
     INSTRUMENTS,
-    KEYS_IN_FLIGHT,
     ORIGINS,
     PLANNER,
     PROGRESS,
@@ -60,13 +61,12 @@ from evalserver.web.keys import (
     STARTED_AT,
     STORE,
     STREAM_LIMITS,
+    SUBMITTER,
     TEMPLATES,
 )
-from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.metrics import measure_answers
 from evalserver.web.one_at_a_time import OneAtATime
 from evalserver.web.pages.rendering import make_templates
-from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 
 MAX_WAITING_COMPARISONS = 8
@@ -99,15 +99,12 @@ def make_app(
     )
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
-    app[DISK_THREADS] = DiskThreads("submissions")
-    app[KEYS_IN_FLIGHT] = KeysInFlight()
     app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
     app.on_shutdown.append(_end_streams)
-    app.on_cleanup.append(_close_threads)
-    app.cleanup_ctx.extend([_store, _access, _catalog, _scheduler])
+    app.cleanup_ctx.extend([_store, _access, _catalog, _submitter, _scheduler])
     add_routes(app)
     return app
 
@@ -137,6 +134,21 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
     await app[CATALOG].load()
     yield
     await app[CATALOG].close()
+
+
+async def _submitter(app: web.Application) -> AsyncIterator[None]:
+    args = app[ARGS]
+    threads = DiskThreads("submissions")
+    app[SUBMITTER] = Submitter(
+        app[STORE],
+        app[ENGINES],
+        app[CATALOG],
+        app[QUEUE_LIMITS],
+        threads,
+        SubmissionPolicy(args.default_engine, args.effective_timeout),
+    )
+    yield
+    threads.close()
 
 
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:
@@ -185,10 +197,6 @@ async def _end_streams(app: web.Application) -> None:
     app[BUS].close()
 
 
-async def _close_threads(app: web.Application) -> None:
-    app[DISK_THREADS].close()
-
-
 def data_dir_of(args: ServerArgs) -> Path:
     """The absolute path of the data directory."""
     return Path(args.data_dir).absolute()
@@ -201,7 +209,7 @@ def _engines(args: ServerArgs) -> Mapping[str, Engine]:
         python = find_program(args.engine_python, "engine_python")
         engines = make_engines(python, args.include_path, args.engines)
         for engine in engines.values():
-            check_defaults(engine)
+            check_engine_defaults(engine)
     except ValueError as error:
         raise CannotStart(str(error)) from error
     evaluating = [name for name in engines if name != merge.NAME]

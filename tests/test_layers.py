@@ -38,7 +38,8 @@ ANYTHING = _layer(
     "access application attempts catalog clock data_dir descriptors disk_threads doorman engines"
     " entrance event_bus executors forecast health instruments local_socket names planning"
     " private_files progress pruner roots run_directories runner"
-    " scheduler server_args server_log sockets store! supervision systemd tls version web",
+    " scheduler server_args server_log sockets store! submission supervision systemd tls"
+    " version web",
     "aiohttp",
 )
 
@@ -115,10 +116,15 @@ LAYERS = {
     ),
     "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
+    "submission": _layer(
+        "submission access catalog checkpoints disk_threads engines merging provenance store!"
+        f" {VALUES} {CRASH_POINT}"
+    ),
     "web": _layer(
         "web access catalog checkpoints comparison disk_threads engines eval_log event_bus"
         " forecast health instruments log_tail masking merging outputs plain_text planning"
         " private_files progress provenance pruner roles roots scheduler server_args sockets"
+        " submission"
         f" store! version {VALUES}"
         f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",

@@ -22,6 +22,7 @@ from evalserver.store import (
     TokenExists,
     TokenNotFound,
 )
+from evalserver.submission.rejection import Reason, Rejected
 from evalserver.web.replies import dump
 
 log = structlog.get_logger("evalserver.web")
@@ -74,6 +75,25 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     LogGone: HTTPStatus.GONE,
     LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+STATUS_OF_REJECTION: Mapping[Reason, HTTPStatus] = {
+    Reason.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Reason.NO_CHECKPOINT: HTTPStatus.NOT_FOUND,
+    Reason.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
+    Reason.IN_PROGRESS: HTTPStatus.CONFLICT,
+}
+
+
+def bad_request(rejected: Rejected) -> BadRequest:
+    """A rejected submission as the error that clients see."""
+    after = rejected.retry_after_s
+    return BadRequest(
+        STATUS_OF_REJECTION[rejected.reason],
+        rejected.detail,
+        tuple(FieldError(name, sentence) for name, sentence in rejected.faults.items()),
+        headers=None if after is None else {"Retry-After": str(after)},
+    )
 
 
 @web.middleware

@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from evalserver.engines import merge
+from evalserver.engines import Engine, merge
 from evalserver.job import EvaluateRequest
 from evalserver.web.arguments import Arguments, GenerationArguments
 from evalserver.web.fields import JsonSchema, Labels, Listing, Name, Seconds, Switch, Whole, about
@@ -185,6 +185,17 @@ class EvaluateSchema(StrictSchema, RequestFields):
         if faults:
             raise ValidationError(faults)
         return EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+
+
+def check_engine_defaults(engine: Engine) -> None:
+    """Raise ValueError, naming table and key, if a request could not have an engine's defaults."""
+    request_fields = RequestFields().fields
+    for name, value in engine.settings.defaults.items():
+        try:
+            request_fields[name].deserialize(value, name, {})
+        except ValidationError as error:
+            where = f"engines.{engine.name}.defaults.{name}"
+            raise ValueError(f"{where}: {error.messages}, got {value!r}") from error
 
 
 class ChangeJobSchema(StrictSchema):

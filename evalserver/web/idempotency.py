@@ -1,14 +1,12 @@
 """The header ``Idempotency-Key``: a submission that is sent again is the same submission."""
 
-from dataclasses import asdict
-from hashlib import sha256
 from http import HTTPStatus
 
-import orjson
 from aiohttp import web
 
 from evalserver.job import EvaluateRequest
 from evalserver.store import Key
+from evalserver.submission.idempotency import request_hash
 from evalserver.web.errors import BadRequest, FieldError
 from evalserver.web.keys import HEADERS
 
@@ -27,20 +25,4 @@ def idempotency_key(request: web.Request, wanted: EvaluateRequest, submitted_by:
     key = request[HEADERS].get("idempotency_key")
     if key is None:
         return None
-    return Key(key, submitted_by, _hash(wanted))
-
-
-def _hash(wanted: EvaluateRequest) -> str:
-    """The same for the same request, however its JSON was written.
-
-    Of what differs from the defaults alone, so that a further field of a later version changes
-    no hash of a request that does not have it.
-    """
-    ordinary = asdict(EvaluateRequest(wanted.model, wanted.tasks))
-    ours = ("model", "tasks")
-    said = {
-        name: value
-        for name, value in asdict(wanted).items()
-        if name in ours or value != ordinary[name]
-    }
-    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return Key(key, submitted_by, request_hash(wanted))

@@ -4,44 +4,31 @@ import asyncio
 import shlex
 from typing import Any
 
-import structlog
 from aiohttp import web
 
-from evalserver.engines import Engine
 from evalserver.job import EvaluateRequest, Job, NewJob
-from evalserver.job_id import new_job_id
 from evalserver.lifecycle import Status
-from evalserver.merging import merged, pinned
 from evalserver.roles import Role
-from evalserver.runner.crash_point import crash_point
-from evalserver.store import Key
-from evalserver.web.admission import refused, require_possible, with_defaults
-from evalserver.web.errors import BadRequest
+from evalserver.submission.rejection import Rejected
+from evalserver.web.errors import bad_request
 from evalserver.web.gate import CALLER, GATE, require_own
 from evalserver.web.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.job_answers import KEYS_OF_A_JOB
 from evalserver.web.keys import (
-    ARGS,
     BODY,
-    CATALOG,
-    DISK_THREADS,
     ENGINES,
     FORECASTS,
-    KEYS_IN_FLIGHT,
     PLANNER,
     PROGRESS,
     QUERY,
     QUEUE_LIMITS,
     SCHEDULER,
     STORE,
+    SUBMITTER,
 )
-from evalserver.web.known_names import unknown_names
-from evalserver.web.named_checkpoints import look_at_checkpoints
 from evalserver.web.records import others_values, own_values, without_defaults
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
-
-log = structlog.get_logger("evalserver.web")
 
 LOOKS = 10
 BETWEEN_LOOKS_SECONDS = 0.01
@@ -53,16 +40,24 @@ async def evaluate(request: web.Request) -> web.Response:
     With ``?dry_run=1`` it answers with the command line that would run, and queues nothing.
     With an ``Idempotency-Key``, once for all requests that carry it.
     """
-    key = idempotency_key(request, request[BODY], request[CALLER].name)
-    job = await _new_job(request, key)
+    wanted: EvaluateRequest = request[BODY]
+    caller, validate = request[CALLER].name, request[QUERY].get("checked", True)
+    key = idempotency_key(request, wanted, caller)
+    submitter = request.app[SUBMITTER]
     if request[QUERY].get("dry_run"):
+        job = await submitter.check(wanted, caller, validate=validate, key=key)
+        if isinstance(job, Rejected):
+            raise bad_request(job)
         return reply(_planned(request, job))
-    if key is not None:
-        return await _evaluate_once(request, job, key)
-    with request.app[QUEUE_LIMITS].place(job.submitted_by):
-        await request.app[STORE].submit(job)
-    _note(job)
-    return _queued(request, job.job_id)
+    outcome = await submitter.submit(wanted, caller, _answer, validate=validate, key=key)
+    if isinstance(outcome, Rejected):
+        raise bad_request(outcome)
+    if outcome.answer is None:
+        return _queued(request, outcome.job_id)
+    response = reply_text(outcome.answer)
+    if outcome.replayed:
+        response.headers[REPLAY_HEADER] = "true"
+    return response
 
 
 async def get_job(request: web.Request) -> web.Response:
@@ -82,7 +77,9 @@ async def retry_job(request: web.Request) -> web.Response:
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
     actor = request[CALLER].name
-    with request.app[QUEUE_LIMITS].place(actor):
+    with request.app[QUEUE_LIMITS].reserve(actor) as rejected:
+        if rejected is not None:
+            raise bad_request(rejected)
         await request.app[SCHEDULER].retry(job_id, actor)
     return _queued(request, job_id)
 
@@ -156,54 +153,6 @@ def _links(job: Job) -> dict[str, str]:
     return {"self": path, **{part: f"{path}/{part}" for part in parts}}
 
 
-async def _evaluate_once(request: web.Request, job: NewJob, key: Key) -> web.Response:
-    def answer(position: int) -> str:
-        return dump(queued_at(job.job_id, position)).decode()
-
-    limits = request.app[QUEUE_LIMITS]
-    with request.app[KEYS_IN_FLIGHT].holding(key), limits.place(job.submitted_by):
-        answered = await request.app[STORE].submit_once(job, key, answer)
-    response = reply_text(answered.answer)
-    if answered.again:
-        response.headers[REPLAY_HEADER] = "true"
-    else:
-        _note(job)
-    return response
-
-
-async def _new_job(request: web.Request, key: Key | None) -> NewJob:
-    wanted: EvaluateRequest = request[BODY]
-    name = wanted.engine or request.app[ARGS].default_engine
-    engine = request.app[ENGINES][name]
-    wanted = with_defaults(wanted, engine, request.app[ARGS])
-    if wanted.lmms_engine_kwargs is not None:
-        wanted = await request.app[DISK_THREADS].run(pinned, wanted)
-    seen = None
-    try:
-        seen = await _seen_of_promising(request, wanted, engine)
-    except BadRequest:
-        # What was accepted once gets its answer again, whatever has become of its checkpoint.
-        if key is None or not await request.app[STORE].was_answered(key):
-            raise
-    return NewJob(new_job_id(), name, wanted, request[CALLER].name, seen)
-
-
-async def _seen_of_promising(
-    request: web.Request, wanted: EvaluateRequest, engine: Engine
-) -> dict[str, Any] | None:
-    """What is kept of the checkpoints that the request names.
-
-    Raises BadRequest (422), with every fault at once, if the request cannot come to anything.
-    """
-    require_possible(merged(wanted), engine)
-    look = await look_at_checkpoints(wanted, request.app[DISK_THREADS])
-    if request[QUERY].get("checked", True):
-        faults = await unknown_names(request.app[CATALOG], wanted, engine)
-        if faults or look.faults:
-            raise refused({**faults, **look.faults})
-    return look.seen
-
-
 def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
     plan = request.app[PLANNER].plan(job)
     return {
@@ -217,10 +166,9 @@ def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
     }
 
 
-def _note(job: NewJob) -> None:
-    crash_point("submitted")
-    request = job.request
-    log.info("job submitted", job=job.job_id, model=request.model, tasks=",".join(request.tasks))
+def _answer(job_id: str, position: int) -> str:
+    """What is kept with an idempotency key, to be answered again."""
+    return dump(queued_at(job_id, position)).decode()
 
 
 def _queued(request: web.Request, job_id: str) -> web.Response:

@@ -8,7 +8,6 @@ from aiohttp import web
 from jinja2 import Environment
 
 from evalserver.catalog import Catalog
-from evalserver.disk_threads import DiskThreads
 from evalserver.engines import Engine
 from evalserver.event_bus import EventBus
 from evalserver.forecast import Forecaster
@@ -20,11 +19,11 @@ from evalserver.pruner import Pruner
 from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import Store
+from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.submitter import Submitter
 from evalserver.web.event_stream import StreamLimits
-from evalserver.web.keys_in_flight import KeysInFlight
 from evalserver.web.one_at_a_time import OneAtATime
 from evalserver.web.openapi import Description
-from evalserver.web.queue_limits import QueueLimits
 from evalserver.web.schemas import Bounds
 from evalserver.web.static_files import StaticFiles
 
@@ -40,7 +39,6 @@ PRUNER = web.AppKey("pruner", Pruner)
 BACKING_UP = web.AppKey("backing_up", asyncio.Lock)
 """Held by the one request that has the database copied."""
 CATALOG = web.AppKey("catalog", Catalog)
-DISK_THREADS = web.AppKey("disk_threads", DiskThreads)
 """For looks at the checkpoints that requests name."""
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
@@ -49,7 +47,7 @@ PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
-KEYS_IN_FLIGHT = web.AppKey("keys_in_flight", KeysInFlight)
+SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARING = web.AppKey("comparing", OneAtATime)
 """Reads the samples of several jobs for one request after the other."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)

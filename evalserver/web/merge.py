@@ -1,44 +1,28 @@
 """Merging the shards of a checkpoint: a job of the engine ``merge``, whose end is waited for."""
 
-import os
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import structlog
 from aiohttp import web
 from marshmallow import fields
 
-from evalserver.engines import merge
-from evalserver.job import Job, NewJob
-from evalserver.job_id import new_job_id
+from evalserver.job import Job
 from evalserver.lifecycle import FINISHED, Status
 from evalserver.merging import Merge
-from evalserver.provenance import at_submission
-from evalserver.web.admission import refused, with_defaults
+from evalserver.submission.rejection import Rejected
 from evalserver.web.answers import JOB_ID, AnswerSchema, JobId
-from evalserver.web.errors import RETRY_AFTER_SECONDS, BadRequest
+from evalserver.web.errors import RETRY_AFTER_SECONDS, BadRequest, bad_request
 from evalserver.web.fields import Header, about
 from evalserver.web.gate import CALLER, require_still_admitted
 from evalserver.web.jobs import queued_at
-from evalserver.web.keys import (
-    ARGS,
-    BODY,
-    BUS,
-    DISK_THREADS,
-    ENGINES,
-    QUEUE_LIMITS,
-    SCHEDULER,
-    STORE,
-)
+from evalserver.web.keys import BODY, BUS, SCHEDULER, STORE, SUBMITTER
 from evalserver.web.metrics import leave_out_the_wait
 from evalserver.web.places import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.replies import reply
 from evalserver.web.schemas import HeadersSchema, StrictSchema
 from evalserver.web.waiting import LOOK_SECONDS, PREFERENCE_APPLIED, is_there, preferences
-
-log = structlog.get_logger("evalserver.web")
 
 RESPOND_ASYNC = "respond-async"
 
@@ -102,38 +86,23 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     It is a job like any other, and waits for its turn. The answer waits for its end, unless the
     client prefers not to; a client that goes away stops nothing.
     """
-    threads = request.app[DISK_THREADS]
-    asked = merge.request_to_merge(await threads.run(_wanted, request[BODY]))
-    wanted = with_defaults(asked, request.app[ENGINES][merge.NAME], request.app[ARGS])
-    seen = await threads.run(at_submission, wanted)
-    job = NewJob(new_job_id(), merge.NAME, wanted, request[CALLER].name, seen)
-    with request.app[QUEUE_LIMITS].place(job.submitted_by):
-        await request.app[STORE].submit(job)
-    log.info("merge submitted", job=job.job_id, checkpoint=job.request.model)
+    submitter = request.app[SUBMITTER]
+    job = await submitter.check_merge(_wanted(request[BODY]), request[CALLER].name)
+    outcome = job if isinstance(job, Rejected) else await submitter.enqueue(job)
+    if isinstance(outcome, Rejected):
+        raise bad_request(outcome)
     if RESPOND_ASYNC in preferences(request):
-        return _accepted(request, job.job_id)
-    ended = await _end_of(request, job.job_id)
+        return _accepted(request, outcome.job_id)
+    ended = await _end_of(request, outcome.job_id)
     if ended is None:
-        return _accepted(request, job.job_id)
+        return _accepted(request, outcome.job_id)
     return _merged(ended)
 
 
 def _wanted(given: dict[str, Any]) -> Merge:
-    """What is to be merged. Raises BadRequest: 404 when there is no checkpoint, 422 if it has no
-    shards."""
     checkpoint = Path(given["checkpoint_path"])
-    if not os.path.isdir(checkpoint):  # noqa: PTH112 - a path may be too long for Path.is_dir
-        raise BadRequest(
-            HTTPStatus.NOT_FOUND, f"There is no checkpoint at {checkpoint}, on the server's machine"
-        )
     output = Path(given.get("output_path") or checkpoint)
-    wanted = Merge(checkpoint, given.get("checkpoint_type") or "regular", output).pinned()
-    if not os.path.isdir(wanted.shards):  # noqa: PTH112
-        folder = wanted.shards.name
-        raise refused(
-            {"checkpoint_path": f"Has no folder {folder} with shards, nor a checkpoint-* with one."}
-        )
-    return wanted
+    return Merge(checkpoint, given.get("checkpoint_type") or "regular", output)
 
 
 async def _end_of(request: web.Request, job_id: str) -> Job | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evalserver.store.transaction import Transaction
-from evalserver.web.keys import KEYS_IN_FLIGHT, STORE
+from evalserver.web.keys import STORE, SUBMITTER
 from tests.conftest import MakeApi
 from tests.store.test_migrate import rows
 from tests.support import WAIT_SECONDS, Api, request, until
@@ -50,7 +50,7 @@ async def held_up(api: Api) -> AsyncIterator[None]:
 
 async def in_flight(api: Api) -> bool:
     """Is a submission with a key being carried out?"""
-    return len(api._session.app[KEYS_IN_FLIGHT]) > 0
+    return len(api._session.app[SUBMITTER].keys_in_flight) > 0
 
 
 async def test_the_first_answer_is_an_ordinary_one(api: Api) -> None:

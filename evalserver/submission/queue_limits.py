@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 
 from evalserver.access import ANONYMOUS
 from evalserver.lifecycle import Status
 from evalserver.store import CommittedEvent
-from evalserver.web.errors import BadRequest
+from evalserver.submission.rejection import Reason, Rejected
 
 RETRY_AFTER_SECONDS = 30
 
@@ -35,24 +34,31 @@ class QueueLimits:
             self._add(event.submitted_by, -1)
 
     @contextmanager
-    def place(self, submitter: str) -> Iterator[None]:
-        """Keep a place in the queue while a job is being written.
+    def reserve(self, submitter: str) -> Iterator[Rejected | None]:
+        """Reserve a place in the queue for the block, in which a job is written.
 
-        Raises BadRequest (429) if there is none.
+        Yields a rejection when the queue is full.
         """
+        full = self._full(submitter)
+        if full is not None:
+            yield full
+            return
+        self._add(submitter, 1)
+        try:
+            yield None
+        finally:
+            self._add(submitter, -1)
+
+    def _full(self, submitter: str) -> Rejected | None:
         if self._all >= self._most:
-            raise _full(f"{self._all} jobs wait, which is all that may (max_queued_jobs)")
+            return _rejected(f"{self._all} jobs wait, which is all that may (max_queued_jobs)")
         # A server that asks nobody for a token cannot tell its clients apart.
         if submitter != ANONYMOUS and self._waiting[submitter] >= self._most_of_one:
-            raise _full(
+            return _rejected(
                 f"{self._waiting[submitter]} jobs of {submitter} wait, which is all that may of one"
                 " token (max_queued_per_token)"
             )
-        self._add(submitter, 1)
-        try:
-            yield
-        finally:
-            self._add(submitter, -1)
+        return None
 
     def _add(self, submitter: str, number: int) -> None:
         self._all += number
@@ -61,9 +67,9 @@ class QueueLimits:
             del self._waiting[submitter]
 
 
-def _full(why: str) -> BadRequest:
-    return BadRequest(
-        HTTPStatus.TOO_MANY_REQUESTS,
+def _rejected(why: str) -> Rejected:
+    return Rejected(
+        Reason.QUEUE_FULL,
         f"The queue is full: {why}; the job was not accepted, try again later",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        retry_after_s=RETRY_AFTER_SECONDS,
     )

@@ -12,26 +12,23 @@ from evalserver.provenance import at_submission
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is wrong with them, by field; and what is kept of them with the job, if anything."""
+class Checkpoints:
+    """What is wrong with them, by field; and what the job's provenance records of them."""
 
     faults: Mapping[str, str] = field(default_factory=dict)
-    seen: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
 
 
-async def look_at_checkpoints(wanted: EvaluateRequest, threads: DiskThreads) -> Look:
-    """See what the disk says of the checkpoints that a request names.
-
-    Of those that are still being written, nothing.
-    """
+async def inspect_checkpoints(wanted: EvaluateRequest, threads: DiskThreads) -> Checkpoints:
+    """Look at the checkpoints that a request names, unless the request waits for them."""
     if wanted.wait_for_path_s is not None:
-        return Look()
+        return Checkpoints()
     if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
-        return Look()
-    return await threads.run(_look, wanted)
+        return Checkpoints()
+    return await threads.run(_inspect, wanted)
 
 
-def _look(wanted: EvaluateRequest) -> Look:
+def _inspect(wanted: EvaluateRequest) -> Checkpoints:
     faults = {
         _field(wanted, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
@@ -40,7 +37,7 @@ def _look(wanted: EvaluateRequest) -> Look:
         for key, path in local_checkpoints(before_merging(wanted)).items()
         if (reason := why_not(path)) is not None
     }
-    return Look(faults, at_submission(wanted))
+    return Checkpoints(faults, at_submission(wanted))
 
 
 def _field(wanted: EvaluateRequest, key: str) -> str:

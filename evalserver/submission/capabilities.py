@@ -1,0 +1,41 @@
+"""What an engine can do with a request: its defaults, and the fields that it cannot use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evalserver.engines import Engine
+from evalserver.job import EvaluateRequest
+
+MERGED_BY_KEY = ("model_args", "gen_kwargs")
+"""Fields whose default applies key by key."""
+
+
+def apply_defaults(
+    request: EvaluateRequest, engine: Engine, timeout_s: float | None
+) -> EvaluateRequest:
+    """The request with the defaults of its engine, and the server's time limit, where it names no
+    value of its own."""
+    defaults = {
+        "use_cache": engine.caches_by_default,
+        "timeout_s": timeout_s,
+        **engine.settings.defaults,
+    }
+    return EvaluateRequest(
+        **{**vars(request), **{name: _value(request, defaults, name) for name in defaults}}
+    )
+
+
+def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str]:
+    """Every field that the engine cannot use as it is, with a sentence for each."""
+    faults = engine.refusals(request)
+    if not engine.settings.allows(request.model):
+        allowed = ", ".join(engine.settings.models or ())
+        faults = {"model": f"The engine {engine.name} takes {allowed}.", **faults}
+    return faults
+
+
+def _value(request: EvaluateRequest, defaults: Mapping[str, Any], name: str) -> Any:
+    requested, default = getattr(request, name), defaults[name]
+    if name in MERGED_BY_KEY and isinstance(requested, dict) and isinstance(default, Mapping):
+        return {**default, **requested}
+    return default if requested is None else requested

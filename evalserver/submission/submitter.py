@@ -1,0 +1,176 @@
+"""The submitter: does all that turns a checked request into a job.
+
+Defaults, capabilities of the engine, known names, checkpoints, limits of the queue, idempotency,
+and the write. Every way to submit a job is a translation to and from it.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from evalserver.catalog import Catalog
+from evalserver.disk_threads import DiskThreads
+from evalserver.engines import Engine, merge
+from evalserver.job import EvaluateRequest, NewJob
+from evalserver.job_id import new_job_id
+from evalserver.merging import Merge, merged, pinned
+from evalserver.provenance import at_submission
+from evalserver.runner.crash_point import crash_point
+from evalserver.store import Key, Store
+from evalserver.submission.capabilities import apply_defaults, capability_faults
+from evalserver.submission.keys_in_flight import KeysInFlight
+from evalserver.submission.known_names import unknown_names
+from evalserver.submission.merges import find_shards
+from evalserver.submission.named_checkpoints import inspect_checkpoints
+from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.rejection import Rejected, invalid
+
+log = structlog.get_logger("evalserver.submission")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What holds for a request that does not say: the engine, and the time limit in seconds."""
+
+    default_engine: str
+    default_timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that is on disk. With a key, ``answer`` is the text that was kept with it, and
+    ``replayed`` says whether an earlier submission with that key was given it."""
+
+    job_id: str
+    answer: str | None = None
+    replayed: bool = False
+
+
+class Submitter:
+    """Turns requests into jobs of one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        engines: Mapping[str, Engine],
+        catalog: Catalog,
+        limits: QueueLimits,
+        threads: DiskThreads,
+        policy: Policy,
+    ) -> None:
+        self._store = store
+        self._engines = engines
+        self._catalog = catalog
+        self._limits = limits
+        self._threads = threads
+        self._policy = policy
+        self.keys_in_flight = KeysInFlight()
+
+    async def check(
+        self,
+        request: EvaluateRequest,
+        submitted_by: str,
+        *,
+        validate: bool = True,
+        key: Key | None = None,
+    ) -> NewJob | Rejected:
+        """The job that the request would become; nothing is written.
+
+        Without ``validate``, names that the harness does not know and missing checkpoints pass. So
+        does everything with a ``key`` that was accepted before: it gets its answer again, whatever
+        has become of its checkpoint.
+
+        Raises StoreUnavailable.
+        """
+        name = request.engine or self._policy.default_engine
+        engine = self._engines[name]
+        request = apply_defaults(request, engine, self._policy.default_timeout_s)
+        if request.lmms_engine_kwargs is not None:
+            request = await self._threads.run(pinned, request)
+        provenance = await self._provenance_of_valid(request, engine, validate=validate)
+        if isinstance(provenance, Rejected):
+            if key is None or not await self._store.was_answered(key):
+                return provenance
+            provenance = None
+        return NewJob(new_job_id(), name, request, submitted_by, provenance)
+
+    async def check_merge(self, wanted: Merge, submitted_by: str) -> NewJob | Rejected:
+        """The job that merges a checkpoint; nothing is written."""
+        found = await self._threads.run(find_shards, wanted)
+        if isinstance(found, Rejected):
+            return found
+        engine = self._engines[merge.NAME]
+        request = apply_defaults(
+            merge.request_to_merge(found), engine, self._policy.default_timeout_s
+        )
+        provenance = await self._threads.run(at_submission, request)
+        return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance)
+
+    async def submit(
+        self,
+        request: EvaluateRequest,
+        submitted_by: str,
+        answer: Callable[[str, int], str],
+        *,
+        validate: bool = True,
+        key: Key | None = None,
+    ) -> Accepted | Rejected:
+        """Check a request and put its job into the queue.
+
+        ``answer`` makes the text that is kept with a key, of the job's id and its position in the
+        queue. Raises KeyReused when the key was used for another request, and StoreUnavailable.
+        """
+        job = await self.check(request, submitted_by, validate=validate, key=key)
+        if isinstance(job, Rejected):
+            return job
+        if key is None:
+            return await self.enqueue(job)
+        return await self._enqueue_once(job, key, lambda position: answer(job.job_id, position))
+
+    async def enqueue(self, job: NewJob) -> Accepted | Rejected:
+        """Put a checked job into the queue. Raises StoreUnavailable."""
+        with self._limits.reserve(job.submitted_by) as rejected:
+            if rejected is not None:
+                return rejected
+            await self._store.submit(job)
+        _log_submission(job)
+        return Accepted(job.job_id)
+
+    async def _enqueue_once(
+        self, job: NewJob, key: Key, answer: Callable[[int], str]
+    ) -> Accepted | Rejected:
+        with ExitStack() as stack:
+            for reservation in (
+                self.keys_in_flight.hold(key),
+                self._limits.reserve(job.submitted_by),
+            ):
+                rejected = stack.enter_context(reservation)
+                if rejected is not None:
+                    return rejected
+            answered = await self._store.submit_once(job, key, answer)
+        if not answered.again:
+            _log_submission(job)
+        return Accepted(job.job_id, answered.answer, answered.again)
+
+    async def _provenance_of_valid(
+        self, request: EvaluateRequest, engine: Engine, *, validate: bool
+    ) -> dict[str, Any] | Rejected | None:
+        """What is recorded of the request's checkpoints, or every fault at once."""
+        faults = capability_faults(merged(request), engine)
+        if faults:
+            return invalid(faults)
+        checkpoints = await inspect_checkpoints(request, self._threads)
+        if validate:
+            unknown = await unknown_names(self._catalog, request, engine)
+            if unknown or checkpoints.faults:
+                return invalid({**unknown, **checkpoints.faults})
+        return checkpoints.provenance
+
+
+def _log_submission(job: NewJob) -> None:
+    crash_point("submitted")
+    request = job.request
+    log.info("job submitted", job=job.job_id, model=request.model, tasks=",".join(request.tasks))
