@@ -258,11 +258,33 @@ async def test_a_deed_that_may_have_been_done_is_not_asked_for_twice(
     assert len(faulty.asked_for(path)) == 1
 
 
+async def test_a_command_whose_answer_does_not_come_in_time_is_not_sent_twice(
+    make_quick_client: MakeClient, faulty: FaultyServer
+) -> None:
+    faulty.answers("/jobs/j1/retry", Answer({}, after_s=60.0), Answer({"job_id": "j1"}))
+
+    with pytest.raises(ServerUnreachable, match="may have received POST"):
+        await call(make_quick_client(faulty.url, timeout=2), "retry_job", "j1")
+
+    assert len(faulty.asked_for("/jobs/j1/retry")) == 1
+
+
 async def test_a_cancel_whose_answer_was_lost_has_worked(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     finished = problem(409, "Job j1 is cancelled already")
     faulty.answers("/jobs/j1", Cut(), finished, Answer({"status": "cancelled"}))
+
+    answer = await call(make_quick_client(faulty.url), "cancel_job", "j1")
+
+    assert "cancelled" in answer["message"]
+
+
+async def test_a_lost_answer_is_remembered_while_the_server_is_busy(
+    make_quick_client: MakeClient, faulty: FaultyServer
+) -> None:
+    finished = problem(409, "Job j1 is cancelled already")
+    faulty.answers("/jobs/j1", Cut(), busy(), finished, Answer({"status": "cancelled"}))
 
     answer = await call(make_quick_client(faulty.url), "cancel_job", "j1")
 
