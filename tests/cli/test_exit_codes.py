@@ -49,6 +49,17 @@ async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
     assert done.returncode == ExitCode.JOB_FAILED
 
 
+async def test_1_of_two_jobs_one_failed_and_one_was_cancelled(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        failed, cancelled = shell.ended("-a", "behave=crash"), shell.submit(*HANG)
+        shell.says("cancel", cancelled)
+
+        done = shell.run("wait", cancelled, failed)
+
+    assert done.returncode == ExitCode.JOB_FAILED
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -187,6 +198,19 @@ async def test_3_it_cannot_answer_now(faulty: FaultyServer) -> None:
     done = await run(faulty, "jobs", "--retry-for", "0")
 
     assert done.returncode == ExitCode.UNREACHABLE
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_3_the_server_asks_to_come_back_later(faulty: FaultyServer, status: int) -> None:
+    later = problem(status, "Come back later", type="about:blank", title="Not now")
+    faulty.answers("/jobs", later)
+
+    done = await run(faulty, "jobs", "--retry-for", "0")
+
+    assert (done.returncode, last_line(done)) == (
+        ExitCode.UNREACHABLE,
+        "Error: Come back later",
+    )
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,20 @@ async def test_killed_around_the_commit_of_a_submission_with_a_key(
     assert again == first
 
 
+async def test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restart(
+    server: CrashingServer,
+) -> None:
+    await server.start_to_crash_at("claimed")
+    with suppress(aiohttp.ClientError):
+        await server.api.submit(model_args={"behave": "hang"})
+    await server.come_back()
+    (job_id,) = server.query("SELECT job_id FROM jobs")
+
+    await harness_of(job_id)
+
+    assert (await server.api.call("GET", "/queue"))["running_job"] == job_id
+
+
 @pytest.mark.parametrize(
     ("point", "story"),
     [

@@ -36,6 +36,21 @@ async def test_a_job_that_waits_for_room_can_be_cancelled(server: ServerProcess)
         assert (await server.api.finished(job))["status"] == "cancelled"
 
 
+async def test_a_cancel_that_finds_no_room_is_carried_out_once_there_is_some(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        job = await server.api.submit(model_args={"behave": "hang"})
+        in_the_way = Path((await server.api.under_way(job))["run_dir"]) / files.CANCEL_FILE
+        in_the_way.symlink_to("/no/such/place")
+        await server.api.call("DELETE", f"/jobs/{job}")
+        await until(lambda: _says(server, "cannot stop an evaluation yet"))
+
+        in_the_way.unlink()
+
+        assert (await server.api.finished(job))["status"] == "cancelled"
+
+
 async def test_an_evaluation_goes_on_while_the_server_can_open_no_file(
     server: ServerProcess,
 ) -> None:
