@@ -1,0 +1,172 @@
+"""The faults: each is one change of a line, and names the tests that must fail with it.
+
+Add a row with each promise: if nothing fails when the line that keeps it is changed, no test holds
+the promise.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: ``text`` of a file of the package, which is there once, becomes ``faulty``.
+
+    ``tests`` are pytest's names of what must fail, below ``tests/``.
+    """
+
+    name: str
+    file: str
+    text: str
+    faulty: str
+    tests: tuple[str, ...]
+
+
+FAULTS = (
+    Fault(
+        "output is held back by the shortest secret",
+        "runner/output.py",
+        "len(self._secrets[-1]) - 1",
+        "len(self._secrets[0]) - 1",
+        ("runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one",),
+    ),
+    Fault(
+        "what a lost attempt wrote is not masked",
+        "attempts.py",
+        'crash_point("ended")\n        await self._mask_output(job, paths)',
+        'crash_point("ended")\n        if not isinstance(end, Lost):\n'
+        "            await self._mask_output(job, paths)",
+        ("test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
+    ),
+    Fault(
+        "a secret of 8 characters is none",
+        "masking.py",
+        "if len(secret) >= SHORTEST",
+        "if len(secret) > SHORTEST",
+        ("test_masking.py",),
+    ),
+    Fault(
+        "a session has no end",
+        "access.py",
+        "if until <= now or not _holds(known, now):",
+        "if not _holds(known, now):",
+        ("test_access.py::test_a_session_holds_until_its_end",),
+    ),
+    Fault(
+        "a token that is revoked during a login opens a session",
+        "access.py",
+        "if self._by_hash.get(known.secret_hash) is not known:",
+        "if False:",
+        ("test_access.py::test_a_token_that_is_revoked_during_a_login_opens_no_session",),
+    ),
+    Fault(
+        "a read time-out counts as not received",
+        "client/retries.py",
+        "    httpx.PoolTimeout,\n",
+        "    httpx.PoolTimeout,\n    httpx.ReadTimeout,\n",
+        ("client/test_retries.py",),
+    ),
+    Fault(
+        "that a request was received is forgotten between tries",
+        "client/sending.py",
+        "received = received or outcome.received",
+        "received = outcome.received",
+        ("client/test_retries.py",),
+    ),
+    Fault(
+        "the grace of a cancel is 0",
+        "runner/watch.py",
+        "time.monotonic() + self._grace_s",
+        "time.monotonic()",
+        ("runner/test_stopping.py::test_a_cancelled_harness_has_the_grace_to_save_its_work",),
+    ),
+    Fault(
+        "a lock that is busy for a moment is given up at once",
+        "runner/supervisor.py",
+        "LOCK_PATIENCE_SECONDS = 2.0",
+        "LOCK_PATIENCE_SECONDS = 0.0",
+        ("runner/test_supervisor.py",),
+    ),
+    Fault(
+        "after a fault of our own the evaluation goes on",
+        "attempts.py",
+        "        await self.stop(job)\n        await self._executor.wait(",
+        "        await self._executor.wait(",
+        ("test_scheduler.py",),
+    ),
+    Fault(
+        "a stop that failed is not tried again",
+        "attempts.py",
+        "self._later(self._stop_again(job))",
+        "self._stop_again(job).close()",
+        (
+            "end_to_end/test_no_room.py"
+            "::test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later",
+        ),
+    ),
+    Fault(
+        "an attempt that was lost after a cancel is tried again",
+        "attempts.py",
+        "if current.cancel_requested_at is None and job.attempt",
+        "if job.attempt",
+        ("test_scheduler.py",),
+    ),
+    Fault(
+        "the running job is unknown after a restart",
+        "scheduler.py",
+        "            self.running_job = interrupted.job_id\n",
+        "",
+        (
+            "end_to_end/test_crash_points.py"
+            "::test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restart",
+        ),
+    ),
+    Fault(
+        "commits are not synced to the disk",
+        "store/store.py",
+        "synchronous = FULL",
+        "synchronous = NORMAL",
+        ("store/test_faults.py",),
+    ),
+    Fault(
+        "a database at fault is not probed",
+        "store/writer.py",
+        "                self._probe()\n",
+        "                pass\n",
+        ("store/test_faults.py",),
+    ),
+    Fault(
+        "the newest migration's checksum is not looked at",
+        "store/migrate.py",
+        "    for step in steps[:version]:\n        if not is_accepted",
+        "    for step in steps[: version - 1]:\n        if not is_accepted",
+        ("store/test_migrate.py",),
+    ),
+    Fault(
+        "a flag may be 64 times as long",
+        "engines/lmms_eval.py",
+        "LONGEST_FLAG = 8192",
+        "LONGEST_FLAG = 64 * 8192",
+        ("engines/test_lmms_eval.py::test_no_argument_is_longer_than_linux_takes",),
+    ),
+    Fault(
+        "a value with a space at its end is passed as it is",
+        "engines/lmms_eval.py",
+        " or text != text.strip()",
+        "",
+        ("engines/test_lmms_eval.py::test_white_space_at_the_ends_of_a_value_reaches_the_harness",),
+    ),
+    Fault(
+        "one cancelled and one failed job exit as cancelled",
+        "cli/waiting.py",
+        'if "failed" in statuses:',
+        'if statuses == {"failed"}:',
+        ("cli/test_exit_codes.py::test_1_of_two_jobs_one_failed_and_one_was_cancelled",),
+    ),
+    Fault(
+        "429 exits as if the command line was wrong",
+        "cli/failures.py",
+        " and not error.temporary",
+        "",
+        ("cli/test_exit_codes.py::test_3_the_server_asks_to_come_back_later",),
+    ),
+)
