@@ -99,7 +99,7 @@ LAYERS = {
     "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner untrusted_files version {VALUES}"),
     "catalog": _layer("directory_listing engines executors store!"),
-    "outputs": _layer("engines outputs untrusted_files"),
+    "outputs": _layer("engines outputs runner.output untrusted_files"),
     "event_bus": _layer("store!"),
     "instruments": _layer("job lifecycle store! version", "prometheus_client"),
     "progress": _layer(f"engines eval_log event_bus health store! supervision {VALUES}"),

@@ -53,6 +53,16 @@ def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> No
     assert (len(text), text.count(b"*"), SECRET.encode() in text) == (size, len(SECRET), False)
 
 
+@pytest.mark.parametrize("before", range(-len(f"{SECRET}-longer"), 2))
+def test_the_longer_of_two_secrets_is_masked_where_pieces_meet(output: Path, before: int) -> None:
+    file = output / "large"
+    file.write_bytes(b"x" * (CHUNK_BYTES + before) + f"{SECRET}-longer!".encode())
+
+    mask_files(output, [SECRET, f"{SECRET}-longer"])
+
+    assert file.read_bytes().endswith(b"x" + b"*" * len(f"{SECRET}-longer") + b"!")
+
+
 @pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
 def test_a_file_of_nothing_but_secrets_has_nothing_left(output: Path, size: int) -> None:
     file = output / "large"
