@@ -79,8 +79,13 @@ LAYERS = {
     "untrusted_files": _layer("bounded_json"),
     "eval_log": _layer("runner.files untrusted_files"),
     "checkpoints": _layer("directory_listing untrusted_files"),
-    "fingerprints": _layer("checkpoints directory_listing"),
-    "provenance": _layer("engines executors fingerprints job masking merging untrusted_files"),
+    "fingerprints": _layer(
+        "checkpoints directory_listing fingerprint_access roots untrusted_files"
+    ),
+    "fingerprint_access": _layer("directory_listing roots"),
+    "provenance": _layer(
+        "engines executors fingerprints job masking merging roots untrusted_files"
+    ),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
     "setting_sources": _layer("names server_args"),

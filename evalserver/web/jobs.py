@@ -23,6 +23,7 @@ from evalserver.web.job_answers import KEYS_OF_A_JOB
 from evalserver.web.keys import (
     ARGS,
     BODY,
+    BOUNDS,
     CATALOG,
     DISK_THREADS,
     ENGINES,
@@ -37,7 +38,12 @@ from evalserver.web.keys import (
 )
 from evalserver.web.known_names import unknown_names
 from evalserver.web.named_checkpoints import look_at_checkpoints
-from evalserver.web.records import others_values, own_values, without_defaults
+from evalserver.web.records import (
+    others_values,
+    own_values,
+    without_checkpoints,
+    without_defaults,
+)
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -131,9 +137,12 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
     is_own = request[CALLER].name == job.submitted_by
+    # Not asdict, which copies all that is below, and takes longer than all else here.
+    record = own_values(job, request.app[ENGINES]) if is_own else others_values(job)
+    if not is_own and not request.app[GATE].allows(request[CALLER], Role.ADMIN):
+        record = without_checkpoints(record)
     values = {
-        # Not asdict, which copies all that is below, and takes longer than all else here.
-        **(own_values(job, request.app[ENGINES]) if is_own else others_values(job)),
+        **record,
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
@@ -196,7 +205,7 @@ async def _seen_of_promising(
     Raises BadRequest (422), with every fault at once, if the request cannot come to anything.
     """
     require_possible(merged(wanted), engine)
-    look = await look_at_checkpoints(wanted, request.app[DISK_THREADS])
+    look = await look_at_checkpoints(wanted, request.app[BOUNDS].places, request.app[DISK_THREADS])
     if request[QUERY].get("checked", True):
         faults = await unknown_names(request.app[CATALOG], wanted, engine)
         if faults or look.faults:

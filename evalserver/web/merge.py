@@ -25,6 +25,7 @@ from evalserver.web.jobs import queued_at
 from evalserver.web.keys import (
     ARGS,
     BODY,
+    BOUNDS,
     BUS,
     DISK_THREADS,
     ENGINES,
@@ -105,7 +106,7 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     threads = request.app[DISK_THREADS]
     asked = merge.request_to_merge(await threads.run(_wanted, request[BODY]))
     wanted = with_defaults(asked, request.app[ENGINES][merge.NAME], request.app[ARGS])
-    seen = await threads.run(at_submission, wanted)
+    seen = await threads.run(at_submission, wanted, request.app[BOUNDS].places)
     job = NewJob(new_job_id(), merge.NAME, wanted, request[CALLER].name, seen)
     with request.app[QUEUE_LIMITS].place(job.submitted_by):
         await request.app[STORE].submit(job)

@@ -9,6 +9,7 @@ from evalserver.disk_threads import DiskThreads
 from evalserver.job import EvaluateRequest
 from evalserver.merging import before_merging, key_of
 from evalserver.provenance import at_submission
+from evalserver.roots import Roots
 
 
 @dataclass(frozen=True)
@@ -19,19 +20,22 @@ class Look:
     seen: dict[str, Any] | None = None
 
 
-async def look_at_checkpoints(wanted: EvaluateRequest, threads: DiskThreads) -> Look:
+async def look_at_checkpoints(
+    wanted: EvaluateRequest, allowed: Roots, threads: DiskThreads
+) -> Look:
     """See what the disk says of the checkpoints that a request names.
 
-    Of those that are still being written, nothing.
+    Of those that are still being written, nothing. ``allowed`` are the places that the operator
+    allows.
     """
     if wanted.wait_for_path_s is not None:
         return Look()
     if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
         return Look()
-    return await threads.run(_look, wanted)
+    return await threads.run(_look, wanted, allowed)
 
 
-def _look(wanted: EvaluateRequest) -> Look:
+def _look(wanted: EvaluateRequest, allowed: Roots) -> Look:
     faults = {
         _field(wanted, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
@@ -40,7 +44,7 @@ def _look(wanted: EvaluateRequest) -> Look:
         for key, path in local_checkpoints(before_merging(wanted)).items()
         if (reason := why_not(path)) is not None
     }
-    return Look(faults, at_submission(wanted))
+    return Look(faults, at_submission(wanted, allowed))
 
 
 def _field(wanted: EvaluateRequest, key: str) -> str:
