@@ -137,8 +137,8 @@ LAYERS = {
     "http_server": ANYTHING,
     "doctor": _layer("engines executors"),
     "cli": _layer(
-        "access application cli client! data_dir doctor engines http_server local_socket names"
-        " roles server_args setting_sources store! version",
+        "access application cli client! data_dir doctor engines http_server local_socket masking"
+        " names roles server_args setting_sources store! version",
         "click httpx rich",
     ),
     "launch_server": _layer("cli"),
