@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalserver.outputs.artifacts import NoArtifact, list_artifacts, open_for_masking
+from evalserver.outputs.masked_names import mask_names, masked_path
 from evalserver.runner.output import Mask
 
 CHUNK_BYTES = 1024 * 1024
@@ -21,24 +22,27 @@ NO_TEXT = "surrogateescape"
 
 
 def mask_files(output_dir: Path, secrets: Sequence[str]) -> list[str]:
-    """Mask these texts in all files below the output directory, which are all read for that.
+    """Mask these texts in all files below the output directory, which are all read for that, and in
+    the names of files and folders.
 
-    Returns the paths of files that could not be looked at, or written. A file that has a further
-    name elsewhere is left alone: it may be somebody's whose it is not to change.
+    Returns the masked paths of files that could not be looked at, written or renamed. The content
+    of a file that has a further name elsewhere is left alone: it may be somebody's whose it is not
+    to change.
     """
     hidden = [each.encode(errors=NO_TEXT) for each in secrets if each]
     if not hidden:
         return []
     try:
+        before = list_artifacts(output_dir, MOST_LOOKED_AT)
+        failed = mask_names(output_dir, [each.path for each in before.artifacts], hidden)
         listing = list_artifacts(output_dir, MOST_LOOKED_AT)
     except NoArtifact:
         return []
-    failed = []
     for artifact in listing.artifacts:
         try:
             _mask(output_dir, artifact.path, hidden)
         except (OSError, NoArtifact):
-            failed.append(artifact.path)
+            failed.append(masked_path(artifact.path, hidden))
     return failed
 
 
