@@ -145,7 +145,7 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
         app[CATALOG],
         app[QUEUE_LIMITS],
         threads,
-        SubmissionPolicy(args.default_engine, args.effective_timeout),
+        SubmissionPolicy(args.default_engine, args.effective_timeout, app[BOUNDS].places),
     )
     yield
     threads.close()

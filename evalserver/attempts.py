@@ -238,7 +238,7 @@ class Attempts:
         if doomed is not None:
             return doomed
         attempt = self._planner.attempt(job, paths, _token(job))
-        seen = at_start(job, full=self._policy.full_fingerprints)
+        seen = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
         return replace(attempt, files={**attempt.files, **seen})
 
     async def _attend(self, job: Job, paths: Paths) -> None:
@@ -292,7 +292,7 @@ class Attempts:
     ) -> Outcome:
         engine, policy = self._engines[job.engine], self._policy
         known = partial(at_end, full=policy.full_fingerprints)
-        given = (job, engine, paths.run_dir, outcome, probed)
+        given = (job, engine, paths.run_dir, outcome, probed, self._directories.outputs)
         try:
             return await in_own_thread(known, *given, limit_s=policy.max_fingerprints_s)
         except TimeoutError:

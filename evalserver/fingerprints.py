@@ -13,8 +13,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.checkpoints import INDEX, local_checkpoints
+from evalserver.checkpoints import INDEX, MAX_INDEX_BYTES, local_checkpoints
 from evalserver.directory_listing import Listing, list_files
+from evalserver.fingerprint_access import FingerprintAccess
+from evalserver.roots import Roots
+from evalserver.untrusted_files import UnreadableFile, open_named_file
 
 SMALL_BYTES = 1024 * 1024
 PIECE_BYTES = 1024 * 1024
@@ -22,21 +25,24 @@ PIECE_BYTES = 1024 * 1024
 Fingerprint = dict[str, Any]
 
 
-def fingerprints(model_args: Mapping[str, Any] | None, *, full: bool) -> dict[str, Fingerprint]:
+def fingerprints(
+    model_args: Mapping[str, Any] | None, allowed: Roots | None, *, full: bool
+) -> dict[str, Fingerprint]:
     """The fingerprint of each local checkpoint that is there, by the argument that names it.
 
     ``digest`` stands for names, sizes, times and small files; ``content_digest``, if ``full``, for
-    every byte.
+    every byte. A place that is neither in ``allowed`` nor looks like a checkpoint has none.
     """
     there = {
         key: path
         for key, path in local_checkpoints(model_args).items()
         if os.path.exists(path)  # noqa: PTH110 - a path may be too long for Path.exists
+        if FingerprintAccess(path, allowed).covers_path()
     }
-    return {key: fingerprint(path, full=full) for key, path in there.items()}
+    return {key: fingerprint(path, allowed, full=full) for key, path in there.items()}
 
 
-def fingerprint(path: Path, *, full: bool) -> Fingerprint:
+def fingerprint(path: Path, allowed: Roots | None = None, *, full: bool) -> Fingerprint:
     """The fingerprint of one checkpoint. What cannot be read has no hash."""
     listing = list_files(path)
     if listing.incomplete is not None:
@@ -50,7 +56,8 @@ def fingerprint(path: Path, *, full: bool) -> Fingerprint:
             "files": [],
             "incomplete": listing.incomplete,
         }
-    files = list(_files(path, listing, full=full))
+    access = FingerprintAccess(path, allowed)
+    files = list(_files(path, listing, access, full=full))
     told = [{name: value for name, value in each.items() if name != "content"} for each in files]
     contents = [[each["name"], each["content"]] for each in files]
     return {
@@ -63,11 +70,14 @@ def fingerprint(path: Path, *, full: bool) -> Fingerprint:
     }
 
 
-def _files(path: Path, listing: Listing, *, full: bool) -> Iterator[dict[str, Any]]:
+def _files(
+    path: Path, listing: Listing, access: FingerprintAccess, *, full: bool
+) -> Iterator[dict[str, Any]]:
     for name, status in listing.files:
         place = path / name if path.is_dir() else path
-        small = status.st_size <= SMALL_BYTES or fnmatchcase(place.name, INDEX)
-        sha256 = _sha256(place) if small or full else None
+        is_index = fnmatchcase(place.name, INDEX) and status.st_size <= MAX_INDEX_BYTES
+        small = status.st_size <= SMALL_BYTES or is_index
+        sha256 = _sha256(place, access) if small or full else None
         yield {
             "name": name,
             "size": status.st_size,
@@ -77,13 +87,15 @@ def _files(path: Path, listing: Listing, *, full: bool) -> Iterator[dict[str, An
         }
 
 
-def _sha256(path: Path) -> str | None:
+def _sha256(path: Path, access: FingerprintAccess) -> str | None:
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_named_file(path) as file:
+            if not access.covers_file(file.fileno()):
+                return None
             while piece := file.read(PIECE_BYTES):
                 digest.update(piece)
-    except OSError:
+    except (OSError, UnreadableFile):
         return None
     return digest.hexdigest()
 

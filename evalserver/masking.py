@@ -99,9 +99,14 @@ def _is_secret(value: Any) -> bool:
 
 
 def secret_texts(*values: Mapping[str, Any] | None) -> list[str]:
-    """Every text that must not show, in each of the forms that a log may have it in."""
+    """Every text that must not show, in each of the forms that a log may have it in.
+
+    The longest first: who replaces one after the other leaves no rest of one that begins with
+    another.
+    """
     found = {secret for each in values for secret in _secrets(each or {}, named=False)}
-    return sorted({form for secret in found if len(secret) >= SHORTEST for form in _forms(secret)})
+    forms = {form for secret in found if len(secret) >= SHORTEST for form in _forms(secret)}
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def parts_of(text: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from evalserver.fingerprints import fingerprints
 from evalserver.job import EvaluateRequest, Job, Outcome
 from evalserver.masking import is_secret_name, secret_texts
 from evalserver.merging import before_merging
+from evalserver.roots import Roots
 from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
 
 START_FILE = "provenance.json"
@@ -53,15 +54,15 @@ class Probe:
         return dict(answer)
 
 
-def at_start(job: Job, *, full: bool) -> dict[str, str]:
+def at_start(job: Job, allowed: Roots | None, *, full: bool) -> dict[str, str]:
     """The file of the run directory that tells how the job's checkpoints were at the start."""
-    found = fingerprints(before_merging(job.request), full=full)
+    found = fingerprints(before_merging(job.request), allowed, full=full)
     return {START_FILE: json.dumps(found)} if found else {}
 
 
-def at_submission(request: EvaluateRequest) -> dict[str, Any] | None:
+def at_submission(request: EvaluateRequest, allowed: Roots | None) -> dict[str, Any] | None:
     """What is kept with a job from its submission on: how its checkpoints are then."""
-    found = fingerprints(before_merging(request), full=False)
+    found = fingerprints(before_merging(request), allowed, full=False)
     return {"checkpoints": {"submitted": found}} if found else None
 
 
@@ -71,13 +72,15 @@ def at_end(
     run_dir: Path,
     outcome: Outcome,
     probed: Mapping[str, Any],
+    allowed: Roots | None,
     *,
     full: bool,
 ) -> Outcome:
     """The outcome with all that is known of how it came about, flagged if the weights changed."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted", {})
     started = _at_start(run_dir)
-    ended = fingerprints(before_merging(job.request), full=full) if submitted or started else {}
+    named = before_merging(job.request)
+    ended = fingerprints(named, allowed, full=full) if submitted or started else {}
     moments = {"submitted": submitted, "started": started, "ended": ended}
     known = {
         **(outcome.provenance or {}),

@@ -65,8 +65,12 @@ class RunDirectories:
 
     def remove(self, job_ids: Iterable[str]) -> None:
         """Delete all files of these jobs; never a directory that a client named."""
-        for job_id in job_ids:
-            for folder in self.root.glob(f"*{job_id}"):
+        # Not by glob, which keeps a compiled pattern for each of the last jobs.
+        endings = tuple(job_ids)
+        if not endings or not self.root.is_dir():
+            return
+        for folder in self.root.iterdir():
+            if folder.name.endswith(endings):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def job_ids(self) -> list[str]:

@@ -122,7 +122,8 @@ class ServerArgs:
     )
     engine_env: tuple[str, ...] = _setting(
         allowed.variables,
-        "Variable that the harness gets too: NAME, or NAME=VALUE; repeatable.",
+        "Variable that the harness gets too: NAME, as the server has it, or NAME=VALUE, which every"
+        " user of this machine can read if it is given as an option; repeatable.",
         default=(),
     )
     rate_limit: float | None = _setting(

@@ -80,8 +80,13 @@ LAYERS = {
     "untrusted_files": _layer("bounded_json"),
     "eval_log": _layer("runner.files untrusted_files"),
     "checkpoints": _layer("directory_listing untrusted_files"),
-    "fingerprints": _layer("checkpoints directory_listing"),
-    "provenance": _layer("engines executors fingerprints job masking merging untrusted_files"),
+    "fingerprints": _layer(
+        "checkpoints directory_listing fingerprint_access roots untrusted_files"
+    ),
+    "fingerprint_access": _layer("directory_listing roots"),
+    "provenance": _layer(
+        "engines executors fingerprints job masking merging roots untrusted_files"
+    ),
     "server_args": _layer("names setting_checks"),
     "setting_checks": _layer(""),
     "setting_sources": _layer("names server_args"),
@@ -100,7 +105,7 @@ LAYERS = {
     "run_directories": _layer("engines job merging roots runner.files"),
     "outcome": _layer(f"engines executors runner untrusted_files version {VALUES}"),
     "catalog": _layer("directory_listing engines executors store!"),
-    "outputs": _layer("engines outputs untrusted_files"),
+    "outputs": _layer("engines outputs runner.output untrusted_files"),
     "event_bus": _layer("store!"),
     "instruments": _layer("job lifecycle store! version", "prometheus_client"),
     "progress": _layer(f"engines eval_log event_bus health store! supervision {VALUES}"),
@@ -117,7 +122,7 @@ LAYERS = {
     "pruner": _layer(f"attempts store! {VALUES}"),
     "forecast": _layer(f"scheduler store! {VALUES}"),
     "submission": _layer(
-        "submission access catalog checkpoints disk_threads engines merging provenance store!"
+        "submission access catalog checkpoints disk_threads engines merging provenance roots store!"
         f" {VALUES} {CRASH_POINT}"
     ),
     "web": _layer(
@@ -138,8 +143,8 @@ LAYERS = {
     "http_server": ANYTHING,
     "doctor": _layer("engines executors"),
     "cli": _layer(
-        "access application cli client! data_dir doctor engines http_server local_socket names"
-        " roles server_args setting_sources store! version",
+        "access application cli client! data_dir doctor engines http_server local_socket masking"
+        " names roles server_args setting_sources store! version",
         "click httpx rich",
     ),
     "launch_server": _layer("cli"),

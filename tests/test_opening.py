@@ -40,7 +40,6 @@ ALLOWED = {
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
     "directory_listing": "names, sizes and times of files of checkpoints and task definitions",
-    "fingerprints": "hashes of a checkpoint's files",
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",

@@ -10,6 +10,7 @@ from evalserver.cli.settings import (
     HELP_NAMES,
     given_settings,
     origins_of_settings,
+    secrets_on_command_line,
     with_settings,
 )
 from evalserver.setting_sources import misspelt
@@ -28,6 +29,12 @@ def serve(config: Path | None, **flags: Any) -> None:
     args = given_settings(config, flags)
     for name, meant in misspelt(os.environ).items():
         click.echo(f"Warning: {name} sets nothing. Did you mean {meant}?", err=True)
+    for name in secrets_on_command_line(flags):
+        click.echo(
+            f"Warning: every user of this machine can read the value of {name} on this command"
+            f" line. Put it into the server's environment, and say --engine-env {name}.",
+            err=True,
+        )
     try:
         launch_server(args, origins_of_settings(config, flags))
     except ValueError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from evalserver.cli.failures import with_debug
+from evalserver.masking import secret_texts
 from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import (
     environment_name,
@@ -56,6 +57,12 @@ def given_settings(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
 def origins_of_settings(config: Path | None, flags: dict[str, Any]) -> dict[str, str]:
     """Where the settings come from that were given, in words."""
     return origins(_given(flags), os.environ, config)
+
+
+def secrets_on_command_line(flags: dict[str, Any]) -> list[str]:
+    """The variables of harnesses whose secret values stand in an option."""
+    pairs = (each.partition("=") for each in flags.get("engine_env") or ())
+    return [name for name, given, value in pairs if given and secret_texts({name: value})]
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

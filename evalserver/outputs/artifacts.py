@@ -78,7 +78,7 @@ def list_artifacts(output_dir: Path, most: int) -> Listing:
     Raises NoArtifact when there is no such directory.
     """
     found = _Found([], [()], most)
-    with _if_it_can_be_had(str(output_dir)), _open(output_dir, ()):
+    with _if_it_can_be_had(str(output_dir)), open_output_directory(output_dir, ()):
         pass
     while found.folders and found.left:
         _look_into(output_dir, found.folders.pop(), found)
@@ -90,7 +90,7 @@ def _look_into(output_dir: Path, names: tuple[str, ...], found: _Found) -> None:
         found.truncated = True
         return
     try:
-        with _open(output_dir, names) as folder, os.scandir(folder) as entries:
+        with open_output_directory(output_dir, names) as folder, os.scandir(folder) as entries:
             for entry in entries:
                 if not found.left:
                     found.truncated = True
@@ -115,7 +115,9 @@ def _note(entry: os.DirEntry[str], names: tuple[str, ...], found: _Found) -> Non
         pass  # it was removed meanwhile
 
 
-def _open(output_dir: Path, names: tuple[str, ...]) -> AbstractContextManager[int]:
+def open_output_directory(output_dir: Path, names: tuple[str, ...]) -> AbstractContextManager[int]:
+    """The descriptor of a directory below the output directory, within the block. Raises
+    OSError."""
     return open_directory(UntrustedDirectory.of_attempt(output_dir).below(*names))
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalserver.outputs.artifacts import NoArtifact, list_artifacts, open_for_masking
+from evalserver.outputs.masked_names import mask_names, masked_path
+from evalserver.runner.output import Mask
 
 CHUNK_BYTES = 1024 * 1024
 MOST_LOOKED_AT = 100_000
@@ -20,24 +22,27 @@ NO_TEXT = "surrogateescape"
 
 
 def mask_files(output_dir: Path, secrets: Sequence[str]) -> list[str]:
-    """Mask these texts in all files below the output directory, which are all read for that.
+    """Mask these texts in all files below the output directory, which are all read for that, and in
+    the names of files and folders.
 
-    Returns the paths of files that could not be looked at, or written. A file that has a further
-    name elsewhere is left alone: it may be somebody's whose it is not to change.
+    Returns the masked paths of files that could not be looked at, written or renamed. The content
+    of a file that has a further name elsewhere is left alone: it may be somebody's whose it is not
+    to change.
     """
-    hidden = sorted({each.encode(errors=NO_TEXT) for each in secrets if each}, key=len)
+    hidden = [each.encode(errors=NO_TEXT) for each in secrets if each]
     if not hidden:
         return []
     try:
+        before = list_artifacts(output_dir, MOST_LOOKED_AT)
+        failed = mask_names(output_dir, [each.path for each in before.artifacts], hidden)
         listing = list_artifacts(output_dir, MOST_LOOKED_AT)
     except NoArtifact:
         return []
-    failed = []
     for artifact in listing.artifacts:
         try:
             _mask(output_dir, artifact.path, hidden)
         except (OSError, NoArtifact):
-            failed.append(artifact.path)
+            failed.append(masked_path(artifact.path, hidden))
     return failed
 
 
@@ -53,27 +58,32 @@ def _mask(output_dir: Path, path: str, hidden: Sequence[bytes]) -> None:
 
 def _mask_pieces(descriptor: int, hidden: Sequence[bytes]) -> bool:
     """Piece by piece; a secret may stand where two meet. Returns whether there was one."""
-    overlap = len(hidden[-1]) - 1
-    begin = 0
-    kept = b""
     found = False
+    mask, kept, begin = Mask(hidden, _asterisks), b"", 0
     while (at := _next_data(descriptor, begin + len(kept))) is not None:
         if at > begin + len(kept):
             # In a hole there is no secret, and none goes through one.
-            begin, kept = at, b""
+            found |= _write_masked(descriptor, kept, mask.rest(), begin)
+            kept, begin = b"", at
         piece = os.pread(descriptor, CHUNK_BYTES, at)
         if not piece:
             break
-        text = masked = kept + piece
-        # The longest first: others may be part of it.
-        for secret in reversed(hidden):
-            masked = masked.replace(secret, b"*" * len(secret))
-        if masked != text:
-            _write(descriptor, masked, begin)
-            found = True
-        kept = masked[max(0, len(masked) - overlap) :]
-        begin += len(masked) - len(kept)
-    return found
+        text, masked = kept + piece, mask.feed(piece)
+        found |= _write_masked(descriptor, text[: len(masked)], masked, begin)
+        kept, begin = text[len(masked) :], begin + len(masked)
+    return _write_masked(descriptor, kept, mask.rest(), begin) or found
+
+
+def _asterisks(secret: bytes) -> bytes:
+    return b"*" * len(secret)
+
+
+def _write_masked(descriptor: int, text: bytes, masked: bytes, at: int) -> bool:
+    """Write what is masked in the place of the text, if it is another; returns whether it was."""
+    if masked == text:
+        return False
+    _write(descriptor, masked, at)
+    return True
 
 
 def _next_data(descriptor: int, offset: int) -> int | None:

@@ -3,13 +3,15 @@
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 MASK = b"[secret]"
 CHUNK_BYTES = 64 * 1024
+MAX_PART_BYTES = 1024
+"""Of a secret that is looked for as a whole; a longer one is looked for in parts."""
 DRAIN_SECONDS = 5.0
 """For what is still in the pipe when all processes are gone; a stranger may hold its other end."""
 
@@ -24,7 +26,8 @@ class MaskedLog:
 
     def __init__(self, path: Path, secrets: Sequence[str]) -> None:
         self._file: BinaryIO = path.open("ab", buffering=0)
-        self._mask = _Mask(secrets)
+        hidden = [each.encode(errors="surrogateescape") for each in secrets]
+        self._mask = Mask(hidden, lambda _secret: MASK)
         self._reader, self.writer = os.pipe()
         self._thread = threading.Thread(target=self._carry, name="output", daemon=True)
 
@@ -73,33 +76,60 @@ class MaskedLog:
             return
 
 
-class _Mask:
-    """Replaces secrets in a stream that comes in pieces, also where one is cut in two."""
+class Mask:
+    """Replaces secrets in a stream that comes in pieces, wherever it is cut: the result is the same
+    as if it came whole. Where several secrets begin at one place, the longest counts.
 
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = sorted(
-            {secret.encode(errors="surrogateescape") for secret in secrets if secret}, key=len
-        )
+    ``replace`` makes of a secret what stands in its place.
+    """
+
+    def __init__(self, secrets: Sequence[bytes], replace: Callable[[bytes], bytes]) -> None:
+        parts = {part for secret in secrets if secret for part in _parts(secret)}
+        self._secrets = sorted(parts, key=len)
         longest_first = b"|".join(re.escape(secret) for secret in reversed(self._secrets))
         self._pattern = re.compile(longest_first) if self._secrets else None
+        self._first_bytes = frozenset(secret[0] for secret in self._secrets)
+        self._replace = replace
         self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """What can be written now: all but an end that may be the beginning of a secret."""
+        """What can be written now: all before a place at which a secret may begin that is not there
+        to its end."""
         if self._pattern is None:
             return piece
-        text = self._pattern.sub(MASK, self._held + piece)
-        cut = len(text) - self._open_end(text)
-        self._held = text[cut:]
-        return text[:cut]
+        text = self._held + piece
+        masked: list[bytes] = []
+        done = 0
+        while True:
+            open_at = self._open_end(text, done)
+            match = self._pattern.search(text, done)
+            if match is None or match.start() >= open_at:
+                self._held = text[open_at:]
+                return b"".join([*masked, text[done:open_at]])
+            masked += [text[done : match.start()], self._replace(match.group())]
+            done = match.end()
 
     def rest(self) -> bytes:
         """What was held back, when nothing comes any more."""
-        return self._held
+        held, self._held = self._held, b""
+        if self._pattern is None:
+            return held
+        return self._pattern.sub(lambda match: self._replace(match.group()), held)
 
-    def _open_end(self, text: bytes) -> int:
-        longest = min(len(self._secrets[-1]) - 1, len(text))
-        for length in range(longest, 0, -1):
-            if any(secret.startswith(text[-length:]) for secret in self._secrets):
-                return length
-        return 0
+    def _open_end(self, text: bytes, start: int) -> int:
+        """The first place at which a secret may begin that is longer than the rest of the text."""
+        for place in range(max(start, len(text) - len(self._secrets[-1]) + 1), len(text)):
+            if text[place] in self._first_bytes and self._begins_secret(text[place:]):
+                return place
+        return len(text)
+
+    def _begins_secret(self, end: bytes) -> bool:
+        return any(len(each) > len(end) and each.startswith(end) for each in self._secrets)
+
+
+def _parts(secret: bytes) -> list[bytes]:
+    """A secret in parts of equal length, of which each is masked by itself: else the end of every
+    piece would have to be compared with all of it."""
+    count = -(-len(secret) // MAX_PART_BYTES)
+    size = -(-len(secret) // count)
+    return [secret[at : at + size] for at in range(0, len(secret), size)]

@@ -9,6 +9,7 @@ from evalserver.disk_threads import DiskThreads
 from evalserver.job import EvaluateRequest
 from evalserver.merging import before_merging, key_of
 from evalserver.provenance import at_submission
+from evalserver.roots import Roots
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,21 @@ class Checkpoints:
     provenance: dict[str, Any] | None = None
 
 
-async def inspect_checkpoints(wanted: EvaluateRequest, threads: DiskThreads) -> Checkpoints:
-    """Look at the checkpoints that a request names, unless the request waits for them."""
+async def inspect_checkpoints(
+    wanted: EvaluateRequest, allowed: Roots, threads: DiskThreads
+) -> Checkpoints:
+    """Look at the checkpoints that a request names, unless the request waits for them.
+
+    ``allowed`` are the places that the operator allows.
+    """
     if wanted.wait_for_path_s is not None:
         return Checkpoints()
     if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
         return Checkpoints()
-    return await threads.run(_inspect, wanted)
+    return await threads.run(_inspect, wanted, allowed)
 
 
-def _inspect(wanted: EvaluateRequest) -> Checkpoints:
+def _inspect(wanted: EvaluateRequest, allowed: Roots) -> Checkpoints:
     faults = {
         _field(wanted, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
@@ -37,7 +43,7 @@ def _inspect(wanted: EvaluateRequest) -> Checkpoints:
         for key, path in local_checkpoints(before_merging(wanted)).items()
         if (reason := why_not(path)) is not None
     }
-    return Checkpoints(faults, at_submission(wanted))
+    return Checkpoints(faults, at_submission(wanted, allowed))
 
 
 def _field(wanted: EvaluateRequest, key: str) -> str:

@@ -18,6 +18,7 @@ from evalserver.job import EvaluateRequest, NewJob
 from evalserver.job_id import new_job_id
 from evalserver.merging import Merge, merged, pinned
 from evalserver.provenance import at_submission
+from evalserver.roots import Roots
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store
 from evalserver.submission.capabilities import apply_defaults, capability_faults
@@ -33,10 +34,12 @@ log = structlog.get_logger("evalserver.submission")
 
 @dataclass(frozen=True)
 class Policy:
-    """What holds for a request that does not say: the engine, and the time limit in seconds."""
+    """What the operator decided: the engine and the time limit in seconds of a request that names
+    none, and the places in which clients may name files."""
 
     default_engine: str
-    default_timeout_s: float | None = None
+    default_timeout_s: float | None
+    allowed: Roots
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Submitter:
         request = apply_defaults(
             merge.request_to_merge(found), engine, self._policy.default_timeout_s
         )
-        provenance = await self._threads.run(at_submission, request)
+        provenance = await self._threads.run(at_submission, request, self._policy.allowed)
         return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance)
 
     async def submit(
@@ -162,7 +165,7 @@ class Submitter:
         faults = capability_faults(merged(request), engine)
         if faults:
             return invalid(faults)
-        checkpoints = await inspect_checkpoints(request, self._threads)
+        checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)
         if validate:
             unknown = await unknown_names(self._catalog, request, engine)
             if unknown or checkpoints.faults:

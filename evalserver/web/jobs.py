@@ -26,7 +26,12 @@ from evalserver.web.keys import (
     STORE,
     SUBMITTER,
 )
-from evalserver.web.records import others_values, own_values, without_defaults
+from evalserver.web.records import (
+    others_values,
+    own_values,
+    without_checkpoints,
+    without_defaults,
+)
 from evalserver.web.replies import dump, reply, reply_text, reply_unless_known
 from evalserver.web.waiting import wait_for_change
 
@@ -128,9 +133,12 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
     is_own = request[CALLER].name == job.submitted_by
+    # Not asdict, which copies all that is below, and takes longer than all else here.
+    record = own_values(job, request.app[ENGINES]) if is_own else others_values(job)
+    if not is_own and not request.app[GATE].allows(request[CALLER], Role.ADMIN):
+        record = without_checkpoints(record)
     values = {
-        # Not asdict, which copies all that is below, and takes longer than all else here.
-        **(own_values(job, request.app[ENGINES]) if is_own else others_values(job)),
+        **record,
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,

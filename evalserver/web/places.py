@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields
 
 from evalserver.merging import SHARDS
 from evalserver.names import did_you_mean
-from evalserver.roots import OUTPUTS, output_roots
+from evalserver.roots import OUTPUTS
 from evalserver.web.fields import JsonSchema, Strict, Text
 from evalserver.web.request_fields import Directory
 from evalserver.web.schemas import Bounds, StrictSchema
@@ -27,7 +27,7 @@ class AllowedDirectory(Directory):
         return path
 
     def _check(self, path: Path, bounds: Bounds) -> None:
-        fault = output_roots(bounds.data_dir, bounds.allow_path).fault(path)
+        fault = bounds.places.fault(path)
         if fault is not None:
             raise ValidationError(fault)
 

@@ -21,6 +21,16 @@ def others_values(job: Job) -> dict[str, Any]:
     return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
 
 
+def without_checkpoints(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without names and hashes of checkpoints' files, which are for who submitted the
+    job and for administrators."""
+    known = values["provenance"]
+    if known is None or "checkpoints" not in known:
+        return values
+    rest = {name: value for name, value in known.items() if name != "checkpoints"}
+    return {**values, "provenance": rest}
+
+
 def own_values(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
     """The values as they are shown to who submitted it: all but what is secret of the operator's
     own, which the request was given."""

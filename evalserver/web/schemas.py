@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from evalserver.names import did_you_mean
+from evalserver.roots import Roots, output_roots
 from evalserver.web.fields import Header, JsonSchema, Name, about
 from evalserver.web.query_fields import QueryEventId, QuerySeconds, QuerySwitch, QueryWhole
 
@@ -24,6 +25,11 @@ class Bounds:
     data_dir: Path
     allow_path: tuple[str, ...] = ()
     task_path: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> Roots:
+        """Where clients may have files of theirs written and read."""
+        return output_roots(self.data_dir, self.allow_path)
 
 
 class StrictSchema(Schema):

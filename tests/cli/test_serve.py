@@ -69,6 +69,19 @@ def test_a_variable_with_a_slip_in_it_is_told(taken_port: int, tmp_path: Path) -
     ]
 
 
+def test_a_secret_on_the_command_line_is_warned_of_and_not_repeated(
+    taken_port: int, tmp_path: Path
+) -> None:
+    given = ["--engine-env", "HF_TOKEN=opensesame", "--engine-env", "LEVEL=opensesame"]
+
+    done = run_server(tmp_path / "data", taken_port, *given)
+
+    warnings = [line for line in done.stderr.splitlines() if "Warning" in line]
+    assert len(warnings) == 1
+    assert "--engine-env HF_TOKEN." in warnings[0]
+    assert "opensesame" not in done.stderr
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_help_lists_every_setting_with_its_variable(setting: str) -> None:
     words = serve("--help").output.split()

@@ -25,8 +25,8 @@ FAULTS = (
     Fault(
         "output is held back by the shortest secret",
         "runner/output.py",
-        "len(self._secrets[-1]) - 1",
-        "len(self._secrets[0]) - 1",
+        "len(text) - len(self._secrets[-1]) + 1",
+        "len(text) - len(self._secrets[0]) + 1",
         ("runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one",),
     ),
     Fault(

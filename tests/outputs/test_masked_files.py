@@ -53,6 +53,16 @@ def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> No
     assert (len(text), text.count(b"*"), SECRET.encode() in text) == (size, len(SECRET), False)
 
 
+@pytest.mark.parametrize("before", range(-len(f"{SECRET}-longer"), 2))
+def test_the_longer_of_two_secrets_is_masked_where_pieces_meet(output: Path, before: int) -> None:
+    file = output / "large"
+    file.write_bytes(b"x" * (CHUNK_BYTES + before) + f"{SECRET}-longer!".encode())
+
+    mask_files(output, [SECRET, f"{SECRET}-longer"])
+
+    assert file.read_bytes().endswith(b"x" + b"*" * len(f"{SECRET}-longer") + b"!")
+
+
 @pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
 def test_a_file_of_nothing_but_secrets_has_nothing_left(output: Path, size: int) -> None:
     file = output / "large"
@@ -108,3 +118,38 @@ def test_a_file_that_is_a_hole_of_terabytes_is_masked_at_both_ends(output: Path)
         assert reading.read(27) == b"begins with ***************"
         reading.seek(end)
         assert reading.read() == b"ends with ***************"
+
+
+def names_of(output: Path) -> set[str]:
+    """The paths of all files and folders."""
+    return {str(path.relative_to(output)) for path in output.rglob("*")}
+
+
+def test_secrets_in_names_become_asterisks(output: Path) -> None:
+    (output / f"run-{SECRET}").mkdir()
+    (output / f"run-{SECRET}" / f"{SECRET}.json").write_text("{}")
+    stars = "*" * len(SECRET)
+
+    assert mask_files(output, [SECRET]) == []
+
+    assert names_of(output) == {f"run-{stars}", f"run-{stars}/{stars}.json"}
+
+
+def test_names_that_are_the_same_once_they_are_masked_get_numbers(output: Path) -> None:
+    for name in ("first-key", "other-key"):
+        (output / f"{name}.txt").write_text("x")
+    (output / "*********.txt").write_text("kept")
+
+    mask_files(output, ["first-key", "other-key"])
+
+    assert names_of(output) == {"*********.txt", "~2*******.txt", "~3*******.txt"}
+    assert (output / "*********.txt").read_text() == "kept"
+
+
+def test_a_secret_that_reaches_over_two_names_is_masked(output: Path) -> None:
+    (output / "abcd").mkdir()
+    (output / "abcd" / "efgh.txt").write_text("x")
+
+    mask_files(output, ["abcd/efgh"])
+
+    assert names_of(output) == {"****", "****/****.txt"}

@@ -1,12 +1,14 @@
 """The way of a harness's output into its log: whole, in order, and without secrets."""
 
 import os
+import re
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from evalserver.runner.files import LOG_FILE
-from evalserver.runner.output import MaskedLog
+from evalserver.runner.output import MAX_PART_BYTES, Mask, MaskedLog
 from tests.runner.runs import Run
 
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
@@ -37,6 +39,28 @@ def test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one(tmp_path: Path
     pieces = [f"key={long[:-1]}", f"{long[-1]}\n"]
 
     assert _carried(tmp_path, pieces, ["short-one", long]) == "key=[secret]\n"
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [[b"ab", b"abca"], [b"ab", b"bab", b"abaa"], [b"aa", b"aaa"], [b"a", b"cb", b"bcab"], [b"abc"]],
+)
+def test_where_the_output_is_cut_changes_nothing(secrets: list[bytes]) -> None:
+    by_length = sorted(secrets, key=lambda secret: len(secret), reverse=True)
+    longest_first = re.compile(b"|".join(by_length))
+    for letters in product(b"abc", repeat=6):
+        text = bytes(letters)
+        whole = longest_first.sub(b"*", text)
+        for cuts in product((False, True), repeat=len(text) - 1):
+            assert _masked(text, cuts, secrets) == whole, (text, cuts)
+
+
+def test_a_very_long_secret_is_masked(tmp_path: Path) -> None:
+    secret = "".join(f"{number:06d}" for number in range(MAX_PART_BYTES))
+
+    shown = _carried(tmp_path, [f"key={secret[:5000]}", f"{secret[5000:]} end"], [secret])
+
+    assert re.fullmatch(r"key=(\[secret\])+ end", shown)
 
 
 def test_a_secret_that_is_no_text_is_masked(tmp_path: Path) -> None:
@@ -77,3 +101,13 @@ def _carried(folder: Path, pieces: list[str], secrets: list[str]) -> str:
         log.feed(piece.encode())
     log.finish()
     return (folder / LOG_FILE).read_text()
+
+
+def _masked(text: bytes, cuts: tuple[bool, ...], secrets: list[bytes]) -> bytes:
+    """What a mask makes of a text that is cut behind the letters for which ``cuts`` is true."""
+    mask, begin, shown = Mask(secrets, lambda _secret: b"*"), 0, b""
+    for place, cut in enumerate(cuts, start=1):
+        if cut:
+            shown += mask.feed(text[begin:place])
+            begin = place
+    return shown + mask.feed(text[begin:]) + mask.rest()

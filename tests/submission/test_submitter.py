@@ -10,6 +10,7 @@ from evalserver.disk_threads import DiskThreads
 from evalserver.engines import make_engines
 from evalserver.job import EvaluateRequest
 from evalserver.merging import Merge
+from evalserver.roots import output_roots
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits
@@ -24,14 +25,15 @@ REQUEST = EvaluateRequest("dummy", ("mme",))
 
 
 @pytest.fixture
-async def submitter(store: Store) -> AsyncIterator[Submitter]:
+async def submitter(store: Store, tmp_path: Path) -> AsyncIterator[Submitter]:
     """A submitter with the real engines and the stand-in harness."""
     threads = DiskThreads("submissions")
     engines = make_engines("python3", None, {})
     catalog = Catalog(store, engines, stand_in_environment())
     limits = QueueLimits(MAX_QUEUED, MAX_QUEUED_PER_TOKEN)
     store.subscribe(limits.on_event)
-    yield Submitter(store, engines, catalog, limits, threads, Policy("lmms_eval", 60.0))
+    policy = Policy("lmms_eval", 60.0, output_roots(tmp_path, ()))
+    yield Submitter(store, engines, catalog, limits, threads, policy)
     threads.close()
     await catalog.close()
 

@@ -1,0 +1,83 @@
+"""Who else on the machine can read what a server keeps: the mode of every file, as docs/security.md
+says it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.support import ServerProcess
+
+OWN_MODES = {
+    ".": 0o700,
+    "evalserver.db": 0o600,
+    "evalserver.db-*": 0o600,
+    "server.lock": 0o600,
+    "server.sock": 0o600,
+    "backups": 0o700,
+    "backups/*": 0o600,
+    "outputs": 0o700,
+    "runs": 0o700,
+    "runs/*/attempt-1/job.json": 0o600,
+    "runs/*/attempt-1/exit.json": 0o600,
+    "runs/*/attempt-1/lock": 0o600,
+    "runs/*/attempt-1/runner.*": 0o600,
+}
+"""What does not depend on the umask, in the data directory; the first pattern that fits holds."""
+
+BEHIND_PRIVATE = "runs/*"
+"""All else has the modes of the server's umask, in a directory that nobody else can enter."""
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Within the block, what is started has this umask."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+async def test_every_file_has_the_mode_that_the_documentation_says(
+    tmp_path: Path, mask: int
+) -> None:
+    named = tmp_path / "named"
+    server = ServerProcess(tmp_path / "data", "--allow-path", str(tmp_path))
+    with umask(mask):
+        await server.__aenter__()
+    try:
+        for more in ({}, {"output_dir": str(named)}):
+            job = await server.api.finished(await server.api.submit(**more))
+            assert job["status"] == "completed", job["error"]
+        await server.api.call("POST", "/backup")
+        found = modes(server.data_dir)
+    finally:
+        await server.__aexit__()
+
+    expected = {name: expected_mode(name, is_directory, mask) for name, is_directory in found}
+    assert {name: mode for (name, _), mode in found.items()} == expected
+    assert stat.S_IMODE(named.stat().st_mode) == 0o777 & ~mask
+
+
+def modes(data_dir: Path) -> dict[tuple[str, bool], int]:
+    """The mode of everything in a data directory, by its path there; is it a directory?"""
+    paths = [data_dir, *data_dir.rglob("*")]
+    return {
+        (str(path.relative_to(data_dir)), path.is_dir()): stat.S_IMODE(path.lstat().st_mode)
+        for path in paths
+    }
+
+
+def expected_mode(name: str, is_directory: bool, mask: int) -> int:
+    """The mode that the table says; below a private directory, what the umask leaves."""
+    for pattern, mode in OWN_MODES.items():
+        if fnmatchcase(name, pattern):
+            return mode
+    assert fnmatchcase(name, BEHIND_PRIVATE), f"{name} is in no row of the table"
+    return (0o777 if is_directory else 0o666) & ~mask

@@ -1,0 +1,130 @@
+"""Names and hashes of files: of which places they are kept, and to whom they are shown."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalserver.fingerprints import fingerprint, fingerprints
+from evalserver.roles import Role
+from evalserver.roots import Roots
+from tests.security.lab import Lab
+
+NOWHERE = Roots("--allow-path", ())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A closed server that allows no place beside its own."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    lab.open()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A directory that looks like a checkpoint."""
+    place = tmp_path / "checkpoint"
+    place.mkdir()
+    (place / "config.json").write_text("{}")
+    (place / "model.safetensors").write_text("weights")
+    return place
+
+
+def kept_of(path: Path, allowed: Roots = NOWHERE) -> dict[str, Any]:
+    """What is kept of a path that a client names as its model."""
+    return fingerprints({"pretrained": str(path)}, allowed, full=True)
+
+
+def hashes(path: Path, allowed: Roots = NOWHERE) -> dict[str, str | None]:
+    """The hash of each file of a checkpoint."""
+    files = fingerprint(path, allowed, full=False)["files"]
+    return {file["name"]: file["sha256"] for file in files}
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/etc/nosuch", "/", "/usr", "/proc/self"])
+def test_nothing_is_kept_of_a_place_that_is_no_checkpoint(path: str) -> None:
+    assert kept_of(Path(path)) == {}
+
+
+def test_a_place_that_the_operator_allows_is_hashed_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("x")
+
+    assert kept_of(tmp_path, Roots("--allow-path", [tmp_path])) != {}
+
+
+def test_a_checkpoint_is_hashed_wherever_it_is(checkpoint: Path) -> None:
+    assert None not in hashes(checkpoint).values()
+
+
+def test_a_file_of_weights_is_hashed_wherever_it_is(checkpoint: Path) -> None:
+    assert kept_of(checkpoint / "model.safetensors") != {}
+
+
+def test_a_link_named_like_weights_is_taken_for_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").symlink_to("/etc/passwd")
+
+    assert kept_of(tmp_path / "model.safetensors") == {}
+
+
+def test_a_link_out_of_a_checkpoint_gives_no_hash(checkpoint: Path) -> None:
+    (checkpoint / "vocab.txt").symlink_to("/etc/passwd")
+
+    assert hashes(checkpoint)["vocab.txt"] is None
+
+
+def test_a_link_to_another_checkpoint_is_followed(checkpoint: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model.safetensors").symlink_to(checkpoint / "model.safetensors")
+
+    assert hashes(other)["model.safetensors"] == hashes(checkpoint)["model.safetensors"]
+
+
+def test_the_links_in_a_cache_of_hugging_face_are_followed(tmp_path: Path) -> None:
+    snapshot, blobs = tmp_path / "snapshots" / "main", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    (blobs / "0a1b").write_text("weights")
+    (snapshot / "model.safetensors").symlink_to(blobs / "0a1b")
+
+    assert hashes(snapshot)["model.safetensors"] is not None
+
+
+@pytest.mark.parametrize(
+    ("role", "sees"), [(Role.VIEWER, False), (Role.SUBMITTER, True), (Role.ADMIN, True)]
+)
+def test_only_who_submitted_and_administrators_see_names_and_hashes(
+    lab: Lab, checkpoint: Path, role: Role, sees: bool
+) -> None:
+    job_id = lab.submit(model_args={"pretrained": str(checkpoint)})
+    lab.when(job_id, "completed")
+
+    for path in ("/jobs/{}", "/jobs", "/ui/jobs/{}", "/jobs/{}/events", "/jobs/{}/results"):
+        text = lab.ask("GET", path.format(job_id), role).text
+        shows_all = sees and path in ("/jobs/{}", "/jobs", "/ui/jobs/{}")
+        assert ("sha256" in text) == shows_all, path
+
+
+def test_another_submitter_sees_no_names_and_hashes(lab: Lab, checkpoint: Path) -> None:
+    job_id = lab.submit(Role.ADMIN, model_args={"pretrained": str(checkpoint)})
+    lab.when(job_id, "completed")
+
+    job = lab.ask("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
+
+    assert "checkpoints" not in job["provenance"]
+    assert job["provenance"]["weights_changed"] is False
+
+
+def test_a_file_of_the_system_leaves_no_hash_in_its_job(lab: Lab) -> None:
+    job_id = lab.submit(model_args={"pretrained": "/etc/passwd"})
+    lab.when(job_id, "completed")
+
+    job = lab.ask("GET", f"/jobs/{job_id}", Role.ADMIN).json()
+    kept = [path for path in lab.data_dir.glob(f"runs/*{job_id}/**/provenance.json")]
+
+    assert "sha256" not in json.dumps(job)
+    assert kept == []

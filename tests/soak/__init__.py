@@ -1,0 +1,1 @@
+"""A server under steady load, and whether what it uses grows with the jobs that it has finished."""
