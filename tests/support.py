@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -63,6 +64,14 @@ def without_permissions() -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
+
+
+def let_everybody_reach(path: Path) -> None:
+    """Let every user pass through the directories of pytest's own that lead to a path."""
+    for directory in path.parents:
+        if directory == Path(tempfile.gettempdir()) or directory.owner() != path.owner():
+            return
+        directory.chmod(0o755)
 
 
 async def end_runners(data_dir: Path) -> None:

@@ -12,7 +12,7 @@ from evalserver import directory_listing
 from evalserver.checkpoints import signature, why_not
 from evalserver.fingerprints import fingerprint
 from tests.conftest import MakeApi
-from tests.support import Api, Json, until, without_permissions
+from tests.support import Api, Json, let_everybody_reach, until, without_permissions
 
 
 @pytest.fixture
@@ -42,8 +42,7 @@ def test_a_hostile_index_is_a_reason_not_to_load(checkpoint: Path, index: str, r
 
 def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Path) -> None:
     checkpoint.chmod(0o700)
-    for directory in checkpoint.parents[:3]:
-        directory.chmod(0o755)
+    let_everybody_reach(checkpoint)
 
     with without_permissions():
         reason = why_not(checkpoint)

@@ -7,7 +7,7 @@ import pytest
 
 from evalserver import directory_listing
 from evalserver.directory_listing import list_files
-from tests.support import without_permissions
+from tests.support import let_everybody_reach, without_permissions
 
 
 def _names(path: Path) -> list[str]:
@@ -102,8 +102,7 @@ def test_a_directory_that_vanishes_meanwhile_is_left_out(
 def test_a_directory_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
 
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
+    let_everybody_reach(tmp_path / "private")
     with without_permissions():
         listing = list_files(tmp_path)
 

@@ -37,7 +37,11 @@ async def test_jobs_are_listed_as_they_are_shown_alone_the_newest_first(api: Api
 
     answer = await api.call("GET", "/jobs")
 
-    assert answer["jobs"] == [await api.job(job_id) for job_id in (second, first, running)]
+    alone = [await api.job(job_id) for job_id in (second, first, running)]
+    # The progress of a running job may change between two looks.
+    assert [{**job, "progress": None} for job in answer["jobs"]] == [
+        {**job, "progress": None} for job in alone
+    ]
 
 
 async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
