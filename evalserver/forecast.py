@@ -98,7 +98,7 @@ class Forecaster:
             kinds = Counter([own, *(known[each].kind for each in before)])
             rest = await self._until_running_ends(known[running]) if running else 0.0
         except KeyError:
-            return None  # one of them was pruned in between
+            return None  # one of them was pruned in between, or is damaged
         for kind, jobs in kinds.items():
             each = await self._median(kind)
             if each is None or rest is None:

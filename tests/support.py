@@ -129,6 +129,12 @@ class Api:
             assert not faults, f"{method} {path} answered what /openapi.json does not say: {faults}"
             return body
 
+    async def status_of(self, path: str) -> int:
+        """The status of the answer to ``GET``, whatever its body is."""
+        async with self._session.get(self._base + path) as answer:
+            await answer.read()
+            return int(answer.status)
+
     @asynccontextmanager
     async def stream(self, path: str, **kwargs: Any) -> AsyncIterator[EventReader]:
         """A stream of server-sent events, open for the length of the block."""

@@ -12,7 +12,7 @@ from evalserver import directory_listing
 from evalserver.checkpoints import signature, why_not
 from evalserver.fingerprints import fingerprint
 from tests.conftest import MakeApi
-from tests.support import Api, Json, let_everybody_reach, until, without_permissions
+from tests.support import Api, Json, ServerProcess, let_everybody_reach, until, without_permissions
 
 
 @pytest.fixture
@@ -102,7 +102,18 @@ async def test_a_disk_that_does_not_answer_delays_no_other_job(
     assert (other["status"], (await api.job(waiting))["status"]) == ("completed", "queued")
 
 
-DAMAGED = ["{}", "[]", '{"model": 1, "tasks": ["mme"]}', '{"model": "a", "tasks": 5}']
+DAMAGED = [
+    "{}", "[]", "null", "", '{"model"', "\x00\x01", '{"model": 1, "tasks": ["mme"]}',
+    '{"model": "a", "tasks": 5}', '{"model": "a", "tasks": ["mme"], "num_gpus": {}}',
+    '{"model": "a", "tasks": ["mme"], "wait_for_path_s": "long"}',
+]  # fmt: skip
+
+
+def damage(data_dir: Path, job_id: str, text: str) -> None:
+    """Write over the request of a job, as a fault of a disk may."""
+    with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE jobs SET request = ? WHERE job_id = ?", (text, job_id))
 
 
 @pytest.mark.parametrize("text", DAMAGED)
@@ -113,15 +124,53 @@ async def test_a_damaged_request_fails_its_job_and_no_other(
     hanging = await api.submit(model_args={"behave": "hang"})
     damaged, behind = await api.submit(), await api.submit()
     await api.when(hanging, "running")
-    with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection, connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        connection.execute("UPDATE jobs SET request = ? WHERE job_id = ?", (text, damaged))
+    damage(data_dir, damaged, text)
 
     await api.call("DELETE", f"/jobs/{hanging}")
     after: Json = await api.finished(behind)
 
     assert after["status"] == "completed"
     assert "The record of the job is damaged: its column request" in await _error(api, damaged)
+
+
+async def test_a_damaged_request_fails_its_job_also_after_a_restart(data_dir: Path) -> None:
+    async with ServerProcess(data_dir) as server:
+        hanging = await server.api.submit(model_args={"behave": "hang"})
+        damaged, behind = await server.api.submit(), await server.api.submit()
+        await server.api.under_way(hanging)
+        server.kill()
+        damage(data_dir, damaged, '{"model"')
+
+        await server.start()
+        await server.api.call("DELETE", f"/jobs/{hanging}")
+        after = await server.api.finished(behind)
+
+        assert after["status"] == "completed"
+        assert "The record of the job is damaged" in await _error(server.api, damaged)
+
+
+READ = (
+    "/jobs", "/jobs?search=dummy", "/jobs?sort=-model", "/jobs?status=queued", "/queue",
+    "/jobs/{damaged}", "/jobs/{behind}", "/metrics", "/health",
+    "/", "/ui/jobs", "/ui/jobs/{damaged}", "/ui/jobs/{behind}", "/ui/jobs?search=dummy",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+async def test_everything_can_be_read_beside_a_damaged_request(
+    make_api: MakeApi, data_dir: Path, text: str
+) -> None:
+    api = await make_api()
+    await api.finished(await api.submit())  # the basis of forecasts
+    hanging = await api.submit(model_args={"behave": "hang"})
+    damaged, behind = await api.submit(), await api.submit()
+    await api.when(hanging, "running")
+    damage(data_dir, damaged, text)
+
+    paths = [path.format(damaged=damaged, behind=behind) for path in READ]
+    answers = {path: await api.status_of(path) for path in paths}
+
+    assert answers == dict.fromkeys(paths, 200)
 
 
 async def _error(api: Api, job_id: str) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from evalserver.job import EvaluateRequest
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
+from evalserver.store.stored_request import DamagedRequest, parse_request
 
 NEWEST = 20
 """So many completed jobs of a kind are looked at."""
@@ -70,16 +69,21 @@ async def durations(readers: Readers, kind: Kind) -> list[float]:
 
 
 async def known(readers: Readers, job_ids: Sequence[str]) -> dict[str, Known]:
-    """What is known of these jobs; of some it may be nothing."""
+    """What is known of these jobs; nothing of those that are pruned or damaged."""
     rows: list[Any] = await readers.fetch(
         "SELECT job_id, engine, request, started_at FROM jobs"
         " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
         {"job_ids": json_text(job_ids)},
     )
-    return {row["job_id"]: _known(row) for row in rows}
+    return {
+        row["job_id"]: Known(kind_of(row["engine"], request), row["started_at"])
+        for row in rows
+        if (request := _request(row)) is not None
+    }
 
 
-def _known(row: Any) -> Known:
-    values = orjson.loads(row["request"])
-    request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
-    return Known(kind_of(row["engine"], request), row["started_at"])
+def _request(row: Any) -> EvaluateRequest | None:
+    try:
+        return parse_request(row["request"])
+    except DamagedRequest:
+        return None

@@ -13,6 +13,7 @@ from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
+from evalserver.store.stored_request import DamagedRequest, parse_request
 from evalserver.store.transaction import Row, Transaction
 
 SERVER = "server"
@@ -65,10 +66,12 @@ def require_first(tx: Transaction, job_id: str) -> None:
     """Raise IllegalTransition when a queued job comes before this one.
 
     Those with ``wait_for_path_s`` let others go before, as long as their checkpoints are not there.
+    A request that is damaged waits for nothing.
     """
     rows = tx.execute(
         "SELECT job_id, priority, seq FROM jobs"
-        " WHERE status = 'queued' AND json_extract(request, '$.wait_for_path_s') IS NULL"
+        " WHERE status = 'queued' AND CASE WHEN json_valid(request)"
+        " THEN json_extract(request, '$.wait_for_path_s') END IS NULL"
         " ORDER BY priority DESC, seq LIMIT 1"
     )
     if not rows or rows[0]["job_id"] == job_id:
@@ -303,7 +306,7 @@ def job_of(row: Row) -> Job:
         engine=row["engine"],
         priority=row["priority"],
         labels=_readable(row, "labels", _object, damage) or {},
-        request=_readable(row, "request", _request, damage) or UNREADABLE_REQUEST,
+        request=_readable(row, "request", parse_request, damage) or UNREADABLE_REQUEST,
         submitted_by=row["submitted_by"],
         created_at=row["created_at"],
         started_at=row["started_at"],
@@ -322,7 +325,7 @@ def job_of(row: Row) -> Job:
     )
 
 
-def _readable(row: Row, column: str, parse: Callable[[Any], T], damage: list[str]) -> T | None:
+def _readable(row: Row, column: str, parse: Callable[[str], T], damage: list[str]) -> T | None:
     """The value of a column; None if there is none, or none that can be read.
 
     A stranger may have written there: one damaged record must not hide all others.
@@ -331,31 +334,14 @@ def _readable(row: Row, column: str, parse: Callable[[Any], T], damage: list[str
     if text is None:
         return None
     try:
-        return parse(orjson.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        damage.append(f"its column {column} cannot be read ({error!r})")
+        return parse(text)
+    except (ValueError, TypeError, DamagedRequest) as error:
+        damage.append(f"its column {column} cannot be read ({error})")
         return None
 
 
-def _request(values: Any) -> EvaluateRequest:
-    request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
-    fine = (
-        isinstance(request.model, str)
-        and all(isinstance(task, str) for task in request.tasks)
-        and all(
-            isinstance(each, dict | None)
-            for each in (request.model_args, request.labels, request.lmms_engine_kwargs)
-        )
-        and isinstance(request.output_dir, str | None)
-        and isinstance(request.wait_for_path_s, int | float | None)
-        and isinstance(request.max_attempts, int)
-    )
-    if not fine:
-        raise TypeError("a field is of another type")
-    return request
-
-
-def _object(value: Any) -> dict[str, Any]:
+def _object(text: str) -> dict[str, Any]:
+    value = orjson.loads(text)
     if not isinstance(value, dict):
         raise TypeError("it is not an object")
     return value

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from evalserver.store.transaction import Transaction, Work
 from evalserver.store.writer import LARGEST_BATCH, Writer
 from tests.store.test_jobs import complete, start, submit
 from tests.store.test_migrate import contents, read
+from tests.support import WAIT_SECONDS
 
 SECONDS = 5.0  # no deed of these tests takes as long
 
@@ -82,10 +84,21 @@ async def test_a_unit_is_on_disk_when_it_is_answered(writer: Writer, path: Path)
 async def test_units_that_wait_together_share_commits(
     writer: Writer, path: Path, statements: list[str], units: int, commits: int
 ) -> None:
-    await asyncio.gather(*(writer.run(insert(n)) for n in range(units)))
+    begun, all_wait = threading.Event(), threading.Event()
+
+    def occupy(_: Transaction) -> None:
+        begun.set()
+        all_wait.wait(WAIT_SECONDS)
+
+    occupied = asyncio.create_task(writer.run(occupy))
+    await asyncio.to_thread(begun.wait, WAIT_SECONDS)
+    waiting = [asyncio.create_task(writer.run(insert(n))) for n in range(units)]
+    await asyncio.sleep(0)
+    all_wait.set()
+    await asyncio.gather(occupied, *waiting)
 
     assert numbers(path) == list(range(units))
-    assert statements.count("COMMIT") == commits
+    assert statements.count("COMMIT") == 1 + commits
 
 
 async def test_units_are_carried_out_in_the_order_of_their_coming(

@@ -1,0 +1,35 @@
+"""Reading the request of a job as it is kept: a fault of a disk may have changed it."""
+
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import orjson
+
+from evalserver.job import EvaluateRequest
+
+
+class DamagedRequest(Exception):
+    """What is kept as a request is none; says why."""
+
+
+def _types(hint: Any) -> tuple[type, ...]:
+    """What ``isinstance`` takes for a field; JSON may have a whole number for any other."""
+    if isinstance(hint, UnionType):
+        return tuple(each for part in get_args(hint) for each in _types(part))
+    return (int, float) if hint is float else (get_origin(hint) or hint,)
+
+
+TYPES = {name: _types(hint) for name, hint in get_type_hints(EvaluateRequest).items()}
+
+
+def parse_request(text: str) -> EvaluateRequest:
+    """The request in the column of that name. Raises DamagedRequest."""
+    try:
+        values = orjson.loads(text)
+        request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedRequest(repr(error)) from error
+    wrong = [name for name, types in TYPES.items() if not isinstance(getattr(request, name), types)]
+    if wrong or not all(isinstance(task, str) for task in request.tasks):
+        raise DamagedRequest(f"of another type: {', '.join(wrong) or 'tasks'}")
+    return request
