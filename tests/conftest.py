@@ -1,7 +1,7 @@
 """What every test may ask for: real data directories, real applications, real servers."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import STREAM_LIMITS
 from tests.browser import CHROMIUM
 from tests.real_harness import is_installed
+from tests.small_disk import unmount
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
 # No example is too slow: the machine may be busy with something else.
@@ -55,6 +56,15 @@ async def ended_runners(data_dir: Path) -> AsyncIterator[None]:
     """Ends what still runs below the data directory, after all that is asked for behind it."""
     yield
     await end_runners(data_dir)
+
+
+@pytest.fixture
+def small_disks() -> Iterator[list[Path]]:
+    """Directories on which the test mounts a small disk; unmounted after it."""
+    mounted: list[Path] = []
+    yield mounted
+    for place in mounted:
+        unmount(place)
 
 
 class AsServed(TestServer):

@@ -1,7 +1,4 @@
-"""A machine that has run out of something: what was accepted waits, and what runs goes on.
-
-/dev/full, under the name of a file that an attempt needs, is a disk that is full.
-"""
+"""A machine that has run out of something: what was accepted waits, and what runs goes on."""
 
 import resource
 import sqlite3
@@ -9,27 +6,27 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
-import pytest
 
-from evalserver.runner import files
+from tests.small_disk import fill, mount_small_disk
 from tests.support import ServerProcess, harness_of, until
 
 
-@pytest.mark.parametrize("name", [files.JOB_FILE, f"{files.RUNNER_FILE}.draft"])
 async def test_a_job_that_finds_the_disk_full_runs_once_there_is_room(
-    server: ServerProcess, name: str
+    server: ServerProcess, small_disks: list[Path]
 ) -> None:
     async with server:
-        job, in_the_way = await _waiting_for_room(server, name)
+        job, filler = await _waiting_for_room(server, small_disks)
 
-        in_the_way.unlink()
+        filler.unlink()
 
         assert (await server.api.finished(job))["status"] == "completed"
 
 
-async def test_a_job_that_waits_for_room_can_be_cancelled(server: ServerProcess) -> None:
+async def test_a_job_that_waits_for_room_can_be_cancelled(
+    server: ServerProcess, small_disks: list[Path]
+) -> None:
     async with server:
-        job, _ = await _waiting_for_room(server, files.JOB_FILE)
+        job, _ = await _waiting_for_room(server, small_disks)
 
         await server.api.call("DELETE", f"/jobs/{job}")
 
@@ -83,17 +80,19 @@ async def test_a_server_starts_while_a_stranger_holds_the_databases_lock(
         assert health["status"] == "degraded"
 
 
-async def _waiting_for_room(server: ServerProcess, name: str) -> tuple[str, Path]:
-    """A job that was to start, but whose file of this name cannot be written."""
+async def _waiting_for_room(server: ServerProcess, small_disks: list[Path]) -> tuple[str, Path]:
+    """A job that was to start, and the file that fills the disk of its run directory."""
     before = await server.api.submit(model_args={"behave": "hang"})
     await server.api.when(before, "running")
     job = await server.api.submit()
     run_dir = server.data_dir / "runs" / f"lmms_eval_{job}" / "attempt-1"
     run_dir.mkdir(parents=True)
-    (run_dir / name).symlink_to("/dev/full")
+    mount_small_disk(run_dir)
+    small_disks.append(run_dir)
+    filler = fill(run_dir)
     await server.api.call("DELETE", f"/jobs/{before}")
     await until(lambda: _says(server, "cannot start an evaluation yet"))
-    return job, run_dir / name
+    return job, filler
 
 
 async def _says(server: ServerProcess, words: str) -> bool:

@@ -1,32 +1,37 @@
 """A runner that cannot write how its harness ended keeps trying: the outcome is not lost."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from evalserver.runner import files
+from tests.small_disk import mount_small_disk
 from tests.support import until
 
+FILLS_THE_DISK = """
+import contextlib, sys
+with open("filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
+    while True:
+        file.write(b"x" * 4096)
+open("is-full", "w").close()
+raise SystemExit(7)
+"""
 
-async def test_the_outcome_is_written_once_there_is_room_again(tmp_path: Path) -> None:
-    # Its draft is a pipe, which no fsync works on: writing fails as on a full disk, and is seen.
-    draft = tmp_path / f"{files.EXIT_FILE}.draft"
-    os.mkfifo(draft)
-    reader = os.open(draft, os.O_RDONLY | os.O_NONBLOCK)
-    _start_runner(tmp_path, [sys.executable, "-c", "raise SystemExit(7)"])
 
-    async def has_failed_to_write() -> bool:
-        try:
-            return os.read(reader, 1) != b""
-        except BlockingIOError:
-            return False
+async def test_the_outcome_is_written_once_there_is_room_again(
+    tmp_path: Path, small_disks: list[Path]
+) -> None:
+    mount_small_disk(tmp_path)
+    small_disks.append(tmp_path)
+    _start_runner(tmp_path, [sys.executable, "-c", FILLS_THE_DISK])
 
-    await until(has_failed_to_write)
-    draft.unlink()
-    os.close(reader)
+    async def is_full() -> bool:
+        return (tmp_path / "is-full").exists()
+
+    await until(is_full)
+    (tmp_path / "filler").unlink()
 
     async def outcome_is_there() -> bool:
         return (tmp_path / files.EXIT_FILE).exists()

@@ -24,6 +24,7 @@ OWN_MODES = {
     "runs": 0o700,
     "runs/*/attempt-1/job.json": 0o600,
     "runs/*/attempt-1/exit.json": 0o600,
+    "runs/*/attempt-1/processes.json": 0o600,
     "runs/*/attempt-1/lock": 0o600,
     "runs/*/attempt-1/runner.*": 0o600,
 }

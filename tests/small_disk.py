@@ -1,0 +1,28 @@
+"""File systems of a few hundred kilobytes, for tests that need a disk to be full."""
+
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+
+def mount_small_disk(place: Path) -> None:
+    """Mount one on a directory; skips the test where this user may not."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(place)]
+    if subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("this user may not mount a file system, so a full disk was NOT TESTED")
+
+
+def unmount(place: Path) -> None:
+    """Unmount it, also while a process has a file of it open."""
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """The file that takes all the room there is."""
+    filler = place / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
