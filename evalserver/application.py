@@ -33,8 +33,7 @@ from evalserver.scheduler import Scheduler
 from evalserver.server_args import ServerArgs
 from evalserver.store import RUNS_NAME, Store
 from evalserver.submission.queue_limits import QueueLimits
-from evalserver.submission.submitter import Policy as SubmissionPolicy
-from evalserver.submission.submitter import Submitter
+from evalserver.submission.submitter import SubmissionPolicy, Submitter
 from evalserver.supervision import supervise
 from evalserver.web.dispatch import add_routes
 from evalserver.web.errors import errors_as_problems

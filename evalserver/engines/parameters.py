@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from evalserver.engines.linear_pattern import LinearPattern
@@ -78,6 +79,14 @@ class Parameter:
         """Is a number within the bounds?"""
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
+    def matches(self, text: str) -> bool:
+        """Is a text like the pattern, if there is one? Raises ValueError for an invalid pattern."""
+        return self._compiled is None or self._compiled.matches(text)
+
+    @cached_property
+    def _compiled(self) -> LinearPattern | None:
+        return None if self.pattern is None else LinearPattern(self.pattern)
+
     @property
     def bounds(self) -> str:
         """The bounds, in words."""
@@ -90,7 +99,7 @@ class Parameter:
             raise ValueError(f"{where}.{self.name}.choices must list what can be chosen")
         if self.pattern is not None:
             try:
-                LinearPattern(self.pattern)
+                self.matches("")
             except ValueError as error:
                 raise ValueError(f"{where}.{self.name}.pattern: {error}") from None
         if self.default is not None and (sentence := self.refusal(self.default)):
@@ -100,7 +109,7 @@ class Parameter:
 def _string(parameter: Parameter, value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
         return f"Must be a text of 1 to {LONGEST_TEXT} printable characters."
-    if parameter.pattern is not None and not LinearPattern(parameter.pattern).matches(value):
+    if not parameter.matches(value):
         return f"Must be like {parameter.pattern} (a regular expression)."
     return None
 

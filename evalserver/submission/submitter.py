@@ -33,7 +33,7 @@ log = structlog.get_logger("evalserver.submission")
 
 
 @dataclass(frozen=True)
-class Policy:
+class SubmissionPolicy:
     """What the operator decided: the engine and the time limit in seconds of a request that names
     none, and the places in which clients may name files."""
 
@@ -62,7 +62,7 @@ class Submitter:
         catalog: Catalog,
         limits: QueueLimits,
         threads: DiskThreads,
-        policy: Policy,
+        policy: SubmissionPolicy,
     ) -> None:
         self._store = store
         self._engines = engines

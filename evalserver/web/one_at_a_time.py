@@ -12,6 +12,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from evalserver.web.errors import BadRequest
+from evalserver.web.replies import is_connected
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class OneAtATime:
                     await self._turn.acquire()
                 return
             except TimeoutError:
-                if not _is_there(request):
+                if not is_connected(request):
                     raise _left() from None
 
 
@@ -65,7 +66,7 @@ async def _done(request: web.Request, work: Callable[[threading.Event], T]) -> T
     doing = asyncio.ensure_future(asyncio.to_thread(work, stop))
     try:
         while not (await asyncio.wait([doing], timeout=LOOK_SECONDS))[0]:
-            if not _is_there(request):
+            if not is_connected(request):
                 raise _left()
         return doing.result()
     finally:
@@ -73,10 +74,6 @@ async def _done(request: web.Request, work: Callable[[threading.Event], T]) -> T
             stop.set()
             await asyncio.wait([doing])
             doing.exception()
-
-
-def _is_there(request: web.Request) -> bool:
-    return request.transport is not None and not request.transport.is_closing()
 
 
 def _left() -> BadRequest:

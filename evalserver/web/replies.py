@@ -53,3 +53,9 @@ def _reply(body: bytes, media_type: str, status: HTTPStatus = HTTPStatus.OK) -> 
     return web.Response(
         body=body, status=status, headers={hdrs.CONTENT_TYPE: f"{media_type}{charset}"}
     )
+
+
+def is_connected(request: web.Request) -> bool:
+    """Is the client of a request still connected?"""
+    # Nothing else tells a handler that its client went away.
+    return request.transport is not None and not request.transport.is_closing()

@@ -11,6 +11,7 @@ from evalserver.lifecycle import FINISHED
 from evalserver.web.gate import is_still_admitted, require_still_admitted
 from evalserver.web.keys import BUS, QUERY, STORE
 from evalserver.web.metrics import leave_out_the_wait
+from evalserver.web.replies import is_connected
 from evalserver.web.schemas import LONGEST_WAIT_SECONDS
 
 LOOK_SECONDS = 1.0
@@ -69,9 +70,7 @@ def preferences(request: web.Request) -> Mapping[str, str]:
 
 def is_there(request: web.Request) -> bool:
     """Is there still a client that may have the answer?"""
-    # Nothing else tells a handler that its client went away.
-    connected = request.transport is not None and not request.transport.is_closing()
-    return connected and is_still_admitted(request)
+    return is_connected(request) and is_still_admitted(request)
 
 
 async def _event_after(seen: int, listener: Listener, request: web.Request, seconds: float) -> None:
