@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium")
 """Where ``./scripts/test`` put it; None if it is not there."""
@@ -24,6 +24,11 @@ FLAGS = (
     "--disable-sync",
 )
 """It runs as root in a container, and asks nobody outside for anything."""
+
+MAX_WAIT_MS = 120_000
+"""How long a test waits for a page: a busy machine takes many times as long as an idle one."""
+
+expect.set_options(timeout=MAX_WAIT_MS)
 
 
 @dataclass
@@ -42,7 +47,9 @@ async def browsing(**context: Any) -> AsyncIterator[Visit]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
         try:
-            visit = Visit(await browser.new_page(**context))
+            page = await browser.new_page(**context)
+            page.set_default_timeout(MAX_WAIT_MS)
+            visit = Visit(page)
             _listen(visit)
             yield visit
         finally:

@@ -25,7 +25,6 @@ SERIES = {"digits": (15, 30, 45, 60, 75), "digits-mixed": (20, 35, 50, 70)}
 """Training runs: on how many images each checkpoint was trained."""
 TASK = "digits_vqa"
 WINDOW = {"width": 1180, "height": 780}
-PATIENT = 60_000
 MIDST = re.compile(r"[2-9]\d %")
 """Where a bar says most."""
 
@@ -75,7 +74,7 @@ async def _take(server: ServerProcess, pages: dict[str, str], scheme: str, runni
     async with browsing(color_scheme=scheme, viewport=WINDOW) as visit:
         for name, path in pages.items():
             await visit.page.goto(server.url + path)
-            await expect(visit.page.locator("#live")).to_have_text("Live", timeout=PATIENT)
+            await expect(visit.page.locator("#live")).to_have_text("Live")
             await _at_rest(visit.page, name, running)
             await visit.page.screenshot(path=PICTURES / f"{name}-{scheme}.png")
 
@@ -84,11 +83,11 @@ async def _at_rest(page: Page, name: str, running: str) -> None:
     """Wait until the page shows what its picture is of."""
     if name == "home":
         percent = page.locator(f"#running-{running} .percent")
-        await expect(percent).to_contain_text(MIDST, timeout=PATIENT)
+        await expect(percent).to_contain_text(MIDST)
     if name == "job":
-        await expect(page.locator(".sample")).to_have_count(10, timeout=PATIENT)
+        await expect(page.locator(".sample")).to_have_count(10)
     if name == "trends":
-        await expect(page.locator("#plot canvas")).to_be_visible(timeout=PATIENT)
+        await expect(page.locator("#plot canvas")).to_be_visible()
 
 
 async def _evaluate(server: ServerProcess, url: str, images: int, series: str) -> str:

@@ -24,7 +24,7 @@ from tests.event_reader import EventReader
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 300.0
 """How long a test waits for a condition: a limit, never an expectation."""
 
 NOBODY = 65534

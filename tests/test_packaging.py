@@ -57,7 +57,7 @@ def test_the_unpacked_wheel_makes_a_database(unpacked: Path, tmp_path: Path) -> 
         env={**os.environ, "PYTHONPATH": str(unpacked)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
     assert made.stdout.strip() == str(unpacked / "evalserver" / "__init__.py"), made.stderr

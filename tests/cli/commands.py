@@ -8,7 +8,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from evalserver.cli.main import main
-from tests.support import stand_in_environment
+from tests.support import WAIT_SECONDS, stand_in_environment
 
 
 def evalserver(*arguments: object, **environment: str) -> Result:
@@ -24,7 +24,7 @@ def run_evalserver(*arguments: object, **options: Any) -> subprocess.CompletedPr
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         **options,
     )
 

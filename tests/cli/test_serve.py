@@ -17,7 +17,7 @@ from evalserver.server_args import ServerArgs, flags_of
 from evalserver.setting_sources import environment_name
 from evalserver.sockets import listen
 from evalserver.version import __version__
-from tests.support import ServerProcess, free_port, stand_in_environment
+from tests.support import WAIT_SECONDS, ServerProcess, free_port, stand_in_environment
 
 SETTINGS = [setting.name for setting in flags_of(ServerArgs)]
 
@@ -46,7 +46,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
     )
 
 

@@ -24,7 +24,7 @@ async def test_a_script_written_for_lmms_evals_client_works(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
-        got = await drive(make_client(server.url, timeout=120), task="mme", failing_model="dummy")
+        got = await drive(make_client(server.url, timeout=300), task="mme", failing_model="dummy")
 
     assert got["health"]["status"] == "healthy"
     assert got["is_healthy"] is True

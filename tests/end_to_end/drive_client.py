@@ -59,7 +59,7 @@ async def drive(
 
 def main(name: str, url: str, checkpoint: str) -> None:
     """Print what the client called ``name`` got from the server at ``url``."""
-    client = getattr(import_module("lmms_eval.entrypoints"), name)(url, timeout=120)
+    client = getattr(import_module("lmms_eval.entrypoints"), name)(url, timeout=300)
     print(json.dumps(asyncio.run(drive(client, checkpoint=checkpoint))))
 
 

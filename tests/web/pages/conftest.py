@@ -59,5 +59,4 @@ async def lab(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Lab]:
 async def visit() -> AsyncIterator[Visit]:
     """A visitor with an empty page."""
     async with browsing() as visit:
-        visit.page.set_default_timeout(20_000)
         yield visit

@@ -16,8 +16,6 @@ from tests.support import ServerProcess, stand_in_environment
 from tests.web.pages.conftest import Lab
 from tests.web.pages.jobs import scored
 
-PATIENT = 20_000
-
 
 async def press(visit: Visit, button: str, *, confirm: str | None) -> None:
     """Press a button, and answer the question that follows; None: go back."""
@@ -34,7 +32,7 @@ async def test_the_log_is_followed(server: ServerProcess, visit: Visit, tmp_path
         await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
 
         log = visit.page.locator("#log")
-        await expect(log).to_contain_text("line 399", timeout=PATIENT)
+        await expect(log).to_contain_text("line 399")
         await expect(visit.page.locator("#log-state")).to_have_text("The log is complete.")
         gap = await log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight")
 
@@ -51,7 +49,7 @@ async def test_the_log_stays_where_a_reader_has_scrolled_to(
         job_id = await server.api.submit(model_args=args)
         await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
         log = visit.page.locator("#log")
-        await expect(log).to_contain_text("line 60\n", timeout=PATIENT)
+        await expect(log).to_contain_text("line 60\n")
 
         await log.evaluate("(log) => { log.scrollTop = 0; }")
         again = visit.page.get_by_role("button", name="Follow again")
@@ -89,7 +87,7 @@ async def test_a_running_job_is_cancelled_after_a_question(lab: Lab, visit: Visi
 
     await press(visit, "Cancel", confirm="Cancel the job")
 
-    await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled", timeout=PATIENT)
+    await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled")
     await expect(visit.page.locator(".notice")).to_contain_text("is being cancelled")
     assert visit.errors == []
 
@@ -126,7 +124,7 @@ async def test_a_failed_job_is_tried_again(lab: Lab, visit: Visit) -> None:
 
     await press(visit, "Retry", confirm="Run again")
 
-    await expect(visit.page.locator("h1 .pill")).to_have_text("queued", timeout=PATIENT)
+    await expect(visit.page.locator("h1 .pill")).to_have_text("queued")
 
 
 @pytest.mark.browser
@@ -135,7 +133,7 @@ async def test_a_job_is_put_before_others(lab: Lab, visit: Visit) -> None:
 
     await press(visit, "Raise priority", confirm="Raise priority")
 
-    await expect(visit.page.locator("main")).to_contain_text("0 before it", timeout=PATIENT)
+    await expect(visit.page.locator("main")).to_contain_text("0 before it")
     assert (await lab.api.call("GET", "/queue"))["queued_jobs"] == [*reversed(lab.queued)]
 
 
@@ -155,7 +153,7 @@ async def test_what_the_server_says_against_a_deed_is_shown(lab: Lab, visit: Vis
 @pytest.mark.browser
 async def test_samples_are_filtered_by_what_is_right(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
-    await expect(visit.page.locator(".sample")).to_have_count(4, timeout=PATIENT)
+    await expect(visit.page.locator(".sample")).to_have_count(4)
 
     await visit.page.get_by_role("link", name="Wrong").click()
 
@@ -168,7 +166,7 @@ async def test_a_sample_shows_its_image_question_and_answers(lab: Lab, visit: Vi
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
 
     sample = visit.page.locator(".sample").first
-    await expect(sample).to_contain_text("Which digit is in image 0?", timeout=PATIENT)
+    await expect(sample).to_contain_text("Which digit is in image 0?")
     await expect(sample.locator("dd").first).to_have_text("7")
     width = await sample.locator("img").evaluate(
         "(image) => image.decode().then(() => image.naturalWidth)"

@@ -14,7 +14,7 @@ MARK = "window.watched = true"
 async def watch(visit: Visit, server: ServerProcess, path: str) -> None:
     """Open a page and wait until it is live; then mark it, so that a reload would be seen."""
     await visit.page.goto(server.url + path)
-    await expect(visit.page.locator("#live")).to_have_text("Live", timeout=20_000)
+    await expect(visit.page.locator("#live")).to_have_text("Live")
     await visit.page.evaluate(MARK)
 
 
@@ -40,11 +40,11 @@ async def test_the_home_page_shows_a_job_from_its_submission_to_its_results(
 
         job_id = await bars(server.api, gate)
         card = visit.page.locator(f"#running-{job_id}")
-        await expect(card.locator(".percent")).to_have_text("50 %", timeout=20_000)
+        await expect(card.locator(".percent")).to_have_text("50 %")
         await expect(card.locator(".count")).to_have_text("4 of 8")
         gate.touch()
         row = visit.page.locator(f"#ended-{job_id}")
-        await expect(row.locator(".pill")).to_have_text("completed", timeout=20_000)
+        await expect(row.locator(".pill")).to_have_text("completed")
         await expect(row.locator(".outcome")).to_have_text("acc 0.500")
 
         await expect(card).to_have_count(0)
@@ -67,7 +67,7 @@ async def test_a_job_page_goes_from_waiting_to_results_by_itself(
 
         gate.touch()
 
-        await expect(main.locator("h1 .pill")).to_have_text("completed", timeout=20_000)
+        await expect(main.locator("h1 .pill")).to_have_text("completed")
         await expect(main.locator("#fresh-results table")).to_contain_text("0.75")
         await expect(main.locator(".sample")).to_have_count(4)
         await expect(main.locator(".timeline li")).to_have_count(3)
@@ -82,12 +82,12 @@ async def test_a_cut_is_told_and_mended(server: ServerProcess, visit: Visit) -> 
 
         server.stop()
         live = visit.page.locator("#live")
-        await expect(live).to_have_text("Connection lost, trying again", timeout=20_000)
+        await expect(live).to_have_text("Connection lost, trying again")
         await server.start()
-        await expect(live).to_have_text("Live", timeout=20_000)
+        await expect(live).to_have_text("Live")
         job_id = await server.api.submit()
 
-        await expect(visit.page.locator(f"#ended-{job_id}")).to_be_visible(timeout=20_000)
+        await expect(visit.page.locator(f"#ended-{job_id}")).to_be_visible()
         assert await is_the_same_page(visit)
 
 
@@ -100,14 +100,14 @@ async def test_what_happened_during_a_cut_is_shown_after_it(
         await visit.page.context.set_offline(True)
         await visit.page.evaluate("() => dispatchEvent(new Event('offline'))")
         server.stop()
-        await expect(visit.page.locator("#live")).to_contain_text("lost", timeout=20_000)
+        await expect(visit.page.locator("#live")).to_contain_text("lost")
         await server.start()
         job_id = await server.api.submit()
         await server.api.finished(job_id)
 
         await visit.page.context.set_offline(False)
 
-        await expect(visit.page.locator(f"#ended-{job_id}")).to_be_visible(timeout=20_000)
+        await expect(visit.page.locator(f"#ended-{job_id}")).to_be_visible()
         assert await is_the_same_page(visit)
 
 
@@ -123,7 +123,7 @@ async def test_updates_leave_alone_what_a_reader_has_opened(
 
         await server.api.call("POST", f"/jobs/{job_id}/retry")
 
-        await expect(visit.page.locator(".timeline li")).to_have_count(6, timeout=20_000)
+        await expect(visit.page.locator(".timeline li")).to_have_count(6)
         assert await visit.page.locator("details[open]").count() == 1
 
 
