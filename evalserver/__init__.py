@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         RequestFailed,
         ServerUnreachable,
     )
-    from evalserver.http_server import launch_server
-    from evalserver.server_args import ServerArgs
+    from evalserver.server.http_server import launch_server
+    from evalserver.settings.server_args import ServerArgs
 
 __all__ = [
     "AsyncEvalClient",
@@ -39,7 +39,10 @@ __all__ = [
     "launch_server",
 ]
 
-HOMES = {"ServerArgs": "evalserver.server_args", "launch_server": "evalserver.http_server"}
+HOMES = {
+    "ServerArgs": "evalserver.settings.server_args",
+    "launch_server": "evalserver.server.http_server",
+}
 """Where those names are that are not the client's."""
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from evalserver.clock import timestamp
-from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.clock import timestamp
+from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import Store
 
 KEEP = 2

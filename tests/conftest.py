@@ -11,11 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
-from evalserver.application import make_app
-from evalserver.server_args import ServerArgs
+from evalserver.server.application import make_app
+from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
-from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import STREAM_LIMITS
+from evalserver.web.streams.event_stream import StreamLimits
 from tests.browser import CHROMIUM
 from tests.real_harness import is_installed
 from tests.small_disk import unmount

@@ -16,14 +16,14 @@ from marshmallow import Schema
 from evalserver.cli.main import main as command_line
 from evalserver.cli.request_options import NAMES
 from evalserver.cli.submit import submit
-from evalserver.roles import Role
-from evalserver.server_args import ServerArgs, flags_of
-from evalserver.setting_sources import environment_name
-from evalserver.web.evaluate_schema import DEFAULTS, REQUIRED, EvaluateSchema
-from evalserver.web.job_answers import JobSchema
-from evalserver.web.job_list import JobsQuerySchema
+from evalserver.core.roles import Role
+from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.sources import environment_name
+from evalserver.web.api.job_list import JobsQuerySchema
 from evalserver.web.openapi import summary_of
 from evalserver.web.routes import ROUTES
+from evalserver.web.schemas.evaluate_request import DEFAULTS, REQUIRED, EvaluateSchema
+from evalserver.web.schemas.job_responses import JobSchema
 from tests.conformance.answers import BOUNDS
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evalserver.access import MAX_SESSIONS, SESSION_TIME, Access
-from evalserver.roles import Role
+from evalserver.auth.access import MAX_SESSIONS, SESSION_TIME, Access
+from evalserver.core.roles import Role
 from evalserver.store import Store
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from evalserver.attempts import Attempts, Policy
+from evalserver.attempts.attempts import Attempts, Policy
+from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.health import Health
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
-from evalserver.event_bus import EventBus
 from evalserver.executors import LocalExecutor
-from evalserver.health import Health
-from evalserver.job import EvaluateRequest
-from evalserver.planning import Planner, Surroundings
-from evalserver.progress import ProgressBoard
-from evalserver.run_directories import RunDirectories
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import ProgressBoard
 from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_whole
 from evalserver.store import Store
 from tests.store.test_jobs import submit

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from evalserver.bounded_json import MAX_DEPTH, InvalidJson, parse_json, parse_object
+from evalserver.core.bounded_json import MAX_DEPTH, InvalidJson, parse_json, parse_object
 
 
 def test_nan_is_read_as_python_writes_it() -> None:

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from evalserver.catalog import Catalog
 from evalserver.engines import make_engines
+from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Store
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from evalserver import directory_listing
-from evalserver.checkpoints import signature, why_not
-from evalserver.fingerprints import fingerprint
+from evalserver.checkpoints.fingerprints import fingerprint
+from evalserver.checkpoints.readiness import signature, why_not
+from evalserver.system import directory_listing
 from tests.conftest import MakeApi
 from tests.support import Api, Json, ServerProcess, let_everybody_reach, until, without_permissions
 
@@ -94,7 +94,7 @@ async def test_a_disk_that_does_not_answer_delays_no_other_job(
     api: Api, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = asyncio.Event()
-    monkeypatch.setattr("evalserver.path_waits.PathWaits._reason", lambda *_: answers.wait())
+    monkeypatch.setattr("evalserver.checkpoints.waits.PathWaits._reason", lambda *_: answers.wait())
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
 
     other = await api.finished(await api.submit())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalserver.comparison import (
+from evalserver.analysis.comparison import (
     FORMULAS,
     Method,
     NotPaired,
@@ -16,7 +16,7 @@ from evalserver.comparison import (
     paired_difference,
     unpaired_difference,
 )
-from evalserver.job import Metric
+from evalserver.core.job import Metric
 
 ACC = Metric("mme", "acc", "none", 0.5, None, None, True)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.data_dir import LOCK_NAME, DataDirTaken, owned
+from evalserver.system.data_dir import LOCK_NAME, DataDirTaken, owned
 
 OWNER = """
 import sys
 from pathlib import Path
-from evalserver.data_dir import owned
+from evalserver.system.data_dir import owned
 with owned(Path(sys.argv[1]), "http://one:1"):
     print("owned", flush=True)
     sys.stdin.read()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evalserver.descriptors import RESERVED, TooFewDescriptors, needed, raise_limit
+from evalserver.system.file_descriptors import RESERVED, TooFewDescriptors, needed, raise_limit
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver import directory_listing
-from evalserver.directory_listing import list_files
+from evalserver.system import directory_listing
+from evalserver.system.directory_listing import list_files
 from tests.support import let_everybody_reach, without_permissions
 
 

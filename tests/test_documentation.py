@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.instruments import TABLE, Instrument
-from evalserver.lifecycle import EventKind
+from evalserver.core.lifecycle import EventKind
+from evalserver.monitoring.prometheus import TABLE, Instrument
 from tests.reference import TABLES, rendered
 
 ROOT = Path(__file__).parents[1]

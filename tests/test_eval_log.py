@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evalserver.eval_log import BLOCK_BYTES, EvalLog, LogGone, LogUnreadable
+from evalserver.monitoring.eval_log import BLOCK_BYTES, EvalLog, LogGone, LogUnreadable
 from evalserver.runner.files import EXIT_FILE, LOG_FILE
 from tests.support import without_permissions
 

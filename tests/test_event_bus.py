@@ -1,7 +1,7 @@
 """The event bus: who is woken, and when."""
 
-from evalserver.event_bus import EventBus
-from evalserver.lifecycle import EventKind, Status
+from evalserver.core.lifecycle import EventKind, Status
+from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import CommittedEvent
 
 SOON = 0.01

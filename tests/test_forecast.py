@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from evalserver.attempts import Attempts, Policy
-from evalserver.clock import timestamp
-from evalserver.event_bus import EventBus
+from evalserver.attempts.attempts import Attempts, Policy
+from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.clock import timestamp
+from evalserver.core.health import Health
 from evalserver.executors import LocalExecutor
-from evalserver.forecast import MOST_BEFORE, Forecast, Forecaster
-from evalserver.health import Health
-from evalserver.planning import Planner, Surroundings
-from evalserver.progress import ProgressBoard
-from evalserver.run_directories import RunDirectories
-from evalserver.scheduler import Scheduler
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import ProgressBoard
+from evalserver.scheduling.forecast import MOST_BEFORE, Forecast, Forecaster
+from evalserver.scheduling.scheduler import Scheduler
 from evalserver.store import Store
 from tests.store.test_jobs import PLENTY, claim, completed, start, submit
 

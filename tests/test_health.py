@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalserver.health import Health
+from evalserver.core.health import Health
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from evalserver.instruments import Instruments, Levels
-from evalserver.job import EvaluateRequest, Job
-from evalserver.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.core.job import EvaluateRequest, Job
+from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.monitoring.prometheus import Instruments, Levels
 from evalserver.store import Commit, CommittedEvent
 
 NOTHING = Levels({}, 0, 0.0, False, 0, False, 0)

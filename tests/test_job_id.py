@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from evalserver.job_id import new_job_id
+from evalserver.core.job_id import new_job_id
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:

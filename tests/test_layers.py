@@ -4,6 +4,8 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -34,126 +36,76 @@ GUARDED = {
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
-ANYTHING = _layer(
-    "access application attempts catalog clock data_dir descriptors disk_threads doorman engines"
-    " entrance event_bus executors forecast health instruments local_socket names planning"
-    " private_files progress pruner roots run_directories runner"
-    " scheduler server_args server_log sockets store! submission supervision systemd tls"
-    " version web",
-    "aiohttp",
-)
-
-VALUES = "clock job job_id lifecycle names"
-
 CRASH_POINT = "runner.crash_point"
 """Tests end a process there; the runner has it since it can import nothing from elsewhere."""
 
 LAYERS = {
-    # The bottom: values and functions that know nobody above them.
-    "clock": _layer(""),
-    "health": _layer(""),
-    "supervision": _layer("health"),
-    "directory_listing": _layer(""),
-    "disk_threads": _layer(""),
-    "lifecycle": _layer(""),
-    "names": _layer(""),
-    "roles": _layer(""),
-    "roots": _layer(""),
+    # The ground: values, the operating system, and what runs beside the harness.
     "version": _layer(""),
-    "queue_index": _layer(""),
-    "data_dir": _layer(""),
-    "masking": _layer(""),
-    "systemd": _layer(""),
-    "sockets": _layer(""),
-    "descriptors": _layer(""),
-    "local_socket": _layer(""),
-    "private_files": _layer(""),
-    "tls": _layer(""),
-    "server_log": _layer("masking"),
-    "job": _layer("lifecycle"),
-    "job_id": _layer(""),
-    "merging": _layer("directory_listing job"),
-    "comparison": _layer("job"),
-    "plain_text": _layer(""),
-    "bounded_json": _layer(""),
-    "own_thread": _layer(""),
-    "untrusted_files": _layer("bounded_json"),
-    "eval_log": _layer("runner.files untrusted_files"),
-    "checkpoints": _layer("directory_listing untrusted_files"),
-    "fingerprints": _layer(
-        "checkpoints directory_listing fingerprint_access roots untrusted_files"
-    ),
-    "fingerprint_access": _layer("directory_listing roots"),
-    "provenance": _layer(
-        "engines executors fingerprints job masking merging roots untrusted_files"
-    ),
-    "server_args": _layer("names setting_checks"),
-    "setting_checks": _layer(""),
-    "setting_sources": _layer("names server_args"),
-    # The layers.
+    "core.clock": _layer(""),
+    "core.lifecycle": _layer(""),
+    "core.suggestions": _layer(""),
+    "core": _layer("core"),
     "runner": _layer("runner", "subprocess"),
-    "executors": _layer("executors runner untrusted_files", "subprocess psutil"),
+    "system.data_dir": _layer(""),
+    "system": _layer("system core"),
+    "settings": _layer("settings core"),
+    "store": _layer(f"store core {CRASH_POINT}", "sqlite3 aiosqlite"),
+    "checkpoints": _layer("checkpoints core system"),
+    "executors": _layer("executors runner system", "subprocess psutil"),
+    "analysis": _layer("analysis core"),
+    "auth": _layer("auth core store!"),
+    # What knows harnesses, and what they left.
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer(
-        "engines bounded_json job masking merging names plain_text untrusted_files", "re2"
-    ),
-    "store": _layer(
-        f"store clock health supervision job lifecycle masking roles {CRASH_POINT}",
-        "sqlite3 aiosqlite",
-    ),
-    "access": _layer("clock roles store! supervision"),
-    "run_directories": _layer("engines job merging roots runner.files"),
-    "outcome": _layer(f"engines executors runner untrusted_files version {VALUES}"),
-    "catalog": _layer("directory_listing engines executors store!"),
-    "outputs": _layer("engines outputs runner.output untrusted_files"),
-    "event_bus": _layer("store!"),
-    "instruments": _layer("job lifecycle store! version", "prometheus_client"),
-    "progress": _layer(f"engines eval_log event_bus health store! supervision {VALUES}"),
-    "log_tail": _layer("runner.files untrusted_files"),
+    "engines": _layer("engines checkpoints core system", "re2"),
+    "outputs": _layer("outputs engines runner.output system"),
+    "harnesses": _layer("harnesses engines executors store! system"),
+    "monitoring": _layer("monitoring core engines runner.files store! system"),
+    "monitoring.prometheus": _layer("core store! version", "prometheus_client"),
+    # Jobs: run, put in order, taken in.
     "attempts": _layer(
-        "disk_threads engines executors health outcome outputs own_thread path_waits planning"
-        f" progress provenance run_directories store! supervision {VALUES} {CRASH_POINT}"
+        "attempts checkpoints core engines executors monitoring outputs runner.files store! system"
+        f" version {CRASH_POINT}"
     ),
-    "planning": _layer("engines executors job masking merging run_directories"),
-    "path_waits": _layer("checkpoints clock disk_threads job merging"),
-    "scheduler": _layer(
-        f"attempts disk_threads path_waits queue_index store! {VALUES} {CRASH_POINT}"
-    ),
-    "pruner": _layer(f"attempts store! {VALUES}"),
-    "forecast": _layer(f"scheduler store! {VALUES}"),
+    "scheduling.queue_index": _layer(""),
+    "scheduling": _layer(f"scheduling attempts checkpoints core store! system {CRASH_POINT}"),
     "submission": _layer(
-        "submission access catalog checkpoints disk_threads engines merging provenance roots store!"
-        f" {VALUES} {CRASH_POINT}"
+        "submission attempts.provenance auth checkpoints core engines harnesses store! system"
+        f" {CRASH_POINT}"
     ),
+    # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
-        "web access catalog checkpoints comparison disk_threads engines eval_log event_bus"
-        " forecast health instruments log_tail masking merging outputs plain_text planning"
-        " private_files progress provenance pruner roles roots scheduler server_args sockets"
-        " submission"
-        f" store! version {VALUES}"
-        f" {CRASH_POINT}",
+        "web analysis attempts.launch attempts.provenance auth checkpoints core engines harnesses"
+        f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
-    # What talks to the server knows HTTP, and nothing of the server.
-    "client": _layer("client plain_text version", "httpx httpx_sse"),
-    "entrance": _layer("access private_files roots server_args sockets store! web"),
-    "doorman": _layer("sockets", "aiohttp"),
-    # The top: who puts it all together, and who starts it.
-    "application": ANYTHING,
-    "http_server": ANYTHING,
-    "doctor": _layer("engines executors"),
+    "client": _layer("client core.plain_text version", "httpx httpx_sse"),
+    # The top: what puts it all together, and what starts it.
+    "server": _layer(
+        "server attempts auth core engines executors harnesses monitoring runner scheduling"
+        " settings store! submission system version web",
+        "aiohttp",
+    ),
     "cli": _layer(
-        "access application cli client! data_dir doctor engines http_server local_socket masking"
-        " names roles server_args setting_sources store! version",
+        "cli auth client! core engines harnesses.doctor server.application server.http_server"
+        " settings store! system version",
         "click httpx rich",
     ),
+    "server_args": _layer("settings.server_args"),
+    "http_server": _layer("server.http_server"),
     "launch_server": _layer("cli"),
     "__main__": _layer("cli"),
-    "": _layer("client http_server server_args version"),
+    "": _layer("client server.http_server settings.server_args version"),
 }
 
-STANDARD_LIBRARY_ONLY = ("runner", "clock", "lifecycle", "names", "queue_index", "data_dir")
+STANDARD_LIBRARY_ONLY = (
+    "runner", "core.clock", "core.lifecycle", "core.suggestions", "scheduling.queue_index",
+    "system.data_dir",
+)  # fmt: skip
 """These run where nothing of ours is installed, or are the ground that all stands on."""
+
+AT_THE_ROOT = {"", "__main__", "http_server", "launch_server", "server_args", "version"}
+"""Modules outside of any package: how the program starts, and what lmms-eval's users import."""
 
 
 def breaches(module: str, source: str) -> list[str]:
@@ -188,6 +140,7 @@ def _covers(allowed: str, name: str) -> bool:
     return name == allowed or name.startswith(f"{allowed}.")
 
 
+@cache
 def _public_names(part: str) -> list[str]:
     tree = ast.parse((PACKAGE / part / "__init__.py").read_text())
     [names] = [
@@ -209,6 +162,7 @@ def _imported(source: str) -> Iterator[str]:
             yield from (f"{where}{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its name inside of it."""
     files = {path.relative_to(PACKAGE).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
@@ -216,6 +170,29 @@ def modules() -> dict[str, Path]:
         ".".join(name.parts).removesuffix("__init__").strip("."): path
         for name, path in sorted(files.items())
     }
+
+
+def packages() -> dict[str, set[str]]:
+    """The packages at the root, and which others each of them imports."""
+    found: dict[str, set[str]] = {}
+    for module, path in modules().items():
+        package = module.partition(".")[0]
+        if package in AT_THE_ROOT:
+            continue
+        names = (name.split(".") for name in _imported(path.read_text()))
+        ours = {parts[1] for parts in names if parts[0] == "evalserver" and len(parts) > 1}
+        found.setdefault(package, set()).update(ours - AT_THE_ROOT - {package})
+    return found
+
+
+def test_packages_import_each_other_in_one_direction() -> None:
+    order = tuple(TopologicalSorter(packages()).static_order())  # raises CycleError
+
+    assert set(order) == set(packages())
+
+
+def test_no_module_lies_outside_of_the_packages() -> None:
+    assert {module for module in modules() if "." not in module} - set(packages()) == AT_THE_ROOT
 
 
 @pytest.mark.parametrize("module", modules())
@@ -230,32 +207,32 @@ def test_no_row_is_left_of_what_is_gone() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("web.jobs", "import sqlite3"),
-        ("web.jobs", "from evalserver.store.jobs import submit"),
-        ("web.jobs", "from evalserver.store import jobs"),
-        ("web.jobs", "from evalserver import store"),
-        ("web.jobs", "from evalserver.executors import LocalExecutor"),
-        ("web.jobs", "import evalserver.runner.supervisor"),
-        ("web.jobs", "def late():\n    import subprocess"),
-        ("web.jobs", "from ..store.jobs import submit"),
-        ("scheduler", "from aiohttp import web"),
-        ("scheduler", "import sqlite3"),
-        ("store.jobs", "from evalserver.scheduler import Scheduler"),
+        ("web.api.jobs", "import sqlite3"),
+        ("web.api.jobs", "from evalserver.store.jobs import submit"),
+        ("web.api.jobs", "from evalserver.store import jobs"),
+        ("web.api.jobs", "from evalserver import store"),
+        ("web.api.jobs", "from evalserver.executors import LocalExecutor"),
+        ("web.api.jobs", "import evalserver.runner.supervisor"),
+        ("web.api.jobs", "def late():\n    import subprocess"),
+        ("web.api.jobs", "from ..store.jobs import submit"),
+        ("scheduling.scheduler", "from aiohttp import web"),
+        ("scheduling.scheduler", "import sqlite3"),
+        ("store.jobs", "from evalserver.scheduling.scheduler import Scheduler"),
         ("engines.base", "from subprocess import run"),
         ("engines.base", "from evalserver.executors.ask import ask"),
         ("executors.local", "from evalserver.store import Store"),
         ("executors.local", "from evalserver.engines import Paths"),
-        ("runner.supervisor", "from evalserver.job import Job"),
+        ("runner.supervisor", "from evalserver.core.job import Job"),
         ("runner.supervisor", "import psutil"),
-        ("lifecycle", "from evalserver.job import Job"),
-        ("job", "from evalserver.store import Store"),
-        ("web.jobs", "from evalserver.application import make_app"),
-        ("web.jobs", "from evalserver import launch_server"),
-        ("client.waiting", "from evalserver.lifecycle import Status"),
+        ("core.lifecycle", "from evalserver.core.job import Job"),
+        ("core.job", "from evalserver.store import Store"),
+        ("web.api.jobs", "from evalserver.server.application import make_app"),
+        ("web.api.jobs", "from evalserver import launch_server"),
+        ("client.waiting", "from evalserver.core.lifecycle import Status"),
         ("client.clients", "from evalserver import ServerArgs"),
         ("client.clients", "from aiohttp import ClientSession"),
-        ("web.jobs", "import httpx"),
-        ("web.metrics", "from prometheus_client import Counter"),
+        ("web.api.jobs", "import httpx"),
+        ("web.api.metrics", "from prometheus_client import Counter"),
         ("newcomer", ""),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalserver.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
+from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 
 
 def leading_from(status: Status | None) -> dict[EventKind, Status | None]:

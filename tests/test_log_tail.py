@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.log_tail import FAR_BEHIND_BYTES, MOST_BYTES, LogPiece, LogTail
+from evalserver.monitoring.log_tail import FAR_BEHIND_BYTES, MOST_BYTES, LogPiece, LogTail
 
 Write = Callable[[str], None]
 

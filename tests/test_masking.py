@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from evalserver.masking import is_secret_name, masked, masked_text, parts_of, secret_texts
+from evalserver.core.masking import is_secret_name, masked, masked_text, parts_of, secret_texts
 
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
 

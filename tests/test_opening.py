@@ -1,4 +1,4 @@
-"""Who opens files by itself: what others may have left is opened by ``untrusted_files`` alone."""
+"""Who opens files by itself: what others may have left is opened by ``system.untrusted_files`` alone."""
 
 import ast
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ ELSEWHERE = ("cli", "client", "store", "runner.crash_point")
 """No file of an attempt is theirs: a person's terminal, another machine, the database."""
 
 ALLOWED = {
-    "untrusted_files": "it is the one way",
+    "system.untrusted_files": "it is the one way",
     # What an operator wrote or installed.
-    "setting_sources": "the operator's settings",
-    "web.static_files": "files of the package",
-    "web.login": "a page of the package",
+    "settings.sources": "the operator's settings",
+    "web.api.static_files": "files of the package",
+    "web.api.login": "a page of the package",
     # The server's own files, in directories that no attempt is given.
-    "data_dir": "the lock of the data directory",
-    "private_files": "names and modes of the database's files",
-    "local_socket": "the data directory, for its socket",
+    "system.data_dir": "the lock of the data directory",
+    "system.permissions": "names and modes of the database's files",
+    "system.local_socket": "the data directory, for its socket",
     "web.pages.administration": "names, sizes and times of backups",
-    "run_directories": "names of run directories, to remove them",
+    "attempts.run_directories": "names of run directories, to remove them",
     # What writes into a run directory, or runs beside the harness.
     "executors.local": "writes job.json and the like, through no link and never into a FIFO",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
@@ -39,13 +39,13 @@ ALLOWED = {
     "engines.in_harness.inspect_launcher": "runs as the harness",
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
-    "directory_listing": "names, sizes and times of files of checkpoints and task definitions",
+    "system.directory_listing": "names, sizes and times of files of checkpoints and task definitions",
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",
-    "application": "Store.open",
-    "web.event_stream": "_Outlet.open",
-    "web.gate": "Gate.open: who needs no token",
+    "server.application": "Store.open",
+    "web.streams.event_stream": "_Outlet.open",
+    "web.security.authorization": "Gate.open: who needs no token",
 }
 """Modules that open something in another way, and why they may."""
 

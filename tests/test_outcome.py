@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.attempts.outcome import MOST_ERROR_BYTES, failed, judge, lost
+from evalserver.core.job import EvaluateRequest, Job, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.engines import Paths, make_engines
 from evalserver.executors import Exit, ExitReason
-from evalserver.job import EvaluateRequest, Job, Outcome
-from evalserver.lifecycle import Status
-from evalserver.outcome import MOST_ERROR_BYTES, failed, judge, lost
 from evalserver.runner.files import JOB_FILE, LOG_FILE
 from evalserver.version import __version__
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from evalserver.own_thread import in_own_thread
+from evalserver.system.own_thread import in_own_thread
 
 
 async def test_what_the_function_returns_is_returned() -> None:

@@ -46,7 +46,7 @@ def test_the_wheel_has_every_migration(unpacked: Path) -> None:
 
 def test_the_unpacked_wheel_makes_a_database(unpacked: Path, tmp_path: Path) -> None:
     program = (
-        "import pathlib, evalserver; from evalserver.clock import utc_now;"
+        "import pathlib, evalserver; from evalserver.core.clock import utc_now;"
         " from evalserver.store.migrate import migrate;"
         " migrate(pathlib.Path('made.db'), utc_now); print(evalserver.__file__)"
     )

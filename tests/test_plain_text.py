@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evalserver.plain_text import LONGEST_LINE, PlainText, plain_text
+from evalserver.core.plain_text import LONGEST_LINE, PlainText, plain_text
 
 BAR = "Model Responding: {percent:>3}%|####      | {percent}/100 [00:01<00:02, 20.03it/s]"
 

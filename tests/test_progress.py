@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.core.health import Health
 from evalserver.engines import ProgressReader
-from evalserver.event_bus import EventBus
-from evalserver.health import Health
-from evalserver.progress import MOST_BYTES, Progress, ProgressBoard, watched
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import MOST_BYTES, Progress, ProgressBoard, watched
 from evalserver.runner.files import LOG_FILE
 from tests.support import until
 

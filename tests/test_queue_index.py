@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from evalserver.queue_index import QueueIndex
+from evalserver.scheduling.queue_index import QueueIndex
 
 JOBS = st.integers(0, 15)
 

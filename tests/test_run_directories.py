@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.job import Job
 from evalserver.engines import Paths
-from evalserver.job import Job
-from evalserver.run_directories import RunDirectories
 from tests.test_outcome import JOB as ANY_JOB
 
 JOB = replace(ANY_JOB, attempt=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evalserver.job import Job
-from evalserver.planning import Planner
+from evalserver.attempts.launch import Planner
+from evalserver.core.job import Job
 from evalserver.runner.files import LOG_FILE
 from evalserver.store import Store
 from tests.conftest import MakeApi

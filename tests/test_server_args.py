@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evalserver
-from evalserver.server_args import ServerArgs, flags_of
-from evalserver.setting_sources import environment_name, load_settings
+from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.sources import environment_name, load_settings
 
 NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
 NOT_A_COUNT = [0, -1, True, False, "1", 1.0, None]

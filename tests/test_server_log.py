@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import structlog
-from evalserver.server_log import configure_log
+from evalserver.server.logging import configure_log
 
 configure_log()
 log = structlog.get_logger("evalserver")

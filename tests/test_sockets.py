@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from evalserver.sockets import CannotListen, is_loopback, listen, network_of, url
+from evalserver.system.sockets import CannotListen, is_loopback, listen, network_of, url
 from tests.support import free_port
 
 

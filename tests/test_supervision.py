@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from evalserver.health import Health
-from evalserver.path_waits import PathWaits
-from evalserver.scheduler import Scheduler
+from evalserver.checkpoints.waits import PathWaits
+from evalserver.core.health import Health
+from evalserver.core.supervision import LONGEST_PAUSE_SECONDS, pause_after, supervise
+from evalserver.scheduling.scheduler import Scheduler
 from evalserver.store.writer import Writer
-from evalserver.supervision import LONGEST_PAUSE_SECONDS, pause_after, supervise
 from tests.conftest import MakeApi
 from tests.support import Api, Json, until
 
@@ -111,7 +111,7 @@ async def test_a_scheduler_that_fails_attends_the_running_job_again_and_starts_n
 ) -> None:
     journal = tmp_path / "journal"
     raised: list[str] = []
-    from evalserver.attempts import Attempts
+    from evalserver.attempts.attempts import Attempts
 
     monkeypatch.setattr(Attempts, "_see_through", _failing_after(Attempts._attend, raised))
     job_id = await api.submit(model_args={"journal": str(journal), "name": "once", "seconds": 3})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.untrusted_files import (
+from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,

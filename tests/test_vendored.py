@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-VENDORED = Path("evalserver/static/swagger-ui")
+VENDORED = Path("evalserver/web/static/swagger-ui")
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of what the script looks at."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    for folder in ("evalserver/static", "tests/axe-core"):
+    for folder in ("evalserver/web/static", "tests/axe-core"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 

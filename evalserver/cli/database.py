@@ -39,8 +39,8 @@ def database_of(config: Path | None, data_dir: str | None, database: Path | None
 @contextmanager
 def errors_in_words() -> Iterator[None]:
     """What can go wrong with a database becomes one line on stderr, and exit code 1."""
-    from evalserver.data_dir import DataDirTaken
     from evalserver.store import StoreError
+    from evalserver.system.data_dir import DataDirTaken
 
     try:
         yield

@@ -74,8 +74,8 @@ def migrate(config: Path | None, data_dir: str | None, as_json: bool) -> None:
 
     The server does the same when it starts. The old database is copied beside itself first.
     """
-    from evalserver.data_dir import owned
     from evalserver.store import migrate_database, snapshot
+    from evalserver.system.data_dir import owned
 
     path = database_of(config, data_dir)
     with errors_in_words():

@@ -12,9 +12,9 @@ from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_NAMES, given_settings, with_settings
 
 if TYPE_CHECKING:
-    from evalserver.doctor import Diagnosis
     from evalserver.engines import Engine
-    from evalserver.server_args import ServerArgs
+    from evalserver.harnesses.doctor import Diagnosis
+    from evalserver.settings.server_args import ServerArgs
 
 
 @click.command(context_settings=HELP_NAMES)
@@ -42,9 +42,9 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
 def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
     import asyncio
 
-    from evalserver.doctor import Diagnosis, Finding, diagnose_all
     from evalserver.engines import all_tables, make_engine
     from evalserver.engines.environment import harness_environment
+    from evalserver.harnesses.doctor import Diagnosis, Finding, diagnose_all
 
     tables = all_tables(args.engines)
     for name in names:

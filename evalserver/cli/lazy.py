@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from evalserver.cli.failures import ends_in_words
-from evalserver.names import did_you_mean
+from evalserver.core.suggestions import did_you_mean
 
 Table = Mapping[str, Mapping[str, str]]
 """Titles; under each, names of commands, and where the command is: ``module:name``."""

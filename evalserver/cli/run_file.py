@@ -10,7 +10,7 @@ from typing import Any
 
 from evalserver.cli.arguments import arguments_of, parted
 from evalserver.cli.request_options import NAMES
-from evalserver.names import did_you_mean
+from evalserver.core.suggestions import did_you_mean
 
 WHERE_IT_WRITES = frozenset({
     "output_path", "log_samples_suffix", "verbosity", "timezone", "show_config", "write_out",

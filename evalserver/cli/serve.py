@@ -13,7 +13,7 @@ from evalserver.cli.settings import (
     secrets_on_command_line,
     with_settings,
 )
-from evalserver.setting_sources import misspelt
+from evalserver.settings.sources import misspelt
 
 
 @click.command(context_settings=HELP_NAMES)
@@ -23,8 +23,8 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     A setting is taken from its option, else from its variable, else from the TOML file.
     """
-    from evalserver.application import CannotStart
-    from evalserver.http_server import launch_server
+    from evalserver.server.application import CannotStart
+    from evalserver.server.http_server import launch_server
 
     args = given_settings(config, flags)
     for name, meant in misspelt(os.environ).items():

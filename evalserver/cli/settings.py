@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from evalserver.cli.failures import with_debug
-from evalserver.masking import secret_texts
-from evalserver.server_args import ServerArgs, flags_of
-from evalserver.setting_sources import (
+from evalserver.core.masking import secret_texts
+from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.sources import (
     environment_name,
     is_list,
     load_settings,

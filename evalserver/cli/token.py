@@ -19,10 +19,10 @@ from evalserver.cli import cells
 from evalserver.cli.database import database_of, errors_in_words, with_data_dir
 from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_NAMES
-from evalserver.roles import GIVEN, Role
+from evalserver.core.roles import GIVEN, Role
 
 if TYPE_CHECKING:
-    from evalserver.access import Access
+    from evalserver.auth.access import Access
     from evalserver.store import Token
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a token, and show it: this once."""
-    from evalserver.access import OPERATOR, BadName
+    from evalserver.auth.access import OPERATOR, BadName
 
     async def make(access: "Access") -> dict[str, Any]:
         made, secret = await access.create(name, Role(role), OPERATOR, expires)
@@ -110,7 +110,7 @@ def create(
 @as_json
 def revoke(name: str, config: Path | None, data_dir: str | None, as_json: bool) -> None:
     """Take a token back: it is worth nothing from now on."""
-    from evalserver.access import OPERATOR
+    from evalserver.auth.access import OPERATOR
 
     async def take_back(access: "Access") -> None:
         await access.revoke(name, OPERATOR)
@@ -173,7 +173,7 @@ def _do(
     """Do it here, if no server runs, or else have the server do the same."""
     import asyncio
 
-    from evalserver.data_dir import DataDirTaken, owned
+    from evalserver.system.data_dir import DataDirTaken, owned
 
     with errors_in_words():
         try:
@@ -184,7 +184,7 @@ def _do(
 
 
 async def _with_access(folder: Path, deed: Callable[["Access"], Awaitable[T]]) -> T:
-    from evalserver.access import Access
+    from evalserver.auth.access import Access
     from evalserver.store import Store
 
     store = await Store.open(folder)
@@ -222,7 +222,7 @@ def _transport(folder: Path) -> Iterator[Any]:
 
     import httpx
 
-    from evalserver.local_socket import named
+    from evalserver.system.local_socket import named
 
     with named(folder) as path:
         # No TLS is spoken here, so that authorities are not looked for.

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from evalserver.client.errors import Json, ServerUnreachable
 from evalserver.client.evaluations import EvaluationCalls, job_path
 from evalserver.client.sending import Call
-from evalserver.plain_text import PlainText
+from evalserver.core.plain_text import PlainText
 
 OFFSET_HEADER = "Log-Offset"
 """The byte of the attempt's log at which an answer begins."""

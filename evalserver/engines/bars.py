@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evalserver.plain_text import without_escapes
+from evalserver.core.plain_text import without_escapes
 
 LONGEST_LABEL = 100
 LABEL_BYTES = 4 * LONGEST_LABEL

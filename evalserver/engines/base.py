@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.job import Metric
 from evalserver.engines.failed_requests import FailedRequests
-from evalserver.job import Metric
 
 
 class NoResults(Exception):

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.job import EvaluateRequest
+from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.command_table import ALWAYS, FIELDS, TASK, read_table
 from evalserver.engines.engine import Engine
@@ -22,9 +24,7 @@ from evalserver.engines.progress import ProgressReader, ReadsProgress
 from evalserver.engines.results import MAX_ENTRIES, load_results, results_of
 from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import TemplateFault, fill_all
-from evalserver.job import EvaluateRequest
-from evalserver.names import did_you_mean
-from evalserver.untrusted_files import UntrustedDirectory, list_names
+from evalserver.system.untrusted_files import UntrustedDirectory, list_names
 
 
 class CommandEngine(Engine):

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.parameters import Parameter
 from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import Template, TemplateFault
-from evalserver.names import did_you_mean
 
 KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
 """What the table of such an engine holds beside what every table may hold."""

@@ -10,13 +10,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.progress import ProgressReader, ReadsProgress
 from evalserver.engines.results import FileNames, read_results
 from evalserver.engines.samples import Verdict, files_by_task, score, verdict
 from evalserver.engines.settings import EngineSettings, require_no_options
-from evalserver.job import EvaluateRequest
 
 USUAL_FILES = FileNames(
     "*_results.json",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from evalserver.bounded_json import InvalidJson, parse_object
-from evalserver.untrusted_files import (
+from evalserver.core.bounded_json import InvalidJson, parse_object
+from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,

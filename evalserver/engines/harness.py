@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import yaml
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines.base import Command, Paths
 from evalserver.engines.engine import Engine
-from evalserver.job import EvaluateRequest
 
 CONFIG_FILE = "config.yaml"
 """In the run directory: the arguments that no flag can carry."""

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question
 from evalserver.engines.engine import Engine
 from evalserver.engines.harness import WHOLE_DATA_SET
 from evalserver.engines.patterns import PatternReader
 from evalserver.engines.progress import ReadsProgress
-from evalserver.job import EvaluateRequest
 
 CONFIG_FILE = "inspect.json"
 LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from evalserver.core.job import EvaluateRequest
+from evalserver.core.masking import parts_of, secret_texts
 from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
 from evalserver.engines.results import FileNames
-from evalserver.job import EvaluateRequest
-from evalserver.masking import parts_of, secret_texts
 
 
 class LmEval(Harness):

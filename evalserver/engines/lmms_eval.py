@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from evalserver.core.job import EvaluateRequest
+from evalserver.core.masking import is_secret_name, parts_of, secret_texts
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
 from evalserver.engines.harness import Harness
 from evalserver.engines.in_harness import lmms_eval_exact
-from evalserver.job import EvaluateRequest
-from evalserver.masking import is_secret_name, parts_of, secret_texts
-from evalserver.untrusted_files import UntrustedDirectory
+from evalserver.system.untrusted_files import UntrustedDirectory
 
 LONGEST_FLAG = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""

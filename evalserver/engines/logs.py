@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from evalserver.plain_text import plain_text
-from evalserver.untrusted_files import (
+from evalserver.core.plain_text import plain_text
+from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,

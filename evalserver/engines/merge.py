@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from evalserver.checkpoints.merging import Merge, merge_of
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, NoResults, Paths, Question, Results
 from evalserver.engines.engine import Engine
 from evalserver.engines.in_harness.merge_checkpoint import NOTE
-from evalserver.job import EvaluateRequest
-from evalserver.merging import Merge, merge_of
-from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory, open_file
+from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, open_file
 
 NAME = "merge"
 TASK = "merge"

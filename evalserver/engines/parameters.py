@@ -6,8 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.linear_pattern import LinearPattern
-from evalserver.names import did_you_mean
 
 LONGEST_TEXT = 4096
 

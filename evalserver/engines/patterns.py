@@ -2,9 +2,9 @@
 
 import re
 
+from evalserver.core.plain_text import without_escapes
 from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.progress import LONGEST_REST, RUNNING, STARTING, Progress
-from evalserver.plain_text import without_escapes
 
 MOST = 2**53
 """JSON's numbers are exact up to here."""

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
+from evalserver.core.suggestions import did_you_mean
 from evalserver.engines import merge
 from evalserver.engines.command import CommandEngine
 from evalserver.engines.engine import Engine
@@ -13,7 +14,6 @@ from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
 from evalserver.engines.merge import MergeEngine
 from evalserver.engines.settings import EngineSettings, read_settings
-from evalserver.names import did_you_mean
 
 GROUP = "evalserver.engines"
 """The group of entry points in which a package names its engines."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.engines.base import NoResults
-from evalserver.untrusted_files import UnreadableFile, read_named_file
+from evalserver.system.untrusted_files import UnreadableFile, read_named_file
 
 Content = Mapping[str, Any]
 """What a results file says."""

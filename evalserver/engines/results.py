@@ -16,10 +16,10 @@ from typing import Any
 
 import orjson
 
+from evalserver.core.job import Metric
 from evalserver.engines.base import NoResults, Results
 from evalserver.engines.requested import check_requested
-from evalserver.job import Metric
-from evalserver.untrusted_files import (
+from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,

@@ -8,7 +8,7 @@ from typing import Any
 
 from evalserver.executors.base import Exit, ExitReason, Lost
 from evalserver.runner import files
-from evalserver.untrusted_files import (
+from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,

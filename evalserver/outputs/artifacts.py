@@ -1,7 +1,7 @@
 """The files that an attempt left in its output directory: listing and opening them.
 
 What is in there was decided by a harness, and by whoever may write to a directory that a client
-named: all is opened as ``untrusted_files.py`` opens it.
+named: all is opened as ``system/untrusted_files.py`` opens it.
 """
 
 import errno
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from evalserver.untrusted_files import (
+from evalserver.system.untrusted_files import (
     UnreadableFile,
     UntrustedDirectory,
     open_directory,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evalserver.lifecycle import EventKind, Status
+from evalserver.core.lifecycle import EventKind, Status
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 
 EARLIEST, LATEST = "", "~"
 """Sort before and behind every time that the store keeps."""

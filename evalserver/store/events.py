@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from evalserver.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
+from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.transaction import Row, Transaction

@@ -4,7 +4,7 @@ A page is one statement, so it is of one moment. Whatever finishes later has a l
 last number of a page is where the next one begins, however much later it is asked for.
 """
 
-from evalserver.job import Job
+from evalserver.core.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
 from evalserver.store.jobs import RECORD, job_of
 from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of

@@ -7,7 +7,7 @@ again late does not evaluate again.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evalserver.job import NewJob
+from evalserver.core.job import NewJob
 from evalserver.store.errors import KeyReused
 from evalserver.store.readers import Readers
 from evalserver.store.submission import submit

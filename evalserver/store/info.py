@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store.migration_files import known_migrations
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import orjson
 
-from evalserver.job import EvaluateRequest, Job, Metric, Outcome
-from evalserver.lifecycle import EventKind, Status
+from evalserver.core.job import EvaluateRequest, Job, Metric, Outcome
+from evalserver.core.lifecycle import EventKind, Status
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.json_text import json_text

@@ -6,7 +6,7 @@ costs what its rarest criterion makes it cost, however many jobs there are.
 
 from dataclasses import dataclass
 
-from evalserver.job import Job
+from evalserver.core.job import Job
 from evalserver.store.criteria import (
     ALL_JOBS,
     TEST_OF_TIMES,

@@ -1,6 +1,6 @@
 """The metrics table: the numbers of completed jobs."""
 
-from evalserver.job import Metric
+from evalserver.core.job import Metric
 from evalserver.store.readers import Readers
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from evalserver.clock import Clock, timestamp, utc_now
+from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.store.errors import DatabaseRefused
 from evalserver.store.migration_files import (
     Migration,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from evalserver.lifecycle import EventKind
+from evalserver.core.lifecycle import EventKind
 from evalserver.store.events import Change, transition
 from evalserver.store.jobs import SERVER
 from evalserver.store.transaction import Transaction

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalserver.lifecycle import TRANSITIONS, Status, Transition
+from evalserver.core.lifecycle import TRANSITIONS, Status, Transition
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalserver.masking import MASK, masked
+from evalserver.core.masking import MASK, masked
 from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
 

@@ -8,7 +8,7 @@ its filter has several criteria that many jobs meet, and almost none meets all o
 from dataclasses import dataclass
 from enum import StrEnum
 
-from evalserver.job import Job
+from evalserver.core.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, Criterion, JobFilter, criteria_of
 from evalserver.store.listing import (
     MOST_COUNTED,

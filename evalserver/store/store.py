@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from evalserver.clock import Clock, timestamp, utc_now
-from evalserver.health import Health
-from evalserver.job import Job, Metric, NewJob, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.clock import Clock, timestamp, utc_now
+from evalserver.core.health import Health
+from evalserver.core.job import Job, Metric, NewJob, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import (
     durations,
     engine_cache,

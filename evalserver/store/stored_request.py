@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 
-from evalserver.job import EvaluateRequest
+from evalserver.core.job import EvaluateRequest
 
 
 class DamagedRequest(Exception):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from evalserver.job import NewJob
-from evalserver.lifecycle import EventKind, Status
+from evalserver.core.job import NewJob
+from evalserver.core.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text

@@ -7,7 +7,7 @@ what.
 import sqlite3
 from dataclasses import dataclass
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from evalserver.store.errors import TokenExists, TokenNotFound
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Row, Transaction

@@ -20,12 +20,12 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from evalserver.health import Health
+from evalserver.core.health import Health
+from evalserver.core.supervision import pause_after
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 from evalserver.store.named_files import NamedFiles
 from evalserver.store.transaction import JointWork, Transaction, Work
-from evalserver.supervision import pause_after
 
 log = structlog.get_logger("evalserver.store")
 

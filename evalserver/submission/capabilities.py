@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import Engine
-from evalserver.job import EvaluateRequest
 
 MERGED_BY_KEY = ("model_args", "gen_kwargs")
 """Fields whose default applies key by key."""

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Collection
 
-from evalserver.catalog import Catalog
+from evalserver.core.job import EvaluateRequest
+from evalserver.core.suggestions import nearest
 from evalserver.engines import Engine, Question
-from evalserver.job import EvaluateRequest
-from evalserver.names import nearest
+from evalserver.harnesses.catalog import Catalog
 
 MOST_NAMED = 10
 """Unknown names for which others are looked up: that costs a tenth of a second each."""

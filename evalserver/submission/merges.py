@@ -2,7 +2,7 @@
 
 import os
 
-from evalserver.merging import Merge
+from evalserver.checkpoints.merging import Merge
 from evalserver.submission.rejection import Reason, Rejected, invalid
 
 

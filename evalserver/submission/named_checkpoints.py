@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalserver.checkpoints import local_checkpoints, may_have_checkpoints, why_not
-from evalserver.disk_threads import DiskThreads
-from evalserver.job import EvaluateRequest
-from evalserver.merging import before_merging, key_of
-from evalserver.provenance import at_submission
-from evalserver.roots import Roots
+from evalserver.attempts.provenance import at_submission
+from evalserver.checkpoints.merging import before_merging, key_of
+from evalserver.checkpoints.readiness import local_checkpoints, may_have_checkpoints, why_not
+from evalserver.core.job import EvaluateRequest
+from evalserver.system.allowed_directories import Roots
+from evalserver.system.disk_threads import DiskThreads
 
 
 @dataclass(frozen=True)

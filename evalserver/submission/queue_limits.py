@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from evalserver.access import ANONYMOUS
-from evalserver.lifecycle import Status
+from evalserver.auth.access import ANONYMOUS
+from evalserver.core.lifecycle import Status
 from evalserver.store import CommittedEvent
 from evalserver.submission.rejection import Reason, Rejected
 

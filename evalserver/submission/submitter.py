@@ -11,14 +11,12 @@ from typing import Any
 
 import structlog
 
-from evalserver.catalog import Catalog
-from evalserver.disk_threads import DiskThreads
+from evalserver.attempts.provenance import at_submission
+from evalserver.checkpoints.merging import Merge, merged, pinned
+from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job_id import new_job_id
 from evalserver.engines import Engine, merge
-from evalserver.job import EvaluateRequest, NewJob
-from evalserver.job_id import new_job_id
-from evalserver.merging import Merge, merged, pinned
-from evalserver.provenance import at_submission
-from evalserver.roots import Roots
+from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store
 from evalserver.submission.capabilities import apply_defaults, capability_faults
@@ -28,6 +26,8 @@ from evalserver.submission.merges import find_shards
 from evalserver.submission.named_checkpoints import inspect_checkpoints
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Rejected, invalid
+from evalserver.system.allowed_directories import Roots
+from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.submission")
 

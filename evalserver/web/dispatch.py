@@ -2,15 +2,11 @@
 
 from aiohttp import web
 
-from evalserver.roles import Role
-from evalserver.web.errors import Handler
-from evalserver.web.forms import read_form
-from evalserver.web.gate import admit, require_still_admitted
-from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
-from evalserver.web.openapi import Description
-from evalserver.web.pages.rendering import errors_as_pages
-from evalserver.web.pages.table import PAGES
-from evalserver.web.requests import (
+from evalserver.core.roles import Role
+from evalserver.web.api.static_files import StaticFiles
+from evalserver.web.http.errors import Handler
+from evalserver.web.http.forms import read_form
+from evalserver.web.http.requests import (
     Taken,
     check_path,
     let_body_wait,
@@ -19,10 +15,14 @@ from evalserver.web.requests import (
     read_query,
     refuse_body,
 )
-from evalserver.web.route import Route, path_schema
+from evalserver.web.http.route import Route, path_schema
+from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
+from evalserver.web.openapi import Description
+from evalserver.web.pages.rendering import errors_as_pages
+from evalserver.web.pages.table import PAGES
 from evalserver.web.routes import ROUTES
-from evalserver.web.schemas import Bounds
-from evalserver.web.static_files import StaticFiles
+from evalserver.web.schemas.queries import Bounds
+from evalserver.web.security.authorization import admit, require_still_admitted
 
 
 def add_routes(app: web.Application) -> None:

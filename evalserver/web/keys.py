@@ -7,25 +7,25 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment
 
-from evalserver.catalog import Catalog
+from evalserver.attempts.launch import Planner
+from evalserver.core.health import Health
 from evalserver.engines import Engine
-from evalserver.event_bus import EventBus
-from evalserver.forecast import Forecaster
-from evalserver.health import Health
-from evalserver.instruments import Instruments
-from evalserver.planning import Planner
-from evalserver.progress import ProgressBoard
-from evalserver.pruner import Pruner
-from evalserver.scheduler import Scheduler
-from evalserver.server_args import ServerArgs
+from evalserver.harnesses.catalog import Catalog
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import ProgressBoard
+from evalserver.monitoring.prometheus import Instruments
+from evalserver.scheduling.forecast import Forecaster
+from evalserver.scheduling.retention import Pruner
+from evalserver.scheduling.scheduler import Scheduler
+from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.submitter import Submitter
-from evalserver.web.event_stream import StreamLimits
-from evalserver.web.one_at_a_time import OneAtATime
+from evalserver.web.api.static_files import StaticFiles
+from evalserver.web.http.one_at_a_time import OneAtATime
 from evalserver.web.openapi import Description
-from evalserver.web.schemas import Bounds
-from evalserver.web.static_files import StaticFiles
+from evalserver.web.schemas.queries import Bounds
+from evalserver.web.streams.event_stream import StreamLimits
 
 ARGS = web.AppKey("args", ServerArgs)
 ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")

@@ -12,15 +12,15 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from evalserver.version import __version__
-from evalserver.web import arguments
-from evalserver.web.answers import ProblemSchema
-from evalserver.web.errors import CONTENT_TYPE as PROBLEM
-from evalserver.web.forms import FORM
-from evalserver.web.replies import dump
-from evalserver.web.route import Answer, Route, path_schema
-from evalserver.web.schemas import Bounds
+from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
+from evalserver.web.http.forms import FORM
+from evalserver.web.http.responses import dump
+from evalserver.web.http.route import Answer, Route, path_schema
+from evalserver.web.schemas import arguments
+from evalserver.web.schemas.queries import Bounds
+from evalserver.web.schemas.responses import ProblemSchema
 
 JSON = "application/json"
 

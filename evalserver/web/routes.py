@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from evalserver.roles import Role
-from evalserver.web import (
+from evalserver.core.roles import Role
+from evalserver.web.api import (
     admin,
     artifacts,
     catalog,
@@ -21,23 +21,13 @@ from evalserver.web import (
     samples,
     tokens,
 )
-from evalserver.web.answers import (
-    BackupSchema,
-    DrainedSchema,
-    HealthSchema,
-    MessageSchema,
-    ModelsSchema,
-    PrunedSchema,
-    QueueSchema,
-    StateSchema,
-    TasksSchema,
-)
-from evalserver.web.compare_answers import ComparisonSchema
-from evalserver.web.evaluate_schema import ChangeJobSchema, EvaluateSchema
-from evalserver.web.job_answers import JobSchema, JobsSchema, PlanSchema, QueuedSchema
-from evalserver.web.result_answers import ArtifactsSchema, ResultsSchema, SamplesSchema
-from evalserver.web.route import Answer, Route
-from evalserver.web.schemas import (
+from evalserver.web.api.static_files import MEDIA_TYPES
+from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
+from evalserver.web.http.route import Answer, Route
+from evalserver.web.schemas.compare_responses import ComparisonSchema
+from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
+from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
+from evalserver.web.schemas.queries import (
     CatalogQuerySchema,
     EvaluateHeadersSchema,
     EvaluateQuerySchema,
@@ -51,8 +41,18 @@ from evalserver.web.schemas import (
     LogQuerySchema,
     QueueQuerySchema,
 )
-from evalserver.web.static_files import MEDIA_TYPES
-from evalserver.web.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
+from evalserver.web.schemas.responses import (
+    BackupSchema,
+    DrainedSchema,
+    HealthSchema,
+    MessageSchema,
+    ModelsSchema,
+    PrunedSchema,
+    QueueSchema,
+    StateSchema,
+    TasksSchema,
+)
+from evalserver.web.schemas.result_responses import ArtifactsSchema, ResultsSchema, SamplesSchema
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
 GONE = HTTPStatus.GONE

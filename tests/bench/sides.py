@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 from yarl import URL
 
-from evalserver.job import EvaluateRequest, NewJob
+from evalserver.core.job import EvaluateRequest, NewJob
 from evalserver.store import Store
 from tests.bench import load
 from tests.bench.load import Answered, Load

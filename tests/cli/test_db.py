@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.data_dir import owned
 from evalserver.store import DATABASE_NAME, Store
 from evalserver.store.migration_files import Migration, known_migrations
+from evalserver.system.data_dir import owned
 from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
 from tests.store.test_audit_log import tamper
 from tests.store.test_jobs import complete, submit

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalserver.cli.main import main
-from evalserver.data_dir import owned
-from evalserver.server_args import ServerArgs, flags_of
-from evalserver.setting_sources import environment_name
-from evalserver.sockets import listen
+from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.sources import environment_name
+from evalserver.system.data_dir import owned
+from evalserver.system.sockets import listen
 from evalserver.version import __version__
 from tests.support import WAIT_SECONDS, ServerProcess, free_port, stand_in_environment
 

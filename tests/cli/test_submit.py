@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.job import EvaluateRequest
+from evalserver.core.job import EvaluateRequest
 from tests.cli.commands import evalserver
 from tests.cli.shell import Shell
 from tests.support import ServerProcess

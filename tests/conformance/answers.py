@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from evalserver.web.openapi import describe
 from evalserver.web.routes import ROUTES
-from evalserver.web.schemas import Bounds
+from evalserver.web.schemas.queries import Bounds
 
 BOUNDS = Bounds(("lmms_eval", "lm_eval"), None, Path("/no/such/directory"), ("/",))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.web.answers import HealthSchema
+from evalserver.web.schemas.responses import HealthSchema
 from tests.conformance.answers import faults_of
 
 HEALTH = dict(HealthSchema.EXAMPLE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.fingerprints import fingerprint
+from evalserver.checkpoints.fingerprints import fingerprint
 from tests.conftest import MakeApi
 from tests.support import STAND_IN, Api, Json
 

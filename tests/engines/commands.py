@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths
-from evalserver.job import EvaluateRequest
 
 PATHS = Paths(
     Path("/data/run"), Path("/data/run/output"), Path("/data/cache"), Path("/data/run/eval.log")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import Engine, Question, make_engines
 from evalserver.engines.command import CommandEngine
 from evalserver.engines.settings import EngineSettings
-from evalserver.job import EvaluateRequest
 from tests.engines.commands import PATHS, TEXTS, VALUES, command
 
 PARAMETERS: dict[str, Any] = {

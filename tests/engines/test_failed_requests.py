@@ -13,7 +13,7 @@ from evalserver.engines.failed_requests import (
     count_in_log,
     count_in_samples,
 )
-from evalserver.untrusted_files import UnreadableFile, UntrustedDirectory
+from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory
 
 DATA = Path(__file__).parent / "data"
 

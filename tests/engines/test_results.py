@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from evalserver.core.job import EvaluateRequest, Metric
 from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
 from evalserver.engines.results import MAX_RESULTS_BYTES
-from evalserver.job import EvaluateRequest, Metric
 
 DATA = Path(__file__).parent / "data"
 ENGINES = make_engines("python3", None)

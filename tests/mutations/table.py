@@ -31,7 +31,7 @@ FAULTS = (
     ),
     Fault(
         "what a lost attempt wrote is not masked",
-        "attempts.py",
+        "attempts/attempts.py",
         'crash_point("ended")\n        await self._mask_output(job, paths)',
         'crash_point("ended")\n        if not isinstance(end, Lost):\n'
         "            await self._mask_output(job, paths)",
@@ -39,21 +39,21 @@ FAULTS = (
     ),
     Fault(
         "a secret of 8 characters is none",
-        "masking.py",
+        "core/masking.py",
         "if len(secret) >= SHORTEST",
         "if len(secret) > SHORTEST",
         ("test_masking.py",),
     ),
     Fault(
         "a session has no end",
-        "access.py",
+        "auth/access.py",
         "if until <= now or not _holds(known, now):",
         "if not _holds(known, now):",
         ("test_access.py::test_a_session_holds_until_its_end",),
     ),
     Fault(
         "a token that is revoked during a login opens a session",
-        "access.py",
+        "auth/access.py",
         "if self._by_hash.get(known.secret_hash) is not known:",
         "if False:",
         ("test_access.py::test_a_token_that_is_revoked_during_a_login_opens_no_session",),
@@ -88,14 +88,14 @@ FAULTS = (
     ),
     Fault(
         "after a fault of our own the evaluation goes on",
-        "attempts.py",
+        "attempts/attempts.py",
         "        await self.stop(job)\n        await self._executor.wait(",
         "        await self._executor.wait(",
         ("test_scheduler.py",),
     ),
     Fault(
         "a stop that failed is not tried again",
-        "attempts.py",
+        "attempts/attempts.py",
         "self._later(self._stop_again(job))",
         "self._stop_again(job).close()",
         (
@@ -105,14 +105,14 @@ FAULTS = (
     ),
     Fault(
         "an attempt that was lost after a cancel is tried again",
-        "attempts.py",
+        "attempts/attempts.py",
         "if current.cancel_requested_at is None and job.attempt",
         "if job.attempt",
         ("test_scheduler.py",),
     ),
     Fault(
         "the running job is unknown after a restart",
-        "scheduler.py",
+        "scheduling/scheduler.py",
         "            self.running_job = interrupted.job_id\n",
         "",
         (

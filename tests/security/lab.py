@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from evalserver.roles import GIVEN, Role
+from evalserver.core.roles import GIVEN, Role
 from tests.cli.commands import run_evalserver
 from tests.support import WAIT_SECONDS, Json, ServerProcess, end_runners, request
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from tests.security.lab import Lab
 from tests.security.test_starting import certificate
 from tests.support import WAIT_SECONDS, free_port

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from tests.security.lab import Lab
 from tests.support import WAIT_SECONDS
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.fingerprints import fingerprint, fingerprints
-from evalserver.roles import Role
-from evalserver.roots import Roots
+from evalserver.checkpoints.fingerprints import fingerprint, fingerprints
+from evalserver.core.roles import Role
+from evalserver.system.allowed_directories import Roots
 from tests.security.lab import Lab
 
 NOWHERE = Roots("--allow-path", ())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from evalserver.web.pages.table import PAGES
 from evalserver.web.routes import ROUTES
 from tests.security.lab import Lab

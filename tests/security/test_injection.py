@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from tests.security.lab import JSON, Lab
 from tests.support import request
 

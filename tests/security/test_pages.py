@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import expect
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from tests.browser import Visit, barriers, browsing
 from tests.security.lab import Lab
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from evalserver.roles import RANK, Role
+from evalserver.core.roles import RANK, Role
+from evalserver.web.http.route import Route
 from evalserver.web.pages.table import PAGES
-from evalserver.web.route import Route
 from evalserver.web.routes import ROUTES
 from tests.security.lab import Lab
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from tests.cli.commands import run_evalserver
 from tests.security.lab import Lab
 from tests.support import WAIT_SECONDS, end_runners

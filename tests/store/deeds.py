@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle
 
-from evalserver.clock import timestamp
-from evalserver.job import EvaluateRequest, Job, Metric, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.clock import timestamp
+from evalserver.core.job import EvaluateRequest, Job, Metric, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import IllegalTransition, Store
 from tests.store.model import FINISHED, STARTS_FROM, Deed
 from tests.store.test_migrate import rows

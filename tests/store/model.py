@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evalserver.job import Job, Metric, NewJob, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.job import Job, Metric, NewJob, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import IllegalTransition
 
 SERVER = "server"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalserver.job import Outcome
-from evalserver.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.core.job import Outcome
+from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
 from evalserver.store import IllegalTransition, Store, snapshot, verify_log
 from evalserver.store.events import GENESIS_HASH, event_hash
 from evalserver.store.store import DATABASE_NAME

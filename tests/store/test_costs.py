@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store import NEWEST, JobFilter, Store, jobs, listing, pruning
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.job import Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.job import Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import DATABASE_NAME, JobFilter, Store
 from evalserver.store.listing import LARGEST_PAGE
 from evalserver.store.migration_files import known_migrations

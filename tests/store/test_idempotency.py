@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.job import EvaluateRequest, NewJob
+from evalserver.core.job import EvaluateRequest, NewJob
 from evalserver.store import Answered, Key, KeyReused, Store
 from tests.store.test_jobs import PLENTY, complete, start, submit
 from tests.store.test_listing import opened

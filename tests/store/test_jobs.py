@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.clock import timestamp
-from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.clock import timestamp
+from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, jobs
 from tests.store.test_migrate import contents, events_of, rows
 

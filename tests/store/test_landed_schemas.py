@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store import DATABASE_NAME, Store, check_database, snapshot
 from evalserver.store.migrate import migrate
 from evalserver.store.migration_files import known_migrations

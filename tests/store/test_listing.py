@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.clock import Clock, timestamp, utc_now
-from evalserver.lifecycle import Status
+from evalserver.core.clock import Clock, timestamp, utc_now
+from evalserver.core.lifecycle import Status
 from evalserver.store import DATABASE_NAME, NEWEST, JobFilter, Store, listing
 from evalserver.store.listing import LARGEST_PAGE
 from evalserver.store.readers import Readers

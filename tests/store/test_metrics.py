@@ -1,6 +1,6 @@
 """The numbers of a job, as the store gives them back."""
 
-from evalserver.job import Metric
+from evalserver.core.job import Metric
 from evalserver.store import Store
 from tests.store.test_jobs import ACCURACY, PLENTY, completed, start
 

@@ -15,9 +15,9 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from evalserver.job import EvaluateRequest, Metric, NewJob
-from evalserver.lifecycle import Status
-from evalserver.roles import Role
+from evalserver.core.job import EvaluateRequest, Metric, NewJob
+from evalserver.core.lifecycle import Status
+from evalserver.core.roles import Role
 from evalserver.store import (
     NEWEST,
     JobFilter,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.lifecycle import TRANSITIONS, EventKind, Status, Transition
+from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status, Transition
 from evalserver.store import DATABASE_NAME, Store
 from evalserver.store.events import GENESIS_HASH, HASHED_COLUMNS, event_hash
 from evalserver.store.replay import Replay

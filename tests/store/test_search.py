@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter, Store
 from tests.store.test_jobs import PLENTY, complete, start, submit
 

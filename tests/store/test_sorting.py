@@ -6,7 +6,7 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter, Order, Place, SortKey, Store, sorting
 from evalserver.store.migrate import migrate
 from evalserver.store.readers import Readers

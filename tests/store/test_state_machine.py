@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from evalserver.clock import timestamp
-from evalserver.job import EvaluateRequest, Job, NewJob
-from evalserver.lifecycle import Status
-from evalserver.queue_index import QueueIndex
+from evalserver.core.clock import timestamp
+from evalserver.core.job import EvaluateRequest, Job, NewJob
+from evalserver.core.lifecycle import Status
+from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.store import (
     DATABASE_NAME,
     CommittedEvent,

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from evalserver.job import EvaluateRequest, NewJob
+from evalserver.core.job import EvaluateRequest, NewJob
 from evalserver.store import DATABASE_NAME, Store, snapshot, verify_log
 from evalserver.store.submission import LARGEST_STATEMENT
 from tests.store.test_jobs import submit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.clock import utc_now
-from evalserver.lifecycle import EventKind
+from evalserver.core.clock import utc_now
+from evalserver.core.lifecycle import EventKind
 from evalserver.store import Problem, Store, Verdict, snapshot, verify_log
 from evalserver.store.events import GENESIS_HASH, HASHED_COLUMNS, event_hash
 from evalserver.store.migrate import migrate

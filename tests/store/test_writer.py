@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.lifecycle import EventKind
+from evalserver.core.lifecycle import EventKind
 from evalserver.store import CommittedEvent, IllegalTransition, Store, StoreUnavailable
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.transaction import Transaction, Work

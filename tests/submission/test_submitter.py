@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.catalog import Catalog
-from evalserver.disk_threads import DiskThreads
+from evalserver.checkpoints.merging import Merge
+from evalserver.core.job import EvaluateRequest
 from evalserver.engines import make_engines
-from evalserver.job import EvaluateRequest
-from evalserver.merging import Merge
-from evalserver.roots import output_roots
+from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.submission.submitter import Accepted, SubmissionPolicy, Submitter
+from evalserver.system.allowed_directories import output_roots
+from evalserver.system.disk_threads import DiskThreads
 from tests.support import stand_in_environment
 
 MAX_QUEUED = 3

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evalserver.progress import Progress
+from evalserver.monitoring.progress import Progress
 from evalserver.web.keys import BUS
 from tests.event_reader import Message
 from tests.support import Api, until

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from evalserver.queue_index import QueueIndex
-from evalserver.web import jobs
+from evalserver.scheduling.queue_index import QueueIndex
+from evalserver.web.api import jobs
 
 
 def looked_for(queue: QueueIndex, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

@@ -68,7 +68,9 @@ async def test_files_that_go_while_the_archive_is_made_are_left_out(api: Api, jo
 
 async def test_head_makes_no_archive(api: Api, job: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    monkeypatch.setattr("evalserver.web.artifacts.zip_chunks", lambda *asked: made.append(asked))
+    monkeypatch.setattr(
+        "evalserver.web.api.artifacts.zip_chunks", lambda *asked: made.append(asked)
+    )
 
     async with api._session.head(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
         assert (answer.status, await answer.read()) == (200, b"")
@@ -78,7 +80,7 @@ async def test_head_makes_no_archive(api: Api, job: Json, monkeypatch: pytest.Mo
 async def test_a_job_with_more_files_than_fit_is_refused_before_a_byte_is_sent(
     api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalserver.web.artifacts.MOST_ZIPPED", 1)
+    monkeypatch.setattr("evalserver.web.api.artifacts.MOST_ZIPPED", 1)
 
     problem = await api.call("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", 422)
 
@@ -92,7 +94,7 @@ async def test_an_archive_that_cannot_be_made_to_its_end_is_no_archive(
         yield b"PK"
         raise OSError(errno.EIO, "the disk cannot be read")
 
-    monkeypatch.setattr("evalserver.web.artifacts.zip_chunks", failing)
+    monkeypatch.setattr("evalserver.web.api.artifacts.zip_chunks", failing)
 
     async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
         with pytest.raises(aiohttp.ClientPayloadError):

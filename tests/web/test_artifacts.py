@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.web.artifacts import MOST_LISTED
+from evalserver.web.api.artifacts import MOST_LISTED
 from tests.conftest import MakeApi
 from tests.support import Api, Json
 from tests.web.files import HANG, fetch, listed, listing, output

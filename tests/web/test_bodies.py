@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.web import requests
+from evalserver.web.http import requests
 from tests.conftest import MakeApi
 from tests.support import Api, Json, ServerProcess, request
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalserver.store import Place
-from evalserver.web.cursors import (
+from evalserver.web.http.cursors import (
     END,
     NotACursor,
     read_cursor,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from evalserver.clock import utc_now
+from evalserver.core.clock import utc_now
 from evalserver.web.keys import FORECASTS
 from tests.support import Api
 from tests.web.answers import ask

@@ -11,8 +11,8 @@ import aiosqlite
 import psutil
 import pytest
 
-from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import BUS
+from evalserver.web.streams.event_stream import StreamLimits
 from tests.conftest import MakeApi
 from tests.support import Api, until
 from tests.web.following import app, finished, listeners, running
@@ -122,7 +122,7 @@ async def test_an_error_of_the_server_ends_the_stream_with_a_word(
 
     async with api.stream("/events") as reader:
         await reader.opened()
-        monkeypatch.setattr("evalserver.web.events.status_message", fail)
+        monkeypatch.setattr("evalserver.web.api.events.status_message", fail)
         await api.submit()
 
         await reader.rest()
@@ -199,7 +199,7 @@ async def test_who_was_dropped_misses_nothing_when_it_comes_back(
 async def test_the_connection_of_a_reader_who_never_wakes_up_is_closed(
     impatient: Api, monkeypatch: pytest.MonkeyPatch, sleeper: socket.socket
 ) -> None:
-    monkeypatch.setattr("evalserver.web.event_stream.LAST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr("evalserver.web.streams.event_stream.LAST_WORD_SECONDS", 0.1)
 
     async def closed() -> bool:
         # The server is a part of this process.

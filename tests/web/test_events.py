@@ -90,7 +90,7 @@ async def test_events_of_other_jobs_are_not_told(api: Api) -> None:
 async def test_a_story_of_several_pages_is_told_whole(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalserver.web.news.PAGE", 1)
+    monkeypatch.setattr("evalserver.web.streams.updates.PAGE", 1)
     job_id = await finished(api)
 
     assert story(await told(api, f"/jobs/{job_id}/events")) == WHOLE_STORY

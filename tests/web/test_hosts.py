@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from evalserver.web.hosts import Hosts
+from evalserver.web.security.allowed_hosts import Hosts
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
 

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from evalserver.lifecycle import Status
-from evalserver.web.job_answers import JobSchema
+from evalserver.core.lifecycle import Status
 from evalserver.web.keys import SCHEDULER
+from evalserver.web.schemas.job_responses import JobSchema
 from tests.conftest import MakeApi
 from tests.support import Api, Json
 from tests.web.looking import looked_for

@@ -12,10 +12,10 @@ import aiohttp
 import psutil
 import pytest
 
-from evalserver.eval_log import EvalLog
-from evalserver.event_bus import EventBus
+from evalserver.monitoring.eval_log import EvalLog
+from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import Store
-from evalserver.web.log_follower import LogFollower
+from evalserver.web.streams.log_follower import LogFollower
 from tests.conftest import MakeApi
 from tests.store.test_jobs import PLENTY, completed, start
 from tests.support import Api, Json, ServerProcess, until, without_permissions

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as families_of_text
 
-from evalserver.instruments import TABLE
+from evalserver.monitoring.prometheus import TABLE
 from evalserver.version import __version__
 from tests.conftest import MakeApi
 from tests.support import Api, until

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.web.event_stream import StreamLimits
 from evalserver.web.keys import PROGRESS
+from evalserver.web.streams.event_stream import StreamLimits
 from tests.conftest import MakeApi
 from tests.event_reader import Message, story
 from tests.support import Api, until
@@ -18,7 +18,7 @@ from tests.web.following import HALF, app, is_kind, running
 @pytest.fixture(autouse=True)
 def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher looks into a log once: what these tests post is the newest from then on."""
-    monkeypatch.setattr("evalserver.progress.LOOK_SECONDS", 3600)
+    monkeypatch.setattr("evalserver.monitoring.progress.LOOK_SECONDS", 3600)
 
 
 async def test_it_is_told_without_an_id(api: Api) -> None:

@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 from evalserver.engines import make_engines
 from evalserver.outputs import read_scores
 from evalserver.outputs.scores import Stopped
-from evalserver.web.errors import errors_as_problems
-from evalserver.web.one_at_a_time import OneAtATime
+from evalserver.web.http.errors import errors_as_problems
+from evalserver.web.http.one_at_a_time import OneAtATime
 from tests.support import until
 
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
-from evalserver.web.answers import AnswerSchema
-from evalserver.web.evaluate_schema import EvaluateSchema
+from evalserver.web.http.route import PATH_FIELDS, Answer, Route
 from evalserver.web.openapi import describe, operation_id, summary_of
-from evalserver.web.route import PATH_FIELDS, Answer, Route
 from evalserver.web.routes import ROUTES
-from evalserver.web.schemas import StrictSchema
+from evalserver.web.schemas.evaluate_request import EvaluateSchema
+from evalserver.web.schemas.queries import StrictSchema
+from evalserver.web.schemas.responses import AnswerSchema
 from tests.conformance.answers import BOUNDS, Json, description, faults
 from tests.support import Api
 
@@ -47,7 +47,7 @@ def lacks(route: Route) -> list[str]:
         found.append(f"{route.body.__name__} needs an EXAMPLE, since {row} takes it.")
     for name in re.findall(r"\{(\w+)", route.path):
         if name not in PATH_FIELDS:
-            found.append(f"{{{name}}} of {row} needs a row in PATH_FIELDS of web/route.py.")
+            found.append(f"{{{name}}} of {row} needs a row in PATH_FIELDS of web/http/route.py.")
     for schema in (route.query, route.headers, *([route.body] if route.body else [])):
         for name, field in schema(BOUNDS).fields.items():
             if "description" not in field.metadata:
@@ -65,7 +65,7 @@ def _untold(route: Route) -> list[str]:
         told |= document["components"]["schemas"][name]["properties"]
     return [
         f"The field {name} of {route.method} {route.path} needs a method json_schema that says "
-        "what it takes, as those of web/fields.py have."
+        "what it takes, as those of web/schemas/fields.py have."
         for name, schema in told.items()
         if not schema.keys() & {"type", "anyOf", "enum"}
     ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evalserver.progress import Progress
+from evalserver.monitoring.progress import Progress
 from evalserver.web.keys import PROGRESS
 from tests.support import Api, Json, ServerProcess, until
 

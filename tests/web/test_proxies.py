@@ -3,7 +3,7 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from evalserver.web.proxies import Proxies
+from evalserver.web.security.proxies import Proxies
 
 
 @pytest.mark.parametrize(

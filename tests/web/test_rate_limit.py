@@ -1,6 +1,6 @@
 """How often one may ask: on average, at once, and after a pause."""
 
-from evalserver.web.rate_limit import MOST_KEYS, RateLimit
+from evalserver.web.security.rate_limit import MOST_KEYS, RateLimit
 
 
 class Clock:

@@ -303,7 +303,7 @@ async def test_a_page_is_not_made_where_everybody_waits_for_it(
         threads.append(threading.current_thread())
         return read_page(*arguments)
 
-    monkeypatch.setattr("evalserver.web.samples.read_page", watched)
+    monkeypatch.setattr("evalserver.web.api.samples.read_page", watched)
 
     await samples(api, job)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.progress import Progress
+from evalserver.monitoring.progress import Progress
 from evalserver.web.keys import BUS, PROGRESS
 from tests.conftest import MakeApi
 from tests.support import Api

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
 from evalserver.store import Draining, Token
-from evalserver.web.admin import BACKUPS
-from evalserver.web.gate import ACCESS, CALLER, GATE
+from evalserver.web.api.admin import BACKUPS
 from evalserver.web.keys import ARGS, SCHEDULER
+from evalserver.web.security.authorization import ACCESS, CALLER, GATE
 
 MOST_BACKUPS = 5
 MOST_TOKENS = 200

@@ -7,14 +7,14 @@ from typing import Any
 from aiohttp import web
 from marshmallow import ValidationError, fields, validates_schema
 
-from evalserver.comparison import QUANTILE
-from evalserver.lifecycle import Status
+from evalserver.analysis.comparison import QUANTILE
+from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter
-from evalserver.web.compare import FEWEST_JOBS, MOST_JOBS, get_comparison
-from evalserver.web.fields import Text, about
+from evalserver.web.api.compare import FEWEST_JOBS, MOST_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.rendering import answer, page
-from evalserver.web.schemas import StrictSchema
+from evalserver.web.schemas.fields import Text, about
+from evalserver.web.schemas.queries import StrictSchema
 
 MOST_OFFERED = 50
 """Jobs to choose from; others are chosen on the page of jobs."""

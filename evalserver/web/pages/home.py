@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.job import Job
+from evalserver.core.job import Job
 from evalserver.store import JobPruned
-from evalserver.web.jobs import placed
+from evalserver.web.api.jobs import placed
 from evalserver.web.keys import HEALTH, SCHEDULER, STORE
 from evalserver.web.pages.rendering import page, seen
 

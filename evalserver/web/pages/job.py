@@ -8,14 +8,14 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.lifecycle import FINISHED, Status
+from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.store import Event
-from evalserver.web.artifacts import get_artifacts
-from evalserver.web.errors import BadRequest
-from evalserver.web.evaluate_schema import DEFAULTS
-from evalserver.web.jobs import placed
+from evalserver.web.api.artifacts import get_artifacts
+from evalserver.web.api.jobs import placed
+from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, STORE
 from evalserver.web.pages.rendering import answer, page, seen
+from evalserver.web.schemas.evaluate_request import DEFAULTS
 
 MOST_EVENTS = 200
 

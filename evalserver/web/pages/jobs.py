@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import web
 from marshmallow import pre_load
 
-from evalserver.lifecycle import Status
+from evalserver.core.lifecycle import Status
 from evalserver.store import SortKey
-from evalserver.web.job_list import JobsQuerySchema, get_jobs
+from evalserver.web.api.job_list import JobsQuerySchema, get_jobs
 from evalserver.web.keys import ENGINES, QUERY, STORE
 from evalserver.web.pages.rendering import answer, page
 

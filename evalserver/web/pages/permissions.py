@@ -5,9 +5,9 @@ The routes check it all again; what the pages do not offer to somebody, they wou
 
 from aiohttp import web
 
-from evalserver.roles import Role
-from evalserver.web.callers import shown_session
-from evalserver.web.gate import CALLER, GATE, NOBODY
+from evalserver.core.roles import Role
+from evalserver.web.security.authentication import shown_session
+from evalserver.web.security.authorization import CALLER, GATE, NOBODY
 
 
 def may_change(request: web.Request, submitted_by: str) -> bool:

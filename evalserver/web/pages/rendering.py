@@ -10,21 +10,21 @@ import orjson
 from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evalserver.job import Job
+from evalserver.core.job import Job
 from evalserver.version import __version__
-from evalserver.web.errors import CONTENT_TYPE as PROBLEM
-from evalserver.web.errors import Handler, errors_as_problems
-from evalserver.web.jobs import shown
+from evalserver.web.api.jobs import shown
+from evalserver.web.api.static_files import SAFE_HEADERS
+from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
+from evalserver.web.http.errors import Handler, errors_as_problems
+from evalserver.web.http.responses import dump, reply_unless_known
 from evalserver.web.keys import QUERY, TEMPLATES
 from evalserver.web.pages import words
 from evalserver.web.pages.permissions import logged_in, may_change
-from evalserver.web.replies import dump, reply_unless_known
-from evalserver.web.static_files import SAFE_HEADERS
 
 HTMX = "HX-Request"
 """The header of what a script of the page asks for."""
 
-DIRECTORY = Path(__file__).parents[2] / "templates"
+DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (
     words.ago, words.exact, words.duration, words.number, words.signed, words.size,

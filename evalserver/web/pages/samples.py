@@ -7,11 +7,11 @@ from typing import Any
 from aiohttp import web
 from marshmallow import pre_load
 
-from evalserver.web.artifacts import get_artifacts
-from evalserver.web.errors import BadRequest
+from evalserver.web.api.artifacts import get_artifacts
+from evalserver.web.api.samples import SamplesQuerySchema, get_samples
+from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import QUERY
 from evalserver.web.pages.rendering import answer, page
-from evalserver.web.samples import SamplesQuerySchema, get_samples
 
 SAMPLES_OF_A_PAGE = 10
 MOST_IMAGES = 8

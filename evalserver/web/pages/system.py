@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.catalog import HarnessUnavailable
-from evalserver.server_args import ServerArgs
+from evalserver.harnesses.catalog import HarnessUnavailable
+from evalserver.settings.server_args import ServerArgs
 from evalserver.store import DATABASE_NAME
 from evalserver.web.keys import (
     ARGS,

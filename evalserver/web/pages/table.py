@@ -4,9 +4,9 @@ Pages have addresses of their own, below ``/ui``: an address of the API answers 
 whoever asks, so that a link to it is the same in a browser, in a script, and in a cache.
 """
 
-from evalserver.roles import Role
+from evalserver.core.roles import Role
+from evalserver.web.http.route import Answer, Route
 from evalserver.web.pages import compare, home, job, jobs, samples, system, trends
-from evalserver.web.route import Answer, Route
 
 PAGE = (Answer(media_type="text/html"),)
 

@@ -11,11 +11,11 @@ from marshmallow import fields as schema_fields
 from marshmallow import pre_load, validate
 
 from evalserver.store import Point, Series
-from evalserver.web.fields import Text, about
+from evalserver.web.api.results import as_cell
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.rendering import page
-from evalserver.web.results import as_cell
-from evalserver.web.schemas import StrictSchema
+from evalserver.web.schemas.fields import Text, about
+from evalserver.web.schemas.queries import StrictSchema
 
 MOST_CHOSEN = 20
 FEW = 6

@@ -13,8 +13,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from evalserver.job import EvaluateRequest, Metric, NewJob, Outcome
-from evalserver.lifecycle import Status
+from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.lifecycle import Status
 from evalserver.store import Store
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)

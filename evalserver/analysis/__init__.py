@@ -1,0 +1,1 @@
+"""Statistics over the numbers of several jobs: pure functions."""

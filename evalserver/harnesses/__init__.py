@@ -1,0 +1,1 @@
+"""What the installed harnesses offer, and whether they work."""

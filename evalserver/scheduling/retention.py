@@ -1,0 +1,61 @@
+"""Pruning on request: finished jobs go, record and files, as they go when others finish."""
+
+from collections.abc import Awaitable, Callable
+
+from evalserver.attempts.attempts import Attempts
+from evalserver.store import IllegalTransition, Store
+
+AT_ONCE = 200
+"""Jobs of one transaction: others who write wait for no more than that."""
+
+
+class NotPrunable(Exception):
+    """The job cannot be pruned, since it has not ended yet."""
+
+
+class Pruner:
+    """Removes finished jobs of a store, and the files of their attempts.
+
+    What the client named as a job's output directory stays.
+    """
+
+    def __init__(self, store: Store, attempts: Attempts) -> None:
+        self._store = store
+        self._attempts = attempts
+
+    async def keep_newest(self, keep: int, actor: str) -> int:
+        """Remove the oldest finished jobs beyond the newest ``keep``; returns how many.
+
+        Raises StoreUnavailable; those that were removed until then stay removed.
+        """
+        return await self._remove_all(lambda: self._store.prune(keep, actor, AT_ONCE))
+
+    async def remove_older(self, before: str, actor: str) -> int:
+        """Remove the jobs that finished before a time; returns how many.
+
+        Raises StoreUnavailable; those that were removed until then stay removed.
+        """
+        return await self._remove_all(lambda: self._store.prune_older(before, actor, AT_ONCE))
+
+    async def remove(self, job_id: str, actor: str) -> None:
+        """Remove one finished job.
+
+        Raises NotPrunable, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        try:
+            await self._store.prune_job(job_id, actor)
+        except IllegalTransition:
+            job = await self._store.job(job_id)
+            raise NotPrunable(
+                f"Job {job_id} is {job.status}; only a finished job can be pruned, so cancel it"
+                " first"
+            ) from None
+        await self._attempts.remove_files([job_id])
+
+    async def _remove_all(self, prune_some: Callable[[], Awaitable[list[str]]]) -> int:
+        """Prune some until none is left, and remove their files; returns how many they were."""
+        count = 0
+        while pruned := await prune_some():
+            await self._attempts.remove_files(pruned)
+            count += len(pruned)
+        return count

@@ -1,0 +1,1 @@
+"""Putting the application together and serving it: wiring, connections, TLS, systemd, logging."""

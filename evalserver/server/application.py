@@ -1,0 +1,221 @@
+"""The application: all parts of the server put together, made and taken down in one place."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+
+from evalserver.attempts.attempts import Attempts, Policy
+from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.auth.access import Access
+from evalserver.core.clock import timestamp, utc_now
+from evalserver.core.health import Health
+from evalserver.core.suggestions import did_you_mean
+from evalserver.core.supervision import supervise
+from evalserver.engines import Engine, find_program, make_engines, merge
+from evalserver.engines.environment import harness_environment
+from evalserver.executors import LocalExecutor
+from evalserver.harnesses.catalog import Catalog
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import ProgressBoard
+from evalserver.monitoring.prometheus import Instruments
+from evalserver.scheduling.forecast import Forecaster
+from evalserver.scheduling.retention import Pruner
+from evalserver.scheduling.scheduler import Scheduler
+from evalserver.server.access_policy import (
+    make_gate,
+)
+from evalserver.settings.server_args import ServerArgs
+from evalserver.store import RUNS_NAME, Store
+from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.submitter import SubmissionPolicy, Submitter
+from evalserver.system.allowed_directories import output_roots, task_roots
+from evalserver.system.disk_threads import DiskThreads
+from evalserver.web.api.metrics import measure_answers
+from evalserver.web.dispatch import add_routes
+from evalserver.web.http.errors import errors_as_problems
+from evalserver.web.http.one_at_a_time import OneAtATime
+from evalserver.web.keys import (
+    ARGS,
+    BACKING_UP,
+    BOUNDS,
+    BUS,
+    CATALOG,
+    COMPARING,
+    ENGINES,
+    FORECASTS,
+    HEALTH,
+    INSTRUMENTS,
+    ORIGINS,
+    PLANNER,
+    PROGRESS,
+    PRUNER,
+    QUEUE_LIMITS,
+    SCHEDULER,
+    STARTED_AT,
+    STORE,
+    STREAM_LIMITS,
+    SUBMITTER,
+    TEMPLATES,
+)
+from evalserver.web.pages.rendering import make_templates
+from evalserver.web.schemas.evaluate_request import check_engine_defaults
+from evalserver.web.schemas.queries import Bounds
+from evalserver.web.security.authorization import ACCESS, add_gate
+from evalserver.web.streams.event_stream import StreamLimits
+
+MAX_WAITING_COMPARISONS = 8
+
+
+class CannotStart(Exception):
+    """The server cannot start; says why, and what to do."""
+
+
+def make_app(
+    args: ServerArgs, origins: Mapping[str, str] = MappingProxyType({})
+) -> web.Application:
+    """The application for these settings; what it holds lives as long as it does.
+
+    The data directory must exist, and be owned by the caller. Raises CannotStart when the
+    interpreter, the default engine or the directory of task definitions is not there.
+    """
+    app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
+    app[INSTRUMENTS] = Instruments()
+    measure_answers(app)
+    add_gate(app, make_gate(args))
+    app[HEALTH] = Health()
+    app[ARGS] = args
+    app[ORIGINS] = origins
+    app[STARTED_AT] = timestamp(utc_now())
+    app[TEMPLATES] = make_templates()
+    app[ENGINES] = engines = _engines(args)
+    app[BOUNDS] = Bounds(
+        tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
+    )
+    app[BUS] = EventBus()
+    app[PROGRESS] = ProgressBoard(app[BUS])
+    app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
+    app[BACKING_UP] = asyncio.Lock()
+    app[STREAM_LIMITS] = StreamLimits()
+    app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
+    app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.extend([_store, _access, _catalog, _submitter, _scheduler])
+    add_routes(app)
+    return app
+
+
+async def _store(app: web.Application) -> AsyncIterator[None]:
+    app[STORE] = await Store.open(data_dir_of(app[ARGS]), health=app[HEALTH])
+    app[STORE].subscribe(app[PROGRESS].on_event)
+    app[STORE].subscribe(app[BUS].on_event)
+    app[STORE].subscribe(app[INSTRUMENTS].on_event)
+    app[QUEUE_LIMITS].begin_with(await app[STORE].queued_by_submitter())
+    app[STORE].subscribe(app[QUEUE_LIMITS].on_event)
+    app[STORE].watch(app[INSTRUMENTS].on_commit)
+    yield
+    await app[STORE].close()
+
+
+async def _access(app: web.Application) -> AsyncIterator[None]:
+    app[ACCESS] = Access(app[STORE].tokens)
+    await app[ACCESS].load()
+    yield
+    await app[ACCESS].close()
+
+
+async def _catalog(app: web.Application) -> AsyncIterator[None]:
+    environment = harness_environment(os.environ, app[ARGS].engine_env)
+    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment)
+    await app[CATALOG].load()
+    yield
+    await app[CATALOG].close()
+
+
+async def _submitter(app: web.Application) -> AsyncIterator[None]:
+    args = app[ARGS]
+    threads = DiskThreads("submissions")
+    app[SUBMITTER] = Submitter(
+        app[STORE],
+        app[ENGINES],
+        app[CATALOG],
+        app[QUEUE_LIMITS],
+        threads,
+        SubmissionPolicy(args.default_engine, args.effective_timeout, app[BOUNDS].places),
+    )
+    yield
+    threads.close()
+
+
+async def _scheduler(app: web.Application) -> AsyncIterator[None]:
+    args = app[ARGS]
+    directories = RunDirectories(
+        data_dir_of(args) / RUNS_NAME,
+        args.temp_dir_prefix,
+        output_roots(data_dir_of(args), args.allow_path),
+        task_roots(args.task_path),
+    )
+    environment = harness_environment(os.environ, args.engine_env)
+    surroundings = Surroundings(environment, Path.cwd(), args.cancel_grace)
+    app[PLANNER] = Planner(app[ENGINES], directories, surroundings)
+    attempts = Attempts(
+        app[STORE],
+        LocalExecutor(),
+        app[ENGINES],
+        directories,
+        app[PLANNER],
+        Policy(args.max_completed_jobs, args.max_failed_requests, args.fingerprint == "full"),
+        app[PROGRESS],
+        app[HEALTH],
+    )
+    attempts.subscribe(app[INSTRUMENTS].on_start)
+    app[PRUNER] = Pruner(app[STORE], attempts)
+    app[SCHEDULER] = Scheduler(app[STORE], attempts, args.max_completed_jobs)
+    await app[SCHEDULER].load()
+    app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
+    works = {
+        "the scheduler": app[SCHEDULER].run,
+        "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
+    }
+    tasks = [
+        asyncio.create_task(supervise(name, work, app[HEALTH]), name=name)
+        for name, work in works.items()
+    ]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    await app[SCHEDULER].close()
+    attempts.close()
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[BUS].close()
+
+
+def data_dir_of(args: ServerArgs) -> Path:
+    """The absolute path of the data directory."""
+    return Path(args.data_dir).absolute()
+
+
+def _engines(args: ServerArgs) -> Mapping[str, Engine]:
+    if args.include_path is not None and not Path(args.include_path).is_dir():
+        raise CannotStart(f"include_path: {args.include_path} is not a directory")
+    try:
+        python = find_program(args.engine_python, "engine_python")
+        engines = make_engines(python, args.include_path, args.engines)
+        for engine in engines.values():
+            check_engine_defaults(engine)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    evaluating = [name for name in engines if name != merge.NAME]
+    if args.default_engine not in evaluating:
+        raise CannotStart(
+            f"default_engine: there is no engine {args.default_engine!r}."
+            f"{did_you_mean(args.default_engine, evaluating)} "
+            f"Known engines: {', '.join(evaluating)}"
+        )
+    return engines

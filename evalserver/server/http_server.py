@@ -1,0 +1,190 @@
+"""The server: serves the application until it is told to stop, and leaves as it should."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import structlog
+from aiohttp import web
+
+from evalserver.executors import runner_pid
+from evalserver.runner.files import LOG_FILE
+from evalserver.server.access_policy import (
+    address,
+    hand_out_first_token,
+    keep_private,
+    tell_the_risk,
+)
+from evalserver.server.application import CannotStart, data_dir_of, make_app
+from evalserver.server.connection_limit import Doorman, open_door
+from evalserver.server.logging import LoopErrors, configure_log
+from evalserver.server.systemd import notify
+from evalserver.server.tls import CannotUseTls, Tls
+from evalserver.settings.server_args import ServerArgs
+from evalserver.store import DatabaseRefused, Store, StoreUnavailable
+from evalserver.system.data_dir import DataDirTaken, owned
+from evalserver.system.file_descriptors import TooFewDescriptors, needed, raise_limit
+from evalserver.system.local_socket import listen_locally
+from evalserver.system.permissions import ReadableByAll
+from evalserver.system.sockets import CannotListen, listen
+from evalserver.version import __version__
+from evalserver.web.http.malformed_requests import speaker_of
+from evalserver.web.keys import (
+    ARGS,
+    CATALOG,
+    SCHEDULER,
+    STORE,
+)
+from evalserver.web.security.authorization import ACCESS, GATE
+
+log = structlog.get_logger("evalserver")
+
+LEFTOVERS_SECONDS = 10.0
+"""What an evaluation that is stopped at the end gets beyond its grace."""
+SHUTDOWN_SECONDS = 1.0
+"""What requests that are being answered get to end, when the server stops."""
+
+KEEPALIVE_SECONDS = 75.0
+"""What a connection may be without a request, or with the beginning of one."""
+
+
+def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. An evaluation that runs then goes on by itself.
+
+    ``origins`` tells people where a setting comes from, of those that somebody gave.
+    Raises CannotStart, having changed no job, when the address or the data directory is taken,
+    the database is refused, or a setting names what is not there.
+    """
+    configure_log()
+    asyncio.run(_serve(args, origins or {}))
+
+
+async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
+    # In a thread of another program signals are that program's own.
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    try:
+        connections = _connections(args.max_connections)
+        tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
+        if tls is not None and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
+        with owned(data_dir_of(args), address(args)) as is_locked:
+            if not is_locked:
+                log.warning(
+                    "the file system of the data directory cannot lock a directory: server.lock"
+                    " alone keeps a second server out; never remove it while a server runs",
+                    data_dir=args.data_dir,
+                )
+            keep_private(data_dir_of(args), args)
+            runner = web.AppRunner(
+                make_app(args, origins),
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_SECONDS,
+                # A compressed body is refused, and so need not be unpacked.
+                auto_decompress=False,
+                # Also what a client gets for the head of a request, however it drips.
+                keepalive_timeout=KEEPALIVE_SECONDS,
+            )
+            sites = [
+                *(
+                    (each, None if tls is None else tls.context)
+                    for each in listen(args.host, args.port)
+                ),
+                (listen_locally(data_dir_of(args)), None),
+            ]
+            await _run(runner, sites, args, stop, connections)
+    except (
+        CannotListen,
+        CannotUseTls,
+        DataDirTaken,
+        DatabaseRefused,
+        ReadableByAll,
+        TooFewDescriptors,
+    ) as error:
+        raise CannotStart(str(error)) from error
+    except OSError as error:
+        raise CannotStart(f"{error.filename or args.data_dir}: {error.strerror}") from error
+
+
+async def _run(
+    runner: web.AppRunner,
+    sites: list[tuple[socket.socket, ssl.SSLContext | None]],
+    args: ServerArgs,
+    stop: asyncio.Event,
+    connections: int,
+) -> None:
+    doors: list[asyncio.Server] = []
+    try:
+        await runner.setup()
+        # Whatever is there by now stays: looking through it for garbage, while a large answer is
+        # made, would stop everybody for tens of milliseconds.
+        gc.freeze()
+        await hand_out_first_token(runner.app[ACCESS], args)
+        # It is there once the runner is set up.
+        server = cast(web.Server, runner.server)
+        speak, trust = speaker_of(server), runner.app[GATE].proxies.trust
+        doorman = Doorman(server, speak, connections, trust)
+        for listening, context in sites:
+            doors.append(await open_door(doorman, listening, context))
+        log.info(
+            "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
+        )
+        tell_the_risk(args)
+        # So that names that nobody knows are refused from the first submissions on.
+        runner.app[CATALOG].warm({args.default_engine, *args.engines})
+        notify("READY=1", os.environ)
+        await stop.wait()
+        notify("STOPPING=1", os.environ)
+        if args.on_shutdown == "cancel":
+            await _end_running(runner.app)
+        await _take_leave(runner.app[STORE])
+    finally:
+        for door in doors:
+            door.close()
+        await runner.cleanup()
+        for listening, _ in sites:
+            listening.close()
+
+
+def _connections(wanted: int) -> int:
+    """How many connections there may be: what the setting says, or what the system allows."""
+    limit = raise_limit(wanted)
+    if limit.connections < wanted:
+        log.warning(
+            "fewer connections than max_connections says: the system allows too few open files",
+            max_connections=wanted,
+            connections=limit.connections,
+            open_files=limit.soft,
+            needed=needed(wanted),
+        )
+    return min(wanted, limit.connections)
+
+
+async def _end_running(app: web.Application) -> None:
+    patience = app[ARGS].cancel_grace + LEFTOVERS_SECONDS
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await app[SCHEDULER].end_running()
+
+
+async def _take_leave(store: Store) -> None:
+    with suppress(StoreUnavailable):
+        for job in await store.running():
+            run_dir = Path(job.run_dir or "")
+            log.warning(
+                "stopping; this evaluation goes on, and is found again at the next start",
+                job=job.job_id,
+                runner_pid=runner_pid(run_dir),
+                log=str(run_dir / LOG_FILE),
+            )

@@ -1,0 +1,212 @@
+"""Every setting of the server: its name, default, check and help, in one table.
+
+The command line, the environment, the TOML file and the documentation are made from this table;
+adding a setting is adding a field. What a setting does lives where it is used; what each kind of
+value may be, in ``settings/checks.py``; where values come from, in ``settings/sources.py``.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from evalserver.core.suggestions import did_you_mean
+from evalserver.settings import checks as allowed
+
+
+def _default_data_dir() -> str:
+    return str(Path.home() / ".local" / "share" / "evalserver")
+
+
+def _setting(
+    check: allowed.Check, help_text: str, *, only_in_file: bool = False, **default: Any
+) -> Any:
+    metadata = {"check": check, "help": help_text, "only_in_file": only_in_file}
+    return field(metadata=metadata, **default)
+
+
+@dataclass(frozen=True)
+class ServerArgs:
+    """The settings of one server.
+
+    Raises ValueError at construction, naming the setting, the value and its type, when a value
+    is not allowed.
+    """
+
+    host: str = _setting(allowed.text, "Address to listen on.", default="localhost")
+    port: int = _setting(allowed.port, "Port to listen on.", default=8000)
+    max_completed_jobs: int = _setting(
+        allowed.positive, "Finished jobs to keep; the oldest beyond it are pruned.", default=100
+    )
+    temp_dir_prefix: str = _setting(
+        allowed.directory_prefix,
+        "Prefix of each job's directory under DATA_DIR/runs.",
+        default="lmms_eval_",
+    )
+    data_dir: str = _setting(
+        allowed.path, "Directory of all that the server keeps.", default_factory=_default_data_dir
+    )
+    default_engine: str = _setting(
+        allowed.text, "Engine of a request that names none.", default="lmms_eval"
+    )
+    engine_python: str = _setting(
+        allowed.path,
+        "Python interpreter that runs the harnesses (default: the server's own).",
+        default_factory=lambda: sys.executable,
+    )
+    include_path: str | None = _setting(
+        allowed.optional_path, "Directory of the lab's own task definitions.", default=None
+    )
+    max_failed_requests: float = _setting(
+        allowed.share,
+        "Share of an evaluation's requests to its model that may fail, from 0 to 1.",
+        default=0.05,
+    )
+    cancel_grace: float = _setting(
+        allowed.seconds,
+        "Seconds between TERM and KILL when an evaluation is stopped.",
+        default=10.0,
+    )
+    max_body_bytes: int = _setting(
+        allowed.body_bytes, "Largest body of a request, in bytes.", default=1024 * 1024
+    )
+
+    default_timeout: float | None = _setting(
+        allowed.optional_seconds,
+        "Seconds an evaluation may take if the request does not say.",
+        default=None,
+    )
+    max_timeout: float | None = _setting(
+        allowed.optional_seconds, "Most seconds that a request may ask for.", default=None
+    )
+    on_shutdown: str = _setting(
+        allowed.on_shutdown,
+        "What the running evaluation does when the server stops: it goes on (keep), or cancel.",
+        default="keep",
+    )
+
+    auth: str = _setting(
+        allowed.auth,
+        "Who needs a token: everybody but on loopback (auto), everybody (token), nobody (none).",
+        default="auto",
+    )
+    allowed_host: tuple[str, ...] = _setting(
+        allowed.host_names,
+        "Further name by which clients call the server; may be given several times.",
+        default=(),
+    )
+    trusted_proxy: tuple[str, ...] = _setting(
+        allowed.networks,
+        "Address or network of a proxy whose X-Forwarded-For and -Proto are believed; repeatable.",
+        default=(),
+    )
+    tls_cert: str | None = _setting(
+        allowed.optional_file,
+        "Certificate chain, PEM: the server speaks TLS; read again at SIGHUP.",
+        default=None,
+    )
+    tls_key: str | None = _setting(
+        allowed.optional_file, "Private key of the certificate, PEM.", default=None
+    )
+    allow_path: tuple[str, ...] = _setting(
+        allowed.paths,
+        "Directory in which clients may name places, such as output_dir; repeatable.",
+        default=(),
+    )
+    task_path: tuple[str, ...] = _setting(
+        allowed.paths,
+        "Directory whose task files clients may name as tasks; they run code. Repeatable.",
+        default=(),
+    )
+    engine_env: tuple[str, ...] = _setting(
+        allowed.variables,
+        "Variable that the harness gets too: NAME, as the server has it, or NAME=VALUE, which every"
+        " user of this machine can read if it is given as an option; repeatable.",
+        default=(),
+    )
+    rate_limit: float | None = _setting(
+        allowed.optional_rate,
+        "Requests a second of one token, or of one address without; 0: any number"
+        " (default: 50, on loopback any number).",
+        default=None,
+    )
+    max_queued_jobs: int = _setting(
+        allowed.positive, "Jobs that may wait; more are refused with 429.", default=250_000
+    )
+    max_queued_per_token: int = _setting(
+        allowed.positive, "Jobs of one token that may wait.", default=10_000
+    )
+    max_connections: int = _setting(
+        allowed.positive, "Connections at a time; a quarter of them from one address.", default=800
+    )
+    fingerprint: str = _setting(
+        allowed.fingerprint,
+        "What is hashed of a local checkpoint: small files and the index (quick), or all (full).",
+        default="quick",
+    )
+    engines: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [engines.NAME] of the TOML file; see docs/engines.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            # JSON and TOML have lists alone.
+            if setting.default == () and isinstance(getattr(self, setting.name), list):
+                object.__setattr__(self, setting.name, tuple(getattr(self, setting.name)))
+            value = getattr(self, setting.name)
+            fault = setting.metadata["check"](value)
+            if fault is not None:
+                raise ValueError(
+                    f"{setting.name} must be {fault}, got {value!r} (type: {type(value).__name__})"
+                )
+        self._check_timeouts()
+        for name in ("data_dir", "engine_python", "include_path", "tls_cert", "tls_key"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, os.path.expanduser(path))  # noqa: PTH111 - a text
+        for name in ("allow_path", "task_path"):
+            roots = tuple(os.path.expanduser(path) for path in getattr(self, name))  # noqa: PTH111
+            object.__setattr__(self, name, roots)
+
+    @property
+    def effective_timeout(self) -> float | None:
+        """The time limit in seconds of a request that names none."""
+        return self.max_timeout if self.default_timeout is None else self.default_timeout
+
+    def _check_timeouts(self) -> None:
+        most = self.max_timeout
+        if most is not None and (self.effective_timeout or 0) > most:
+            raise ValueError(
+                f"default_timeout must be at most max_timeout ({most:g}), got "
+                f"{self.default_timeout!r} (type: {type(self.default_timeout).__name__})"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ServerArgs":
+        """Settings from a mapping; missing keys take their defaults.
+
+        Raises ValueError for an unknown key, naming the nearest known one, and for a value that
+        is not allowed.
+        """
+        known = [setting.name for setting in fields(cls)]
+        for name in map(str, values):
+            if name not in known:
+                raise ValueError(
+                    f"unknown setting {name!r}.{did_you_mean(name, known)} "
+                    f"Known settings: {', '.join(known)}"
+                )
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as a mapping that survives JSON and ``from_dict``."""
+        return asdict(self)
+
+
+def flags_of(args: type[ServerArgs]) -> tuple[Field[Any], ...]:
+    """The settings that have a flag and a variable: all but those that only a file can hold."""
+    return tuple(each for each in fields(args) if not each.metadata["only_in_file"])

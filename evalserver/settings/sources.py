@@ -1,0 +1,106 @@
+"""Where settings come from: command line flags, the environment, a TOML file."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field
+from pathlib import Path
+from typing import Any
+
+from evalserver.core.suggestions import nearest
+from evalserver.settings.server_args import ServerArgs, flags_of
+
+ENVIRONMENT_PREFIX = "EVALSERVER_"
+
+OTHER_VARIABLES = (
+    "EVALSERVER_URL",
+    "EVALSERVER_TOKEN",
+    "EVALSERVER_CONFIG",
+    "EVALSERVER_CRASH_AT",
+    "EVALSERVER_CGROUPS",
+)
+"""Of clients, of the command line, of tests."""
+
+
+def load_settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> ServerArgs:
+    """Settings by precedence: command line flag, ``EVALSERVER_*`` variable, TOML file, default.
+
+    ``flags`` holds only those that were given. Raises ValueError as ``ServerArgs`` does, and when
+    the file cannot be read or is not TOML.
+    """
+    return ServerArgs.from_dict({**_from_file(config), **_from_environment(environment), **flags})
+
+
+def origins(
+    flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> dict[str, str]:
+    """Where ``load_settings`` takes each setting from that does not have its default, in words."""
+    return {
+        **dict.fromkeys(_from_file(config), f"the file {config}"),
+        **{name: environment_name(name) for name in _from_environment(environment)},
+        **{name: f"--{name.replace('_', '-')}" for name in flags},
+    }
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that set nothing, and the one that each was probably meant to be."""
+    known = [environment_name(setting.name) for setting in flags_of(ServerArgs)]
+    return {
+        name: meant[0]
+        for name in environment
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in (*known, *OTHER_VARIABLES)
+        if (meant := nearest(name, known, 1))
+    }
+
+
+def environment_name(setting: str) -> str:
+    """The environment variable of a setting: ``data_dir`` is ``EVALSERVER_DATA_DIR``."""
+    return ENVIRONMENT_PREFIX + setting.upper()
+
+
+def _from_file(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read the configuration file {config}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config} is not valid TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in flags_of(ServerArgs):
+        text = environment.get(environment_name(setting.name))
+        if text is not None:
+            if is_list(setting):
+                values[setting.name] = tuple(part for part in text.split(",") if part)
+                continue
+            values[setting.name] = _parse(
+                environment_name(setting.name), text, number_type(setting)
+            )
+    return values
+
+
+def is_list(setting: Field[Any]) -> bool:
+    """Is it a setting of several texts? In a variable they are separated by commas."""
+    return setting.type == tuple[str, ...]
+
+
+def number_type(setting: Field[Any]) -> type[int] | type[float] | None:
+    """int or float for a setting that is a number, None for one that is a text."""
+    if setting.type is int:
+        return int
+    return float if setting.type in (float, float | None) else None
+
+
+def _parse(variable: str, text: str, kind: type[int] | type[float] | None) -> Any:
+    if kind is None:
+        return text
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "an integer" if kind is int else "a number"
+        raise ValueError(f"{variable} must be {wanted}, got {text!r}") from None

@@ -1,0 +1,1 @@
+"""The operating system: files that others wrote, directories, descriptors, threads, sockets."""

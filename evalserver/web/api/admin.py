@@ -1,0 +1,121 @@
+"""What administrators do to the server: have the queue stand still, remove jobs, back up."""
+
+import asyncio
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from evalserver.core.clock import timestamp, utc_now
+from evalserver.store import DATABASE_NAME, Backup, BackupFailed, DatabaseRefused, back_up
+from evalserver.system.permissions import make_private
+from evalserver.web.http.errors import BadRequest, FieldError
+from evalserver.web.http.responses import reply
+from evalserver.web.keys import ARGS, BACKING_UP, PRUNER, QUERY, SCHEDULER, STORE
+from evalserver.web.schemas.fields import PublicText, about
+from evalserver.web.schemas.queries import StrictSchema
+from evalserver.web.schemas.query_fields import QuerySeconds, QueryWhole
+from evalserver.web.security.authorization import CALLER
+
+log = structlog.get_logger("evalserver.web")
+
+BACKUPS = "backups"
+"""The directory of backups, in the data directory."""
+
+TEN_YEARS = 10 * 366 * 86400.0
+
+
+class DrainQuerySchema(StrictSchema):
+    """The query of ``POST /drain``."""
+
+    reason = PublicText(longest=200, metadata=about("Why, for those whose jobs wait."))
+
+
+class PruneQuerySchema(StrictSchema):
+    """The query of ``POST /prune``."""
+
+    keep = QueryWhole(0, 2**31, metadata=about("Finished jobs that are kept: the newest."))
+    older_than_s = QuerySeconds(
+        TEN_YEARS, metadata=about("Seconds since a job finished, beyond which it is removed.")
+    )
+
+
+async def drain(request: web.Request) -> web.Response:
+    """``POST /drain``: start nothing new, until ``POST /resume``, also after a restart.
+
+    What runs goes on; what is submitted is taken, and waits.
+    """
+    actor = request[CALLER].name
+    reason = request[QUERY].get("reason")
+    draining = await request.app[SCHEDULER].drain(actor, reason)
+    log.warning("draining: nothing new is started", by=actor, reason=reason)
+    running = request.app[SCHEDULER].running_job
+    rest = "nothing runs" if running is None else f"job {running} runs on"
+    message = f"The server is draining: it starts nothing new until it is resumed; {rest}"
+    return reply({"message": message, "draining": vars(draining)})
+
+
+async def resume(request: web.Request) -> web.Response:
+    """``POST /resume``: start jobs again, in their order."""
+    actor = request[CALLER].name
+    if not await request.app[SCHEDULER].resume(actor):
+        return reply({"message": "The server was not draining; nothing was changed"})
+    log.info("resumed: jobs are started again", by=actor)
+    return reply({"message": "The server starts jobs again"})
+
+
+async def prune(request: web.Request) -> web.Response:
+    """``POST /prune``: remove finished jobs with their files, as many as the query says.
+
+    Either all but the newest, or those that finished long ago. The audit log remembers them; what a
+    client named as its job's output directory stays.
+    """
+    actor, query = request[CALLER].name, request[QUERY]
+    if len(query) != 1:
+        said = "Give one of keep and older_than_s: which finished jobs are to be removed?"
+        faults = tuple(FieldError(name, said) for name in ("keep", "older_than_s"))
+        raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, said, faults)
+    pruner = request.app[PRUNER]
+    if "keep" in query:
+        count = await pruner.keep_newest(query["keep"], actor)
+    else:
+        before = timestamp(utc_now() - timedelta(seconds=query["older_than_s"]))
+        count = await pruner.remove_older(before, actor)
+    log.info("finished jobs pruned", jobs=count, by=actor)
+    jobs = "1 finished job was" if count == 1 else f"{count} finished jobs were"
+    return reply({"message": f"{jobs} pruned", "pruned": count})
+
+
+async def prune_job(request: web.Request) -> web.Response:
+    """``POST /jobs/{job_id}/prune``: remove one finished job with its files."""
+    job_id, actor = request.match_info["job_id"], request[CALLER].name
+    await request.app[PRUNER].remove(job_id, actor)
+    log.info("a finished job pruned", job=job_id, by=actor)
+    return reply({"message": f"Job {job_id} was pruned"})
+
+
+async def make_backup(request: web.Request) -> web.Response:
+    """``POST /backup``: copy the database, as of one moment, to a new file in the data directory.
+
+    The copy is checked before it gets its name, and is for the server's user alone.
+    """
+    actor, lock = request[CALLER].name, request.app[BACKING_UP]
+    if lock.locked():
+        raise BadRequest(HTTPStatus.CONFLICT, "A backup is being made; ask again when it is there")
+    async with lock:
+        try:
+            made = await asyncio.to_thread(_back_up, request.app[ARGS].data_dir)
+        except (OSError, DatabaseRefused) as error:
+            raise BackupFailed(f"cannot make the backup: {error}") from error
+        await request.app[STORE].server.note_backup(actor, made)
+    log.info("backup made", path=str(made.path), size=made.size, by=actor)
+    return reply({**vars(made), "path": str(made.path)})
+
+
+def _back_up(where: str) -> Backup:
+    data_dir = Path(where).absolute()
+    make_private(data_dir / BACKUPS)
+    name = utc_now().strftime("evalserver-%Y%m%dT%H%M%S.%fZ.db")
+    return back_up(data_dir / DATABASE_NAME, data_dir / BACKUPS / name)

@@ -1,0 +1,239 @@
+"""What an attempt left in its output directory: a list, single files, and all of it as a zip.
+
+None of it was made by this server, and a browser may be the one who asks: nothing of it runs there.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote, unquote_to_bytes
+
+import structlog
+from aiohttp import web
+from marshmallow import fields, validate
+
+from evalserver.core.clock import timestamp
+from evalserver.core.job import Job
+from evalserver.core.lifecycle import Status
+from evalserver.outputs import (
+    Artifact,
+    Listing,
+    NoArtifact,
+    list_artifacts,
+    open_artifact,
+    zip_chunks,
+)
+from evalserver.web.http.byte_ranges import byte_range
+from evalserver.web.http.errors import BadRequest
+from evalserver.web.http.file_response import OpenFileResponse
+from evalserver.web.http.responses import dump
+from evalserver.web.keys import QUERY, STORE
+from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.queries import StrictSchema
+from evalserver.web.security.revocation import while_admitted
+
+log = structlog.get_logger("evalserver.web")
+
+T = TypeVar("T")
+
+MOST_LISTED = 1000
+MOST_ZIPPED = 100_000
+"""Files and folders that are looked at for a list, and for an archive."""
+
+SHOWN = {
+    ".csv": "text/csv; charset=utf-8",
+    ".gif": "image/gif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".log": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".webp": "image/webp",
+    ".yaml": "text/plain; charset=utf-8",
+    ".yml": "text/plain; charset=utf-8",
+}
+"""Content types that a browser shows, by a file's ending."""
+
+SAVED = {
+    ".gz": "application/gzip",
+    ".htm": "text/html; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".svg": "image/svg+xml",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".wav": "audio/wav",
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
+"""Content types that it is told to save, as all that are unknown: some can hold programs."""
+
+UNKNOWN = "application/octet-stream"
+
+PROTECTION = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999."""
+
+
+class ArtifactsQuerySchema(StrictSchema):
+    """The query of ``GET /jobs/{job_id}/artifacts``."""
+
+    format = fields.String(
+        validate=validate.OneOf(("json", "zip"), error="Must be json or zip."),
+        metadata=about("`zip` sends all files, as one archive."),
+    )
+
+
+async def get_artifacts(request: web.Request) -> web.StreamResponse:
+    """``GET /jobs/{job_id}/artifacts``: which files there are; ``?format=zip`` sends them all."""
+    job = await request.app[STORE].job(request.match_info["job_id"])
+    if request[QUERY].get("format") == "zip":
+        return await _send_zip(request, job)
+    body = await asyncio.to_thread(_list, job)
+    return web.Response(body=body, content_type="application/json")
+
+
+async def get_artifact(request: web.Request) -> web.StreamResponse:
+    """``GET /jobs/{job_id}/artifacts/{path}``: one file, or a range of it."""
+    job = await request.app[STORE].job(request.match_info["job_id"])
+    path = _path(request)
+    try:
+        file = await asyncio.to_thread(_open, job, path)
+    except NoArtifact:
+        detail = f"Job {job.job_id} has no file {path[:256]!r} among its artifacts"
+        raise BadRequest(HTTPStatus.NOT_FOUND, detail) from None
+    try:
+        byte_range(request, os.fstat(file.fileno()).st_size)
+    except BadRequest:
+        file.close()
+        raise
+    return OpenFileResponse(request, file, _headers(PurePosixPath(path)))
+
+
+def _open(job: Job, path: str) -> BinaryIO:
+    if job.output_dir is None:
+        raise NoArtifact(path)
+    return open_artifact(Path(job.output_dir), path)
+
+
+def _path(request: web.Request) -> str:
+    """The path behind ``/artifacts/``, byte for byte as it was sent."""
+    _, _, _, _, raw = request.rel_url.raw_path.split("/", 4)
+    return os.fsdecode(unquote_to_bytes(os.fsencode(raw)))
+
+
+def _headers(path: PurePosixPath) -> dict[str, str]:
+    ending = path.suffix.lower()
+    content_type = SHOWN.get(ending) or SAVED.get(ending) or UNKNOWN
+    disposition = _disposition("inline" if ending in SHOWN else "attachment", path.name)
+    return {**PROTECTION, "Content-Type": content_type, "Content-Disposition": disposition}
+
+
+def _disposition(kind: str, name: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(os.fsencode(name), safe='')}"
+
+
+def _list(job: Job) -> bytes:
+    listing = _listing(job, MOST_LISTED)
+    return dump(
+        {
+            "job_id": job.job_id,
+            "status": job.status,
+            "attempt": job.attempt,
+            "artifacts": [
+                _shown(job, artifact)
+                for artifact in sorted(listing.artifacts, key=lambda artifact: artifact.path)
+            ],
+            "truncated": listing.truncated,
+        }
+    )
+
+
+def _listing(job: Job, most: int) -> Listing:
+    """What there is; nothing before an attempt has begun to write. Raises BadRequest (410)."""
+    try:
+        if job.output_dir is not None:
+            return list_artifacts(Path(job.output_dir), most)
+    except NoArtifact:
+        if job.status is Status.COMPLETED:
+            raise BadRequest(
+                HTTPStatus.GONE,
+                f"The artifacts of job {job.job_id} were removed after the evaluation: "
+                f"there is no directory {job.output_dir} any more",
+            ) from None
+    return Listing([], truncated=False)
+
+
+def _shown(job: Job, artifact: Artifact) -> dict[str, Any]:
+    raw = os.fsencode(artifact.path)
+    modified = datetime.fromtimestamp(min(max(artifact.modified, 0.0), LATEST), UTC)
+    return {
+        "path": raw.decode(errors="replace"),
+        "size": artifact.size,
+        "modified_at": timestamp(modified),
+        "content_type": _headers(PurePosixPath(artifact.path))["Content-Type"],
+        "url": f"/jobs/{job.job_id}/artifacts/{quote(raw)}",
+    }
+
+
+async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
+    listing = await asyncio.to_thread(_listing, job, MOST_ZIPPED)
+    if listing.truncated:
+        raise BadRequest(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Job {job.job_id} left more files than go into one archive ({MOST_ZIPPED}), or some "
+            "folders cannot be read; fetch its artifacts one by one",
+        )
+    response = web.StreamResponse(headers=PROTECTION)
+    response.content_type = "application/zip"
+    response.headers["Content-Disposition"] = _disposition("attachment", f"{job.job_id}.zip")
+    await response.prepare(request)
+    if request.method == "GET":
+        with suppress(ConnectionError):
+            await while_admitted(request, _send(request, response, job, listing))
+    return response
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, job: Job, listing: Listing
+) -> None:
+    """A thread makes one piece at a time, and none while the client is slow."""
+    chunks = zip_chunks(Path(job.output_dir or ""), listing.artifacts)
+    try:
+        while (chunk := await _in_thread(next, chunks, None)) is not None:
+            await response.write(chunk)
+    except ConnectionError:
+        log.info("a client left before its archive was sent", job=job.job_id)
+    except OSError as error:
+        log.error("an archive was cut off: a file cannot be read", job=job.job_id, error=str(error))
+        # Without the end that tells a client that it has all.
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        await _in_thread(chunks.close)
+
+
+async def _in_thread(function: Callable[..., T], *args: Any) -> T:
+    """As ``to_thread``; a cancellation waits until the thread is done with what it works on."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise

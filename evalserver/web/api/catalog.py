@@ -1,0 +1,22 @@
+"""The tasks and models that a harness knows."""
+
+from aiohttp import web
+
+from evalserver.engines import Question
+from evalserver.web.http.responses import reply
+from evalserver.web.keys import ARGS, CATALOG, QUERY
+
+
+async def get_tasks(request: web.Request) -> web.Response:
+    """``GET /tasks``: the names that ``tasks`` may hold; ``?engine=`` asks another harness."""
+    return reply({"tasks": await _answer(request, Question.TASKS)})
+
+
+async def get_models(request: web.Request) -> web.Response:
+    """``GET /models``: the names that ``model`` may be; ``?engine=`` asks another harness."""
+    return reply({"models": await _answer(request, Question.MODELS)})
+
+
+async def _answer(request: web.Request, question: Question) -> list[str]:
+    engine = request[QUERY].get("engine", request.app[ARGS].default_engine)
+    return await request.app[CATALOG].answer(engine, question)

@@ -1,0 +1,28 @@
+"""The header ``Idempotency-Key``: a submission that is sent again is the same submission."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from evalserver.core.job import EvaluateRequest
+from evalserver.store import Key
+from evalserver.submission.idempotency import request_hash
+from evalserver.web.http.errors import BadRequest, FieldError
+from evalserver.web.keys import HEADERS
+
+HEADER = "Idempotency-Key"
+REPLAY_HEADER = "Idempotent-Replay"
+
+
+def idempotency_key(request: web.Request, wanted: EvaluateRequest, submitted_by: str) -> Key | None:
+    """The key that the request carries, or None. Raises BadRequest (422) when it has several."""
+    if len(request.headers.getall(HEADER, [])) > 1:
+        raise BadRequest(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"The request was refused, and nothing was changed. Please correct: {HEADER}",
+            (FieldError(HEADER, "Must be given once."),),
+        )
+    key = request[HEADERS].get("idempotency_key")
+    if key is None:
+        return None
+    return Key(key, submitted_by, request_hash(wanted))

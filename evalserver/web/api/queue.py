@@ -1,0 +1,61 @@
+"""The queue, and the server's health."""
+
+from itertools import islice
+
+from aiohttp import web
+
+from evalserver.core.clock import timestamp, utc_now
+from evalserver.core.lifecycle import Status
+from evalserver.store import StoreUnavailable
+from evalserver.web.http.responses import reply
+from evalserver.web.keys import HEALTH, QUERY, SCHEDULER, STORE
+from evalserver.web.schemas.responses import Health as HealthStatus
+
+
+async def get_queue(request: web.Request) -> web.Response:
+    """``GET /queue``: what runs, what waits in which order, how many have ended.
+
+    ``?limit=`` names only so many of those that wait; ``queue_size`` counts them all.
+    """
+    counts = await request.app[STORE].count_by_status()
+    scheduler = request.app[SCHEDULER]
+    queue = {
+        "queue_size": len(scheduler.queue),
+        "running_job": scheduler.running_job,
+        "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
+        "completed_jobs": counts[Status.COMPLETED],
+        "failed_jobs": counts[Status.FAILED],
+    }
+    draining = scheduler.draining
+    return reply(queue if draining is None else {**queue, "draining": vars(draining)})
+
+
+async def get_health(request: web.Request) -> web.Response:
+    """``GET /health``: the server answers; ``degraded`` while it has a fault, and why.
+
+    One that is draining is healthy: it takes jobs, and starts none.
+    """
+    fault = request.app[HEALTH].degraded_reason
+    health = {
+        "status": HealthStatus.HEALTHY if fault is None else HealthStatus.DEGRADED,
+        "timestamp": timestamp(utc_now()),
+        "queue_size": len(request.app[SCHEDULER].queue),
+    }
+    if fault is not None:
+        health["reason"] = fault
+    if request.app[SCHEDULER].draining is not None:
+        health["draining"] = True
+    return reply(health)
+
+
+async def get_liveness(request: web.Request) -> web.Response:
+    """``GET /health/live``: the process answers."""
+    return reply({"status": "alive"})
+
+
+async def get_readiness(request: web.Request) -> web.Response:
+    """``GET /health/ready``: submissions are taken; 503 with the reason when they are not."""
+    fault = request.app[HEALTH].refusal_reason
+    if fault is not None:
+        raise StoreUnavailable(fault)
+    return reply({"status": "ready"})

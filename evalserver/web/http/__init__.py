@@ -1,0 +1,1 @@
+"""Reading requests and writing responses: what every route shares."""

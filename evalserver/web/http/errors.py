@@ -1,0 +1,157 @@
+"""Errors as clients see them: ``application/problem+json`` (RFC 9457), made in one middleware."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from evalserver.core.masking import masked_text
+from evalserver.harnesses.catalog import HarnessUnavailable
+from evalserver.monitoring.eval_log import LogGone, LogUnreadable
+from evalserver.scheduling.retention import NotPrunable
+from evalserver.scheduling.scheduler import AlreadyFinished, NotFinished, NotQueued
+from evalserver.store import (
+    BackupFailed,
+    JobNotFound,
+    JobPruned,
+    KeyReused,
+    StoreUnavailable,
+    TokenExists,
+    TokenNotFound,
+)
+from evalserver.submission.rejection import Reason, Rejected
+from evalserver.web.http.responses import dump
+
+log = structlog.get_logger("evalserver.web")
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault of a request: where, and what is allowed there."""
+
+    field: str
+    message: str
+
+
+class BadRequest(Exception):
+    """The request is refused; nothing was changed. It may be sent again after some seconds, if
+    there are any given."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+
+STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
+    JobNotFound: HTTPStatus.NOT_FOUND,
+    JobPruned: HTTPStatus.GONE,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AlreadyFinished: HTTPStatus.CONFLICT,
+    NotFinished: HTTPStatus.CONFLICT,
+    NotQueued: HTTPStatus.CONFLICT,
+    NotPrunable: HTTPStatus.CONFLICT,
+    BackupFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    TokenExists: HTTPStatus.CONFLICT,
+    TokenNotFound: HTTPStatus.NOT_FOUND,
+    LogGone: HTTPStatus.GONE,
+    LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+STATUS_OF_REJECTION: Mapping[Reason, HTTPStatus] = {
+    Reason.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Reason.NO_CHECKPOINT: HTTPStatus.NOT_FOUND,
+    Reason.QUEUE_FULL: HTTPStatus.TOO_MANY_REQUESTS,
+    Reason.IN_PROGRESS: HTTPStatus.CONFLICT,
+}
+
+
+def bad_request(rejected: Rejected) -> BadRequest:
+    """A rejected submission as the error that clients see."""
+    after = rejected.retry_after_s
+    return BadRequest(
+        STATUS_OF_REJECTION[rejected.reason],
+        rejected.detail,
+        tuple(FieldError(name, sentence) for name, sentence in rejected.faults.items()),
+        headers=None if after is None else {"Retry-After": str(after)},
+    )
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem document."""
+    try:
+        return await handler(request)
+    except BadRequest as error:
+        return problem(error.status, error.detail, error.errors, error.headers)
+    except web.HTTPException as error:
+        return _of_aiohttp(request, error)
+    except tuple(STATUS_OF) as error:
+        # A harness that cannot be asked says why in words of its own.
+        return problem(STATUS_OF[type(error)], masked_text(str(error)))
+    except Exception:
+        log.exception("a request met an error of the server", path=request.path)
+        detail = "The server met an error of its own; its log has the details. Nothing was changed."
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def problem(
+    status: HTTPStatus,
+    detail: str,
+    errors: tuple[FieldError, ...] = (),
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """A problem document: what was wrong in a sentence, and each fault of a request."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": _encodable(detail),
+    }
+    if errors:
+        body["errors"] = [
+            {"field": _encodable(each.field), "message": _encodable(each.message)}
+            for each in errors
+        ]
+    sent = dict(headers or {})
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        sent["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status is HTTPStatus.REQUEST_TIMEOUT:
+        sent["Connection"] = "close"
+    return web.Response(body=dump(body), status=status, content_type=CONTENT_TYPE, headers=sent)
+
+
+def _encodable(text: str) -> str:
+    """The text as UTF-8 can have it: of a header, what is no UTF-8 comes as lone surrogates."""
+    return text.encode(errors="replace").decode()
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    if error.status < HTTPStatus.BAD_REQUEST:
+        raise error
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"{request.path} does not take {request.method}; it takes {allowed}"
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+    if isinstance(error, web.HTTPNotFound):
+        return problem(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}")
+    return problem(HTTPStatus(error.status), error.text or error.reason)

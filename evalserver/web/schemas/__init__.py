@@ -1,0 +1,1 @@
+"""The marshmallow schemas of what comes in and what goes out."""

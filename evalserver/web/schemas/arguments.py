@@ -1,0 +1,167 @@
+"""Fields for keyword arguments: free JSON values on their way to a part of a harness."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Strict, Text
+
+MOST_LEVELS = 16
+MOST_VALUES = 10_000
+LONGEST_KEY = 256
+LONGEST_TEXT = 8192
+
+VALUE = "ArgumentValue"
+"""How the description of the server calls a free JSON value."""
+VALUE_REFERENCE = {"$ref": f"#/components/schemas/{VALUE}"}
+NO_NUL = r"^[^\x00]*$"
+VALUE_SCHEMA: JsonSchema = {
+    "description": (
+        f"Any JSON value, nested at most {MOST_LEVELS} levels deep, with at most {MOST_VALUES} "
+        "values in all. An integer must be one of 64 bits, an object's names must differ."
+    ),
+    "anyOf": [
+        {"type": ["null", "boolean", "number"]},
+        {"type": "string", "pattern": NO_NUL},
+        {"type": "array", "items": VALUE_REFERENCE},
+        {
+            "type": "object",
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_NUL},
+            "additionalProperties": VALUE_REFERENCE,
+        },
+    ],
+}
+ARGUMENT = r"[A-Za-z_][A-Za-z0-9_]*"
+
+# One assignment of a text: a name, and a value whose quotes and brackets are closed. Brackets
+# within brackets, which no regular expression can count, are accepted beyond what it says.
+_QUOTED = rf"""'[^'{HIDDEN}]*'|"[^"{HIDDEN}]*\""""
+_VALUE = rf"""(?:[^,'"\[\]{{}}{HIDDEN}]|{_QUOTED}|\[(?:[^'"\[\]{{}}{HIDDEN}]|{_QUOTED})*\])*"""
+_ASSIGNMENT = rf" *{ARGUMENT} *={_VALUE}"
+ASSIGNMENTS = rf"^[ ,]*{_ASSIGNMENT}(?:,(?: *|{_ASSIGNMENT}))*$"
+
+
+class Arguments(Strict[dict[str, Any]]):
+    """Keyword arguments for a part of a harness: an object of any JSON values."""
+
+    def json_schema(self) -> JsonSchema:
+        """Their names, and what each may be."""
+        return {
+            "type": "object",
+            "maxProperties": MOST_VALUES,
+            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": f"^{ARGUMENT}$"},
+            "additionalProperties": VALUE_REFERENCE,
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        if _has_too_many_values(value):
+            raise ValidationError(f"Must not have more than {MOST_VALUES} values in total.")
+        faults = {key: found for key, below in value.items() if (found := _faults(key, below))}
+        if faults:
+            raise ValidationError(faults)
+        return value
+
+
+class GenerationArguments(Arguments):
+    """Generation arguments: an object, or a text ``temperature=0,top_p=1``."""
+
+    TEXT = Text(longest=LONGEST_TEXT)
+
+    def json_schema(self) -> JsonSchema:
+        """The object, and the text."""
+        return {
+            "anyOf": [
+                super().json_schema(),
+                {"type": "string", "maxLength": LONGEST_TEXT, "pattern": ASSIGNMENTS},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        if not isinstance(value, str):
+            return super()._deserialize(value, attr, data, **kwargs)
+        text: str = self.TEXT.deserialize(value)
+        parts = _parts(text)
+        if not parts or not all(_is_assignment(part) for part in parts):
+            raise ValidationError("Must be an object, or a text such as 'temperature=0,top_p=1'.")
+        return text
+
+
+def _faults(key: str, value: Any) -> list[str]:
+    """What is wrong with one argument."""
+    faults = []
+    if not _is_argument_name(key):
+        faults.append("Must be named like a Python argument: letters, digits and underscores.")
+    if len(key) > LONGEST_KEY:
+        faults.append(f"Must have a name of at most {LONGEST_KEY} characters.")
+    fault = _fault(value, MOST_LEVELS)
+    return faults if fault is None else [*faults, fault]
+
+
+def _fault(value: Any, levels: int) -> str | None:
+    """What is wrong with a free JSON value, or None."""
+    if isinstance(value, str) and "\0" in value:
+        return "Must not contain NUL characters."
+    if not isinstance(value, dict | list):
+        return None
+    if levels == 0:
+        return f"Must not be nested more than {MOST_LEVELS} levels deep."
+    if isinstance(value, list):
+        return _first_fault(value, levels - 1)
+    if any(len(key) > LONGEST_KEY for key in value):
+        return f"Must not contain names of more than {LONGEST_KEY} characters."
+    return _first_fault([*value, *value.values()], levels - 1)
+
+
+def _first_fault(values: list[Any], levels: int) -> str | None:
+    return next((fault for each in values if (fault := _fault(each, levels))), None)
+
+
+def _has_too_many_values(value: Any) -> bool:
+    count = 0
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list):
+            count += len(each)
+            if count > MOST_VALUES:
+                return True
+            waiting.extend(each.values() if isinstance(each, dict) else each)
+    return False
+
+
+def _is_argument_name(name: str) -> bool:
+    return name.isidentifier() and name.isascii()
+
+
+def _is_assignment(part: str) -> bool:
+    name, sign, _ = part.partition("=")
+    return bool(sign) and _is_argument_name(name.strip())
+
+
+def _parts(text: str) -> list[str]:
+    """The text cut at its commas, except those within quotes and brackets; lmms-eval reads it so.
+
+    Empty parts are left out, as both harnesses do.
+    """
+    parts = [""]
+    quote = ""
+    depth = 0
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "[{") - (character in "]}")
+        if character == "," and not quote and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part for part in parts if part.strip()]

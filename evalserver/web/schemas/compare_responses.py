@@ -1,0 +1,139 @@
+"""What goes out of a comparison."""
+
+from types import MappingProxyType
+
+from marshmallow import fields
+
+from evalserver.analysis.comparison import CONFIDENCE, FORMULAS, Method
+from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
+
+OTHER_JOB_ID = "0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"
+
+
+class ComparedJobSchema(AnswerSchema):
+    """One of the jobs."""
+
+    job_id = JobId()
+    attempt = fields.Integer()
+    engine = fields.String()
+    model = fields.String(metadata=about("As the request named it."))
+    model_names = fields.List(fields.String(), metadata=about("What the harness calls it."))
+    labels = fields.Dict(keys=fields.String(), values=fields.String())
+    completed_at = Time()
+
+
+class DifferenceSchema(AnswerSchema):
+    """A job's number minus the baseline's."""
+
+    value = fields.Float()
+    stderr = fields.Float(allow_none=True)
+    low = fields.Float(allow_none=True, metadata=about("Where the interval begins."))
+    high = fields.Float(allow_none=True, metadata=about("Where the interval ends."))
+    n = fields.Integer(allow_none=True, metadata=about("Documents that were paired."))
+    method = fields.Enum(Method, by_value=fields.String, metadata=about("See `methods`."))
+    exceeds_noise = fields.Boolean(
+        allow_none=True, metadata=about("Whether the interval leaves out 0.")
+    )
+    improved = fields.Boolean(
+        allow_none=True, metadata=about("null: nothing changed, or the harness does not say.")
+    )
+    note = fields.String(allow_none=True, metadata=about("What to know when reading it."))
+
+
+class ComparedValueSchema(AnswerSchema):
+    """One job's number; null where the job has none."""
+
+    job_id = JobId()
+    value = fields.Float(allow_none=True)
+    stderr = fields.Float(allow_none=True, metadata=about("The standard error."))
+    n = fields.Integer(allow_none=True, metadata=about("Samples."))
+    difference = fields.Nested(
+        DifferenceSchema,
+        allow_none=True,
+        metadata=about("From the baseline; null where one of the two has no number."),
+    )
+
+
+class ComparisonRowSchema(AnswerSchema):
+    """A task's metric under one filter of the harness."""
+
+    task = fields.String()
+    metric = fields.String()
+    filter = fields.String()
+    higher_is_better = fields.Boolean(allow_none=True)
+    values = fields.List(
+        fields.Nested(ComparedValueSchema), metadata=about("In the order of the jobs.")
+    )
+
+
+class MethodSchema(AnswerSchema):
+    """How a difference is computed."""
+
+    formula = fields.String()
+    source = fields.String(metadata=about("Where that is from."))
+
+
+class ComparisonSchema(AnswerSchema):
+    """The numbers of several jobs; the first job is the baseline of the others."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "jobs": [
+                {
+                    "job_id": job_id,
+                    "attempt": 1,
+                    "engine": "lm_eval",
+                    "model": "local-completions",
+                    "model_names": ["SmolLM2-135M-Instruct"],
+                    "labels": {"series": "sft", "step": step},
+                    "completed_at": "2026-11-24T09:41:17.350Z",
+                }
+                for job_id, step in ((JOB_ID, "100"), (OTHER_JOB_ID, "200"))
+            ],
+            "confidence": CONFIDENCE,
+            "rows": [
+                {
+                    "task": "capitals",
+                    "metric": "acc",
+                    "filter": "none",
+                    "higher_is_better": True,
+                    "values": [
+                        {
+                            "job_id": JOB_ID,
+                            "value": 0.625,
+                            "stderr": 0.0706,
+                            "n": 48,
+                            "difference": None,
+                        },
+                        {
+                            "job_id": OTHER_JOB_ID,
+                            "value": 0.75,
+                            "stderr": 0.0632,
+                            "n": 48,
+                            "difference": {
+                                "value": 0.125,
+                                "stderr": 0.0483,
+                                "low": 0.0304,
+                                "high": 0.2196,
+                                "n": 48,
+                                "method": "paired",
+                                "exceeds_noise": True,
+                                "improved": True,
+                                "note": None,
+                            },
+                        },
+                    ],
+                }
+            ],
+            "methods": {
+                method.value: {"formula": formula, "source": source}
+                for method, (formula, source) in FORMULAS.items()
+            },
+        }
+    )
+
+    jobs = fields.List(fields.Nested(ComparedJobSchema))
+    confidence = fields.Float(metadata=about("How often such intervals hold the true difference."))
+    rows = fields.List(fields.Nested(ComparisonRowSchema))
+    methods = fields.Dict(keys=fields.String(), values=fields.Nested(MethodSchema))

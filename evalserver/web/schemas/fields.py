@@ -1,0 +1,243 @@
+"""Strict fields: what a JSON value must be, with no conversion from something like it.
+
+marshmallow's own number fields take true for 1 and "5" for 5; for a GPU count, that is a fault.
+Each field also says in JSON Schema what it takes, for the description of the server.
+"""
+
+import math
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from marshmallow import ValidationError, fields
+
+from evalserver.core.masking import shows_secret
+
+T = TypeVar("T")
+JsonSchema = dict[str, Any]
+
+HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+"""Characters that control, break a line, or change unseen what is shown, in the regular expressions
+of Python and of JSON Schema alike."""
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+
+
+def about(description: str) -> dict[str, str]:
+    """A field's ``metadata``: what the description of the server says of it."""
+    return {"description": description}
+
+
+class Strict(fields.Field[T]):
+    """A field that converts nothing."""
+
+    @abstractmethod
+    def json_schema(self) -> JsonSchema:
+        """What the field takes, as far as JSON Schema can say it."""
+
+    def _validate(self, value: Any) -> None:
+        # Ours look at the value themselves; marshmallow would make a chain of no validators.
+        if self.validators:
+            super()._validate(value)
+
+
+class Text(Strict[str]):
+    """A string without hidden characters, so that it can be shown, logged and be an argument."""
+
+    PATTERN = rf"^[^{HIDDEN}]*$"
+    """Without lookarounds, which some who read the description do not know."""
+
+    def __init__(self, *, longest: int = 1024, shortest: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.longest = longest
+        self.shortest = shortest
+
+    def json_schema(self) -> JsonSchema:
+        """Length and characters."""
+        return {
+            "type": "string",
+            "minLength": self.shortest,
+            "maxLength": self.longest,
+            "pattern": self.PATTERN,
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("Must be a string.")
+        if not self.shortest <= len(value) <= self.longest:
+            raise ValidationError(
+                f"Must have {self.shortest} to {self.longest} characters, has {len(value)}."
+            )
+        if _HIDDEN.search(value):
+            raise ValidationError("Must not contain control characters or invisible ones.")
+        return value
+
+
+class Name(Text):
+    """A name that becomes an argument of a harness: it may not look like an option."""
+
+    PATTERN = rf"^[^\s\-{HIDDEN}](?:[^{HIDDEN}]*[^\s{HIDDEN}])?$"
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name.startswith("-"):
+            raise ValidationError("Must not begin with '-'.")
+        if name != name.strip():
+            raise ValidationError("Must not begin or end with a space.")
+        return _shown_to_all(name)
+
+
+class PublicText(Text):
+    """A text that everybody is shown."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        return _shown_to_all(super()._deserialize(value, attr, data, **kwargs))
+
+
+def _shown_to_all(text: str) -> str:
+    if shows_secret(text):
+        raise ValidationError(
+            "Must not have a key, a token or a password in it, since everybody is shown it; that"
+            " belongs into model_args, under a name such as api_key."
+        )
+    return text
+
+
+class Header(Text):
+    """The value of a header: visible ASCII, and spaces in between."""
+
+    PATTERN = r"^[!-~](?:[ -~]*[!-~])?$"
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not text.isascii():
+            raise ValidationError("Must be ASCII.")
+        return text
+
+
+class Whole(Strict[int]):
+    """A whole number within bounds; true is not 1, and 1.0 is not 1."""
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low = low
+        self.high = high
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError(f"Must be an integer from {self.low} to {self.high}.")
+        if not self.low <= value <= self.high:
+            raise ValidationError(f"Must be from {self.low} to {self.high}, not {value}.")
+        return value
+
+
+class Seconds(Strict[float]):
+    """A positive number of seconds."""
+
+    LONGEST = 366 * 86400
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": self.LONGEST}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> float:
+        if not _is_number(value) or not 0 < value <= self.LONGEST:
+            raise ValidationError(f"Must be a number of seconds from above 0 to {self.LONGEST}.")
+        return float(value)
+
+
+class Switch(Strict[bool]):
+    """true or false, and nothing like them."""
+
+    def json_schema(self) -> JsonSchema:
+        """The type."""
+        return {"type": "boolean"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
+
+
+class Listing(fields.List[str]):
+    """A list that is neither empty nor too long; only then are its items looked at."""
+
+    def __init__(self, item: fields.Field[str], *, longest: int, **kwargs: Any) -> None:
+        super().__init__(item, **kwargs)
+        self.longest = longest
+
+    def json_schema(self) -> JsonSchema:
+        """The length; of the items, apispec tells."""
+        return {"type": "array", "minItems": 1, "maxItems": self.longest}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        if isinstance(value, list) and not 1 <= len(value) <= self.longest:
+            raise ValidationError(f"Must have 1 to {self.longest} items, has {len(value)}.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Labels(Strict[dict[str, str]]):
+    """Names and texts that a client attaches to a job."""
+
+    MOST = 64
+    NAME = PublicText(longest=128)
+    TEXT = PublicText(longest=512, shortest=0)
+
+    def json_schema(self) -> JsonSchema:
+        """How many, and what each may be."""
+        return {
+            "type": "object",
+            "maxProperties": self.MOST,
+            "propertyNames": self.NAME.json_schema(),
+            "additionalProperties": self.TEXT.json_schema(),
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        if len(value) > self.MOST:
+            raise ValidationError(f"Must have at most {self.MOST} labels, has {len(value)}.")
+        faults = {
+            name: [f"Its name: {message}" for message in _messages(self.NAME, name)]
+            + _messages(self.TEXT, text)
+            for name, text in value.items()
+        }
+        if any(faults.values()):
+            raise ValidationError({name: found for name, found in faults.items() if found})
+        return value
+
+
+def _messages(field: fields.Field[str], value: Any) -> list[str]:
+    """What a field says against a value."""
+    try:
+        field.deserialize(value)
+    except ValidationError as error:
+        return [str(message) for message in error.messages]
+    return []
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)

@@ -1,0 +1,173 @@
+"""Fields of query strings: every value comes as text, and is read strictly."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from marshmallow import ValidationError
+
+from evalserver.core.clock import timestamp
+from evalserver.core.lifecycle import Status
+from evalserver.core.suggestions import did_you_mean
+from evalserver.store import Order, SortKey
+from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Labels, Strict
+
+
+class QueryWhole(Strict[int]):
+    """A whole number within bounds, in plain digits."""
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low = low
+        self.high = high
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        # Their count first: Python refuses to read thousands of digits.
+        digits = len(value) <= len(str(self.high)) and value.isascii() and value.isdigit()
+        if not digits or not self.low <= int(value) <= self.high:
+            raise ValidationError(f"Must be an integer from {self.low} to {self.high}.")
+        return int(value)
+
+
+class QueryEventId(QueryWhole):
+    """The id of an event of the audit log; 0 stands before the first one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(0, 2**63 - 1, **kwargs)
+
+
+class QuerySeconds(Strict[float]):
+    """A number of seconds from 0 to a bound, which may have a fraction, in plain digits."""
+
+    def __init__(self, most: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def json_schema(self) -> JsonSchema:
+        """The bounds."""
+        return {"type": "number", "minimum": 0, "maximum": self.most}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> float:
+        plain = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value)
+        if not plain or float(value) > self.most:
+            raise ValidationError(f"Must be a number of seconds from 0 to {self.most:g}.")
+        return float(value)
+
+
+class QuerySwitch(Strict[bool]):
+    """1 or 0; true and false are the same."""
+
+    VALUES: Mapping[str, bool] = MappingProxyType(
+        {"1": True, "true": True, "0": False, "false": False}
+    )
+
+    def json_schema(self) -> JsonSchema:
+        """The words."""
+        return {"type": "string", "enum": list(self.VALUES)}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if value not in self.VALUES:
+            raise ValidationError("Must be 1 or 0.")
+        return self.VALUES[value]
+
+
+class Statuses(Strict[frozenset[Status]]):
+    """One status or several, separated by commas."""
+
+    def json_schema(self) -> JsonSchema:
+        """The words, between commas."""
+        one = "|".join(Status)
+        return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> frozenset[Status]:
+        known = [status.value for status in Status]
+        names = value.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            hint = did_you_mean(unknown[0], known)
+            raise ValidationError(
+                f"Must be one of {', '.join(known)}, or several separated by commas.{hint}"
+            )
+        return frozenset(map(Status, names))
+
+
+class Sort(Strict[Order]):
+    """What a list of jobs is sorted by; with ``-`` before it, the other way round."""
+
+    def json_schema(self) -> JsonSchema:
+        """The words, each with and without the sign."""
+        return {"type": "string", "enum": [f"{sign}{key}" for key in SortKey for sign in ("", "-")]}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Order:
+        known = [key.value for key in SortKey]
+        name = value.removeprefix("-")
+        if name not in known:
+            raise ValidationError(
+                f"Must be one of {', '.join(known)}, with '-' before it for the other way round."
+                f"{did_you_mean(name, known)}"
+            )
+        return Order(SortKey(name), descending=value != name)
+
+
+class Moment(Strict[str]):
+    """A time in ISO 8601, without a zone in UTC; as the store keeps it.
+
+    Rounded up to the next millisecond, so that what is compared with times of whole milliseconds
+    compares as the time that was given.
+    """
+
+    def json_schema(self) -> JsonSchema:
+        """The format; the server takes others of ISO 8601 too."""
+        return {"type": "string", "format": "date-time"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        # The plus sign of a zone means a space in a query string, and people forget to encode it.
+        text = value.replace(" ", "+") if "T" in value else value
+        try:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            return timestamp(moment + timedelta(microseconds=-moment.microsecond % 1000))
+        except (ValueError, OverflowError):
+            raise ValidationError(
+                "Must be a time in ISO 8601, such as 2030-01-31 or 2030-01-31T12:00:00Z."
+            ) from None
+
+
+class Label(Strict[tuple[str, str]]):
+    """A label that a job must have, as ``name=text``."""
+
+    def json_schema(self) -> JsonSchema:
+        """The sign between name and text."""
+        name, text = Labels.NAME, Labels.TEXT
+        pattern = (
+            f"^[^={HIDDEN}]{{{name.shortest},{name.longest}}}"
+            f"=[^{HIDDEN}]{{{text.shortest},{text.longest}}}$"
+        )
+        return {"type": "string", "pattern": pattern}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, str]:
+        name, sign, text = value.partition("=")
+        if not sign:
+            raise ValidationError("Must be name=text.")
+        return Labels.NAME.deserialize(name), Labels.TEXT.deserialize(text)

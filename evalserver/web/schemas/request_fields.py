@@ -1,0 +1,171 @@
+"""Fields that only a request to evaluate has: how a harness wants its tasks, sizes and paths."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from marshmallow import ValidationError
+
+from evalserver.auth.access import TOKEN_NAME
+from evalserver.core.roles import GIVEN
+from evalserver.system.allowed_directories import task_roots
+from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Name, Strict, Text
+
+
+class TaskName(Name):
+    """The name of one registered task, group or tag; wildcards are allowed, paths are not, but of
+    task files in a directory that the server's operator names."""
+
+    PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
+    """It leaves out one rule, that of the names of files."""
+    PATH_PATTERN = rf"/[^,{HIDDEN}]*\.ya?ml"
+
+    def json_schema(self) -> JsonSchema:
+        """A name, or where the server's settings name directories, a path; whether that lies in
+        one of them it cannot say."""
+        told = super().json_schema()
+        if not self._task_path():
+            return told
+        return {**told, "pattern": f"{self.PATTERN}|^{self.PATH_PATTERN}$"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if "," in name:
+            raise ValidationError("Must be one task name: give several as several list items.")
+        if self._is_task_file(name):
+            return name
+        # A harness takes a path for a task definition, and runs the code that is in it.
+        if "/" in name or "\\" in name or name.startswith((".", "~")):
+            raise ValidationError("Must be the name of a registered task, not a path.")
+        if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
+            raise ValidationError("Must be the name of a registered task, not a file.")
+        return name
+
+    def _is_task_file(self, name: str) -> bool:
+        """Is it a path that may be named? Raises ValidationError for one that may not."""
+        allowed = self._task_path()
+        if not name.startswith("/") or not allowed:
+            return False
+        fault = task_roots(allowed).fault(Path(name))
+        if fault is not None:
+            raise ValidationError(f"Must be the name of a registered task. As a path: {fault}")
+        if Path(name).suffix not in (".yaml", ".yml") or not Path(name).is_file():
+            raise ValidationError("Must be the path of a task file that is there, in YAML.")
+        return True
+
+    def _task_path(self) -> tuple[str, ...]:
+        bounds = getattr(self.root, "bounds", None)
+        return () if bounds is None else tuple(bounds.task_path)
+
+
+class Directory(Text):
+    """A directory on the server's file system."""
+
+    NOWHERE = rf"""{HIDDEN},'"\[\]{{}}"""
+    PATTERN = rf"^[^~\-{NOWHERE}][^{NOWHERE}]*$"
+    """It leaves out one rule, that of ``..``."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        path = super()._deserialize(value, attr, data, **kwargs)
+        if path.startswith(("~", "-")) or ".." in path.split("/"):
+            raise ValidationError(
+                "Must be a path without '~' or '-' at its beginning, and without '..'."
+            )
+        # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
+        if set(path) & set(",'\"[]{}"):
+            raise ValidationError("Must not contain commas, quotes or brackets.")
+        return path
+
+
+class Limit(Strict[int | float]):
+    """How much of each data set is evaluated: a count, a fraction, or -1 for all of it."""
+
+    MOST = 2**53 - 1
+
+    def json_schema(self) -> JsonSchema:
+        """The three ways."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "integer", "const": -1},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | float:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and (value == -1 or 1 <= value <= self.MOST):
+            return int(value)
+        if isinstance(value, float) and 0 < value < 1:
+            return value
+        raise ValidationError(
+            f"Must be a number of samples (an integer from 1 to {self.MOST}), a fraction between "
+            "0 and 1, or -1 for all."
+        )
+
+
+class BatchSize(Strict[int | str]):
+    """A batch size, or ``auto``, or ``auto:N``."""
+
+    MOST = 999_999_999
+    PATTERN = r"^(?:auto|(?:auto:)?[1-9][0-9]{0,8})$"
+
+    def json_schema(self) -> JsonSchema:
+        """The number, and the texts."""
+        return {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "string", "pattern": self.PATTERN},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | str:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole and 1 <= value <= self.MOST:
+            return int(value)
+        if isinstance(value, str) and re.fullmatch(self.PATTERN, value):
+            return value
+        raise ValidationError(
+            f"Must be an integer from 1 to {self.MOST}, 'auto', or 'auto:N' with such an N."
+        )
+
+
+class TokenName(Name):
+    """What a token may be called."""
+
+    PATTERN = f"^{TOKEN_NAME}$"
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(TOKEN_NAME, name):
+            raise ValidationError(
+                "Must be letters, digits and . _ @ -, beginning with a letter or a digit."
+            )
+        return name
+
+
+class RoleName(Name):
+    """One of the roles that a token may have."""
+
+    def json_schema(self) -> JsonSchema:
+        """The roles."""
+        return {"type": "string", "enum": list(GIVEN)}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        name = super()._deserialize(value, attr, data, **kwargs)
+        if name not in GIVEN:
+            raise ValidationError(f"Must be one of {', '.join(GIVEN)}.")
+        return name

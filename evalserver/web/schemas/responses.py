@@ -1,0 +1,210 @@
+"""What goes out: the marshmallow schemas of JSON answers, with an example of each.
+
+Those that show a job are in ``job_answers.py``.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from evalserver.web.schemas.fields import about
+
+JOB_ID = "15fc5ad9-834b-4f7e-a4df-db48f561e89a"
+"""The job of the examples."""
+
+
+class Health(StrEnum):
+    """How the server is."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """Nothing can be written, so no job is taken."""
+
+
+class AnswerSchema(Schema):
+    """A schema of what goes out: every key is always there, but those of ``SOMETIMES``."""
+
+    class Meta:
+        # Clients are told of no limit to the keys: a later version may add some.
+        unknown = EXCLUDE
+
+    SOMETIMES: ClassVar[frozenset[str]] = frozenset()
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """What is always there is required, in the words of the description."""
+        field_obj.required = field_name not in self.SOMETIMES
+
+
+class Time(fields.String):
+    """A time, ISO 8601 in UTC, to the millisecond."""
+
+    def json_schema(self) -> dict[str, Any]:
+        """The format."""
+        return {"type": "string", "format": "date-time"}
+
+
+class JobId(fields.String):
+    """What ``POST /evaluate`` calls a job."""
+
+    def json_schema(self) -> dict[str, Any]:
+        """The format."""
+        return {"type": "string", "format": "uuid"}
+
+
+class MessageSchema(AnswerSchema):
+    """A sentence on what was done."""
+
+    EXAMPLE = MappingProxyType({"message": f"Job {JOB_ID} cancelled"})
+
+    message = fields.String()
+
+
+class DrainingSchema(AnswerSchema):
+    """Nothing new is started, since when, because of whom, and why."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "since": "2026-11-24T09:30:00.000Z",
+            "by": "alice",
+            "reason": "new driver",
+        }
+    )
+
+    since = Time()
+    by = fields.String(metadata=about("The name of an administrator's token."))
+    reason = fields.String(allow_none=True)
+
+
+class DrainedSchema(AnswerSchema):
+    """The queue stands still."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "message": "The server is draining: it starts nothing new until it is resumed",
+            "draining": dict(DrainingSchema.EXAMPLE),
+        }
+    )
+
+    message = fields.String()
+    draining = fields.Nested(DrainingSchema)
+
+
+class PrunedSchema(AnswerSchema):
+    """How many jobs were removed."""
+
+    EXAMPLE = MappingProxyType({"message": "12 finished jobs were pruned", "pruned": 12})
+
+    message = fields.String()
+    pruned = fields.Integer()
+
+
+class BackupSchema(AnswerSchema):
+    """A copy of the database that was made, on the server's machine."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "path": "/var/lib/evalserver/backups/evalserver-20261124T093000.000000Z.db",
+            "size": 1_048_576,
+            "jobs": 12,
+            "events": 60,
+        }
+    )
+
+    path = fields.String(metadata=about("In the server's data directory."))
+    size = fields.Integer(metadata=about("Bytes."))
+    jobs = fields.Integer()
+    events = fields.Integer(metadata=about("Events of the audit log."))
+
+
+class QueueSchema(AnswerSchema):
+    """What runs, what waits, how many have ended."""
+
+    SOMETIMES = frozenset({"draining"})
+    EXAMPLE = MappingProxyType(
+        {
+            "queue_size": 1,
+            "running_job": JOB_ID,
+            "queued_jobs": ["0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"],
+            "completed_jobs": 12,
+            "failed_jobs": 1,
+        }
+    )
+
+    queue_size = fields.Integer(metadata=about("Jobs that wait."))
+    running_job = JobId(allow_none=True)
+    queued_jobs = fields.List(JobId(), metadata=about("In the order in which they start."))
+    completed_jobs = fields.Integer()
+    failed_jobs = fields.Integer()
+    draining = fields.Nested(
+        DrainingSchema, metadata=about("There while the server starts nothing new.")
+    )
+
+
+class HealthSchema(AnswerSchema):
+    """How the server is."""
+
+    SOMETIMES = frozenset({"reason", "draining"})
+    EXAMPLE = MappingProxyType(
+        {
+            "status": "healthy",
+            "timestamp": "2026-11-24T09:30:00.000Z",
+            "queue_size": 1,
+        }
+    )
+
+    status = fields.Enum(Health, by_value=fields.String)
+    timestamp = Time()
+    queue_size = fields.Integer(metadata=about("Jobs that wait."))
+    reason = fields.String(metadata=about("Why it is degraded."))
+    draining = fields.Boolean(
+        metadata=about("There, and true, while jobs are taken and none is started.")
+    )
+
+
+class StateSchema(AnswerSchema):
+    """A word on the server's state."""
+
+    EXAMPLE = MappingProxyType({"status": "ready"})
+
+    status = fields.String()
+
+
+class TasksSchema(AnswerSchema):
+    """The tasks that a harness knows."""
+
+    EXAMPLE = MappingProxyType({"tasks": ["ai2d", "mme", "mmmu_val"]})
+
+    tasks = fields.List(fields.String())
+
+
+class ModelsSchema(AnswerSchema):
+    """The models that a harness knows."""
+
+    EXAMPLE = MappingProxyType({"models": ["llava_hf", "qwen2_vl"]})
+
+    models = fields.List(fields.String())
+
+
+class FieldErrorSchema(AnswerSchema):
+    """One fault of a request: where, and what is allowed there."""
+
+    field = fields.String(metadata=about("Empty: the request as a whole."))
+    message = fields.String()
+
+
+class ProblemSchema(AnswerSchema):
+    """Why a request was not carried out (RFC 9457). A refused request has changed nothing."""
+
+    SOMETIMES = frozenset({"errors"})
+
+    type = fields.String()
+    title = fields.String(metadata=about("The status in words."))
+    status = fields.Integer()
+    detail = fields.String(metadata=about("What was wrong, in a sentence."))
+    errors = fields.List(
+        fields.Nested(FieldErrorSchema), metadata=about("Every fault of a request at once.")
+    )

@@ -1,0 +1,138 @@
+"""What goes out of what an evaluation came to: numbers, samples, files."""
+
+from types import MappingProxyType
+
+from marshmallow import fields
+
+from evalserver.core.lifecycle import Status
+from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.job_responses import FailedRequestsSchema
+from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
+
+
+class MetricSchema(AnswerSchema):
+    """One number: a task's metric under one filter of the harness."""
+
+    task = fields.String()
+    metric = fields.String()
+    filter = fields.String()
+    value = fields.Float()
+    stderr = fields.Float(allow_none=True, metadata=about("The standard error."))
+    n = fields.Integer(allow_none=True, metadata=about("Samples."))
+    higher_is_better = fields.Boolean(allow_none=True)
+
+
+class ResultsSchema(AnswerSchema):
+    """The numbers of a completed job."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "job_id": JOB_ID,
+            "status": "completed",
+            "attempt": 1,
+            "model": "local-completions",
+            "model_names": ["SmolLM2-135M-Instruct"],
+            "failed_requests": None,
+            "results": [
+                {
+                    "task": "capitals",
+                    "metric": "acc",
+                    "filter": "none",
+                    "value": 0.625,
+                    "stderr": 0.0706,
+                    "n": 48,
+                    "higher_is_better": True,
+                }
+            ],
+        }
+    )
+
+    job_id = JobId()
+    status = fields.Enum(Status, by_value=fields.String)
+    attempt = fields.Integer()
+    model = fields.String(metadata=about("As the request named it."))
+    model_names = fields.List(fields.String(), metadata=about("What the harness calls it."))
+    failed_requests = fields.Nested(FailedRequestsSchema, allow_none=True)
+    results = fields.List(fields.Nested(MetricSchema))
+
+
+class SampleSchema(AnswerSchema):
+    """What the model answered to one document."""
+
+    index = fields.Integer(metadata=about("The number of its line, from 0."))
+    doc_id = fields.Raw(metadata=about("The harness's number of the document."))
+    right = fields.Boolean(allow_none=True, metadata=about("null when no metric says."))
+    problem = fields.String(allow_none=True, metadata=about("Why it is not shown."))
+    sample = fields.Raw(metadata=about("What the harness wrote."))
+
+
+class SamplesSchema(AnswerSchema):
+    """A page of samples, in the order of the harness's file."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "job_id": JOB_ID,
+            "attempt": 1,
+            "task": "capitals",
+            "metric": "acc",
+            "samples": [
+                {
+                    "index": 0,
+                    "doc_id": 0,
+                    "right": True,
+                    "problem": None,
+                    "sample": {"doc_id": 0, "acc": 1.0},
+                }
+            ],
+            "undecided": 0,
+            "next": None,
+        }
+    )
+
+    job_id = JobId()
+    attempt = fields.Integer()
+    task = fields.String()
+    metric = fields.String(allow_none=True, metadata=about("Which says what is right."))
+    samples = fields.List(fields.Nested(SampleSchema))
+    undecided = fields.Integer(metadata=about("Left out, since the metric does not say."))
+    next = fields.String(
+        allow_none=True, metadata=about("The `cursor` of the next page; null on the last one.")
+    )
+
+
+class ArtifactSchema(AnswerSchema):
+    """A file that the attempt left."""
+
+    path = fields.String(metadata=about("Below the output directory."))
+    size = fields.Integer(metadata=about("Bytes."))
+    modified_at = Time()
+    content_type = fields.String()
+    url = fields.String(metadata=about("Where it can be had."))
+
+
+class ArtifactsSchema(AnswerSchema):
+    """The files of a job's last attempt."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "job_id": JOB_ID,
+            "status": "completed",
+            "attempt": 1,
+            "artifacts": [
+                {
+                    "path": "SmolLM2-135M/results.json",
+                    "size": 4096,
+                    "modified_at": "2026-11-24T09:41:17.000+00:00",
+                    "content_type": "application/json",
+                    "url": f"/jobs/{JOB_ID}/artifacts/SmolLM2-135M/results.json",
+                }
+            ],
+            "truncated": False,
+        }
+    )
+
+    job_id = JobId()
+    status = fields.Enum(Status, by_value=fields.String)
+    attempt = fields.Integer()
+    artifacts = fields.List(fields.Nested(ArtifactSchema))
+    truncated = fields.Boolean(metadata=about("Whether there are more than are listed."))

@@ -1,0 +1,1 @@
+"""Which requests are let through: hosts, proxies, callers, rates."""

@@ -1,0 +1,1 @@
+"""Responses that last: server-sent events, followed logs, long polls."""
