@@ -35,28 +35,28 @@ FAULTS = (
         'crash_point("ended")\n        await self._mask_output(job, paths)',
         'crash_point("ended")\n        if not isinstance(end, Lost):\n'
         "            await self._mask_output(job, paths)",
-        ("test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
+        ("scheduling/test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
     ),
     Fault(
         "a secret of 8 characters is none",
         "core/masking.py",
         "if len(secret) >= SHORTEST",
         "if len(secret) > SHORTEST",
-        ("test_masking.py",),
+        ("core/test_masking.py",),
     ),
     Fault(
         "a session has no end",
         "auth/access.py",
         "if until <= now or not _holds(known, now):",
         "if not _holds(known, now):",
-        ("test_access.py::test_a_session_holds_until_its_end",),
+        ("auth/test_access.py::test_a_session_holds_until_its_end",),
     ),
     Fault(
         "a token that is revoked during a login opens a session",
         "auth/access.py",
         "if self._by_hash.get(known.secret_hash) is not known:",
         "if False:",
-        ("test_access.py::test_a_token_that_is_revoked_during_a_login_opens_no_session",),
+        ("auth/test_access.py::test_a_token_that_is_revoked_during_a_login_opens_no_session",),
     ),
     Fault(
         "a read time-out counts as not received",
@@ -91,7 +91,7 @@ FAULTS = (
         "attempts/attempts.py",
         "        await self.stop(job)\n        await self._executor.wait(",
         "        await self._executor.wait(",
-        ("test_scheduler.py",),
+        ("scheduling/test_scheduler.py",),
     ),
     Fault(
         "a stop that failed is not tried again",
@@ -108,7 +108,7 @@ FAULTS = (
         "attempts/attempts.py",
         "if current.cancel_requested_at is None and job.attempt",
         "if job.attempt",
-        ("test_scheduler.py",),
+        ("scheduling/test_scheduler.py",),
     ),
     Fault(
         "the running job is unknown after a restart",

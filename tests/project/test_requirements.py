@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from tests.real_harness import interpreter
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def required() -> list[Requirement]:

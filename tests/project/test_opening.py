@@ -1,11 +1,11 @@
-"""Who opens files by itself: what others may have left is opened by ``system.untrusted_files`` alone."""
+"""Who opens files by itself: ``system.untrusted_files`` alone opens what others may have left."""
 
 import ast
 from collections.abc import Iterator
 
 import pytest
 
-from tests.test_layers import modules
+from tests.project.test_layers import modules
 
 OPENS = {
     "open", "fdopen", "scandir", "walk", "listdir", "fwalk",
@@ -39,7 +39,7 @@ ALLOWED = {
     "engines.in_harness.inspect_launcher": "runs as the harness",
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
-    "system.directory_listing": "names, sizes and times of files of checkpoints and task definitions",
+    "system.directory_listing": "names, sizes and times of checkpoints' files and task definitions",
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CI_RUN = Path(__file__).parents[1] / ".ci" / "run"
+CI_RUN = Path(__file__).parents[2] / ".ci" / "run"
 SCRIPT = """#!/bin/sh
 env > "$(basename "$0").environment"
 ls -A "$HOME" > "$(basename "$0").home"

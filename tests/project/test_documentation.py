@@ -10,7 +10,7 @@ from evalserver.core.lifecycle import EventKind
 from evalserver.monitoring.prometheus import TABLE, Instrument
 from tests.reference import TABLES, rendered
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 METRICS = (ROOT / "docs" / "metrics.md").read_text()
 AUDIT = (ROOT / "docs" / "audit.md").read_text()

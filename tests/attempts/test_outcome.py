@@ -16,7 +16,7 @@ from evalserver.executors import Exit, ExitReason
 from evalserver.runner.files import JOB_FILE, LOG_FILE
 from evalserver.version import __version__
 
-DATA = Path(__file__).parent / "engines" / "data"
+DATA = Path(__file__).parents[1] / "engines" / "data"
 RESULTS = DATA / "lmms_dummy"
 ENGINE = make_engines("python3", None)["lmms_eval"]
 STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"

@@ -10,7 +10,7 @@ from tests.browser import browsing, runs_a_script_of_its_own
 from tests.support import Api, ServerProcess
 
 BUNDLE = "/static/swagger-ui/swagger-ui-bundle.js"
-STATIC = Path(__file__).parents[2] / "evalserver" / "web" / "static"
+STATIC = Path(__file__).parents[3] / "evalserver" / "web" / "static"
 
 
 @pytest.mark.browser

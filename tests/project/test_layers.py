@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "evalserver"
+PACKAGE = Path(__file__).parents[2] / "evalserver"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tests.auditors_story import at, live
 from tests.store.test_audit_log import tamper
 from tests.store.test_migrate import read
 
-GUIDE = (Path(__file__).parents[1] / "docs" / "audit.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 QUESTIONS = re.findall(r"^### (\d+)\. ", GUIDE, re.MULTILINE)
 Rows = list[tuple[Any, ...]]
 

@@ -9,7 +9,7 @@ import pytest
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.job import Job
 from evalserver.engines import Paths
-from tests.test_outcome import JOB as ANY_JOB
+from tests.attempts.test_outcome import JOB as ANY_JOB
 
 JOB = replace(ANY_JOB, attempt=1)
 JOB_ID = JOB.job_id

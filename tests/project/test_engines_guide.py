@@ -11,8 +11,8 @@ import pytest
 from evalserver.engines import make_engines
 from tests.conftest import MakeApi
 
-GUIDE = (Path(__file__).parents[1] / "docs" / "engines.md").read_text()
-PROGRAM = Path(__file__).parent / "programs" / "count_words.py"
+GUIDE = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
+PROGRAM = Path(__file__).parents[1] / "programs" / "count_words.py"
 
 
 def blocks(kind: str) -> list[str]:
