@@ -1,4 +1,4 @@
-"""A story of jobs for tests/project/test_audit_guide.py, told through the Store minute by minute."""
+"""A story of jobs for project/test_audit_guide.py, told through the Store minute by minute."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -21,6 +21,9 @@ from tests.real_harness import is_installed
 from tests.small_disk import unmount
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
+# A harness's threads would outnumber the cores, and wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # No example is too slow: the machine may be busy with something else.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")

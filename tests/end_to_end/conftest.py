@@ -1,9 +1,12 @@
 """A real vision model to ask, and servers that run the real harnesses."""
 
+import asyncio
 import json
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ CAPITALS = Path(__file__).parents[2] / "examples" / "demo" / "tasks"
 
 INSPECT_TASKS = Path(__file__).parents[1] / "inspect_tasks"
 
-MakeServer = Callable[..., ServerProcess]
+ENGINES = {"lmms-eval": "lmms_eval", "lm-eval": "lm_eval", "inspect": "inspect"}
+"""The engine of each harness."""
 
 
 @dataclass(frozen=True)
@@ -66,29 +70,67 @@ def _digits(digit_tasks: Path, *options: str) -> Iterator[Digits]:
         yield Digits(url, digit_tasks)
 
 
-@pytest.fixture
-def lmms_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
-    """A server whose engine is the real lmms-eval, with the task ``digits_vqa``."""
-    return real_server(tmp_path, "lmms-eval", digit_tasks)
+RealServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture
-def lm_server(tmp_path: Path) -> ServerProcess:
-    """A server whose engine is the real lm-eval, with the demo's task ``capitals``."""
-    return real_server(tmp_path, "lm-eval", CAPITALS, "--default-engine", "lm_eval")
+def real_server(tmp_path: Path, answered: Callable[..., Path]) -> RealServer:
+    """Makes a server with a real harness, which knows a directory's tasks, or its own alone.
+
+    Its database has the names of the harness's tasks and models already: a harness takes ten
+    seconds to tell them.
+    """
+
+    def make(harness: str, tasks: Path | None, *options: str) -> ServerProcess:
+        data_dir = tmp_path / "data"
+        data_dir.mkdir(mode=0o700)
+        shutil.copy(answered(harness, tasks), data_dir)
+        return _server(tmp_path, harness, tasks, *options)
+
+    return make
 
 
-@pytest.fixture
-def inspect_server(tmp_path: Path) -> ServerProcess:
-    """A server whose engine is the real Inspect AI, with the tasks of ``tests/inspect_tasks``."""
-    return real_server(tmp_path, "inspect", INSPECT_TASKS, "--default-engine", "inspect")
+@pytest.fixture(scope="session")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A database that has what a harness with a directory of tasks answered to every question."""
+
+    @cache
+    def answers_of(harness: str, tasks: Path | None) -> Path:
+        server = _server(tmp_path_factory.mktemp("answered"), harness, tasks)
+        asyncio.run(_ask_all(server))
+        return server.data_dir / "evalserver.db"
+
+    return answers_of
 
 
-def real_server(tmp_path: Path, harness: str, tasks: Path | None, *options: str) -> ServerProcess:
-    """A server with a real harness, which knows the tasks of a directory, or its own alone."""
+async def _ask_all(server: ServerProcess) -> None:
+    async with server:
+        await asyncio.gather(*(server.api.call("GET", f"/{each}") for each in ("tasks", "models")))
+
+
+def _server(place: Path, harness: str, tasks: Path | None, *options: str) -> ServerProcess:
     include = () if tasks is None else ("--include-path", str(tasks))
     return ServerProcess(
-        tmp_path / "data",
-        *("--engine-python", str(interpreter(harness)), *include, *options),
-        environment=offline_environment(tmp_path / "hub"),
+        place / "data",
+        *("--engine-python", str(interpreter(harness)), "--default-engine", ENGINES[harness]),
+        *(*include, *options),
+        environment=offline_environment(place / "hub"),
     )
+
+
+@pytest.fixture
+def lmms_server(real_server: RealServer, digit_tasks: Path) -> ServerProcess:
+    """A server whose engine is the real lmms-eval, with the task ``digits_vqa``."""
+    return real_server("lmms-eval", digit_tasks)
+
+
+@pytest.fixture
+def lm_server(real_server: RealServer) -> ServerProcess:
+    """A server whose engine is the real lm-eval, with the demo's task ``capitals``."""
+    return real_server("lm-eval", CAPITALS)
+
+
+@pytest.fixture
+def inspect_server(real_server: RealServer) -> ServerProcess:
+    """A server whose engine is the real Inspect AI, with the tasks of ``tests/inspect_tasks``."""
+    return real_server("inspect", INSPECT_TASKS)

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from evalserver import EvalClient
-from tests.real_harness import interpreter, offline_environment
+from tests.end_to_end.conftest import RealServer
+from tests.real_harness import interpreter
 from tests.support import Json, ServerProcess, results_file, until
 
 pytestmark = [pytest.mark.real_harness("lmms-engine"), pytest.mark.real_harness("lmms-eval")]
@@ -45,16 +46,12 @@ def checkpoint(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
+def lab(tmp_path: Path, digit_tasks: Path, real_server: RealServer) -> ServerProcess:
     """A server with the real lmms-eval, and the real lmms-engine in an environment of its own."""
     config = tmp_path / "evalserver.toml"
     config.write_text(f'[engines.merge]\npython = "{interpreter("lmms-engine")}"\n')
-    return ServerProcess(
-        tmp_path / "data",
-        *("--config", str(config), "--include-path", str(digit_tasks)),
-        *("--engine-python", str(interpreter("lmms-eval")), "--allow-path", str(tmp_path)),
-        environment=offline_environment(tmp_path / "hub"),
-    )
+    options = ("--config", str(config), "--allow-path", str(tmp_path))
+    return real_server("lmms-eval", digit_tasks, *options)
 
 
 def run_in_lmms_engine(script: str, *arguments: object) -> str:

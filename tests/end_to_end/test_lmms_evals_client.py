@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints_in_shards import EMA, in_shards
-from tests.real_harness import interpreter, offline_environment
+from tests.end_to_end.conftest import RealServer
+from tests.real_harness import interpreter
 from tests.support import STAND_IN, Json, ServerProcess
 
 pytestmark = pytest.mark.real_harness("lmms-eval")
@@ -18,9 +19,9 @@ DRIVER = Path(__file__).parent / "drive_client.py"
 
 @pytest.mark.parametrize("client", ["EvalClient", "AsyncEvalClient"])
 async def test_every_method_works(
-    tmp_path: Path, digit_tasks: Path, checkpoint: Path, client: str
+    tmp_path: Path, digit_tasks: Path, real_server: RealServer, checkpoint: Path, client: str
 ) -> None:
-    async with _server(tmp_path, digit_tasks) as server:
+    async with _server(tmp_path, digit_tasks, real_server) as server:
         got = await _drive(client, server.url, str(checkpoint))
 
     assert got["health"]["status"] == "healthy"
@@ -44,19 +45,15 @@ def checkpoint(tmp_path: Path) -> Path:
     return in_shards(tmp_path / "checkpoints" / "checkpoint-100", ema=True)
 
 
-def _server(tmp_path: Path, tasks: Path) -> ServerProcess:
+def _server(tmp_path: Path, tasks: Path, real_server: RealServer) -> ServerProcess:
     """One with the real lmms-eval; the stand-in merges."""
     config = tmp_path / "evalserver.toml"
     config.write_text(
         f'[engines.merge]\npython = "{sys.executable}"\n'
         f'environment = {{ PYTHONPATH = "{STAND_IN}" }}\n'
     )
-    return ServerProcess(
-        tmp_path / "data",
-        *("--config", str(config), "--include-path", str(tasks)),
-        *("--engine-python", str(interpreter("lmms-eval")), "--allow-path", str(tmp_path)),
-        environment=offline_environment(tmp_path / "hub"),
-    )
+    options = ("--config", str(config), "--allow-path", str(tmp_path))
+    return real_server("lmms-eval", tasks, *options)
 
 
 async def _drive(client: str, url: str, checkpoint: str) -> Json:
