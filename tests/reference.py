@@ -17,7 +17,7 @@ from evalserver.cli.main import main as command_line
 from evalserver.cli.request_options import NAMES
 from evalserver.cli.submit import submit
 from evalserver.core.roles import Role
-from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name
 from evalserver.web.api.job_list import JobsQuerySchema
 from evalserver.web.openapi import summary_of
@@ -44,7 +44,7 @@ def settings_table() -> str:
             _default_of(setting),
             setting.metadata["help"],
         )
-        for setting in flags_of(ServerArgs)
+        for setting in command_line_settings(ServerArgs)
     )
     return _table(("flag", "variable", "default", "description"), rows)
 

@@ -8,7 +8,7 @@ from typing import Any
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.merging import merge_of, merged
 from evalserver.core.job import Job, NewJob
-from evalserver.core.masking import parts_of, secret_texts
+from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.engines import Engine, MergeFirst, Paths, ReadsProgress, merge
 from evalserver.executors import Attempt
 
@@ -77,7 +77,7 @@ class Planner:
             files=command.files,
             directories=command.directories,
             secrets=tuple(
-                secret_texts(job.request.model_args, _mapping(job.request.gen_kwargs), environment)
+                find_secrets(job.request.model_args, _mapping(job.request.gen_kwargs), environment)
             ),
             before=self._before(job, paths),
         )
@@ -103,7 +103,7 @@ def _merges_first(job: Job | NewJob) -> bool:
 
 
 def _mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
-    return parts_of(arguments) if isinstance(arguments, str) else arguments or {}
+    return parse_assignments(arguments) if isinstance(arguments, str) else arguments or {}
 
 
 def _masked(text: str, secrets: tuple[str, ...]) -> str:

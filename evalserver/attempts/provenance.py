@@ -10,11 +10,11 @@ from typing import Any
 from evalserver.checkpoints.fingerprints import fingerprints
 from evalserver.checkpoints.merging import before_merging
 from evalserver.core.job import EvaluateRequest, Job, Outcome
-from evalserver.core.masking import is_secret_name, secret_texts
+from evalserver.core.masking import find_secrets, is_secret_name
 from evalserver.engines import Engine
 from evalserver.executors import ExecutorError, environment_of
 from evalserver.executors.ask import ask
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
 
 START_FILE = "provenance.json"
@@ -54,13 +54,15 @@ class Probe:
         return dict(answer)
 
 
-def at_start(job: Job, allowed: Roots | None, *, full: bool) -> dict[str, str]:
+def at_start(job: Job, allowed: AllowedDirectories | None, *, full: bool) -> dict[str, str]:
     """The file of the run directory that tells how the job's checkpoints were at the start."""
     found = fingerprints(before_merging(job.request), allowed, full=full)
     return {START_FILE: json.dumps(found)} if found else {}
 
 
-def at_submission(request: EvaluateRequest, allowed: Roots | None) -> dict[str, Any] | None:
+def at_submission(
+    request: EvaluateRequest, allowed: AllowedDirectories | None
+) -> dict[str, Any] | None:
     """What is kept with a job from its submission on: how its checkpoints are then."""
     found = fingerprints(before_merging(request), allowed, full=False)
     return {"checkpoints": {"submitted": found}} if found else None
@@ -72,7 +74,7 @@ def at_end(
     run_dir: Path,
     outcome: Outcome,
     probed: Mapping[str, Any],
-    allowed: Roots | None,
+    allowed: AllowedDirectories | None,
     *,
     full: bool,
 ) -> Outcome:
@@ -117,7 +119,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _environment(run_dir: Path, engine: Engine) -> dict[str, str]:
     """The variables that were given, as far as numbers may depend on them."""
     given = environment_of(run_dir)
-    secrets = secret_texts(given)
+    secrets = find_secrets(given)
     told = {
         name: MASK if is_secret_name(name) else _masked(value, secrets)
         for name, value in given.items()
@@ -136,7 +138,7 @@ def _masked(text: str, secrets: list[str]) -> str:
 def _at_start(run_dir: Path) -> dict[str, Any]:
     """What ``at_start`` had written down; nothing of what cannot have been written by it."""
     try:
-        found = read_json(UntrustedDirectory.of_attempt(run_dir), START_FILE, MAX_START_BYTES)
+        found = read_json(UntrustedDirectory.for_attempt(run_dir), START_FILE, MAX_START_BYTES)
         json.dumps(found).encode()
     except (UnreadableFile, ValueError):
         return {}

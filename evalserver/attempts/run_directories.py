@@ -17,7 +17,7 @@ from evalserver.checkpoints.merging import merge_of
 from evalserver.core.job import Job, NewJob
 from evalserver.engines import Paths
 from evalserver.runner.files import LOG_FILE
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 
 JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
 
@@ -28,9 +28,9 @@ class RunDirectories:
 
     root: Path
     prefix: str
-    outputs: Roots | None = None
+    outputs: AllowedDirectories | None = None
     """Where output may be written that a client names; None: anywhere."""
-    task_files: Roots | None = None
+    task_files: AllowedDirectories | None = None
     """Whose files may be tasks; None: anybody's."""
 
     def next_attempt(self, job: Job) -> Paths:

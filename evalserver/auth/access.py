@@ -26,7 +26,7 @@ from evalserver.store import (
 
 PREFIX = "evs_"
 SECRET_BYTES = 32
-LONGEST_SECRET = 128
+MAX_SECRET_CHARACTERS = 128
 """Characters of what is shown as a token; nothing longer is looked at."""
 
 TOKEN_NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"  # noqa: S105 - what a name may be
@@ -35,17 +35,17 @@ ANONYMOUS = "anonymous"
 """Who does things on a server that asks nobody for a token."""
 OPERATOR = "operator"
 """Who works on the data directory itself."""
-RESERVED = frozenset({ANONYMOUS, OPERATOR, "server"})
+RESERVED_NAMES = frozenset({ANONYMOUS, OPERATOR, "server"})
 """Names that the audit log has for others."""
 
-BETWEEN_NOTES = timedelta(minutes=1)
+MIN_USE_INTERVAL = timedelta(minutes=1)
 """The least time between two notes that one token was used."""
-SESSION_TIME = timedelta(days=7)
+SESSION_LIFETIME = timedelta(days=7)
 MAX_SESSIONS = 20
 """Of one token; with a further login the oldest one ends."""
 
 
-class BadName(Exception):
+class InvalidTokenName(Exception):
     """A token cannot have this name; says what it may be."""
 
 
@@ -59,7 +59,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _ActiveToken:
     """A token that is neither revoked nor, when it was read, expired."""
 
     secret_hash: str
@@ -73,18 +73,18 @@ class Access:
     def __init__(self, store: TokenStore, clock: Clock = utc_now) -> None:
         self._store = store
         self._clock = clock
-        self._by_hash: dict[str, _Known] = {}
-        self._by_id: dict[str, _Known] = {}
-        self._sessions: dict[str, tuple[_Known, datetime]] = {}
-        self._noted: dict[str, datetime] = {}
-        self._notes: set[asyncio.Task[None]] = set()
+        self._by_hash: dict[str, _ActiveToken] = {}
+        self._by_id: dict[str, _ActiveToken] = {}
+        self._sessions: dict[str, tuple[_ActiveToken, datetime]] = {}
+        self._last_recorded: dict[str, datetime] = {}
+        self._pending_writes: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:
         """Read what the store has."""
         tokens = await self._store.all_tokens()
         for token in tokens:
             if token.revoked_at is None:
-                self._remember(token)
+                self._activate(token)
         for session in await self._store.all_sessions():
             known = self._by_id.get(session.token_id)
             if known is not None:
@@ -93,38 +93,38 @@ class Access:
 
     async def close(self) -> None:
         """Wait for what is being noted."""
-        await asyncio.gather(*self._notes, return_exceptions=True)
+        await asyncio.gather(*self._pending_writes, return_exceptions=True)
 
     @property
     def has_tokens(self) -> bool:
         """Is there a token that somebody could show?"""
         now = self._clock()
-        return any(_holds(known, now) for known in self._by_hash.values())
+        return any(_is_valid(known, now) for known in self._by_hash.values())
 
     def holds(self, caller: Caller) -> bool:
         """Is the caller's token still good? True for who has shown none."""
         if caller.token_id is None:
             return True
         known = self._by_id.get(caller.token_id)
-        return known is not None and _holds(known, self._clock())
+        return known is not None and _is_valid(known, self._clock())
 
-    def caller_of(self, secret: str) -> Caller | None:
+    def authenticate(self, secret: str) -> Caller | None:
         """Whose token this is; None when it is nobody's, or nobody's any more."""
-        known = self._find(secret)
-        return None if known is None else self._used(known)
+        known = self._find_active(secret)
+        return None if known is None else self._record_use(known)
 
-    def caller_of_session(self, session: str) -> Caller | None:
+    def authenticate_session(self, session: str) -> Caller | None:
         """Who logged in; None when the session is over."""
-        if len(session) > LONGEST_SECRET:
+        if len(session) > MAX_SECRET_CHARACTERS:
             return None
         hashed = _hash(session)
         known, until = self._sessions.get(hashed, (None, None))
         if known is None or until is None:
             return None
         now = self._clock()
-        if until <= now or not _holds(known, now):
+        if until <= now or not _is_valid(known, now):
             return None
-        return self._used(known)
+        return self._record_use(known)
 
     async def tokens(self) -> list[Token]:
         """Every token that there ever was."""
@@ -137,10 +137,10 @@ class Access:
 
         Raises BadName, and TokenExists when the name was ever used.
         """
-        if name in RESERVED or not re.fullmatch(TOKEN_NAME, name):
-            raise BadName(
+        if name in RESERVED_NAMES or not re.fullmatch(TOKEN_NAME, name):
+            raise InvalidTokenName(
                 f"A token cannot be named {name!r}: 1 to 64 letters, digits and . _ @ -, beginning "
-                f"with a letter or a digit, and none of {', '.join(sorted(RESERVED))}"
+                f"with a letter or a digit, and none of {', '.join(sorted(RESERVED_NAMES))}"
             )
         now = self._clock()
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
@@ -154,7 +154,7 @@ class Access:
             expires_at=None if lifetime is None else timestamp(now + lifetime),
         )
         await self._store.create(token)
-        self._remember(token)
+        self._activate(token)
         return token, secret
 
     async def create_first(self) -> tuple[Token, str]:
@@ -181,13 +181,15 @@ class Access:
     async def log_in(self, secret: str) -> str | None:
         """Open a session for who shows a token; returns what the browser is to show from now on,
         or None when it is no token."""
-        known = self._find(secret)
+        known = self._find_active(secret)
         if known is None or known.caller.token_id is None:
             return None
-        self._used(known)
+        self._record_use(known)
         now = self._clock()
         session = secrets.token_urlsafe(SECRET_BYTES)
-        until = min(now + SESSION_TIME, known.expires_at or datetime.max.replace(tzinfo=now.tzinfo))
+        until = min(
+            now + SESSION_LIFETIME, known.expires_at or datetime.max.replace(tzinfo=now.tzinfo)
+        )
         kept = LoginSession(_hash(session), known.caller.token_id, timestamp(now), timestamp(until))
         await self._store.open_session(kept)
         if self._by_hash.get(known.secret_hash) is not known:  # revoked just now
@@ -197,10 +199,10 @@ class Access:
             hashed: (each, end) for hashed, (each, end) in self._sessions.items() if end > now
         }
         self._sessions[kept.session_hash] = (known, until)
-        await self._end_oldest(known)
+        await self._close_oldest_sessions(known)
         return session
 
-    async def _end_oldest(self, known: _Known) -> None:
+    async def _close_oldest_sessions(self, known: _ActiveToken) -> None:
         """End the sessions of a token beyond its newest ``MAX_SESSIONS``."""
         own = [hashed for hashed, (each, _) in self._sessions.items() if each is known]
         ended = own[:-MAX_SESSIONS]
@@ -215,8 +217,8 @@ class Access:
         if self._sessions.pop(hashed, None) is not None:
             await self._store.close_session(hashed)
 
-    def _find(self, secret: str) -> _Known | None:
-        if len(secret) > LONGEST_SECRET:
+    def _find_active(self, secret: str) -> _ActiveToken | None:
+        if len(secret) > MAX_SECRET_CHARACTERS:
             return None
         hashed = _hash(secret)
         known = self._by_hash.get(hashed)
@@ -224,31 +226,33 @@ class Access:
         # comparison that counts takes the same time however much is equal.
         if known is None or not hmac.compare_digest(known.secret_hash, hashed):
             return None
-        return known if _holds(known, self._clock()) else None
+        return known if _is_valid(known, self._clock()) else None
 
-    def _remember(self, token: Token) -> None:
+    def _activate(self, token: Token) -> None:
         until = token.expires_at
-        known = _Known(
+        known = _ActiveToken(
             token.secret_hash,
             Caller(token.name, token.role, token.token_id),
             None if until is None else datetime.fromisoformat(until),
         )
         self._by_hash[token.secret_hash] = self._by_id[token.token_id] = known
 
-    def _used(self, known: _Known) -> Caller:
+    def _record_use(self, known: _ActiveToken) -> Caller:
         """Have the use of a token noted, once a minute at most."""
         token_id = known.caller.token_id or ""
         now = self._clock()
-        last = self._noted.get(token_id)
-        if last is None or now - last >= BETWEEN_NOTES:
-            self._noted[token_id] = now
-            note = asyncio.create_task(self._note(token_id, timestamp(now)), name="note a token")
-            self._notes.add(note)
-            note.add_done_callback(self._notes.discard)
-            note.add_done_callback(log_failure)
+        last = self._last_recorded.get(token_id)
+        if last is None or now - last >= MIN_USE_INTERVAL:
+            self._last_recorded[token_id] = now
+            write = asyncio.create_task(
+                self._write_use(token_id, timestamp(now)), name="note a token"
+            )
+            self._pending_writes.add(write)
+            write.add_done_callback(self._pending_writes.discard)
+            write.add_done_callback(log_failure)
         return known.caller
 
-    async def _note(self, token_id: str, at: str) -> None:
+    async def _write_use(self, token_id: str, at: str) -> None:
         with suppress(StoreUnavailable):  # the next note will do
             await self._store.note_use(token_id, at)
 
@@ -257,5 +261,5 @@ def _hash(secret: str) -> str:
     return sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
-def _holds(known: _Known, now: datetime) -> bool:
+def _is_valid(known: _ActiveToken, now: datetime) -> bool:
     return known.expires_at is None or now < known.expires_at

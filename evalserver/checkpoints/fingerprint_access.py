@@ -8,8 +8,8 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from evalserver.system.allowed_directories import Roots
-from evalserver.system.directory_listing import names_in
+from evalserver.system.allowed_directories import AllowedDirectories
+from evalserver.system.directory_listing import directory_names
 
 SIGNS = (
     "*.safetensors", "*.gguf", "*.distcp", "*.ckpt", "*.pt", "*.pth", "*.index.json",
@@ -28,7 +28,7 @@ class FingerprintAccess:
     ``allowed`` are the places that the operator allows; None: all are.
     """
 
-    def __init__(self, path: Path, allowed: Roots | None) -> None:
+    def __init__(self, path: Path, allowed: AllowedDirectories | None) -> None:
         self._path = path
         self._allowed = allowed
         self._looks: dict[Path, bool] = {}
@@ -66,7 +66,7 @@ class FingerprintAccess:
 
 def _has_sign(directory: Path) -> bool:
     try:
-        return any(map(_is_sign, names_in(directory)))
+        return any(map(_is_sign, directory_names(directory)))
     except OSError:
         return False
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from evalserver.checkpoints.fingerprint_access import FingerprintAccess
 from evalserver.checkpoints.readiness import INDEX, MAX_INDEX_BYTES, local_checkpoints
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.directory_listing import Listing, list_files
 from evalserver.system.untrusted_files import UnreadableFile, open_named_file
 
@@ -26,7 +26,7 @@ Fingerprint = dict[str, Any]
 
 
 def fingerprints(
-    model_args: Mapping[str, Any] | None, allowed: Roots | None, *, full: bool
+    model_args: Mapping[str, Any] | None, allowed: AllowedDirectories | None, *, full: bool
 ) -> dict[str, Fingerprint]:
     """The fingerprint of each local checkpoint that is there, by the argument that names it.
 
@@ -42,7 +42,9 @@ def fingerprints(
     return {key: fingerprint(path, allowed, full=full) for key, path in there.items()}
 
 
-def fingerprint(path: Path, allowed: Roots | None = None, *, full: bool) -> Fingerprint:
+def fingerprint(
+    path: Path, allowed: AllowedDirectories | None = None, *, full: bool
+) -> Fingerprint:
     """The fingerprint of one checkpoint. What cannot be read has no hash."""
     listing = list_files(path)
     if listing.incomplete is not None:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from evalserver.core.job import EvaluateRequest
-from evalserver.system.directory_listing import names_in
+from evalserver.system.directory_listing import directory_names
 
 SHARDS: Mapping[str, str] = MappingProxyType(
     {"regular": "pytorch_model_fsdp_0", "ema": "pytorch_ema_model_fsdp_0"}
@@ -110,7 +110,7 @@ def key_of(request: EvaluateRequest) -> str:
 
 def _checkpoints_in(path: Path) -> list[Path]:
     try:
-        return [path / name for name in names_in(path) if name.startswith(CHECKPOINTS)]
+        return [path / name for name in directory_names(path) if name.startswith(CHECKPOINTS)]
     except OSError:
         return []
 

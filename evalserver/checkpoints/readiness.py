@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.system.directory_listing import MAX_FILES, list_files, names_in
+from evalserver.system.directory_listing import MAX_FILES, directory_names, list_files
 from evalserver.system.untrusted_files import MissingFile, UnreadableFile, read_named_json
 
 KEYS = frozenset({
@@ -64,7 +64,7 @@ def why_not(path: Path) -> str | None:
     if not os.path.isdir(path):  # noqa: PTH112
         return None
     try:
-        names = names_in(path)
+        names = directory_names(path)
         if not names:
             return "is an empty directory"
         indexed = _indexed(path, names)

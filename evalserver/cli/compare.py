@@ -49,7 +49,7 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
         print_table(COLUMNS, rows)
     else:
         on_terminal(lambda: "None of the jobs has a number: they merged, or were to predict only.")
-    on_terminal(lambda: _explained(found))
+    on_terminal(lambda: _translate_errors(found))
 
 
 def _row(row: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _signed(value: float) -> str:
     return f"+{cells.number(value)}" if value > 0 else cells.number(value)
 
 
-def _explained(found: Mapping[str, Any]) -> str:
+def _translate_errors(found: Mapping[str, Any]) -> str:
     used = {
         value["difference"]["method"]
         for row in found["rows"]

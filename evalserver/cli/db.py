@@ -75,13 +75,13 @@ def migrate(config: Path | None, data_dir: str | None, as_json: bool) -> None:
     The server does the same when it starts. The old database is copied beside itself first.
     """
     from evalserver.store import migrate_database, snapshot
-    from evalserver.system.data_dir import owned
+    from evalserver.system.data_dir import lock_data_dir
 
     path = database_of(config, data_dir)
     with errors_in_words():
         with snapshot(path):
             pass  # there must be one: a server makes it, a mistyped directory does not
-        with owned(path.parent, "evalserver db migrate"):
+        with lock_data_dir(path.parent, "evalserver db migrate"):
             done = migrate_database(path)
     if as_json:
         print_json({"path": path, **asdict(done)})

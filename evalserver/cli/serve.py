@@ -13,7 +13,7 @@ from evalserver.cli.settings import (
     secrets_on_command_line,
     with_settings,
 )
-from evalserver.settings.sources import misspelt
+from evalserver.settings.sources import misspelled_variables
 
 
 @click.command(context_settings=HELP_NAMES)
@@ -27,7 +27,7 @@ def serve(config: Path | None, **flags: Any) -> None:
     from evalserver.server.http_server import launch_server
 
     args = given_settings(config, flags)
-    for name, meant in misspelt(os.environ).items():
+    for name, meant in misspelled_variables(os.environ).items():
         click.echo(f"Warning: {name} sets nothing. Did you mean {meant}?", err=True)
     for name in secrets_on_command_line(flags):
         click.echo(

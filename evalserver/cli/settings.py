@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from evalserver.cli.failures import with_debug
-from evalserver.core.masking import secret_texts
-from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.core.masking import find_secrets
+from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import (
     environment_name,
     is_list,
@@ -29,7 +29,7 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         command = with_debug(_config(command))
-        for setting in reversed(flags_of(ServerArgs)):
+        for setting in reversed(command_line_settings(ServerArgs)):
             if not names or setting.name in names:
                 option = click.option(
                     _flag(setting),
@@ -62,7 +62,7 @@ def origins_of_settings(config: Path | None, flags: dict[str, Any]) -> dict[str,
 def secrets_on_command_line(flags: dict[str, Any]) -> list[str]:
     """The variables of harnesses whose secret values stand in an option."""
     pairs = (each.partition("=") for each in flags.get("engine_env") or ())
-    return [name for name, given, value in pairs if given and secret_texts({name: value})]
+    return [name for name, given, value in pairs if given and find_secrets({name: value})]
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from evalserver.cli import cells
 from evalserver.cli.database import database_of, errors_in_words, with_data_dir
 from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_NAMES
-from evalserver.core.roles import GIVEN, Role
+from evalserver.core.roles import ASSIGNABLE_ROLES, Role
 
 if TYPE_CHECKING:
     from evalserver.auth.access import Access
@@ -66,7 +66,7 @@ def token() -> None:
 @click.option(
     "--role",
     required=True,
-    type=click.Choice([str(role) for role in GIVEN]),
+    type=click.Choice([str(role) for role in ASSIGNABLE_ROLES]),
     help="viewer reads; submitter also submits, and cancels its own; admin does everything.",
 )
 @click.option("--expires", type=Lifetime(), help="How long it holds, such as 90d; else for ever.")
@@ -81,7 +81,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a token, and show it: this once."""
-    from evalserver.auth.access import OPERATOR, BadName
+    from evalserver.auth.access import OPERATOR, InvalidTokenName
 
     async def make(access: "Access") -> dict[str, Any]:
         made, secret = await access.create(name, Role(role), OPERATOR, expires)
@@ -93,7 +93,7 @@ def create(
     try:
         folder = _folder(config, data_dir)
         made = _do(folder, make, "POST", "/tokens", body)
-    except BadName as error:
+    except InvalidTokenName as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         print_json({key: made[key] for key in ("name", "role", "token")})
@@ -173,11 +173,11 @@ def _do(
     """Do it here, if no server runs, or else have the server do the same."""
     import asyncio
 
-    from evalserver.system.data_dir import DataDirTaken, owned
+    from evalserver.system.data_dir import DataDirTaken, lock_data_dir
 
     with errors_in_words():
         try:
-            with owned(folder, "evalserver token"):
+            with lock_data_dir(folder, "evalserver token"):
                 return asyncio.run(_with_access(folder, deed))
         except DataDirTaken as error:
             return _ask(folder, method, path, body, error)
@@ -222,8 +222,8 @@ def _transport(folder: Path) -> Iterator[Any]:
 
     import httpx
 
-    from evalserver.system.local_socket import named
+    from evalserver.system.local_socket import short_path
 
-    with named(folder) as path:
+    with short_path(folder) as path:
         # No TLS is spoken here, so that authorities are not looked for.
         yield httpx.HTTPTransport(uds=path, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -1,27 +1,27 @@
-"""Parsing JSON that somebody else wrote: what it costs is bounded, whatever it says."""
+"""Parsing untrusted JSON at a bounded cost."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
 MAX_DEPTH = 100
-"""Arrays and objects within each other. ``orjson`` writes no more than 254."""
+"""Nested arrays and objects. ``orjson`` serializes at most 254 levels."""
 
 MAX_VALUES = 1_000_000
-"""Commas, colons and brackets: a value in memory takes up to a hundred bytes."""
+"""Counted as commas, colons and brackets; a value takes up to a hundred bytes of memory."""
 
 MAX_DIGITS = 300
-"""Characters of one number. A longer one is too large for a float."""
+"""Characters of one number; a longer number does not fit into a float."""
 
 
 class InvalidJson(ValueError):
-    """The text is not JSON, or more of it than is parsed; says why, as the end of a sentence."""
+    """The text is not JSON or exceeds a limit. The message completes a sentence: "it has ..."."""
 
 
 def parse_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
-    """The value of a JSON text in UTF-8; NaN and infinities may be in it, as Python writes them.
+    """Parse JSON in UTF-8. NaN and infinities are accepted, since Python writes them.
 
-    The caller bounds the length of the text. Raises InvalidJson.
+    The caller limits the length of the text. Raises InvalidJson.
     """
     if sum(map(text.count, (b",", b":", b"[", b"{"))) > max_values:
         raise InvalidJson(f"it has more than {max_values} values")
@@ -39,7 +39,7 @@ def parse_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
 
 
 def parse_object(text: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
-    """The same for a text that has to be an object. Raises InvalidJson."""
+    """Parse JSON whose top-level value must be an object. Raises InvalidJson."""
     value = parse_json(text, max_values)
     if not isinstance(value, dict):
         raise InvalidJson("it is not a JSON object")
@@ -47,14 +47,14 @@ def parse_object(text: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    return int(_checked(digits))
+    return int(_check_length(digits))
 
 
 def _float(digits: str) -> float:
-    return float(_checked(digits))
+    return float(_check_length(digits))
 
 
-def _checked(digits: str) -> str:
+def _check_length(digits: str) -> str:
     if len(digits) > MAX_DIGITS:
         raise InvalidJson(f"it has a number of {len(digits)} characters, more than {MAX_DIGITS}")
     return digits

@@ -1,4 +1,4 @@
-"""Time as evalserver keeps it: UTC, passed in as a function so that tests need not sleep."""
+"""Time in UTC. The clock is passed in as a function, so that tests need not sleep."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,5 +12,5 @@ def utc_now() -> datetime:
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 text in UTC to the millisecond: it sorts as text, and every client can parse it."""
+    """Format a time as ISO 8601 in UTC with milliseconds, which also sorts correctly as text."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,7 @@
-"""The server's health: the faults that it has right now, each under a name of its own.
+"""The server's health: its current faults, each under a unique name.
 
-Who finds a fault reports it, and clears it when it is over. ``GET /health`` and its kin tell what
-is here; nothing else is done about a fault in this module.
+The component that detects a fault reports it, and clears it when it is over. ``GET /health`` shows
+the faults.
 """
 
 from dataclasses import dataclass
@@ -9,39 +9,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, as a sentence, and whether submissions are refused because of it."""
+    """What is wrong, as a sentence, and whether submissions are rejected because of it."""
 
     reason: str
     refuses_jobs: bool = False
 
 
 class Health:
-    """The faults of one server. It may be used from any thread."""
+    """The current faults of the server. Thread-safe."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
 
     def report(self, name: str, reason: str, *, refuses_jobs: bool = False) -> None:
-        """There is a fault; it takes the place of what was reported under this name before."""
+        """Report a fault; it replaces the one reported under the same name before."""
         self._faults[name] = Fault(reason, refuses_jobs)
 
     def clear(self, name: str) -> None:
-        """The fault of this name is over; it does not matter whether there was one."""
+        """Clear the fault with this name, if there is one."""
         self._faults.pop(name, None)
 
     def reason(self, name: str) -> str | None:
-        """The reason of the fault of this name; None when there is no such fault."""
+        """The reason of the fault with this name, or None."""
         fault = self._faults.get(name)
         return None if fault is None else fault.reason
 
     @property
     def degraded_reason(self) -> str | None:
-        """Every fault, in one line; None when all is well."""
+        """All faults in one line; None when there are none."""
         return _joined(list(self._faults.values()))
 
     @property
     def refusal_reason(self) -> str | None:
-        """Why submissions are refused; None when they are taken."""
+        """Why submissions are rejected; None while they are accepted."""
         return _joined([fault for fault in self._faults.values() if fault.refuses_jobs])
 
 

@@ -1,4 +1,4 @@
-"""What a job is: the request, its record, its metrics. Frozen values, no behaviour."""
+"""The job as frozen data: the request, the record, the metrics. No behaviour."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +8,9 @@ from evalserver.core.lifecycle import Status
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """A checked request of ``POST /evaluate``; the fields are those of CONTRACT section 2.
+    """A validated request of ``POST /evaluate``.
 
-    None means that the client did not say, and that the harness's own default holds.
+    None means that the client did not set the field, so that the harness's default applies.
     """
 
     model: str
@@ -38,7 +38,7 @@ class EvaluateRequest:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a result: a task's metric under one filter."""
+    """One number of a result: a metric of a task under one filter."""
 
     task: str
     metric: str
@@ -51,7 +51,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Job:
-    """One job's record, as the store keeps it. Times are ISO 8601 text in UTC."""
+    """A job's record as stored. Times are ISO 8601 text in UTC."""
 
     seq: int
     job_id: str
@@ -74,14 +74,14 @@ class Job:
     result: dict[str, Any] | None
     provenance: dict[str, Any] | None
     event_id: int
-    """The newest event that the record knows of."""
+    """The newest event that the record reflects."""
     damage: str | None = None
-    """What of the record cannot be read, and is left out; None when all can."""
+    """Which part of the record is unreadable and left out; None if the record is intact."""
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """What is known of a job when it is submitted."""
+    """A job as it is submitted."""
 
     job_id: str
     engine: str
@@ -92,7 +92,7 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the last attempt of a job ended."""
+    """How a job's last attempt ended."""
 
     status: Status
     completed_at: str

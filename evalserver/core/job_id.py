@@ -1,7 +1,7 @@
-"""The ids of jobs: UUIDs that begin with the time (RFC 9562, version 7).
+"""Job ids: UUIDs of version 7 (RFC 9562), which begin with the time.
 
-Ids of one time lie side by side in the indexes of the database, and not all over them as random
-ones would: a submission writes half as much.
+Ids made at the same time are adjacent in the indexes of the database, so that a submission writes
+half as many pages as with random ids.
 """
 
 import os
@@ -10,11 +10,11 @@ import time
 VERSION = 7 << 76
 VARIANT = 2 << 62
 RANDOM_BITS = (1 << 76) - 1 - (3 << 62)
-"""Of the last 80 bits, all but those of version and variant."""
+"""The last 80 bits, except those of version and variant."""
 
 
 def new_job_id() -> str:
-    """An id that no job has: 48 bits of milliseconds, and 74 random ones."""
+    """Create a unique id: 48 bits of milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big") & RANDOM_BITS
     digits = f"{milliseconds << 80 | VERSION | VARIANT | random:032x}"

@@ -1,7 +1,7 @@
-"""The states of a job and the legal moves between them: pure data.
+"""The states of a job and the legal transitions between them, as data.
 
-Every change of a job is one of the kinds of event below; each kind says which states it may start
-from and which state it leads to. The store writes a change only as this table allows.
+Every change of a job is one of the event kinds below. Each kind defines the states it may start
+from and the state it leads to; the store writes only changes that this table allows.
 
     submitted --> queued --claimed--> running --completed / failed / cancelled--> finished
                     ^                    |                                           |
@@ -16,12 +16,12 @@ from types import MappingProxyType
 
 
 class Status(StrEnum):
-    """What a job is doing."""
+    """The state of a job."""
 
     QUEUED = "queued"
     """Waiting for its turn."""
     RUNNING = "running"
-    """An attempt was claimed for it; its runner works, or is about to."""
+    """An attempt was claimed; its runner is running, or about to start."""
     COMPLETED = "completed"
     """Finished, with results."""
     FAILED = "failed"
@@ -35,7 +35,7 @@ FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 class EventKind(StrEnum):
-    """What can happen to a job; the word that the audit log uses for it."""
+    """What can happen to a job, under the name that the audit log uses."""
 
     SUBMITTED = "submitted"
     PRIORITIZED = "prioritized"
@@ -52,26 +52,29 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """From which states an event may start, and where it leads; None: no job yet, or no more."""
+    """The states that an event may start from, and the state that it leads to.
+
+    None stands for a job that does not exist yet, or no longer.
+    """
 
     before: frozenset[Status | None]
     after: Status | None
 
 
-def _move(before: Status | None, after: Status | None) -> Transition:
+def _transition(before: Status | None, after: Status | None) -> Transition:
     return Transition(frozenset({before}), after)
 
 
 TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
     {
-        EventKind.SUBMITTED: _move(None, Status.QUEUED),
-        EventKind.PRIORITIZED: _move(Status.QUEUED, Status.QUEUED),
-        EventKind.CLAIMED: _move(Status.QUEUED, Status.RUNNING),
-        EventKind.REATTACHED: _move(Status.RUNNING, Status.RUNNING),
-        EventKind.CANCEL_REQUESTED: _move(Status.RUNNING, Status.RUNNING),
-        EventKind.INTERRUPTED: _move(Status.RUNNING, Status.QUEUED),
-        EventKind.COMPLETED: _move(Status.RUNNING, Status.COMPLETED),
-        EventKind.FAILED: _move(Status.RUNNING, Status.FAILED),
+        EventKind.SUBMITTED: _transition(None, Status.QUEUED),
+        EventKind.PRIORITIZED: _transition(Status.QUEUED, Status.QUEUED),
+        EventKind.CLAIMED: _transition(Status.QUEUED, Status.RUNNING),
+        EventKind.REATTACHED: _transition(Status.RUNNING, Status.RUNNING),
+        EventKind.CANCEL_REQUESTED: _transition(Status.RUNNING, Status.RUNNING),
+        EventKind.INTERRUPTED: _transition(Status.RUNNING, Status.QUEUED),
+        EventKind.COMPLETED: _transition(Status.RUNNING, Status.COMPLETED),
+        EventKind.FAILED: _transition(Status.RUNNING, Status.FAILED),
         EventKind.CANCELLED: Transition(
             frozenset({Status.QUEUED, Status.RUNNING}), Status.CANCELLED
         ),

@@ -1,15 +1,15 @@
-"""A harness's output as a terminal would leave it: no escape sequences, and of each line that was
-redrawn after a carriage return only what shows in the end.
+"""Turning terminal output into plain text: without escape sequences, and of each line that was
+redrawn after a carriage return only the final state.
 
-Works on a stream that comes in pieces, in bounded memory whatever comes.
+Works on a stream of chunks in bounded memory.
 """
 
 import codecs
 import re
 
 LONGEST_LINE = 64 * 1024
-"""Characters of a line that are held back until its end is known; a longer one comes in parts."""
-LONGEST_ESCAPE = 256
+"""Characters of a line that are buffered until its end is known; a longer line is split."""
+MAX_ESCAPE_CHARACTERS = 256
 
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours, movements of the cursor
@@ -21,7 +21,7 @@ _CUT_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b\r\n]*\x1b?|[()])?\
 
 
 class PlainText:
-    """Makes plain text of a stream of output."""
+    """Converts a stream of terminal output to plain text."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -29,13 +29,13 @@ class PlainText:
         self._cut = ""
 
     def feed(self, piece: bytes) -> bytes:
-        """The lines that ended with this piece, as UTF-8."""
+        """Return the lines that this chunk completes, as UTF-8."""
         return self._take(self._decoder.decode(piece)).encode()
 
     def rest(self) -> bytes:
-        """What is left when nothing comes any more: a line that did not end."""
+        """Return the last line at the end of the stream, if it has no line break."""
         text = self._take(self._decoder.decode(b"", final=True))
-        return (text + _shown(f"{self._line}\n")[:-1]).encode()
+        return (text + _visible(f"{self._line}\n")[:-1]).encode()
 
     def _take(self, text: str) -> str:
         text = self._cut + text
@@ -43,41 +43,41 @@ class PlainText:
         self._cut = text[whole:]
         clean = self._line + without_escapes(text[:whole])
         end = clean.rfind("\n") + 1
-        lines, self._line = _shown(clean[:end]), _shortened(clean[end:])
+        lines, self._line = _visible(clean[:end]), _drop_overwritten(clean[end:])
         if len(self._line) <= LONGEST_LINE:
             return lines
-        # What has scrolled by on a terminal is not overwritten either.
-        long_line, self._line = _overwritten(self._line.split("\r")), ""
+        # On a terminal, too, text that has scrolled away is not overwritten.
+        long_line, self._line = _overlay(self._line.split("\r")), ""
         return lines + long_line
 
 
 def plain_text(output: bytes) -> str:
-    """The whole of a short output as plain text."""
+    """Convert a complete, short output to plain text."""
     plain = PlainText()
     return (plain.feed(output) + plain.rest()).decode()
 
 
 def without_escapes(text: str) -> str:
-    """The text without its escape sequences."""
+    """Remove the escape sequences from a text."""
     return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
-def _shown(lines: str) -> str:
-    """What shows of whole lines. Bars are padded with spaces, so as to cover longer ones."""
+def _visible(lines: str) -> str:
+    """What is visible of complete lines, without the spaces that progress bars are padded with."""
     if "\r" not in lines and " \n" not in lines:
         return lines
-    texts = (_overwritten(line.split("\r")).rstrip(" ") for line in lines.split("\n"))
+    texts = (_overlay(line.split("\r")).rstrip(" ") for line in lines.split("\n"))
     return "\n".join(texts)
 
 
-def _shortened(line: str) -> str:
-    """The beginning of a line, with all that was overwritten in it left out."""
+def _drop_overwritten(line: str) -> str:
+    """Drop what was overwritten in the beginning of a line."""
     *earlier, current = line.split("\r")
-    return f"{_overwritten(earlier)}\r{current}" if earlier else current
+    return f"{_overlay(earlier)}\r{current}" if earlier else current
 
 
-def _overwritten(texts: list[str]) -> str:
-    """What shows when each text is written over those before it."""
+def _overlay(texts: list[str]) -> str:
+    """What is visible when each text is written over the previous ones."""
     shown = ""
     for text in reversed(texts):
         # A shorter text leaves the end of a longer one before it.
@@ -86,6 +86,6 @@ def _overwritten(texts: list[str]) -> str:
 
 
 def _end_without_cut_escape(text: str) -> int:
-    """Where the end of the text may be the beginning of an escape sequence; else its length."""
-    cut = _CUT_ESCAPE.search(text, max(0, len(text) - LONGEST_ESCAPE))
+    """The position of an incomplete escape sequence at the end, or else the text's length."""
+    cut = _CUT_ESCAPE.search(text, max(0, len(text) - MAX_ESCAPE_CHARACTERS))
     return len(text) if cut is None else cut.start()

@@ -1,26 +1,26 @@
-"""Roles: what a token allows, and what a route asks for."""
+"""Roles: what a token allows, and what a route requires."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """From the least to the most: each may do all that those before it may."""
+    """In ascending order: each role includes the permissions of those before it."""
 
     ANYONE = "anyone"
-    """No token is needed; no token has this role."""
+    """No token required. No token has this role."""
     VIEWER = "viewer"
-    """Reads everything."""
+    """May read everything."""
     SUBMITTER = "submitter"
-    """Submits, too, and cancels and retries its own jobs."""
+    """May also submit jobs, and cancel and retry its own."""
     ADMIN = "admin"
-    """Does everything, to everybody's jobs, and makes tokens."""
+    """May do everything to all jobs, and create tokens."""
 
     def covers(self, needed: "Role") -> bool:
-        """May who has this role do what ``needed`` is asked for?"""
+        """Whether this role includes the permissions of ``needed``."""
         return RANK[self] >= RANK[needed]
 
 
 RANK = {role: rank for rank, role in enumerate(Role)}
 
-GIVEN = (Role.VIEWER, Role.SUBMITTER, Role.ADMIN)
-"""The roles that a token may have."""
+ASSIGNABLE_ROLES = (Role.VIEWER, Role.SUBMITTER, Role.ADMIN)
+"""The roles that a token can have."""

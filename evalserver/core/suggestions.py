@@ -1,20 +1,20 @@
-"""Suggesting the name that somebody probably meant."""
+"""Suggesting known names that are similar to a misspelled one."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-LONGEST_NAME = 64
-"""Nobody meant a known name by a longer one, and looking for the nearest costs its square."""
+MAX_NAME_CHARACTERS = 64
+"""Longer names get no suggestions: they match nothing, and the cost is quadratic in the length."""
 
 
-def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
-    """The known names that ``name`` may have been meant for, the nearest first; it may be none."""
-    if len(name) > LONGEST_NAME:
+def closest_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """The known names similar to ``name``, most similar first; may be empty."""
+    if len(name) > MAX_NAME_CHARACTERS:
         return []
-    return get_close_matches(name, list(known), n=most, cutoff=0.6)
+    return get_close_matches(name, list(known), n=limit, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` for the known name nearest to ``name``, or an empty string."""
-    found = nearest(name, known, 1)
+    """`` Did you mean 'x'?`` with the most similar known name, or an empty string."""
+    found = closest_names(name, known, 1)
     return f" Did you mean {found[0]!r}?" if found else ""

@@ -1,4 +1,4 @@
-"""Keeping the server's own tasks alive: one that fails is said to have, and is started again."""
+"""Supervising the server's background tasks: a failure is reported, and the task restarted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,22 +9,22 @@ from evalserver.core.health import Health
 
 log = structlog.get_logger("evalserver.core.supervision")
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
+MIN_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 60.0
 STABLE_SECONDS = 5.0
-"""A task that has run for so long since its last failure is well again."""
+"""A task that has run this long since its last failure counts as recovered."""
 
 
 def pause_after(failures: int) -> float:
-    """The seconds to wait before a task is started again that has failed so often in a row."""
-    return float(min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS))
+    """The delay in seconds before a task is restarted after this many failures in a row."""
+    return float(min(MIN_PAUSE_SECONDS * 2 ** min(failures - 1, 30), MAX_PAUSE_SECONDS))
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Do ``work`` until it returns or the caller is cancelled; again, whenever it raises.
+    """Run ``work`` until it returns or is cancelled, and restart it whenever it raises.
 
-    ``name`` says in the log and in ``health`` what failed. ``work`` must carry on from where the
-    last call was.
+    ``name`` identifies the task in the log and in ``health``. ``work`` must be able to resume from
+    the state of the previous call.
     """
     failures = 0
     loop = asyncio.get_running_loop()
@@ -40,10 +40,8 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], health: Heal
                     raise
                 failures = 1 if loop.time() - began > STABLE_SECONDS else failures + 1
                 pause = pause_after(failures)
-                log.exception("a task failed; it is started again", task=name, in_seconds=pause)
-                health.report(
-                    name, f"{name} failed, and is started again after {pause:g} s: {error!r}"
-                )
+                log.exception("a task failed; restarting it", task=name, in_seconds=pause)
+                health.report(name, f"{name} failed, and is restarted after {pause:g} s: {error!r}")
             finally:
                 stable.cancel()
             await asyncio.sleep(pause)
@@ -52,13 +50,13 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], health: Heal
 
 
 def log_failure(task: "asyncio.Task[None]") -> None:
-    """Say that a task failed which nobody awaits; a callback for when it is done."""
+    """Log the failure of a task that is not awaited. To be added as a done callback."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("a task failed", task=task.get_name(), error=repr(error), exc_info=error)
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Is it this task that was cancelled, and not something that it waited for?"""
+    """Whether this task itself was cancelled, rather than something that it awaited."""
     task = asyncio.current_task()
     cancelled = task is not None and task.cancelling() > 0
     return cancelled and isinstance(error, asyncio.CancelledError)

@@ -59,7 +59,7 @@ class CommandEngine(Engine):
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The numbers in the program's results file, and the files of its samples."""
-        directory = UntrustedDirectory.of_attempt(paths.output_dir)
+        directory = UntrustedDirectory.for_attempt(paths.output_dir)
         content = _with_filters(load_results(directory, self._table.results))
         samples = (
             [] if self._table.samples is None or not request.log_samples else self._files(directory)

@@ -71,7 +71,7 @@ def count_in_log(log: Path, of: int) -> FailedRequests:
     """
     failed = 0
     try:
-        with open_file(UntrustedDirectory.of_attempt(log.parent), log.name) as file:
+        with open_file(UntrustedDirectory.for_attempt(log.parent), log.name) as file:
             failed = sum(GAVE_UP.search(piece) is not None for _, piece, _ in _pieces(file, log))
     except MissingFile:
         pass  # without a log there is nothing to count

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from evalserver.core.job import EvaluateRequest
-from evalserver.core.masking import parts_of, secret_texts
+from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
 from evalserver.engines.results import FileNames
@@ -45,7 +45,7 @@ class LmEval(Harness):
         if request.model_args:
             config["model_args"] = request.model_args
         given = request.gen_kwargs
-        if isinstance(given, str) and not secret_texts(parts_of(given)):
+        if isinstance(given, str) and not find_secrets(parse_assignments(given)):
             flags.append(f"--gen_kwargs={given}")
         elif given:
             config["gen_kwargs"] = given

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from evalserver.core.job import EvaluateRequest
-from evalserver.core.masking import is_secret_name, parts_of, secret_texts
+from evalserver.core.masking import find_secrets, is_secret_name, parse_assignments
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
@@ -66,7 +66,7 @@ class LmmsEval(Harness):
             for each in part["samples"]
         ]
         if samples:
-            return count_in_samples(UntrustedDirectory.of_attempt(paths.output_dir), samples)
+            return count_in_samples(UntrustedDirectory.for_attempt(paths.output_dir), samples)
         counts = {metric.task: metric.n or 0 for metric in results.metrics}
         return count_in_log(paths.log, sum(counts.values()))
 
@@ -78,7 +78,7 @@ class LmmsEval(Harness):
             if not given:
                 continue
             if isinstance(given, str):
-                if secret_texts(parts_of(given)):
+                if find_secrets(parse_assignments(given)):
                     config[name] = given
                 else:
                     flags.append(f"--{name}={given}")
@@ -100,7 +100,7 @@ class LmmsEval(Harness):
 
 def _is_plain(key: str, value: object) -> bool:
     # A secret never goes on the command line, where every user of the machine can see it.
-    return _reads_back(value) and not is_secret_name(key) and not secret_texts({key: value})
+    return _reads_back(value) and not is_secret_name(key) and not find_secrets({key: value})
 
 
 def _reads_back(value: object) -> bool:

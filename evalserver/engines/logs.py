@@ -24,7 +24,7 @@ def tail(path: Path, lines: int = LINES, most_bytes: int = BYTES) -> str:
     and of a progress bar that was redrawn only its last state is kept.
     """
     try:
-        with open_file(UntrustedDirectory.of_attempt(path.parent), path.name) as file:
+        with open_file(UntrustedDirectory.for_attempt(path.parent), path.name) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 16 * most_bytes))
             text = plain_text(file.read(16 * most_bytes))

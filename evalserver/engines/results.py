@@ -58,7 +58,7 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
 
     Raises NoResults when there is no results file, or one without a number for one of the tasks.
     """
-    root = UntrustedDirectory.of_attempt(output_dir)
+    root = UntrustedDirectory.for_attempt(output_dir)
     parts: dict[str, Part] = {}
     for folder, files in _folders(root):
         newest = max((each for each in files if fnmatchcase(each, names.results)), default=None)

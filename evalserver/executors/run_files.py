@@ -93,7 +93,7 @@ def secrets_of(run_dir: Path) -> list[str]:
 def read_exit(run_dir: Path) -> Exit | Lost:
     """How the attempt ended, once its runner is gone."""
     try:
-        values = read_json(UntrustedDirectory.of_attempt(run_dir), files.EXIT_FILE, MAX_BYTES)
+        values = read_json(UntrustedDirectory.for_attempt(run_dir), files.EXIT_FILE, MAX_BYTES)
         end = Exit(**{**values, "reason": ExitReason(values["reason"])})
     except MissingFile:
         return Lost(_why_lost(run_dir))
@@ -137,6 +137,6 @@ def _why_lost(run_dir: Path) -> str:
 
 def _read(run_dir: Path, name: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     try:
-        return read_json(UntrustedDirectory.of_attempt(run_dir), name, max_bytes)
+        return read_json(UntrustedDirectory.for_attempt(run_dir), name, max_bytes)
     except UnreadableFile:
         return {}

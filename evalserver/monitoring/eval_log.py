@@ -92,7 +92,7 @@ def _open(run_dir: Path) -> int | None:
     """The log's descriptor, or None while there is no log yet."""
     path = run_dir / LOG_FILE
     try:
-        return open_descriptor(UntrustedDirectory.of_attempt(run_dir), LOG_FILE)
+        return open_descriptor(UntrustedDirectory.for_attempt(run_dir), LOG_FILE)
     except MissingFile:
         if not run_dir.is_dir():
             raise LogGone(f"The log is gone: its run directory {run_dir} was removed") from None
@@ -112,7 +112,7 @@ def _replaced(path: Path) -> str:
 def _harness_ran(run_dir: Path) -> bool:
     """Has the attempt ended after its harness had been started? Then there was a log."""
     try:
-        end = read_json(UntrustedDirectory.of_attempt(run_dir), EXIT_FILE, MAX_EXIT_BYTES)
+        end = read_json(UntrustedDirectory.for_attempt(run_dir), EXIT_FILE, MAX_EXIT_BYTES)
         return end["exit_code"] is not None and end["reason"] != "not_started"
     except (UnreadableFile, KeyError):
         return False

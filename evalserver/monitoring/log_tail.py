@@ -93,7 +93,7 @@ def _size(path: Path) -> int:
 
 def _read(path: Path, offset: int) -> bytes:
     try:
-        with open_file(UntrustedDirectory.of_attempt(path.parent), path.name) as file:
+        with open_file(UntrustedDirectory.for_attempt(path.parent), path.name) as file:
             return os.pread(file.fileno(), MOST_BYTES, offset)
     except (OSError, UnreadableFile):
         return b""

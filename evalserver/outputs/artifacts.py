@@ -63,13 +63,13 @@ class _Found:
 def open_artifact(output_dir: Path, path: str) -> BinaryIO:
     """Open a file by its path in the output directory. Raises NoArtifact."""
     with _if_it_can_be_had(path):
-        return open_file(UntrustedDirectory.of_attempt(output_dir), path)
+        return open_file(UntrustedDirectory.for_attempt(output_dir), path)
 
 
 def open_for_masking(output_dir: Path, path: str) -> BinaryIO:
     """The same, to write into it as well. Raises NoArtifact, OSError."""
     with _if_it_can_be_had(path):
-        return open_file(UntrustedDirectory.of_attempt(output_dir), path, writable=True)
+        return open_file(UntrustedDirectory.for_attempt(output_dir), path, writable=True)
 
 
 def list_artifacts(output_dir: Path, most: int) -> Listing:
@@ -118,7 +118,7 @@ def _note(entry: os.DirEntry[str], names: tuple[str, ...], found: _Found) -> Non
 def open_output_directory(output_dir: Path, names: tuple[str, ...]) -> AbstractContextManager[int]:
     """The descriptor of a directory below the output directory, within the block. Raises
     OSError."""
-    return open_directory(UntrustedDirectory.of_attempt(output_dir).below(*names))
+    return open_directory(UntrustedDirectory.for_attempt(output_dir).below(*names))
 
 
 @contextmanager

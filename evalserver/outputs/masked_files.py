@@ -17,7 +17,7 @@ CHUNK_BYTES = 1024 * 1024
 MOST_LOOKED_AT = 100_000
 """Files and folders: as many as go into an archive."""
 
-NO_TEXT = "surrogateescape"
+UNDECODABLE_BYTES = "surrogateescape"
 """How Python holds the bytes of a variable that are no text."""
 
 
@@ -29,7 +29,7 @@ def mask_files(output_dir: Path, secrets: Sequence[str]) -> list[str]:
     of a file that has a further name elsewhere is left alone: it may be somebody's whose it is not
     to change.
     """
-    hidden = [each.encode(errors=NO_TEXT) for each in secrets if each]
+    hidden = [each.encode(errors=UNDECODABLE_BYTES) for each in secrets if each]
     if not hidden:
         return []
     try:

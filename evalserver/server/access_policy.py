@@ -15,16 +15,16 @@ from evalserver.system.allowed_directories import OUTPUTS
 from evalserver.system.permissions import check_private, make_private
 from evalserver.system.sockets import is_loopback, url
 from evalserver.web.security.allowed_hosts import EVERY_ADDRESS, Hosts
-from evalserver.web.security.authorization import Gate
+from evalserver.web.security.authorization import AccessPolicy
 from evalserver.web.security.proxies import Proxies
 from evalserver.web.security.rate_limit import RateLimit
 
 log = structlog.get_logger("evalserver")
 
-ORDINARY_RATE = 50.0
+DEFAULT_RATE = 50.0
 """Requests a second of one token or address, unless the settings say otherwise."""
 
-OPEN_TO_ALL = """
+NO_ACCESS_CONTROL_WARNING = """
 *****************************************************************************************
   NO ACCESS CONTROL: EVERYBODY WHO REACHES {url}
   CAN RUN PROGRAMS ON THIS MACHINE AS ITS USER, since --auth is none.
@@ -32,7 +32,7 @@ OPEN_TO_ALL = """
 *****************************************************************************************
 """
 
-GREETING = """
+BOOTSTRAP_MESSAGE = """
 This server asks for a token, and there was none. Here is one for its administrator. It is shown
 this once and kept nowhere; 'evalserver token create' makes others.
 
@@ -54,34 +54,36 @@ def is_open(args: ServerArgs) -> bool:
     return args.auth == "none"
 
 
-def make_gate(args: ServerArgs) -> Gate:
+def make_access_policy(args: ServerArgs) -> AccessPolicy:
     """What the gate goes by."""
     local = is_loopback(args.host) and not args.trusted_proxy
-    rate = (0.0 if local else ORDINARY_RATE) if args.rate_limit is None else args.rate_limit
-    return Gate(
+    rate = (0.0 if local else DEFAULT_RATE) if args.rate_limit is None else args.rate_limit
+    return AccessPolicy(
         is_open(args),
         Hosts(args.host, args.allowed_host),
         Proxies(args.trusted_proxy),
         RateLimit(rate),
-        for_this_machine=args.auth == "auto" and is_open(args),
+        local_only=args.auth == "auto" and is_open(args),
     )
 
 
-def address(args: ServerArgs) -> str:
+def server_url(args: ServerArgs) -> str:
     """How clients on this machine call the server."""
     return url(args.host, args.port, secure=args.tls_cert is not None)
 
 
-def tell_the_risk(args: ServerArgs) -> None:
+def warn_if_insecure(args: ServerArgs) -> None:
     """Warn where everybody on a network may do everything."""
     if os.geteuid() == 0:
         log.warning("running as root: so does every evaluation; give the server a user of its own")
     if is_open(args) and not is_loopback(args.host):
-        print(OPEN_TO_ALL.format(url=address(args)), file=sys.stderr, flush=True)
-        log.warning("EVERYBODY CAN RUN PROGRAMS ON THIS MACHINE: --auth is none", url=address(args))
+        print(NO_ACCESS_CONTROL_WARNING.format(url=server_url(args)), file=sys.stderr, flush=True)
+        log.warning(
+            "EVERYBODY CAN RUN PROGRAMS ON THIS MACHINE: --auth is none", url=server_url(args)
+        )
 
 
-def keep_private(data_dir: Path, args: ServerArgs) -> None:
+def secure_data_dir(data_dir: Path, args: ServerArgs) -> None:
     """Make the folders of the data directory private.
 
     Raises ReadableByAll if the database is not, and tokens are asked for.
@@ -92,11 +94,11 @@ def keep_private(data_dir: Path, args: ServerArgs) -> None:
         make_private(data_dir / name)
 
 
-async def hand_out_first_token(access: Access, args: ServerArgs) -> None:
+async def bootstrap_admin_token(access: Access, args: ServerArgs) -> None:
     """Make a token, and print it, if the server asks for one and there is none."""
     if is_open(args) or access.has_tokens:
         return
     _, secret = await access.create_first()
     host = socket.gethostname() if args.host in EVERY_ADDRESS else args.host
     called = url(host, args.port, secure=args.tls_cert is not None)
-    print(GREETING.format(token=secret, url=called), file=sys.stderr, flush=True)
+    print(BOOTSTRAP_MESSAGE.format(token=secret, url=called), file=sys.stderr, flush=True)

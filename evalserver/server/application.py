@@ -27,13 +27,13 @@ from evalserver.scheduling.forecast import Forecaster
 from evalserver.scheduling.retention import Pruner
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.server.access_policy import (
-    make_gate,
+    make_access_policy,
 )
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import RUNS_NAME, Store
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.submitter import SubmissionPolicy, Submitter
-from evalserver.system.allowed_directories import output_roots, task_roots
+from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
 from evalserver.web.api.metrics import measure_answers
 from evalserver.web.dispatch import add_routes
@@ -65,7 +65,7 @@ from evalserver.web.keys import (
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.schemas.evaluate_request import check_engine_defaults
 from evalserver.web.schemas.queries import Bounds
-from evalserver.web.security.authorization import ACCESS, add_gate
+from evalserver.web.security.authorization import ACCESS, add_authorization
 from evalserver.web.streams.event_stream import StreamLimits
 
 MAX_WAITING_COMPARISONS = 8
@@ -86,7 +86,7 @@ def make_app(
     app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
     app[INSTRUMENTS] = Instruments()
     measure_answers(app)
-    add_gate(app, make_gate(args))
+    add_authorization(app, make_access_policy(args))
     app[HEALTH] = Health()
     app[ARGS] = args
     app[ORIGINS] = origins
@@ -155,8 +155,8 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     directories = RunDirectories(
         data_dir_of(args) / RUNS_NAME,
         args.temp_dir_prefix,
-        output_roots(data_dir_of(args), args.allow_path),
-        task_roots(args.task_path),
+        output_directories(data_dir_of(args), args.allow_path),
+        task_directories(args.task_path),
     )
     environment = harness_environment(os.environ, args.engine_env)
     surroundings = Surroundings(environment, Path.cwd(), args.cancel_grace)

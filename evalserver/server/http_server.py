@@ -18,36 +18,36 @@ from aiohttp import web
 from evalserver.executors import runner_pid
 from evalserver.runner.files import LOG_FILE
 from evalserver.server.access_policy import (
-    address,
-    hand_out_first_token,
-    keep_private,
-    tell_the_risk,
+    bootstrap_admin_token,
+    secure_data_dir,
+    server_url,
+    warn_if_insecure,
 )
 from evalserver.server.application import CannotStart, data_dir_of, make_app
-from evalserver.server.connection_limit import Doorman, open_door
+from evalserver.server.connection_limit import ConnectionLimiter, start_server
 from evalserver.server.logging import LoopErrors, configure_log
 from evalserver.server.systemd import notify
 from evalserver.server.tls import CannotUseTls, Tls
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
-from evalserver.system.data_dir import DataDirTaken, owned
-from evalserver.system.file_descriptors import TooFewDescriptors, needed, raise_limit
+from evalserver.system.data_dir import DataDirTaken, lock_data_dir
+from evalserver.system.file_descriptors import TooFewDescriptors, descriptors_needed, raise_limit
 from evalserver.system.local_socket import listen_locally
-from evalserver.system.permissions import ReadableByAll
+from evalserver.system.permissions import InsecurePermissions
 from evalserver.system.sockets import CannotListen, listen
 from evalserver.version import __version__
-from evalserver.web.http.malformed_requests import speaker_of
+from evalserver.web.http.malformed_requests import protocol_factory
 from evalserver.web.keys import (
     ARGS,
     CATALOG,
     SCHEDULER,
     STORE,
 )
-from evalserver.web.security.authorization import ACCESS, GATE
+from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY
 
 log = structlog.get_logger("evalserver")
 
-LEFTOVERS_SECONDS = 10.0
+CANCEL_MARGIN_SECONDS = 10.0
 """What an evaluation that is stopped at the end gets beyond its grace."""
 SHUTDOWN_SECONDS = 1.0
 """What requests that are being answered get to end, when the server stops."""
@@ -79,14 +79,14 @@ async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
         tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
         if tls is not None and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
-        with owned(data_dir_of(args), address(args)) as is_locked:
+        with lock_data_dir(data_dir_of(args), server_url(args)) as is_locked:
             if not is_locked:
                 log.warning(
                     "the file system of the data directory cannot lock a directory: server.lock"
                     " alone keeps a second server out; never remove it while a server runs",
                     data_dir=args.data_dir,
                 )
-            keep_private(data_dir_of(args), args)
+            secure_data_dir(data_dir_of(args), args)
             runner = web.AppRunner(
                 make_app(args, origins),
                 access_log=None,
@@ -109,7 +109,7 @@ async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
         CannotUseTls,
         DataDirTaken,
         DatabaseRefused,
-        ReadableByAll,
+        InsecurePermissions,
         TooFewDescriptors,
     ) as error:
         raise CannotStart(str(error)) from error
@@ -124,34 +124,34 @@ async def _run(
     stop: asyncio.Event,
     connections: int,
 ) -> None:
-    doors: list[asyncio.Server] = []
+    servers: list[asyncio.Server] = []
     try:
         await runner.setup()
-        # Whatever is there by now stays: looking through it for garbage, while a large answer is
-        # made, would stop everybody for tens of milliseconds.
+        # What exists by now stays: collecting garbage in it, while a large response is built, would
+        # block the loop for tens of milliseconds.
         gc.freeze()
-        await hand_out_first_token(runner.app[ACCESS], args)
-        # It is there once the runner is set up.
+        await bootstrap_admin_token(runner.app[ACCESS], args)
+        # Set once the runner is set up.
         server = cast(web.Server, runner.server)
-        speak, trust = speaker_of(server), runner.app[GATE].proxies.trust
-        doorman = Doorman(server, speak, connections, trust)
+        speak, trust = protocol_factory(server), runner.app[ACCESS_POLICY].proxies.trust
+        limiter = ConnectionLimiter(server, speak, connections, trust)
         for listening, context in sites:
-            doors.append(await open_door(doorman, listening, context))
+            servers.append(await start_server(limiter, listening, context))
         log.info(
-            "evalserver is ready", version=__version__, url=address(args), data_dir=args.data_dir
+            "evalserver is ready", version=__version__, url=server_url(args), data_dir=args.data_dir
         )
-        tell_the_risk(args)
-        # So that names that nobody knows are refused from the first submissions on.
+        warn_if_insecure(args)
+        # So that unknown names are rejected from the first submission on.
         runner.app[CATALOG].warm({args.default_engine, *args.engines})
         notify("READY=1", os.environ)
         await stop.wait()
         notify("STOPPING=1", os.environ)
         if args.on_shutdown == "cancel":
-            await _end_running(runner.app)
-        await _take_leave(runner.app[STORE])
+            await _cancel_running(runner.app)
+        await log_detached_jobs(runner.app[STORE])
     finally:
-        for door in doors:
-            door.close()
+        for each in servers:
+            each.close()
         await runner.cleanup()
         for listening, _ in sites:
             listening.close()
@@ -166,19 +166,19 @@ def _connections(wanted: int) -> int:
             max_connections=wanted,
             connections=limit.connections,
             open_files=limit.soft,
-            needed=needed(wanted),
+            needed=descriptors_needed(wanted),
         )
     return min(wanted, limit.connections)
 
 
-async def _end_running(app: web.Application) -> None:
-    patience = app[ARGS].cancel_grace + LEFTOVERS_SECONDS
+async def _cancel_running(app: web.Application) -> None:
+    patience = app[ARGS].cancel_grace + CANCEL_MARGIN_SECONDS
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
             await app[SCHEDULER].end_running()
 
 
-async def _take_leave(store: Store) -> None:
+async def log_detached_jobs(store: Store) -> None:
     with suppress(StoreUnavailable):
         for job in await store.running():
             run_dir = Path(job.run_dir or "")

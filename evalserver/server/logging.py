@@ -13,12 +13,12 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import Processor
 
-from evalserver.core.masking import masked_text
+from evalserver.core.masking import mask_text
 
 STDERR = 2
 
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-SECONDS_BETWEEN_LINES = 1.0
+EXHAUSTED_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+MIN_LOG_INTERVAL_SECONDS = 1.0
 
 
 class _Stderr(io.TextIOBase):
@@ -39,9 +39,9 @@ def configure_log() -> None:
     stderr = _Stderr()
     # What the libraries have to say goes the same way, from warnings up.
     logging.basicConfig(stream=stderr, level=logging.WARNING)
-    logging.getLogger("aiohttp.server").addFilter(_without_trace)
+    logging.getLogger("aiohttp.server").addFilter(_drop_traceback)
     structlog.configure(
-        processors=_FOR_PEOPLE if os.isatty(STDERR) else _FOR_FILES,
+        processors=CONSOLE_PROCESSORS if os.isatty(STDERR) else FILE_PROCESSORS,
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stderr)),
         cache_logger_on_first_use=True,
     )
@@ -57,35 +57,35 @@ class LoopErrors:
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log it; a handler of exceptions of an event loop."""
         error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        if not isinstance(error, OSError) or error.errno not in EXHAUSTED_ERRNOS:
             loop.default_exception_handler(context)
             return
         if loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + SECONDS_BETWEEN_LINES
+            self._silent_until = loop.time() + MIN_LOG_INTERVAL_SECONDS
             structlog.get_logger("evalserver").error(
                 "no room for a connection; trying again", error=error.strerror
             )
 
 
-def _line(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+def _render_line(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     """The same line as for people, without colours, and made in a fifth of the time."""
     level = "error" if method == "exception" else method
     what, trace = event.pop("event"), event.pop("exception", None)
-    details = "".join(f" {name}={_shown(value)}" for name, value in event.items())
+    details = "".join(f" {name}={_quoted(value)}" for name, value in event.items())
     line = f"[{level}] {what}{details}" + (f"\n{trace}" if trace else "")
-    return f"{_now()} {masked_text(line)}"
+    return f"{_now()} {mask_text(line)}"
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and text and " " not in text else repr(text)
 
 
-def _without_trace(record: logging.LogRecord) -> bool:
+def _drop_traceback(record: logging.LogRecord) -> bool:
     """Anybody can send what is not HTTP: that is one line, not twenty."""
     error = record.exc_info[1] if record.exc_info else None
     if type(error).__module__ == "aiohttp.http_exceptions":
@@ -94,20 +94,20 @@ def _without_trace(record: logging.LogRecord) -> bool:
     return True
 
 
-def _without_secrets(
+def _mask_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        event[name] = masked_text(value) if isinstance(value, str) else value
+        event[name] = mask_text(value) if isinstance(value, str) else value
     return event
 
 
-_FOR_PEOPLE: tuple[Processor, ...] = (
-    _without_secrets,
+CONSOLE_PROCESSORS: tuple[Processor, ...] = (
+    _mask_secrets,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.dev.ConsoleRenderer(
         exception_formatter=structlog.dev.plain_traceback, pad_event_to=0, pad_level=False
     ),
 )
-_FOR_FILES: tuple[Processor, ...] = (structlog.processors.format_exc_info, _line)
+FILE_PROCESSORS: tuple[Processor, ...] = (structlog.processors.format_exc_info, _render_line)

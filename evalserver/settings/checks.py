@@ -9,10 +9,10 @@ from typing import Any
 Check = Callable[[Any], str | None]
 """Returns what is allowed when the value is refused, None when it is accepted."""
 
-LONGEST_TIMEOUT = 366 * 86400
+MAX_TIMEOUT_SECONDS = 366 * 86400
 """Seconds; a year of evaluating is a mistake."""
 
-SMALLEST_BODY, LARGEST_BODY = 1024, 1024**3
+MIN_BODY_BYTES, MAX_BODY_BYTES = 1024, 1024**3
 """Bytes; a body is held in memory while it is read."""
 
 
@@ -25,14 +25,14 @@ def positive(value: Any) -> str | None:
 
 
 def body_bytes(value: Any) -> str | None:
-    fine = is_int(value, SMALLEST_BODY, LARGEST_BODY)
-    return None if fine else f"an integer from {SMALLEST_BODY} to {LARGEST_BODY}"
+    fine = is_int(value, MIN_BODY_BYTES, MAX_BODY_BYTES)
+    return None if fine else f"an integer from {MIN_BODY_BYTES} to {MAX_BODY_BYTES}"
 
 
 def optional_seconds(value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    fine = value is None or (number and 0 < value <= LONGEST_TIMEOUT)
-    return None if fine else f"a number of seconds from above 0 to {LONGEST_TIMEOUT}"
+    fine = value is None or (number and 0 < value <= MAX_TIMEOUT_SECONDS)
+    return None if fine else f"a number of seconds from above 0 to {MAX_TIMEOUT_SECONDS}"
 
 
 def on_shutdown(value: Any) -> str | None:

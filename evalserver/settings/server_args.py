@@ -207,6 +207,6 @@ class ServerArgs:
         return asdict(self)
 
 
-def flags_of(args: type[ServerArgs]) -> tuple[Field[Any], ...]:
+def command_line_settings(args: type[ServerArgs]) -> tuple[Field[Any], ...]:
     """The settings that have a flag and a variable: all but those that only a file can hold."""
     return tuple(each for each in fields(args) if not each.metadata["only_in_file"])

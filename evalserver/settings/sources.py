@@ -6,12 +6,12 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from evalserver.core.suggestions import nearest
-from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.core.suggestions import closest_names
+from evalserver.settings.server_args import ServerArgs, command_line_settings
 
 ENVIRONMENT_PREFIX = "EVALSERVER_"
 
-OTHER_VARIABLES = (
+RESERVED_VARIABLES = (
     "EVALSERVER_URL",
     "EVALSERVER_TOKEN",
     "EVALSERVER_CONFIG",
@@ -43,14 +43,14 @@ def origins(
     }
 
 
-def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+def misspelled_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Variables that set nothing, and the one that each was probably meant to be."""
-    known = [environment_name(setting.name) for setting in flags_of(ServerArgs)]
+    known = [environment_name(setting.name) for setting in command_line_settings(ServerArgs)]
     return {
         name: meant[0]
         for name in environment
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in (*known, *OTHER_VARIABLES)
-        if (meant := nearest(name, known, 1))
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in (*known, *RESERVED_VARIABLES)
+        if (meant := closest_names(name, known, 1))
     }
 
 
@@ -72,7 +72,7 @@ def _from_file(config: Path | None) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for setting in flags_of(ServerArgs):
+    for setting in command_line_settings(ServerArgs):
         text = environment.get(environment_name(setting.name))
         if text is not None:
             if is_list(setting):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 
 from evalserver.core.job import EvaluateRequest
-from evalserver.core.suggestions import nearest
+from evalserver.core.suggestions import closest_names
 from evalserver.engines import Engine, Question
 from evalserver.harnesses.catalog import Catalog
 
@@ -29,7 +29,7 @@ async def unknown_names(
         if _strangers(engine, question, names, catalog.known(engine.name, question)):
             known = await catalog.confirmed(engine.name, question)
             strangers = _strangers(engine, question, names, known)
-            faults |= await asyncio.to_thread(_explained, engine, question, strangers, known)
+            faults |= await asyncio.to_thread(_translate_errors, engine, question, strangers, known)
     return faults
 
 
@@ -43,13 +43,13 @@ def _strangers(
     }
 
 
-def _explained(
+def _translate_errors(
     engine: Engine, question: Question, strangers: dict[str, str], known: Collection[str]
 ) -> dict[str, str]:
     what = question.value.removesuffix("s")
     told = {}
     for at, (field, name) in enumerate(strangers.items()):
-        near = [repr(each) for each in nearest(name, known)] if at < MOST_NAMED else []
+        near = [repr(each) for each in closest_names(name, known)] if at < MOST_NAMED else []
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         told[field] = (
             f"{engine.name} knows no {what} {name!r}.{hint} GET /{question}?engine={engine.name} "

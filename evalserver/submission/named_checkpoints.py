@@ -8,7 +8,7 @@ from evalserver.attempts.provenance import at_submission
 from evalserver.checkpoints.merging import before_merging, key_of
 from evalserver.checkpoints.readiness import local_checkpoints, may_have_checkpoints, why_not
 from evalserver.core.job import EvaluateRequest
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads
 
 
@@ -21,7 +21,7 @@ class Checkpoints:
 
 
 async def inspect_checkpoints(
-    wanted: EvaluateRequest, allowed: Roots, threads: DiskThreads
+    wanted: EvaluateRequest, allowed: AllowedDirectories, threads: DiskThreads
 ) -> Checkpoints:
     """Look at the checkpoints that a request names, unless the request waits for them.
 
@@ -34,7 +34,7 @@ async def inspect_checkpoints(
     return await threads.run(_inspect, wanted, allowed)
 
 
-def _inspect(wanted: EvaluateRequest, allowed: Roots) -> Checkpoints:
+def _inspect(wanted: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoints:
     faults = {
         _field(wanted, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "

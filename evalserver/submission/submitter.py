@@ -26,7 +26,7 @@ from evalserver.submission.merges import find_shards
 from evalserver.submission.named_checkpoints import inspect_checkpoints
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Rejected, invalid
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.submission")
@@ -39,7 +39,7 @@ class SubmissionPolicy:
 
     default_engine: str
     default_timeout_s: float | None
-    allowed: Roots
+    allowed: AllowedDirectories
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ OUTPUTS = "outputs"
 """The folder of the data directory in which clients may always have results written."""
 
 
-class Roots:
+class AllowedDirectories:
     """Some directories; ``setting`` is what names them."""
 
     def __init__(self, setting: str, roots: Iterable[Path]) -> None:
@@ -33,11 +33,11 @@ class Roots:
         )
 
 
-def output_roots(data_dir: Path, allowed: Iterable[str]) -> Roots:
+def output_directories(data_dir: Path, allowed: Iterable[str]) -> AllowedDirectories:
     """Where clients may have files of theirs written and read."""
-    return Roots("--allow-path", (data_dir / OUTPUTS, *map(Path, allowed)))
+    return AllowedDirectories("--allow-path", (data_dir / OUTPUTS, *map(Path, allowed)))
 
 
-def task_roots(allowed: Iterable[str]) -> Roots:
+def task_directories(allowed: Iterable[str]) -> AllowedDirectories:
     """Whose task files clients may name."""
-    return Roots("--task-path", map(Path, allowed))
+    return AllowedDirectories("--task-path", map(Path, allowed))

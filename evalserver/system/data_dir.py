@@ -16,7 +16,7 @@ from pathlib import Path
 
 LOCK_NAME = "server.lock"
 
-CANNOT_LOCK_DIRECTORIES = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+UNSUPPORTED_LOCK_ERRNOS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 """NFS turns a lock of this kind into one that needs a descriptor open for writing, which no
 directory has (EBADF); others have no such locks."""
 
@@ -26,7 +26,7 @@ class DataDirTaken(Exception):
 
 
 @contextmanager
-def owned(data_dir: Path, address: str) -> Iterator[bool]:
+def lock_data_dir(data_dir: Path, address: str) -> Iterator[bool]:
     """Create the directory if it is not there, and own it until the end of the block.
 
     ``address`` is what a second server is told of this one. Yields whether the directory itself is
@@ -52,7 +52,7 @@ def _lock_directory(directory: int, data_dir: Path) -> bool:
     try:
         _lock(directory, directory, data_dir)
     except OSError as error:
-        if error.errno not in CANNOT_LOCK_DIRECTORIES:
+        if error.errno not in UNSUPPORTED_LOCK_ERRNOS:
             raise
         return False
     return True

@@ -24,7 +24,7 @@ class Listing:
     incomplete: str | None = None
 
 
-class _Incomplete(Exception):
+class _ListingIncomplete(Exception):
     """Not all files can be listed; says why."""
 
 
@@ -37,14 +37,14 @@ def list_files(path: Path) -> Listing:
     try:
         for name, status in _files(path):
             if len(files) == MAX_FILES:
-                raise _Incomplete(f"has too many files: {MAX_FILES} or more")
+                raise _ListingIncomplete(f"has too many files: {MAX_FILES} or more")
             files.append((name, status))
-    except _Incomplete as error:
+    except _ListingIncomplete as error:
         return Listing(tuple(files), str(error))
     return Listing(tuple(files))
 
 
-def names_in(path: Path) -> list[str]:
+def directory_names(path: Path) -> list[str]:
     """The names in a directory, MAX_ENTRIES at most. Raises OSError."""
     names: list[str] = []
     with os.scandir(path) as entries:
@@ -60,17 +60,17 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         yield path.name, path.stat()
         return
     deadline = time.monotonic() + MAX_SECONDS
-    seen = 0
+    entry_count = 0
     # A stack of our own: however deep directories are nested, nothing is called recursively.
     waiting = [""]
     while waiting:
         directory = waiting.pop()
         for entry in _entries(path, directory):
-            seen += 1
-            if seen > MAX_ENTRIES:
-                raise _Incomplete(f"has too many entries: more than {MAX_ENTRIES}")
+            entry_count += 1
+            if entry_count > MAX_ENTRIES:
+                raise _ListingIncomplete(f"has too many entries: more than {MAX_ENTRIES}")
             if time.monotonic() > deadline:
-                raise _Incomplete(f"has too much to be listed in {MAX_SECONDS:g} s")
+                raise _ListingIncomplete(f"has too much to be listed in {MAX_SECONDS:g} s")
             name = f"{directory}{entry.name}"
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -89,4 +89,4 @@ def _entries(path: Path, directory: str) -> Iterator["os.DirEntry[str]"]:
         return
     except OSError as error:
         where = path / directory
-        raise _Incomplete(f"cannot be listed: {where}: {error.strerror}") from error
+        raise _ListingIncomplete(f"cannot be listed: {where}: {error.strerror}") from error

@@ -7,14 +7,14 @@ evaluation. So they are counted before: connections get no more than leave enoug
 import resource
 from dataclasses import dataclass
 
-PER_CONNECTION = 2
+DESCRIPTORS_PER_CONNECTION = 2
 """The socket, and the file that its answer is read from."""
 
-RESERVED = 192
+RESERVED_DESCRIPTORS = 192
 """For the database, listening sockets, the log, threads that walk through directories, programs
 that are being started, connections of the local socket and connections that are refused."""
 
-FEWEST_CONNECTIONS = 8
+MIN_CONNECTIONS = 8
 """A server that can have fewer is not worth starting."""
 
 
@@ -32,7 +32,7 @@ class DescriptorLimit:
     @property
     def connections(self) -> int:
         """How many connections fit below the soft limit."""
-        return max(0, (self.soft - RESERVED) // PER_CONNECTION)
+        return max(0, (self.soft - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION)
 
 
 def raise_limit(connections: int) -> DescriptorLimit:
@@ -41,23 +41,23 @@ def raise_limit(connections: int) -> DescriptorLimit:
     It is never lowered, and never above the hard limit. Raises TooFewDescriptors.
     """
     soft, hard = (_number(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
-    wanted = min(needed(connections), hard)
+    wanted = min(descriptors_needed(connections), hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, _unlimited_if_huge(hard)))
         soft = wanted
     limit = DescriptorLimit(soft, hard)
-    if limit.connections < min(connections, FEWEST_CONNECTIONS):
+    if limit.connections < min(connections, MIN_CONNECTIONS):
         raise TooFewDescriptors(
             f"the system allows this process {soft} open files, and a server needs at least"
-            f" {needed(FEWEST_CONNECTIONS)}; raise the limit (ulimit -Hn, or LimitNOFILE of its"
-            " systemd unit)"
+            f" {descriptors_needed(MIN_CONNECTIONS)}; raise the limit (ulimit -Hn, or LimitNOFILE"
+            " of its systemd unit)"
         )
     return limit
 
 
-def needed(connections: int) -> int:
+def descriptors_needed(connections: int) -> int:
     """How many descriptors a server with so many connections needs."""
-    return RESERVED + PER_CONNECTION * connections
+    return RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * connections
 
 
 _HUGE = 2**63

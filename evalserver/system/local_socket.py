@@ -24,7 +24,7 @@ def listen_locally(data_dir: Path) -> socket.socket:
             (data_dir / SOCKET_NAME).unlink()
         # Before it is there: nobody can come in between.
         os.fchmod(listening.fileno(), 0o600)
-        with named(data_dir) as path:
+        with short_path(data_dir) as path:
             listening.bind(path)
         (data_dir / SOCKET_NAME).chmod(0o600)
         listening.setblocking(False)
@@ -35,7 +35,7 @@ def listen_locally(data_dir: Path) -> socket.socket:
 
 
 @contextmanager
-def named(data_dir: Path) -> Iterator[str]:
+def short_path(data_dir: Path) -> Iterator[str]:
     """The path of the socket in a short form, which holds within the block."""
     directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -7,7 +7,7 @@ FOR_OTHERS = 0o007
 WRITABLE_BY_OTHERS = 0o002
 
 
-class ReadableByAll(Exception):
+class InsecurePermissions(Exception):
     """Everybody on the machine can read what tokens are there to protect; says what to do."""
 
 
@@ -25,7 +25,7 @@ def check_private(database: Path) -> None:
     In a directory that they cannot enter they cannot.
     """
     if database.parent.is_dir() and database.parent.stat().st_mode & WRITABLE_BY_OTHERS:
-        raise ReadableByAll(
+        raise InsecurePermissions(
             f"{database.parent} can be written to by everybody on this machine, who could put"
             f" another database there; do 'chmod 700 {database.parent}'"
         )
@@ -34,7 +34,7 @@ def check_private(database: Path) -> None:
     beside = (database, *database.parent.glob(f"{database.name}*"))
     for path in dict.fromkeys(beside):
         if path.is_file() and path.stat().st_mode & FOR_OTHERS:
-            raise ReadableByAll(
+            raise InsecurePermissions(
                 f"{path} can be read by everybody on this machine, past all tokens;"
                 f" do 'chmod o= {path.parent}/*' and 'chmod 700 {path.parent}'"
             )

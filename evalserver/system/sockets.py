@@ -8,7 +8,7 @@ from functools import lru_cache
 BACKLOG = 128
 """Connections that the kernel keeps until they are accepted."""
 
-NOT_ON_THIS_MACHINE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+UNAVAILABLE_ADDRESS_ERRNOS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """``localhost`` may resolve to an IPv6 address on a machine whose IPv6 is off."""
 
 
@@ -24,12 +24,14 @@ def listen(host: str, port: int) -> list[socket.socket]:
             try:
                 bound.append(socket.create_server(address, family=family, backlog=BACKLOG))
             except OSError as error:
-                if error.errno not in NOT_ON_THIS_MACHINE:
+                if error.errno not in UNAVAILABLE_ADDRESS_ERRNOS:
                     raise
     except (OSError, UnicodeError) as error:  # the latter for a host that cannot be a name
         for each in bound:
             each.close()
-        raise CannotListen(f"cannot listen on {url(host, port)}: {_why(error)}") from error
+        raise CannotListen(
+            f"cannot listen on {url(host, port)}: {_describe_error(error)}"
+        ) from error
     if not bound:
         raise CannotListen(f"cannot listen on {url(host, port)}: no such address on this machine")
     return bound
@@ -50,7 +52,7 @@ def is_loopback(host: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
+def network_key(address: str) -> str:
     """What stands for who has this address: of IPv6 its network of 64 bits, since who has one
     address there has them all. An address that is none stands for itself."""
     try:
@@ -67,7 +69,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
     return list(dict.fromkeys((family, (str(at[0]), port)) for family, _, _, _, at in found))
 
 
-def _why(error: OSError | UnicodeError) -> str:
+def _describe_error(error: OSError | UnicodeError) -> str:
     if isinstance(error, UnicodeError):
         return "that cannot be the name of a host"
     if error.errno == errno.EADDRINUSE:

@@ -50,7 +50,7 @@ class UntrustedDirectory:
     steps: tuple[str, ...] = ()
 
     @classmethod
-    def of_attempt(cls, path: Path) -> "UntrustedDirectory":
+    def for_attempt(cls, path: Path) -> "UntrustedDirectory":
         """The run directory or output directory of an attempt.
 
         The server itself named the last two directories. What is above them was chosen by its
@@ -93,7 +93,7 @@ def open_descriptor(directory: UntrustedDirectory, path: str, *, writable: bool 
     """The same, for who reads without a buffer."""
     *folders, name = path.split("/")
     whole = directory.path / path
-    with _explained(whole):
+    with _translate_errors(whole):
         _require_name(name)
         with open_directory(directory.below(*folders)) as folder:
             return _open_regular(name, whole, folder, os.O_NOFOLLOW, writable)
@@ -104,7 +104,7 @@ def open_named_file(path: Path) -> BinaryIO:
 
     Raises UnreadableFile, MissingFile.
     """
-    with _explained(path):
+    with _translate_errors(path):
         return os.fdopen(_open_regular(str(path), path, None, 0, writable=False), "rb")
 
 
@@ -114,7 +114,7 @@ def list_names(directory: UntrustedDirectory, max_entries: int) -> dict[str, boo
     Raises UnreadableFile, also when there is more than ``max_entries``; MissingFile.
     """
     with (
-        _explained(directory.path),
+        _translate_errors(directory.path),
         open_directory(directory) as folder,
         os.scandir(folder) as entries,
     ):
@@ -158,7 +158,7 @@ def _object_in(text: bytes, path: Path) -> dict[str, Any]:
 
 
 def _content_of(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
-    with _explained(path):
+    with _translate_errors(path):
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise UnreadableFile(f"{path}: it has more than {max_bytes} bytes, and is not read")
@@ -191,7 +191,7 @@ def _require_name(name: str) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -22,7 +22,7 @@ from evalserver.web.pages.rendering import errors_as_pages
 from evalserver.web.pages.table import PAGES
 from evalserver.web.routes import ROUTES
 from evalserver.web.schemas.queries import Bounds
-from evalserver.web.security.authorization import admit, require_still_admitted
+from evalserver.web.security.authorization import authorize, require_still_authorized
 
 
 def add_routes(app: web.Application) -> None:
@@ -53,14 +53,14 @@ def _reading(route: Route, bounds: Bounds) -> Handler:
     role = Role.ADMIN if route.role is None else route.role
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        admit(request, role)
+        authorize(request, role)
         check_path(request, path)
         request[HEADERS] = read_headers(request, headers)
         request[QUERY] = read_query(request, query)
         if body is not None:
             request[BODY] = await read_body(request, body)
             # A body may take its time.
-            require_still_admitted(request)
+            require_still_authorized(request)
         elif form:
             request[BODY] = await read_form(request, form)
         else:

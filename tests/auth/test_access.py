@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evalserver.auth.access import MAX_SESSIONS, SESSION_TIME, Access
+from evalserver.auth.access import MAX_SESSIONS, SESSION_LIFETIME, Access
 from evalserver.core.roles import Role
 from evalserver.store import Store
 
@@ -22,7 +22,7 @@ async def test_a_token_keeps_its_newest_sessions_and_the_store_no_others(store: 
     access = Access(store.tokens)
     sessions = await logged_in(access, "anna", MAX_SESSIONS + 15)
 
-    held = [session for session in sessions if access.caller_of_session(session) is not None]
+    held = [session for session in sessions if access.authenticate_session(session) is not None]
     kept = await store.tokens.all_sessions()
     await access.close()
 
@@ -34,7 +34,7 @@ async def test_the_sessions_of_another_token_are_left_alone(store: Store) -> Non
     [session] = await logged_in(access, "anna", 1)
     await logged_in(access, "ben", MAX_SESSIONS + 5)
 
-    caller = access.caller_of_session(session)
+    caller = access.authenticate_session(session)
     await access.close()
 
     assert caller is not None
@@ -71,12 +71,12 @@ async def test_a_session_holds_until_its_end(access: Access, clock: Clock) -> No
     session = await access.log_in(secret)
     assert session is not None
 
-    clock.now += SESSION_TIME - timedelta(seconds=1)
-    before = access.caller_of_session(session)
+    clock.now += SESSION_LIFETIME - timedelta(seconds=1)
+    before = access.authenticate_session(session)
     clock.now += timedelta(seconds=1)
 
     assert before is not None
-    assert access.caller_of_session(session) is None
+    assert access.authenticate_session(session) is None
 
 
 async def test_a_session_ends_with_its_token(access: Access, clock: Clock) -> None:
@@ -86,7 +86,7 @@ async def test_a_session_ends_with_its_token(access: Access, clock: Clock) -> No
 
     clock.now += timedelta(hours=1)
 
-    assert access.caller_of_session(session) is None
+    assert access.authenticate_session(session) is None
 
 
 async def test_a_token_that_is_revoked_during_a_login_opens_no_session(access: Access) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from evalserver.store import DATABASE_NAME, Store
 from evalserver.store.migration_files import Migration, known_migrations
-from evalserver.system.data_dir import owned
+from evalserver.system.data_dir import lock_data_dir
 from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
 from tests.store.test_audit_log import tamper
 from tests.store.test_jobs import complete, submit
@@ -138,7 +138,7 @@ async def test_nothing_is_migrated_under_a_server_whose_lock_file_was_removed(
 
 async def test_whoever_owns_the_data_directory_is_respected(tmp_path: Path) -> None:
     await _make(tmp_path)
-    with owned(tmp_path, "http://one:1"):
+    with lock_data_dir(tmp_path, "http://one:1"):
         result = evalserver("db", "migrate", *where(tmp_path))
 
     assert_fails(result, f"the data directory {tmp_path} belongs to a running server")

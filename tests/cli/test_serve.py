@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalserver.cli.main import main
-from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name
-from evalserver.system.data_dir import owned
+from evalserver.system.data_dir import lock_data_dir
 from evalserver.system.sockets import listen
 from evalserver.version import __version__
 from tests.support import WAIT_SECONDS, ServerProcess, free_port, stand_in_environment
 
-SETTINGS = [setting.name for setting in flags_of(ServerArgs)]
+SETTINGS = [setting.name for setting in command_line_settings(ServerArgs)]
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_port_in_use_is_one_readable_line(tmp_path: Path, taken_port: int) -> 
 
 
 def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> None:
-    with owned(data_dir, "http://one:1"):
+    with lock_data_dir(data_dir, "http://one:1"):
         process = run_server(data_dir, free_port())
 
     assert (process.returncode, process.stdout) == (1, "")

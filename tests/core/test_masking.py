@@ -5,7 +5,13 @@ import time
 
 import pytest
 
-from evalserver.core.masking import is_secret_name, masked, masked_text, parts_of, secret_texts
+from evalserver.core.masking import (
+    find_secrets,
+    is_secret_name,
+    mask_text,
+    masked,
+    parse_assignments,
+)
 
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
 
@@ -36,28 +42,28 @@ def test_these_names_are_not(name: str) -> None:
     ],
 )
 def test_a_secret_is_found_wherever_it_is(values: dict[str, object]) -> None:
-    assert secret_texts(values) == [SECRET]
+    assert find_secrets(values) == [SECRET]
 
 
 def test_secrets_of_several_places_are_put_together() -> None:
-    assert secret_texts({"api_key": SECRET}, None, {"HF_TOKEN": "hf_abcdefgh"}) == [
+    assert find_secrets({"api_key": SECRET}, None, {"HF_TOKEN": "hf_abcdefgh"}) == [
         SECRET,
         "hf_abcdefgh",
     ]
 
 
 def test_a_text_of_eight_characters_is_long_enough_to_be_a_secret() -> None:
-    assert secret_texts({"password": "12345678"}) == ["12345678"]
+    assert find_secrets({"password": "12345678"}) == ["12345678"]
 
 
 @pytest.mark.parametrize("value", ["none", "EMPTY", "", 12345678, None, True])
 def test_what_is_too_short_or_no_text_is_left_alone(value: object) -> None:
-    assert secret_texts({"api_key": value}) == []
+    assert find_secrets({"api_key": value}) == []
 
 
 @pytest.mark.parametrize("value", ["<|endoftext|>", "<image_placeholder>", "[SPECIAL_TOKEN]"])
 def test_the_special_tokens_of_models_are_no_secrets(value: str) -> None:
-    assert secret_texts({"eos_token": value}) == []
+    assert find_secrets({"eos_token": value}) == []
     assert masked({"eos_token": value}) == {"eos_token": value}
 
 
@@ -73,11 +79,11 @@ def test_the_special_tokens_of_models_are_no_secrets(value: str) -> None:
     ],
 )
 def test_secrets_are_found_in_a_text_of_arguments(text: str, secrets: list[str]) -> None:
-    assert secret_texts(parts_of(text)) == secrets
+    assert find_secrets(parse_assignments(text)) == secrets
 
 
 def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
-    assert set(secret_texts({"password": 'ä"\\/ 12345'})) == {
+    assert set(find_secrets({"password": 'ä"\\/ 12345'})) == {
         'ä"\\/ 12345',
         "%C3%A4%22%5C%2F%2012345",
         '\\u00e4\\"\\\\/ 12345',
@@ -87,13 +93,13 @@ def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
 
 
 def test_a_url_that_cannot_be_read_holds_no_secret() -> None:
-    assert secret_texts({"base_url": "http://[nonsense"}) == []
+    assert find_secrets({"base_url": "http://[nonsense"}) == []
 
 
 def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
     value = os.fsdecode(b"\xff\xfe-0123456789")
 
-    assert value in secret_texts({"API_TOKEN": value})
+    assert value in find_secrets({"API_TOKEN": value})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
     ],
 )
 def test_a_secret_is_known_by_its_name_or_its_looks(text: str, shown: str) -> None:
-    assert masked_text(text) == shown
+    assert mask_text(text) == shown
 
 
 def test_all_below_a_secret_name_is_masked() -> None:
@@ -126,7 +132,7 @@ def test_all_below_a_secret_name_is_masked() -> None:
 @pytest.mark.parametrize("piece", ["a", "token", "token= ", "http://", "://a:", "hf_", "xoxa-"])
 def test_no_text_takes_long(piece: str) -> None:
     began = time.process_time()
-    masked_text(piece * (200_000 // len(piece)) + "=:")
+    mask_text(piece * (200_000 // len(piece)) + "=:")
 
     assert time.process_time() - began < 5
 
@@ -134,4 +140,4 @@ def test_no_text_takes_long(piece: str) -> None:
 def test_of_two_secrets_of_which_one_begins_the_other_the_longer_comes_first() -> None:
     secrets = {"api_key": "abcdefgh", "token": "abcdefgh-more"}
 
-    assert secret_texts(secrets) == ["abcdefgh-more", "abcdefgh"]
+    assert find_secrets(secrets) == ["abcdefgh-more", "abcdefgh"]

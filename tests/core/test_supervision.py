@@ -8,7 +8,7 @@ import pytest
 
 from evalserver.checkpoints.waits import PathWaits
 from evalserver.core.health import Health
-from evalserver.core.supervision import LONGEST_PAUSE_SECONDS, pause_after, supervise
+from evalserver.core.supervision import MAX_PAUSE_SECONDS, pause_after, supervise
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.store.writer import Writer
 from tests.conftest import MakeApi
@@ -45,7 +45,7 @@ async def test_health_tells_of_work_that_failed_until_it_is_over() -> None:
     async def reason() -> str | None:
         return health.degraded_reason
 
-    assert (await until(reason)).startswith("work failed, and is started again after 1 s")
+    assert (await until(reason)).startswith("work failed, and is restarted after 1 s")
     await task
     assert health.degraded_reason is None
 
@@ -63,7 +63,7 @@ async def test_supervised_work_can_be_cancelled() -> None:
 def test_pauses_grow_up_to_a_minute() -> None:
     pauses = [pause_after(failures) for failures in (1, 2, 3, 1000)]
 
-    assert pauses == [1.0, 2.0, 4.0, LONGEST_PAUSE_SECONDS]
+    assert pauses == [1.0, 2.0, 4.0, MAX_PAUSE_SECONDS]
 
 
 def _raising_once(original: Callable[..., Any], raised: list[str]) -> Callable[..., Any]:

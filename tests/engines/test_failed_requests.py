@@ -21,7 +21,7 @@ DATA = Path(__file__).parent / "data"
 def count(output_dir: Path) -> FailedRequests:
     """What is counted in all samples files of a directory."""
     files = [str(each.relative_to(output_dir)) for each in output_dir.rglob("*.jsonl")]
-    return count_in_samples(UntrustedDirectory.of_attempt(output_dir), files)
+    return count_in_samples(UntrustedDirectory.for_attempt(output_dir), files)
 
 
 FAILURE = "[LMMS_EVAL_REQUEST_FAILED after 1 retries] Connection error."

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from evalserver.core.roles import GIVEN, Role
+from evalserver.core.roles import ASSIGNABLE_ROLES, Role
 from tests.cli.commands import run_evalserver
 from tests.support import WAIT_SECONDS, Json, ServerProcess, end_runners, request
 
@@ -29,7 +29,7 @@ class Lab:
 
     def open(self) -> None:
         """Make the tokens, start the server, and wait until it answers."""
-        for role in GIVEN:
+        for role in ASSIGNABLE_ROLES:
             self.tokens[role] = self.make_token(str(role), role)
         self.start()
 

@@ -9,10 +9,10 @@ import pytest
 
 from evalserver.checkpoints.fingerprints import fingerprint, fingerprints
 from evalserver.core.roles import Role
-from evalserver.system.allowed_directories import Roots
+from evalserver.system.allowed_directories import AllowedDirectories
 from tests.security.lab import Lab
 
-NOWHERE = Roots("--allow-path", ())
+NOWHERE = AllowedDirectories("--allow-path", ())
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def checkpoint(tmp_path: Path) -> Path:
     return place
 
 
-def kept_of(path: Path, allowed: Roots = NOWHERE) -> dict[str, Any]:
+def kept_of(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, Any]:
     """What is kept of a path that a client names as its model."""
     return fingerprints({"pretrained": str(path)}, allowed, full=True)
 
 
-def hashes(path: Path, allowed: Roots = NOWHERE) -> dict[str, str | None]:
+def hashes(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, str | None]:
     """The hash of each file of a checkpoint."""
     files = fingerprint(path, allowed, full=False)["files"]
     return {file["name"]: file["sha256"] for file in files}
@@ -53,7 +53,7 @@ def test_nothing_is_kept_of_a_place_that_is_no_checkpoint(path: str) -> None:
 def test_a_place_that_the_operator_allows_is_hashed_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
 
-    assert kept_of(tmp_path, Roots("--allow-path", [tmp_path])) != {}
+    assert kept_of(tmp_path, AllowedDirectories("--allow-path", [tmp_path])) != {}
 
 
 def test_a_checkpoint_is_hashed_wherever_it_is(checkpoint: Path) -> None:

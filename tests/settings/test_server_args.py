@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evalserver
-from evalserver.settings.server_args import ServerArgs, flags_of
+from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name, load_settings
 
 NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
@@ -155,7 +155,7 @@ def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
     assert args == ServerArgs("::1", 1, 7, cancel_grace=2.5)
 
 
-@pytest.mark.parametrize("setting", [setting.name for setting in flags_of(ServerArgs)])
+@pytest.mark.parametrize("setting", [setting.name for setting in command_line_settings(ServerArgs)])
 def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
     timeouts = {"default_timeout": "60", "max_timeout": "90"}

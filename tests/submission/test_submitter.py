@@ -14,7 +14,7 @@ from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.submission.submitter import Accepted, SubmissionPolicy, Submitter
-from evalserver.system.allowed_directories import output_roots
+from evalserver.system.allowed_directories import output_directories
 from evalserver.system.disk_threads import DiskThreads
 from tests.support import stand_in_environment
 
@@ -32,7 +32,7 @@ async def submitter(store: Store, tmp_path: Path) -> AsyncIterator[Submitter]:
     catalog = Catalog(store, engines, stand_in_environment())
     limits = QueueLimits(MAX_QUEUED, MAX_QUEUED_PER_TOKEN)
     store.subscribe(limits.on_event)
-    policy = SubmissionPolicy("lmms_eval", 60.0, output_roots(tmp_path, ()))
+    policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
     yield Submitter(store, engines, catalog, limits, threads, policy)
     threads.close()
     await catalog.close()

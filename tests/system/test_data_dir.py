@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.system.data_dir import LOCK_NAME, DataDirTaken, owned
+from evalserver.system.data_dir import LOCK_NAME, DataDirTaken, lock_data_dir
 
 OWNER = """
 import sys
 from pathlib import Path
-from evalserver.system.data_dir import owned
-with owned(Path(sys.argv[1]), "http://one:1"):
+from evalserver.system.data_dir import lock_data_dir
+with lock_data_dir(Path(sys.argv[1]), "http://one:1"):
     print("owned", flush=True)
     sys.stdin.read()
 """
@@ -44,46 +44,46 @@ def owner(path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_missing_directory_is_made_for_the_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
 
-    with owned(path, "http://one:1"):
+    with lock_data_dir(path, "http://one:1"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
 def test_a_second_owner_is_told_where_the_first_one_is(data_dir: Path) -> None:
     with owner(data_dir) as first:
         taken = f"{data_dir} belongs to .* pid {first.pid}, at http://one:1"
-        with pytest.raises(DataDirTaken, match=taken), owned(data_dir, "http://two:2"):
+        with pytest.raises(DataDirTaken, match=taken), lock_data_dir(data_dir, "http://two:2"):
             pass
 
 
 def test_a_second_owner_does_not_take_the_firsts_name_off(data_dir: Path) -> None:
     with owner(data_dir) as first:
         for _ in range(2):
-            with pytest.raises(DataDirTaken, match=str(first.pid)), owned(data_dir, "two"):
+            with pytest.raises(DataDirTaken, match=str(first.pid)), lock_data_dir(data_dir, "two"):
                 pass
 
 
 def test_the_same_process_cannot_own_it_twice(data_dir: Path) -> None:
     with (
-        owned(data_dir, "http://one:1"),
+        lock_data_dir(data_dir, "http://one:1"),
         pytest.raises(DataDirTaken, match=re.escape(f"pid {os.getpid()}")),
-        owned(data_dir, "http://two:2"),
+        lock_data_dir(data_dir, "http://two:2"),
     ):
         pass
 
 
 def test_it_is_free_after_the_owner_left(data_dir: Path) -> None:
-    with owned(data_dir, "http://one:1"):
+    with lock_data_dir(data_dir, "http://one:1"):
         pass
 
-    with owned(data_dir, "http://two:2"):
+    with lock_data_dir(data_dir, "http://two:2"):
         assert "http://two:2" in (data_dir / LOCK_NAME).read_text()
 
 
 def test_it_is_free_after_the_owner_failed(data_dir: Path) -> None:
-    with pytest.raises(ValueError, match="on purpose"), owned(data_dir, "http://one:1"):
+    with pytest.raises(ValueError, match="on purpose"), lock_data_dir(data_dir, "http://one:1"):
         raise ValueError("on purpose")
 
-    with owned(data_dir, "http://two:2"):
+    with lock_data_dir(data_dir, "http://two:2"):
         pass
 
 
@@ -92,15 +92,15 @@ def test_it_is_free_after_the_owner_was_killed(data_dir: Path) -> None:
         first.kill()
         first.wait()
 
-        with owned(data_dir, "http://two:2"):
+        with lock_data_dir(data_dir, "http://two:2"):
             pass
 
 
 def test_a_child_that_outlives_the_owner_does_not_keep_it(data_dir: Path) -> None:
-    with owned(data_dir, "http://one:1"):
+    with lock_data_dir(data_dir, "http://one:1"):
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
-    with child, owned(data_dir, "http://two:2"):
+    with child, lock_data_dir(data_dir, "http://two:2"):
         child.kill()
 
 
@@ -109,7 +109,7 @@ def test_a_removed_lock_file_lets_nobody_in(data_dir: Path) -> None:
         (data_dir / LOCK_NAME).unlink()
 
         removed = f"another running server, pid {first.pid}, whose server.lock was removed"
-        with pytest.raises(DataDirTaken, match=removed), owned(data_dir, "two"):
+        with pytest.raises(DataDirTaken, match=removed), lock_data_dir(data_dir, "two"):
             pass
 
 
@@ -118,14 +118,17 @@ def test_a_replaced_lock_file_lets_nobody_in(data_dir: Path) -> None:
         (data_dir / LOCK_NAME).unlink()
         (data_dir / LOCK_NAME).touch()
 
-        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+        with (
+            pytest.raises(DataDirTaken, match="another running server"),
+            lock_data_dir(data_dir, "two"),
+        ):
             pass
 
 
 def test_who_is_refused_leaves_no_lock_file(data_dir: Path) -> None:
     with owner(data_dir):
         (data_dir / LOCK_NAME).unlink()
-        with pytest.raises(DataDirTaken), owned(data_dir, "two"):
+        with pytest.raises(DataDirTaken), lock_data_dir(data_dir, "two"):
             pass
 
         assert not (data_dir / LOCK_NAME).exists()
@@ -135,7 +138,10 @@ def test_a_server_that_locks_only_the_lock_file_is_respected(data_dir: Path) -> 
     with (data_dir / LOCK_NAME).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
-        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+        with (
+            pytest.raises(DataDirTaken, match="another running server"),
+            lock_data_dir(data_dir, "two"),
+        ):
             pass
 
 
@@ -146,18 +152,21 @@ def test_a_holder_that_left_no_readable_name_is_still_respected(
     with owner(data_dir):
         (data_dir / LOCK_NAME).write_text(content)
 
-        with pytest.raises(DataDirTaken, match="another running server"), owned(data_dir, "two"):
+        with (
+            pytest.raises(DataDirTaken, match="another running server"),
+            lock_data_dir(data_dir, "two"),
+        ):
             pass
 
 
 def test_a_shorter_name_leaves_nothing_of_a_longer_one(data_dir: Path) -> None:
-    with owned(data_dir, "http://a-very-long-name-of-a-host.example:65535"):
+    with lock_data_dir(data_dir, "http://a-very-long-name-of-a-host.example:65535"):
         pass
 
     with (
-        owned(data_dir, "http://b:1"),
+        lock_data_dir(data_dir, "http://b:1"),
         pytest.raises(DataDirTaken, match="at http://b:1;"),
-        owned(data_dir, "http://two:2"),
+        lock_data_dir(data_dir, "http://two:2"),
     ):
         pass
 
@@ -166,5 +175,5 @@ def test_a_path_that_is_a_file_cannot_be_owned(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
 
-    with pytest.raises(FileExistsError), owned(path, "http://one:1"):
+    with pytest.raises(FileExistsError), lock_data_dir(path, "http://one:1"):
         pass

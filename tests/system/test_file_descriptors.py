@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from evalserver.system.file_descriptors import RESERVED, TooFewDescriptors, needed, raise_limit
+from evalserver.system.file_descriptors import (
+    RESERVED_DESCRIPTORS,
+    TooFewDescriptors,
+    descriptors_needed,
+    raise_limit,
+)
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def hard() -> Iterator[int]:
 def test_the_soft_limit_is_raised_as_far_as_the_connections_need(hard: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
-    assert raise_limit(100).soft == needed(100) == RESERVED + 200
+    assert raise_limit(100).soft == descriptors_needed(100) == RESERVED_DESCRIPTORS + 200
 
 
 def test_a_soft_limit_that_is_enough_is_left_alone(hard: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from evalserver.system.sockets import CannotListen, is_loopback, listen, network_of, url
+from evalserver.system.sockets import CannotListen, is_loopback, listen, network_key, url
 from tests.support import free_port
 
 
@@ -148,4 +148,4 @@ def test_only_addresses_of_this_machine_alone_are_loopback(host: str, expected: 
 def test_who_has_one_address_of_a_network_of_ipv6_has_them_all(
     one: str, other: str, same: bool
 ) -> None:
-    assert (network_of(one) == network_of(other)) is same
+    assert (network_key(one) == network_key(other)) is same

@@ -30,7 +30,7 @@ def attempt(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def directory(attempt: Path) -> UntrustedDirectory:
-    return UntrustedDirectory.of_attempt(attempt)
+    return UntrustedDirectory.for_attempt(attempt)
 
 
 def _socket(path: Path) -> None:

@@ -36,7 +36,7 @@ from evalserver.web.http.responses import dump
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.security.revocation import while_admitted
+from evalserver.web.security.revocation import while_authorized
 
 log = structlog.get_logger("evalserver.web")
 
@@ -81,7 +81,7 @@ SAVED = {
 
 UNKNOWN = "application/octet-stream"
 
-PROTECTION = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
@@ -141,7 +141,7 @@ def _headers(path: PurePosixPath) -> dict[str, str]:
     ending = path.suffix.lower()
     content_type = SHOWN.get(ending) or SAVED.get(ending) or UNKNOWN
     disposition = _disposition("inline" if ending in SHOWN else "attachment", path.name)
-    return {**PROTECTION, "Content-Type": content_type, "Content-Disposition": disposition}
+    return {**SECURITY_HEADERS, "Content-Type": content_type, "Content-Disposition": disposition}
 
 
 def _disposition(kind: str, name: str) -> str:
@@ -200,13 +200,13 @@ async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
             f"Job {job.job_id} left more files than go into one archive ({MOST_ZIPPED}), or some "
             "folders cannot be read; fetch its artifacts one by one",
         )
-    response = web.StreamResponse(headers=PROTECTION)
+    response = web.StreamResponse(headers=SECURITY_HEADERS)
     response.content_type = "application/zip"
     response.headers["Content-Disposition"] = _disposition("attachment", f"{job.job_id}.zip")
     await response.prepare(request)
     if request.method == "GET":
         with suppress(ConnectionError):
-            await while_admitted(request, _send(request, response, job, listing))
+            await while_authorized(request, _send(request, response, job, listing))
     return response
 
 

@@ -32,7 +32,7 @@ from evalserver.web.keys import (
     SUBMITTER,
 )
 from evalserver.web.schemas.job_responses import KEYS_OF_A_JOB
-from evalserver.web.security.authorization import CALLER, GATE, require_own
+from evalserver.web.security.authorization import ACCESS_POLICY, CALLER, require_own
 from evalserver.web.streams.long_poll import wait_for_change
 
 LOOKS = 10
@@ -135,7 +135,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
     is_own = request[CALLER].name == job.submitted_by
     # Not asdict, which copies all that is below, and takes longer than all else here.
     record = own_values(job, request.app[ENGINES]) if is_own else others_values(job)
-    if not is_own and not request.app[GATE].allows(request[CALLER], Role.ADMIN):
+    if not is_own and not request.app[ACCESS_POLICY].allows(request[CALLER], Role.ADMIN):
         record = without_checkpoints(record)
     values = {
         **record,
@@ -150,7 +150,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
 
 async def _require_own(request: web.Request, job_id: str) -> None:
     """Raise BadRequest unless the caller may change the job. Who submitted it never changes."""
-    if not request.app[GATE].allows(request[CALLER], Role.ADMIN):
+    if not request.app[ACCESS_POLICY].allows(request[CALLER], Role.ADMIN):
         job = await request.app[STORE].job(job_id)
         require_own(request, job.submitted_by, f"Job {job_id}")
 

@@ -12,13 +12,13 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
-from evalserver.auth.access import SESSION_TIME
+from evalserver.auth.access import SESSION_LIFETIME
 from evalserver.web.api.static_files import POLICY
 from evalserver.web.keys import BODY, QUERY
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.security.authentication import session_cookie, shown_session
-from evalserver.web.security.authorization import ACCESS, GATE
+from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY
 
 log = structlog.get_logger("evalserver.web")
 
@@ -58,15 +58,15 @@ async def log_in(request: web.Request) -> web.Response:
     form = request[BODY]
     session = await request.app[ACCESS].log_in(form["token"].strip())
     if session is None:
-        address = request.app[GATE].proxies.client_address(request)
+        address = request.app[ACCESS_POLICY].proxies.client_address(request)
         log.warning("a login with a token that is not known", address=address)
         return await _page(form["next"], UNKNOWN_TOKEN, HTTPStatus.UNAUTHORIZED)
     answer = _lead_to(form["next"] if OWN_PATH.fullmatch(form["next"]) else HOME)
-    proxies = request.app[GATE].proxies
+    proxies = request.app[ACCESS_POLICY].proxies
     answer.set_cookie(
         session_cookie(request, proxies),
         session,
-        max_age=int(SESSION_TIME.total_seconds()),
+        max_age=int(SESSION_LIFETIME.total_seconds()),
         httponly=True,
         samesite="Strict",
         secure=proxies.are_secure(request),
@@ -76,7 +76,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 async def log_out(request: web.Request) -> web.Response:
     """``POST /logout``: end the session."""
-    proxies = request.app[GATE].proxies
+    proxies = request.app[ACCESS_POLICY].proxies
     session = shown_session(request, proxies)
     if session is not None:
         await request.app[ACCESS].log_out(session)

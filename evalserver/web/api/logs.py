@@ -17,7 +17,7 @@ from evalserver.store import Store
 from evalserver.web.http.byte_ranges import ByteRange, byte_range
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import BUS, QUERY, STORE
-from evalserver.web.security.authorization import is_still_admitted
+from evalserver.web.security.authorization import is_still_authorized
 from evalserver.web.streams.log_follower import LogFollower
 
 log = structlog.get_logger("evalserver.web")
@@ -111,7 +111,7 @@ async def _answer(
     try:
         async with aclosing(pieces):
             async for piece in pieces:
-                if not is_still_admitted(request):
+                if not is_still_authorized(request):
                     break
                 if piece:
                     await response.write(piece)

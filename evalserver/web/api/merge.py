@@ -21,7 +21,7 @@ from evalserver.web.schemas.fields import Header, about
 from evalserver.web.schemas.path_fields import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.schemas.queries import HeadersSchema, StrictSchema
 from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId
-from evalserver.web.security.authorization import CALLER, require_still_admitted
+from evalserver.web.security.authorization import CALLER, require_still_authorized
 from evalserver.web.streams.long_poll import LOOK_SECONDS, PREFERENCE_APPLIED, is_there, preferences
 
 RESPOND_ASYNC = "respond-async"
@@ -120,7 +120,7 @@ async def _end_of(request: web.Request, job_id: str) -> Job | None:
                     headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
                 )
             if not is_there(request):
-                require_still_admitted(request)
+                require_still_authorized(request)
                 return None
             await listener.wait(LOOK_SECONDS)
     leave_out_the_wait(request)

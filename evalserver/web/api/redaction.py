@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from evalserver.core.job import EvaluateRequest, Job
-from evalserver.core.masking import masked, masked_text, secret_texts, without
+from evalserver.core.masking import find_secrets, mask_text, masked, without
 from evalserver.engines import Engine
 
 
@@ -13,11 +13,11 @@ def others_values(job: Job) -> dict[str, Any]:
     """The values as they are shown to those whose job it is not."""
     wanted = replace(
         job.request,
-        model=masked_text(job.request.model),
+        model=mask_text(job.request.model),
         model_args=masked(job.request.model_args),
         gen_kwargs=masked(job.request.gen_kwargs),
     )
-    error = None if job.error is None else masked_text(job.error)
+    error = None if job.error is None else mask_text(job.error)
     return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
 
 
@@ -42,7 +42,7 @@ def own_values(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
 
 def without_defaults(request: EvaluateRequest, engine: Engine) -> EvaluateRequest:
     """The request without what is secret of the operator's defaults."""
-    secrets = secret_texts(engine.settings.defaults)
+    secrets = find_secrets(engine.settings.defaults)
     if not secrets:
         return request
     return replace(

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 from marshmallow import fields
 
-from evalserver.auth.access import BadName, Caller
+from evalserver.auth.access import Caller, InvalidTokenName
 from evalserver.core.roles import Role
 from evalserver.store import Token
 from evalserver.web.http.errors import BadRequest, FieldError
@@ -94,7 +94,7 @@ async def create_token(request: web.Request) -> web.Response:
         token, secret = await request.app[ACCESS].create(
             wanted["name"], Role(wanted["role"]), actor.name, lifetime
         )
-    except BadName as error:
+    except InvalidTokenName as error:
         fault = FieldError("name", str(error))
         raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), (fault,)) from None
     log.info("token made", name=token.name, role=token.role.value, by=actor.name)

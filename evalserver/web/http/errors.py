@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from evalserver.core.masking import masked_text
+from evalserver.core.masking import mask_text
 from evalserver.harnesses.catalog import HarnessUnavailable
 from evalserver.monitoring.eval_log import LogGone, LogUnreadable
 from evalserver.scheduling.retention import NotPrunable
@@ -107,7 +107,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         return _of_aiohttp(request, error)
     except tuple(STATUS_OF) as error:
         # A harness that cannot be asked says why in words of its own.
-        return problem(STATUS_OF[type(error)], masked_text(str(error)))
+        return problem(STATUS_OF[type(error)], mask_text(str(error)))
     except Exception:
         log.exception("a request met an error of the server", path=request.path)
         detail = "The server met an error of its own; its log has the details. Nothing was changed."

@@ -5,7 +5,7 @@ from typing import BinaryIO
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from evalserver.web.security.revocation import while_admitted
+from evalserver.web.security.revocation import while_authorized
 
 
 class OpenFileResponse(web.FileResponse):
@@ -19,4 +19,4 @@ class OpenFileResponse(web.FileResponse):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send it all, for as long as the reader may have it."""
         with self._file:
-            return await while_admitted(self._request, super().prepare(request))
+            return await while_authorized(self._request, super().prepare(request))

@@ -12,7 +12,7 @@ LOWEST, HIGHEST = -(2**63), 2**64 - 1
 """The integers that orjson writes, and so that an answer can show."""
 
 MOST_DIGITS = 20
-LONGEST_SHOWN = 40
+MAX_QUOTED_CHARACTERS = 40
 
 
 class NotReadable(Exception):
@@ -59,4 +59,4 @@ _DECODER = json.JSONDecoder(parse_int=_integer, object_pairs_hook=_object)
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"

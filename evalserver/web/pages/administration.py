@@ -11,7 +11,7 @@ from evalserver.core.roles import Role
 from evalserver.store import Draining, Token
 from evalserver.web.api.admin import BACKUPS
 from evalserver.web.keys import ARGS, SCHEDULER
-from evalserver.web.security.authorization import ACCESS, CALLER, GATE
+from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY, CALLER
 
 MOST_BACKUPS = 5
 MOST_TOKENS = 200
@@ -39,7 +39,7 @@ class Administration:
 async def administration(request: web.Request) -> Administration | None:
     """What there is for who asks; None unless that is an administrator."""
     app, caller = request.app, request[CALLER]
-    if not app[GATE].allows(caller, Role.ADMIN):
+    if not app[ACCESS_POLICY].allows(caller, Role.ADMIN):
         return None
     backups = await asyncio.to_thread(_backups, app[ARGS].data_dir)
     tokens = None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from marshmallow import ValidationError, fields
 
-from evalserver.core.masking import shows_secret
+from evalserver.core.masking import contains_secret
 
 T = TypeVar("T")
 JsonSchema = dict[str, Any]
@@ -101,7 +101,7 @@ class PublicText(Text):
 
 
 def _shown_to_all(text: str) -> str:
-    if shows_secret(text):
+    if contains_secret(text):
         raise ValidationError(
             "Must not have a key, a token or a password in it, since everybody is shown it; that"
             " belongs into model_args, under a name such as api_key."

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 
 from evalserver.core.suggestions import did_you_mean
-from evalserver.system.allowed_directories import Roots, output_roots
+from evalserver.system.allowed_directories import AllowedDirectories, output_directories
 from evalserver.web.schemas.fields import Header, JsonSchema, Name, about
 from evalserver.web.schemas.query_fields import QueryEventId, QuerySeconds, QuerySwitch, QueryWhole
 
@@ -27,9 +27,9 @@ class Bounds:
     task_path: tuple[str, ...] = ()
 
     @property
-    def places(self) -> Roots:
+    def places(self) -> AllowedDirectories:
         """Where clients may have files of theirs written and read."""
-        return output_roots(self.data_dir, self.allow_path)
+        return output_directories(self.data_dir, self.allow_path)
 
 
 class StrictSchema(Schema):

@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import ValidationError
 
 from evalserver.auth.access import TOKEN_NAME
-from evalserver.core.roles import GIVEN
-from evalserver.system.allowed_directories import task_roots
+from evalserver.core.roles import ASSIGNABLE_ROLES
+from evalserver.system.allowed_directories import task_directories
 from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Name, Strict, Text
 
 
@@ -49,7 +49,7 @@ class TaskName(Name):
         allowed = self._task_path()
         if not name.startswith("/") or not allowed:
             return False
-        fault = task_roots(allowed).fault(Path(name))
+        fault = task_directories(allowed).fault(Path(name))
         if fault is not None:
             raise ValidationError(f"Must be the name of a registered task. As a path: {fault}")
         if Path(name).suffix not in (".yaml", ".yml") or not Path(name).is_file():
@@ -160,12 +160,12 @@ class RoleName(Name):
 
     def json_schema(self) -> JsonSchema:
         """The roles."""
-        return {"type": "string", "enum": list(GIVEN)}
+        return {"type": "string", "enum": list(ASSIGNABLE_ROLES)}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        if name not in GIVEN:
-            raise ValidationError(f"Must be one of {', '.join(GIVEN)}.")
+        if name not in ASSIGNABLE_ROLES:
+            raise ValidationError(f"Must be one of {', '.join(ASSIGNABLE_ROLES)}.")
         return name

@@ -55,9 +55,9 @@ def caller_of(request: web.BaseRequest, access: Access, proxies: Proxies) -> Cal
     """Whose token or session the request shows; None when it shows none that holds."""
     token = shown_token(request)
     if token is not None:
-        return access.caller_of(token)
+        return access.authenticate(token)
     session = shown_session(request, proxies)
-    return None if session is None else access.caller_of_session(session)
+    return None if session is None else access.authenticate_session(session)
 
 
 def _password(value: str) -> str:

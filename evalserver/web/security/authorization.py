@@ -1,7 +1,7 @@
-"""The gate that every request passes: by which name it came, from which page, from whom.
+"""Authorizing requests: by host name, origin, caller and rate.
 
-``watch_gate`` looks at all requests, also those that no route takes; ``admit`` lets a request pass
-to the route that it found, when its sender has the role that the route asks for.
+``check_source`` is a middleware and checks every request, also those without a route;
+``authorize`` checks that the caller has the role that a route requires.
 """
 
 import math
@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from evalserver.auth.access import ANONYMOUS, Access, Caller
 from evalserver.core.roles import Role
-from evalserver.system.sockets import network_of
+from evalserver.system.sockets import network_key
 from evalserver.web.http.errors import BadRequest, Handler
 from evalserver.web.security.allowed_hosts import Hosts, is_same_origin
 from evalserver.web.security.authentication import (
@@ -34,12 +34,12 @@ SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 OWN_PAGES = frozenset({"same-origin", "none"})
 """What ``Sec-Fetch-Site`` says of a request by our own page, or by the user."""
 
-FORWARDED = (FORWARDED_FOR, "Forwarded")
+FORWARDING_HEADERS = (FORWARDED_FOR, "Forwarded")
 """By these a proxy tells on whose behalf it asks."""
 
-NOBODY = Caller(ANONYMOUS, Role.ANYONE)
+ANONYMOUS_CALLER = Caller(ANONYMOUS, Role.ANYONE)
 
-PROTECTION = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -57,51 +57,51 @@ SERVER = "evalserver"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="evalserver"'}
 """Not Basic: browsers would ask for a password, and send it along from then on."""
 
-LONGEST_SHOWN = 128
+MAX_QUOTED_CHARACTERS = 128
 
 
 @dataclass(frozen=True)
-class Gate:
+class AccessPolicy:
     """What the gate goes by. On an ``open`` server everybody may do everything but make tokens;
-    ``for_this_machine`` says that it is so because nobody else was to reach it."""
+    ``local_only`` says that it is so because nobody else was to reach it."""
 
     open: bool
     hosts: Hosts
     proxies: Proxies
     rate: RateLimit
-    for_this_machine: bool = False
+    local_only: bool = False
 
     def allows(self, caller: Caller, needed: Role) -> bool:
         """May the caller do what a role is needed for?"""
         return self.open or caller.role.covers(needed)
 
 
-GATE = web.AppKey("gate", Gate)
+ACCESS_POLICY = web.AppKey("access_policy", AccessPolicy)
 ACCESS = web.AppKey("access", Access)
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 """Who sent the request."""
 
 
-def add_gate(app: web.Application, gate: Gate) -> None:
+def add_authorization(app: web.Application, policy: AccessPolicy) -> None:
     """Have every request of the application pass the gate."""
-    app[GATE] = gate
-    app.middlewares.append(watch_gate)
-    app.on_response_prepare.append(_protect)
+    app[ACCESS_POLICY] = policy
+    app.middlewares.append(check_source)
+    app.on_response_prepare.append(_add_security_headers)
 
 
 @web.middleware
-async def watch_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def check_source(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes by a name that is not ours, or changes something from another's page."""
     if not is_local(request):
         _check_host(request)
-        if request.app[GATE].for_this_machine:
+        if request.app[ACCESS_POLICY].local_only:
             _check_not_forwarded(request)
         if request.method not in SAFE_METHODS:
             _check_origin(request)
     return await handler(request)
 
 
-def admit(request: web.Request, needed: Role) -> None:
+def authorize(request: web.Request, needed: Role) -> None:
     """Find out who sends the request, and let it pass to a route that needs this role.
 
     The caller is under ``CALLER`` from then on. Raises BadRequest: 401 for who shows no token that
@@ -111,15 +111,15 @@ def admit(request: web.Request, needed: Role) -> None:
     if is_local(request):
         request[CALLER] = LOCAL_OPERATOR
         return
-    gate = request.app[GATE]
-    caller = caller_of(request, request.app[ACCESS], gate.proxies)
-    if gate.rate.is_on:
-        _count(request, gate, caller)
-    request[CALLER] = caller or NOBODY
-    if gate.allows(request[CALLER], needed):
+    policy = request.app[ACCESS_POLICY]
+    caller = caller_of(request, request.app[ACCESS], policy.proxies)
+    if policy.rate.is_on:
+        _check_rate(request, policy, caller)
+    request[CALLER] = caller or ANONYMOUS_CALLER
+    if policy.allows(request[CALLER], needed):
         return
     if caller is None:
-        raise _not_known(request)
+        raise _unauthorized(request)
     raise BadRequest(
         HTTPStatus.FORBIDDEN,
         f"The token {caller.name} has the role {caller.role}; {request.method} {request.path} needs"
@@ -127,21 +127,21 @@ def admit(request: web.Request, needed: Role) -> None:
     )
 
 
-def is_still_admitted(request: web.Request) -> bool:
+def is_still_authorized(request: web.Request) -> bool:
     """Does the token still hold with which a long answer was begun?"""
-    return request.app[GATE].open or request.app[ACCESS].holds(request[CALLER])
+    return request.app[ACCESS_POLICY].open or request.app[ACCESS].holds(request[CALLER])
 
 
-def require_still_admitted(request: web.Request) -> None:
+def require_still_authorized(request: web.Request) -> None:
     """Raise BadRequest (401) when the token does not hold any more with which was asked."""
-    if not is_still_admitted(request):
-        raise _not_known(request)
+    if not is_still_authorized(request):
+        raise _unauthorized(request)
 
 
 def require_own(request: web.Request, owner: str, what: str) -> None:
     """Raise BadRequest (403) unless it is the caller's own, or the caller is an administrator."""
     caller = request[CALLER]
-    if caller.name != owner and not request.app[GATE].allows(caller, Role.ADMIN):
+    if caller.name != owner and not request.app[ACCESS_POLICY].allows(caller, Role.ADMIN):
         raise BadRequest(
             HTTPStatus.FORBIDDEN,
             f"{what} was submitted by {owner}; the token {caller.name} has the role {caller.role},"
@@ -154,17 +154,17 @@ def _check_host(request: web.Request) -> None:
     if len(given) > 1:
         raise BadRequest(HTTPStatus.BAD_REQUEST, "The request names several hosts")
     # Only old programs leave it out, never a browser.
-    if given and not request.app[GATE].hosts.allow(given[0]):
+    if given and not request.app[ACCESS_POLICY].hosts.allow(given[0]):
         raise BadRequest(
             HTTPStatus.MISDIRECTED_REQUEST,
-            f"This server is not called {_shown(given[0])!r}; if it is to be, start it with"
+            f"This server is not called {_printable(given[0])!r}; if it is to be, start it with"
             " --allowed-host NAME",
         )
 
 
 def _check_not_forwarded(request: web.Request) -> None:
     """A proxy of which nobody told the server would let all the world in."""
-    forwarded = [name for name in FORWARDED if name in request.headers]
+    forwarded = [name for name in FORWARDING_HEADERS if name in request.headers]
     if forwarded:
         raise BadRequest(
             HTTPStatus.FORBIDDEN,
@@ -178,34 +178,34 @@ def _check_origin(request: web.Request) -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         if site.lower() not in OWN_PAGES:
-            raise _foreign(f"a page of another site ({_shown(site)})")
+            raise _cross_origin(f"a page of another site ({_printable(site)})")
         return
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None:
         if not is_same_origin(origin, request.headers.get(hdrs.HOST, "")):
-            raise _foreign(f"a page of {_shown(origin)}")
+            raise _cross_origin(f"a page of {_printable(origin)}")
     elif _shows_session(request) and shown_token(request) is None:
-        raise _foreign("a browser that does not say which page")
+        raise _cross_origin("a browser that does not say which page")
 
 
 def _shows_session(request: web.Request) -> bool:
-    return shown_session(request, request.app[GATE].proxies) is not None
+    return shown_session(request, request.app[ACCESS_POLICY].proxies) is not None
 
 
-def _foreign(whose: str) -> BadRequest:
+def _cross_origin(whose: str) -> BadRequest:
     return BadRequest(
         HTTPStatus.FORBIDDEN,
         f"The request was sent by {whose}; only pages of this server may change something here",
     )
 
 
-def _count(request: web.Request, gate: Gate, caller: Caller | None) -> None:
+def _check_rate(request: web.Request, policy: AccessPolicy, caller: Caller | None) -> None:
     if caller is not None:
         who, key = f"the token {caller.name}", f"token {caller.token_id}"
     else:
-        address = gate.proxies.client_address(request)
-        who, key = f"the address {_shown(address)}", f"address {network_of(address)}"
-    wait_s = gate.rate.wait_s(key)
+        address = policy.proxies.client_address(request)
+        who, key = f"the address {_printable(address)}", f"address {network_key(address)}"
+    wait_s = policy.rate.wait_s(key)
     if wait_s > 0:
         seconds = math.ceil(wait_s)
         raise BadRequest(
@@ -215,7 +215,7 @@ def _count(request: web.Request, gate: Gate, caller: Caller | None) -> None:
         )
 
 
-def _not_known(request: web.Request) -> BadRequest:
+def _unauthorized(request: web.Request) -> BadRequest:
     if request.method == hdrs.METH_GET and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         where = quote(request.path_qs, safe="")
         raise web.HTTPSeeOther(f"/login?next={where}")
@@ -226,7 +226,7 @@ def _not_known(request: web.Request) -> BadRequest:
         else "This server needs a token: send it as 'Authorization: Bearer evs_...'"
     )
     if shown:
-        address = request.app[GATE].proxies.client_address(request)
+        address = request.app[ACCESS_POLICY].proxies.client_address(request)
         log.warning("a request with a token that is not known", address=address)
     return BadRequest(
         HTTPStatus.UNAUTHORIZED,
@@ -235,12 +235,12 @@ def _not_known(request: web.Request) -> BadRequest:
     )
 
 
-async def _protect(_request: web.Request, response: web.StreamResponse) -> None:
+async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
-    for name, value in PROTECTION.items():
+    for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     headers[hdrs.SERVER] = SERVER
 
 
-def _shown(text: str) -> str:
-    return "".join(mark if mark.isprintable() else "?" for mark in text[:LONGEST_SHOWN])
+def _printable(text: str) -> str:
+    return "".join(mark if mark.isprintable() else "?" for mark in text[:MAX_QUOTED_CHARACTERS])

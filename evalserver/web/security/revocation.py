@@ -6,23 +6,23 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from evalserver.web.security.authorization import is_still_admitted
+from evalserver.web.security.authorization import is_still_authorized
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 """Between two looks whether the token still holds."""
 
 
-async def while_admitted(request: web.Request, sending: Coroutine[Any, Any, T]) -> T:
+async def while_authorized(request: web.Request, sending: Coroutine[Any, Any, T]) -> T:
     """What the sending of an answer returns; it is cut off once its reader is not admitted.
 
     Raises ConnectionError then: the answer has begun, and nothing can be said any more.
     """
     work = asyncio.ensure_future(sending)
     try:
-        while not (await asyncio.wait([work], timeout=LOOK_SECONDS))[0]:
-            if not is_still_admitted(request):
+        while not (await asyncio.wait([work], timeout=CHECK_SECONDS))[0]:
+            if not is_still_authorized(request):
                 await _end(work)
                 # Not before: a connection that is closed while the kernel still sends a file from
                 # it leaves its number watched, and the next connection with it is never heard.

@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from evalserver.store import StoreUnavailable
-from evalserver.web.security.authorization import is_still_admitted
+from evalserver.web.security.authorization import is_still_authorized
 from evalserver.web.streams.messages import DROPPED, comment
 
 log = structlog.get_logger("evalserver.web")
@@ -62,7 +62,7 @@ async def send_stream(
     try:
         async with aclosing(_with_faults_told(pieces)) as told:
             async for piece in told:
-                if not is_still_admitted(request):
+                if not is_still_authorized(request):
                     break
                 await outlet.send(piece)
         await outlet.end()

@@ -12,7 +12,7 @@ from evalserver.web.api.metrics import leave_out_the_wait
 from evalserver.web.http.responses import is_connected
 from evalserver.web.keys import BUS, QUERY, STORE
 from evalserver.web.schemas.queries import LONGEST_WAIT_SECONDS
-from evalserver.web.security.authorization import is_still_admitted, require_still_admitted
+from evalserver.web.security.authorization import is_still_authorized, require_still_authorized
 
 LOOK_SECONDS = 1.0
 """Between two looks whether the client is still there."""
@@ -41,7 +41,7 @@ async def wait_for_change(request: web.Request, job_id: str) -> Mapping[str, str
                 seen = job.event_id
             if seen is not None and job.event_id <= seen:
                 await _event_after(seen, listener, request, seconds)
-                require_still_admitted(request)
+                require_still_authorized(request)
                 leave_out_the_wait(request)
     return headers
 
@@ -70,7 +70,7 @@ def preferences(request: web.Request) -> Mapping[str, str]:
 
 def is_there(request: web.Request) -> bool:
     """Is there still a client that may have the answer?"""
-    return is_connected(request) and is_still_admitted(request)
+    return is_connected(request) and is_still_authorized(request)
 
 
 async def _event_after(seen: int, listener: Listener, request: web.Request, seconds: float) -> None:
