@@ -56,6 +56,7 @@ from evalserver.web.keys import (
     PRUNER,
     QUEUE_LIMITS,
     SCHEDULER,
+    SEARCHING,
     STARTED_AT,
     STORE,
     STREAM_LIMITS,
@@ -69,6 +70,8 @@ from evalserver.web.security.authorization import ACCESS, add_authorization
 from evalserver.web.streams.event_stream import StreamLimits
 
 MAX_WAITING_COMPARISONS = 8
+MAX_WAITING_SEARCHES = 16
+MAX_SEARCH_SECONDS = 10.0
 
 
 class CannotStart(Exception):
@@ -99,6 +102,7 @@ def make_app(
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
+    app[SEARCHING] = OneAtATime("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)

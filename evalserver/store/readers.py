@@ -12,6 +12,9 @@ from evalserver.store.errors import StoreUnavailable
 
 READERS = 2
 
+INTERRUPT_SECONDS = 0.05
+"""Between two tries to interrupt a statement."""
+
 
 class Readers:
     """A few read-only connections, each used by one query at a time.
@@ -29,13 +32,13 @@ class Readers:
             self._free.put_nowait(connection)
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open the connections; the database must exist."""
-        connections = [await _connect(path) for _ in range(READERS)]
+    async def open(cls, path: Path, number: int = READERS) -> Self:
+        """Open so many connections; the database must exist."""
+        connections = [await _connect(path) for _ in range(number)]
         return cls(connections, await asyncio.to_thread(_connect_at_once, path))
 
     async def fetch(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-        """All rows of a query.
+        """All rows of a query, which is interrupted when its caller is cancelled.
 
         Raises StoreUnavailable when the database cannot be read.
         """
@@ -44,6 +47,9 @@ class Readers:
             return list(await connection.execute_fetchall(sql, parameters or {}))
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database cannot be read: {error}") from error
+        except asyncio.CancelledError:
+            await _interrupt(connection)
+            raise
         finally:
             self._free.put_nowait(connection)
 
@@ -71,6 +77,16 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+async def _interrupt(connection: aiosqlite.Connection) -> None:
+    """End what a connection is doing, and wait until it has ended."""
+    idle = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))
+    # An interrupt before the statement has begun is lost.
+    while not idle.done():
+        await connection.interrupt()
+        await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
+    idle.exception()
 
 
 def _connect_at_once(path: Path) -> sqlite3.Connection:

@@ -57,11 +57,17 @@ class Store:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, writer: Writer, readers: Readers, clock: Clock
+        self,
+        connection: sqlite3.Connection,
+        writer: Writer,
+        readers: Readers,
+        search_readers: Readers,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._writer = writer
         self._readers = readers
+        self._search_readers = search_readers
         self._clock = clock
         self.tokens = TokenStore(writer, readers)
         self.server = ServerStore(writer, readers, self._now)
@@ -81,14 +87,16 @@ class Store:
         await asyncio.to_thread(migrate, path, clock)
         connection = await asyncio.to_thread(_open_for_writing, path)
         readers = await Readers.open(path)
+        search_readers = await Readers.open(path, 1)
         writer = Writer(connection, health, NamedFiles(path))
         writer.start()
-        return cls(connection, writer, readers, clock)
+        return cls(connection, writer, readers, search_readers, clock)
 
     async def close(self) -> None:
         """Carry out what was handed in, then close the database."""
         await self._writer.close()
         await self._readers.close()
+        await self._search_readers.close()
         await asyncio.to_thread(self._connection.close)
 
     def subscribe(self, listener: Listener) -> None:
@@ -216,7 +224,7 @@ class Store:
 
         They may be fewer, and others be left, when their records are large: see ``Page.next``.
         """
-        return await listing.page(self._readers, wanted, most, before)
+        return await listing.page(self._readers_for(wanted), wanted, most, before)
 
     async def sorted_page(
         self, wanted: JobFilter, most: int, order: Order, after: Place | None = None
@@ -225,14 +233,14 @@ class Store:
 
         They may be fewer, and others be left, when their records are large.
         """
-        return await sorting.sorted_page(self._readers, wanted, most, order, after)
+        return await sorting.sorted_page(self._readers_for(wanted), wanted, most, order, after)
 
     async def finished_page(self, wanted: JobFilter, most: int, after: int = 0) -> Page:
         """The first ``most`` wanted jobs that finished with events behind ``after``, in order.
 
         They may be fewer, and others be left, when their records are large: see ``Page.next``.
         """
-        return await finished.finished_page(self._readers, wanted, most, after)
+        return await finished.finished_page(self._readers_for(wanted), wanted, most, after)
 
     async def last_finished(self, most: int) -> list[Job]:
         """The ``most`` jobs that finished last, the last one first."""
@@ -314,6 +322,10 @@ class Store:
     async def find_answer(self, engine: str, question: str) -> Answer | None:
         """What a harness answered last, or None."""
         return await engine_cache.find(self._readers, engine, question)
+
+    def _readers_for(self, wanted: JobFilter) -> Readers:
+        """A search may take long: it has a connection that nothing else waits for."""
+        return self._readers if wanted.search is None else self._search_readers
 
     def _now(self) -> str:
         return timestamp(self._clock())

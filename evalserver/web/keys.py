@@ -50,6 +50,8 @@ BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARING = web.AppKey("comparing", OneAtATime)
 """Reads the samples of several jobs for one request after the other."""
+SEARCHING = web.AppKey("searching", OneAtATime)
+"""Looks for a part of a text in all jobs, for one request after the other."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
 DESCRIPTION = web.AppKey("description", Description)
 TEMPLATES = web.AppKey("templates", Environment)

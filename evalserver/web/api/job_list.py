@@ -23,7 +23,7 @@ from evalserver.web.http.cursors import (
     write_place,
 )
 from evalserver.web.http.responses import reply
-from evalserver.web.keys import QUERY, SCHEDULER, STORE
+from evalserver.web.keys import QUERY, SCHEDULER, SEARCHING, STORE
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.query_fields import (
@@ -121,7 +121,10 @@ class JobsQuerySchema(StrictSchema):
 
 async def get_jobs(request: web.Request) -> web.Response:
     """``GET /jobs``: the jobs that are asked for, and the cursor of the next page."""
-    found = await _found(request)
+    if request[QUERY]["wanted"].search is None:
+        found = await _found(request)
+    else:
+        found = await request.app[SEARCHING].run(request, lambda: _found(request))
     placed = await _placed(request, found.jobs, request[QUERY]["wanted"])
     answer = reply({"jobs": await _written(request, placed), "next": found.next})
     if found.next is not None:

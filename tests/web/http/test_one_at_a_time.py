@@ -14,7 +14,7 @@ from evalserver.engines import make_engines
 from evalserver.outputs import read_scores
 from evalserver.outputs.scores import Stopped
 from evalserver.web.http.errors import errors_as_problems
-from evalserver.web.http.one_at_a_time import OneAtATime
+from evalserver.web.http.one_at_a_time import OneAtATime, run_stoppable
 from tests.support import until
 
 
@@ -30,7 +30,7 @@ class Served:
         self.server = TestServer(app)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        await self._turns.run(request, self._work)
+        await self._turns.run(request, lambda: run_stoppable(self._work))
         return web.Response()
 
     def _work(self, stop: threading.Event) -> None:

@@ -1,0 +1,108 @@
+"""Searches have a place of their own: what they take of the server is bounded."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from aiohttp import ClientSession
+
+from evalserver.web.http.one_at_a_time import OneAtATime
+from evalserver.web.keys import SEARCHING
+from tests.support import Api, until
+
+ENDLESS = """
+    ALTER TABLE job_arguments RENAME TO kept_arguments;
+    CREATE VIEW job_arguments AS
+    WITH RECURSIVE numbers (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM numbers)
+    SELECT seq, 'text ' || seq AS text FROM numbers;
+"""
+FINITE = """
+    DROP VIEW job_arguments;
+    ALTER TABLE kept_arguments RENAME TO job_arguments;
+"""
+
+PATHS = ("/jobs?search=nothing", "/jobs?search=nothing&sort=model", "/ui/jobs?search=nothing")
+
+
+def searching(api: Api) -> OneAtATime:
+    """Where the application's searches take their turns."""
+    turns: OneAtATime = api._session.app[SEARCHING]
+    return turns
+
+
+async def have_to_wait(api: Api, number: int) -> bool:
+    """Do so many searches wait for their turn?"""
+    return searching(api)._waiting == number
+
+
+def change(data_dir: Path, script: str) -> None:
+    """Change the schema under the server."""
+    with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection:
+        connection.executescript(script)
+
+
+@asynccontextmanager
+async def searches(api: Api, number: int) -> AsyncIterator[list[asyncio.Task[int]]]:
+    """So many clients that search, and leave at the end."""
+    url = str(api._session.make_url("/"))[:-1]
+    async with ClientSession() as session:
+
+        async def search(path: str) -> int:
+            async with session.get(f"{url}{path}") as answer:
+                await answer.read()
+                return answer.status
+
+        tasks = [asyncio.create_task(search(PATHS[each % len(PATHS)])) for each in range(number)]
+        yield tasks
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_nothing_else_waits_for_searches_that_never_end(api: Api, data_dir: Path) -> None:
+    job_id = await api.submit()
+    change(data_dir, ENDLESS)
+
+    async with searches(api, 12) as tasks:
+        await until(lambda: have_to_wait(api, 11), 15)
+        listed = await api.call("GET", "/jobs")
+        await api.call("GET", "/queue")
+        await api.call("GET", f"/jobs/{job_id}")
+
+        assert [job["job_id"] for job in listed["jobs"]] == [job_id]
+        assert not any(task.done() for task in tasks)
+
+
+async def test_a_search_ends_when_its_client_leaves(api: Api, data_dir: Path) -> None:
+    job_id = await api.submit()
+    change(data_dir, ENDLESS)
+    async with searches(api, 3):
+        await until(lambda: have_to_wait(api, 2), 15)
+
+    change(data_dir, FINITE)
+
+    found = await api.call("GET", f"/jobs?search={job_id}")
+    assert [job["job_id"] for job in found["jobs"]] == [job_id]
+
+
+async def test_a_search_ends_at_its_time_limit(api: Api, data_dir: Path) -> None:
+    searching(api)._max_seconds = 0.2
+    change(data_dir, ENDLESS)
+
+    refused = await api.call("GET", "/jobs?search=nothing", 503)
+
+    assert "0.2 seconds" in refused["detail"]
+
+
+async def test_a_search_that_finds_too_many_waiting_is_refused(api: Api, data_dir: Path) -> None:
+    searching(api)._max_waiting = 1
+    change(data_dir, ENDLESS)
+
+    async with searches(api, 2):
+        await until(lambda: have_to_wait(api, 1), 15)
+        answer = await api._session.get("/jobs?search=nothing")
+
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) > 0
