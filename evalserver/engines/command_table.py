@@ -7,6 +7,7 @@ from typing import Any
 from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.parameters import Parameter
+from evalserver.engines.patterns import MAX_PROGRAM_SIZE
 from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import Template, TemplateFault
 
@@ -118,7 +119,7 @@ def _pattern(where: str, value: Any) -> str | None:
     if value is None:
         return None
     try:
-        groups = LinearPattern(value).group_names
+        groups = LinearPattern(value, MAX_PROGRAM_SIZE).group_names
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     if "done" not in groups:

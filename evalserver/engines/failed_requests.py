@@ -20,6 +20,8 @@ from evalserver.system.untrusted_files import (
 )
 
 MARK = "[LMMS_EVAL_REQUEST_FAILED"
+QUOTED = b'"' + MARK.encode()
+"""How a text begins with the mark in JSON."""
 QUOTED_MARK = re.compile(rb'"(' + re.escape(MARK.encode()) + rb'[^"\\]{0,300})')
 LONGEST_PIECE = 1024 * 1024
 MAX_BYTES = 16 * 1024**3
@@ -57,7 +59,7 @@ def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> Fai
                     of += 1
                     counted, before = False, b""
                 text, before = before + piece, piece[-len(MARK) :]
-                failure = _failure(text, whole) if MARK.encode() in text else None
+                failure = _failure(text, whole) if QUOTED in text else None
                 if failure is not None and not counted:
                     failed, counted = failed + 1, True
                     example = example or failure[:300]

@@ -6,11 +6,16 @@ can make slow. A pattern of Python's own engine may take years over forty charac
 
 import re2  # type: ignore[import-untyped]
 
+MAX_PROGRAM_SIZE = 2000
+"""Instructions of a compiled pattern. In the worst case every character of a text costs a step for
+each of them: counted repetitions within each other have thousands."""
+
 
 class LinearPattern:
-    """A compiled pattern. Raises ValueError when it is none, or RE2 cannot express it."""
+    """A compiled pattern. Raises ValueError when it is none, RE2 cannot express it, or it is
+    too large."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, max_program_size: int = MAX_PROGRAM_SIZE) -> None:
         options = re2.Options()
         options.log_errors = False
         try:
@@ -20,6 +25,12 @@ class LinearPattern:
                 f"{pattern!r} is not a regular expression of RE2, which knows no backreferences"
                 f" and no lookaround: {_text(error)}"
             ) from None
+        if self._compiled.programsize > max_program_size:
+            raise ValueError(
+                f"{pattern!r} takes too long to match with RE2: it compiles to"
+                f" {self._compiled.programsize} instructions, more than {max_program_size};"
+                " use * or + in place of large counted repetitions such as {1,100}"
+            )
 
     @property
     def group_names(self) -> frozenset[str]:

@@ -9,16 +9,22 @@ from evalserver.engines.progress import LONGEST_REST, RUNNING, STARTING, Progres
 MOST = 2**53
 """JSON's numbers are exact up to here."""
 
+MAX_PROGRAM_SIZE = 500
+"""Of a pattern that is tried on every line of a log."""
+MAX_SEARCHED_BYTES = 16 * 1024
+"""Of one piece, from its end: what is printed within half a second."""
+
 
 class PatternReader:
     """Finds, in the lines of a log, how many of how many are done.
 
     The pattern is a regular expression with a group ``done``, and ``total`` and ``stage`` if the
-    lines tell them. It is tried on each line, the first 1024 characters of it; the newest counts.
+    lines tell them. It is tried on the lines of a piece, the first 1024 bytes of each, from the
+    newest back until one matches or ``MAX_SEARCHED_BYTES`` were tried.
     """
 
     def __init__(self, pattern: str) -> None:
-        self._pattern = LinearPattern(pattern)
+        self._pattern = LinearPattern(pattern, MAX_PROGRAM_SIZE)
         self._rest = b""
         self._newest = Progress(STARTING)
 
@@ -27,20 +33,29 @@ class PatternReader:
         output = piece if after_gap else self._rest + piece
         *lines, rest = re.split(rb"[\r\n]+", output)
         self._rest = rest[:LONGEST_REST]
-        for line in lines[1:] if after_gap else lines:
-            self._take(without_escapes(line[:LONGEST_REST].decode(errors="replace")))
+        left = MAX_SEARCHED_BYTES
+        for line in reversed(lines[1:] if after_gap else lines):
+            beginning = line[:LONGEST_REST]
+            if self._take(without_escapes(beginning.decode(errors="replace"))):
+                break
+            left -= len(beginning) + 1
+            if left <= 0:
+                break
         return self._newest
 
-    def _take(self, line: str) -> None:
+    def _take(self, line: str) -> bool:
+        """Take the progress that a line has; False if it has none."""
         groups = self._pattern.search(line)
         if groups is None:
             if line.strip() and self._newest.stage == STARTING:
                 self._newest = Progress(RUNNING)
-            return
+            return False
         done, total = _count(groups.get("done")), _count(groups.get("total"))
-        if done is not None:
-            fraction = min(1.0, done / total) if total else None
-            self._newest = Progress(groups.get("stage") or RUNNING, fraction, done, total)
+        if done is None:
+            return False
+        fraction = min(1.0, done / total) if total else None
+        self._newest = Progress(groups.get("stage") or RUNNING, fraction, done, total)
+        return True
 
 
 def _count(text: str | None) -> int | None:
