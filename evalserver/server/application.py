@@ -31,7 +31,7 @@ from evalserver.server.access_policy import (
 )
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import RUNS_NAME, Store
-from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.submitter import SubmissionPolicy, Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
@@ -105,7 +105,10 @@ def make_app(
     app[SEARCHING] = OneAtATime("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
-    app[QUEUE_LIMITS] = QueueLimits(args.max_queued_jobs, args.max_queued_per_token)
+    app[QUEUE_LIMITS] = QueueLimits(
+        Quota(args.max_queued_jobs, args.max_queued_bytes),
+        Quota(args.max_queued_per_token, args.max_queued_bytes_per_token),
+    )
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.extend([_store, _access, _catalog, _submitter, _scheduler])
     add_routes(app)

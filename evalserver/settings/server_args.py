@@ -138,6 +138,16 @@ class ServerArgs:
     max_queued_per_token: int = _setting(
         allowed.positive, "Jobs of one token that may wait.", default=10_000
     )
+    max_queued_bytes: int = _setting(
+        allowed.positive,
+        "Bytes that the requests of waiting jobs may have together; more are refused with 429.",
+        default=2 * 1024**3,
+    )
+    max_queued_bytes_per_token: int = _setting(
+        allowed.positive,
+        "Bytes that the requests of one token's waiting jobs may have together.",
+        default=256 * 1024**2,
+    )
     max_connections: int = _setting(
         allowed.positive, "Connections at a time; a quarter of them from one address.", default=800
     )

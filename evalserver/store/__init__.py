@@ -20,6 +20,7 @@ from evalserver.store.errors import (
 from evalserver.store.event_log import Event
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
+from evalserver.store.jobs import Queued
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
@@ -29,6 +30,7 @@ from evalserver.store.server_events import Draining
 from evalserver.store.server_store import ServerStore
 from evalserver.store.sorting import Order, Place, SortedPage, SortKey
 from evalserver.store.store import DATABASE_NAME, Store
+from evalserver.store.stored_request import request_bytes
 from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
 from evalserver.store.tokens import LoginSession, Token, tokens_in
@@ -62,6 +64,7 @@ __all__ = [
     "Place",
     "Point",
     "Problem",
+    "Queued",
     "Series",
     "ServerStore",
     "SortKey",
@@ -81,6 +84,7 @@ __all__ = [
     "describe",
     "kind_of",
     "migrate_database",
+    "request_bytes",
     "snapshot",
     "story_of",
     "tokens_in",

@@ -23,6 +23,8 @@ class CommittedEvent:
     started_at: str | None
     completed_at: str | None
     submitted_by: str
+    request_bytes: int
+    """What the job's request takes in the database."""
 
 
 Listener = Callable[[CommittedEvent], None]

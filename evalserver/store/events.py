@@ -30,7 +30,13 @@ INSERT = f"""
     FROM json_each(:rows)
 """  # noqa: S608 - of this module's own constants
 
-FACTS = "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by"
+REQUEST_BYTES = "length(CAST(request AS BLOB))"
+"""What the request of a job takes in the database."""
+
+FACTS = (
+    "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
+    f" {REQUEST_BYTES} AS request_bytes"
+)
 """The columns of a job that its events, and those who listen to them, know of."""
 
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
@@ -125,6 +131,7 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         started_at=row["started_at"],
         completed_at=row["completed_at"],
         submitted_by=row["submitted_by"],
+        request_bytes=row["request_bytes"],
     )
 
 

@@ -10,7 +10,7 @@ import orjson
 from evalserver.core.job import EvaluateRequest, Job, Metric, Outcome
 from evalserver.core.lifecycle import EventKind, Status
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.events import Change, transition
+from evalserver.store.events import REQUEST_BYTES, Change, transition
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.stored_request import DamagedRequest, parse_request
@@ -45,6 +45,14 @@ class Claim:
     at: str
     run_dir: str
     output_dir: str
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Jobs that are queued, and the bytes of their requests."""
+
+    jobs: int
+    request_bytes: int
 
 
 def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str) -> None:
@@ -209,13 +217,13 @@ async def queued(readers: Readers) -> list[tuple[str, int, int]]:
     return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
 
 
-async def queued_by_submitter(readers: Readers) -> dict[str, int]:
-    """How many jobs of each submitter are queued."""
+async def queued_by_submitter(readers: Readers) -> dict[str, Queued]:
+    """How many jobs of each submitter are queued, and the bytes of their requests."""
     rows = await readers.fetch(
-        "SELECT submitted_by, count(*) AS jobs FROM jobs WHERE status = 'queued'"
-        " GROUP BY submitted_by"
+        f"SELECT submitted_by, count(*) AS jobs, sum({REQUEST_BYTES}) AS bytes"  # noqa: S608
+        " FROM jobs WHERE status = 'queued' GROUP BY submitted_by"
     )
-    return {row["submitted_by"]: row["jobs"] for row in rows}
+    return {row["submitted_by"]: Queued(row["jobs"], row["bytes"]) for row in rows}
 
 
 async def oldest_queued(readers: Readers) -> str | None:

@@ -292,8 +292,8 @@ class Store:
         """Id, priority and submission number of the queued jobs, in the order of the queue."""
         return await jobs.queued(self._readers)
 
-    async def queued_by_submitter(self) -> dict[str, int]:
-        """How many jobs of each submitter are queued."""
+    async def queued_by_submitter(self) -> dict[str, jobs.Queued]:
+        """How many jobs of each submitter are queued, and the bytes of their requests."""
         return await jobs.queued_by_submitter(self._readers)
 
     async def oldest_queued(self) -> str | None:

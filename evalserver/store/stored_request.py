@@ -6,6 +6,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import orjson
 
 from evalserver.core.job import EvaluateRequest
+from evalserver.store.json_text import json_text
 
 
 class DamagedRequest(Exception):
@@ -20,6 +21,11 @@ def _types(hint: Any) -> tuple[type, ...]:
 
 
 TYPES = {name: _types(hint) for name, hint in get_type_hints(EvaluateRequest).items()}
+
+
+def request_bytes(request: EvaluateRequest) -> int:
+    """What a request takes in the database."""
+    return len(json_text(request).encode())
 
 
 def parse_request(text: str) -> EvaluateRequest:

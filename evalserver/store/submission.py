@@ -46,9 +46,10 @@ class Submission(JointWork[None]):
 
 def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
     """Put new jobs into the queue, in their order."""
-    numbers = tx.insert(INSERT, [_row(job, at) for job in jobs])
+    rows = [_row(job, at) for job in jobs]
+    numbers = tx.insert(INSERT, rows)
     _insert_arguments(tx, jobs, numbers)
-    record(tx, [_happened(job, seq, at) for job, seq in zip(jobs, numbers, strict=True)])
+    record(tx, [_happened(*each, at) for each in zip(jobs, rows, numbers, strict=True)])
     crash_point("submitting")
 
 
@@ -83,7 +84,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
     ]
 
 
-def _happened(job: NewJob, seq: int, at: str) -> Happened:
+def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
     facts = {
         "seq": seq,
         "priority": job.request.priority,
@@ -93,6 +94,7 @@ def _happened(job: NewJob, seq: int, at: str) -> Happened:
         "started_at": None,
         "completed_at": None,
         "submitted_by": job.submitted_by,
+        "request_bytes": len(row[COLUMNS.index("request")].encode()),
     }
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     return Happened(change, facts, None, Status.QUEUED)

@@ -1,40 +1,51 @@
-"""How many jobs may wait: of all, and of one token."""
+"""How many jobs may wait, and how many bytes of requests: of all, and of one token."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from evalserver.auth.access import ANONYMOUS
 from evalserver.core.lifecycle import Status
-from evalserver.store import CommittedEvent
+from evalserver.store import CommittedEvent, Queued
 from evalserver.submission.rejection import Reason, Rejected
 
 RETRY_AFTER_SECONDS = 30
 
 
+@dataclass(frozen=True)
+class Quota:
+    """When so many jobs, or so many bytes of requests, wait, no more are accepted."""
+
+    jobs: int
+    request_bytes: int
+
+
 class QueueLimits:
     """Counts what waits as the store's events tell, and what is on its way into the queue."""
 
-    def __init__(self, most: int, most_of_one: int) -> None:
-        self._most = most
-        self._most_of_one = most_of_one
-        self._waiting: Counter[str] = Counter()
-        self._all = 0
+    def __init__(self, of_all: Quota, of_one: Quota) -> None:
+        self._of_all = of_all
+        self._of_one = of_one
+        self._jobs: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._all_jobs = 0
+        self._all_bytes = 0
 
-    def begin_with(self, waiting: Mapping[str, int]) -> None:
-        """Take over how many jobs of each submitter wait when the server starts."""
-        self._waiting.update(waiting)
-        self._all = self._waiting.total()
+    def begin_with(self, waiting: Mapping[str, Queued]) -> None:
+        """Take over what waits of each submitter when the server starts."""
+        for submitter, queued in waiting.items():
+            self._add(submitter, queued.jobs, queued.request_bytes)
 
     def on_event(self, event: CommittedEvent) -> None:
         """Count a change of a job; a listener of the store."""
-        if event.after is Status.QUEUED:
-            self._add(event.submitted_by, 1)
-        elif event.before is Status.QUEUED:
-            self._add(event.submitted_by, -1)
+        is_queued = event.after is Status.QUEUED
+        change = int(is_queued) - int(event.before is Status.QUEUED)
+        if change:
+            self._add(event.submitted_by, change, change * event.request_bytes)
 
     @contextmanager
-    def reserve(self, submitter: str) -> Iterator[Rejected | None]:
+    def reserve(self, submitter: str, request_bytes: int) -> Iterator[Rejected | None]:
         """Reserve a place in the queue for the block, in which a job is written.
 
         Yields a rejection when the queue is full.
@@ -43,28 +54,42 @@ class QueueLimits:
         if full is not None:
             yield full
             return
-        self._add(submitter, 1)
+        self._add(submitter, 1, request_bytes)
         try:
             yield None
         finally:
-            self._add(submitter, -1)
+            self._add(submitter, -1, -request_bytes)
 
     def _full(self, submitter: str) -> Rejected | None:
-        if self._all >= self._most:
-            return _rejected(f"{self._all} jobs wait, which is all that may (max_queued_jobs)")
-        # A server that asks nobody for a token cannot tell its clients apart.
-        if submitter != ANONYMOUS and self._waiting[submitter] >= self._most_of_one:
+        if self._all_jobs >= self._of_all.jobs:
+            return _rejected(f"{self._all_jobs} jobs wait, which is all that may (max_queued_jobs)")
+        if self._all_bytes >= self._of_all.request_bytes:
             return _rejected(
-                f"{self._waiting[submitter]} jobs of {submitter} wait, which is all that may of one"
+                f"the requests of the jobs that wait have {self._all_bytes} bytes, which is all"
+                " that they may (max_queued_bytes)"
+            )
+        # A server that asks nobody for a token cannot tell its clients apart.
+        if submitter == ANONYMOUS:
+            return None
+        if self._jobs[submitter] >= self._of_one.jobs:
+            return _rejected(
+                f"{self._jobs[submitter]} jobs of {submitter} wait, which is all that may of one"
                 " token (max_queued_per_token)"
+            )
+        if self._bytes[submitter] >= self._of_one.request_bytes:
+            return _rejected(
+                f"the requests of the jobs of {submitter} that wait have {self._bytes[submitter]}"
+                " bytes, which is all that those of one token may (max_queued_bytes_per_token)"
             )
         return None
 
-    def _add(self, submitter: str, number: int) -> None:
-        self._all += number
-        self._waiting[submitter] += number
-        if not self._waiting[submitter]:
-            del self._waiting[submitter]
+    def _add(self, submitter: str, jobs: int, request_bytes: int) -> None:
+        self._all_jobs += jobs
+        self._all_bytes += request_bytes
+        self._jobs[submitter] += jobs
+        self._bytes[submitter] += request_bytes
+        if not self._jobs[submitter]:
+            del self._jobs[submitter], self._bytes[submitter]
 
 
 def _rejected(why: str) -> Rejected:

@@ -18,7 +18,7 @@ from evalserver.core.job_id import new_job_id
 from evalserver.engines import Engine, merge
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import Key, Store
+from evalserver.store import Key, Store, request_bytes
 from evalserver.submission.capabilities import apply_defaults, capability_faults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.known_names import unknown_names
@@ -135,7 +135,7 @@ class Submitter:
 
     async def enqueue(self, job: NewJob) -> Accepted | Rejected:
         """Put a checked job into the queue. Raises StoreUnavailable."""
-        with self._limits.reserve(job.submitted_by) as rejected:
+        with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
             if rejected is not None:
                 return rejected
             await self._store.submit(job)
@@ -148,7 +148,7 @@ class Submitter:
         with ExitStack() as stack:
             for reservation in (
                 self.keys_in_flight.hold(key),
-                self._limits.reserve(job.submitted_by),
+                self._limits.reserve(job.submitted_by, request_bytes(job.request)),
             ):
                 rejected = stack.enter_context(reservation)
                 if rejected is not None:

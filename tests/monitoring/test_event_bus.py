@@ -99,4 +99,5 @@ def event(event_id: int, job_id: str) -> CommittedEvent:
         started_at="2030-01-01T00:00:01.000+00:00",
         completed_at=None,
         submitted_by="alice",
+        request_bytes=2,
     )

@@ -27,7 +27,9 @@ def event(
     """An event of a job with these times, in seconds."""
     after = TRANSITIONS[kind].after
     times = (clock(created), clock(started), clock(ended))
-    return CommittedEvent(1, kind, "id", 1, 0, before, after, "lm_eval", attempt, *times, "alice")
+    return CommittedEvent(
+        1, kind, "id", 1, 0, before, after, "lm_eval", attempt, *times, "alice", 2
+    )
 
 
 def job(created: float) -> Job:

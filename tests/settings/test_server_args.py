@@ -41,6 +41,8 @@ REFUSED: dict[str, list[Any]] = {
     "rate_limit": [-1, math.nan, math.inf, "1", True],
     "max_queued_jobs": NOT_A_COUNT,
     "max_queued_per_token": NOT_A_COUNT,
+    "max_queued_bytes": NOT_A_COUNT,
+    "max_queued_bytes_per_token": NOT_A_COUNT,
     "max_connections": NOT_A_COUNT,
     "fingerprint": ["some", "", None],
     "engines": [None, [], "x", {"lm_eval": 1}],
@@ -160,10 +162,17 @@ def test_every_setting_has_a_variable(setting: str) -> None:
     numbers = {"port": "1", "max_completed_jobs": "2", "cancel_grace": "3"}
     timeouts = {"default_timeout": "60", "max_timeout": "90"}
     others = {"max_failed_requests": "0.5", "max_body_bytes": "2048", "on_shutdown": "cancel"}
-    load = {"rate_limit": "4", "max_connections": "5", "max_queued_jobs": "6"}
+    load = {
+        "rate_limit": "4",
+        "max_connections": "5",
+        "max_queued_jobs": "6",
+    }
     access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
+    quotas = {"max_queued_bytes": "8", "max_queued_bytes_per_token": "9"}
     ours = {"fingerprint": "full"}
-    text = {**numbers, **timeouts, **others, **load, **access, **ours}.get(setting, "text")
+    text = {**numbers, **timeouts, **others, **load, **access, **quotas, **ours}.get(
+        setting, "text"
+    )
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 

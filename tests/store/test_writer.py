@@ -21,7 +21,7 @@ from tests.support import WAIT_SECONDS
 SECONDS = 5.0  # no deed of these tests takes as long
 
 EVENT = CommittedEvent(
-    1, EventKind.CLAIMED, "id", 1, 0, None, None, "lmms_eval", 1, "2030", "2030", None, "alice"
+    1, EventKind.CLAIMED, "id", 1, 0, None, None, "lmms_eval", 1, "2030", "2030", None, "alice", 2
 )
 
 

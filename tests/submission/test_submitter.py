@@ -11,7 +11,7 @@ from evalserver.engines import make_engines
 from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
-from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.submission.submitter import Accepted, SubmissionPolicy, Submitter
 from evalserver.system.allowed_directories import output_directories
@@ -20,18 +20,34 @@ from tests.support import stand_in_environment
 
 MAX_QUEUED = 3
 MAX_QUEUED_PER_TOKEN = 2
+MAX_QUEUED_BYTES = 300_000
+MAX_QUEUED_BYTES_PER_TOKEN = 200_000
 
 REQUEST = EvaluateRequest("dummy", ("mme",))
 
 
+def of_bytes(number: int) -> EvaluateRequest:
+    """A request that takes a little more than so many bytes."""
+    return EvaluateRequest("dummy", ("mme",), {"note": "ä" * (number // 2)})
+
+
 @pytest.fixture
-async def submitter(store: Store, tmp_path: Path) -> AsyncIterator[Submitter]:
+def limits(store: Store) -> QueueLimits:
+    """The limits of the queue, which the store tells of its events."""
+    limits = QueueLimits(
+        Quota(MAX_QUEUED, MAX_QUEUED_BYTES),
+        Quota(MAX_QUEUED_PER_TOKEN, MAX_QUEUED_BYTES_PER_TOKEN),
+    )
+    store.subscribe(limits.on_event)
+    return limits
+
+
+@pytest.fixture
+async def submitter(store: Store, limits: QueueLimits, tmp_path: Path) -> AsyncIterator[Submitter]:
     """A submitter with the real engines and the stand-in harness."""
     threads = DiskThreads("submissions")
     engines = make_engines("python3", None, {})
     catalog = Catalog(store, engines, stand_in_environment())
-    limits = QueueLimits(MAX_QUEUED, MAX_QUEUED_PER_TOKEN)
-    store.subscribe(limits.on_event)
     policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
     yield Submitter(store, engines, catalog, limits, threads, policy)
     threads.close()
@@ -104,6 +120,56 @@ async def test_the_limit_of_one_token_is_not_that_of_another(submitter: Submitte
         await submitter.submit(REQUEST, "alice", answer)
 
     assert isinstance(await submitter.submit(REQUEST, "bob", answer), Accepted)
+
+
+async def test_the_requests_of_one_tokens_queued_jobs_have_limited_bytes(
+    submitter: Submitter,
+) -> None:
+    await submitter.submit(of_bytes(MAX_QUEUED_BYTES_PER_TOKEN), "alice", answer)
+
+    rejected = await submitter.submit(REQUEST, "alice", answer)
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason is Reason.QUEUE_FULL
+    assert "max_queued_bytes_per_token" in rejected.detail
+
+
+async def test_the_requests_of_all_queued_jobs_have_limited_bytes(submitter: Submitter) -> None:
+    await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
+
+    rejected = await submitter.submit(REQUEST, "bob", answer)
+
+    assert isinstance(rejected, Rejected)
+    assert "(max_queued_bytes)" in rejected.detail
+
+
+async def test_a_cancelled_job_takes_no_bytes_of_the_queue(
+    store: Store, submitter: Submitter
+) -> None:
+    large = await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
+    assert isinstance(large, Accepted)
+
+    await store.cancel_queued(large.job_id, "alice", keep=10)
+
+    assert isinstance(await submitter.submit(REQUEST, "alice", answer), Accepted)
+
+
+async def test_what_waits_is_counted_as_a_restart_counts_it(
+    store: Store, submitter: Submitter, limits: QueueLimits, tmp_path: Path
+) -> None:
+    accepted = [await submitter.submit(of_bytes(5000), "ä", answer) for _ in range(2)]
+    ids = [each.job_id for each in accepted if isinstance(each, Accepted)]
+    await store.prioritize(ids[1], 3, "ä")
+    await store.claim(await store.job(ids[1]), tmp_path, tmp_path)
+    await store.interrupt(ids[1], "its runner was lost")
+    await store.claim(await store.job(ids[1]), tmp_path, tmp_path)
+    await store.cancel_queued(ids[0], "ä", keep=10)
+    await store.retry(ids[0], "ä")
+
+    restarted = QueueLimits(limits._of_all, limits._of_one)
+    restarted.begin_with(await store.queued_by_submitter())
+
+    assert vars(limits) == vars(restarted)
 
 
 async def test_the_same_key_makes_one_job(store: Store, submitter: Submitter) -> None:

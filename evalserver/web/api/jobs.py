@@ -9,6 +9,7 @@ from aiohttp import web
 from evalserver.core.job import EvaluateRequest, Job, NewJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.roles import Role
+from evalserver.store import request_bytes
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.api.redaction import (
@@ -82,7 +83,8 @@ async def retry_job(request: web.Request) -> web.Response:
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
     actor = request[CALLER].name
-    with request.app[QUEUE_LIMITS].reserve(actor) as rejected:
+    job = await request.app[STORE].job(job_id)
+    with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as rejected:
         if rejected is not None:
             raise bad_request(rejected)
         await request.app[SCHEDULER].retry(job_id, actor)
