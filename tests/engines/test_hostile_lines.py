@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from evalserver.core.masking import is_secret_name, masked_text, secret_texts, shows_secret
+from evalserver.core.masking import contains_secret, find_secrets, is_secret_name, mask_text
 from evalserver.core.plain_text import plain_text
 from evalserver.engines.bars import find_bars
 from evalserver.engines.failed_requests import MARK, count_in_log, count_in_samples
@@ -48,13 +48,13 @@ READERS: dict[str, Callable[[str, Path], object]] = {
     "cause": lambda text, _: cause(text),
     "tail": lambda _, folder: tail(folder / "file"),
     "failed requests in samples": lambda _, folder: count_in_samples(
-        UntrustedDirectory.of_attempt(folder), ["file"]
+        UntrustedDirectory.for_attempt(folder), ["file"]
     ),
     "failed requests in the log": lambda _, folder: count_in_log(folder / "file", 1),
-    "masking": lambda text, _: masked_text(text),
-    "masking by shape": lambda text, _: shows_secret(text),
+    "masking": lambda text, _: mask_text(text),
+    "masking by shape": lambda text, _: contains_secret(text),
     "masking by name": lambda text, _: is_secret_name(text),
-    "secrets of a request": lambda text, _: secret_texts({"api_key": "short", "url": text}),
+    "secrets of a request": lambda text, _: find_secrets({"api_key": "short", "url": text}),
     "masking the output": lambda text, _: Mask([b"a" * 12 + b"b", b"a" * 900], bytes).feed(
         text.encode()
     ),
