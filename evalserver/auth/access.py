@@ -135,7 +135,7 @@ class Access:
     ) -> tuple[Token, str]:
         """Make a token; its secret is returned here, and kept nowhere.
 
-        Raises BadName, and TokenExists when the name was ever used.
+        Raises InvalidTokenName, and TokenExists when the name was ever used.
         """
         if name in RESERVED_NAMES or not re.fullmatch(TOKEN_NAME, name):
             raise InvalidTokenName(

@@ -14,7 +14,7 @@ from evalserver.core.plain_text import PlainText
 OFFSET_HEADER = "Log-Offset"
 """The byte of the attempt's log at which an answer begins."""
 
-LONGEST_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 60.0
 LONGEST_SILENCE_SECONDS = 60.0
 """A harness may print nothing for hours: after so long, the rest of its log is asked for anew."""
 
@@ -134,7 +134,7 @@ class LogCalls(EvaluationCalls):
         early = 0
         while job["attempt"] == attempt and job["status"] not in FINISHED:
             seen = job["event_id"]
-            job = await self.get_job(job_id, wait_s=LONGEST_WAIT_SECONDS, since=seen)
+            job = await self.get_job(job_id, wait_s=MAX_WAIT_SECONDS, since=seen)
             if job["event_id"] == seen:
                 await self._sender.pause(early)
                 early += 1

@@ -86,7 +86,7 @@ def warn_if_insecure(args: ServerArgs) -> None:
 def secure_data_dir(data_dir: Path, args: ServerArgs) -> None:
     """Make the folders of the data directory private.
 
-    Raises ReadableByAll if the database is not, and tokens are asked for.
+    Raises InsecurePermissions if the database is not, and tokens are asked for.
     """
     if not is_open(args):
         check_private(data_dir / DATABASE_NAME)

@@ -37,15 +37,15 @@ from evalserver.system.allowed_directories import output_directories, task_direc
 from evalserver.system.disk_threads import DiskThreads
 from evalserver.web.api.metrics import measure_answers
 from evalserver.web.dispatch import add_routes
-from evalserver.web.http.errors import errors_as_problems
-from evalserver.web.http.one_at_a_time import OneAtATime
+from evalserver.web.http.errors import problem_middleware
+from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.keys import (
     ARGS,
     BACKING_UP,
     BOUNDS,
     BUS,
     CATALOG,
-    COMPARING,
+    COMPARISON_WORK,
     ENGINES,
     FORECASTS,
     HEALTH,
@@ -56,7 +56,7 @@ from evalserver.web.keys import (
     PRUNER,
     QUEUE_LIMITS,
     SCHEDULER,
-    SEARCHING,
+    SEARCH_WORK,
     STARTED_AT,
     STORE,
     STREAM_LIMITS,
@@ -86,7 +86,7 @@ def make_app(
     The data directory must exist, and be owned by the caller. Raises CannotStart when the
     interpreter, the default engine or the directory of task definitions is not there.
     """
-    app = web.Application(middlewares=[errors_as_problems], client_max_size=args.max_body_bytes)
+    app = web.Application(middlewares=[problem_middleware], client_max_size=args.max_body_bytes)
     app[INSTRUMENTS] = Instruments()
     measure_answers(app)
     add_authorization(app, make_access_policy(args))
@@ -101,8 +101,8 @@ def make_app(
     )
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
-    app[COMPARING] = OneAtATime("comparisons", MAX_WAITING_COMPARISONS)
-    app[SEARCHING] = OneAtATime("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
+    app[COMPARISON_WORK] = SerialWork("comparisons", MAX_WAITING_COMPARISONS)
+    app[SEARCH_WORK] = SerialWork("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
     app[BACKING_UP] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(

@@ -34,5 +34,5 @@ class Rejected:
 def invalid(faults: Mapping[str, str]) -> Rejected:
     """The rejection of a request with these faults: fields, and a sentence for each."""
     names = ", ".join(faults)
-    detail = f"The request was refused, and nothing was changed. Please correct: {names}"
+    detail = f"The request is invalid, and nothing was changed. Please correct: {names}"
     return Rejected(Reason.INVALID, detail, faults)

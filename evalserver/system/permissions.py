@@ -19,8 +19,8 @@ def make_private(folder: Path) -> None:
 
 
 def check_private(database: Path) -> None:
-    """Raise ReadableByAll if users who are neither owner nor group can read or write the database,
-    or put another in its place.
+    """Raise InsecurePermissions if users who are neither owner nor group can read or write the
+    database, or put another in its place.
 
     In a directory that they cannot enter they cannot.
     """

@@ -7,13 +7,13 @@ from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.errors import Handler
 from evalserver.web.http.forms import read_form
 from evalserver.web.http.requests import (
-    Taken,
+    RequestPart,
     check_path,
-    let_body_wait,
+    handle_expect,
     read_body,
     read_headers,
     read_query,
-    refuse_body,
+    reject_body,
 )
 from evalserver.web.http.route import Route, path_schema
 from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
@@ -40,15 +40,15 @@ def _add(app: web.Application, route: Route, handler: Handler) -> None:
     path = route.path.replace("{path}", "{path:(?s:.+)}")
     methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
     for method in methods:
-        app.router.add_route(method, path, handler, expect_handler=let_body_wait)
+        app.router.add_route(method, path, handler, expect_handler=handle_expect)
 
 
 def _reading(route: Route, bounds: Bounds) -> Handler:
     """The route's handler, behind the reading of what it takes."""
     # Made once: making a schema costs more than most handlers.
-    query, headers = Taken(route.query(bounds)), Taken(route.headers(bounds))
-    body = None if route.body is None else Taken(route.body(bounds))
-    path = Taken(path_schema(route.path)(bounds))
+    query, headers = RequestPart(route.query(bounds)), RequestPart(route.headers(bounds))
+    body = None if route.body is None else RequestPart(route.body(bounds))
+    path = RequestPart(path_schema(route.path)(bounds))
     form = () if route.form is None else tuple(route.form(bounds).fields)
     role = Role.ADMIN if route.role is None else route.role
 
@@ -64,7 +64,7 @@ def _reading(route: Route, bounds: Bounds) -> Handler:
         elif form:
             request[BODY] = await read_form(request, form)
         else:
-            refuse_body(request)
+            reject_body(request)
         return await route.handler(request)
 
     return handle

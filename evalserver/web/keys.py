@@ -22,7 +22,7 @@ from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.submitter import Submitter
 from evalserver.web.api.static_files import StaticFiles
-from evalserver.web.http.one_at_a_time import OneAtATime
+from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.openapi import Description
 from evalserver.web.schemas.queries import Bounds
 from evalserver.web.streams.event_stream import StreamLimits
@@ -48,9 +48,9 @@ STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
-COMPARING = web.AppKey("comparing", OneAtATime)
+COMPARISON_WORK = web.AppKey("comparing", SerialWork)
 """Reads the samples of several jobs for one request after the other."""
-SEARCHING = web.AppKey("searching", OneAtATime)
+SEARCH_WORK = web.AppKey("searching", SerialWork)
 """Looks for a part of a text in all jobs, for one request after the other."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
 DESCRIPTION = web.AppKey("description", Description)

@@ -59,7 +59,7 @@ WHY = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than the server's settings allow",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as plain application/json in UTF-8",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request asks for what is not allowed; errors says why",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "The server met an error of its own",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
     HTTPStatus.SERVICE_UNAVAILABLE: "What the answer depends on cannot be asked or written now",
 }
 """What the statuses of errors mean here."""

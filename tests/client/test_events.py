@@ -41,7 +41,7 @@ async def test_each_message_is_an_event_with_the_place_to_go_on_from(
         stream(
             "retry: 2000\nid: 0\n\n",
             message("status", 3, event="submitted"),
-            ": still here\n\n",
+            ": heartbeat\n\n",
             message("progress", stage="Model Responding"),
             END,
         ),

@@ -109,10 +109,10 @@ async def test_who_gives_up_when_the_program_has_just_ended_leaves_its_exit_stat
 
 
 async def _until_there(path: Path) -> None:
-    async def is_there() -> bool:
+    async def is_waiting() -> bool:
         return path.exists()
 
-    await until(is_there)
+    await until(is_waiting)
 
 
 def _python(program: str) -> list[str]:

@@ -44,8 +44,8 @@ ALLOWED = {
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",
     "server.application": "Store.open",
-    "web.streams.event_stream": "_Outlet.open",
-    "web.security.authorization": "Gate.open: who needs no token",
+    "web.streams.event_stream": "_StreamWriter.open",
+    "web.security.authorization": "AccessPolicy.open",
 }
 """Modules that open something in another way, and why they may."""
 

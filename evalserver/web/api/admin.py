@@ -12,7 +12,7 @@ from evalserver.core.clock import timestamp, utc_now
 from evalserver.store import DATABASE_NAME, Backup, BackupFailed, DatabaseRefused, back_up
 from evalserver.system.permissions import make_private
 from evalserver.web.http.errors import BadRequest, FieldError
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import ARGS, BACKING_UP, PRUNER, QUERY, SCHEDULER, STORE
 from evalserver.web.schemas.fields import PublicText, about
 from evalserver.web.schemas.queries import StrictSchema
@@ -54,16 +54,16 @@ async def drain(request: web.Request) -> web.Response:
     running = request.app[SCHEDULER].running_job
     rest = "nothing runs" if running is None else f"job {running} runs on"
     message = f"The server is draining: it starts nothing new until it is resumed; {rest}"
-    return reply({"message": message, "draining": vars(draining)})
+    return json_response({"message": message, "draining": vars(draining)})
 
 
 async def resume(request: web.Request) -> web.Response:
     """``POST /resume``: start jobs again, in their order."""
     actor = request[CALLER].name
     if not await request.app[SCHEDULER].resume(actor):
-        return reply({"message": "The server was not draining; nothing was changed"})
+        return json_response({"message": "The server was not draining; nothing was changed"})
     log.info("resumed: jobs are started again", by=actor)
-    return reply({"message": "The server starts jobs again"})
+    return json_response({"message": "The server starts jobs again"})
 
 
 async def prune(request: web.Request) -> web.Response:
@@ -85,7 +85,7 @@ async def prune(request: web.Request) -> web.Response:
         count = await pruner.remove_older(before, actor)
     log.info("finished jobs pruned", jobs=count, by=actor)
     jobs = "1 finished job was" if count == 1 else f"{count} finished jobs were"
-    return reply({"message": f"{jobs} pruned", "pruned": count})
+    return json_response({"message": f"{jobs} pruned", "pruned": count})
 
 
 async def prune_job(request: web.Request) -> web.Response:
@@ -93,7 +93,7 @@ async def prune_job(request: web.Request) -> web.Response:
     job_id, actor = request.match_info["job_id"], request[CALLER].name
     await request.app[PRUNER].remove(job_id, actor)
     log.info("a finished job pruned", job=job_id, by=actor)
-    return reply({"message": f"Job {job_id} was pruned"})
+    return json_response({"message": f"Job {job_id} was pruned"})
 
 
 async def make_backup(request: web.Request) -> web.Response:
@@ -111,7 +111,7 @@ async def make_backup(request: web.Request) -> web.Response:
             raise BackupFailed(f"cannot make the backup: {error}") from error
         await request.app[STORE].server.note_backup(actor, made)
     log.info("backup made", path=str(made.path), size=made.size, by=actor)
-    return reply({**vars(made), "path": str(made.path)})
+    return json_response({**vars(made), "path": str(made.path)})
 
 
 def _back_up(where: str) -> Backup:

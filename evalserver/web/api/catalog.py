@@ -3,18 +3,18 @@
 from aiohttp import web
 
 from evalserver.engines import Question
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import ARGS, CATALOG, QUERY
 
 
 async def get_tasks(request: web.Request) -> web.Response:
     """``GET /tasks``: the names that ``tasks`` may hold; ``?engine=`` asks another harness."""
-    return reply({"tasks": await _answer(request, Question.TASKS)})
+    return json_response({"tasks": await _answer(request, Question.TASKS)})
 
 
 async def get_models(request: web.Request) -> web.Response:
     """``GET /models``: the names that ``model`` may be; ``?engine=`` asks another harness."""
-    return reply({"models": await _answer(request, Question.MODELS)})
+    return json_response({"models": await _answer(request, Question.MODELS)})
 
 
 async def _answer(request: web.Request, question: Question) -> list[str]:

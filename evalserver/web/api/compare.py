@@ -21,8 +21,8 @@ from evalserver.outputs import NoArtifact, NoScores, TaskScores, read_scores
 from evalserver.web.api.results import completed
 from evalserver.web.api.samples import open_samples
 from evalserver.web.http.one_at_a_time import run_stoppable
-from evalserver.web.http.responses import reply
-from evalserver.web.keys import COMPARING, ENGINES, QUERY, STORE
+from evalserver.web.http.responses import json_response
+from evalserver.web.keys import COMPARISON_WORK, ENGINES, QUERY, STORE
 from evalserver.web.schemas.fields import JsonSchema, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
@@ -83,10 +83,10 @@ async def get_comparison(request: web.Request) -> web.Response:
     """
     jobs = [await _evaluated(request, job_id) for job_id in request[QUERY]["job"]]
     # Reading samples takes a thread, of which there are few.
-    rows = await request.app[COMPARING].run(
+    rows = await request.app[COMPARISON_WORK].run(
         request, lambda: run_stoppable(lambda stop: compare(jobs, stop.is_set))
     )
-    return reply(
+    return json_response(
         {
             "jobs": [_named(each.job) for each in jobs],
             "confidence": CONFIDENCE,

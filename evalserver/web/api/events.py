@@ -14,7 +14,13 @@ from evalserver.monitoring.event_bus import Listener
 from evalserver.web.keys import BUS, HEADERS, PROGRESS, QUERY, STORE, STREAM_LIMITS
 from evalserver.web.streams.event_stream import send_stream
 from evalserver.web.streams.messages import STOPPING, end_message, opening, status_message
-from evalserver.web.streams.updates import EventNews, Heart, LogNews, NoLogNews, ProgressNews
+from evalserver.web.streams.updates import (
+    EventUpdates,
+    Heartbeat,
+    LogUpdates,
+    NoLogUpdates,
+    ProgressUpdates,
+)
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
@@ -34,7 +40,7 @@ async def get_job_events(request: web.Request) -> web.StreamResponse:
     with app[BUS].listening(job_id) as listener:
         job = await app[STORE].job(job_id)
         seen = _last_seen(request, await app[STORE].newest_event_id())
-        log = await (LogNews if request[QUERY].get("log") else NoLogNews).of(
+        log = await (LogUpdates if request[QUERY].get("log") else NoLogUpdates).of(
             job, app[STREAM_LIMITS].log_s
         )
         told = _of_job(app, listener, job, seen or 0, log)
@@ -57,35 +63,35 @@ async def _of_all(
     app: web.Application, listener: Listener, after: int
 ) -> AsyncGenerator[bytes, None]:
     limits = app[STREAM_LIMITS]
-    events = EventNews(app[STORE], listener, after)
-    progress = ProgressNews(app[PROGRESS], limits.progress_s)
-    heart = Heart(limits.heartbeat_s)
+    events = EventUpdates(app[STORE], listener, after)
+    progress = ProgressUpdates(app[PROGRESS], limits.progress_s)
+    heart = Heartbeat(limits.heartbeat_s)
     yield opening(after)
     while not listener.closed:
         while page := await events.page():
             yield b"".join(map(status_message, page))
         yield progress.messages()
         await listener.wait(min(progress.wait_s(), heart.wait_s()))
-        yield heart.beat()
+        yield heart.message_if_due()
     yield STOPPING
 
 
 async def _of_job(
-    app: web.Application, listener: Listener, job: Job, after: int, log: LogNews
+    app: web.Application, listener: Listener, job: Job, after: int, log: LogUpdates
 ) -> AsyncGenerator[bytes, None]:
     limits = app[STREAM_LIMITS]
-    events = EventNews(app[STORE], listener, after, job.job_id)
-    progress = ProgressNews(app[PROGRESS], limits.progress_s, job.job_id)
-    heart = Heart(limits.heartbeat_s)
+    events = EventUpdates(app[STORE], listener, after, job.job_id)
+    progress = ProgressUpdates(app[PROGRESS], limits.progress_s, job.job_id)
+    heart = Heartbeat(limits.heartbeat_s)
     status = job.status
     yield opening(after)
     while not listener.closed:
         while page := await events.page():
             for event in page:
-                async for piece in log.messages_before(event):
+                async for piece in log.remaining_messages(event):
                     yield piece
                 yield status_message(event)
-                log.go_on_after(event)
+                log.begin_attempt(event)
                 # A job that is pruned stays what it was when it finished.
                 status = Status(event.to_status or status)
         # A job that was tried again had finished before, and goes on.
@@ -95,5 +101,5 @@ async def _of_job(
         yield progress.messages()
         yield await log.messages()
         await listener.wait(min(progress.wait_s(), log.wait_s(), heart.wait_s()))
-        yield heart.beat()
+        yield heart.message_if_due()
     yield STOPPING

@@ -19,7 +19,7 @@ def idempotency_key(request: web.Request, wanted: EvaluateRequest, submitted_by:
     if len(request.headers.getall(HEADER, [])) > 1:
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"The request was refused, and nothing was changed. Please correct: {HEADER}",
+            f"The request is invalid, and nothing was changed. Please correct: {HEADER}",
             (FieldError(HEADER, "Must be given once."),),
         )
     key = request[HEADERS].get("idempotency_key")

@@ -16,14 +16,14 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
 from evalserver.web.api.jobs import placed, shown
 from evalserver.web.http.cursors import (
-    NotACursor,
+    InvalidCursor,
     read_cursor,
     read_place,
     write_cursor,
     write_place,
 )
-from evalserver.web.http.responses import reply
-from evalserver.web.keys import QUERY, SCHEDULER, SEARCHING, STORE
+from evalserver.web.http.responses import json_response
+from evalserver.web.keys import QUERY, SCHEDULER, SEARCH_WORK, STORE
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.query_fields import (
@@ -124,9 +124,9 @@ async def get_jobs(request: web.Request) -> web.Response:
     if request[QUERY]["wanted"].search is None:
         found = await _found(request)
     else:
-        found = await request.app[SEARCHING].run(request, lambda: _found(request))
+        found = await request.app[SEARCH_WORK].run(request, lambda: _found(request))
     placed = await _placed(request, found.jobs, request[QUERY]["wanted"])
-    answer = reply({"jobs": await _written(request, placed), "next": found.next})
+    answer = json_response({"jobs": await _written(request, placed), "next": found.next})
     if found.next is not None:
         address = request.rel_url.update_query(cursor=found.next)
         answer.headers["Link"] = f'<{address}>; rel="next"'
@@ -192,7 +192,7 @@ def _position(
 ) -> int | Place:
     try:
         return read(cursor, query_mark)
-    except NotACursor:
+    except InvalidCursor:
         fault = "Must be the 'next' of an answer to this query; to begin again, leave it out."
         raise ValidationError(fault, "cursor") from None
 

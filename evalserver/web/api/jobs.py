@@ -19,7 +19,12 @@ from evalserver.web.api.redaction import (
     without_defaults,
 )
 from evalserver.web.http.errors import bad_request
-from evalserver.web.http.responses import dump, reply, reply_text, reply_unless_known
+from evalserver.web.http.responses import (
+    cacheable_response,
+    dump,
+    json_response,
+    json_text_response,
+)
 from evalserver.web.keys import (
     BODY,
     ENGINES,
@@ -54,13 +59,13 @@ async def evaluate(request: web.Request) -> web.Response:
         job = await submitter.check(wanted, caller, validate=validate, key=key)
         if isinstance(job, Rejected):
             raise bad_request(job)
-        return reply(_planned(request, job))
+        return json_response(_planned(request, job))
     outcome = await submitter.submit(wanted, caller, _answer, validate=validate, key=key)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
     if outcome.answer is None:
         return _queued(request, outcome.job_id)
-    response = reply_text(outcome.answer)
+    response = json_text_response(outcome.answer)
     if outcome.replayed:
         response.headers[REPLAY_HEADER] = "true"
     return response
@@ -73,7 +78,7 @@ async def get_job(request: web.Request) -> web.Response:
     values = await shown(request, job, position)
     # What is left of the time changes all the time, and is no news.
     essence = dump({**values, "eta_s": None})
-    answer = reply_unless_known(request, dump(values), essence=essence)
+    answer = cacheable_response(request, dump(values), essence=essence)
     answer.headers.update(waited)
     return answer
 
@@ -98,7 +103,7 @@ async def change_job(request: web.Request) -> web.Response:
     await request.app[SCHEDULER].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
-    return reply({**queued_at(job_id, position), "message": message})
+    return json_response({**queued_at(job_id, position), "message": message})
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -106,7 +111,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
     message = await request.app[SCHEDULER].cancel(job_id, actor=request[CALLER].name)
-    return reply({"message": message})
+    return json_response({"message": message})
 
 
 async def placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
@@ -184,7 +189,7 @@ def _answer(job_id: str, position: int) -> str:
 def _queued(request: web.Request, job_id: str) -> web.Response:
     # An idle scheduler may have claimed it already: then nobody was before it.
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    return reply(queued_at(job_id, position))
+    return json_response(queued_at(job_id, position))
 
 
 def queued_at(job_id: str, position: int) -> dict[str, Any]:

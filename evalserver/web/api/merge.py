@@ -13,16 +13,21 @@ from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.jobs import queued_at
-from evalserver.web.api.metrics import leave_out_the_wait
+from evalserver.web.api.metrics import exclude_wait_from_latency
 from evalserver.web.http.errors import RETRY_AFTER_SECONDS, BadRequest, bad_request
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import BODY, BUS, SCHEDULER, STORE, SUBMITTER
 from evalserver.web.schemas.fields import Header, about
 from evalserver.web.schemas.path_fields import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.schemas.queries import HeadersSchema, StrictSchema
 from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId
 from evalserver.web.security.authorization import CALLER, require_still_authorized
-from evalserver.web.streams.long_poll import LOOK_SECONDS, PREFERENCE_APPLIED, is_there, preferences
+from evalserver.web.streams.long_poll import (
+    CONNECTION_CHECK_SECONDS,
+    PREFERENCE_APPLIED,
+    is_waiting,
+    preferences,
+)
 
 RESPOND_ASYNC = "respond-async"
 
@@ -119,17 +124,17 @@ async def _end_of(request: web.Request, job_id: str) -> Job | None:
                     " when the server is back",
                     headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
                 )
-            if not is_there(request):
+            if not is_waiting(request):
                 require_still_authorized(request)
                 return None
-            await listener.wait(LOOK_SECONDS)
-    leave_out_the_wait(request)
+            await listener.wait(CONNECTION_CHECK_SECONDS)
+    exclude_wait_from_latency(request)
     return job
 
 
 def _accepted(request: web.Request, job_id: str) -> web.Response:
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    answer = reply(queued_at(job_id, position), HTTPStatus.ACCEPTED)
+    answer = json_response(queued_at(job_id, position), HTTPStatus.ACCEPTED)
     answer.headers["Location"] = f"/jobs/{job_id}"
     answer.headers[PREFERENCE_APPLIED] = RESPOND_ASYNC
     return answer
@@ -143,7 +148,7 @@ def _merged(job: Job) -> web.Response:
         reason = (job.error or "it does not say why").splitlines()[0]
         raise BadRequest(HTTPStatus.INTERNAL_SERVER_ERROR, f"Merge failed: {reason}; {where}")
     path = (job.request.lmms_engine_kwargs or {}).get("output_path")
-    return reply(
+    return json_response(
         {
             "success": True,
             "message": "Checkpoint merged successfully",

@@ -33,7 +33,7 @@ def measure_answers(app: web.Application) -> None:
     app.on_response_prepare.append(_note_answer)
 
 
-def leave_out_the_wait(request: web.Request) -> None:
+def exclude_wait_from_latency(request: web.Request) -> None:
     """Count from now on: until now the client had asked to wait."""
     request[ARRIVED] = time.perf_counter()
 

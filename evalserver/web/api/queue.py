@@ -7,7 +7,7 @@ from aiohttp import web
 from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.lifecycle import Status
 from evalserver.store import StoreUnavailable
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import HEALTH, QUERY, SCHEDULER, STORE
 from evalserver.web.schemas.responses import Health as HealthStatus
 
@@ -27,7 +27,7 @@ async def get_queue(request: web.Request) -> web.Response:
         "failed_jobs": counts[Status.FAILED],
     }
     draining = scheduler.draining
-    return reply(queue if draining is None else {**queue, "draining": vars(draining)})
+    return json_response(queue if draining is None else {**queue, "draining": vars(draining)})
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -45,12 +45,12 @@ async def get_health(request: web.Request) -> web.Response:
         health["reason"] = fault
     if request.app[SCHEDULER].draining is not None:
         health["draining"] = True
-    return reply(health)
+    return json_response(health)
 
 
 async def get_liveness(request: web.Request) -> web.Response:
     """``GET /health/live``: the process answers."""
-    return reply({"status": "alive"})
+    return json_response({"status": "alive"})
 
 
 async def get_readiness(request: web.Request) -> web.Response:
@@ -58,4 +58,4 @@ async def get_readiness(request: web.Request) -> web.Response:
     fault = request.app[HEALTH].refusal_reason
     if fault is not None:
         raise StoreUnavailable(fault)
-    return reply({"status": "ready"})
+    return json_response({"status": "ready"})

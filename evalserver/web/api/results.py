@@ -13,7 +13,7 @@ from evalserver.core.job import Job, Metric
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.store import Store
 from evalserver.web.http.errors import BadRequest
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.queries import StrictSchema
@@ -40,7 +40,7 @@ async def get_results(request: web.Request) -> web.Response:
         return _as_csv(job, metrics)
     result = job.result or {}
     failed_requests = [part.get("failed_requests") for part in result.values()]
-    return reply(
+    return json_response(
         {
             "job_id": job.job_id,
             "status": job.status,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from evalserver.web.http.responses import reply_unless_known
+from evalserver.web.http.responses import cacheable_response
 
 DIRECTORY = Path(__file__).parents[1] / "static"
 
@@ -40,12 +40,12 @@ class StaticFiles:
         found = (path for path in directory.rglob("*") if path.suffix in MEDIA_TYPES)
         self._paths = {path.relative_to(directory).as_posix(): path for path in found}
 
-    async def reply(self, request: web.Request, name: str) -> web.Response:
+    async def json_response(self, request: web.Request, name: str) -> web.Response:
         """The file as an answer. Raises aiohttp's HTTPNotFound for a name that is not known."""
         path = self._paths.get(name)
         if path is None:
             raise web.HTTPNotFound
         body = await asyncio.to_thread(path.read_bytes)
-        response = reply_unless_known(request, body, MEDIA_TYPES[path.suffix])
+        response = cacheable_response(request, body, MEDIA_TYPES[path.suffix])
         response.headers.update(SAFE_HEADERS)
         return response

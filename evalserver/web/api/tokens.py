@@ -13,7 +13,7 @@ from evalserver.auth.access import Caller, InvalidTokenName
 from evalserver.core.roles import Role
 from evalserver.store import Token
 from evalserver.web.http.errors import BadRequest, FieldError
-from evalserver.web.http.responses import reply
+from evalserver.web.http.responses import json_response
 from evalserver.web.keys import BODY
 from evalserver.web.schemas.fields import Seconds, about
 from evalserver.web.schemas.queries import StrictSchema
@@ -81,7 +81,7 @@ class TokensSchema(AnswerSchema):
 async def get_tokens(request: web.Request) -> web.Response:
     """``GET /tokens``: every token that there ever was, without the secrets."""
     _administrator(request)
-    return reply({"tokens": [_told(each) for each in await request.app[ACCESS].tokens()]})
+    return json_response({"tokens": [_told(each) for each in await request.app[ACCESS].tokens()]})
 
 
 async def create_token(request: web.Request) -> web.Response:
@@ -98,7 +98,7 @@ async def create_token(request: web.Request) -> web.Response:
         fault = FieldError("name", str(error))
         raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), (fault,)) from None
     log.info("token made", name=token.name, role=token.role.value, by=actor.name)
-    answer = reply({**_told(token), "token": secret})
+    answer = json_response({**_told(token), "token": secret})
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -109,7 +109,7 @@ async def revoke_token(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     await request.app[ACCESS].revoke(name, actor.name)
     log.info("token revoked", name=name, by=actor.name)
-    return reply({"message": f"Token {name} revoked"})
+    return json_response({"message": f"Token {name} revoked"})
 
 
 def _administrator(request: web.Request) -> Caller:

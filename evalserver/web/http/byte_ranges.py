@@ -26,11 +26,11 @@ class ByteRange:
 
 
 def byte_range(request: web.Request, size: int) -> ByteRange | None:
-    """The part that a GET asks for of a body of ``size`` bytes; None: it asks for the whole.
+    """The requested range of a body of ``size`` bytes; None if the whole body is requested.
 
-    Several ranges at once, other units and what cannot be read are answered with the whole, as the
-    RFC allows; so is ``If-Range``, since there is nothing that it could name. Raises BadRequest
-    (416) when there is nothing in the range.
+    Multiple ranges, other units and invalid ranges are answered with the whole body, as the RFC
+    allows; so is ``If-Range``, since there is no validator that it could name. Raises BadRequest
+    (416) if the range is empty.
     """
     asked = _ONE_RANGE.fullmatch(request.headers.get(hdrs.RANGE, "").strip())
     if request.method != hdrs.METH_GET or asked is None or hdrs.IF_RANGE in request.headers:
@@ -47,7 +47,7 @@ def byte_range(request: web.Request, size: int) -> ByteRange | None:
     if start >= end:
         raise BadRequest(
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-            f"There is nothing in the range {asked[0]}: there are {size} bytes by now",
+            f"The range {asked[0]} is empty: there are {size} bytes so far",
             headers={hdrs.CONTENT_RANGE: f"bytes */{size}"},
         )
     return ByteRange(start, end, size)

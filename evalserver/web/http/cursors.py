@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list begins, as a text that clients hand back unread."""
+"""Cursors: the position at which the next page of a list begins, as opaque text."""
 
 import base64
 import binascii
@@ -9,72 +9,75 @@ import orjson
 
 from evalserver.store import Place
 
-END = 2**63
+MAX_POSITION = 2**63
 POSITION_BYTES = 8
-MARK_BYTES = 8
+CHECKSUM_BYTES = 8
 
 
-class NotACursor(Exception):
-    """The text is not a cursor that this query gave."""
+class InvalidCursor(Exception):
+    """The text is not a cursor of this query."""
 
 
 def write_cursor(position: int, query: bytes) -> str:
-    """The cursor of a position, from 0 to below ``END``, in the list that ``query`` stands for."""
-    return _written(position.to_bytes(POSITION_BYTES, "big"), query)
+    """Encode a position, from 0 to below ``MAX_POSITION``, in the list that ``query``
+    identifies."""
+    return _encode(position.to_bytes(POSITION_BYTES, "big"), query)
 
 
 def read_cursor(cursor: str, query: bytes) -> int:
-    """The position that a cursor of the same query stands for. Raises NotACursor."""
-    at = _read(cursor, query)
+    """Decode the position from a cursor of the same query. Raises InvalidCursor."""
+    at = _decode(cursor, query)
     position = int.from_bytes(at, "big")
-    if len(at) != POSITION_BYTES or position >= END:
-        raise NotACursor
+    if len(at) != POSITION_BYTES or position >= MAX_POSITION:
+        raise InvalidCursor
     return position
 
 
 def write_place(place: Place, query: bytes) -> str:
-    """The cursor of a place in the sorted list that ``query`` stands for."""
-    return _written(orjson.dumps([place.value, place.seq]), query)
+    """Encode a place in the sorted list that ``query`` identifies."""
+    return _encode(orjson.dumps([place.value, place.seq]), query)
 
 
 def read_place(cursor: str, query: bytes) -> Place:
-    """The place that a cursor of the same query stands for. Raises NotACursor."""
+    """Decode the place from a cursor of the same query. Raises InvalidCursor."""
     try:
-        value, seq = orjson.loads(_read(cursor, query))
+        value, seq = orjson.loads(_decode(cursor, query))
     except (orjson.JSONDecodeError, TypeError, ValueError):
-        raise NotACursor from None
-    if not _is_seq(seq) or not (value is None or isinstance(value, str) or _is_whole(value)):
-        raise NotACursor
+        raise InvalidCursor from None
+    if not _is_seq(seq) or not (value is None or isinstance(value, str) or _is_integer(value)):
+        raise InvalidCursor
     return Place(value, seq)
 
 
 def _is_seq(value: Any) -> bool:
-    return _is_whole(value) and value >= 0
+    return _is_integer(value) and value >= 0
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) is int and -END <= value < END
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and -MAX_POSITION <= value < MAX_POSITION
 
 
-def _written(at: bytes, query: bytes) -> str:
-    content = at + _mark(at, query)
+def _encode(at: bytes, query: bytes) -> str:
+    content = at + _checksum(at, query)
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _read(cursor: str, query: bytes) -> bytes:
-    """What is before the mark, which must be that of this query. Raises NotACursor."""
+def _decode(cursor: str, query: bytes) -> bytes:
+    """Return the content before the checksum, which must match the query. Raises InvalidCursor."""
     try:
         padding = "=" * (-len(cursor) % 4)
         content = base64.b64decode(f"{cursor}{padding}", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise NotACursor from None
-    at, mark = content[:-MARK_BYTES], content[-MARK_BYTES:]
-    if mark != _mark(at, query) or _written(at, query) != cursor:
-        raise NotACursor
+        raise InvalidCursor from None
+    at, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+    if checksum != _checksum(at, query) or _encode(at, query) != cursor:
+        raise InvalidCursor
     return at
 
 
-def _mark(at: bytes, query: bytes) -> bytes:
-    """Tells this query's cursors from those of others, and from made-up ones; it guards no secret:
-    every position of a list may be asked for."""
-    return blake2b(at + query, digest_size=MARK_BYTES).digest()
+def _checksum(at: bytes, query: bytes) -> bytes:
+    """Distinguishes cursors of this query from those of others and from invented ones.
+
+    It protects no secret: clients may request every position of a list.
+    """
+    return blake2b(at + query, digest_size=CHECKSUM_BYTES).digest()

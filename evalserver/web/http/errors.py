@@ -1,4 +1,4 @@
-"""Errors as clients see them: ``application/problem+json`` (RFC 9457), made in one middleware."""
+"""Turning errors into ``application/problem+json`` (RFC 9457), in one middleware."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -35,15 +35,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class FieldError:
-    """One fault of a request: where, and what is allowed there."""
+    """One error in a request: the field, and what is allowed there."""
 
     field: str
     message: str
 
 
 class BadRequest(Exception):
-    """The request is refused; nothing was changed. It may be sent again after some seconds, if
-    there are any given."""
+    """The request is rejected, and nothing was changed."""
 
     def __init__(
         self,
@@ -86,7 +85,7 @@ STATUS_OF_REJECTION: Mapping[Reason, HTTPStatus] = {
 
 
 def bad_request(rejected: Rejected) -> BadRequest:
-    """A rejected submission as the error that clients see."""
+    """Convert a rejected submission into the error that clients see."""
     after = rejected.retry_after_s
     return BadRequest(
         STATUS_OF_REJECTION[rejected.reason],
@@ -97,20 +96,20 @@ def bad_request(rejected: Rejected) -> BadRequest:
 
 
 @web.middleware
-async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document."""
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every exception of a handler into a problem document."""
     try:
         return await handler(request)
     except BadRequest as error:
         return problem(error.status, error.detail, error.errors, error.headers)
     except web.HTTPException as error:
-        return _of_aiohttp(request, error)
+        return _http_exception_problem(request, error)
     except tuple(STATUS_OF) as error:
-        # A harness that cannot be asked says why in words of its own.
+        # The message of a harness that failed may contain secrets.
         return problem(STATUS_OF[type(error)], mask_text(str(error)))
     except Exception:
-        log.exception("a request met an error of the server", path=request.path)
-        detail = "The server met an error of its own; its log has the details. Nothing was changed."
+        log.exception("internal error while handling a request", path=request.path)
+        detail = "Internal server error; the server's log has the details. Nothing was changed."
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
@@ -120,16 +119,16 @@ def problem(
     errors: tuple[FieldError, ...] = (),
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """A problem document: what was wrong in a sentence, and each fault of a request."""
+    """Build a problem document: the error in a sentence, and each invalid field of the request."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
-        "detail": _encodable(detail),
+        "detail": _replace_surrogates(detail),
     }
     if errors:
         body["errors"] = [
-            {"field": _encodable(each.field), "message": _encodable(each.message)}
+            {"field": _replace_surrogates(each.field), "message": _replace_surrogates(each.message)}
             for each in errors
         ]
     sent = dict(headers or {})
@@ -140,12 +139,12 @@ def problem(
     return web.Response(body=dump(body), status=status, content_type=CONTENT_TYPE, headers=sent)
 
 
-def _encodable(text: str) -> str:
-    """The text as UTF-8 can have it: of a header, what is no UTF-8 comes as lone surrogates."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which stand for bytes of headers that are not UTF-8."""
     return text.encode(errors="replace").decode()
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+def _http_exception_problem(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
     if error.status < HTTPStatus.BAD_REQUEST:
         raise error
     if isinstance(error, web.HTTPMethodNotAllowed):

@@ -1,4 +1,4 @@
-"""Sending a file that is open."""
+"""Sending an open file."""
 
 from typing import BinaryIO
 
@@ -9,7 +9,7 @@ from evalserver.web.security.revocation import while_authorized
 
 
 class OpenFileResponse(web.FileResponse):
-    """Sends a file that was opened already: what its path leads to by now does not matter."""
+    """Sends an already opened file, whatever its path refers to by now."""
 
     def __init__(self, request: web.Request, file: BinaryIO, headers: dict[str, str]) -> None:
         super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers)
@@ -17,6 +17,6 @@ class OpenFileResponse(web.FileResponse):
         self._file = file
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send it all, for as long as the reader may have it."""
+        """Send the file while the client is authorized."""
         with self._file:
             return await while_authorized(self._request, super().prepare(request))

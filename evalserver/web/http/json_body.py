@@ -1,4 +1,4 @@
-"""Reading JSON exactly: what Python would silently read as something else is refused."""
+"""Parsing JSON exactly: values that Python would silently change are rejected."""
 
 import json
 from collections import Counter
@@ -8,39 +8,39 @@ import orjson
 
 from evalserver.web.schemas.arguments import MOST_LEVELS
 
-LOWEST, HIGHEST = -(2**63), 2**64 - 1
-"""The integers that orjson writes, and so that an answer can show."""
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+"""The integers that orjson can serialize, and hence a response can contain."""
 
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 MAX_QUOTED_CHARACTERS = 40
 
 
-class NotReadable(Exception):
-    """The JSON cannot be read, or not exactly; says why."""
+class UnreadableJson(Exception):
+    """The JSON cannot be parsed exactly; the message says why."""
 
 
 def read_json(body: bytes) -> Any:
-    """The value that the body is. Raises NotReadable."""
+    """Parse the body. Raises UnreadableJson."""
     try:
-        # The stricter of the two about NaN, infinite numbers, lone surrogates and encodings; but
-        # it makes large integers floats, and keeps the last of several values of one name.
+        # orjson is stricter about NaN, infinities, lone surrogates and encodings, but it turns
+        # large integers into floats and keeps the last of duplicate names.
         orjson.loads(body)
         return _DECODER.decode(body.decode())
     except orjson.JSONDecodeError as error:
-        raise NotReadable(f"The body is not JSON: {error}") from None
+        raise UnreadableJson(f"The body is not JSON: {error}") from None
     except RecursionError:
-        raise NotReadable(
+        raise UnreadableJson(
             f"The body's JSON is nested too deeply; an argument may have {MOST_LEVELS} levels"
         ) from None
 
 
 def _integer(digits: str) -> int:
-    # Their count first: Python refuses to read thousands of digits.
-    if len(digits) <= MOST_DIGITS and LOWEST <= (number := int(digits)) <= HIGHEST:
+    # Check the length first: Python refuses to convert thousands of digits.
+    if len(digits) <= MAX_DIGITS and MIN_INTEGER <= (number := int(digits)) <= MAX_INTEGER:
         return number
-    raise NotReadable(
-        f"The body's JSON cannot be read exactly: the integer {_shown(digits)} is not one of "
-        "64 bits; send it as a string"
+    raise UnreadableJson(
+        f"The body's JSON cannot be read exactly: the integer {_quoted(digits)} does not fit "
+        "into 64 bits; send it as a string"
     )
 
 
@@ -48,8 +48,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise NotReadable(
-            f"The body's JSON cannot be read exactly: the name {_shown(name)!r} is there twice in "
+        raise UnreadableJson(
+            f"The body's JSON cannot be read exactly: the name {_quoted(name)!r} occurs twice in "
             "one object"
         )
     return values
@@ -58,5 +58,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(parse_int=_integer, object_pairs_hook=_object)
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"

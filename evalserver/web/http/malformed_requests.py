@@ -1,4 +1,4 @@
-"""Answers to what is no request: aiohttp makes them before any middleware is asked."""
+"""Responses to malformed requests, which aiohttp builds before any middleware runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ MAX_DETAIL_CHARACTERS = 512
 
 
 class ProblemRequestHandler(web.RequestHandler):
-    """Speaks HTTP on one connection; says in a problem document, too, why it cannot be spoken."""
+    """Handles one connection, and answers malformed requests with a problem document."""
 
     __slots__ = ()
 
@@ -24,23 +24,25 @@ class ProblemRequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer, after which the connection is closed."""
-        super().handle_error(request, status, exc, message)  # it logs, and looks whether one began
+        """Build the response, after which the connection is closed."""
+        super().handle_error(
+            request, status, exc, message
+        )  # logs, and checks whether a response has begun
         said = (message or "").partition("\n")[0].strip(" :")[:MAX_DETAIL_CHARACTERS]
         known = HTTPStatus(status)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             said = known.description
-        response = problem(known, said or "This is no HTTP request that can be read")
+        response = problem(known, said or "The HTTP request is malformed")
         response.headers.update({**SECURITY_HEADERS, hdrs.SERVER: SERVER})
         response.force_close()
         return response
 
 
 def protocol_factory(server: web.Server) -> Callable[[], asyncio.Protocol]:
-    """Makes the protocol of a connection, with the settings that the server was made with."""
+    """Return a factory of connection protocols with the settings of this server."""
 
     def make() -> asyncio.Protocol:
-        # As the server itself does, which can be given no class of ours.
+        # As web.Server does, which does not accept another class.
         return ProblemRequestHandler(server, loop=asyncio.get_running_loop(), **server._kwargs)
 
     return make

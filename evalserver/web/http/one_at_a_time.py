@@ -1,6 +1,6 @@
-"""Expensive work of which only one request has its own done at a time, while a few others wait.
+"""Expensive work that runs for one request at a time, while a few others wait.
 
-A client that leaves, while it waits or while its work is done, delays nobody any more.
+When a client disconnects, its work is cancelled and delays nobody.
 """
 
 import asyncio
@@ -16,18 +16,17 @@ from evalserver.web.http.responses import is_connected
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 0.5
-"""Between two looks whether the client is still there."""
+CONNECTION_CHECK_SECONDS = 0.5
+"""Between two checks whether the client is still connected."""
 
 MAX_WAIT_SECONDS = 60.0
 """How long a request waits for its turn."""
 
 
-class OneAtATime:
-    """Does one request's work after the other's.
+class SerialWork:
+    """Runs the work of one request at a time; at most ``max_waiting`` requests wait.
 
-    At most ``max_waiting`` wait for their turn. Work that takes more than ``max_seconds`` is
-    cancelled; None: it may take as long as it likes.
+    Work that takes more than ``max_seconds`` is cancelled; None means no limit.
     """
 
     def __init__(self, what: str, max_waiting: int, max_seconds: float | None = None) -> None:
@@ -38,49 +37,47 @@ class OneAtATime:
         self._turn = asyncio.Lock()
 
     async def run(self, request: web.Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What the work returns; it is cancelled when the client has left.
+        """Run ``work`` and return its result. It is cancelled when the client disconnects.
 
-        Raises BadRequest: 503 when too many wait, or a limit of time is reached, and 408 (which
-        nobody reads) for a client that has left.
+        Raises BadRequest: 503 if too many requests wait or a time limit is reached, 408 if the
+        client has disconnected.
         """
         if self._waiting >= self._max_waiting:
-            raise _unavailable(
-                f"{self._waiting} {self._what} wait for their turn, which is all that may"
-            )
+            raise _unavailable(f"{self._waiting} {self._what} are waiting, which is the limit")
         self._waiting += 1
         try:
-            await self._wait_for_turn(request)
+            await self._acquire_turn(request)
         finally:
             self._waiting -= 1
         try:
-            return await self._done(request, work)
+            return await self._run(request, work)
         finally:
             self._turn.release()
 
-    async def _wait_for_turn(self, request: web.Request) -> None:
+    async def _acquire_turn(self, request: web.Request) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + MAX_WAIT_SECONDS
         while True:
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(CONNECTION_CHECK_SECONDS):
                     await self._turn.acquire()
                 return
             except TimeoutError:
                 if not is_connected(request):
-                    raise _left() from None
+                    raise _client_left() from None
             if loop.time() > end:
                 raise _unavailable(
                     f"Other {self._what} took so long that this one had no turn within"
                     f" {MAX_WAIT_SECONDS:g} seconds"
                 )
 
-    async def _done(self, request: web.Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _run(self, request: web.Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         doing = asyncio.create_task(work())
         try:
             async with asyncio.timeout(self._max_seconds):
-                while not (await asyncio.wait([doing], timeout=LOOK_SECONDS))[0]:
+                while not (await asyncio.wait([doing], timeout=CONNECTION_CHECK_SECONDS))[0]:
                     if not is_connected(request):
-                        raise _left()
+                        raise _client_left()
         except TimeoutError:
             raise _unavailable(
                 f"One of the {self._what} may take {self._max_seconds:g} seconds; this one took"
@@ -92,10 +89,9 @@ class OneAtATime:
 
 
 async def run_stoppable(work: Callable[[threading.Event], T]) -> T:
-    """What the work returns, which is done in a thread.
+    """Run ``work`` in a thread and return its result.
 
-    The event that it gets is set when the caller is cancelled: it has to end soon then, and is
-    waited for.
+    When the caller is cancelled, the event is set, and ``work`` must stop soon; it is awaited.
     """
     stop = threading.Event()
     doing = asyncio.ensure_future(asyncio.to_thread(work, stop))
@@ -118,8 +114,8 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _left() -> BadRequest:
-    return BadRequest(HTTPStatus.REQUEST_TIMEOUT, "The client has left")
+def _client_left() -> BadRequest:
+    return BadRequest(HTTPStatus.REQUEST_TIMEOUT, "The client has disconnected")
 
 
 def _unavailable(why: str) -> BadRequest:

@@ -1,4 +1,4 @@
-"""Reading requests: what comes in becomes what its schema says, or a clear refusal."""
+"""Parsing and validating the parts of a request by their schemas."""
 
 import asyncio
 import re
@@ -12,10 +12,10 @@ from marshmallow import Schema, ValidationError, fields
 
 from evalserver.core.suggestions import did_you_mean
 from evalserver.web.http.errors import BadRequest, FieldError, problem
-from evalserver.web.http.json_body import NotReadable, read_json
+from evalserver.web.http.json_body import UnreadableJson, read_json
 
 UNKNOWN_FIELD = "Unknown field."
-"""marshmallow's own words for a field that a schema does not have."""
+"""marshmallow's message for a field that a schema does not have."""
 
 LARGE_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 60.0
@@ -23,18 +23,18 @@ BODY_SECONDS = 60.0
 JSON_TYPE = re.compile(r'application/json *(; *charset *= *("utf-?8"|utf-?8) *)?;?', re.IGNORECASE)
 CONTINUE = "100-continue"
 
-MOST_FIELDS = 50
-MOST_ERRORS = 100
-MOST_NAMED = 10
-LONGEST = 128
-"""So much of a request is looked at, and so much of it is shown in a refusal: fields, faults,
-fields in the sentence, characters of a field's name."""
+MAX_FIELDS = 50
+MAX_ERRORS = 100
+MAX_NAMED = 10
+MAX_QUOTED_CHARACTERS = 128
+"""Limits of what is validated, and of what an error shows: fields, errors, fields that the sentence
+names, characters of a field's name."""
 
 
-class Taken:
-    """What is taken of one part of a request: a schema, and what follows from it for each request.
+class RequestPart:
+    """The schema of one part of a request, and what is derived from it once.
 
-    Most requests leave most parts empty, so what the schema makes of nothing is loaded once.
+    Most parts of most requests are empty, so the value of an empty part is loaded in advance.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -45,36 +45,36 @@ class Taken:
             for name, field in schema.load_fields.items()
             if isinstance(field, fields.List)
         }
-        self.of_nothing: Any = None
-        """None when something is required."""
+        self.empty_value: Any = None
+        """None if a field is required."""
         with suppress(ValidationError):
-            self.of_nothing = schema.load({})
+            self.empty_value = schema.load({})
 
 
-def check_path(request: web.Request, taken: Taken) -> None:
-    """Raise BadRequest (422) unless the variable parts of the path are what is taken."""
+def check_path(request: web.Request, part: RequestPart) -> None:
+    """Raise BadRequest (422) unless the variable parts of the path are valid."""
     faults: list[tuple[str, str]] = []
     for name, value in request.match_info.items():
         try:
-            # Each by itself: the schema as a whole takes five times as long, for one part.
-            taken.schema.fields[name].deserialize(value)
+            # Field by field: loading the whole schema takes five times as long.
+            part.schema.fields[name].deserialize(value)
         except ValidationError as error:
             faults.extend((name, str(message)) for message in error.messages)
     if faults:
-        raise _refusal(faults, taken.names)
+        raise _validation_error(faults, part.names)
 
 
-def read_headers(request: web.Request, taken: Taken) -> Any:
-    """What is taken of the headers; one that comes several times is a list with commas.
+def read_headers(request: web.Request, part: RequestPart) -> Any:
+    """Load the headers. Repeated headers are joined by commas.
 
     Raises BadRequest (422).
     """
-    present = [name for name in taken.names if name in request.headers]
-    return _load(taken, {name: ", ".join(request.headers.getall(name)) for name in present})
+    present = [name for name in part.names if name in request.headers]
+    return _load(part, {name: ", ".join(request.headers.getall(name)) for name in present})
 
 
-def read_query(request: web.Request, taken: Taken) -> Any:
-    """What is taken of the query string; only a list may have its key several times.
+def read_query(request: web.Request, part: RequestPart) -> Any:
+    """Load the query string. Only lists may repeat their key.
 
     Raises BadRequest (422).
     """
@@ -82,57 +82,57 @@ def read_query(request: web.Request, taken: Taken) -> Any:
     faults: list[tuple[str, str]] = []
     for key in dict.fromkeys(request.query):
         given = request.query.getall(key)
-        values[key] = given if key in taken.lists else given[0]
-        if len(given) > 1 and key in taken.names and key not in taken.lists:
+        values[key] = given if key in part.lists else given[0]
+        if len(given) > 1 and key in part.names and key not in part.lists:
             faults.append((key, f"Must be given once, not {len(given)} times."))
-    return _load(taken, values, faults)
+    return _load(part, values, faults)
 
 
-def refuse_body(request: web.Request) -> None:
+def reject_body(request: web.Request) -> None:
     """Raise BadRequest (400) if the request has a body."""
     if request.can_read_body:
         what = f"{request.method} {request.path}"
         raise BadRequest(HTTPStatus.BAD_REQUEST, f"{what} takes no body; send it without one")
 
 
-async def let_body_wait(request: web.Request) -> web.StreamResponse | None:
-    """Answer an ``Expect`` header: a body is asked for when it is wanted."""
+async def handle_expect(request: web.Request) -> web.StreamResponse | None:
+    """Handle an ``Expect`` header: ``100 Continue`` is sent only when the body is read."""
     expected = request.headers[hdrs.EXPECT]
     if expected.lower() == CONTINUE or request.version < HttpVersion11:
         return None
     return problem(HTTPStatus.EXPECTATION_FAILED, f"Expect may be {CONTINUE}, not {expected!r}")
 
 
-async def ask_for_body(request: web.Request) -> None:
-    """Tell a client that waits with its body for that: it is wanted."""
+async def send_continue(request: web.Request) -> None:
+    """Send ``100 Continue`` to a client that waits for it before it sends its body."""
     if request.headers.get(hdrs.EXPECT, "").lower() == CONTINUE:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # aiohttp takes a connection on which something was written for one with half an answer.
+        # Otherwise aiohttp assumes that a response has begun.
         request.writer.output_size = 0
 
 
-async def read_body(request: web.Request, taken: Taken) -> Any:
-    """What is taken of the request's JSON object.
+async def read_body(request: web.Request, part: RequestPart) -> Any:
+    """Load the JSON object in the body.
 
     Raises BadRequest: 415 for another content type or encoding, 413 for a body that is too large,
-    408 for one that does not come, 400 for what is not JSON, 422 with every fault at once for
-    what the schema refuses.
+    408 for a body that is not received in time, 400 for invalid JSON, 422 with all errors at once
+    for what the schema rejects.
     """
     _check_type(request)
     body = await _receive(request)
     try:
-        # Reading a large one takes a tenth of a second, in which others want their answers.
+        # Parsing a large body takes a tenth of a second, which would delay other requests.
         large = len(body) > LARGE_BODY_BYTES
         values = await asyncio.to_thread(read_json, body) if large else read_json(body)
-    except NotReadable as error:
+    except UnreadableJson as error:
         raise BadRequest(HTTPStatus.BAD_REQUEST, str(error)) from None
-    return _load(taken, values)
+    return _load(part, values)
 
 
 def _check_type(request: web.Request) -> None:
     types = request.headers.getall(hdrs.CONTENT_TYPE, [])
     if len(types) != 1 or not JSON_TYPE.fullmatch(types[0].strip()):
-        given = ", ".join(types)[:LONGEST] or "without a type"
+        given = ", ".join(types)[:MAX_QUOTED_CHARACTERS] or "without a type"
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body must be sent as Content-Type: application/json, in UTF-8, not {given}",
@@ -141,101 +141,104 @@ def _check_type(request: web.Request) -> None:
     if encoding.strip().lower() != "identity":
         raise BadRequest(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body must be sent as it is, without Content-Encoding: {encoding[:LONGEST]}",
+            "The body must be sent without Content-Encoding, not with "
+            f"{encoding[:MAX_QUOTED_CHARACTERS]}",
         )
 
 
 async def _receive(request: web.Request) -> bytes:
-    most = request.client_max_size
-    if (request.content_length or 0) > most:
-        raise _too_large(most)
-    await ask_for_body(request)
+    max_bytes = request.client_max_size
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    await send_continue(request)
     try:
-        # A small body comes with the head: then there is nothing to wait for.
+        # A small body arrives with the head: then there is nothing to wait for.
         if request.content.is_eof():
             body = request.content.read_nowait()
-            if len(body) > most:
-                raise _too_large(most)
+            if len(body) > max_bytes:
+                raise _too_large(max_bytes)
             return body
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise _too_large(most) from None
+        raise _too_large(max_bytes) from None
     except (web.RequestPayloadError, ConnectionResetError):
         raise BadRequest(
-            HTTPStatus.BAD_REQUEST, "The body could not be read: it ended early"
+            HTTPStatus.BAD_REQUEST, "The body could not be read: it is incomplete"
         ) from None
     except TimeoutError:
         raise BadRequest(
-            HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {BODY_SECONDS:g} seconds"
+            HTTPStatus.REQUEST_TIMEOUT, f"The body was not received within {BODY_SECONDS:g} seconds"
         ) from None
 
 
-def _too_large(most: int) -> BadRequest:
+def _too_large(max_bytes: int) -> BadRequest:
     return BadRequest(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body must have at most {most} bytes (the server's setting max_body_bytes)",
+        f"The body must have at most {max_bytes} bytes (the server's setting max_body_bytes)",
     )
 
 
-def _load(taken: Taken, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
-    """What the schema loads. Raises BadRequest for what it refuses, and for faults found before."""
-    if values == {} and not faults and taken.of_nothing is not None:
-        return taken.of_nothing
+def _load(part: RequestPart, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
+    """Load the values. Raises BadRequest for invalid values, and for errors found before."""
+    if values == {} and not faults and part.empty_value is not None:
+        return part.empty_value
     if not isinstance(values, dict):
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"The body must be a JSON object, not {_json_type(values)}",
         )
-    if len(values) > MOST_FIELDS:
+    if len(values) > MAX_FIELDS:
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"The request has {len(values)} fields; at most {MOST_FIELDS} are looked at",
+            f"The request has {len(values)} fields; at most {MAX_FIELDS} are allowed",
         )
     try:
-        loaded = taken.schema.load(values)
+        loaded = part.schema.load(values)
     except ValidationError as error:
-        raise _refusal([*faults, *_flatten(error.messages)], taken.names) from None
+        raise _validation_error([*faults, *_flatten(error.messages)], part.names) from None
     if faults:
-        raise _refusal(faults, taken.names)
+        raise _validation_error(faults, part.names)
     return loaded
 
 
-def _refusal(faults: Sequence[tuple[str, str]], known: Sequence[str]) -> BadRequest:
-    """The answer to a request with these faults, each a path and a message; it is never long."""
+def _validation_error(faults: Sequence[tuple[str, str]], known: Sequence[str]) -> BadRequest:
+    """Build the error for these faults, each a path and a message, in bounded length."""
     errors = [
-        FieldError(_shown(path), _explain(message, path, known))
-        for path, message in faults[:MOST_ERRORS]
+        FieldError(_quoted(path), _explain(message, path, known))
+        for path, message in faults[:MAX_ERRORS]
     ]
-    if len(faults) > MOST_ERRORS:
-        errors.append(FieldError("", f"There are {len(faults) - MOST_ERRORS} more faults."))
+    if len(faults) > MAX_ERRORS:
+        errors.append(FieldError("", f"There are {len(faults) - MAX_ERRORS} more errors."))
     paths = list(dict.fromkeys(path for path, _ in faults))
-    named = ", ".join(_shown(path) for path in paths[:MOST_NAMED])
-    more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
-    detail = f"The request was refused, and nothing was changed. Please correct: {named}{more}"
+    named = ", ".join(_quoted(path) for path in paths[:MAX_NAMED])
+    more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
+    detail = f"The request is invalid, and nothing was changed. Please correct: {named}{more}"
     return BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, detail, tuple(errors))
 
 
 def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(messages, dict):
-        for key, below in messages.items():
+        for key, nested in messages.items():
             name = str(key) or '""'
-            yield from _flatten(below, f"{path}.{name}" if path else name)
+            yield from _flatten(nested, f"{path}.{name}" if path else name)
         return
     for message in messages:
         yield path, message
 
 
-def _shown(path: str) -> str:
-    text = "".join(character if character.isprintable() else "?" for character in path[:LONGEST])
-    return text if len(path) <= LONGEST else f"{text[:-1]}…"
+def _quoted(path: str) -> str:
+    text = "".join(
+        character if character.isprintable() else "?" for character in path[:MAX_QUOTED_CHARACTERS]
+    )
+    return text if len(path) <= MAX_QUOTED_CHARACTERS else f"{text[:-1]}…"
 
 
 def _explain(message: str, path: str, known: Sequence[str]) -> str:
     if message != UNKNOWN_FIELD:
         return message
     if not known:
-        return "Unknown field. There is none here."
+        return "Unknown field. No fields are allowed here."
     hint = did_you_mean(path, known) or f" Known fields: {', '.join(known)}"
     return f"Unknown field.{hint}"
 

@@ -1,4 +1,4 @@
-"""Writing replies."""
+"""Building JSON responses."""
 
 from hashlib import blake2b
 from http import HTTPStatus
@@ -10,31 +10,31 @@ from aiohttp import ETag, hdrs, web
 JSON = "application/json"
 
 ETAG_ANY = "*"
-"""What stands for every tag."""
+"""Matches every tag."""
 
 
 def dump(value: Any) -> bytes:
-    """JSON text of a value."""
+    """Serialize a value as JSON."""
     return orjson.dumps(value)
 
 
-def reply(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """An answer with a JSON body."""
+def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Build a response with a JSON body."""
     return _reply(dump(value), JSON, status)
 
 
-def reply_text(text: str) -> web.Response:
-    """A 200 answer with a JSON body that was written before."""
+def json_text_response(text: str) -> web.Response:
+    """Build a 200 response from JSON text."""
     return _reply(text.encode(), JSON)
 
 
-def reply_unless_known(
+def cacheable_response(
     request: web.Request, body: bytes, media_type: str = JSON, *, essence: bytes | None = None
 ) -> web.Response:
-    """A 200 answer that has an ``ETag``, or 304 to a client whose ``If-None-Match`` has it.
+    """Build a 200 response with an ``ETag``, or 304 if it matches ``If-None-Match``.
 
-    Clients may keep it, and have to ask whether it is still so. Where there is an ``essence``,
-    answers with the same one are as good as each other, and the tag is a weak one (RFC 9110).
+    Clients may cache it and must revalidate it. With an ``essence``, responses with the same
+    essence are equivalent, and the tag is a weak one (RFC 9110).
     """
     tag = blake2b(body if essence is None else essence, digest_size=16).hexdigest()
     known = {each.value for each in request.if_none_match or ()}
@@ -43,7 +43,7 @@ def reply_unless_known(
     else:
         answer = _reply(body, media_type)
     answer.etag = ETag(tag, is_weak=essence is not None)
-    # Without it, caches on the way may guess for how long the answer holds.
+    # Without it, caches on the way may guess how long the response stays valid.
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
@@ -56,6 +56,6 @@ def _reply(body: bytes, media_type: str, status: HTTPStatus = HTTPStatus.OK) -> 
 
 
 def is_connected(request: web.Request) -> bool:
-    """Is the client of a request still connected?"""
-    # Nothing else tells a handler that its client went away.
+    """Whether the client of a request is still connected."""
+    # Nothing else tells a handler that its client has disconnected.
     return request.transport is not None and not request.transport.is_closing()

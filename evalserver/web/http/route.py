@@ -1,4 +1,4 @@
-"""What a route is: what it takes, who answers, and what the answers may be."""
+"""The definition of a route: its input, its handler, and its possible responses."""
 
 import re
 from collections.abc import Mapping

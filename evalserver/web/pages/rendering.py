@@ -15,8 +15,8 @@ from evalserver.version import __version__
 from evalserver.web.api.jobs import shown
 from evalserver.web.api.static_files import SAFE_HEADERS
 from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
-from evalserver.web.http.errors import Handler, errors_as_problems
-from evalserver.web.http.responses import dump, reply_unless_known
+from evalserver.web.http.errors import Handler, problem_middleware
+from evalserver.web.http.responses import cacheable_response, dump
 from evalserver.web.keys import QUERY, TEMPLATES
 from evalserver.web.pages import words
 from evalserver.web.pages.permissions import logged_in, may_change
@@ -61,7 +61,7 @@ def page(
         .render(path=request.path, may=may, who=logged_in(request), **values)
     )
     if status is HTTPStatus.OK:
-        response = reply_unless_known(request, text.encode(), "text/html")
+        response = cacheable_response(request, text.encode(), "text/html")
     else:
         response = web.Response(text=text, status=status, content_type="text/html")
     response.headers.update(SAFE_HEADERS)
@@ -86,7 +86,7 @@ def errors_as_pages(handler: Handler) -> Handler:
     @wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            response = await errors_as_problems(request, handler)
+            response = await problem_middleware(request, handler)
         except web.HTTPSeeOther as login:
             if HTMX not in request.headers:
                 raise

@@ -12,7 +12,7 @@ from evalserver.system.allowed_directories import AllowedDirectories, output_dir
 from evalserver.web.schemas.fields import Header, JsonSchema, Name, about
 from evalserver.web.schemas.query_fields import QueryEventId, QuerySeconds, QuerySwitch, QueryWhole
 
-LONGEST_WAIT_SECONDS = 60
+MAX_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class JobQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}``."""
 
     wait = QuerySeconds(
-        most=LONGEST_WAIT_SECONDS,
+        most=MAX_WAIT_SECONDS,
         metadata=about("Seconds to wait for the next event of the job; progress is none."),
     )
     since = QueryEventId(

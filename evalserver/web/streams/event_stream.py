@@ -1,7 +1,7 @@
-"""Sending a stream of server-sent events to a reader of any speed.
+"""Sending server-sent events to clients of any speed.
 
-What it says is made elsewhere, and only once the reader has taken what was said before: nothing
-but one piece is ever held for a reader who is slow.
+The next chunk is produced only when the client has received the previous one, so that at most one
+chunk is buffered for a slow client.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ HEADERS = {
 }
 
 SOCKET_BUFFER_BYTES = 64 * 1024
-LAST_WORD_SECONDS = 5.0
-"""What a reader who was too slow gets to take the word that it is dropped."""
+DROP_MESSAGE_SECONDS = 5.0
+"""Time for a slow client to receive the message that it is disconnected."""
 
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """The times of a stream, in seconds: between heartbeats, between two messages of one job's
-    progress, between two looks into a log, and what a reader may take for one piece."""
+    """The intervals of a stream, in seconds: between heartbeats, between progress messages of one
+    job, between two reads of a log, and the time limit for a client to receive one chunk."""
 
     heartbeat_s: float = 15.0
     progress_s: float = 0.5
@@ -43,44 +43,44 @@ class StreamLimits:
 
 
 class SlowReader(Exception):
-    """The reader has not taken a piece in time."""
+    """The client did not receive a chunk in time."""
 
 
 async def send_stream(
     request: web.Request, pieces: AsyncGenerator[bytes, None], patience_s: float
 ) -> web.StreamResponse:
-    """Send each piece once the reader has taken the one before; for HEAD, the headers alone.
+    """Send each chunk once the client has received the previous one; for HEAD, only the headers.
 
-    A reader who does not take a piece within ``patience_s`` is dropped, with a word.
+    A client that does not receive a chunk within ``patience_s`` is disconnected with a message.
     """
     response = web.StreamResponse(headers=HEADERS)
-    # What is set on the connection is for this stream: nothing else may follow on it.
+    # The options set on the connection are for this stream: no other request may reuse it.
     response.force_close()
     if request.method == hdrs.METH_HEAD or request.transport is None:
         return response
-    outlet = await _Outlet.open(request, request.transport, response, patience_s)
+    writer = await _StreamWriter.open(request, request.transport, response, patience_s)
     try:
-        async with aclosing(_with_faults_told(pieces)) as told:
+        async with aclosing(_report_errors(pieces)) as told:
             async for piece in told:
                 if not is_still_authorized(request):
                     break
-                await outlet.send(piece)
-        await outlet.end()
+                await writer.send(piece)
+        await writer.end()
     except ConnectionError:
-        log.debug("a reader of events went away", path=request.path)
+        log.debug("a client of an event stream disconnected", path=request.path)
     except SlowReader:
         log.warning(
-            "dropped a reader of events: it did not take what was sent in time",
+            "disconnected a slow client of an event stream",
             path=request.path,
             client=request.remote,
             seconds=patience_s,
         )
-        await outlet.drop()
+        await writer.drop()
     return response
 
 
-class _Outlet:
-    """The way to one reader. What waits in this process to be taken is one piece, at most."""
+class _StreamWriter:
+    """Writes to one client, with at most one chunk buffered in this process."""
 
     def __init__(
         self,
@@ -101,18 +101,18 @@ class _Outlet:
         transport: asyncio.Transport,
         response: web.StreamResponse,
         patience_s: float,
-    ) -> "_Outlet":
-        """Begin the answer, with buffers as small as a stream needs them."""
+    ) -> "_StreamWriter":
+        """Begin the response, with small buffers."""
         await response.prepare(request)
-        # Left to itself, the kernel takes megabytes for a reader who does not read.
+        # By default, the kernel buffers megabytes for a client that does not read.
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-        # From now on, drained means that the kernel has taken everything.
+        # With this limit, drain() returns once the kernel has taken everything.
         transport.set_write_buffer_limits(high=0)
         return cls(transport, response, request.writer, patience_s)
 
     async def send(self, piece: bytes) -> None:
-        """Send a piece, and wait until it was taken. Raises SlowReader or ConnectionError."""
+        """Send a chunk, and wait until it was taken. Raises SlowReader or ConnectionError."""
         if not piece:
             return
         async with self._patience():
@@ -120,18 +120,18 @@ class _Outlet:
             await self._writer.drain()
 
     async def end(self) -> None:
-        """Nothing follows. Raises SlowReader or ConnectionError."""
+        """End the stream. Raises SlowReader or ConnectionError."""
         async with self._patience():
             await self._response.write_eof()
 
     async def drop(self) -> None:
-        """Close the connection behind a last word, whether or not the reader takes it."""
+        """Close the connection after a last message, whether or not the client receives it."""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(0):
                 await self._response.write(DROPPED)
         self._transport.close()
         loop = asyncio.get_running_loop()
-        loop.call_later(LAST_WORD_SECONDS, self._transport.abort)
+        loop.call_later(DROP_MESSAGE_SECONDS, self._transport.abort)
 
     @asynccontextmanager
     async def _patience(self) -> AsyncIterator[None]:
@@ -142,17 +142,17 @@ class _Outlet:
             raise SlowReader from None
 
 
-async def _with_faults_told(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The pieces; if they cannot be made any more, a word to the reader.
+async def _report_errors(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks; when one cannot be produced, a comment for the client.
 
-    The answer has begun: it is too late for a problem document.
+    The response has begun, so that a problem document is no longer possible.
     """
     try:
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
     except StoreUnavailable as error:
-        yield comment(f"{error}; come back with the last id")
+        yield comment(f"{error}; reconnect with the last id")
     except Exception:
-        log.exception("a stream of events met an error of the server")
-        yield comment("the server met an error of its own; its log has the details")
+        log.exception("internal error in an event stream")
+        yield comment("internal server error; the server's log has the details")

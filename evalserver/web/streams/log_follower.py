@@ -10,8 +10,8 @@ from evalserver.monitoring.eval_log import EvalLog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import JobNotFound, JobPruned, Store, StoreUnavailable
 
-LOOK_SECONDS = 0.5
-"""Between two looks whether the log has grown."""
+POLL_SECONDS = 0.5
+"""Between two checks whether the log has grown."""
 
 
 class LogFollower:
@@ -34,7 +34,7 @@ class LogFollower:
         """The bytes from an offset of the log on, as they come; none when there was nothing new."""
         self._offset = offset
         with bus.listening(self._job.job_id) as listener:
-            await self._look_again()
+            await self._reload_job()
             while True:
                 # Known before the log is read: so all that was printed by then is read.
                 over = self._is_over() or listener.closed
@@ -43,8 +43,8 @@ class LogFollower:
                 if over:
                     return
                 yield b""
-                if await listener.wait(LOOK_SECONDS):
-                    await self._look_again()
+                if await listener.wait(POLL_SECONDS):
+                    await self._reload_job()
 
     def close(self) -> None:
         """Close the log that is being read."""
@@ -60,7 +60,7 @@ class LogFollower:
         self._reading, self._offset = self._job.attempt, 0
         return await self._read()
 
-    async def _look_again(self) -> None:
+    async def _reload_job(self) -> None:
         try:
             self._job = await self._store.job(self._job.job_id)
         except (JobNotFound, JobPruned):

@@ -1,4 +1,4 @@
-"""What a stream says, as the lines of server-sent events."""
+"""The messages of an event stream, as server-sent events."""
 
 from dataclasses import asdict
 from typing import Any
@@ -14,12 +14,12 @@ RECONNECT_MS = 2000
 
 
 def opening(last_event_id: int) -> bytes:
-    """The beginning of a stream: when to come back after a break, and from where."""
+    """The first message of a stream: when to reconnect after an interruption, and from where."""
     return f"retry: {RECONNECT_MS}\nid: {last_event_id}\n\n".encode()
 
 
 def status_message(event: Event) -> bytes:
-    """One event of the audit log; its id is what a reader names to go on behind it."""
+    """One event of the audit log; a client names its id to resume after it."""
     data = {
         "event_id": event.event_id,
         "at": event.at,
@@ -35,12 +35,13 @@ def status_message(event: Event) -> bytes:
 
 
 def progress_message(job_id: str, progress: Progress) -> bytes:
-    """How far a job is. It has no id: who comes back is told events, and the newest progress."""
+    """The progress of a job. It has no id: after a reconnect, the client gets the latest
+    progress."""
     return _message("progress", {"job_id": job_id, **asdict(progress)})
 
 
 def log_message(job_id: str, attempt: int, piece: LogPiece) -> bytes:
-    """New text of an attempt's log, and where in the log it begins, in bytes."""
+    """New text of an attempt's log, and its offset in the log, in bytes."""
     data = {"job_id": job_id, "attempt": attempt, "offset": piece.offset, "text": piece.text}
     return _message("log", data)
 
@@ -51,15 +52,15 @@ def end_message(job_id: str, status: Status) -> bytes:
 
 
 def comment(text: str) -> bytes:
-    """A line that clients pass over, and people read."""
+    """A line that clients ignore, for people who read the stream."""
     return f": {' '.join(text.split())}\n\n".encode()
 
 
-HEARTBEAT = comment("still here")
-STOPPING = comment("the server stops; come back with the last id")
-DROPPED = comment("dropped: you read too slowly; come back with the last id, and miss nothing")
+HEARTBEAT = comment("heartbeat")
+STOPPING = comment("the server is stopping; reconnect with the last id")
+DROPPED = comment("disconnected: reading too slowly; reconnect with the last id to miss nothing")
 
 
 def _message(kind: str, data: dict[str, Any]) -> bytes:
-    # JSON as it is written here has no line breaks, which would end the data.
+    # orjson writes no line breaks, which would end the data.
     return b"event: %s\ndata: %s\n\n" % (kind.encode(), dump(data))

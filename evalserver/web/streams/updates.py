@@ -1,7 +1,7 @@
-"""What is new for one reader of a stream: events, progress, lines of a log.
+"""The updates for one client of a stream: events, progress, lines of a log.
 
-Each is asked when the reader is ready for more, and looks where the news is kept; what changed
-several times in between is told once, as it is now.
+Updates are polled when the client is ready for more; what changed several times in between is sent
+once, in its current state.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from evalserver.store import Event, Store
 from evalserver.web.streams.messages import HEARTBEAT, log_message, progress_message
 
 PAGE = 100
-"""Events of one look into the audit log."""
+"""Events read at a time from the audit log."""
 
 
-class EventNews:
-    """Events behind one that the reader knows, of one job or of all."""
+class EventUpdates:
+    """Events after the one that the client knows, of one job or of all."""
 
     def __init__(
         self, store: Store, listener: Listener, after: int, job_id: str | None = None
@@ -35,7 +35,7 @@ class EventNews:
         self._more = True
 
     async def page(self) -> list[Event]:
-        """The next events; none when the reader has been given all that there are."""
+        """The next events; empty when the client has received all of them."""
         if not self._more and self._listener.newest_event <= self._after:
             return []
         page = await self._store.events_after(self._after, PAGE, self._job_id)
@@ -45,26 +45,26 @@ class EventNews:
         return page
 
 
-class ProgressNews:
+class ProgressUpdates:
     """Progress of one job or of all, each job's at most once in ``every_s`` seconds."""
 
     def __init__(self, board: ProgressBoard, every_s: float, job_id: str | None = None) -> None:
         self._board = board
         self._every_s = every_s
         self._job_id = job_id
-        self._told: dict[str, tuple[Progress, float]] = {}
+        self._sent: dict[str, tuple[Progress, float]] = {}
 
     def messages(self) -> bytes:
-        """What may be told now."""
+        """The messages that are due."""
         now = time.monotonic()
         newest = self._newest()
         due = {job: new for job, new in newest.items() if self._wait_for(job, new, now) <= 0}
-        kept = {job: told for job, told in self._told.items() if job in newest}
-        self._told = {**kept, **{job: (new, now) for job, new in due.items()}}
+        kept = {job: sent for job, sent in self._sent.items() if job in newest}
+        self._sent = {**kept, **{job: (new, now) for job, new in due.items()}}
         return b"".join(progress_message(job, new) for job, new in due.items())
 
     def wait_s(self) -> float:
-        """Seconds until something may be told that is there already."""
+        """Seconds until the next message is due, of the progress known now."""
         now = time.monotonic()
         waits = (self._wait_for(job, new, now) for job, new in self._newest().items())
         return max(0.0, min(waits, default=math.inf))
@@ -76,16 +76,16 @@ class ProgressNews:
         return {} if progress is None else {self._job_id: progress}
 
     def _wait_for(self, job_id: str, newest: Progress, now: float) -> float:
-        if job_id not in self._told:
+        if job_id not in self._sent:
             return 0.0
-        told, at = self._told[job_id]
-        return math.inf if told == newest else at + self._every_s - now
+        sent, at = self._sent[job_id]
+        return math.inf if sent == newest else at + self._every_s - now
 
 
-class LogNews:
-    """New lines in the log of the job's attempt, for as long as it runs.
+class LogUpdates:
+    """New lines in the log of the job's attempt while it runs.
 
-    Of an attempt that runs already, those are new that come from now on.
+    For an attempt that is already running, only lines written from now on are new.
     """
 
     def __init__(self, job: Job, tail: LogTail | None, every_s: float) -> None:
@@ -96,15 +96,15 @@ class LogNews:
         self._pause_s = every_s
 
     @classmethod
-    async def of(cls, job: Job, every_s: float) -> "LogNews":
-        """Of a job, by its record; looked for every so many seconds."""
+    async def of(cls, job: Job, every_s: float) -> "LogUpdates":
+        """Create the updates of a job, polled every ``every_s`` seconds."""
         tail = None
         if job.status is Status.RUNNING and job.run_dir is not None:
             tail = await asyncio.to_thread(LogTail.at_end, Path(job.run_dir))
         return cls(job, tail, every_s)
 
     async def messages(self) -> bytes:
-        """One more piece, if there is one."""
+        """The next chunk, if there is one."""
         if self._tail is not None and self._tail.has_grown():
             piece = await asyncio.to_thread(self._tail.lines)
             if piece is not None:
@@ -112,60 +112,60 @@ class LogNews:
         self._pause_s = self._every_s
         return b""
 
-    async def messages_before(self, event: Event) -> AsyncIterator[bytes]:
-        """If the event ends the attempt: what its log still has."""
-        if self._tail is not None and _ends_an_attempt(event):
+    async def remaining_messages(self, event: Event) -> AsyncIterator[bytes]:
+        """The rest of the log, if the event ends the attempt."""
+        if self._tail is not None and _ends_attempt(event):
             while piece := await asyncio.to_thread(self._tail.rest):
                 yield self._message(piece)
             self._tail = None
 
-    def go_on_after(self, event: Event) -> None:
-        """If the event begins an attempt that is new: read its log from now on."""
+    def begin_attempt(self, event: Event) -> None:
+        """Follow the log of a new attempt, if the event begins one."""
         is_new = event.event_id > self._job.event_id
         if is_new and event.event == EventKind.CLAIMED:
             self._attempt = event.attempt
             self._tail = LogTail.at_beginning(Path(event.detail["run_dir"]))
 
     def wait_s(self) -> float:
-        """Seconds until it is time to look into the log again."""
+        """Seconds until the log is to be read again."""
         return math.inf if self._tail is None else self._pause_s
 
     def _message(self, piece: LogPiece) -> bytes:
-        # A log that grows without a pause may not keep the server busy with nothing else.
+        # A log that grows continuously must not keep the server busy with nothing else.
         self._pause_s = self._every_s / 10 if piece.more else self._every_s
         return log_message(self._job.job_id, self._attempt, piece)
 
 
-class NoLogNews(LogNews):
-    """For who did not ask for the log."""
+class NoLogUpdates(LogUpdates):
+    """For clients that did not request the log."""
 
     @classmethod
-    async def of(cls, job: Job, every_s: float) -> "NoLogNews":
-        """Of a job, whatever its record says."""
+    async def of(cls, job: Job, every_s: float) -> "NoLogUpdates":
+        """Create updates that read no log."""
         return cls(job, None, every_s)
 
-    def go_on_after(self, event: Event) -> None:
-        """Begin no log."""
+    def begin_attempt(self, event: Event) -> None:
+        """Follow no log."""
 
 
-class Heart:
-    """Now and then, beside whatever else is told: that the stream is alive."""
+class Heartbeat:
+    """Sends a heartbeat at regular intervals."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._next = time.monotonic() + every_s
 
     def wait_s(self) -> float:
-        """Seconds until the next beat."""
+        """Seconds until the next heartbeat."""
         return max(0.0, self._next - time.monotonic())
 
-    def beat(self) -> bytes:
-        """A heartbeat, when it is due."""
+    def message_if_due(self) -> bytes:
+        """The heartbeat, if it is due."""
         if self.wait_s() > 0:
             return b""
         self._next = time.monotonic() + self._every_s
         return HEARTBEAT
 
 
-def _ends_an_attempt(event: Event) -> bool:
+def _ends_attempt(event: Event) -> bool:
     return event.from_status == Status.RUNNING and event.to_status != Status.RUNNING

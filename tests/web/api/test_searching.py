@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
-from evalserver.web.http.one_at_a_time import OneAtATime
-from evalserver.web.keys import SEARCHING
+from evalserver.web.http.one_at_a_time import SerialWork
+from evalserver.web.keys import SEARCH_WORK
 from tests.support import Api, until
 
 ENDLESS = """
@@ -26,9 +26,9 @@ FINITE = """
 PATHS = ("/jobs?search=nothing", "/jobs?search=nothing&sort=model", "/ui/jobs?search=nothing")
 
 
-def searching(api: Api) -> OneAtATime:
+def searching(api: Api) -> SerialWork:
     """Where the application's searches take their turns."""
-    turns: OneAtATime = api._session.app[SEARCHING]
+    turns: SerialWork = api._session.app[SEARCH_WORK]
     return turns
 
 

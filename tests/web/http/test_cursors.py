@@ -6,16 +6,18 @@ from hypothesis import strategies as st
 
 from evalserver.store import Place
 from evalserver.web.http.cursors import (
-    END,
-    NotACursor,
+    MAX_POSITION,
+    InvalidCursor,
     read_cursor,
     read_place,
     write_cursor,
     write_place,
 )
 
-POSITIONS = st.integers(0, END - 1)
-VALUES = st.none() | st.integers(-END, END - 1) | st.text(st.characters(codec="utf-8"))
+POSITIONS = st.integers(0, MAX_POSITION - 1)
+VALUES = (
+    st.none() | st.integers(-MAX_POSITION, MAX_POSITION - 1) | st.text(st.characters(codec="utf-8"))
+)
 PLACES = st.builds(Place, VALUES, POSITIONS)
 
 
@@ -27,19 +29,19 @@ def test_a_cursor_is_read_back_by_its_query(position: int, query: bytes) -> None
 @given(POSITIONS, st.binary(), st.binary())
 def test_a_cursor_is_refused_by_another_query(position: int, query: bytes, other: bytes) -> None:
     if query != other:
-        with pytest.raises(NotACursor):
+        with pytest.raises(InvalidCursor):
             read_cursor(write_cursor(position, query), other)
 
 
 @given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
 def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
-    with pytest.raises(NotACursor):
+    with pytest.raises(InvalidCursor):
         read_cursor(text, b"query")
 
 
 def test_a_position_that_no_list_has_is_refused_though_its_cursor_is_well_made() -> None:
-    with pytest.raises(NotACursor):
-        read_cursor(write_cursor(END, b"query"), b"query")
+    with pytest.raises(InvalidCursor):
+        read_cursor(write_cursor(MAX_POSITION, b"query"), b"query")
 
 
 @given(PLACES, st.binary())
@@ -50,17 +52,17 @@ def test_a_place_is_read_back_by_its_query(place: Place, query: bytes) -> None:
 @given(PLACES, st.binary(), st.binary())
 def test_a_place_is_refused_by_another_query(place: Place, query: bytes, other: bytes) -> None:
     if query != other:
-        with pytest.raises(NotACursor):
+        with pytest.raises(InvalidCursor):
             read_place(write_place(place, query), other)
 
 
 @given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
 def test_a_text_that_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(NotACursor):
+    with pytest.raises(InvalidCursor):
         read_place(text, b"query")
 
 
-@pytest.mark.parametrize("place", [Place(1, END), Place(END, 1), Place(True, 1)])
+@pytest.mark.parametrize("place", [Place(1, MAX_POSITION), Place(MAX_POSITION, 1), Place(True, 1)])
 def test_a_place_that_no_list_has_is_refused_though_its_cursor_is_well_made(place: Place) -> None:
-    with pytest.raises(NotACursor):
+    with pytest.raises(InvalidCursor):
         read_place(write_place(place, b"query"), b"query")

@@ -48,7 +48,7 @@ async def test_at_most_100_faults_are_listed_and_the_rest_is_counted(api: Api) -
     assert [error["field"] for error in problem["errors"][:100]] == [
         f"tasks.{number}" for number in range(100)
     ]
-    assert problem["errors"][100:] == [{"field": "", "message": "There are 150 more faults."}]
+    assert problem["errors"][100:] == [{"field": "", "message": "There are 150 more errors."}]
 
 
 async def test_the_sentence_names_at_most_10_fields(api: Api) -> None:

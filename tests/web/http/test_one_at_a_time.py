@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 from evalserver.engines import make_engines
 from evalserver.outputs import read_scores
 from evalserver.outputs.scores import Stopped
-from evalserver.web.http.errors import errors_as_problems
-from evalserver.web.http.one_at_a_time import OneAtATime, run_stoppable
+from evalserver.web.http.errors import problem_middleware
+from evalserver.web.http.one_at_a_time import SerialWork, run_stoppable
 from tests.support import until
 
 
@@ -24,8 +24,8 @@ class Served:
     def __init__(self) -> None:
         self.begun = self.stopped = 0
         self.over = threading.Event()
-        self._turns = OneAtATime("pieces of work", 1)
-        app = web.Application(middlewares=[errors_as_problems])
+        self._turns = SerialWork("pieces of work", 1)
+        app = web.Application(middlewares=[problem_middleware])
         app.router.add_get("/", self._answer)
         self.server = TestServer(app)
 

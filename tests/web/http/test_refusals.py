@@ -159,7 +159,7 @@ async def test_a_path_that_leads_to_itself_is_refused(api: Api, tmp_path: Path) 
     [
         (b'{"model_args": {"a": 18446744073709551616}}', "the integer 18446744073709551616"),
         (b'{"seed": -' + b"9" * 300 + b"}", "the integer -99999"),
-        (b'{"limit": 1, "limit": 2}', "the name 'limit' is there twice"),
+        (b'{"limit": 1, "limit": 2}', "the name 'limit' occurs twice"),
         (b"[" * 1000 + b"]" * 1000, "nested too deeply"),
     ],
 )

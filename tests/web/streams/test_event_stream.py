@@ -70,7 +70,7 @@ async def test_a_silent_stream_has_a_heartbeat(make_api: MakeApi, path: str) -> 
     async with api.stream(path.format(job_id=job_id)) as reader:
         beats = [await reader.comment(), await reader.comment()]
 
-    assert beats == ["still here", "still here"]
+    assert beats == ["heartbeat", "heartbeat"]
 
 
 @pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
@@ -82,7 +82,7 @@ async def test_a_server_that_stops_says_so_and_ends_the_stream(api: Api, path: s
 
         await reader.rest()
 
-    assert reader.comments == ["the server stops; come back with the last id"]
+    assert reader.comments == ["the server is stopping; reconnect with the last id"]
 
 
 async def test_a_reader_who_goes_away_is_forgotten(make_api: MakeApi) -> None:
@@ -110,7 +110,7 @@ async def test_a_database_that_cannot_be_read_ends_the_stream_with_a_word(
 
         await reader.rest()
 
-    word = "the database cannot be read: disk I/O error; come back with the last id"
+    word = "the database cannot be read: disk I/O error; reconnect with the last id"
     assert reader.comments == [word]
 
 
@@ -127,7 +127,7 @@ async def test_an_error_of_the_server_ends_the_stream_with_a_word(
 
         await reader.rest()
 
-    assert reader.comments == ["the server met an error of its own; its log has the details"]
+    assert reader.comments == ["internal server error; the server's log has the details"]
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_a_reader_who_wakes_up_finds_the_word_that_it_was_dropped(
 
     received = await asyncio.to_thread(everything, sleeper)
 
-    assert received.rstrip().endswith(b"come back with the last id, and miss nothing")
+    assert received.rstrip().endswith(b"reconnect with the last id to miss nothing")
 
 
 async def test_little_is_held_for_a_reader_who_takes_nothing(
@@ -199,7 +199,7 @@ async def test_who_was_dropped_misses_nothing_when_it_comes_back(
 async def test_the_connection_of_a_reader_who_never_wakes_up_is_closed(
     impatient: Api, monkeypatch: pytest.MonkeyPatch, sleeper: socket.socket
 ) -> None:
-    monkeypatch.setattr("evalserver.web.streams.event_stream.LAST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr("evalserver.web.streams.event_stream.DROP_MESSAGE_SECONDS", 0.1)
 
     async def closed() -> bool:
         # The server is a part of this process.
