@@ -10,6 +10,9 @@ MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """Counted as commas, colons and brackets; a value takes up to a hundred bytes of memory."""
 
+MAX_CONTAINERS = 50_000
+"""Arrays and objects. The parser lets no other thread run while it builds them."""
+
 MAX_DIGITS = 300
 """Characters of one number; a longer number does not fit into a float."""
 
@@ -25,6 +28,8 @@ def parse_json(text: bytes, max_values: int = MAX_VALUES) -> Any:
     """
     if sum(map(text.count, (b",", b":", b"[", b"{"))) > max_values:
         raise InvalidJson(f"it has more than {max_values} values")
+    if text.count(b"[") + text.count(b"{") > MAX_CONTAINERS:
+        raise InvalidJson(f"it has more than {MAX_CONTAINERS} arrays and objects")
     try:
         value = json.loads(text.decode(), parse_int=_integer, parse_float=_float)
     except RecursionError:

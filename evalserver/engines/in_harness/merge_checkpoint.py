@@ -9,6 +9,7 @@ import argparse
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 from fnmatch import fnmatchcase
@@ -20,6 +21,8 @@ LOCK = ".evalserver-merge.lock"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 """What a merged checkpoint may have its weights in; what training leaves beside is none."""
 CONFIG = "config.json"
+
+MAX_NOTE_BYTES = 16 * 1024 * 1024
 
 SIGNAL_BASE = 128
 
@@ -59,8 +62,8 @@ def weights_in(folder: Path) -> State:
 def was_merged(shards: Path, output_path: Path) -> bool:
     """Does a note say that these shards were merged into this folder, and is nothing changed?"""
     try:
-        note = json.loads((output_path / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        note = json.loads(_read(output_path / NOTE))
+    except (OSError, ValueError, RecursionError):
         return False
     now = _note(shards, output_path)
     return bool(now["shards"] and now["merged"] and note == now)
@@ -119,6 +122,18 @@ def _write(path: Path, values: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def _read(path: Path) -> str:
+    """Read a note, following no link and waiting for no writer. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{path} is no regular file")
+        text = file.read(MAX_NOTE_BYTES + 1)
+    if len(text) > MAX_NOTE_BYTES:
+        raise ValueError(f"{path} has more than {MAX_NOTE_BYTES} bytes")
+    return text.decode()
 
 
 def _arguments() -> argparse.Namespace:

@@ -258,7 +258,7 @@ LEFT: dict[str, Callable[[Path, Path], object]] = {
         results.with_name("20260101_000000_samples_mme.jsonl")
     ),
     "zeros as results": lambda results, run_dir: _leave_link(results, "/dev/zero"),
-    "nested results": lambda results, run_dir: results.write_text("[" * 200_000),
+    "nested results": lambda results, run_dir: results.write_text("[" * 20_000),
     "huge results": lambda results, run_dir: os.truncate(results, 2**40),
     "huge samples": lambda results, run_dir: os.truncate(
         results.with_name("20260101_000000_samples_mme.jsonl"), 2**40
