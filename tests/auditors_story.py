@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.job import Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Store
 
 KEEP = 2

@@ -3,6 +3,7 @@
 ``./scripts/docs`` writes them between the markers of each page; a test fails when one is stale.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +15,15 @@ import click
 from marshmallow import Schema
 
 from evalserver.cli.main import main as command_line
-from evalserver.cli.request_options import NAMES
 from evalserver.cli.submit import submit
+from evalserver.core.request import REQUEST_FIELDS
+from evalserver.core.request_fields import Addressee
 from evalserver.core.roles import Role
 from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name
 from evalserver.web.api.job_list import JobsQuerySchema
 from evalserver.web.openapi import summary_of
 from evalserver.web.routes import ROUTES
-from evalserver.web.schemas.evaluate_request import DEFAULTS, REQUIRED, EvaluateSchema
 from evalserver.web.schemas.job_responses import JobSchema
 from tests.conformance.answers import BOUNDS
 
@@ -65,16 +66,17 @@ def routes_table() -> str:
 
 def request_table() -> str:
     """Every field of ``POST /evaluate``."""
-    described = EvaluateSchema(BOUNDS).fields
     rows = (
         (
             f"`{name}`",
-            "required" if name in REQUIRED else _code(DEFAULTS.get(name)),
-            field.metadata["description"],
+            "harness" if row.addressee is Addressee.HARNESS else "server",
+            "required" if row.required else _code(row.default),
+            f"`{json.dumps(row.example)}`",
+            row.description,
         )
-        for name, field in described.items()
+        for name, row in REQUEST_FIELDS.items()
     )
-    return _table(("field", "default", "description"), rows)
+    return _table(("field", "addressed to", "default", "example", "description"), rows)
 
 
 def job_table() -> str:
@@ -102,7 +104,7 @@ def options_table() -> str:
     rows = (
         (", ".join(f"`{flag}`" for flag in _flags(option)), f"`{option.name}`", option.help or "")
         for option in options
-        if option.name in NAMES
+        if option.name in REQUEST_FIELDS
     )
     return _table(("option", "field", "description"), rows)
 

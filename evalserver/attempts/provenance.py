@@ -9,8 +9,9 @@ from typing import Any
 
 from evalserver.checkpoints.fingerprints import fingerprints
 from evalserver.checkpoints.merging import before_merging
-from evalserver.core.job import EvaluateRequest, Job, Outcome
+from evalserver.core.job import Job, Outcome
 from evalserver.core.masking import find_secrets, is_secret_name
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 from evalserver.executors import ExecutorError, environment_of
 from evalserver.executors.ask import ask

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.system.directory_listing import directory_names
 
 SHARDS: Mapping[str, str] = MappingProxyType(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.cli.arguments import arguments_of, parted
-from evalserver.cli.request_options import NAMES
+from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
 
 WHERE_IT_WRITES = frozenset({
@@ -76,7 +76,7 @@ def _request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, Any], 
     if not isinstance(entry, Mapping) or not all(isinstance(key, str) for key in entry):
         raise BadRunFile(f"{where}: must be names with values, as in 'model: qwen2_5_vl'")
     given = {key: value for key, value in entry.items() if value not in AS_IF_NOT_GIVEN}
-    ours = {key for key in entry if key in NAMES}
+    ours = {key for key in entry if key in REQUEST_FIELDS}
     left_out = {key for key in given if key in WHERE_IT_WRITES and not _is_ours(key, given[key])}
     foreign = {key for key in given if key in NOT_TAKEN}
     _refuse_unknown(entry, where)
@@ -90,7 +90,7 @@ def _request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, Any], 
 
 
 def _refuse_unknown(entry: Mapping[str, Any], where: str) -> None:
-    known = {*NAMES, *WHERE_IT_WRITES, *NOT_TAKEN}
+    known = {*REQUEST_FIELDS, *WHERE_IT_WRITES, *NOT_TAKEN}
     for key in entry:
         if key not in known:
             raise BadRunFile(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from evalserver.client.errors import Json, RequestFailed
 from evalserver.client.retries import Repeat
 from evalserver.client.sending import IDEMPOTENCY_KEY, Call, Sender
+from evalserver.core.request import REQUEST_FIELDS
 
 
 def job_path(job_id: str) -> str:
@@ -69,29 +70,8 @@ class EvaluationCalls:
         >>> job["status"]
         'queued'
         """
-        fields = {
-            "model": model,
-            "tasks": tasks,
-            "model_args": model_args,
-            "num_fewshot": num_fewshot,
-            "batch_size": batch_size,
-            "device": device,
-            "limit": limit,
-            "gen_kwargs": gen_kwargs,
-            "log_samples": log_samples,
-            "predict_only": predict_only,
-            "num_gpus": num_gpus,
-            "output_dir": output_dir,
-            "lmms_engine_kwargs": lmms_engine_kwargs,
-            "engine": engine,
-            "priority": priority,
-            "labels": labels,
-            "timeout_s": timeout_s,
-            "max_attempts": max_attempts,
-            "seed": seed,
-            "use_cache": use_cache,
-            "wait_for_path_s": wait_for_path_s,
-        }
+        parameters = locals()
+        fields = {name: parameters[name] for name in REQUEST_FIELDS}
         query = {} if validate else {"validate": 0}
         key = idempotency_key or uuid.uuid4().hex
         if not (key.isascii() and key.isprintable()):

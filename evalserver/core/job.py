@@ -1,39 +1,10 @@
-"""The job as frozen data: the request, the record, the metrics. No behaviour."""
+"""The job as frozen data: the record, the outcome, the metrics. No behaviour."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from evalserver.core.lifecycle import Status
-
-
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """A validated request of ``POST /evaluate``.
-
-    None means that the client did not set the field, so that the harness's default applies.
-    """
-
-    model: str
-    tasks: tuple[str, ...]
-    model_args: dict[str, Any] | None = None
-    num_fewshot: int | None = None
-    batch_size: int | str | None = None
-    device: str | None = None
-    limit: int | float | None = None
-    gen_kwargs: str | dict[str, Any] | None = None
-    log_samples: bool = True
-    predict_only: bool = False
-    num_gpus: int = 1
-    output_dir: str | None = None
-    engine: str | None = None
-    priority: int = 0
-    labels: dict[str, str] = field(default_factory=dict)
-    timeout_s: float | None = None
-    max_attempts: int = 2
-    seed: int | None = None
-    use_cache: bool | None = None
-    wait_for_path_s: float | None = None
-    lmms_engine_kwargs: dict[str, str] | None = None
+from evalserver.core.request import EvaluateRequest
 
 
 @dataclass(frozen=True)

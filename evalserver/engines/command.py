@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.command_table import ALWAYS, FIELDS, TASK, read_table

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines.base import Command, Paths
 from evalserver.engines.engine import Engine
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question
 from evalserver.engines.engine import Engine

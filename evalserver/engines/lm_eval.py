@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalserver.core.job import EvaluateRequest
 from evalserver.core.masking import find_secrets, parse_assignments
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines.base import Question
 from evalserver.engines.harness import WHOLE_DATA_SET, Harness
 from evalserver.engines.results import FileNames

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalserver.core.job import EvaluateRequest
 from evalserver.core.masking import find_secrets, is_secret_name, parse_assignments
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from evalserver.checkpoints.merging import Merge, merge_of
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, NoResults, Paths, Question, Results
 from evalserver.engines.engine import Engine

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.stored_request import DamagedRequest, parse_request

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from evalserver.core.job import EvaluateRequest, Job, Metric, Outcome
+from evalserver.core.job import Job, Metric, Outcome
 from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import REQUEST_BYTES, Change, transition
 from evalserver.store.json_text import json_text

@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.store.json_text import json_text
 
 

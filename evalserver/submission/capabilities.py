@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 
 MERGED_BY_KEY = ("model_args", "gen_kwargs")

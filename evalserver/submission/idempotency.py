@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import orjson
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 
 REQUIRED = ("model", "tasks")
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.core.suggestions import closest_names
 from evalserver.engines import Engine, Question
 from evalserver.harnesses.catalog import Catalog

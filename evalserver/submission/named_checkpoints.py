@@ -7,7 +7,7 @@ from typing import Any
 from evalserver.attempts.provenance import at_submission
 from evalserver.checkpoints.merging import before_merging, key_of
 from evalserver.checkpoints.readiness import local_checkpoints, may_have_checkpoints, why_not
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads
 

@@ -13,8 +13,9 @@ import structlog
 
 from evalserver.attempts.provenance import at_submission
 from evalserver.checkpoints.merging import Merge, merged, pinned
-from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job import NewJob
 from evalserver.core.job_id import new_job_id
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, merge
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point

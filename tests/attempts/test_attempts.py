@@ -11,7 +11,7 @@ from evalserver.attempts.attempts import Attempts, Policy
 from evalserver.attempts.launch import Planner, Surroundings
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.health import Health
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
 from evalserver.executors import LocalExecutor
 from evalserver.monitoring.event_bus import EventBus

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from evalserver.attempts.outcome import MOST_ERROR_BYTES, failed, judge, lost
-from evalserver.core.job import EvaluateRequest, Job, Outcome
+from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Paths, make_engines
 from evalserver.executors import Exit, ExitReason
 from evalserver.runner.files import JOB_FILE, LOG_FILE

@@ -13,7 +13,8 @@ import aiohttp
 import psutil
 from yarl import URL
 
-from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job import NewJob
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Store
 from tests.bench import load
 from tests.bench.load import Answered, Load

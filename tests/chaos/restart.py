@@ -5,7 +5,8 @@ import statistics
 import time
 from pathlib import Path
 
-from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job import NewJob
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Store
 from tests.chaos.deeds import PASSED_ON, environment, living
 from tests.support import ServerProcess

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.core.job import EvaluateRequest, NewJob, Outcome
+from evalserver.core.job import NewJob, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, back_up
 from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
 from tests.store.test_audit_log import tamper

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.cli.request_options import NAMES
 from evalserver.cli.run_file import NOT_TAKEN, WHERE_IT_WRITES, BadRunFile, read_run_file
+from evalserver.core.request import REQUEST_FIELDS
 from tests.cli.commands import evalserver
 from tests.real_harness import interpreter, offline_environment
 
@@ -153,4 +153,4 @@ def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
     )
 
     keys = set(json.loads(done.stdout.splitlines()[-1])) - {"help"}
-    assert keys - {*NAMES, *WHERE_IT_WRITES, *NOT_TAKEN} == set()
+    assert keys - {*REQUEST_FIELDS, *WHERE_IT_WRITES, *NOT_TAKEN} == set()

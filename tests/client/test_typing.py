@@ -11,6 +11,7 @@ import pytest
 
 import evalserver
 from evalserver.client import AsyncEvalClient, EvalClient, Event
+from evalserver.core.request import REQUEST_FIELDS
 
 if TYPE_CHECKING:
 
@@ -86,3 +87,18 @@ def test_every_public_name_is_there(name: str) -> None:
 def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'EvalCleint'"):
         _ = evalserver.EvalCleint
+
+
+@pytest.mark.parametrize("client", [EvalClient, AsyncEvalClient])
+@pytest.mark.parametrize("name", REQUEST_FIELDS)
+def test_evaluate_has_a_parameter_for_every_field_of_a_request(client: Any, name: str) -> None:
+    row, parameter = REQUEST_FIELDS[name], inspect.signature(client.evaluate).parameters[name]
+
+    allowed = (parameter.empty,) if row.required else (None, row.default)
+    assert parameter.default in allowed
+
+
+def test_evaluate_has_no_other_parameters() -> None:
+    parameters = set(inspect.signature(AsyncEvalClient.evaluate).parameters)
+
+    assert parameters - set(REQUEST_FIELDS) == {"self", "validate", "idempotency_key"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, Question, make_engines
 from evalserver.engines.command import CommandEngine
 from evalserver.engines.settings import EngineSettings

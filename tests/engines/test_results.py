@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.core.job import EvaluateRequest, Metric
+from evalserver.core.job import Metric
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
 from evalserver.engines.results import MAX_RESULTS_BYTES
 

@@ -3,8 +3,9 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from evalserver.core.job import EvaluateRequest, Job
+from evalserver.core.job import Job
 from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.monitoring.prometheus import Instruments, Levels
 from evalserver.store import Commit, CommittedEvent
 

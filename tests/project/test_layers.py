@@ -44,6 +44,8 @@ LAYERS = {
     "version": _layer(""),
     "core.clock": _layer(""),
     "core.lifecycle": _layer(""),
+    "core.request": _layer("core.request_fields"),
+    "core.request_fields": _layer(""),
     "core.suggestions": _layer(""),
     "core": _layer("core"),
     "runner": _layer("runner", "subprocess"),
@@ -79,7 +81,7 @@ LAYERS = {
         f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
-    "client": _layer("client core.plain_text version", "httpx httpx_sse"),
+    "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
         "server attempts auth core engines executors harnesses monitoring runner scheduling"
@@ -99,8 +101,8 @@ LAYERS = {
 }
 
 STANDARD_LIBRARY_ONLY = (
-    "runner", "core.clock", "core.lifecycle", "core.suggestions", "scheduling.queue_index",
-    "system.data_dir",
+    "runner", "core.clock", "core.lifecycle", "core.request", "core.request_fields",
+    "core.suggestions", "scheduling.queue_index", "system.data_dir",
 )  # fmt: skip
 """These run where nothing of ours is installed, or are the ground that all stands on."""
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import EvaluateRequest, Job, Metric, Outcome
+from evalserver.core.job import Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, Store
 from tests.store.model import FINISHED, STARTS_FROM, Deed
 from tests.store.test_migrate import rows

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.core.job import EvaluateRequest, Job, NewJob
+from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, JobFilter, Store, check_database, snapshot, submission
 from evalserver.store.listing import SUBMISSIONS_OF_A_SPAN
 from evalserver.store.migrate import migrate

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import EvaluateRequest
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Kind, Store, kind_of
 from tests.store.test_jobs import PLENTY, completed, start, submit
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job import NewJob
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Answered, Key, KeyReused, Store
 from tests.store.test_jobs import PLENTY, complete, start, submit
 from tests.store.test_listing import opened

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.job import Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, jobs
 from tests.store.test_migrate import contents, events_of, rows
 

@@ -15,8 +15,9 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from evalserver.core.job import EvaluateRequest, Metric, NewJob
+from evalserver.core.job import Metric, NewJob
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.store import (
     NEWEST,

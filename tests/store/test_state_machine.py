@@ -22,8 +22,9 @@ from hypothesis.stateful import (
 )
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import EvaluateRequest, Job, NewJob
+from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.store import (
     DATABASE_NAME,

@@ -4,7 +4,8 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from evalserver.core.job import EvaluateRequest, NewJob
+from evalserver.core.job import NewJob
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, snapshot, verify_log
 from evalserver.store.submission import LARGEST_STATEMENT
 from tests.store.test_jobs import submit

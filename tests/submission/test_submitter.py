@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.checkpoints.merging import Merge
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import make_engines
 from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Key
 from evalserver.submission.idempotency import request_hash
 from evalserver.web.http.errors import BadRequest, FieldError

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.core.job import EvaluateRequest, Job, NewJob
+from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.store import request_bytes
 from evalserver.submission.rejection import Rejected

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalserver.core.job import EvaluateRequest, Job
+from evalserver.core.job import Job
 from evalserver.core.masking import find_secrets, mask_text, masked, without
+from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 
 

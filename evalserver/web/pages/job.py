@@ -9,13 +9,13 @@ from typing import Any
 from aiohttp import web
 
 from evalserver.core.lifecycle import FINISHED, Status
+from evalserver.core.request import REQUEST_FIELDS
 from evalserver.store import Event
 from evalserver.web.api.artifacts import get_artifacts
 from evalserver.web.api.jobs import placed
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, STORE
 from evalserver.web.pages.rendering import answer, page, seen
-from evalserver.web.schemas.evaluate_request import DEFAULTS
 
 MOST_EVENTS = 200
 
@@ -85,14 +85,14 @@ def _options(asked: Mapping[str, Any]) -> list[str]:
     """The request as options of ``evalserver submit``."""
     found = []
     for name, value in asked.items():
-        flag = f"--{name.replace('_', '-')}"
+        flag = REQUEST_FIELDS[name].option
         match value:
             case bool():
                 found.append(flag if value else f"--no-{flag[2:]}")
             case _ if name == "labels":
-                found += [f"--label {shlex.quote(f'{key}={text}')}" for key, text in value.items()]
-            case _ if name == "timeout_s":
-                found.append(f"--timeout {value:g}")
+                found += [f"{flag} {shlex.quote(f'{key}={text}')}" for key, text in value.items()]
+            case float():
+                found.append(f"{flag} {str(value).removesuffix('.0')}")
             case list() | tuple():
                 found.append(f"{flag} {shlex.quote(','.join(value))}")
             case dict():
@@ -107,7 +107,7 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in request.items()
-        if value is not None and not (name in DEFAULTS and value == DEFAULTS[name])
+        if value is not None and value != REQUEST_FIELDS[name].default
     }
 
 

@@ -1,13 +1,13 @@
 """The request to evaluate: its fields, what each takes, and what the server's settings allow."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from evalserver.core.job import EvaluateRequest
+from evalserver.core.request import MAX_TASK_BYTES, REQUEST_FIELDS, EvaluateRequest
+from evalserver.core.request_fields import Kind, RequestField
 from evalserver.engines import Engine, merge
 from evalserver.web.schemas.arguments import Arguments, GenerationArguments
 from evalserver.web.schemas.fields import (
@@ -23,22 +23,6 @@ from evalserver.web.schemas.fields import (
 from evalserver.web.schemas.path_fields import MergeArguments, OutputDirectory
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.request_fields import BatchSize, Limit, TaskName
-
-MOST_TASK_BYTES = 100_000
-"""Of all task names together: Linux takes no argument of more than 128 KiB."""
-
-DEFAULTS: Mapping[str, Any] = {
-    name: field.default if field.default_factory is MISSING else field.default_factory()
-    for name, field in EvaluateRequest.__dataclass_fields__.items()
-    if not (field.default is MISSING and field.default_factory is MISSING)
-}
-"""What holds for a field of a request that is not given; None: the harness's own default."""
-
-REQUIRED = tuple(name for name in EvaluateRequest.__dataclass_fields__ if name not in DEFAULTS)
-
-
-PRIORITIES = (-1000, 1000)
-"""The lowest and the highest."""
 
 
 class TimeLimit(Seconds):
@@ -77,82 +61,56 @@ class TaskNames(Listing):
     ) -> Any:
         names: list[str] = super()._deserialize(value, attr, data, **kwargs)
         size = len(",".join(names).encode())
-        if size > MOST_TASK_BYTES:
+        if size > MAX_TASK_BYTES:
             raise ValidationError(
-                f"Must have at most {MOST_TASK_BYTES} bytes in total, has {size}: "
+                f"Must have at most {MAX_TASK_BYTES} bytes in total, has {size}: "
                 "name a group or a wildcard, or submit several jobs."
             )
         return names
 
 
+_FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
+    Kind.NAME: lambda row: Name(longest=row.max_length, **_options(row)),
+    Kind.NAMES: lambda row: TaskNames(
+        TaskName(longest=row.max_length), longest=row.maximum, **_options(row)
+    ),
+    Kind.INTEGER: lambda row: Whole(row.minimum, row.maximum, **_options(row)),
+    Kind.BOOLEAN: lambda row: Switch(**_options(row)),
+    Kind.SECONDS: lambda row: Seconds(**_options(row)),
+    Kind.TIME_LIMIT: lambda row: TimeLimit(**_options(row)),
+    Kind.ARGUMENTS: lambda row: Arguments(**_options(row)),
+    Kind.GENERATION_ARGUMENTS: lambda row: GenerationArguments(**_options(row)),
+    Kind.BATCH_SIZE: lambda row: BatchSize(**_options(row)),
+    Kind.LIMIT: lambda row: Limit(**_options(row)),
+    Kind.OUTPUT_DIRECTORY: lambda row: OutputDirectory(longest=row.max_length, **_options(row)),
+    Kind.ENGINE: lambda row: EvaluatingEngine(**_options(row)),
+    Kind.LABELS: lambda row: Labels(**_options(row)),
+    Kind.MERGE: lambda row: MergeArguments(**_options(row)),
+}
+"""How a field of each kind is checked."""
+
+
+def make_field(row: RequestField) -> fields.Field[Any]:
+    """The marshmallow field of a row."""
+    return _FIELDS[row.kind](row)
+
+
+def _options(row: RequestField) -> dict[str, Any]:
+    return {"required": row.required, "metadata": about(row.description)}
+
+
 class RequestFields(Schema):
     """The fields of a request, as it comes in and as the job shows it."""
 
-    model = Name(
-        required=True,
-        longest=512,
-        metadata=about("The harness's name for the kind of model; `GET /models` lists them."),
-    )
-    tasks = TaskNames(
-        TaskName(longest=256),
-        longest=1000,
-        required=True,
-        metadata=about(
-            "Names of registered tasks, groups or tags; `GET /tasks` lists them. Together they "
-            f"may have {MOST_TASK_BYTES} bytes."
-        ),
-    )
-    model_args = Arguments(
-        metadata=about("Arguments of the model, such as `pretrained`. They arrive as they are.")
-    )
-    num_fewshot = Whole(0, 10_000, metadata=about("Examples in the prompt."))
-    batch_size = BatchSize(metadata=about("Samples in a batch: a number, `auto`, or `auto:N`."))
-    device = Name(longest=128, metadata=about("Where the model runs, such as `cuda:0`."))
-    limit = Limit(
-        metadata=about(
-            "Samples of each task: a number, a fraction of all between 0 and 1, or -1 for all."
-        )
-    )
-    gen_kwargs = GenerationArguments(
-        metadata=about("Arguments of generation: an object, or a text `temperature=0,top_p=1`.")
-    )
-    log_samples = Switch(metadata=about("Keep every sample with the model's answer."))
-    predict_only = Switch(metadata=about("Let the model answer, but compute no metrics."))
-    num_gpus = Whole(1, 1024, metadata=about("GPUs that the evaluation needs."))
-    output_dir = OutputDirectory(
-        longest=2048,
-        metadata=about(
-            "Directory of the server's machine for the results, in one that the server allows. "
-            "Each attempt gets a directory of its own in it."
-        ),
-    )
-    engine = EvaluatingEngine(metadata=about("Which harness evaluates."))
-    priority = Whole(*PRIORITIES, metadata=about("A higher one goes before what waits."))
-    labels = Labels(metadata=about("Names and texts of the client's own, to find the job by."))
-    timeout_s = TimeLimit(metadata=about("Seconds that an attempt may take."))
-    max_attempts = Whole(
-        1, 100, metadata=about("How often it may be tried when the machine or the runner fails.")
-    )
-    seed = Whole(0, 2**32 - 1, metadata=about("For what the harness draws at random."))
-    use_cache = Switch(
-        metadata=about("Keep the model's answers, so that a later attempt does not ask again.")
-    )
-    wait_for_path_s = Seconds(
-        metadata=about(
-            "Seconds, from the submission on, to wait for a checkpoint that is still written to; "
-            "other jobs may go before meanwhile. Without it, a checkpoint must be there."
-        )
-    )
-    lmms_engine_kwargs = MergeArguments(
-        metadata=about(
-            "A checkpoint in shards, as lmms-engine leaves it, that is merged before it is "
-            "evaluated; `model` or `pretrained` in `model_args` becomes the merged one."
-        )
-    )
+    class Meta:
+        include: ClassVar = {name: make_field(row) for name, row in REQUEST_FIELDS.items()}
 
 
-class EvaluateSchema(StrictSchema, RequestFields):
+class EvaluateSchema(StrictSchema):
     """A request to evaluate a model on tasks. null stands for a field that is not given."""
+
+    class Meta(StrictSchema.Meta):
+        include: ClassVar = RequestFields.Meta.include
 
     EXAMPLE = MappingProxyType(
         {
@@ -167,8 +125,9 @@ class EvaluateSchema(StrictSchema, RequestFields):
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What is not required may be null, and has a default that can be told."""
         field_obj.allow_none = not field_obj.required
-        if DEFAULTS.get(field_name) is not None:
-            field_obj.metadata = {**field_obj.metadata, "default": DEFAULTS[field_name]}
+        default = REQUEST_FIELDS[field_name].default
+        if default is not None:
+            field_obj.metadata = {**field_obj.metadata, "default": default}
 
     def load(self, data: Any, **_kwargs: Any) -> EvaluateRequest:
         """The request in a JSON object. Raises ValidationError, with the faults of every field.
@@ -179,8 +138,8 @@ class EvaluateSchema(StrictSchema, RequestFields):
         values: dict[str, Any] = {}
         faults: dict[str, Any] = {
             name: [self.fields[name].error_messages["required"]]
-            for name in REQUIRED
-            if name not in data
+            for name, row in REQUEST_FIELDS.items()
+            if row.required and name not in data
         }
         for name, given in data.items():
             field = self.fields.get(name)
@@ -207,11 +166,14 @@ def check_engine_defaults(engine: Engine) -> None:
             raise ValueError(f"{where}: {error.messages}, got {value!r}") from error
 
 
+PRIORITY = REQUEST_FIELDS["priority"]
+
+
 class ChangeJobSchema(StrictSchema):
     """The body of ``PATCH /jobs/{job_id}``."""
 
     EXAMPLE = MappingProxyType({"priority": 10})
 
     priority = Whole(
-        *PRIORITIES, required=True, metadata=about("A higher one goes before what waits.")
+        PRIORITY.minimum, PRIORITY.maximum, required=True, metadata=about(PRIORITY.help)
     )

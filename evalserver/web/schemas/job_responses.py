@@ -1,34 +1,37 @@
 """What goes out about a job: the marshmallow schemas of its parts, with an example of each."""
 
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
 from evalserver.core.lifecycle import Status
-from evalserver.web.schemas.evaluate_request import (
-    DEFAULTS,
-    EvaluateSchema,
-    RequestFields,
-    TaskNames,
-)
+from evalserver.core.request import REQUEST_FIELDS
+from evalserver.web.schemas.evaluate_request import EvaluateSchema, RequestFields, TaskNames
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
 
 
-class RequestSchema(RequestFields, AnswerSchema):
+class RequestSchema(AnswerSchema):
     """A request as the job shows it: every field, with its default where none was given."""
 
-    tasks = TaskNames(
-        fields.String(),
-        longest=1000,
-        metadata=about("Names, or paths of task files, which the server's settings allow or did."),
-    )
+    class Meta(AnswerSchema.Meta):
+        include: ClassVar = {
+            **RequestFields.Meta.include,
+            "tasks": TaskNames(
+                fields.String(),
+                longest=REQUEST_FIELDS["tasks"].maximum,
+                metadata=about(
+                    "Names, or paths of task files, which the server's settings allow or did."
+                ),
+            ),
+        }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What was not given, and has no default of the server's, is null."""
         super().on_bind_field(field_name, field_obj)
-        field_obj.allow_none = field_name in DEFAULTS and DEFAULTS[field_name] is None
+        row = REQUEST_FIELDS[field_name]
+        field_obj.allow_none = not row.required and row.default is None
 
 
 class FailedRequestsSchema(AnswerSchema):
@@ -156,8 +159,7 @@ class JobSchema(AnswerSchema):
             "started_at": "2026-11-24T09:30:00.042Z",
             "completed_at": "2026-11-24T09:41:17.350Z",
             "request": {
-                **dict.fromkeys(RequestFields().fields),
-                **DEFAULTS,
+                **{name: row.default for name, row in REQUEST_FIELDS.items()},
                 **EvaluateSchema.EXAMPLE,
             },
             "result": {

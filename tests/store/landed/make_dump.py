@@ -13,8 +13,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from evalserver.core.job import EvaluateRequest, Metric, NewJob, Outcome
+from evalserver.core.job import Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
 from evalserver.store import Store
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)

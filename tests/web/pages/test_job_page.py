@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from evalserver.core.request import REQUEST_FIELDS
 from evalserver.web.pages.job import copies
 from tests.browser import Visit
+from tests.cli.commands import evalserver
 from tests.support import ServerProcess, stand_in_environment
 from tests.web.pages.conftest import Lab
 from tests.web.pages.jobs import scored
@@ -227,17 +229,14 @@ async def test_the_copied_python_sends_the_same_request(server: ServerProcess) -
     assert {name: job["request"][name] for name in REQUEST} == REQUEST
 
 
-def test_the_copied_command_has_an_option_for_each_field() -> None:
-    words = shlex.split(copies(REQUEST, "http://x").cli.replace("\\\n", ""))
+@pytest.mark.parametrize("name", REQUEST_FIELDS)
+def test_the_copied_command_sends_the_same_request(name: str) -> None:
+    request = {**REQUEST, name: REQUEST_FIELDS[name].example}
+    words = shlex.split(copies(request, "http://x").cli.replace("\\\n", ""))
 
-    assert words[:2] == ["evalserver", "submit"]
-    assert dict(zip(words[2::2], words[3::2], strict=True)) == {
-        "--model": "dummy",
-        "--tasks": "mme",
-        "--model-args": json.dumps(REQUEST["model_args"]),
-        "--label": "team=a b",
-        "--limit": "2",
-    }
+    sent = evalserver(*words[1:], "--dry-run")
+
+    assert json.loads(sent.stdout) == json.loads(json.dumps(request))
 
 
 async def _output(*command: str) -> str:

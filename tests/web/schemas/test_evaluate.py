@@ -1,7 +1,14 @@
 """``POST /evaluate``: what it answers, and that every field is kept as it was sent."""
 
+import json
+from pathlib import Path
 from uuid import UUID
 
+import pytest
+
+from evalserver.core.request import REQUEST_FIELDS
+from evalserver.web.schemas.evaluate_request import EvaluateSchema
+from evalserver.web.schemas.queries import Bounds
 from tests.conftest import MakeApi
 from tests.support import Api, request
 
@@ -89,3 +96,13 @@ async def test_a_request_without_an_engine_gets_the_servers_default(make_api: Ma
     job_id = await api.submit()
 
     assert (await api.job(job_id))["engine"] == "lm_eval"
+
+
+@pytest.mark.parametrize("name", REQUEST_FIELDS)
+def test_the_example_of_every_field_is_accepted(name: str) -> None:
+    row = REQUEST_FIELDS[name]
+    bounds = Bounds(("lmms_eval", "lm_eval"), None, Path("/data"), ("/",))
+
+    body = json.loads(json.dumps({"model": "m", "tasks": ["t"], name: row.example}))
+
+    assert getattr(EvaluateSchema(bounds).load(body), name) == row.example

@@ -1,0 +1,242 @@
+"""The request to evaluate, and the table of its fields: a field is one row.
+
+``docs/extending.md`` says what else a further field needs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from evalserver.core.request_fields import Addressee, Kind, RequestField, row, rows_of
+
+SERVER = Addressee.SERVER
+
+MAX_TASK_BYTES = 100_000
+"""Of all task names together: Linux takes no argument of more than 128 KiB."""
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """A validated request of ``POST /evaluate``.
+
+    None means that the client did not set the field, so that the harness's default applies.
+    """
+
+    model: str = field(
+        metadata=row(
+            Kind.NAME,
+            "The harness's name for the kind of model.",
+            example="qwen2_5_vl",
+            max_length=512,
+            short_option="-m",
+            listed_by="models",
+        )
+    )
+    tasks: tuple[str, ...] = field(
+        metadata=row(
+            Kind.NAMES,
+            "Names of registered tasks, groups or tags, together of at most "
+            f"{MAX_TASK_BYTES} bytes.",
+            example=("mme", "mmmu_val"),
+            maximum=1000,
+            max_length=256,
+            short_option="-t",
+            listed_by="tasks",
+        )
+    )
+    model_args: dict[str, Any] | None = field(
+        default=None,
+        metadata=row(
+            Kind.ARGUMENTS,
+            "Arguments of the model, such as `pretrained`. They reach it unchanged.",
+            example={"pretrained": "Qwen/Qwen2.5-VL-3B-Instruct"},
+            short_option="-a",
+            neutral=({},),
+            engine_default=True,
+        ),
+    )
+    num_fewshot: int | None = field(
+        default=None,
+        metadata=row(
+            Kind.INTEGER,
+            "Examples in the prompt.",
+            example=5,
+            maximum=10_000,
+            short_option="-f",
+            engine_default=True,
+        ),
+    )
+    batch_size: int | str | None = field(
+        default=None,
+        metadata=row(
+            Kind.BATCH_SIZE,
+            "Samples in a batch: a number, `auto`, or `auto:N`.",
+            example=16,
+            short_option="-b",
+            engine_default=True,
+        ),
+    )
+    device: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.NAME,
+            "Where the model runs, such as `cuda:0`.",
+            example="cuda:0",
+            max_length=128,
+            engine_default=True,
+        ),
+    )
+    limit: int | float | None = field(
+        default=None,
+        metadata=row(
+            Kind.LIMIT,
+            "Samples of each task: a number, a fraction of all between 0 and 1, or -1 for all.",
+            example=8,
+            neutral=(-1,),
+            engine_default=True,
+        ),
+    )
+    gen_kwargs: str | dict[str, Any] | None = field(
+        default=None,
+        metadata=row(
+            Kind.GENERATION_ARGUMENTS,
+            "Arguments of generation: an object, or a text `temperature=0,top_p=1`.",
+            example={"temperature": 0},
+            neutral=({}, ""),
+            engine_default=True,
+        ),
+    )
+    log_samples: bool = field(
+        default=True,
+        metadata=row(Kind.BOOLEAN, "Keep every sample with the model's answer.", example=False),
+    )
+    predict_only: bool = field(
+        default=False,
+        metadata=row(
+            Kind.BOOLEAN,
+            "Let the model answer, but compute no metrics.",
+            example=True,
+            short_option="-x",
+        ),
+    )
+    num_gpus: int = field(
+        default=1,
+        metadata=row(
+            Kind.INTEGER,
+            "GPUs that the evaluation needs.",
+            example=2,
+            addressee=SERVER,
+            minimum=1,
+            maximum=1024,
+        ),
+    )
+    output_dir: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.OUTPUT_DIRECTORY,
+            "Directory on the server's machine for the results, inside one that the server "
+            "allows. Each attempt gets a directory of its own in it.",
+            example="outputs/run-7",
+            addressee=SERVER,
+            max_length=2048,
+        ),
+    )
+    engine: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.ENGINE,
+            "Which harness evaluates; the server's default if absent.",
+            example="lm_eval",
+            addressee=SERVER,
+        ),
+    )
+    priority: int = field(
+        default=0,
+        metadata=row(
+            Kind.INTEGER,
+            "Jobs of a higher priority start first.",
+            example=10,
+            addressee=SERVER,
+            minimum=-1000,
+            maximum=1000,
+        ),
+    )
+    labels: dict[str, str] = field(
+        default_factory=dict,
+        metadata=row(
+            Kind.LABELS,
+            "The client's own labels, to find the job by.",
+            example={"run": "sft-7b"},
+            addressee=SERVER,
+            option="--label",
+            short_option="-l",
+        ),
+    )
+    timeout_s: float | None = field(
+        default=None,
+        metadata=row(
+            Kind.TIME_LIMIT,
+            "Seconds that an attempt may take.",
+            example=7200.0,
+            addressee=SERVER,
+            option="--timeout",
+            engine_default=True,
+        ),
+    )
+    max_attempts: int = field(
+        default=2,
+        metadata=row(
+            Kind.INTEGER,
+            "How many attempts there may be when the machine or the runner fails.",
+            example=3,
+            addressee=SERVER,
+            minimum=1,
+            maximum=100,
+        ),
+    )
+    seed: int | None = field(
+        default=None,
+        metadata=row(
+            Kind.INTEGER,
+            "Seed of the harness's random numbers.",
+            example=42,
+            maximum=2**32 - 1,
+            engine_default=True,
+        ),
+    )
+    use_cache: bool | None = field(
+        default=None,
+        metadata=row(
+            Kind.BOOLEAN,
+            "Keep the model's answers, so that a later attempt does not ask again.",
+            example=True,
+            neutral=(False,),
+            engine_default=True,
+        ),
+    )
+    wait_for_path_s: float | None = field(
+        default=None,
+        metadata=row(
+            Kind.SECONDS,
+            "Seconds from the submission to wait for a checkpoint that is still being written; "
+            "other jobs may start first meanwhile. Without it, the checkpoint must exist.",
+            example=1800.0,
+            addressee=SERVER,
+            option="--wait-for-path",
+        ),
+    )
+    lmms_engine_kwargs: dict[str, str] | None = field(
+        default=None,
+        metadata=row(
+            Kind.MERGE,
+            "Merge a sharded checkpoint of lmms-engine first (`model_path`, `checkpoint_type`, "
+            "`output_path`); `model` or `pretrained` in `model_args` becomes the merged one.",
+            example={"model_path": "/checkpoints/run-7/checkpoint-1500"},
+            addressee=SERVER,
+        ),
+    )
+
+
+REQUEST_FIELDS: Mapping[str, RequestField] = MappingProxyType(dict(rows_of(EvaluateRequest)))
+"""The rows of all fields, by name."""
