@@ -33,7 +33,6 @@ async def test_the_servers_time_limit_stops_an_evaluation(make_api: MakeApi) -> 
 
     assert job["status"] == "failed"
     assert job["error"].startswith("The evaluation was stopped: it took longer than 0.5 s")
-    assert "stand-in runs as" in job["error"]
 
 
 @pytest.mark.parametrize("way", ["straight", "link", "the directory itself"])
