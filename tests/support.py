@@ -17,8 +17,8 @@ from typing import Any, Self
 import aiohttp
 import psutil
 
-from evalserver.executors.signs import TOKEN_VARIABLE
 from evalserver.runner import files
+from evalserver.runner.launch_spec import TOKEN_VARIABLE
 from tests.conformance.answers import faults_of
 from tests.event_reader import EventReader
 

@@ -1,4 +1,4 @@
-"""How an attempt's end becomes a job's outcome: what counts as completed, what a failure says."""
+"""From the end of an attempt to the outcome of its job: what completes it, what a failure says."""
 
 import socket
 from dataclasses import replace
@@ -9,23 +9,30 @@ from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.engines import Engine, FailedRequests, NoResults, Paths
 from evalserver.engines.logs import cause, tail
-from evalserver.executors import Exit, ExitReason, argv_of
+from evalserver.executors import AttemptInfo, Exit, ExitReason
 from evalserver.system.untrusted_files import UnreadableFile
 from evalserver.version import __version__
 
 SIGNAL_BASE = 128
-MOST_ERROR_BYTES = 16 * 1024
+MAX_ERROR_BYTES = 16 * 1024
 HEADLINE_BYTES = 2 * 1024
-"""Room for the words before the log's last lines, so that the end of those is never cut off."""
+"""Reserved for the text before the log's last lines, so that their end is never cut off."""
 
 
-def judge(job: Job, engine: Engine, paths: Paths, end: Exit, max_failed_requests: float) -> Outcome:
-    """The outcome of a job whose attempt ended this way. Reads the files of its run directory.
+def judge(
+    job: Job,
+    engine: Engine,
+    paths: Paths,
+    end: Exit,
+    info: AttemptInfo,
+    max_failed_requests: float,
+) -> Outcome:
+    """Return the outcome of a job whose attempt ended this way. Reads the attempt's files.
 
     ``max_failed_requests`` is the share of requests to the model that may have failed.
     """
     outcome = _judge(job, engine, paths, end, max_failed_requests)
-    return replace(outcome, provenance={**_provenance(paths.run_dir), **(outcome.provenance or {})})
+    return replace(outcome, provenance={**_provenance(info), **(outcome.provenance or {})})
 
 
 def _judge(
@@ -34,7 +41,7 @@ def _judge(
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     if end.reason is not ExitReason.EXITED or end.exit_code != 0:
-        return _failed_with_log(end, paths.log, _what_happened(job, end))
+        return _failed_with_log(end, paths.log, _failure_text(job, end))
     try:
         results = engine.read_results(job.request, paths)
     except NoResults as reason:
@@ -44,8 +51,8 @@ def _judge(
         return _failed_with_log(end, paths.log, what)
     failed_requests = results.failed_requests
     if failed_requests is not None and failed_requests.share > max_failed_requests:
-        what = _too_many(failed_requests, max_failed_requests)
-        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(what, paths.log))
+        headline = _failed_requests_text(failed_requests, max_failed_requests)
+        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(headline, paths.log))
     return Outcome(
         Status.COMPLETED,
         end.ended_at,
@@ -56,9 +63,9 @@ def _judge(
     )
 
 
-def lost(job: Job, paths: Paths, why: str, now: str) -> Outcome:
-    """The outcome of a job whose last permitted attempt was lost with its runner."""
-    provenance = _provenance(paths.run_dir)
+def lost(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
+    """Return the outcome of a job whose last permitted attempt was lost with its runner."""
+    provenance = _provenance(info)
     if job.cancel_requested_at is not None:
         error = f"It was cancelled, and its runner was lost meanwhile: {why}"
         return Outcome(Status.CANCELLED, now, error=error, provenance=provenance)
@@ -71,7 +78,7 @@ def lost(job: Job, paths: Paths, why: str, now: str) -> Outcome:
 
 
 def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
-    """The outcome of a job whose files could not be read within so many seconds."""
+    """Return the outcome of a job whose files could not be read within ``limit_s`` seconds."""
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     error = (
@@ -82,11 +89,11 @@ def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
 
 
 def failed(reason: str, now: str) -> Outcome:
-    """The outcome of a job that failed without a word from its harness."""
+    """Return the outcome of a job that failed before its harness ran."""
     return Outcome(Status.FAILED, now, error=reason)
 
 
-def _too_many(requests: FailedRequests, allowed: float) -> str:
+def _failed_requests_text(requests: FailedRequests, allowed: float) -> str:
     example = f", for example: {requests.example}" if requests.example else ""
     return (
         f"{requests.failed} of {requests.of} requests to the model failed ({requests.share:.1%}, "
@@ -94,43 +101,42 @@ def _too_many(requests: FailedRequests, allowed: float) -> str:
     )
 
 
-def _provenance(run_dir: Path) -> dict[str, Any]:
-    """By what, where and how the numbers were made."""
-    argv = argv_of(run_dir)
-    # If the run directory was damaged, the outcome stands all the same.
+def _provenance(info: AttemptInfo) -> dict[str, Any]:
+    """Return what produced the metrics; the command is None if its record was damaged."""
+    argv = info.argv
     command = None if argv is None else [each.encode(errors="replace").decode() for each in argv]
     return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
 
 
 def _failed_with_log(end: Exit, log: Path, what: str) -> Outcome:
-    because = cause(tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES))
+    because = cause(tail(log, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES))
     headline = f"{what}: {because}" if because else what
     return Outcome(Status.FAILED, end.ended_at, end.exit_code, _with_log(headline, log))
 
 
 def _with_log(headline: str, log: Path) -> str:
-    last_lines = tail(log, most_bytes=MOST_ERROR_BYTES - HEADLINE_BYTES)
+    last_lines = tail(log, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
     error = f"{headline}\nLast lines of {log}:\n{last_lines}" if last_lines else headline
-    return error.encode()[:MOST_ERROR_BYTES].decode(errors="ignore")
+    return error.encode()[:MAX_ERROR_BYTES].decode(errors="ignore")
 
 
-def _what_happened(job: Job, end: Exit) -> str:
-    said = _how_it_ended(job, end)
-    return said if end.stage is None else f"It ended while {end.stage}. {said}"
+def _failure_text(job: Job, end: Exit) -> str:
+    text = _describe_exit(job, end)
+    return text if end.stage is None else f"It ended while {end.stage}. {text}"
 
 
-def _how_it_ended(job: Job, end: Exit) -> str:
-    what = "harness" if end.stage is None else "program"
+def _describe_exit(job: Job, end: Exit) -> str:
+    program = "harness" if end.stage is None else "program"
     match end.reason:
         case ExitReason.NOT_STARTED:
-            return f"The {what} could not be started: {end.error}"
+            return f"The {program} could not be started: {end.error}"
         case ExitReason.TIMED_OUT:
             return f"The evaluation was stopped: it took longer than {job.request.timeout_s:g} s"
         case ExitReason.TERMINATED:
             return "The evaluation was stopped from outside: its runner was told to end"
     code = end.exit_code or 0
     if code > SIGNAL_BASE:
-        return f"The {what} was killed by signal {code - SIGNAL_BASE} (exit code {code})"
+        return f"The {program} was killed by signal {code - SIGNAL_BASE} (exit code {code})"
     if end.stage is not None or job.engine == "merge":
         return f"The merge failed with return code {code}"
     return f"The evaluation failed with return code {code}"

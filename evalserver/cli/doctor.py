@@ -44,6 +44,7 @@ def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
 
     from evalserver.engines import all_tables, make_engine
     from evalserver.engines.environment import harness_environment
+    from evalserver.executors import LocalExecutor
     from evalserver.harnesses.doctor import Diagnosis, Finding, diagnose_all
 
     tables = all_tables(args.engines)
@@ -59,7 +60,7 @@ def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
             finding = Finding(str(error), "correct the TOML file")
             refused.append(Diagnosis(name, tables[name].get("type", name), findings=(finding,)))
     environment = harness_environment(os.environ, args.engine_env)
-    return [*asyncio.run(diagnose_all(made, environment)), *refused]
+    return [*asyncio.run(diagnose_all(made, environment, LocalExecutor())), *refused]
 
 
 def _told(seen: "Diagnosis", wanted: set[str]) -> Iterator[str]:

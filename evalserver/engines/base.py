@@ -8,6 +8,9 @@ from typing import Any
 
 from evalserver.core.job import Metric
 from evalserver.engines.failed_requests import FailedRequests
+from evalserver.runner.launch_spec import Command
+
+__all__ = ["Command", "NoResults", "Paths", "Question", "Results"]
 
 
 class NoResults(Exception):
@@ -30,16 +33,6 @@ class Paths:
     output_dir: Path
     cache_dir: Path
     log: Path
-
-
-@dataclass(frozen=True)
-class Command:
-    """How an attempt is run: the command line, files to write into the run directory before (name
-    to text), and directories to create."""
-
-    argv: tuple[str, ...]
-    files: Mapping[str, str] = field(default_factory=dict)
-    directories: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,28 @@
-"""Executors: where attempts run. They know processes and run directories, and no jobs table."""
+"""Executors: where attempts run. They know processes and run directories, but not the store."""
 
 from evalserver.executors.base import (
-    Attempt,
+    AttemptInfo,
     Executor,
     ExecutorError,
     Exit,
     ExitReason,
+    KilledOrphans,
     Lost,
-    NoRoom,
+    ResourcesExhausted,
 )
 from evalserver.executors.local import LocalExecutor
-from evalserver.executors.run_files import argv_of, environment_of, runner_pid, secrets_of
+from evalserver.runner.launch_spec import Command, LaunchSpec
 
 __all__ = [
-    "Attempt",
+    "AttemptInfo",
+    "Command",
     "Executor",
     "ExecutorError",
     "Exit",
     "ExitReason",
+    "KilledOrphans",
+    "LaunchSpec",
     "LocalExecutor",
     "Lost",
-    "NoRoom",
-    "argv_of",
-    "environment_of",
-    "runner_pid",
-    "secrets_of",
+    "ResourcesExhausted",
 ]

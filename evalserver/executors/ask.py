@@ -1,4 +1,4 @@
-"""Asking a program one question outside of any job: run it, wait for its answer on stdout."""
+"""Running a program outside of any job, for what it prints on stdout."""
 
 import asyncio
 import contextlib
@@ -8,16 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from evalserver.executors.base import ExecutorError
 
-PATIENCE_SECONDS = 5.0
-"""For the end of a program that was killed: what it had started may hold its pipes open."""
+DRAIN_SECONDS = 5.0
+"""How long the output of a killed program is read: its children may hold the pipes open."""
 
 
 async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
-    """What the program prints on stdout.
-
-    Raises ExecutorError, with the last line of its stderr, when it cannot be run, fails, or takes
-    longer than ``timeout_s`` seconds.
-    """
+    """Implement ``Executor.ask`` on this machine."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -30,27 +26,27 @@ async def ask(argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> 
         raise ExecutorError(f"cannot run {argv[0]}: {error.strerror}") from error
     try:
         async with asyncio.timeout(timeout_s):
-            output, complaint = await process.communicate()
+            stdout, stderr = await process.communicate()
     except TimeoutError:
         raise ExecutorError(f"{argv[0]} gave no answer within {timeout_s:g} s") from None
     finally:
         if process.returncode is None:
             _kill_child(process.pid)
-            # Read to the end: what nobody reads keeps the pipe open, and then no end is seen.
+            # asyncio reports the end of a process only after its pipes were read to their ends.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_SECONDS):
+                async with asyncio.timeout(DRAIN_SECONDS):
                     await process.communicate()
     if process.returncode != 0:
-        lines = complaint.decode(errors="replace").strip().splitlines() or ["no message"]
+        lines = stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         raise ExecutorError(f"{argv[0]} ended with exit code {process.returncode}: {lines[-1]}")
-    return output.decode(errors="replace")
+    return stdout.decode(errors="replace")
 
 
 def _kill_child(pid: int) -> None:
     """Kill a child that has not ended yet.
 
-    ``Process.kill`` would reap a child that has just ended, so that asyncio, which waits for it,
-    finds no exit status and logs "Unknown child process".
+    ``Process.kill`` would reap a child that has just ended. asyncio, which waits for it, would then
+    find no exit status, and log "Unknown child process".
     """
     with contextlib.suppress(ChildProcessError, ProcessLookupError):
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

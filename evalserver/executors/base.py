@@ -1,23 +1,25 @@
-"""What every executor offers, and the values that pass through it."""
+"""The protocol of executors, and the values that pass through it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from evalserver.runner.launch_spec import LaunchSpec
 
 
 class ExecutorError(Exception):
     """An attempt could not be started, or a program could not be asked; says why."""
 
 
-class NoRoom(ExecutorError):
-    """An attempt cannot be started right now, and nothing of it was: the disk is full, or memory,
-    processes or open files have run out. Later it can be."""
+class ResourcesExhausted(ExecutorError):
+    """An attempt cannot be started now, and no part of it was: the disk is full, or memory,
+    processes or file descriptors have run out. A later try may succeed."""
 
 
 class ExitReason(StrEnum):
-    """Why an attempt ended; the runner's own words (see ``runner/files.py``)."""
+    """Why an attempt ended, as its runner writes it (``runner/files.py``)."""
 
     EXITED = "exited"
     CANCELLED = "cancelled"
@@ -28,7 +30,7 @@ class ExitReason(StrEnum):
 
 @dataclass(frozen=True)
 class Exit:
-    """How an attempt ended, as its runner wrote it down."""
+    """How an attempt ended, as its runner recorded it."""
 
     reason: ExitReason
     exit_code: int | None
@@ -41,66 +43,67 @@ class Exit:
 
 @dataclass(frozen=True)
 class Lost:
-    """An attempt whose runner left no word of its end: ``why``, as a part of a sentence."""
+    """An attempt whose runner ended without recording how; ``why`` completes a sentence."""
 
     why: str
 
 
 @dataclass(frozen=True)
-class Strays:
-    """What was left of an attempt: how many processes were killed, and what could not be excluded
-    to be alive still, as a part of a sentence; None: nothing is."""
+class AttemptInfo:
+    """What an attempt was started with, and the pid of its runner.
 
-    ended: int
-    doubt: str | None
+    A value that cannot be read is None or empty. The runner may have ended.
+    """
+
+    runner_pid: int | None = None
+    argv: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One run of a job: what to run, and the run directory that it has for itself alone.
+class KilledOrphans:
+    """How many processes of a lost attempt were killed. ``doubt`` says, as part of a sentence, why
+    one may still be alive; None if that is impossible."""
 
-    Before the start ``files`` are written into the run directory (name to text), and
-    ``directories`` are created.
-    ``token`` names the attempt in its processes' environment, so that strays can be found.
-    ``secrets`` are the texts that its log must not show. ``before`` are the command lines that are
-    run first, by the names of their stages; where one fails, the attempt has failed.
-    """
-
-    token: str
-    run_dir: Path
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path
-    grace_s: float
-    timeout_s: float | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
-    directories: tuple[Path, ...] = ()
-    secrets: tuple[str, ...] = ()
-    before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    count: int
+    doubt: str | None
 
 
 class Executor(Protocol):
-    """A place where attempts run. A run directory is all that is needed to find one again."""
+    """A place where attempts run. The run directory identifies an attempt."""
 
     async def reserve(self, run_dir: Path) -> None:
-        """Make the run directory: from now on, if it is not there, it is gone."""
+        """Create the run directory. From then on, a missing directory means that it was removed."""
 
-    async def start(self, attempt: Attempt) -> None:
-        """Start a runner for the attempt; returns when it supervises.
+    async def start(self, spec: LaunchSpec) -> None:
+        """Start a runner for the attempt, and return when it supervises.
 
-        Raises ExecutorError, and NoRoom when it is to be tried again.
-
-        An attempt that was started before is left as it is.
+        An attempt that was started before is left unchanged. Raises ExecutorError;
+        ResourcesExhausted if starting it later may succeed.
         """
 
-    def was_started(self, run_dir: Path) -> bool:
-        """May a runner have taken this attempt, which was reserved?"""
+    async def was_started(self, run_dir: Path) -> bool:
+        """Return whether a runner may have started this attempt, which was reserved."""
 
     async def wait(self, run_dir: Path) -> Exit | Lost:
-        """Wait for the attempt's end."""
+        """Wait for the end of the attempt."""
 
     async def stop(self, run_dir: Path) -> None:
-        """Ask the runner to end the whole tree; ``wait`` tells when it has."""
+        """Ask the runner to end all processes of the attempt. ``wait`` returns when it has.
 
-    async def end_strays(self, run_dir: Path, token: str) -> Strays:
-        """Kill what is left of an attempt whose runner is gone."""
+        Raises OSError.
+        """
+
+    async def describe(self, run_dir: Path) -> AttemptInfo:
+        """Return what is known of an attempt that was started."""
+
+    async def kill_orphans(self, run_dir: Path, token: str) -> KilledOrphans:
+        """Kill the remaining processes of an attempt whose runner has ended."""
+
+    async def ask(self, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
+        """Run a program outside of any job, and return what it prints on stdout.
+
+        Raises ExecutorError, with the last line of its stderr, if it cannot be run, fails, or takes
+        longer than ``timeout_s`` seconds.
+        """

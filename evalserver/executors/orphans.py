@@ -1,4 +1,5 @@
-"""Ending what is left of an attempt whose runner was killed: by its cgroup, and by other signs."""
+"""Killing the remaining processes of an attempt whose runner was killed: those in its cgroup, and
+those that ``traces.py`` finds."""
 
 import signal
 import time
@@ -6,9 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from evalserver.executors.base import Strays
+from evalserver.executors.base import KilledOrphans
 from evalserver.executors.run_files import boot_id_of, cgroup_of
-from evalserver.executors.signs import Signs
+from evalserver.executors.traces import Traces
 from evalserver.runner import files
 from evalserver.runner.cgroups import Cgroup, cgroup_name, possible_cgroups
 from evalserver.runner.procfs import Process, send_signal
@@ -16,43 +17,45 @@ from evalserver.runner.procfs import Process, send_signal
 log = structlog.get_logger("evalserver.executors")
 
 POLL_SECONDS = 0.05
-COMPLAINT_SECONDS = 10.0
+WARN_SECONDS = 10.0
 MAX_STOP_PASSES = 100
-IN_DOUBT = (
-    "its processes were in no cgroup, so one may be left that took off its mark, session, parent"
-    " and output, or that did so within a second of its start"
+MAY_HAVE_ESCAPED = (
+    "its processes were in no cgroup, so one may be left that changed its environment, session,"
+    " parent and output, or that did so within a second of its start"
 )
 
 
-def end_strays(run_dir: Path, token: str) -> Strays:
-    """Kill what is left of the attempt, until nothing of it can be found."""
-    cgroups = _cgroups(run_dir)
-    signs = Signs(run_dir, token)
-    ended: set[int] = set()
-    complain_at = time.monotonic() + COMPLAINT_SECONDS
-    while found := {*_kill_in(cgroups), *_kill_signed(signs)}:
-        ended |= found
-        if time.monotonic() > complain_at:
+def kill_orphans(run_dir: Path, token: str) -> KilledOrphans:
+    """Kill the remaining processes of the attempt, until none can be found."""
+    cgroups = _find_cgroups(run_dir)
+    traces = Traces(run_dir, token)
+    killed: set[int] = set()
+    warn_at = time.monotonic() + WARN_SECONDS
+    while found := {*_kill_cgroups(cgroups), *_kill_traced(traces)}:
+        killed |= found
+        if time.monotonic() > warn_at:
             log.warning("processes that were killed have not ended yet", pids=sorted(found)[:10])
-            complain_at += COMPLAINT_SECONDS
+            warn_at += WARN_SECONDS
         time.sleep(POLL_SECONDS)
     for cgroup in cgroups:
         cgroup.remove()
-    return Strays(len(ended), None if cgroups or _ran_nothing(run_dir) else IN_DOUBT)
+    is_certain = bool(cgroups) or _is_harness_gone(run_dir)
+    return KilledOrphans(len(killed), None if is_certain else MAY_HAVE_ESCAPED)
 
 
-def _cgroups(run_dir: Path) -> list[Cgroup]:
-    """Those that may be the attempt's: as its runner wrote down, and where ours would be made."""
+def _find_cgroups(run_dir: Path) -> list[Cgroup]:
+    """Return the existing cgroups that may be the attempt's: the recorded one, and where this
+    process would make one."""
     recorded = cgroup_of(run_dir)
     found = [cgroup for cgroup in possible_cgroups(run_dir) if cgroup.path.is_dir()]
-    # A harness can write there, too: no other cgroup than the attempt's is ever killed.
+    # A harness can change the record: only a cgroup with the attempt's name is ever killed.
     if recorded is not None and recorded.name == cgroup_name(run_dir):
         found.append(Cgroup(recorded))
     return found
 
 
-def _ran_nothing(run_dir: Path) -> bool:
-    """Was no harness started, or did none of it survive a restart of the machine?"""
+def _is_harness_gone(run_dir: Path) -> bool:
+    """Return whether the harness was never started, or the machine was restarted since."""
     if not (run_dir / files.LOCK_FILE).exists():
         return False
     if not (run_dir / files.RUNNER_FILE).exists():
@@ -60,16 +63,16 @@ def _ran_nothing(run_dir: Path) -> bool:
     return boot_id_of(run_dir) not in (None, files.boot_id())
 
 
-def _kill_in(cgroups: list[Cgroup]) -> list[int]:
+def _kill_cgroups(cgroups: list[Cgroup]) -> list[int]:
     return [pid for cgroup in cgroups for pid in cgroup.kill()]
 
 
-def _kill_signed(signs: Signs) -> list[int]:
-    """Stop all that can be found, look again until there is no new one, and kill them then."""
+def _kill_traced(traces: Traces) -> list[int]:
+    """Stop all processes that can be found, until there is no new one, and then kill them."""
     stopped: set[Process] = set()
     for _ in range(MAX_STOP_PASSES):
         known = {(each.pid, each.started) for each in stopped}
-        new = [each for each in signs.find() if (each.pid, each.started) not in known]
+        new = [each for each in traces.find() if (each.pid, each.started) not in known]
         if not new:
             break
         for process in new:

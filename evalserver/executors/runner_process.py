@@ -1,5 +1,5 @@
-"""The process of a runner, seen from the server: waiting for its end, and keeping one that was
-stopped (SIGSTOP) from holding up a cancel."""
+"""The process of a runner, seen from the server: waiting for its end, and making sure that a runner
+which was stopped (SIGSTOP) does not block a cancel."""
 
 import asyncio
 import os
@@ -22,16 +22,16 @@ from evalserver.runner.procfs import (
 log = structlog.get_logger("evalserver.executors")
 
 POLL_SECONDS = 0.2
-"""Between two looks at a runner that has not yet said who it is."""
+"""Between two checks of a runner that has not recorded its pid yet."""
 MAX_CONTINUES = 2
-"""How often a stopped runner is continued; found stopped once more, it is killed."""
-STOPPED = "Tt"
-KILLED_SINCE_STOPPED = "it was stopped and did not carry out a cancel, so it was killed"
+"""How often a stopped runner is continued. If it is stopped again after that, it is killed."""
+STOPPED_STATES = "Tt"
+KILLED_WHILE_STOPPED = "it was stopped and did not carry out a cancel, so it was killed"
 PROGRAM = os.fsencode(Path(*files.PROGRAM.parts[-2:]))
 
 
 async def runner_exit(run_dir: Path, limit_s: float) -> None:
-    """Return when the runner has probably ended: at once by its pidfd, or to look again."""
+    """Return when the runner has probably ended (known from its pidfd), or after ``limit_s``."""
     descriptor = _open_pidfd(run_dir)
     if descriptor is None:
         await asyncio.sleep(min(POLL_SECONDS, limit_s))
@@ -57,7 +57,7 @@ def _open_pidfd(run_dir: Path) -> int | None:
         descriptor = os.pidfd_open(pid)
     except OSError:
         return None
-    # A number is trusted only while the lock is held: then its owner lives, and the pid is its.
+    # While the lock is held, the runner is alive, so that the pid cannot have been reused.
     if files.lock_is_held(run_dir):
         return descriptor
     os.close(descriptor)
@@ -65,8 +65,9 @@ def _open_pidfd(run_dir: Path) -> int | None:
 
 
 class StoppedRunner:
-    """Continues a runner that is stopped while it should carry out a cancel, and kills it when that
-    does not help. One that is slow, or waits for a disk, is in another state and left alone."""
+    """Continues a runner that is stopped while it should carry out a cancel, and kills it if that
+    does not help. A runner that is slow, or waits for a disk, is in another state and left alone.
+    """
 
     def __init__(self, run_dir: Path, look_s: float) -> None:
         self._run_dir = run_dir
@@ -76,39 +77,39 @@ class StoppedRunner:
         self.was_killed = False
 
     def look(self) -> None:
-        """Look, unless it has just been done. Raises OSError when that cannot be done now."""
+        """Check the runner, at most every ``look_s`` seconds. Raises OSError."""
         now = time.monotonic()
         if now < self._look_at:
             return
         self._look_at = now + self._look_s
         if not os.path.lexists(self._run_dir / files.CANCEL_FILE):
             return
-        stopped = [each for each in _runners(self._run_dir) if each.state in STOPPED]
+        stopped = [each for each in _find_runners(self._run_dir) if each.state in STOPPED_STATES]
         if not stopped or not files.lock_is_held(self._run_dir):
             return
         pids = [each.pid for each in stopped]
         if self._continues < MAX_CONTINUES:
             self._continues += 1
-            log.warning("a stopped runner holds up a cancel; continuing it", pids=pids)
+            log.warning("a stopped runner blocks a cancel; continuing it", pids=pids)
             for each in stopped:
                 send_signal(each, signal.SIGCONT)
         else:
-            log.error("a runner is stopped again and again; killing it", pids=pids)
+            log.error("a runner was stopped repeatedly; killing it", pids=pids)
             for each in stopped:
                 send_signal(each, signal.SIGKILL)
             self.was_killed = True
 
 
-def _runners(run_dir: Path) -> list[Process]:
-    """The runner that has written down its pid; before that, whatever runs its program there."""
+def _find_runners(run_dir: Path) -> list[Process]:
+    """Return the runner that has recorded its pid; before that, all that run its program there."""
     pid = runner_pid(run_dir)
     if pid is not None:
         process = read_process(pid)
-        return [process] if process is not None and _runs_a_runner(process.pid) else []
-    return [each for each in all_processes() if _runs_a_runner(each.pid, run_dir)]
+        return [process] if process is not None and _is_runner(process.pid) else []
+    return [each for each in all_processes() if _is_runner(each.pid, run_dir)]
 
 
-def _runs_a_runner(pid: int, run_dir: Path | None = None) -> bool:
+def _is_runner(pid: int, run_dir: Path | None = None) -> bool:
     argv = command_line(pid)
     program, directory = argv[-2:] if len(argv) > 1 else (b"", b"")
     return program.endswith(b"/" + PROGRAM) and (

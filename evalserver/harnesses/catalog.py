@@ -15,8 +15,7 @@ from typing import Any
 import structlog
 
 from evalserver.engines import Engine, Question
-from evalserver.executors import ExecutorError
-from evalserver.executors.ask import ask
+from evalserver.executors import Executor, ExecutorError
 from evalserver.store import Store, StoreUnavailable
 from evalserver.system.directory_listing import list_files
 
@@ -44,10 +43,12 @@ class Catalog:
         store: Store,
         engines: Mapping[str, Engine],
         environment: Mapping[str, str],
+        executor: Executor,
     ) -> None:
         self._store = store
         self._engines = engines
         self._environment = environment
+        self._executor = executor
         self._known: dict[tuple[str, Question], frozenset[str]] = {}
         self._confirmed_at: dict[tuple[str, Question], float] = {}
         self._tasks: dict[tuple[str, Question], asyncio.Task[list[str]]] = {}
@@ -78,7 +79,7 @@ class Catalog:
         try:
             asked = self._engines[engine]
             environment = {**self._environment, **asked.settings.environment}
-            printed = await ask(asked.version_argv(), environment, VERSION_SECONDS)
+            printed = await self._executor.ask(asked.version_argv(), environment, VERSION_SECONDS)
         except ExecutorError as error:
             raise HarnessUnavailable(f"The harness {engine} cannot be asked: {error}") from error
         # Behind it stands what else answers depend on.
@@ -145,14 +146,16 @@ class Catalog:
         engine = self._engines[name]
         environment = {**self._environment, **engine.settings.environment}
         try:
-            version = await ask(engine.version_argv(), environment, VERSION_SECONDS)
+            version = await self._executor.ask(engine.version_argv(), environment, VERSION_SECONDS)
             definitions = await asyncio.to_thread(_own_definitions, engine.settings.include_path)
             version = f"{version.strip()} {definitions}"
             kept = await self._store.find_answer(name, question.value)
             if kept is not None and kept.version == version:
                 self._note(name, question, kept.answer)
                 return kept.answer
-            output = await ask(engine.question_argv(question), environment, ANSWER_SECONDS)
+            output = await self._executor.ask(
+                engine.question_argv(question), environment, ANSWER_SECONDS
+            )
             answer = engine.parse_answer(output)
         except (ExecutorError, ValueError) as error:
             raise HarnessUnavailable(

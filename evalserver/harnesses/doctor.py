@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalserver.engines import Engine, Question
-from evalserver.executors import ExecutorError
-from evalserver.executors.ask import ask
+from evalserver.executors import Executor, ExecutorError
 
 PROBE_SECONDS = 60.0
 ANSWER_SECONDS = 300.0
@@ -50,20 +49,20 @@ class Diagnosis:
         return not any(finding.grave for finding in self.findings)
 
 
-async def diagnose(engine: Engine, environment: Mapping[str, str]) -> Diagnosis:
+async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Executor) -> Diagnosis:
     """Look at an engine whose harness gets this environment; takes some ten seconds."""
     environment = {**environment, **engine.settings.environment}
     findings = list(_programs(engine))
     probe: dict[str, Any] = {}
     tasks = models = seen = None
     if not findings:
-        probe = await _probe(engine, environment, findings)
+        probe = await _probe(engine, environment, executor, findings)
     if not findings:
         findings += _versions(engine, probe)
     if not findings or not findings[0].grave:
-        tasks = await _count(engine, Question.TASKS, environment, findings)
-        models = await _count(engine, Question.MODELS, environment, findings)
-        seen = await _gpus_seen(engine, probe, environment, findings)
+        tasks = await _count(engine, Question.TASKS, environment, executor, findings)
+        models = await _count(engine, Question.MODELS, environment, executor, findings)
+        seen = await _gpus_seen(engine, probe, environment, executor, findings)
     return Diagnosis(
         engine=engine.name,
         type=engine.settings.type,
@@ -92,10 +91,13 @@ def _programs(engine: Engine) -> list[Finding]:
 
 
 async def _probe(
-    engine: Engine, environment: Mapping[str, str], findings: list[Finding]
+    engine: Engine,
+    environment: Mapping[str, str],
+    executor: Executor,
+    findings: list[Finding],
 ) -> dict[str, Any]:
     try:
-        printed = await ask(engine.probe_argv(), environment, PROBE_SECONDS)
+        printed = await executor.ask(engine.probe_argv(), environment, PROBE_SECONDS)
         told: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
     except (ExecutorError, ValueError, IndexError) as error:
         do = f"try it by hand: {' '.join(engine.probe_argv())}"
@@ -122,11 +124,12 @@ async def _count(
     engine: Engine,
     question: Question,
     environment: Mapping[str, str],
+    executor: Executor,
     findings: list[Finding],
 ) -> int | None:
     argv = engine.question_argv(question)
     try:
-        names = engine.parse_answer(await ask(argv, environment, ANSWER_SECONDS))
+        names = engine.parse_answer(await executor.ask(argv, environment, ANSWER_SECONDS))
     except (ExecutorError, ValueError) as error:
         do = f"what it imports does not work; try it by hand: {engine.python} -c 'import ...'"
         findings.append(Finding(f"it cannot be asked for its {question}: {error}", do))
@@ -141,13 +144,16 @@ async def _gpus_seen(
     engine: Engine,
     probe: Mapping[str, Any],
     environment: Mapping[str, str],
+    executor: Executor,
     findings: list[Finding],
 ) -> int | None:
     """How many GPUs the harness's torch sees; None without torch."""
     if "torch" not in probe.get("packages", {}):
         return None
     try:
-        seen = int(await ask((engine.python, "-c", COUNT_GPUS), environment, PROBE_SECONDS))
+        seen = int(
+            await executor.ask((engine.python, "-c", COUNT_GPUS), environment, PROBE_SECONDS)
+        )
     except (ExecutorError, ValueError) as error:
         findings.append(Finding(f"torch does not work: {error}", "install torch anew"))
         return None
@@ -159,12 +165,14 @@ async def _gpus_seen(
     return seen
 
 
-async def diagnose_all(engines: list[Engine], environment: Mapping[str, str]) -> list[Diagnosis]:
+async def diagnose_all(
+    engines: list[Engine], environment: Mapping[str, str], executor: Executor
+) -> list[Diagnosis]:
     """Look at several engines, two at a time."""
     slots = asyncio.Semaphore(2)
 
     async def one(engine: Engine) -> Diagnosis:
         async with slots:
-            return await diagnose(engine, environment)
+            return await diagnose(engine, environment, executor)
 
     return list(await asyncio.gather(*map(one, engines)))

@@ -1,6 +1,6 @@
 """The files of a run directory: the runner's whole interface.
 
-    job.json     read    what to run: see ``Job``
+    job.json     read    what to run: see ``launch_spec.py``
     cancel       read    appears when the attempt is to be stopped
     lock         held    with flock, for as long as the runner lives
     runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null)
@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,10 @@ LOCK_BUSY = 75
 """Exit code of a runner: another one holds the run directory."""
 STARTED_BEFORE = 76
 """Exit code of a runner: this attempt was started before; it is never started twice."""
-NO_ROOM = 77
+RESOURCES_EXHAUSTED = 77
 """Exit code of a runner: it cannot write into the run directory, and has started nothing."""
 
-RUN_OUT = {
+EXHAUSTION_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
 }  # fmt: skip
 """Errors that pass: the machine has no disk, memory, process or open file left right now."""
@@ -50,22 +50,6 @@ RUN_OUT = {
 LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 NO_LOCK = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
 """What the kernel says where there is no lock, or something else in its place."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What ``job.json`` says: the command line, where and with which environment it runs, how long
-    it may take (None: for ever), the seconds between TERM and KILL when it is stopped, the texts
-    that its log must not show, and the command lines that are run before it, one after the other,
-    each by the name of its stage."""
-
-    argv: list[str]
-    cwd: str
-    env: dict[str, str]
-    timeout_s: float | None
-    grace_s: float
-    secrets: list[str] = field(default_factory=list)
-    before: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

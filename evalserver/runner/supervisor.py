@@ -4,7 +4,6 @@ An attempt is started at most once: where ``runner.json`` is, a second runner re
 """
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -18,20 +17,19 @@ from evalserver.runner.cgroups import Cgroup, make_cgroup
 from evalserver.runner.crash_point import crash_point
 from evalserver.runner.files import (
     CANCEL_FILE,
+    EXHAUSTION_ERRORS,
     EXIT_FILE,
-    JOB_FILE,
     LOCK_BUSY,
     LOCK_FILE,
     LOG_FILE,
-    NO_ROOM,
-    RUN_OUT,
+    RESOURCES_EXHAUSTED,
     RUNNER_FILE,
     STARTED_BEFORE,
     Exit,
-    Job,
     boot_id,
     write_whole,
 )
+from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes, become_subreaper, exit_code, harness_setup
@@ -50,9 +48,9 @@ def main(run_dir: Path) -> int:
     try:
         lock = _take_lock(run_dir)
     except OSError as error:
-        if error.errno not in RUN_OUT:
+        if error.errno not in EXHAUSTION_ERRORS:
             raise
-        return NO_ROOM
+        return RESOURCES_EXHAUSTED
     if lock is None:
         return LOCK_BUSY
     if (run_dir / RUNNER_FILE).exists():
@@ -100,9 +98,9 @@ def _supervise(run_dir: Path, tell: int) -> None:
     except OSError as error:
         if cgroup is not None:
             cgroup.remove()
-        if error.errno not in RUN_OUT:
+        if error.errno not in EXHAUSTION_ERRORS:
             raise
-        _tell(tell, NO_ROOM)
+        _tell(tell, RESOURCES_EXHAUSTED)
         return
     crash_point("runner_started")
     _tell(tell, 0)
@@ -133,30 +131,28 @@ def _write_exit(path: Path, end: Exit) -> None:
 
 def _run(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
     try:
-        job = Job(**json.loads((run_dir / JOB_FILE).read_text(encoding="utf-8")))
+        spec = read_launch_spec(run_dir)
         if os.path.lexists(run_dir / CANCEL_FILE):
             return Exit("cancelled", None, started_at, _now())
-        log = MaskedLog(run_dir / LOG_FILE, job.secrets)
-    except (OSError, ValueError, TypeError) as error:
+        log = MaskedLog(run_dir / LOG_FILE, spec.secrets)
+    except (OSError, ValueError) as error:
         return _not_started(error, started_at)
     with log:
-        return _run_stages(run_dir, job, log, cgroup, started_at)
+        return _run_stages(spec, log, cgroup, started_at)
 
 
-def _run_stages(
-    run_dir: Path, job: Job, log: MaskedLog, cgroup: Cgroup | None, started_at: str
-) -> Exit:
+def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started_at: str) -> Exit:
     """Run what is to be run before the harness, then the harness, as long as each goes well."""
     processes = Processes(cgroup)
-    recorder = ProcessRecorder(run_dir, os.fstat(log.writer).st_ino)
-    watch = Watch(run_dir, job, processes, recorder)
-    stages = [*job.before.items(), (None, job.argv)]
+    recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
+    watch = Watch(spec, processes, recorder)
+    stages = [*spec.before.items(), (None, spec.command.argv)]
     leftovers = 0
     for number, (stage, argv) in enumerate(stages):
         try:
-            if job.before:
+            if spec.before:
                 os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
-            process = _start(job, argv, log.writer, cgroup)
+            process = _start(spec, argv, log.writer, cgroup)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return _not_started(error, started_at, stage)
         if number == 0:
@@ -164,7 +160,7 @@ def _run_stages(
         if stage is None:
             log.let_go()
         reason, status = watch.until_it_ends(process)
-        leftovers += processes.end(min(job.grace_s, LEFTOVER_GRACE_SECONDS))
+        leftovers += processes.end(min(spec.grace_s, LEFTOVER_GRACE_SECONDS))
         if stage is not None and reason == "exited":
             reason = watch.due() or reason
         if reason != "exited" or status != 0:
@@ -178,11 +174,11 @@ def _not_started(error: Exception, started_at: str, stage: str | None = None) ->
     return Exit("not_started", SHELL_NOT_FOUND, started_at, _now(), error=str(error), stage=stage)
 
 
-def _start(job: Job, argv: list[str], output: int, cgroup: Cgroup | None) -> int:
+def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroup: Cgroup | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
         argv,
-        cwd=job.cwd,
-        env=job.env,
+        cwd=spec.cwd,
+        env=spec.environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

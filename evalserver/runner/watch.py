@@ -3,9 +3,9 @@
 import os
 import signal
 import time
-from pathlib import Path
 
-from evalserver.runner.files import CANCEL_FILE, Job
+from evalserver.runner.files import CANCEL_FILE
+from evalserver.runner.launch_spec import LaunchSpec
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes
 
@@ -17,14 +17,12 @@ class Watch:
     """Waits for a process, and stops its whole tree when that is asked or due; its time counts from
     the first one on."""
 
-    def __init__(
-        self, run_dir: Path, job: Job, processes: Processes, recorder: ProcessRecorder
-    ) -> None:
-        self._cancel = run_dir / CANCEL_FILE
-        self._grace_s = job.grace_s
+    def __init__(self, spec: LaunchSpec, processes: Processes, recorder: ProcessRecorder) -> None:
+        self._cancel = spec.run_dir / CANCEL_FILE
+        self._grace_s = spec.grace_s
         self._processes = processes
         self._recorder = recorder
-        self._deadline = None if job.timeout_s is None else time.monotonic() + job.timeout_s
+        self._deadline = None if spec.timeout_s is None else time.monotonic() + spec.timeout_s
         self._terminated = False
         self._kill_at: float | None = None
 

@@ -13,7 +13,8 @@ from itertools import islice
 
 import structlog
 
-from evalserver.attempts.attempts import Attempts, persist
+from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.retry import retry_until_writable
 from evalserver.checkpoints.waits import PathWaits
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Job
@@ -231,7 +232,7 @@ class Scheduler:
         position = 0
         while (job_id := next(islice(self.queue, position, None), None)) is not None:
             try:
-                yield await persist(lambda each=job_id: self._store.job(each))  # type: ignore[misc]
+                yield await retry_until_writable(lambda each=job_id: self._store.job(each))  # type: ignore[misc]
             except JobPruned:
                 self.queue.remove(job_id)
                 continue
@@ -242,11 +243,13 @@ class Scheduler:
         job_id = job.job_id
         try:
             paths = await self._attempts.reserve(job)
-            await persist(lambda: self._store.claim(job, paths.run_dir, paths.output_dir))
+            await retry_until_writable(
+                lambda: self._store.claim(job, paths.run_dir, paths.output_dir)
+            )
         except IllegalTransition:
             return None
         crash_point("claimed")
-        return await persist(lambda: self._store.job(job_id))
+        return await retry_until_writable(lambda: self._store.job(job_id))
 
 
 async def _set_within(event: asyncio.Event, seconds: float | None) -> None:

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from evalserver.attempts.attempts import Attempts, Policy
-from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.auth.access import Access
 from evalserver.core.clock import timestamp, utc_now
@@ -18,7 +19,7 @@ from evalserver.core.suggestions import did_you_mean
 from evalserver.core.supervision import supervise
 from evalserver.engines import Engine, find_program, make_engines, merge
 from evalserver.engines.environment import harness_environment
-from evalserver.executors import LocalExecutor
+from evalserver.executors import Executor, LocalExecutor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
@@ -74,6 +75,9 @@ MAX_WAITING_SEARCHES = 16
 MAX_SEARCH_SECONDS = 10.0
 
 
+EXECUTOR = web.AppKey("executor", Executor)
+
+
 class CannotStart(Exception):
     """The server cannot start; says why, and what to do."""
 
@@ -99,6 +103,7 @@ def make_app(
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
     )
+    app[EXECUTOR] = LocalExecutor()
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[COMPARISON_WORK] = SerialWork("comparisons", MAX_WAITING_COMPARISONS)
@@ -136,7 +141,7 @@ async def _access(app: web.Application) -> AsyncIterator[None]:
 
 async def _catalog(app: web.Application) -> AsyncIterator[None]:
     environment = harness_environment(os.environ, app[ARGS].engine_env)
-    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment)
+    app[CATALOG] = Catalog(app[STORE], app[ENGINES], environment, app[EXECUTOR])
     await app[CATALOG].load()
     yield
     await app[CATALOG].close()
@@ -166,11 +171,11 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         task_directories(args.task_path),
     )
     environment = harness_environment(os.environ, args.engine_env)
-    surroundings = Surroundings(environment, Path.cwd(), args.cancel_grace)
-    app[PLANNER] = Planner(app[ENGINES], directories, surroundings)
+    context = LaunchContext(environment, Path.cwd(), args.cancel_grace)
+    app[PLANNER] = Planner(app[ENGINES], directories, context)
     attempts = Attempts(
         app[STORE],
-        LocalExecutor(),
+        app[EXECUTOR],
         app[ENGINES],
         directories,
         app[PLANNER],

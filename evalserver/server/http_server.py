@@ -15,7 +15,7 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from evalserver.executors import runner_pid
+from evalserver.executors import Executor
 from evalserver.runner.files import LOG_FILE
 from evalserver.server.access_policy import (
     bootstrap_admin_token,
@@ -23,7 +23,7 @@ from evalserver.server.access_policy import (
     server_url,
     warn_if_insecure,
 )
-from evalserver.server.application import CannotStart, data_dir_of, make_app
+from evalserver.server.application import EXECUTOR, CannotStart, data_dir_of, make_app
 from evalserver.server.connection_limit import ConnectionLimiter, start_server
 from evalserver.server.logging import LoopErrors, configure_log
 from evalserver.server.systemd import notify
@@ -148,7 +148,7 @@ async def _run(
         notify("STOPPING=1", os.environ)
         if args.on_shutdown == "cancel":
             await _cancel_running(runner.app)
-        await log_detached_jobs(runner.app[STORE])
+        await log_detached_jobs(runner.app[STORE], runner.app[EXECUTOR])
     finally:
         for each in servers:
             each.close()
@@ -178,13 +178,13 @@ async def _cancel_running(app: web.Application) -> None:
             await app[SCHEDULER].end_running()
 
 
-async def log_detached_jobs(store: Store) -> None:
+async def log_detached_jobs(store: Store, executor: Executor) -> None:
     with suppress(StoreUnavailable):
         for job in await store.running():
             run_dir = Path(job.run_dir or "")
             log.warning(
                 "stopping; this evaluation goes on, and is found again at the next start",
                 job=job.job_id,
-                runner_pid=runner_pid(run_dir),
+                runner_pid=(await executor.describe(run_dir)).runner_pid,
                 log=str(run_dir / LOG_FILE),
             )

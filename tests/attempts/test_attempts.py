@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.attempts.attempts import Attempts, Policy
-from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.health import Health
 from evalserver.core.request import EvaluateRequest
@@ -63,7 +64,7 @@ async def test_a_job_whose_results_do_not_answer_ends(
         LocalExecutor(),
         engines,
         directories,
-        Planner(engines, directories, Surroundings({}, tmp_path, 1.0)),
+        Planner(engines, directories, LaunchContext({}, tmp_path, 1.0)),
         Policy(1000, 0.05, max_reading_s=0.01),
         ProgressBoard(EventBus()),
         Health(),

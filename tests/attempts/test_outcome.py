@@ -1,6 +1,5 @@
 """How an attempt's end becomes a job's outcome, and what a failure tells its reader."""
 
-import json
 import shutil
 import socket
 from dataclasses import replace
@@ -8,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.attempts.outcome import MOST_ERROR_BYTES, failed, judge, lost
+from evalserver.attempts.outcome import MAX_ERROR_BYTES, failed, judge, lost
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Paths, make_engines
-from evalserver.executors import Exit, ExitReason
-from evalserver.runner.files import JOB_FILE, LOG_FILE
+from evalserver.executors import AttemptInfo, Exit, ExitReason
+from evalserver.runner.files import LOG_FILE
 from evalserver.version import __version__
 
 DATA = Path(__file__).parents[1] / "engines" / "data"
 RESULTS = DATA / "lmms_dummy"
 ENGINE = make_engines("python3", None)["lmms_eval"]
+INFO = AttemptInfo(argv=("lmms_eval",))
 STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"
 
 JOB = Job(
@@ -62,7 +62,7 @@ def end(reason: ExitReason, code: int | None, error: str | None = None) -> Exit:
 
 def judged(paths: Paths, reason: ExitReason, code: int | None, error: str | None = None) -> Outcome:
     """The job's outcome when its attempt ended like this."""
-    return judge(JOB, ENGINE, paths, end(reason, code, error), max_failed_requests=0.05)
+    return judge(JOB, ENGINE, paths, end(reason, code, error), INFO, max_failed_requests=0.05)
 
 
 def headline(outcome: Outcome) -> str:
@@ -193,25 +193,25 @@ def test_a_failure_has_at_most_16_kb_and_ends_where_the_log_ends(
     outcome = judged(paths, ExitReason.EXITED, 1)
 
     assert outcome.error is not None
-    assert 12 * 1024 < len(outcome.error.encode()) <= MOST_ERROR_BYTES == 16 * 1024
+    assert 12 * 1024 < len(outcome.error.encode()) <= MAX_ERROR_BYTES == 16 * 1024
     assert headline(outcome).endswith("ValueError: the cause")
     assert outcome.error.endswith("the very last words")
 
 
 def test_an_outcome_tells_by_what_and_where_it_was_made(paths: Paths) -> None:
-    (paths.run_dir / JOB_FILE).write_text(json.dumps({"argv": ["python", "-m", "lmms_eval"]}))
-
     outcome = judged(paths, ExitReason.EXITED, 1)
 
     assert outcome.provenance == {
         "evalserver": __version__,
         "host": socket.gethostname(),
-        "command": ["python", "-m", "lmms_eval"],
+        "command": ["lmms_eval"],
     }
 
 
-def test_an_outcome_stands_without_the_job_file(paths: Paths) -> None:
-    outcome = judged(paths, ExitReason.CANCELLED, None)
+def test_an_outcome_does_not_need_the_command_line(paths: Paths) -> None:
+    ended = end(ExitReason.CANCELLED, None)
+
+    outcome = judge(JOB, ENGINE, paths, ended, AttemptInfo(), max_failed_requests=0.05)
 
     assert outcome.provenance is not None
     assert outcome.provenance["command"] is None
@@ -252,7 +252,7 @@ def test_a_task_that_got_no_number_fails_the_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
     job = replace(JOB, request=replace(JOB.request, tasks=("digits_vqa", "mme")))
 
-    outcome = judge(job, ENGINE, paths, end(ExitReason.EXITED, 0), max_failed_requests=0.05)
+    outcome = judge(job, ENGINE, paths, end(ExitReason.EXITED, 0), INFO, max_failed_requests=0.05)
 
     assert outcome.status is Status.FAILED
     assert headline(outcome) == (
@@ -262,7 +262,7 @@ def test_a_task_that_got_no_number_fails_the_job(paths: Paths) -> None:
 
 
 def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths) -> None:
-    outcome = lost(JOB, paths, "it was killed", ENDED)
+    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
     assert outcome.error is not None
@@ -271,20 +271,19 @@ def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths)
 
 def test_a_lost_runner_leaves_the_end_of_the_log_and_what_was_run(paths: Paths) -> None:
     paths.log.write_text("it was half way\n")
-    (paths.run_dir / JOB_FILE).write_text('{"argv": ["python"]}')
 
-    outcome = lost(JOB, paths, "it was killed", ENDED)
+    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
 
     assert outcome.error is not None
     assert outcome.error.endswith("it was half way")
     assert outcome.provenance is not None
-    assert outcome.provenance["command"] == ["python"]
+    assert outcome.provenance["command"] == ["lmms_eval"]
 
 
 def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
-    assert lost(job, paths, "it was killed", ENDED).status is Status.CANCELLED
+    assert lost(job, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED
 
 
 def test_a_failure_without_a_harness_is_its_reason() -> None:

@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 from yarl import URL
 
-from evalserver.executors import Attempt, LocalExecutor
+from evalserver.executors import Command, LaunchSpec, LocalExecutor
 from tests.bench.figures import Figure, Target, compared
 from tests.bench.plan import Plan
 from tests.bench.sides import SHORT_HARNESS, ours
@@ -120,19 +120,21 @@ async def _gap_by_hand(folder: Path, evaluations: int) -> float:
     executor = LocalExecutor()
     for number in range(1 + evaluations):
         run_dir = folder / "hand" / str(number)
-        attempt = Attempt(
+        spec = LaunchSpec(
             token=str(number),
             run_dir=run_dir,
-            argv=(
-                str(SHORT_HARNESS),
-                f"--output_path={run_dir}",
-                f"--model_args=journal={journal},seconds=0",
+            command=Command(
+                (
+                    str(SHORT_HARNESS),
+                    f"--output_path={run_dir}",
+                    f"--model_args=journal={journal},seconds=0",
+                )
             ),
             env=dict(os.environ),
             cwd=folder,
             grace_s=1.0,
         )
-        await executor.start(attempt)
+        await executor.start(spec)
         await executor.wait(run_dir)
     return _gap(journal)
 

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import psutil
 
-from evalserver.executors.signs import TOKEN_VARIABLE
+from evalserver.runner.launch_spec import TOKEN_VARIABLE
 from tests.support import Json, ServerProcess, request, stand_in_environment
 
 BEHAVIOURS: tuple[Json, ...] = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from evalserver.executors import runner_pid
+from evalserver.executors.run_files import runner_pid
 from evalserver.runner.files import lock_is_held
 from tests.chaos.deeds import living
 from tests.support import ServerProcess

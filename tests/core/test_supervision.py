@@ -106,14 +106,14 @@ async def test_no_fault_in_a_task_of_the_server_keeps_jobs_from_running(
     assert (job["status"], job["attempt"], raised) == ("completed", 1, [name])
 
 
-async def test_a_scheduler_that_fails_attends_the_running_job_again_and_starts_nothing_twice(
+async def test_a_scheduler_that_fails_supervises_the_running_job_again_and_starts_nothing_twice(
     api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     journal = tmp_path / "journal"
     raised: list[str] = []
     from evalserver.attempts.attempts import Attempts
 
-    monkeypatch.setattr(Attempts, "_see_through", _failing_after(Attempts._attend, raised))
+    monkeypatch.setattr(Attempts, "_run_guarded", _failing_after(Attempts._supervise, raised))
     job_id = await api.submit(model_args={"journal": str(journal), "name": "once", "seconds": 3})
     job = await api.finished(job_id)
 

@@ -8,7 +8,7 @@ import aiohttp
 import psutil
 import pytest
 
-from evalserver.executors import runner_pid
+from evalserver.executors.run_files import runner_pid
 from tests.checkpoints_in_shards import EMA, REGULAR, in_shards, merges_of
 from tests.support import Json, ServerProcess, harness_of, stand_in_environment, until
 

@@ -1,66 +1,72 @@
-"""What the tests of the local executor share: attempts that are a few lines of Python."""
+"""Shared by the tests of the local executor: attempts that run a few lines of Python."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from evalserver.executors import Attempt, LocalExecutor
+from evalserver.executors import Command, LaunchSpec, LocalExecutor
 from evalserver.runner import files
 from tests.support import until
 
 
 class Lab:
-    """Attempts in one directory, each a few lines of Python."""
+    """Attempts in one directory, each of which runs a few lines of Python."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.executor = LocalExecutor()
-        self.attempts: list[Attempt] = []
+        self.specs: list[LaunchSpec] = []
 
-    def attempt(self, program: str, timeout_s: float | None = None) -> Attempt:
-        """A new attempt that runs this program; it is not started."""
-        name = f"attempt-{len(self.attempts) + 1}"
-        attempt = Attempt(
+    def spec(
+        self,
+        program: str,
+        timeout_s: float | None = None,
+        files: Mapping[str, str] | None = None,
+        directories: tuple[Path, ...] = (),
+    ) -> LaunchSpec:
+        """Return a new attempt that runs this program. It is not started."""
+        name = f"attempt-{len(self.specs) + 1}"
+        spec = LaunchSpec(
             token=f"{self.directory}/{name}",
             run_dir=self.directory / name,
-            argv=(sys.executable, "-c", program),
+            command=Command((sys.executable, "-c", program), files or {}, directories),
             env={"PYTHONUNBUFFERED": "1"},
             cwd=self.directory,
             grace_s=0.5,
             timeout_s=timeout_s,
         )
-        self.attempts.append(attempt)
-        return attempt
+        self.specs.append(spec)
+        return spec
 
-    async def started(self, program: str, timeout_s: float | None = None) -> Attempt:
-        """A started attempt of a program that says when it is ready, once it has."""
-        attempt = self.attempt(program, timeout_s)
-        await self.executor.start(attempt)
-        await said(attempt, "ready")
-        return attempt
+    async def started(self, program: str, timeout_s: float | None = None) -> LaunchSpec:
+        """Start an attempt of a program that prints when it is ready, and wait until it has."""
+        spec = self.spec(program, timeout_s)
+        await self.executor.start(spec)
+        await said(spec, "ready")
+        return spec
 
     async def clean_up(self) -> None:
         """End whatever a test left running."""
-        for attempt in self.attempts:
-            if files.lock_is_held(attempt.run_dir):
-                await self.executor.stop(attempt.run_dir)
-                await self.executor.wait(attempt.run_dir)
-            await self.executor.end_strays(attempt.run_dir, attempt.token)
+        for spec in self.specs:
+            if files.lock_is_held(spec.run_dir):
+                await self.executor.stop(spec.run_dir)
+                await self.executor.wait(spec.run_dir)
+            await self.executor.kill_orphans(spec.run_dir, spec.token)
 
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    """Attempts below the test's own directory; those still running at its end are ended."""
+    """Attempts below the test's own directory; those that still run at its end are killed."""
     lab = Lab(tmp_path)
     yield lab
     await lab.clean_up()
 
 
-async def said(attempt: Attempt, word: str) -> str:
-    """The attempt's log, once this is in it."""
-    log = attempt.run_dir / files.LOG_FILE
+async def said(spec: LaunchSpec, word: str) -> str:
+    """Return the attempt's log, once it contains this word."""
+    log = spec.run_dir / files.LOG_FILE
 
     async def found() -> str | None:
         text = log.read_text() if log.exists() else ""

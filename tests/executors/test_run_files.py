@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.executors import Exit, ExitReason, Lost, NoRoom
+from evalserver.executors import AttemptInfo, Exit, ExitReason, Lost, ResourcesExhausted
 from evalserver.executors.base import ExecutorError
-from evalserver.executors.run_files import read_exit, runner_pid, secrets_of
+from evalserver.executors.run_files import read_attempt_info, read_exit
 from evalserver.runner import files
 from tests.executors.conftest import Lab
 from tests.runner.runs import HANGS
@@ -28,10 +28,10 @@ def run_dir(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"exit_code": "0"}, "another exit_code"),
-        ({"exit_code": 2**64}, "another exit_code"),
-        ({"error": ["x"]}, "another error"),
-        ({"ended_at": None}, "another ended_at"),
+        ({"exit_code": "0"}, "invalid exit_code"),
+        ({"exit_code": 2**64}, "invalid exit_code"),
+        ({"error": ["x"]}, "invalid error"),
+        ({"ended_at": None}, "invalid ended_at"),
         ({"reason": "whim"}, "cannot be read"),
         ({"more": 1}, "cannot be read"),
         ({"error": "x" * 2**21}, "cannot be read"),
@@ -55,23 +55,22 @@ def test_a_fifo_is_not_waited_for(run_dir: Path, name: str) -> None:
     os.mkfifo(run_dir / name)
 
     assert isinstance(read_exit(run_dir), Lost)
-    assert runner_pid(run_dir) is None
-    assert secrets_of(run_dir) == []
+    assert read_attempt_info(run_dir) == AttemptInfo()
 
 
 async def test_a_lock_that_became_a_directory_is_held_by_nobody(lab: Lab) -> None:
-    attempt = lab.attempt(HANGS)
-    (attempt.run_dir / files.LOCK_FILE).mkdir(parents=True)
+    spec = lab.spec(HANGS)
+    (spec.run_dir / files.LOCK_FILE).mkdir(parents=True)
 
-    assert isinstance(await lab.executor.wait(attempt.run_dir), Lost)
+    assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
 
 
 async def test_a_link_to_nowhere_stops_an_attempt_as_well(lab: Lab) -> None:
-    attempt = await lab.started(HANGS)
-    (attempt.run_dir / files.CANCEL_FILE).symlink_to("nowhere/at/all")
+    spec = await lab.started(HANGS)
+    (spec.run_dir / files.CANCEL_FILE).symlink_to("nowhere/at/all")
 
-    await lab.executor.stop(attempt.run_dir)
-    end = await lab.executor.wait(attempt.run_dir)
+    await lab.executor.stop(spec.run_dir)
+    end = await lab.executor.wait(spec.run_dir)
 
     assert isinstance(end, Exit)
     assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, 128 + signal.SIGTERM)
@@ -81,11 +80,11 @@ async def test_a_link_to_nowhere_stops_an_attempt_as_well(lab: Lab) -> None:
 async def test_a_fifo_in_the_place_of_a_new_file_is_an_error_of_the_start(
     lab: Lab, name: str
 ) -> None:
-    attempt = lab.attempt(HANGS)
-    attempt.run_dir.mkdir()
-    os.mkfifo(attempt.run_dir / name)
+    spec = lab.spec(HANGS)
+    spec.run_dir.mkdir()
+    os.mkfifo(spec.run_dir / name)
 
     with pytest.raises(ExecutorError, match=name) as error:
-        await lab.executor.start(attempt)
+        await lab.executor.start(spec)
 
-    assert not isinstance(error.value, NoRoom)
+    assert not isinstance(error.value, ResourcesExhausted)

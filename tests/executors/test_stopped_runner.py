@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.executors import Attempt, Exit, ExitReason, LocalExecutor, Lost, NoRoom, runner_pid
+from evalserver.executors import (
+    Exit,
+    ExitReason,
+    LaunchSpec,
+    LocalExecutor,
+    Lost,
+    ResourcesExhausted,
+)
+from evalserver.executors.run_files import runner_pid
 from evalserver.runner import files
 from evalserver.runner.crash_point import STOP_VARIABLE
 from tests.executors.conftest import Lab
@@ -29,11 +37,11 @@ while time.time() < last:
 
 
 async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
-    attempt = await lab.started(HANGS)
-    os.kill(_runner(attempt), signal.SIGSTOP)
+    spec = await lab.started(HANGS)
+    os.kill(_runner(spec), signal.SIGSTOP)
 
-    await lab.executor.stop(attempt.run_dir)
-    end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+    await lab.executor.stop(spec.run_dir)
+    end = await asyncio.wait_for(lab.executor.wait(spec.run_dir), WAIT_SECONDS)
 
     assert isinstance(end, Exit)
     assert end.reason is ExitReason.CANCELLED
@@ -42,12 +50,12 @@ async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
 async def test_a_runner_that_is_stopped_again_and_again_is_killed_to_carry_out_a_cancel(
     lab: Lab,
 ) -> None:
-    attempt = await lab.started(HANGS)
-    runner = _runner(attempt)
+    spec = await lab.started(HANGS)
+    runner = _runner(spec)
     stopper = subprocess.Popen([sys.executable, "-c", STOPS_AGAIN_AND_AGAIN, str(runner)])
     try:
-        await lab.executor.stop(attempt.run_dir)
-        end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+        await lab.executor.stop(spec.run_dir)
+        end = await asyncio.wait_for(lab.executor.wait(spec.run_dir), WAIT_SECONDS)
     finally:
         stopper.kill()
         stopper.wait()
@@ -59,10 +67,10 @@ async def test_a_runner_that_is_stopped_again_and_again_is_killed_to_carry_out_a
 
 
 async def test_a_stopped_runner_of_which_no_cancel_is_asked_is_left_alone(lab: Lab) -> None:
-    attempt = await lab.started(HANGS)
-    runner = _runner(attempt)
+    spec = await lab.started(HANGS)
+    runner = _runner(spec)
     os.kill(runner, signal.SIGSTOP)
-    waiting = asyncio.create_task(LocalExecutor(look_s=0.01).wait(attempt.run_dir))
+    waiting = asyncio.create_task(LocalExecutor(look_s=0.01).wait(spec.run_dir))
 
     await asyncio.wait([waiting], timeout=1)
 
@@ -73,10 +81,10 @@ async def test_a_stopped_runner_of_which_no_cancel_is_asked_is_left_alone(lab: L
 
 
 async def test_a_runner_that_takes_its_time_is_never_killed(lab: Lab) -> None:
-    attempt = await lab.started(STUBBORN)
+    spec = await lab.started(STUBBORN)
 
-    await lab.executor.stop(attempt.run_dir)
-    end = await LocalExecutor(look_s=0.001).wait(attempt.run_dir)
+    await lab.executor.stop(spec.run_dir)
+    end = await LocalExecutor(look_s=0.001).wait(spec.run_dir)
 
     assert isinstance(end, Exit)
     assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, 128 + signal.SIGKILL)
@@ -86,29 +94,29 @@ async def test_a_runner_that_takes_its_time_is_never_killed(lab: Lab) -> None:
 async def test_a_start_that_is_stopped_half_way_is_attended_and_can_be_cancelled(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
-    attempt = lab.attempt(HANGS)
+    spec = lab.spec(HANGS)
     monkeypatch.setenv(STOP_VARIABLE, point)
 
-    await _start_within_a_limit(attempt)
-    supervised = files.lock_is_held(attempt.run_dir)
-    await lab.executor.stop(attempt.run_dir)
-    end = await asyncio.wait_for(lab.executor.wait(attempt.run_dir), WAIT_SECONDS)
+    await _start_within_a_limit(spec)
+    supervised = files.lock_is_held(spec.run_dir)
+    await lab.executor.stop(spec.run_dir)
+    end = await asyncio.wait_for(lab.executor.wait(spec.run_dir), WAIT_SECONDS)
 
     assert supervised
     assert isinstance(end, Exit)
     assert end.reason is ExitReason.CANCELLED
 
 
-async def _start_within_a_limit(attempt: Attempt) -> None:
+async def _start_within_a_limit(spec: LaunchSpec) -> None:
     # Where the machine is so slow that nothing was started when the limit came, with a longer one.
     for limit_s in (1, 10):
-        with contextlib.suppress(NoRoom):
-            return await LocalExecutor(max_start_s=limit_s).start(attempt)
-    await LocalExecutor(max_start_s=WAIT_SECONDS).start(attempt)
+        with contextlib.suppress(ResourcesExhausted):
+            return await LocalExecutor(max_start_s=limit_s).start(spec)
+    await LocalExecutor(max_start_s=WAIT_SECONDS).start(spec)
 
 
-def _runner(attempt: Attempt) -> int:
-    pid = runner_pid(attempt.run_dir)
+def _runner(spec: LaunchSpec) -> int:
+    pid = runner_pid(spec.run_dir)
     assert pid is not None
     return pid
 

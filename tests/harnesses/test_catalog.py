@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from evalserver.engines import make_engines
+from evalserver.executors import LocalExecutor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Store
 
@@ -16,7 +17,7 @@ async def test_all_who_ask_for_a_version_share_one_interpreter(
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\necho x >> "{counted}"\nexec "{sys.executable}" "$@"\n')
     program.chmod(0o700)
-    catalog = Catalog(store, make_engines(str(program), None, {}), {})
+    catalog = Catalog(store, make_engines(str(program), None, {}), {}, LocalExecutor())
 
     asked = [catalog.version("lmms_eval") for _ in range(30)]
     answers = await asyncio.gather(*asked, return_exceptions=True)

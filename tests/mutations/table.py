@@ -31,10 +31,10 @@ FAULTS = (
     ),
     Fault(
         "what a lost attempt wrote is not masked",
-        "attempts/attempts.py",
-        'crash_point("ended")\n        await self._mask_output(job, paths)',
-        'crash_point("ended")\n        if not isinstance(end, Lost):\n'
-        "            await self._mask_output(job, paths)",
+        "attempts/conclusion.py",
+        "        await self._mask_output(job, paths, info)\n        if isinstance",
+        "        if not isinstance(end, Lost):\n"
+        "            await self._mask_output(job, paths, info)\n        if isinstance",
         ("scheduling/test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
     ),
     Fault(
@@ -96,7 +96,7 @@ FAULTS = (
     Fault(
         "a stop that failed is not tried again",
         "attempts/attempts.py",
-        "self._later(self._stop_again(job))",
+        "self._run_later(self._stop_again(job))",
         "self._stop_again(job).close()",
         (
             "end_to_end/test_no_room.py"
@@ -105,7 +105,7 @@ FAULTS = (
     ),
     Fault(
         "an attempt that was lost after a cancel is tried again",
-        "attempts/attempts.py",
+        "attempts/conclusion.py",
         "if current.cancel_requested_at is None and job.attempt",
         "if job.attempt",
         ("scheduling/test_scheduler.py",),

@@ -59,7 +59,7 @@ LAYERS = {
     "auth": _layer("auth core store!"),
     # What knows harnesses, and what they left.
     "engines.in_harness": _layer("", "subprocess"),
-    "engines": _layer("engines checkpoints core system", "re2"),
+    "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
     "outputs": _layer("outputs engines runner.output system"),
     "harnesses": _layer("harnesses engines executors store! system"),
     "monitoring": _layer("monitoring core engines runner.files store! system"),
@@ -89,8 +89,8 @@ LAYERS = {
         "aiohttp",
     ),
     "cli": _layer(
-        "cli auth client! core engines harnesses.doctor server.application server.http_server"
-        " settings store! system version",
+        "cli auth client! core engines executors! harnesses.doctor server.application"
+        " server.http_server settings store! system version",
         "click httpx rich",
     ),
     "server_args": _layer("settings.server_args"),

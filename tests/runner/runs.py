@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
 from evalserver.runner import cgroups, files
 from evalserver.runner.files import Exit
+from evalserver.runner.launch_spec import Command, LaunchSpec
 from tests.support import WAIT_SECONDS, until
 
 MARK = "RUNNER_TEST_DIRECTORY"
@@ -88,9 +88,17 @@ class Run:
         secrets: Sequence[str] = (),
     ) -> None:
         """Say what the runner is to run: any command."""
-        environment = {MARK: str(self.dir)}
-        job = files.Job(argv, str(self.dir), environment, timeout_s, grace_s, list(secrets))
-        (self.dir / files.JOB_FILE).write_text(json.dumps(asdict(job)))
+        spec = LaunchSpec(
+            run_dir=self.dir,
+            token=str(self.dir),
+            command=Command(tuple(argv)),
+            cwd=self.dir,
+            env={MARK: str(self.dir)},
+            grace_s=grace_s,
+            timeout_s=timeout_s,
+            secrets=tuple(secrets),
+        )
+        (self.dir / files.JOB_FILE).write_text(spec.to_json())
 
     def start_runner(self) -> int:
         """Start a runner; returns its exit code once it is in the background, or refused."""

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from evalserver.runner import files
+from evalserver.runner.launch_spec import Command, LaunchSpec
 from tests.small_disk import mount_small_disk
 from tests.support import until
 
@@ -41,7 +41,7 @@ async def test_the_outcome_is_written_once_there_is_room_again(
 
 
 def _start_runner(run_dir: Path, argv: list[str]) -> None:
-    job = files.Job(argv=argv, cwd=str(run_dir), env={}, timeout_s=None, grace_s=1.0)
-    (run_dir / files.JOB_FILE).write_text(json.dumps(asdict(job)))
+    spec = LaunchSpec(run_dir, "a token", Command(tuple(argv)), run_dir, {}, grace_s=1.0)
+    (run_dir / files.JOB_FILE).write_text(spec.to_json())
     command = [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)]
     assert subprocess.run(command, check=False).returncode == 0

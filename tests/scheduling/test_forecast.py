@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from evalserver.attempts.attempts import Attempts, Policy
-from evalserver.attempts.launch import Planner, Surroundings
+from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.clock import timestamp
 from evalserver.core.health import Health
@@ -36,7 +37,7 @@ class Lab:
             LocalExecutor(),
             {},
             directories,
-            Planner({}, directories, Surroundings({}, folder, 1.0)),
+            Planner({}, directories, LaunchContext({}, folder, 1.0)),
             Policy(PLENTY, 0.05),
             ProgressBoard(EventBus()),
             Health(),

@@ -8,6 +8,7 @@ import pytest
 from evalserver.checkpoints.merging import Merge
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import make_engines
+from evalserver.executors import LocalExecutor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
@@ -47,7 +48,7 @@ async def submitter(store: Store, limits: QueueLimits, tmp_path: Path) -> AsyncI
     """A submitter with the real engines and the stand-in harness."""
     threads = DiskThreads("submissions")
     engines = make_engines("python3", None, {})
-    catalog = Catalog(store, engines, stand_in_environment())
+    catalog = Catalog(store, engines, stand_in_environment(), LocalExecutor())
     policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
     yield Submitter(store, engines, catalog, limits, threads, policy)
     threads.close()

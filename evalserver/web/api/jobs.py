@@ -170,14 +170,15 @@ def _links(job: Job) -> dict[str, str]:
 
 
 def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
-    plan = request.app[PLANNER].plan(job)
+    spec = request.app[PLANNER].preview(job)
+    argv = spec.command.argv
     return {
         "engine": job.engine,
-        "before": plan.before,
-        "command": plan.argv,
-        "shell": " && ".join(map(shlex.join, [*plan.before.values(), plan.argv])),
-        "directory": str(plan.cwd),
-        "files": plan.files,
+        "before": spec.before,
+        "command": argv,
+        "shell": " && ".join(map(shlex.join, [*spec.before.values(), argv])),
+        "directory": str(spec.cwd),
+        "files": spec.command.files,
         "request": without_defaults(job.request, request.app[ENGINES][job.engine]),
     }
 

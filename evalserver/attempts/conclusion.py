@@ -1,0 +1,168 @@
+"""The end of an attempt: what it left is read, and the job's outcome is written to the store."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from evalserver.attempts.outcome import failed, judge, lost, unread
+from evalserver.attempts.provenance import at_end
+from evalserver.attempts.retry import retry_until_writable
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.clock import Clock, timestamp
+from evalserver.core.job import Job, Outcome
+from evalserver.core.lifecycle import Status
+from evalserver.engines import Engine, Paths
+from evalserver.executors import AttemptInfo, Executor, Exit, ExitReason, Lost
+from evalserver.outputs import mask_files
+from evalserver.runner.crash_point import crash_point
+from evalserver.store import Store
+from evalserver.system.own_thread import in_own_thread
+
+log = structlog.get_logger("evalserver.attempts.conclusion")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The operator's decisions: how many finished jobs are kept, the share of an evaluation's
+    requests to its model that may fail, whether every byte of a checkpoint is hashed, and the
+    seconds that reading the output and the checkpoints may take."""
+
+    max_completed_jobs: int
+    max_failed_requests: float
+    full_fingerprints: bool = False
+    max_reading_s: float = 900.0
+    max_fingerprints_s: float = 7200.0
+
+
+class Concluder:
+    """Turns the end of an attempt into the outcome of its job, or into another attempt."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        engines: Mapping[str, Engine],
+        directories: RunDirectories,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._engines = engines
+        self._directories = directories
+        self._policy = policy
+        self._clock = clock
+
+    async def conclude(
+        self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]
+    ) -> None:
+        """Write the outcome of a job whose attempt ended, or queue the job again.
+
+        ``probed`` is what the harness's interpreter reported about its environment.
+        """
+        crash_point("ended")
+        info = await self._executor.describe(paths.run_dir)
+        await self._mask_output(job, paths, info)
+        if isinstance(end, Lost):
+            await self._conclude_lost(job, paths, info, end.why)
+            return
+        if end.reason is ExitReason.TERMINATED:
+            why = "it was terminated by somebody or by a shutdown"
+            await self._conclude_lost(job, paths, info, why)
+            return
+        outcome = await self._judge(job, paths, end, info)
+        await self.finish(job, await self._add_provenance(job, paths, info, outcome, probed))
+
+    async def fail(self, job: Job, reason: str) -> None:
+        """Fail a job whose harness did not run."""
+        await self.finish(job, failed(reason, self._now()))
+
+    async def cancel(self, job: Job) -> None:
+        """Record that a job whose harness did not run is cancelled."""
+        await self.finish(job, Outcome(Status.CANCELLED, self._now()))
+
+    async def finish(self, job: Job, outcome: Outcome) -> None:
+        """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
+        pruned = await retry_until_writable(
+            lambda: self._store.finish(job.job_id, outcome, self._policy.max_completed_jobs)
+        )
+        crash_point("finished")
+        log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
+        if pruned:
+            await asyncio.to_thread(self._directories.remove, pruned)
+
+    async def _mask_output(self, job: Job, paths: Paths, info: AttemptInfo) -> None:
+        """Mask secrets in the harness's files before anybody can read them."""
+        limit_s = self._policy.max_reading_s
+        output_dir, secrets = paths.output_dir, info.secrets
+        try:
+            unmasked = await in_own_thread(mask_files, output_dir, secrets, limit_s=limit_s)
+        except TimeoutError:
+            why = f"the output directory could not be read within {limit_s:g} s"
+            log.error("secrets in files may not be masked", job=job.job_id, why=why)
+            return
+        if unmasked:
+            files = unmasked[:10]
+            log.error("secrets in these files may not be masked", job=job.job_id, files=files)
+
+    async def _judge(self, job: Job, paths: Paths, end: Exit, info: AttemptInfo) -> Outcome:
+        policy = self._policy
+        given = (job, self._engines[job.engine], paths, end, info, policy.max_failed_requests)
+        try:
+            return await in_own_thread(judge, *given, limit_s=policy.max_reading_s)
+        except TimeoutError:
+            return unread(paths, end, policy.max_reading_s)
+
+    async def _add_provenance(
+        self,
+        job: Job,
+        paths: Paths,
+        info: AttemptInfo,
+        outcome: Outcome,
+        probed: Mapping[str, Any],
+    ) -> Outcome:
+        policy = self._policy
+        add = partial(at_end, full=policy.full_fingerprints)
+        given = (job, self._engines[job.engine], paths.run_dir, info, outcome, probed)
+        try:
+            return await in_own_thread(
+                add, *given, self._directories.outputs, limit_s=policy.max_fingerprints_s
+            )
+        except TimeoutError:
+            log.error("the checkpoints of a job could not be read", job=job.job_id)
+            return outcome
+
+    async def _conclude_lost(self, job: Job, paths: Paths, info: AttemptInfo, why: str) -> None:
+        """Queue the job of a lost attempt again, or fail it if it has no attempt left."""
+        orphans = await self._executor.kill_orphans(paths.run_dir, attempt_token(job))
+        log.warning(
+            "a runner was lost",
+            job=job.job_id,
+            attempt=job.attempt,
+            why=why,
+            orphans_killed=orphans.count,
+            doubt=orphans.doubt,
+        )
+        if orphans.doubt is not None:
+            why = f"{why}; {orphans.doubt}"
+        crash_point("lost")
+        current = await retry_until_writable(lambda: self._store.job(job.job_id))
+        if current.cancel_requested_at is None and job.attempt < job.max_attempts:
+            reason = f"the runner was lost: {why}"
+            await retry_until_writable(lambda: self._store.interrupt(job.job_id, reason))
+            crash_point("interrupted")
+            return
+        outcome = await asyncio.to_thread(lost, current, paths, info, why, self._now())
+        await self.finish(job, outcome)
+
+    def _now(self) -> str:
+        return timestamp(self._clock())
+
+
+def attempt_token(job: Job) -> str:
+    """Return the token of the job's current attempt."""
+    return f"{job.job_id}/{job.attempt}"

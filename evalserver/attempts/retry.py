@@ -1,0 +1,26 @@
+"""Repeating what the store cannot do while it is unavailable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from evalserver.store import StoreUnavailable
+
+log = structlog.get_logger("evalserver.attempts.retry")
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 1.0
+"""Between two tries, of the store and also to start or stop an attempt."""
+
+
+async def retry_until_writable(operation: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``operation`` returns, as soon as the store is available."""
+    while True:
+        try:
+            return await operation()
+        except StoreUnavailable as error:
+            log.error("the store is unavailable; trying again", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)

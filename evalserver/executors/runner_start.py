@@ -1,0 +1,88 @@
+"""Writing a run directory, and starting the runner for it."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from evalserver.executors.base import ExecutorError, ResourcesExhausted
+from evalserver.runner import cgroups, crash_point, files
+from evalserver.runner.launch_spec import LaunchSpec
+
+RUNNER_VARIABLES = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+    crash_point.VARIABLE,
+    crash_point.STOP_VARIABLE,
+    cgroups.VARIABLE,
+)
+"""The variables of the server's environment that a runner gets."""
+
+OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NEW_FILE = OWN_FILE | os.O_EXCL
+
+
+def start_runner(spec: LaunchSpec, max_start_s: float) -> int:
+    """Prepare the run directory and run the runner's program, which moves into the background.
+
+    Returns its exit code; -SIGKILL if it took more than ``max_start_s`` seconds. Raises
+    ExecutorError or ResourcesExhausted if the directory cannot be prepared.
+    """
+    try:
+        _prepare(spec)
+        return _run_program(spec.run_dir, max_start_s)
+    except OSError as error:
+        kind = ResourcesExhausted if error.errno in files.EXHAUSTION_ERRORS else ExecutorError
+        where = error.filename or spec.run_dir
+        raise kind(f"cannot prepare {where}: {error.strerror}") from error
+
+
+def _prepare(spec: LaunchSpec) -> None:
+    spec.run_dir.mkdir(parents=True, exist_ok=True)
+    for directory in spec.command.directories:
+        directory.mkdir(parents=True, exist_ok=True)
+    for name, text in spec.command.files.items():
+        _write_private(spec.run_dir / name, text)
+    _write_private(spec.run_dir / files.JOB_FILE, spec.to_json())
+
+
+def _write_private(path: Path, text: str) -> None:
+    # Arguments and environments contain keys: only the owner may read them.
+    descriptor = _open_own(path, os.O_TRUNC)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _open_own(path: Path, flags: int) -> int:
+    """Open a file in a run directory, where an earlier attempt may have left something else."""
+    descriptor = os.open(path, OWN_FILE | flags, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, "it exists and is not a regular file", str(path))
+    return descriptor
+
+
+def _run_program(run_dir: Path, max_start_s: float) -> int:
+    descriptor = _open_own(run_dir / files.RUNNER_LOG_FILE, os.O_APPEND)
+    with os.fdopen(descriptor, "ab") as runner_log:
+        try:
+            return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
+                [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
+                # Every process of the same user can read it, the harness among them.
+                env={name: os.environ[name] for name in RUNNER_VARIABLES if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=runner_log,
+                stderr=runner_log,
+                start_new_session=True,
+                check=False,
+                timeout=max_start_s,
+            ).returncode
+        except subprocess.TimeoutExpired:  # it was stopped, or waits for a disk; now it is killed
+            return -signal.SIGKILL

@@ -1,0 +1,83 @@
+"""What is run for one attempt. The server writes it as ``job.json``, and the runner reads it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evalserver.runner.files import JOB_FILE
+
+TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
+"""Environment variable that marks every process of an attempt with the attempt's token."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what it needs: files to write into the run directory (name to text) and
+    directories to create before it starts."""
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    directories: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class LaunchSpec:
+    """One attempt of a job: the command, and everything that the command is run with.
+
+    ``run_dir`` belongs to this attempt alone. ``token`` identifies the attempt in the environment
+    of its processes, so that orphans can be found. ``timeout_s`` limits the whole attempt (None: no
+    limit), ``grace_s`` is the time between SIGTERM and SIGKILL. ``secrets`` are masked in the log.
+    ``before`` maps the names of earlier stages to their command lines; they run in this order, and
+    when one fails, the attempt has failed.
+    """
+
+    run_dir: Path
+    token: str
+    command: Command
+    cwd: Path
+    env: Mapping[str, str]
+    grace_s: float
+    timeout_s: float | None = None
+    secrets: tuple[str, ...] = ()
+    before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the processes, the token included."""
+        return {**self.env, TOKEN_VARIABLE: self.token}
+
+    def to_json(self) -> str:
+        """Serialize all that the runner needs: files and directories exist before it starts."""
+        return json.dumps(
+            {
+                "argv": self.command.argv,
+                "cwd": str(self.cwd),
+                "env": self.environment,
+                "timeout_s": self.timeout_s,
+                "grace_s": self.grace_s,
+                "secrets": self.secrets,
+                "before": self.before,
+            }
+        )
+
+
+def read_launch_spec(run_dir: Path) -> LaunchSpec:
+    """Read ``job.json`` of a run directory. Raises OSError, or ValueError if it is malformed."""
+    text = (run_dir / JOB_FILE).read_text(encoding="utf-8")
+    try:
+        values = json.loads(text)
+        env = dict(values["env"])
+        return LaunchSpec(
+            run_dir=run_dir,
+            token=env.pop(TOKEN_VARIABLE, ""),
+            command=Command(tuple(values["argv"])),
+            cwd=Path(values["cwd"]),
+            env=env,
+            grace_s=values["grace_s"],
+            timeout_s=values["timeout_s"],
+            secrets=tuple(values["secrets"]),
+            before={stage: tuple(argv) for stage, argv in values["before"].items()},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{JOB_FILE} is malformed: {error!r}") from error
