@@ -40,15 +40,15 @@ FAULTS = (
     Fault(
         "a secret of 8 characters is none",
         "core/masking.py",
-        "if len(secret) >= SHORTEST",
-        "if len(secret) > SHORTEST",
+        "if len(secret) >= MIN_SECRET_CHARACTERS",
+        "if len(secret) > MIN_SECRET_CHARACTERS",
         ("core/test_masking.py",),
     ),
     Fault(
         "a session has no end",
         "auth/access.py",
-        "if until <= now or not _holds(known, now):",
-        "if not _holds(known, now):",
+        "if until <= now or not _is_valid(known, now):",
+        "if not _is_valid(known, now):",
         ("auth/test_access.py::test_a_session_holds_until_its_end",),
     ),
     Fault(
