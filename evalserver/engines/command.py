@@ -8,15 +8,16 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.base import Command, Paths, Question, Results
-from evalserver.engines.command_table import ALWAYS, FIELDS, TASK, read_table
+from evalserver.engines.command_table import ALWAYS, CACHE, FIELDS, TASK, read_table
 from evalserver.engines.engine import Engine
 from evalserver.engines.harness import WHOLE_DATA_SET
 from evalserver.engines.patterns import PatternReader
@@ -30,9 +31,20 @@ from evalserver.system.untrusted_files import UntrustedDirectory, list_names
 class CommandEngine(Engine):
     """An operator's own program. Raises ValueError when its table is not allowed."""
 
+    reasons = MappingProxyType(
+        {
+            "gen_kwargs": "A program of the operator's takes its arguments as model_args.",
+            "predict_only": "A program of the operator's always computes its metrics.",
+        }
+    )
+
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self._table = read_table(settings)
+        self.caches_by_default = CACHE in self._table.places
+        self.accepts = frozenset(
+            {"model_args", "log_samples", *(name for name in FIELDS if name in self._table.places)}
+        ) | ({"use_cache"} if self.caches_by_default else set())
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """The operator's command line with the request's values in its places."""
@@ -40,15 +52,16 @@ class CommandEngine(Engine):
             **self._values(request),
             "output_dir": str(paths.output_dir),
             "run_dir": str(paths.run_dir),
-            "cache_dir": str(paths.cache_dir),
         }
+        if request.use_cache is not False:
+            values[CACHE] = str(paths.cache_dir)
         return Command(
             fill_all(self._table.argv, values), directories=(paths.output_dir, paths.cache_dir)
         )
 
-    def refusals(self, request: EvaluateRequest) -> dict[str, str]:
-        """What has no place in the command line, and values that their parameters do not take."""
-        found = dict(self._without_place(request))
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """Values that the parameters do not take, or that would be taken for flags."""
+        found: dict[str, str] = {}
         given = request.model_args or {}
         for name, value in given.items():
             found.update(self._refused_argument(name, value))
@@ -125,20 +138,6 @@ class CommandEngine(Engine):
                 values[parameter.name] = parameter.text(value)
         return values
 
-    def _without_place(self, request: EvaluateRequest) -> Iterable[tuple[str, str]]:
-        for name in FIELDS:
-            if name not in self._table.places and getattr(request, name) is not None:
-                all_of_it = name == "limit" and request.limit == WHOLE_DATA_SET
-                if not all_of_it:
-                    yield (
-                        name,
-                        f"The engine {self.name} takes none: its program has no place for it.",
-                    )
-        if request.gen_kwargs:
-            yield "gen_kwargs", f"The engine {self.name} takes none: give model_args alone."
-        if request.predict_only:
-            yield "predict_only", f"The engine {self.name} always computes its metrics."
-
     def _refused_argument(self, name: str, value: Any) -> dict[str, str]:
         parameter = self._table.parameters.get(name)
         if parameter is None:
@@ -150,7 +149,7 @@ class CommandEngine(Engine):
         return {f"model_args.{name}": sentence} if sentence else {}
 
     def _refused_as_flag(self, request: EvaluateRequest) -> dict[str, str]:
-        places = dict.fromkeys(ALWAYS, "/")
+        places = dict.fromkeys((*ALWAYS, CACHE), "/")
         try:
             fill_all(self._table.argv, {**places, **self._values(request)})
         except TemplateFault as fault:

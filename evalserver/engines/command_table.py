@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evalserver.core.request import REQUEST_FIELDS
+from evalserver.core.request_fields import Addressee, Kind
 from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.parameters import Parameter
@@ -14,10 +16,20 @@ from evalserver.engines.template import Template, TemplateFault
 KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
 """What the table of such an engine holds beside what every table may hold."""
 
-ALWAYS = ("model", "tasks", "output_dir", "run_dir", "cache_dir", "python", "num_gpus")
+SCALARS = (Kind.NAME, Kind.INTEGER, Kind.BATCH_SIZE, Kind.LIMIT)
+"""Kinds of fields of which the value is one argument."""
+
+ALWAYS = ("model", "tasks", "output_dir", "run_dir", "python", "num_gpus")
 """Places that have a value in every request."""
-FIELDS = ("num_fewshot", "batch_size", "device", "limit", "seed")
-"""Places that have one when the request does; a request with one that has no place is refused."""
+FIELDS = tuple(
+    name
+    for name, row in REQUEST_FIELDS.items()
+    if row.addressee is Addressee.HARNESS and not row.required and row.kind in SCALARS
+)
+"""Places that have a value when the request does; a request that sets one without a place is
+rejected."""
+CACHE = "cache_dir"
+"""The place that has a value unless the request has ``use_cache = false``."""
 
 TASK = "{task}"
 
@@ -79,7 +91,7 @@ def _parameters(where: str, tables: Any) -> dict[str, Parameter]:
     if not isinstance(tables, Mapping):
         raise ValueError(f"{where} must be a table, got {tables!r}")
     for name in tables:
-        if name in (*ALWAYS, *FIELDS):
+        if name in (*ALWAYS, CACHE, *FIELDS):
             raise ValueError(f"{where}.{name}: a place of evalserver's own has this name")
     return {name: Parameter.read(where, name, table) for name, table in tables.items()}
 
@@ -93,7 +105,7 @@ def _templates(where: str, argv: Any, parameters: Mapping[str, Parameter]) -> tu
         raise ValueError(f"{where} must begin with a program")
     if set(templates[0].places) - {"python"}:
         raise ValueError(f"{where}: no client may say which program runs: {templates[0].text}")
-    known = (*ALWAYS, *FIELDS, *parameters)
+    known = (*ALWAYS, CACHE, *FIELDS, *parameters)
     for name in (name for template in templates for name in template.places):
         if name not in known:
             raise ValueError(

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import REQUEST_FIELDS, EvaluateRequest
+from evalserver.core.request_fields import Addressee
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.progress import ProgressReader, ReadsProgress
@@ -45,8 +46,13 @@ class Engine(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     """Others that numbers depend on."""
     file_names: ClassVar[FileNames] = USUAL_FILES
-    caches_by_default: ClassVar[bool] = False
-    """Does an attempt keep the model's answers for the next one, if the client does not say?"""
+    accepts: frozenset[str] = frozenset()
+    """The fields of a request that reach the harness, beside ``model`` and ``tasks``: of those that
+    are addressed to it (``core/request.py``). Requests that set another of them are rejected."""
+    reasons: Mapping[str, str] = {}
+    """For fields that are not accepted: a sentence that says why, or what to do instead."""
+    caches_by_default: bool = False
+    """Whether ``use_cache`` holds for requests that do not set it."""
     questions: ClassVar[Mapping[Question, str]] = {}
     """Python that prints a JSON list of names on its last line, run by the harness's interpreter;
     its argument is the directory of task definitions, or an empty text."""
@@ -69,12 +75,19 @@ class Engine(ABC):
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """How to run the harness so that every field of the request reaches it."""
 
-    def refusals(self, request: EvaluateRequest) -> dict[str, str]:
-        """The fields of a request that the harness cannot take, each with a sentence that says so.
-
-        A field that ``command`` does not hand on has to be refused here.
-        """
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """The accepted fields whose values the harness cannot use, with a sentence for each."""
         return {}
+
+    def find_faults(self, request: EvaluateRequest) -> dict[str, str]:
+        """Every field that the harness cannot use as it is, with a sentence for each."""
+        return {**self._not_accepted(request), **self.invalid_values(request)}
+
+    def accepts_value(self, name: str, value: Any) -> bool:
+        """Whether this value of a field reaches the harness, or does not have to."""
+        row = REQUEST_FIELDS[name]
+        always = row.required or row.addressee is Addressee.SERVER
+        return always or name in self.accepts or row.is_neutral(value)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """What an attempt left in its output directory, for all tasks that were asked for.
@@ -147,3 +160,10 @@ class Engine(ABC):
             return True
         wildcard = question is Question.TASKS and not WILDCARDS.isdisjoint(name)
         return wildcard and any(fnmatchcase(each, name) for each in known)
+
+    def _not_accepted(self, request: EvaluateRequest) -> dict[str, str]:
+        return {
+            name: self.reasons.get(name, f"The engine {self.name} does not accept this field.")
+            for name, value in vars(request).items()
+            if not self.accepts_value(name, value)
+        }

@@ -22,6 +22,10 @@ WHOLE_DATA_SET = -1
 class Harness(Engine):
     """An engine of the lm-eval family."""
 
+    accepts = frozenset({
+        "model_args", "num_fewshot", "batch_size", "device", "limit", "gen_kwargs", "log_samples",
+        "predict_only", "seed", "use_cache",
+    })  # fmt: skip
     program: ClassVar[tuple[str, ...]]
     """What follows the interpreter: ``-m``, the module, and its subcommand if it has one."""
 

@@ -41,6 +41,16 @@ class InspectAi(Engine):
     package = "inspect-ai"
     written_for = "0.3.285"
     packages = ("openai", "anthropic", "torch", "transformers", "vllm", "inspect-evals")
+    accepts = frozenset(
+        {"model_args", "batch_size", "limit", "gen_kwargs", "log_samples", "seed", "use_cache"}
+    )
+    reasons = MappingProxyType(
+        {
+            "num_fewshot": "Inspect's tasks have their examples in their own prompts.",
+            "device": "Give it in model_args, where the model's provider takes one.",
+            "predict_only": "Inspect's results are its scores.",
+        }
+    )
     questions: ClassVar[Mapping[Question, str]] = MappingProxyType(
         {
             Question.TASKS: _ASK.format(folder=str(LAUNCHER.parent), call="i.tasks(sys.argv[1])"),
@@ -68,21 +78,16 @@ class InspectAi(Engine):
         directories = (paths.output_dir, *((paths.cache_dir,) if request.use_cache else ()))
         return Command(argv, {CONFIG_FILE: json.dumps(config, indent=1)}, directories)
 
-    def refusals(self, request: EvaluateRequest) -> dict[str, str]:
-        """What Inspect has no word for."""
-        told = {
-            "limit": isinstance(request.limit, float) and "Inspect takes no share of the samples.",
-            "num_fewshot": request.num_fewshot is not None
-            and "Inspect's tasks have their examples in their own prompts.",
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """Values of a type that Inspect does not take."""
+        found = {
+            "limit": isinstance(request.limit, float) and "Must be a number of samples.",
             "batch_size": isinstance(request.batch_size, str)
             and "Must be a number: how many requests the model gets at a time.",
-            "device": request.device is not None
-            and "Give it in model_args, where the model's provider takes one.",
             "gen_kwargs": isinstance(request.gen_kwargs, str)
             and "Must be an object, such as {'temperature': 0}.",
-            "predict_only": request.predict_only and "Inspect's results are its scores.",
         }
-        return {field: sentence for field, sentence in told.items() if sentence}
+        return {field: sentence for field, sentence in found.items() if sentence}
 
     def progress_reader(self) -> ReadsProgress:
         """Reads the lines of Inspect's plain display."""

@@ -69,6 +69,11 @@ def make_engine(
             f"engines.{settings.name}: the type {settings.type!r} made {engine!r}, which is no "
             "evalserver.engines.Engine"
         )
+    for field, value in settings.defaults.items():
+        if not engine.accepts_value(field, value):
+            raise ValueError(
+                f"engines.{name}.defaults.{field}: the engine does not accept this field"
+            )
     return engine
 
 

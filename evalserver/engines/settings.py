@@ -9,15 +9,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-DEFAULTS = (
-    "model_args", "num_fewshot", "batch_size", "device", "limit", "gen_kwargs", "seed",
-    "use_cache", "timeout_s",
-)  # fmt: skip
+DEFAULTS = tuple(name for name, row in REQUEST_FIELDS.items() if row.engine_default)
 """The fields of a request that an engine may have a default for."""
 
 

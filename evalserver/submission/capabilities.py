@@ -27,7 +27,7 @@ def apply_defaults(
 
 def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str]:
     """Every field that the engine cannot use as it is, with a sentence for each."""
-    faults = engine.refusals(request)
+    faults = engine.find_faults(request)
     if not engine.settings.allows(request.model):
         allowed = ", ".join(engine.settings.models or ())
         faults = {"model": f"The engine {engine.name} takes {allowed}.", **faults}

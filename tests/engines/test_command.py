@@ -35,7 +35,7 @@ def engine(**options: Any) -> Engine:
 
 def refusals(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
     """What the engine has against a request."""
-    return engine().refusals(EvaluateRequest("m", ("t",), model_args=model_args, **fields))
+    return engine().find_faults(EvaluateRequest("m", ("t",), model_args=model_args, **fields))
 
 
 def test_places_are_filled_and_items_without_a_value_are_left_out() -> None:
@@ -89,7 +89,7 @@ def test_a_parameter_that_is_required_is_missed() -> None:
     parameters = {**PARAMETERS, "mode": {**PARAMETERS["mode"], "required": True}}
     request = EvaluateRequest("m", ("t",))
 
-    assert list(engine(parameters=parameters).refusals(request)) == ["model_args.mode"]
+    assert list(engine(parameters=parameters).find_faults(request)) == ["model_args.mode"]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,25 @@ def test_a_field_without_a_place_is_refused(field: str, value: object) -> None:
     assert list(refusals({}, **{field: value})) == [field]
 
 
+def test_use_cache_is_rejected_without_a_place_for_the_cache() -> None:
+    assert list(refusals({}, use_cache=True)) == ["use_cache"]
+
+
+@pytest.mark.parametrize(("use_cache", "given"), [(None, True), (True, True), (False, False)])
+def test_the_cache_is_given_unless_the_request_is_against_it(
+    use_cache: bool | None, given: bool
+) -> None:
+    own = engine(argv=["/opt/eval", "--cache={cache_dir}"], parameters={})
+
+    built = command(own, use_cache=use_cache)
+
+    assert (f"--cache={PATHS.cache_dir}" in built.argv) is given
+
+
 def test_all_of_the_data_set_needs_no_place() -> None:
     own = engine(argv=["/opt/eval", "{tasks}"], parameters={})
 
-    assert own.refusals(EvaluateRequest("m", ("t",), limit=-1)) == {}
+    assert own.find_faults(EvaluateRequest("m", ("t",), limit=-1)) == {}
 
 
 @pytest.mark.parametrize(
