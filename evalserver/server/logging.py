@@ -1,11 +1,13 @@
-"""The server's own log: one line an event on stderr, coloured only where a person reads it."""
+"""The server's own log: one line per event on stderr, coloured only on a terminal."""
 
 import asyncio
 import errno
 import io
 import logging
+import math
 import os
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
@@ -22,10 +24,9 @@ MIN_LOG_INTERVAL_SECONDS = 1.0
 
 
 class _Stderr(io.TextIOBase):
-    """Standard error, but nobody fails because it cannot be written to.
+    """Standard error; a failed write is ignored.
 
-    Who reads it may have gone away, and the disk that it is kept on may be full; the server's
-    work goes on.
+    Its reader may be gone, or its disk full; the server continues to work.
     """
 
     def write(self, text: str) -> int:
@@ -37,9 +38,9 @@ class _Stderr(io.TextIOBase):
 def configure_log() -> None:
     """Write the log of this process to stderr."""
     stderr = _Stderr()
-    # What the libraries have to say goes the same way, from warnings up.
+    # Libraries log to the same place, from warnings up.
     logging.basicConfig(stream=stderr, level=logging.WARNING)
-    logging.getLogger("aiohttp.server").addFilter(_drop_traceback)
+    logging.getLogger("aiohttp.server").addFilter(MalformedRequestFilter())
     structlog.configure(
         processors=CONSOLE_PROCESSORS if os.isatty(STDERR) else FILE_PROCESSORS,
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, stderr)),
@@ -47,32 +48,80 @@ def configure_log() -> None:
     )
 
 
+class LogThrottle:
+    """Allows one log line per ``MIN_LOG_INTERVAL_SECONDS``, and counts those that it suppresses."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._silent_until = -math.inf
+        self._suppressed = 0
+
+    def allow(self) -> int | None:
+        """Return how many lines were suppressed since the last one; None to suppress this one."""
+        now = self._clock()
+        if now < self._silent_until:
+            self._suppressed += 1
+            return None
+        self._silent_until = now + MIN_LOG_INTERVAL_SECONDS
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
+
+
 class LoopErrors:
-    """Logs what an event loop has to say, as the loop does by itself; but one line a second at the
-    most of the connections that the system has no room for, where it has a traceback for each."""
+    """Exception handler of an event loop that throttles errors of exhausted resources.
+
+    By default, the loop logs a traceback for each connection that it cannot accept.
+    """
 
     def __init__(self) -> None:
-        self._silent_until = 0.0
+        self._throttle = LogThrottle()
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log it; a handler of exceptions of an event loop."""
+        """Log the error."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in EXHAUSTED_ERRNOS:
             loop.default_exception_handler(context)
             return
-        if loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + MIN_LOG_INTERVAL_SECONDS
+        suppressed = self._throttle.allow()
+        if suppressed is not None:
             structlog.get_logger("evalserver").error(
-                "no room for a connection; trying again", error=error.strerror
+                "cannot accept a connection; will retry",
+                error=error.strerror,
+                **({"suppressed": suppressed} if suppressed else {}),
             )
 
 
+class MalformedRequestFilter(logging.Filter):
+    """Throttles aiohttp's errors about malformed requests, and removes their tracebacks.
+
+    Any client can send what is not HTTP, as often as it likes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._throttle = LogThrottle()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log the record, which may be changed."""
+        error = record.exc_info[1] if record.exc_info else None
+        if type(error).__module__ != "aiohttp.http_exceptions":
+            return True
+        suppressed = self._throttle.allow()
+        if suppressed is None:
+            return False
+        record.exc_info = None
+        record.msg = f"{record.msg}: {type(error).__name__}"
+        if suppressed:
+            record.msg += f" suppressed={suppressed}"
+        return True
+
+
 def _render_line(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-    """The same line as for people, without colours, and made in a fifth of the time."""
+    """Render the line of the console without colours, in a fifth of the time."""
     level = "error" if method == "exception" else method
-    what, trace = event.pop("event"), event.pop("exception", None)
-    details = "".join(f" {name}={_quoted(value)}" for name, value in event.items())
-    line = f"[{level}] {what}{details}" + (f"\n{trace}" if trace else "")
+    message, trace = event.pop("event"), event.pop("exception", None)
+    details = "".join(f" {name}={_quote(value)}" for name, value in event.items())
+    line = f"[{level}] {message}{details}" + (f"\n{trace}" if trace else "")
     return f"{_now()} {mask_text(line)}"
 
 
@@ -80,18 +129,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value)
     return text if text.isprintable() and text and " " not in text else repr(text)
-
-
-def _drop_traceback(record: logging.LogRecord) -> bool:
-    """Anybody can send what is not HTTP: that is one line, not twenty."""
-    error = record.exc_info[1] if record.exc_info else None
-    if type(error).__module__ == "aiohttp.http_exceptions":
-        record.exc_info = None
-        record.msg = f"{record.msg}: {type(error).__name__}"
-    return True
 
 
 def _mask_secrets(

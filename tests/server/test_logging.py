@@ -1,4 +1,4 @@
-"""What the server's log looks like where nobody sees colours."""
+"""The format of the server's log when it is not a terminal."""
 
 import subprocess
 import sys
@@ -9,14 +9,14 @@ from evalserver.server.logging import configure_log
 
 configure_log()
 log = structlog.get_logger("evalserver")
-{what}
+{statement}
 """
 
 
-def lines(what: str) -> list[str]:
-    """What a program writes to its log that does this."""
+def lines(statement: str) -> list[str]:
+    """The log lines of a program that runs the statement."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(what=what)],
+        [sys.executable, "-c", PROGRAM.format(statement=statement)],
         capture_output=True,
         text=True,
         check=True,
@@ -32,13 +32,13 @@ def test_an_event_is_one_line_with_its_details() -> None:
     assert rest == "[info] job submitted job=j n=1"
 
 
-def test_a_text_that_could_be_mistaken_is_quoted() -> None:
+def test_an_ambiguous_text_is_quoted() -> None:
     [line] = lines(r"log.warning('refused', why='a b', name='x\ny', empty='')")
 
     assert line.endswith(r"[warning] refused why='a b' name='x\ny' empty=''")
 
 
-def test_an_exception_comes_with_its_trace() -> None:
+def test_an_exception_is_followed_by_its_traceback() -> None:
     first, *trace = lines(
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('failed', job='j')"
     )
