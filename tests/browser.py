@@ -1,4 +1,4 @@
-"""A real browser for tests: Debian's Chromium, and what a page did in it."""
+"""A real browser for tests: Debian's Chromium, with a record of errors and requests."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium")
-"""Where ``./scripts/test`` put it; None if it is not there."""
+"""The browser that ``./scripts/test`` installs; None without it."""
 
 AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
 
@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""It runs as root in a container, and asks nobody outside for anything."""
+"""Run as root in a container, without requests to other servers."""
 
 MAX_WAIT_MS = 120_000
 """How long a test waits for a page: a busy machine takes many times as long as an idle one."""
@@ -33,8 +33,8 @@ expect.set_options(timeout=MAX_WAIT_MS)
 
 @dataclass
 class Visit:
-    """A page, and what went on in it so far: the console's errors (violations of the content
-    security policy are among them), exceptions, and the addresses that were asked for."""
+    """A page with its console errors (content security policy violations among them), exceptions
+    and requested URLs so far."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
@@ -42,8 +42,8 @@ class Visit:
 
 
 @asynccontextmanager
-async def browsing(**context: Any) -> AsyncIterator[Visit]:
-    """An empty page in a browser of its own; ``context`` is playwright's, such as the viewport."""
+async def open_browser(**context: Any) -> AsyncIterator[Visit]:
+    """Open an empty page in a new browser; ``context`` has playwright's options (viewport)."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
         try:
@@ -56,8 +56,8 @@ async def browsing(**context: Any) -> AsyncIterator[Visit]:
             await browser.close()
 
 
-async def runs_a_script_of_its_own(page: Page) -> bool:
-    """Does a script run that is written into the page itself?"""
+async def runs_inline_script(page: Page) -> bool:
+    """Whether an inline script runs in the page."""
     await page.evaluate(
         """() => {
             const script = document.createElement("script");
@@ -68,8 +68,8 @@ async def runs_a_script_of_its_own(page: Page) -> bool:
     return bool(await page.evaluate("() => window.ran === true"))
 
 
-async def barriers(page: Page) -> list[str]:
-    """What keeps people from using a page, as axe-core finds: serious faults and worse."""
+async def accessibility_violations(page: Page) -> list[str]:
+    """Return the serious and critical accessibility violations that axe-core finds."""
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("() => axe.run()")
     return [

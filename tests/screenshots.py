@@ -1,4 +1,4 @@
-"""``./scripts/screenshots``: the README's pictures of the dashboard, of a run that really happened.
+"""``./scripts/screenshots``: the README's dashboard screenshots, taken from a real run.
 
 The real lmms-eval evaluates checkpoints of a small vision model, each trained on more images than
 the one before.
@@ -13,7 +13,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
-from tests.browser import browsing
+from tests.browser import open_browser
 from tests.digits_model import make_digits_task, serving_digits
 from tests.real_harness import interpreter, offline_environment
 from tests.support import ServerProcess
@@ -22,15 +22,15 @@ DIGITS = Path(__file__).parent / "digits"
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 
 SERIES = {"digits": (15, 30, 45, 60, 75), "digits-mixed": (20, 35, 50, 70)}
-"""Training runs: on how many images each checkpoint was trained."""
+"""Training runs, and the number of training images of each checkpoint."""
 TASK = "digits_vqa"
 WINDOW = {"width": 1180, "height": 780}
-MIDST = re.compile(r"[2-9]\d %")
-"""Where a bar says most."""
+HALF_DONE = re.compile(r"[2-9]\d %")
+"""The progress at which the home page is captured."""
 
 
 async def main() -> None:
-    """Evaluate, and take the pictures."""
+    """Evaluate, then take the screenshots."""
     PICTURES.mkdir(exist_ok=True)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -64,26 +64,26 @@ async def main() -> None:
                 "trends": "/ui/trends",
             }
             for scheme in ("light", "dark"):
-                await _take(server, pages, scheme, running)
+                await _capture(server, pages, scheme, running)
             for job in [job async for job in _unfinished(server)]:
                 await server.api.call("DELETE", f"/jobs/{job}")
             await server.api.finished(running)
 
 
-async def _take(server: ServerProcess, pages: dict[str, str], scheme: str, running: str) -> None:
-    async with browsing(color_scheme=scheme, viewport=WINDOW) as visit:
+async def _capture(server: ServerProcess, pages: dict[str, str], scheme: str, running: str) -> None:
+    async with open_browser(color_scheme=scheme, viewport=WINDOW) as visit:
         for name, path in pages.items():
             await visit.page.goto(server.url + path)
             await expect(visit.page.locator("#live")).to_have_text("Live")
-            await _at_rest(visit.page, name, running)
+            await _wait_until_loaded(visit.page, name, running)
             await visit.page.screenshot(path=PICTURES / f"{name}-{scheme}.png")
 
 
-async def _at_rest(page: Page, name: str, running: str) -> None:
-    """Wait until the page shows what its picture is of."""
+async def _wait_until_loaded(page: Page, name: str, running: str) -> None:
+    """Wait until the page shows what the screenshot needs."""
     if name == "home":
         percent = page.locator(f"#running-{running} .percent")
-        await expect(percent).to_contain_text(MIDST)
+        await expect(percent).to_contain_text(HALF_DONE)
     if name == "job":
         await expect(page.locator(".sample")).to_have_count(10)
     if name == "trends":

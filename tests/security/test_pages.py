@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from evalserver.core.roles import Role
-from tests.browser import Visit, barriers, browsing
+from tests.browser import Visit, accessibility_violations, open_browser
 from tests.security.lab import Lab
 
 
@@ -20,11 +20,11 @@ async def log_in(visit: Visit, lab: Lab, role: Role, path: str) -> None:
 
 @pytest.mark.browser
 async def test_who_logs_in_gets_to_the_page_and_can_leave(lab: Lab) -> None:
-    async with browsing() as visit:
+    async with open_browser() as visit:
         await log_in(visit, lab, Role.VIEWER, "/ui/jobs")
         await expect(visit.page.locator(".who")).to_contain_text("viewer")
         await expect(visit.page.locator("#live")).to_have_text("Live")
-        assert await barriers(visit.page) == []
+        assert await accessibility_violations(visit.page) == []
 
         await visit.page.get_by_role("button", name="Log out").click()
 
@@ -37,7 +37,7 @@ async def test_who_logs_in_gets_to_the_page_and_can_leave(lab: Lab) -> None:
 )
 async def test_a_deed_is_offered_to_who_may_do_it(lab: Lab, role: Role, offered: int) -> None:
     job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
-    async with browsing() as visit:
+    async with open_browser() as visit:
         await log_in(visit, lab, role, f"/ui/jobs/{job_id}")
 
         cancel = visit.page.get_by_role("button", name="Cancel", exact=True)
@@ -47,11 +47,11 @@ async def test_a_deed_is_offered_to_who_may_do_it(lab: Lab, role: Role, offered:
 @pytest.mark.browser
 async def test_a_submitter_cancels_in_the_browser(lab: Lab) -> None:
     job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
-    async with browsing() as visit:
+    async with open_browser() as visit:
         await log_in(visit, lab, Role.SUBMITTER, f"/ui/jobs/{job_id}")
 
         await visit.page.get_by_role("button", name="Cancel", exact=True).click()
-        await visit.page.get_by_role("button", name="Cancel the job").click()
+        await visit.page.get_by_role("button", name="Cancel job").click()
 
         await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled")
         await expect(visit.page.locator(".timeline")).to_contain_text("by submitter")

@@ -1,1 +1,1 @@
-"""The dashboard: pages for people, rendered on the server from what the API answers."""
+"""The dashboard: HTML pages, rendered on the server from the API's responses."""

@@ -1,4 +1,4 @@
-"""What the system page has for administrators: the queue, backups, tokens."""
+"""The administrators' part of the system page: queue, backups and tokens."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from evalserver.web.api.admin import BACKUPS
 from evalserver.web.keys import ARGS, SCHEDULER
 from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY, CALLER
 
-MOST_BACKUPS = 5
-MOST_TOKENS = 200
+MAX_BACKUPS = 5
+MAX_TOKENS = 200
 
 
 @dataclass(frozen=True)
 class BackupFile:
-    """A backup that is there: its path, its bytes, and when it was made, in seconds since 1970."""
+    """A backup: its path, its size in bytes, and its creation time in seconds since 1970."""
 
     path: Path
     size: int
@@ -28,31 +28,36 @@ class BackupFile:
 
 @dataclass(frozen=True)
 class Administration:
-    """What an administrator is shown. ``tokens`` is None for who has not proven to be one: an open
-    server lets everybody do everything but make tokens."""
+    """The data of the administrators' part.
+
+    ``tokens`` is None unless the caller has a token with the role admin: a server without access
+    control allows every operation except creating tokens.
+    """
 
     draining: Draining | None
     backups: Sequence[BackupFile]
     tokens: Sequence[Token] | None
 
 
-async def administration(request: web.Request) -> Administration | None:
-    """What there is for who asks; None unless that is an administrator."""
+async def load_administration(request: web.Request) -> Administration | None:
+    """Load the administrators' part; None if the caller is not an administrator."""
     app, caller = request.app, request[CALLER]
     if not app[ACCESS_POLICY].allows(caller, Role.ADMIN):
         return None
-    backups = await asyncio.to_thread(_backups, app[ARGS].data_dir)
+    backups = await asyncio.to_thread(_list_backups, app[ARGS].data_dir)
     tokens = None
     if caller.role is Role.ADMIN:
-        # Those that hold first; of those that do not, the newest say who had access.
-        every = sorted(await app[ACCESS].tokens(), key=lambda each: each.created_at, reverse=True)
-        tokens = sorted(every, key=lambda each: each.revoked_at is not None)[:MOST_TOKENS]
+        # Valid tokens first, then revoked ones; the newest first in both groups.
+        newest_first = sorted(
+            await app[ACCESS].tokens(), key=lambda each: each.created_at, reverse=True
+        )
+        tokens = sorted(newest_first, key=lambda each: each.revoked_at is not None)[:MAX_TOKENS]
     return Administration(app[SCHEDULER].draining, backups, tokens)
 
 
-def _backups(data_dir: str) -> list[BackupFile]:
-    """The newest backups, the last one first."""
+def _list_backups(data_dir: str) -> list[BackupFile]:
+    """Return the newest backups, newest first."""
     folder = Path(data_dir).absolute() / BACKUPS
-    newest = sorted(folder.glob("*.db"), key=lambda path: path.name, reverse=True)[:MOST_BACKUPS]
-    told = [(path, path.stat()) for path in newest]
-    return [BackupFile(path, status.st_size, status.st_mtime) for path, status in told]
+    newest = sorted(folder.glob("*.db"), key=lambda path: path.name, reverse=True)[:MAX_BACKUPS]
+    stats = [(path, path.stat()) for path in newest]
+    return [BackupFile(path, stat.st_size, stat.st_mtime) for path, stat in stats]

@@ -1,4 +1,4 @@
-"""``GET /ui/compare``: what ``GET /compare`` answers, as tables and bars."""
+"""``GET /ui/compare``: the response of ``GET /compare`` as a table with bars."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,33 +12,33 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter
 from evalserver.web.api.compare import FEWEST_JOBS, MOST_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
-from evalserver.web.pages.rendering import answer, page
+from evalserver.web.pages.rendering import call_api, render_page
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
-MOST_OFFERED = 50
-"""Jobs to choose from; others are chosen on the page of jobs."""
+MAX_CANDIDATES = 50
+"""Jobs offered for selection; others can be selected on the jobs page."""
 
 PLOT_WIDTH = 100.0
 
 
 class ComparePageQuerySchema(StrictSchema):
-    """The query of the page: as of the API, but fewer jobs are a beginning."""
+    """The page's query: the API's, but fewer than two jobs are allowed."""
 
-    job = fields.List(Text(longest=64), load_default=[], metadata=about("The jobs."))
+    job = fields.List(Text(longest=64), load_default=[], metadata=about("The jobs to compare."))
 
     @validates_schema
-    def _not_too_many(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
+    def _check_count(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
         if len(dict.fromkeys(data["job"])) > MOST_JOBS:
             raise ValidationError(f"At most {MOST_JOBS} jobs can be compared.", "job")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A job's number as a bar with its interval, in hundredths of the plot's width."""
+    """A value as a bar with its confidence interval, in percent of the plot's width."""
 
     zero: float
-    begin: float
+    start: float
     length: float
     end: float
     low: float | None
@@ -46,58 +46,60 @@ class Bar:
 
 
 async def get_compare_page(request: web.Request) -> web.Response:
-    """``GET /ui/compare``: jobs beside a baseline; or, with fewer than two, jobs to choose."""
-    chosen = list(dict.fromkeys(request[QUERY]["job"]))
-    offered = await request.app[STORE].page(
-        JobFilter(statuses=frozenset({Status.COMPLETED})), MOST_OFFERED
+    """``GET /ui/compare``: jobs compared with a baseline; with fewer than two jobs, a selection."""
+    selected = list(dict.fromkeys(request[QUERY]["job"]))
+    candidates = await request.app[STORE].page(
+        JobFilter(statuses=frozenset({Status.COMPLETED})), MAX_CANDIDATES
     )
-    found = None
-    if len(chosen) >= FEWEST_JOBS:
-        found = await answer(request, get_comparison, job=chosen)
-        for row in found["rows"]:
-            row["bars"] = bars(row["values"])
-        for job in found["jobs"]:
+    comparison = None
+    if len(selected) >= FEWEST_JOBS:
+        comparison = await call_api(request, get_comparison, job=selected)
+        for row in comparison["rows"]:
+            row["bars"] = make_bars(row["values"])
+        for job in comparison["jobs"]:
             job["request"] = asdict((await request.app[STORE].job(job["job_id"])).request)
-    return page(
+    return render_page(
         request,
         "compare.html",
-        chosen=chosen,
-        offered=[(job, asdict(job.request)) for job in offered.jobs],
-        found=found,
+        selected=selected,
+        candidates=[(job, asdict(job.request)) for job in candidates.jobs],
+        comparison=comparison,
     )
 
 
-def bars(values: Sequence[Mapping[str, Any]]) -> list[Bar | None]:
-    """The bars of a row, on one scale that has 0 in it; None where there is no number."""
-    spans = [_span(each) for each in values]
-    known = [span for span in spans if span is not None]
-    low = min([0.0, *(min(span[0], span[1]) for span in known)])
-    high = max([0.0, *(max(span[0], span[2]) for span in known)])
-    # Numbers that are shares look right beside the whole.
+def make_bars(values: Sequence[Mapping[str, Any]]) -> list[Bar | None]:
+    """Return the bars of a row on one scale that includes 0; None for a missing value."""
+    intervals = [_interval(each) for each in values]
+    present = [interval for interval in intervals if interval is not None]
+    low = min([0.0, *(min(value, lower) for value, lower, _ in present)])
+    high = max([0.0, *(max(value, upper) for value, _, upper in present)])
+    # Fractions are drawn on a scale from 0 to 1.
     high = 1.0 if low == 0 and 0.2 < high <= 1 else high
     scale = PLOT_WIDTH / ((high - low) or 1.0)
     return [
-        None if span is None else _bar(span, each["stderr"] is not None, low, scale)
-        for span, each in zip(spans, values, strict=True)
+        None if interval is None else _make_bar(interval, each["stderr"] is not None, low, scale)
+        for interval, each in zip(intervals, values, strict=True)
     ]
 
 
-def _bar(span: tuple[float, float, float], has_interval: bool, low: float, scale: float) -> Bar:
-    value, lowest, highest = ((each - low) * scale for each in span)
+def _make_bar(
+    interval: tuple[float, float, float], has_stderr: bool, low: float, scale: float
+) -> Bar:
+    value, lower, upper = ((each - low) * scale for each in interval)
     zero = -low * scale
     return Bar(
         zero=round(zero, 2),
-        begin=round(min(zero, value), 2),
+        start=round(min(zero, value), 2),
         length=round(abs(value - zero), 2),
         end=round(value, 2),
-        low=round(max(lowest, 0.0), 2) if has_interval else None,
-        high=round(min(highest, PLOT_WIDTH), 2) if has_interval else None,
+        low=round(max(lower, 0.0), 2) if has_stderr else None,
+        high=round(min(upper, PLOT_WIDTH), 2) if has_stderr else None,
     )
 
 
-def _span(value: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """A number, and the interval around it."""
+def _interval(value: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """Return a value and the bounds of its confidence interval."""
     if value["value"] is None:
         return None
-    around = QUANTILE * (value["stderr"] or 0.0)
-    return value["value"], value["value"] - around, value["value"] + around
+    margin = QUANTILE * (value["stderr"] or 0.0)
+    return value["value"], value["value"] - margin, value["value"] + margin

@@ -1,4 +1,4 @@
-"""``GET /``: what runs now, what waits and why, and what ended lately."""
+"""``GET /``: running, queued and recently finished jobs."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,24 +11,24 @@ from evalserver.core.job import Job
 from evalserver.store import JobPruned
 from evalserver.web.api.jobs import placed
 from evalserver.web.keys import HEALTH, SCHEDULER, STORE
-from evalserver.web.pages.rendering import page, seen
+from evalserver.web.pages.rendering import job_json, render_page
 
-MOST_WAITING = 12
-MOST_ENDED = 12
-"""Jobs that are shown; of those that wait, the rest is counted."""
+MAX_QUEUED = 12
+MAX_FINISHED = 12
+"""How many jobs of each kind are listed."""
 
 
 async def get_home(request: web.Request) -> web.Response:
-    """``GET /``: the lab's evaluations at a glance; it goes on by itself as they do."""
+    """``GET /``: an overview of all jobs, updated live."""
     store, scheduler = request.app[STORE], request.app[SCHEDULER]
     running = [scheduler.running_job] if scheduler.running_job else []
-    ended = await store.last_finished(MOST_ENDED)
-    return page(
+    finished = await store.last_finished(MAX_FINISHED)
+    return render_page(
         request,
         "home.html",
-        running=await _shown(request, running),
-        waiting=await _shown(request, islice(scheduler.queue, MOST_WAITING)),
-        ended=[await seen(request, job, None) for job in ended],
+        running=await _load_jobs(request, running),
+        queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),
+        finished=[await job_json(request, job, None) for job in finished],
         counts=await store.count_by_status(),
         queue_size=len(scheduler.queue),
         fault=request.app[HEALTH].refusal_reason,
@@ -37,10 +37,10 @@ async def get_home(request: web.Request) -> web.Response:
     )
 
 
-async def _shown(request: web.Request, job_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """The jobs as the API shows them; one that is gone meanwhile is left out."""
+async def _load_jobs(request: web.Request, job_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the jobs in the API's form, without those that were pruned meanwhile."""
     jobs: list[tuple[Job, int | None]] = []
     for job_id in list(job_ids):
         with suppress(JobPruned):
             jobs.append(await placed(request, job_id))
-    return [await seen(request, job, position) for job, position in jobs]
+    return [await job_json(request, job, position) for job, position in jobs]

@@ -1,4 +1,4 @@
-"""``GET /ui/jobs/{job_id}``: all about one job."""
+"""``GET /ui/jobs/{job_id}``: the page of one job."""
 
 import json
 import shlex
@@ -15,28 +15,28 @@ from evalserver.web.api.artifacts import get_artifacts
 from evalserver.web.api.jobs import placed
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, STORE
-from evalserver.web.pages.rendering import answer, page, seen
+from evalserver.web.pages.rendering import call_api, job_json, render_page
 
-MOST_EVENTS = 200
+MAX_EVENTS = 200
 
-WHAT_HAPPENED: Mapping[str, str] = {
+EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "submitted": "Submitted",
     "claimed": "Started",
-    "reattached": "Found again by a restarted server",
-    "cancel_requested": "Cancelling was asked for",
-    "interrupted": "Its attempt was lost; queued again",
+    "reattached": "Reattached after a server restart",
+    "cancel_requested": "Cancellation requested",
+    "interrupted": "Attempt lost; queued again",
     "completed": "Completed",
     "failed": "Failed",
     "cancelled": "Cancelled",
-    "retried": "Queued for a further attempt",
-    "prioritized": "Its priority was changed",
+    "retried": "Queued for another attempt",
+    "prioritized": "Priority changed",
 }
-"""The events of the audit log in words."""
+"""Descriptions of the audit log's events."""
 
 
 @dataclass(frozen=True)
-class Copies:
-    """A request in the languages in which it can be sent again."""
+class Snippets:
+    """A request as code that sends it again."""
 
     curl: str
     python: str
@@ -44,66 +44,68 @@ class Copies:
 
 
 async def get_job_page(request: web.Request) -> web.Response:
-    """``GET /ui/jobs/{job_id}``: a job's request, story, progress, log, numbers and files."""
+    """``GET /ui/jobs/{job_id}``: a job's request, timeline, progress, log, results and files."""
     store, job_id = request.app[STORE], request.match_info["job_id"]
     job, position = await placed(request, job_id)
-    events = await store.events_after(0, MOST_EVENTS, job_id)
+    events = await store.events_after(0, MAX_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
-    done = job.status is Status.COMPLETED
-    # As it is shown: others' secrets are masked in it.
-    shown = await seen(request, job, position)
-    asked = _asked(shown["request"])
-    return page(
+    is_completed = job.status is Status.COMPLETED
+    # The API's form of the job masks the secrets of other submitters.
+    serialized = await job_json(request, job, position)
+    explicit_fields = _explicit_fields(serialized["request"])
+    return render_page(
         request,
         "job.html",
-        job=shown,
-        asked=asked,
-        ends=job.status in FINISHED,
+        job=serialized,
+        explicit_fields=explicit_fields,
+        is_finished=job.status in FINISHED,
         cancelling=job.cancel_requested_at is not None and job.status is Status.RUNNING,
         metrics=[asdict(each) for each in await store.metrics(job_id)],
-        sampled=sorted(engine.samples_files(job.result or {})) if engine and done else [],
-        events=[_told(event) for event in events],
-        artifacts=await _artifacts(request),
-        copies=copies(asked, f"{request.scheme}://{request.host}"),
+        sample_tasks=sorted(engine.samples_files(job.result or {}))
+        if engine and is_completed
+        else [],
+        events=[_event_json(event) for event in events],
+        artifacts=await _load_artifacts(request),
+        snippets=make_snippets(explicit_fields, f"{request.scheme}://{request.host}"),
     )
 
 
-def copies(asked: Mapping[str, Any], url: str) -> Copies:
-    """How to send such a request to the server at ``url``."""
-    body = json.dumps(asked, ensure_ascii=False)
-    arguments = "".join(f"    {name}={value!r},\n" for name, value in asked.items())
-    return Copies(
+def make_snippets(fields: Mapping[str, Any], url: str) -> Snippets:
+    """Return code that sends a request with these fields to the server at ``url``."""
+    body = json.dumps(fields, ensure_ascii=False)
+    arguments = "".join(f"    {name}={value!r},\n" for name, value in fields.items())
+    return Snippets(
         curl=f"curl -X POST {shlex.quote(f'{url}/evaluate')} \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}",
         python="from evalserver import EvalClient\n\n"
         f"client = EvalClient({url!r})\njob = client.evaluate(\n{arguments})",
-        cli=" \\\n  ".join(["evalserver submit", *_options(asked)]),
+        cli=" \\\n  ".join(["evalserver submit", *_cli_options(fields)]),
     )
 
 
-def _options(asked: Mapping[str, Any]) -> list[str]:
-    """The request as options of ``evalserver submit``."""
-    found = []
-    for name, value in asked.items():
+def _cli_options(fields: Mapping[str, Any]) -> list[str]:
+    """Return the fields as options of ``evalserver submit``."""
+    options = []
+    for name, value in fields.items():
         flag = REQUEST_FIELDS[name].option
         match value:
             case bool():
-                found.append(flag if value else f"--no-{flag[2:]}")
+                options.append(flag if value else f"--no-{flag[2:]}")
             case _ if name == "labels":
-                found += [f"{flag} {shlex.quote(f'{key}={text}')}" for key, text in value.items()]
+                options += [f"{flag} {shlex.quote(f'{key}={text}')}" for key, text in value.items()]
             case float():
-                found.append(f"{flag} {str(value).removesuffix('.0')}")
+                options.append(f"{flag} {str(value).removesuffix('.0')}")
             case list() | tuple():
-                found.append(f"{flag} {shlex.quote(','.join(value))}")
+                options.append(f"{flag} {shlex.quote(','.join(value))}")
             case dict():
-                found.append(f"{flag} {shlex.quote(json.dumps(value, ensure_ascii=False))}")
+                options.append(f"{flag} {shlex.quote(json.dumps(value, ensure_ascii=False))}")
             case _:
-                found.append(f"{flag} {shlex.quote(str(value))}")
-    return found
+                options.append(f"{flag} {shlex.quote(str(value))}")
+    return options
 
 
-def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What the request says beyond what it would say by itself."""
+def _explicit_fields(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the request that differ from their defaults."""
     return {
         name: value
         for name, value in request.items()
@@ -111,12 +113,12 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(event: Event) -> dict[str, Any]:
-    return {**asdict(event), "words": WHAT_HAPPENED.get(event.event, event.event)}
+def _event_json(event: Event) -> dict[str, Any]:
+    return {**asdict(event), "description": EVENT_DESCRIPTIONS.get(event.event, event.event)}
 
 
-async def _artifacts(request: web.Request) -> dict[str, Any]:
+async def _load_artifacts(request: web.Request) -> dict[str, Any]:
     try:
-        return dict(await answer(request, get_artifacts))
-    except BadRequest as gone:
-        return {"artifacts": [], "truncated": False, "gone": gone.detail}
+        return dict(await call_api(request, get_artifacts))
+    except BadRequest as error:
+        return {"artifacts": [], "truncated": False, "error": error.detail}

@@ -1,4 +1,4 @@
-"""``GET /ui/jobs``: finding jobs. The filters are those of ``GET /jobs``, kept in the address."""
+"""``GET /ui/jobs``: the job list. Its filters are those of ``GET /jobs`` and part of the URL."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,91 +10,92 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import SortKey
 from evalserver.web.api.job_list import JobsQuerySchema, get_jobs
 from evalserver.web.keys import ENGINES, QUERY, STORE
-from evalserver.web.pages.rendering import answer, page
+from evalserver.web.pages.rendering import call_api, render_page
 
-JOBS_OF_A_PAGE = 25
+PAGE_SIZE = 25
 
-USUAL = f"-{SortKey.CREATED_AT}"
-ORDERS = {
-    USUAL: "newest first",
+DEFAULT_SORT = f"-{SortKey.CREATED_AT}"
+SORT_ORDERS = {
+    DEFAULT_SORT: "newest first",
     "created_at": "oldest first",
-    "-started_at": "last started first",
-    "started_at": "first started first",
-    "-completed_at": "last ended first",
-    "completed_at": "first ended first",
+    "-started_at": "latest start first",
+    "started_at": "earliest start first",
+    "-completed_at": "latest finish first",
+    "completed_at": "earliest finish first",
     "-duration": "longest first",
     "duration": "shortest first",
     "-priority": "highest priority first",
     "priority": "lowest priority first",
     "status": "by status",
-    "-status": "by status, backwards",
+    "-status": "by status, descending",
     "model": "by model",
-    "-model": "by model, backwards",
+    "-model": "by model, descending",
 }
-"""Every order, in the words of the page."""
+"""The sort orders and their names on the page."""
 
-LARGEST_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
-"""By these, people look for the large or late ones at first."""
+DESCENDING_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
+"""Columns whose first click sorts in descending order."""
 
 PUSH_URL = "HX-Push-Url"
-"""What htmx puts into the address bar."""
+"""The header with the URL that htmx shows in the address bar."""
 
 
 class JobsPageQuerySchema(JobsQuerySchema):
-    """The query of the page: that of the API; what a form leaves empty is not asked for."""
+    """The page's query: the API's, where empty form fields count as absent."""
 
     @pre_load
-    def _empty_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        given = {
+    def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        cleaned = {
             name: [each for each in value if each] if isinstance(value, list) else value
             for name, value in data.items()
         }
         return {
-            "limit": str(JOBS_OF_A_PAGE),
-            **{name: each for name, each in given.items() if each},
+            "limit": str(PAGE_SIZE),
+            **{name: each for name, each in cleaned.items() if each},
         }
 
 
 async def get_jobs_page(request: web.Request) -> web.Response:
-    """``GET /ui/jobs``: the jobs that meet the filters, page by page."""
+    """``GET /ui/jobs``: one page of the jobs that match the filters."""
     store = request.app[STORE]
-    given = _given(request)
-    found = await answer(request, get_jobs, **request[QUERY])
-    shown = page(
+    query = _non_empty_query(request)
+    found = await call_api(request, get_jobs, **request[QUERY])
+    next_page = {**query, "cursor": [found["next"]]} if found["next"] else None
+    response = render_page(
         request,
         "jobs.html",
         jobs=found["jobs"],
-        next=_address(request, {**given, "cursor": [found["next"]]}) if found["next"] else None,
-        first=_address(request, {**given, "cursor": []}) if "cursor" in given else None,
-        order=request[QUERY]["order"].key.value,
-        orders=ORDERS,
-        sort=given.get("sort", [USUAL])[0],
-        sorted_by=lambda key: _address(request, _sorted(given, key)),
-        given={name: ", ".join(each) for name, each in given.items()},
+        next_page_url=_make_url(request, next_page) if next_page else None,
+        first_page_url=_make_url(request, {**query, "cursor": []}) if "cursor" in query else None,
+        sort_key=request[QUERY]["order"].key.value,
+        sort_orders=SORT_ORDERS,
+        sort=query.get("sort", [DEFAULT_SORT])[0],
+        sort_url=lambda key: _make_url(request, _sort_by(query, key)),
+        filters={name: ", ".join(each) for name, each in query.items()},
         counts=await store.count_by_status(),
         statuses=[status.value for status in Status],
         engines=[*request.app[ENGINES].keys()],
     )
-    shown.headers[PUSH_URL] = _address(request, given)
-    return shown
+    response.headers[PUSH_URL] = _make_url(request, query)
+    return response
 
 
-def _given(request: web.Request) -> dict[str, list[str]]:
-    """What the query says, without what a form left empty."""
+def _non_empty_query(request: web.Request) -> dict[str, list[str]]:
+    """Return the query without empty values."""
     names = dict.fromkeys(request.query)
-    given = {name: [each for each in request.query.getall(name) if each] for name in names}
-    return {name: each for name, each in given.items() if each}
+    query = {name: [each for each in request.query.getall(name) if each] for name in names}
+    return {name: each for name, each in query.items() if each}
 
 
-def _sorted(given: Mapping[str, list[str]], key: str) -> dict[str, list[str]]:
-    """What to ask for to have the same jobs sorted by ``key``; the other way round if they are."""
-    now = given.get("sort", [USUAL])[0]
-    first, second = (f"-{key}", key) if key in LARGEST_FIRST else (key, f"-{key}")
-    wanted = second if now == first else first
-    kept = {name: each for name, each in given.items() if name not in ("sort", "cursor")}
-    return kept if wanted == USUAL else {**kept, "sort": [wanted]}
+def _sort_by(query: Mapping[str, list[str]], key: str) -> dict[str, list[str]]:
+    """Return the query sorted by ``key``, in the opposite direction if it is already."""
+    current = query.get("sort", [DEFAULT_SORT])[0]
+    first, second = (f"-{key}", key) if key in DESCENDING_FIRST else (key, f"-{key}")
+    sort = second if current == first else first
+    others = {name: each for name, each in query.items() if name not in ("sort", "cursor")}
+    return others if sort == DEFAULT_SORT else {**others, "sort": [sort]}
 
 
-def _address(request: web.Request, given: Mapping[str, list[str]]) -> str:
-    pairs = [(name, each) for name, several in given.items() for each in several]
+def _make_url(request: web.Request, query: Mapping[str, list[str]]) -> str:
+    pairs = [(name, value) for name, values in query.items() for value in values]
     return str(request.rel_url.with_query(pairs))

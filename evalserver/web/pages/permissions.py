@@ -1,6 +1,6 @@
-"""What a visitor of the pages may do: asked here, and nowhere else in the pages.
+"""What the user of a page may do: the pages' only access checks.
 
-The routes check it all again; what the pages do not offer to somebody, they would refuse.
+They decide which buttons are shown. The routes enforce the same rules.
 """
 
 from aiohttp import web
@@ -11,18 +11,18 @@ from evalserver.web.security.authorization import ACCESS_POLICY, ANONYMOUS_CALLE
 
 
 def may_change(request: web.Request, submitted_by: str) -> bool:
-    """Whether who asks may cancel, retry or prioritize a job of this submitter."""
-    caller, gate = request.get(CALLER, ANONYMOUS_CALLER), request.app[ACCESS_POLICY]
-    if gate.allows(caller, Role.ADMIN):
+    """Whether the caller may cancel, retry or prioritize a job of this submitter."""
+    caller, policy = request.get(CALLER, ANONYMOUS_CALLER), request.app[ACCESS_POLICY]
+    if policy.allows(caller, Role.ADMIN):
         return True
-    return gate.allows(caller, Role.SUBMITTER) and caller.name == submitted_by
+    return policy.allows(caller, Role.SUBMITTER) and caller.name == submitted_by
 
 
-def logged_in(request: web.Request) -> str | None:
-    """The name of who has logged in; None on a server that asks nobody, and for who has not."""
+def logged_in_user(request: web.Request) -> str | None:
+    """Return the name of the logged-in user; None without a login session."""
     caller = request.get(CALLER, ANONYMOUS_CALLER)
-    known = (
+    has_session = (
         caller.token_id is not None
         and shown_session(request, request.app[ACCESS_POLICY].proxies) is not None
     )
-    return caller.name if known else None
+    return caller.name if has_session else None

@@ -1,4 +1,4 @@
-"""From a template to an answer: what every page has, and errors as pages."""
+"""Rendering templates into responses, and errors as pages."""
 
 from collections.abc import Mapping
 from functools import wraps
@@ -18,23 +18,22 @@ from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
 from evalserver.web.http.errors import Handler, problem_middleware
 from evalserver.web.http.responses import cacheable_response, dump
 from evalserver.web.keys import QUERY, TEMPLATES
-from evalserver.web.pages import words
-from evalserver.web.pages.permissions import logged_in, may_change
+from evalserver.web.pages import formatting
+from evalserver.web.pages.permissions import logged_in_user, may_change
 
 HTMX = "HX-Request"
-"""The header of what a script of the page asks for."""
+"""The header of requests that htmx sends."""
 
 DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (
-    words.ago, words.exact, words.duration, words.number, words.signed, words.size,
-    words.model_title, words.pretty,
+    formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
+    formatting.size, formatting.model_title, formatting.pretty,
 )  # fmt: skip
 
 
 def make_templates() -> Environment:
-    """The templates: everything that is put into one is escaped, and a name that is not there is an
-    error."""
+    """Return the template environment: values are escaped, and undefined names are errors."""
     templates = Environment(
         loader=FileSystemLoader(DIRECTORY),
         autoescape=True,
@@ -43,22 +42,27 @@ def make_templates() -> Environment:
         lstrip_blocks=True,
     )
     templates.filters.update({each.__name__: each for each in FILTERS})
-    templates.globals.update(between=words.between, version=__version__)
+    templates.globals.update(between=formatting.between, version=__version__)
     return templates
 
 
-def page(
+def render_page(
     request: web.Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any
 ) -> web.Response:
-    """The page that a template makes of these values."""
+    """Render a template with these values into a response."""
 
-    def may(job: Mapping[str, Any]) -> bool:
+    def may_change_job(job: Mapping[str, Any]) -> bool:
         return may_change(request, job["submitted_by"])
 
     text = (
         request.app[TEMPLATES]
         .get_template(template)
-        .render(path=request.path, may=may, who=logged_in(request), **values)
+        .render(
+            path=request.path,
+            may_change=may_change_job,
+            username=logged_in_user(request),
+            **values,
+        )
     )
     if status is HTTPStatus.OK:
         response = cacheable_response(request, text.encode(), "text/html")
@@ -68,40 +72,45 @@ def page(
     return response
 
 
-async def answer(request: web.Request, handler: Handler, **query: Any) -> Any:
-    """What a handler of the API answers to this query, read. Raises what the handler does."""
+async def call_api(request: web.Request, handler: Handler, **query: Any) -> Any:
+    """Call a handler of the API with this query; return its parsed response.
+
+    Raises what the handler raises.
+    """
     request[QUERY] = query
-    return _read(await handler(request))
+    return _parse_body(await handler(request))
 
 
-async def seen(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
-    """The job as the API shows it, read."""
-    read: dict[str, Any] = orjson.loads(dump(await shown(request, job, position)))
-    return read
+async def job_json(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
+    """Return the job as the API serializes it."""
+    serialized: dict[str, Any] = orjson.loads(dump(await shown(request, job, position)))
+    return serialized
 
 
 def errors_as_pages(handler: Handler) -> Handler:
-    """The handler, with what goes wrong told on a page, in the words of the API."""
+    """Wrap a handler so that its errors become pages with the API's error texts."""
 
     @wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             response = await problem_middleware(request, handler)
-        except web.HTTPSeeOther as login:
+        except web.HTTPSeeOther as redirect:
             if HTMX not in request.headers:
                 raise
-            # Only the whole page can go there: a part of the login is no part of a page.
-            return web.Response(headers={"HX-Redirect": login.headers[hdrs.LOCATION]})
+            # htmx would swap the login form into the page; with this header it loads a new page.
+            return web.Response(headers={"HX-Redirect": redirect.headers[hdrs.LOCATION]})
         if response.content_type != PROBLEM:
             return response
-        problem = _read(response)
-        shown = page(request, "error.html", HTTPStatus(response.status), problem=problem)
+        problem = _parse_body(response)
+        error_page = render_page(
+            request, "error.html", HTTPStatus(response.status), problem=problem
+        )
         if hdrs.RETRY_AFTER in response.headers:
-            shown.headers[hdrs.RETRY_AFTER] = response.headers[hdrs.RETRY_AFTER]
-        return shown
+            error_page.headers[hdrs.RETRY_AFTER] = response.headers[hdrs.RETRY_AFTER]
+        return error_page
 
     return handle
 
 
-def _read(response: web.StreamResponse) -> Any:
+def _parse_body(response: web.StreamResponse) -> Any:
     return orjson.loads(cast(bytes, cast(web.Response, response).body))

@@ -1,4 +1,4 @@
-"""``GET /ui/jobs/{job_id}/samples/{task}``: what the model answered, read by people."""
+"""``GET /ui/jobs/{job_id}/samples/{task}``: a task's samples with questions, answers and images."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,105 +11,104 @@ from evalserver.web.api.artifacts import get_artifacts
 from evalserver.web.api.samples import SamplesQuerySchema, get_samples
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import QUERY
-from evalserver.web.pages.rendering import answer, page
+from evalserver.web.pages.rendering import call_api, render_page
 
-SAMPLES_OF_A_PAGE = 10
-MOST_IMAGES = 8
-LONGEST_TEXT = 4000
-DEEPEST = 12
+PAGE_SIZE = 10
+MAX_IMAGES = 8
+MAX_TEXT_LENGTH = 4000
+MAX_DEPTH = 12
 
 DATA_URL = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]{16,}")
-BARE: Mapping[str, str] = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg"}
-"""How PNG and JPEG files begin in base64."""
+BASE64_PREFIXES: Mapping[str, str] = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg"}
+"""The first characters of PNG and JPEG files in base64."""
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]{64,}")
 IMAGE_FILE = re.compile(r"\.(?:png|jpe?g|gif|webp)$", re.IGNORECASE)
 
-QUESTIONS = ("input", "question", "query", "prompt", "problem", "instruction", "text")
-ANSWERS = ("filtered_resps", "resps")
+QUESTION_KEYS = ("input", "question", "query", "prompt", "problem", "instruction", "text")
+ANSWER_KEYS = ("filtered_resps", "resps")
 
 
 class SamplesPageQuerySchema(SamplesQuerySchema):
-    """The query of the page: that of the API; what a form leaves empty is not asked for."""
+    """The page's query: the API's, where empty form fields count as absent."""
 
     @pre_load
-    def _empty_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         return {name: value for name, value in data.items() if value != ""}
 
 
 async def get_samples_page(request: web.Request) -> web.Response:
-    """``GET /ui/jobs/{job_id}/samples/{task}``: a page of samples, with their images."""
-    asked = request[QUERY]
-    query = {"limit": SAMPLES_OF_A_PAGE, **asked}
-    found = await answer(request, get_samples, **query)
-    files = await _image_files(request)
-    return page(
+    """``GET /ui/jobs/{job_id}/samples/{task}``: one page of samples."""
+    requested = request[QUERY]
+    query = {"limit": PAGE_SIZE, **requested}
+    result = await call_api(request, get_samples, **query)
+    files = await _load_image_files(request)
+    return render_page(
         request,
         "samples.html",
-        found=found,
-        samples=[_seen(sample, files) for sample in found["samples"]],
+        result=result,
+        samples=[_present(sample, files) for sample in result["samples"]],
         query=query,
     )
 
 
-def _seen(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
-    """What a person wants to see of a sample."""
+def _present(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """Return a sample with its question, target, answer and images extracted."""
     values = sample["sample"] or {}
     return {
         **sample,
-        "question": _short(_question(values)),
-        "target": _short(_text(values.get("target"))),
-        "answer": _short(_answer(values)),
-        "images": _images(values, files),
-        "raw": _without_images(values),
+        "question": _shorten(_find_question(values)),
+        "target": _shorten(_to_text(values.get("target"))),
+        "answer": _shorten(_find_answer(values)),
+        "images": _find_images(values, files),
+        "raw": _strip_images(values),
     }
 
 
-def _question(values: Mapping[str, Any]) -> str:
-    places = [values, values.get("doc")]
-    for place in places:
+def _find_question(values: Mapping[str, Any]) -> str:
+    for place in (values, values.get("doc")):
         if isinstance(place, dict):
-            for name in QUESTIONS:
+            for name in QUESTION_KEYS:
                 if isinstance(place.get(name), str) and place[name].strip():
                     return str(place[name])
     return ""
 
 
-def _answer(values: Mapping[str, Any]) -> str:
-    for name in ANSWERS:
+def _find_answer(values: Mapping[str, Any]) -> str:
+    for name in ANSWER_KEYS:
         if values.get(name):
-            return _text(values[name])
+            return _to_text(values[name])
     return ""
 
 
-def _text(value: Any) -> str:
-    """A text, also one that lies alone in lists."""
+def _to_text(value: Any) -> str:
+    """Return a value as text; lists of one element are unwrapped."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, list):
-        return "\n".join(_text(each) for each in value)
+        return "\n".join(_to_text(each) for each in value)
     return "" if value is None else str(value)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     text = DATA_URL.sub("[image]", text)
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
 
 
-def _images(values: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
-    """Addresses of the images that a sample has, or names among the job's files."""
+def _find_images(values: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
+    """Return URLs of the images that a sample contains or that it names among the job's files."""
     found: dict[str, None] = {}
-    for text in _texts(values):
-        for url in _urls(text, files):
+    for text in _iter_texts(values):
+        for url in _image_urls(text, files):
             found.setdefault(url)
-            if len(found) == MOST_IMAGES:
+            if len(found) == MAX_IMAGES:
                 return list(found)
     return list(found)
 
 
-def _urls(text: str, files: Mapping[str, str]) -> Iterator[str]:
+def _image_urls(text: str, files: Mapping[str, str]) -> Iterator[str]:
     yield from DATA_URL.findall(text)
-    for begins, media_type in BARE.items():
-        if text.startswith(begins) and BASE64.fullmatch(text):
+    for prefix, media_type in BASE64_PREFIXES.items():
+        if text.startswith(prefix) and BASE64.fullmatch(text):
             yield f"data:{media_type};base64,{text}"
     if IMAGE_FILE.search(text):
         for path, url in files.items():
@@ -117,33 +116,33 @@ def _urls(text: str, files: Mapping[str, str]) -> Iterator[str]:
                 yield url
 
 
-def _texts(value: Any, depth: int = 0) -> Iterator[str]:
+def _iter_texts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif depth < DEEPEST:
-        below = (
+    elif depth < MAX_DEPTH:
+        children = (
             value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         )
-        for each in below:
-            yield from _texts(each, depth + 1)
+        for each in children:
+            yield from _iter_texts(each, depth + 1)
 
 
-def _without_images(value: Any, depth: int = 0) -> Any:
-    """The same, with the images named in place of shown as thousands of letters."""
+def _strip_images(value: Any, depth: int = 0) -> Any:
+    """Return the value with base64 images replaced by a placeholder."""
     if isinstance(value, str):
-        bare = any(value.startswith(each) for each in BARE) and BASE64.fullmatch(value)
-        return "[image]" if bare else DATA_URL.sub("[image]", value)
-    if depth < DEEPEST and isinstance(value, dict):
-        return {key: _without_images(each, depth + 1) for key, each in value.items()}
-    if depth < DEEPEST and isinstance(value, list):
-        return [_without_images(each, depth + 1) for each in value]
+        is_image = value.startswith(tuple(BASE64_PREFIXES)) and BASE64.fullmatch(value)
+        return "[image]" if is_image else DATA_URL.sub("[image]", value)
+    if depth < MAX_DEPTH and isinstance(value, dict):
+        return {key: _strip_images(each, depth + 1) for key, each in value.items()}
+    if depth < MAX_DEPTH and isinstance(value, list):
+        return [_strip_images(each, depth + 1) for each in value]
     return value
 
 
-async def _image_files(request: web.Request) -> dict[str, str]:
-    """The addresses of the job's image files by their paths."""
+async def _load_image_files(request: web.Request) -> dict[str, str]:
+    """Return the URLs of the job's image files by path."""
     try:
-        listed = await answer(request, get_artifacts)
+        listed = await call_api(request, get_artifacts)
     except BadRequest:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""``GET /ui/system``: how the server is, and what it works with."""
+"""``GET /ui/system``: health, disk, engines and settings of the server."""
 
 import asyncio
 import platform
@@ -24,18 +24,18 @@ from evalserver.web.keys import (
     STARTED_AT,
     STORE,
 )
-from evalserver.web.pages.administration import administration
-from evalserver.web.pages.rendering import page
+from evalserver.web.pages.administration import load_administration
+from evalserver.web.pages.rendering import render_page
 
-NEARLY_FULL = 0.9
-HAS_SECRETS = "engine_env"
-"""Of these variables only the names are shown."""
-DATABASE_FILES = ("", "-wal", "-shm")
+NEARLY_FULL_FRACTION = 0.9
+ENVIRONMENT_SETTING = "engine_env"
+"""Its variables may hold secrets, so only their names are shown."""
+DATABASE_SUFFIXES = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True)
-class Room:
-    """Bytes of the disk that holds the data directory, and of the database."""
+class DiskUsage:
+    """Sizes in bytes: the file system of the data directory, and the database."""
 
     total: int
     used: int
@@ -44,39 +44,39 @@ class Room:
 
     @property
     def nearly_full(self) -> bool:
-        """Whether somebody should look after it."""
-        return self.used > NEARLY_FULL * self.total
+        """Whether the file system is more than 90 % full."""
+        return self.used > NEARLY_FULL_FRACTION * self.total
 
 
 @dataclass(frozen=True)
-class Found:
-    """An engine, and the version of its harness, or else why that is not known."""
+class EngineStatus:
+    """An engine, and the version of its harness or why that is unknown."""
 
     name: str
     python: str
     version: str | None
-    fault: str | None
+    error: str | None
 
 
 async def get_system_page(request: web.Request) -> web.Response:
-    """``GET /ui/system``: version, health, disk, engines, and the settings in force."""
+    """``GET /ui/system``: version, health, disk, engines and settings."""
     app = request.app
     args, store = app[ARGS], app[STORE]
-    engines = await asyncio.gather(*(_found(app, name) for name in app[ENGINES]))
-    return page(
+    engines = await asyncio.gather(*(_engine_status(app, name) for name in app[ENGINES]))
+    return render_page(
         request,
         "system.html",
         started_at=app[STARTED_AT],
-        fault=app[HEALTH].degraded_reason,
+        degraded_reason=app[HEALTH].degraded_reason,
         holding=app[SCHEDULER].holding,
         draining=app[SCHEDULER].draining,
-        admin=await administration(request),
+        admin=await load_administration(request),
         queue_size=len(app[SCHEDULER].queue),
         running=app[SCHEDULER].running_job,
         counts=await store.count_by_status(),
         events=await store.newest_event_id(),
         streams=len(app[BUS]),
-        room=await asyncio.to_thread(_room, Path(args.data_dir)),
+        disk=await asyncio.to_thread(_disk_usage, Path(args.data_dir)),
         engines=engines,
         settings=_settings(args, app),
         default_engine=args.default_engine,
@@ -85,38 +85,38 @@ async def get_system_page(request: web.Request) -> web.Response:
     )
 
 
-async def _found(app: web.Application, name: str) -> Found:
+async def _engine_status(app: web.Application, name: str) -> EngineStatus:
     python = app[ENGINES][name].python
     try:
-        return Found(name, python, await app[CATALOG].version(name), None)
+        return EngineStatus(name, python, await app[CATALOG].version(name), None)
     except HarnessUnavailable as error:
-        return Found(name, python, None, str(error))
+        return EngineStatus(name, python, None, str(error))
 
 
-def _room(data_dir: Path) -> Room:
+def _disk_usage(data_dir: Path) -> DiskUsage:
     usage = shutil.disk_usage(data_dir)
-    files = (data_dir / f"{DATABASE_NAME}{ending}" for ending in DATABASE_FILES)
+    files = (data_dir / f"{DATABASE_NAME}{suffix}" for suffix in DATABASE_SUFFIXES)
     size = sum(file.stat().st_size for file in files if file.exists())
-    return Room(usage.total, usage.used, usage.free, size)
+    return DiskUsage(usage.total, usage.used, usage.free, size)
 
 
-def _shown(name: str, value: Any) -> Any:
-    """A setting as everybody may see it."""
-    if name == HAS_SECRETS:
+def _redact(name: str, value: Any) -> Any:
+    """Return a setting's value without secrets."""
+    if name == ENVIRONMENT_SETTING:
         value = tuple(each.partition("=")[0] for each in value)
-    # Of engines the names alone: their tables may hold keys.
+    # Tables of engines may hold secrets, so only their names are shown.
     return (", ".join(value) or None) if isinstance(value, tuple | Mapping) else value
 
 
 def _settings(args: ServerArgs, app: web.Application) -> list[dict[str, Any]]:
-    """Every setting, its value, and where that is from."""
+    """Return every setting with its value and where the value comes from."""
     defaults = asdict(ServerArgs())
     return [
         {
             "name": setting.name,
-            "value": _shown(setting.name, getattr(args, setting.name)),
+            "value": _redact(setting.name, getattr(args, setting.name)),
             "help": setting.metadata["help"],
-            "origin": app[ORIGINS].get(setting.name)
+            "source": app[ORIGINS].get(setting.name)
             or ("default" if getattr(args, setting.name) == defaults[setting.name] else "program"),
         }
         for setting in fields(args)

@@ -1,7 +1,7 @@
-"""Every page of the dashboard, in one table. Programs use the routes of ``web/routes.py``.
+"""The table of the dashboard's pages. The API's routes are in ``web/routes.py``.
 
-Pages have addresses of their own, below ``/ui``: an address of the API answers with JSON to
-whoever asks, so that a link to it is the same in a browser, in a script, and in a cache.
+Pages have URLs of their own, below ``/ui``. A URL of the API always returns JSON, so a link to it
+means the same in a browser, in a script and in a cache.
 """
 
 from evalserver.core.roles import Role

@@ -1,4 +1,4 @@
-"""``GET /ui/trends``: a number over the course of training, of several runs in one plot."""
+"""``GET /ui/trends``: a metric over training steps, for several training runs in one plot."""
 
 import csv
 import io
@@ -13,61 +13,61 @@ from marshmallow import pre_load, validate
 from evalserver.store import Point, Series
 from evalserver.web.api.results import as_cell
 from evalserver.web.keys import QUERY, STORE
-from evalserver.web.pages.rendering import page
+from evalserver.web.pages.rendering import render_page
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
-MOST_CHOSEN = 20
-FEW = 6
-"""So many series are shown when none is chosen."""
+MAX_SELECTED = 20
+DEFAULT_SELECTED = 6
+"""How many series are shown if none is selected."""
 
-Number = tuple[str, str, str]
+MetricKey = tuple[str, str, str]
 """Task, metric, filter."""
 
 
 class TrendsQuerySchema(StrictSchema):
-    """The query of the page."""
+    """The page's query."""
 
     series = schema_fields.List(
         Text(longest=512),
         load_default=[],
-        validate=validate.Length(max=MOST_CHOSEN, error="Must be given at most {max} times."),
-        metadata=about("The label `series` of the jobs that are shown."),
+        validate=validate.Length(max=MAX_SELECTED, error="Must be given at most {max} times."),
+        metadata=about("The label `series` of the jobs to show."),
     )
-    number = Text(longest=1024, metadata=about("Which number: `task/metric/filter`."))
+    number = Text(longest=1024, metadata=about("The metric to show: `task/metric/filter`."))
     axis = schema_fields.String(
         load_default="step",
         validate=validate.OneOf(("step", "time"), error="Must be step or time."),
-        metadata=about("What lies along the bottom."),
+        metadata=about("The x-axis."),
     )
     format = schema_fields.String(
         load_default="html",
         validate=validate.OneOf(("html", "csv"), error="Must be html or csv."),
-        metadata=about("`csv` is the table for a spreadsheet."),
+        metadata=about("`csv` returns the values as a table."),
     )
 
     @pre_load
-    def _empty_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         return {name: value for name, value in data.items() if value not in ("", [])}
 
 
 async def get_trends_page(request: web.Request) -> web.Response:
-    """``GET /ui/trends``: one number of the jobs of some series, over their steps or over time."""
+    """``GET /ui/trends``: one metric of the selected series, over steps or time."""
     store, query = request.app[STORE], request[QUERY]
-    known = await store.series()
-    chosen = query["series"] or [each.name for each in _largest(known)]
-    numbers = await store.numbers_of_series(chosen)
-    number = _chosen(numbers, query.get("number"))
-    points = await store.points(chosen, *number) if number else []
+    all_series = await store.series()
+    selected = query["series"] or [each.name for each in _largest(all_series)]
+    metrics = await store.numbers_of_series(selected)
+    metric = _select_metric(metrics, query.get("number"))
+    points = await store.points(selected, *metric) if metric else []
     if query["format"] == "csv":
-        return _as_csv(points, number)
-    return page(
+        return _csv_response(points, metric)
+    return render_page(
         request,
         "trends.html",
-        known=known,
-        chosen=chosen,
-        numbers=["/".join(each) for each in numbers],
-        number="/".join(number) if number else None,
+        all_series=all_series,
+        selected=selected,
+        metrics=["/".join(each) for each in metrics],
+        metric="/".join(metric) if metric else None,
         axis=query["axis"],
         points=[asdict(point) for point in points],
         csv=str(request.rel_url.update_query(format="csv")),
@@ -75,22 +75,23 @@ async def get_trends_page(request: web.Request) -> web.Response:
 
 
 def _largest(known: Sequence[Series]) -> list[Series]:
-    return sorted(known, key=lambda series: series.jobs, reverse=True)[:FEW]
+    return sorted(known, key=lambda series: series.jobs, reverse=True)[:DEFAULT_SELECTED]
 
 
-def _chosen(numbers: Sequence[Number], asked: str | None) -> Number | None:
-    for number in numbers:
-        if "/".join(number) == asked:
-            return number
-    return numbers[0] if numbers else None
+def _select_metric(metrics: Sequence[MetricKey], name: str | None) -> MetricKey | None:
+    """Return the metric with this name, else the first one."""
+    for metric in metrics:
+        if "/".join(metric) == name:
+            return metric
+    return metrics[0] if metrics else None
 
 
-def _as_csv(points: Sequence[Point], number: Number | None) -> web.Response:
+def _csv_response(points: Sequence[Point], metric: MetricKey | None) -> web.Response:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(("task", "metric", "filter", *(each.name for each in fields(Point))))
     for point in points:
-        rows.writerow([as_cell(value) for value in (*(number or ()), *astuple(point))])
+        rows.writerow([as_cell(value) for value in (*(metric or ()), *astuple(point))])
     response = web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="trends.csv"'
     return response

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalserver.web.routes import ROUTES
-from tests.browser import browsing, runs_a_script_of_its_own
+from tests.browser import open_browser, runs_inline_script
 from tests.support import Api, ServerProcess
 
 BUNDLE = "/static/swagger-ui/swagger-ui-bundle.js"
@@ -17,7 +17,7 @@ STATIC = Path(__file__).parents[3] / "evalserver" / "web" / "static"
 async def test_the_page_shows_every_operation_and_asks_nobody_but_the_server(
     server: ServerProcess,
 ) -> None:
-    async with server, browsing() as visit:
+    async with server, open_browser() as visit:
         await visit.page.goto(f"{server.url}/docs")
         await visit.page.locator(".opblock").first.wait_for()
         shown = await visit.page.locator(".opblock").count()
@@ -29,7 +29,7 @@ async def test_the_page_shows_every_operation_and_asks_nobody_but_the_server(
 
 @pytest.mark.browser
 async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None:
-    async with server, browsing() as visit:
+    async with server, open_browser() as visit:
         await visit.page.goto(f"{server.url}/docs#/queue/getLiveness")
         operation = visit.page.locator("#operations-queue-getLiveness")
         await operation.locator(".try-out__btn").click()
@@ -44,9 +44,9 @@ async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None
 
 @pytest.mark.browser
 async def test_a_script_in_the_page_itself_is_not_run(server: ServerProcess) -> None:
-    async with server, browsing() as visit:
+    async with server, open_browser() as visit:
         await visit.page.goto(f"{server.url}/docs")
-        ran = await runs_a_script_of_its_own(visit.page)
+        ran = await runs_inline_script(visit.page)
 
     assert not ran
     assert "Content Security Policy" in visit.errors[0]

@@ -1,4 +1,4 @@
-"""What the tests of pages share: a server with jobs in every state, and a visitor."""
+"""Shared fixtures of the page tests: a server with jobs in every state, and a browser page."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Visit, browsing
+from tests.browser import Visit, open_browser
 from tests.support import Api, ServerProcess
 from tests.web.pages.jobs import scored
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A server that works, and its jobs."""
+    """A running server and its jobs."""
 
     server: ServerProcess
     gate: Path
-    """The running job goes on when it is there."""
+    """The running job continues once this file exists."""
     completed: tuple[str, str]
     failed: str
     running: str
@@ -30,13 +30,13 @@ class Lab:
 
     @property
     def url(self) -> str:
-        """Where the server answers."""
+        """The server's URL."""
         return self.server.url
 
 
 @pytest.fixture
 async def lab(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Lab]:
-    """A server with a job in every state; the running one waits half way."""
+    """A server with a job in every state; the running job waits at 50 %."""
     async with server:
         api, gate = server.api, tmp_path / "gate"
         first = await scored(api, 1, 0, 1, 0, labels={"series": "run-1", "step": "100"})
@@ -57,6 +57,6 @@ async def lab(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Lab]:
 
 @pytest.fixture
 async def visit() -> AsyncIterator[Visit]:
-    """A visitor with an empty page."""
-    async with browsing() as visit:
+    """A browser with an empty page."""
+    async with open_browser() as visit:
         yield visit

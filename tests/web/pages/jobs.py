@@ -1,4 +1,4 @@
-"""Jobs for pages to show."""
+"""Builders of jobs for the page tests."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from tests.support import Api
 
 
 async def scored(api: Api, *scores: float, **fields: Any) -> str:
-    """A completed job whose documents got these scores."""
+    """Run a job whose documents get these scores; return its ID."""
     args = {"behave": "scores", "scores": "/".join(map(str, scores))}
     job_id = await api.submit(**{"model_args": args, **fields})
     job = await api.finished(job_id)

@@ -1,4 +1,4 @@
-"""The pages of comparisons and of trends."""
+"""The compare and trends pages."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import io
 import pytest
 from playwright.async_api import expect
 
-from evalserver.web.pages.compare import Bar, bars
+from evalserver.web.pages.compare import Bar, make_bars
 from tests.browser import Visit
 from tests.support import ServerProcess
 from tests.web.pages.conftest import Lab
@@ -16,7 +16,7 @@ HALF = [1, 0] * 20
 
 
 @pytest.mark.browser
-async def test_the_page_says_what_the_api_says(server: ServerProcess, visit: Visit) -> None:
+async def test_the_page_shows_the_values_of_the_api(server: ServerProcess, visit: Visit) -> None:
     async with server:
         first = await scored(server.api, *HALF)
         second = await scored(server.api, *[1] * 40)
@@ -33,10 +33,10 @@ async def test_the_page_says_what_the_api_says(server: ServerProcess, visit: Vis
 
 
 @pytest.mark.browser
-async def test_another_job_is_made_the_baseline(lab: Lab, visit: Visit) -> None:
+async def test_the_baseline_can_be_changed(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/compare?job={lab.completed[0]}&job={lab.completed[1]}")
 
-    await visit.page.get_by_role("link", name="make it the baseline").click()
+    await visit.page.get_by_role("link", name="use as baseline").click()
 
     first = visit.page.locator(".compared li").first
     await expect(first).to_contain_text("baseline")
@@ -44,40 +44,40 @@ async def test_another_job_is_made_the_baseline(lab: Lab, visit: Visit) -> None:
 
 
 def value(number: float | None, stderr: float | None = None) -> dict[str, float | None]:
-    """A number of a comparison."""
+    """Build a value of a comparison."""
     return {"value": number, "stderr": stderr}
 
 
-def test_bars_of_shares_begin_at_nothing_and_end_at_the_whole() -> None:
-    assert bars([value(0.5), value(None)]) == [Bar(0.0, 0.0, 50.0, 50.0, None, None), None]
+def test_bars_of_fractions_have_a_scale_from_0_to_1() -> None:
+    assert make_bars([value(0.5), value(None)]) == [Bar(0.0, 0.0, 50.0, 50.0, None, None), None]
 
 
-def test_a_bar_has_its_interval_around_it() -> None:
-    [bar] = bars([value(0.5, 0.1)])
+def test_a_bar_has_a_confidence_interval() -> None:
+    [bar] = make_bars([value(0.5, 0.1)])
 
     assert bar is not None
     assert (bar.low, bar.high) == (30.4, 69.6)
 
 
-def test_a_bar_of_a_negative_number_begins_at_its_value() -> None:
-    [below, above] = bars([value(-1.0), value(3.0)])
+def test_a_bar_of_a_negative_value_starts_at_the_value() -> None:
+    [below, above] = make_bars([value(-1.0), value(3.0)])
 
-    assert below == Bar(zero=25.0, begin=0.0, length=25.0, end=0.0, low=None, high=None)
-    assert above == Bar(zero=25.0, begin=25.0, length=75.0, end=100.0, low=None, high=None)
+    assert below == Bar(zero=25.0, start=0.0, length=25.0, end=0.0, low=None, high=None)
+    assert above == Bar(zero=25.0, start=25.0, length=75.0, end=100.0, low=None, high=None)
 
 
-def test_numbers_that_are_all_nothing_have_bars_without_length() -> None:
-    assert bars([value(0.0)]) == [Bar(0.0, 0.0, 0.0, 0.0, None, None)]
+def test_bars_of_zeros_have_no_length() -> None:
+    assert make_bars([value(0.0)]) == [Bar(0.0, 0.0, 0.0, 0.0, None, None)]
 
 
 @pytest.mark.browser
-async def test_a_click_on_a_point_opens_its_job(lab: Lab, visit: Visit) -> None:
+async def test_clicking_a_point_opens_its_job(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/trends?series=run-1")
     plot = visit.page.locator("#plot .u-over")
     size = await plot.bounding_box()
     assert size is not None
 
-    # The last step is at the right edge; any height is nearest to the only point there.
+    # The last step is at the right edge and has only one point.
     await plot.hover(position={"x": size["width"] - 2, "y": size["height"] / 2})
     await plot.click(position={"x": size["width"] - 2, "y": size["height"] / 2})
 
@@ -85,7 +85,7 @@ async def test_a_click_on_a_point_opens_its_job(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_the_plot_is_saved_as_a_picture(lab: Lab, visit: Visit) -> None:
+async def test_the_plot_is_downloaded_as_an_image(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/trends")
 
     async with visit.page.expect_download() as saving:
@@ -97,9 +97,9 @@ async def test_the_plot_is_saved_as_a_picture(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_the_numbers_are_there_as_a_table_too(lab: Lab, visit: Visit) -> None:
+async def test_the_plotted_values_are_shown_as_a_table(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/trends")
-    await visit.page.get_by_text("The numbers as a table").click()
+    await visit.page.get_by_text("Values as a table").click()
 
     cells = await visit.page.locator("details table tbody tr").all_inner_texts()
 
@@ -109,7 +109,7 @@ async def test_the_numbers_are_there_as_a_table_too(lab: Lab, visit: Visit) -> N
     ]
 
 
-async def test_a_spreadsheet_reads_the_trend(lab: Lab) -> None:
+async def test_the_trend_is_exported_as_csv(lab: Lab) -> None:
     address = "/ui/trends?series=run-1&number=mme/acc/none&format=csv"
     async with lab.api._session.get(lab.url + address) as answer:
         table = list(csv.DictReader(io.StringIO(await answer.text())))

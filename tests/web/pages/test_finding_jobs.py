@@ -1,4 +1,4 @@
-"""The page of jobs: filters that live in the address, pages, deeds, choosing what to compare."""
+"""The jobs page: filters in the URL, paging, actions, and selecting jobs to compare."""
 
 import pytest
 from playwright.async_api import expect
@@ -10,12 +10,12 @@ from tests.web.pages.conftest import Lab
 
 
 def query(visit: Visit) -> dict[str, str]:
-    """What the address asks for."""
+    """Return the query of the page's URL."""
     return dict(URL(visit.page.url).query)
 
 
 @pytest.mark.browser
-async def test_a_status_is_chosen_and_kept_in_the_address(lab: Lab, visit: Visit) -> None:
+async def test_the_status_filter_is_kept_in_the_url(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
 
     await visit.page.get_by_text("Failed", exact=False).first.click()
@@ -26,9 +26,7 @@ async def test_a_status_is_chosen_and_kept_in_the_address(lab: Lab, visit: Visit
 
 
 @pytest.mark.browser
-async def test_what_is_typed_filters_and_an_address_shows_the_same_again(
-    lab: Lab, visit: Visit
-) -> None:
+async def test_a_typed_filter_survives_reloading_the_url(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
     await visit.page.get_by_label("Label").fill("step=200")
     await expect(visit.page.locator("tbody tr")).to_have_count(1)
@@ -41,7 +39,7 @@ async def test_what_is_typed_filters_and_an_address_shows_the_same_again(
 
 
 @pytest.mark.browser
-async def test_a_part_of_a_name_finds_jobs(lab: Lab, visit: Visit) -> None:
+async def test_search_finds_parts_of_names(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
 
     await visit.page.get_by_label("Search").fill("ATCHE")
@@ -51,14 +49,14 @@ async def test_a_part_of_a_name_finds_jobs(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_filters_that_no_job_meets_say_so(lab: Lab, visit: Visit) -> None:
+async def test_filters_without_matches_show_a_message(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs?model=unknown")
 
-    await expect(visit.page.locator(".empty")).to_contain_text("No job meets these filters")
+    await expect(visit.page.locator(".empty")).to_contain_text("No jobs match these filters")
 
 
 @pytest.mark.browser
-async def test_pages_follow_each_other(server: ServerProcess, visit: Visit) -> None:
+async def test_paging_goes_back_and_forth(server: ServerProcess, visit: Visit) -> None:
     async with server:
         jobs = [await server.api.submit(model_args={"behave": "hang"}) for _ in range(30)]
         await visit.page.goto(f"{server.url}/ui/jobs")
@@ -73,7 +71,7 @@ async def test_pages_follow_each_other(server: ServerProcess, visit: Visit) -> N
 
 
 @pytest.mark.browser
-async def test_the_list_follows_what_happens(lab: Lab, visit: Visit) -> None:
+async def test_the_list_updates_live(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs?status=queued")
     await expect(visit.page.locator("tbody tr")).to_have_count(2)
 
@@ -89,13 +87,13 @@ async def test_a_job_is_cancelled_from_the_list(lab: Lab, visit: Visit) -> None:
     row = visit.page.locator(f"#job-{lab.queued[0]}")
 
     await row.get_by_role("button", name="Cancel").click()
-    await visit.page.get_by_role("button", name="Cancel the job").click()
+    await visit.page.get_by_role("button", name="Cancel job").click()
 
     await expect(row.locator(".pill")).to_have_text("cancelled")
 
 
 @pytest.mark.browser
-async def test_jobs_are_ticked_and_compared(lab: Lab, visit: Visit) -> None:
+async def test_selected_jobs_are_compared(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
     button = visit.page.locator("#compare")
     await expect(button).to_be_disabled()
@@ -109,7 +107,7 @@ async def test_jobs_are_ticked_and_compared(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_a_column_sorts_either_way_and_the_address_keeps_it(lab: Lab, visit: Visit) -> None:
+async def test_a_column_sorts_both_ways_and_the_url_keeps_the_order(lab: Lab, visit: Visit) -> None:
     await lab.api.call("PATCH", f"/jobs/{lab.queued[1]}", json={"priority": 7})
     await visit.page.goto(f"{lab.url}/ui/jobs?status=queued")
     column = visit.page.locator("th", has_text="Priority")
@@ -126,14 +124,14 @@ async def test_a_column_sorts_either_way_and_the_address_keeps_it(lab: Lab, visi
 
 
 @pytest.mark.browser
-async def test_an_order_is_chosen_and_goes_with_filters(lab: Lab, visit: Visit) -> None:
+async def test_a_sort_order_is_combined_with_filters(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
 
-    await visit.page.get_by_label("Sort").select_option("last ended first")
+    await visit.page.get_by_label("Sort").select_option("latest finish first")
     await visit.page.get_by_text("Completed", exact=False).first.click()
 
     await expect(visit.page.locator("tbody tr")).to_have_count(2)
-    await expect(visit.page.locator("th", has_text="Ended")).to_have_attribute(
+    await expect(visit.page.locator("th", has_text="Finished")).to_have_attribute(
         "aria-sort", "descending"
     )
     assert query(visit) == {"status": "completed", "sort": "-completed_at"}

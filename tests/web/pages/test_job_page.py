@@ -1,4 +1,4 @@
-"""The page of one job: its log, its samples, and what can be done to it."""
+"""The page of one job: log, samples and actions."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from evalserver.core.request import REQUEST_FIELDS
-from evalserver.web.pages.job import copies
+from evalserver.web.pages.job import make_snippets
 from tests.browser import Visit
 from tests.cli.commands import evalserver
 from tests.support import ServerProcess, stand_in_environment
@@ -20,10 +20,10 @@ from tests.web.pages.jobs import scored
 
 
 async def press(visit: Visit, button: str, *, confirm: str | None) -> None:
-    """Press a button, and answer the question that follows; None: go back."""
+    """Click a button and confirm with this label; None leaves the dialog with "Back"."""
     await visit.page.get_by_role("button", name=button, exact=True).first.click()
     dialog = visit.page.get_by_role("dialog")
-    await dialog.get_by_role("button", name=confirm or "Go back").click()
+    await dialog.get_by_role("button", name=confirm or "Back").click()
 
 
 @pytest.mark.browser
@@ -43,9 +43,7 @@ async def test_the_log_is_followed(server: ServerProcess, visit: Visit, tmp_path
 
 
 @pytest.mark.browser
-async def test_the_log_stays_where_a_reader_has_scrolled_to(
-    server: ServerProcess, visit: Visit
-) -> None:
+async def test_scrolling_up_stops_following_the_log(server: ServerProcess, visit: Visit) -> None:
     async with server:
         args = {"behave": "count", "lines": 600, "pause": 0.02}
         job_id = await server.api.submit(model_args=args)
@@ -54,21 +52,21 @@ async def test_the_log_stays_where_a_reader_has_scrolled_to(
         await expect(log).to_contain_text("line 60\n")
 
         await log.evaluate("(log) => { log.scrollTop = 0; }")
-        again = visit.page.get_by_role("button", name="Follow again")
-        await again.wait_for()
-        seen = await log.locator("span").count()
+        jump = visit.page.get_by_role("button", name="Jump to end")
+        await jump.wait_for()
+        count = await log.locator("span").count()
         await visit.page.wait_for_function(
-            "(seen) => document.querySelectorAll('#log span').length > seen + 20", arg=seen
+            "(count) => document.querySelectorAll('#log span').length > count + 20", arg=count
         )
         assert await log.evaluate("(log) => log.scrollTop") == 0
-        await again.click()
+        await jump.click()
 
         assert await log.evaluate("(log) => log.scrollTop") > 0
-        await expect(again).to_be_hidden()
+        await expect(jump).to_be_hidden()
 
 
 @pytest.mark.browser
-async def test_the_first_traceback_is_one_step_away(lab: Lab, visit: Visit) -> None:
+async def test_a_button_jumps_to_the_first_traceback(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
 
     await visit.page.get_by_role("button", name="First traceback").click()
@@ -77,17 +75,17 @@ async def test_the_first_traceback_is_one_step_away(lab: Lab, visit: Visit) -> N
 
 
 @pytest.mark.browser
-async def test_a_failed_job_says_why_at_the_top(lab: Lab, visit: Visit) -> None:
+async def test_a_failed_job_shows_its_error_at_the_top(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
 
     await expect(visit.page.locator(".banner")).to_contain_text("the stand-in was told to crash")
 
 
 @pytest.mark.browser
-async def test_a_running_job_is_cancelled_after_a_question(lab: Lab, visit: Visit) -> None:
+async def test_a_running_job_is_cancelled_after_confirmation(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
 
-    await press(visit, "Cancel", confirm="Cancel the job")
+    await press(visit, "Cancel", confirm="Cancel job")
 
     await expect(visit.page.locator("h1 .pill")).to_have_text("cancelled")
     await expect(visit.page.locator(".notice")).to_contain_text("is being cancelled")
@@ -95,7 +93,7 @@ async def test_a_running_job_is_cancelled_after_a_question(lab: Lab, visit: Visi
 
 
 @pytest.mark.browser
-async def test_who_goes_back_has_cancelled_nothing(lab: Lab, visit: Visit) -> None:
+async def test_leaving_the_dialog_cancels_nothing(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
 
     await press(visit, "Cancel", confirm=None)
@@ -109,7 +107,7 @@ async def test_who_goes_back_has_cancelled_nothing(lab: Lab, visit: Visit) -> No
 
 
 @pytest.mark.browser
-async def test_the_question_is_left_with_escape(lab: Lab, visit: Visit) -> None:
+async def test_escape_closes_the_dialog(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
     button = visit.page.get_by_role("button", name="Cancel", exact=True)
     await button.click()
@@ -121,7 +119,7 @@ async def test_the_question_is_left_with_escape(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_a_failed_job_is_tried_again(lab: Lab, visit: Visit) -> None:
+async def test_a_failed_job_is_retried(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
 
     await press(visit, "Retry", confirm="Run again")
@@ -130,41 +128,41 @@ async def test_a_failed_job_is_tried_again(lab: Lab, visit: Visit) -> None:
 
 
 @pytest.mark.browser
-async def test_a_job_is_put_before_others(lab: Lab, visit: Visit) -> None:
+async def test_raising_the_priority_moves_a_job_ahead(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.queued[1]}")
 
     await press(visit, "Raise priority", confirm="Raise priority")
 
-    await expect(visit.page.locator("main")).to_contain_text("0 before it")
+    await expect(visit.page.locator("main")).to_contain_text("0 jobs ahead")
     assert (await lab.api.call("GET", "/queue"))["queued_jobs"] == [*reversed(lab.queued)]
 
 
 @pytest.mark.browser
-async def test_what_the_server_says_against_a_deed_is_shown(lab: Lab, visit: Visit) -> None:
+async def test_the_error_of_a_rejected_action_is_shown(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.queued[1]}")
     await visit.page.route("**/events", lambda route: route.abort())
     button = visit.page.get_by_role("button", name="Cancel", exact=True)
     await button.click()
     await lab.api.call("DELETE", f"/jobs/{lab.queued[1]}")
 
-    await visit.page.get_by_role("dialog").get_by_role("button", name="Cancel the job").click()
+    await visit.page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
 
     await expect(visit.page.locator(".notice")).to_contain_text("has already finished")
 
 
 @pytest.mark.browser
-async def test_samples_are_filtered_by_what_is_right(lab: Lab, visit: Visit) -> None:
+async def test_samples_are_filtered_by_correctness(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
     await expect(visit.page.locator(".sample")).to_have_count(4)
 
-    await visit.page.get_by_role("link", name="Wrong").click()
+    await visit.page.get_by_role("link", name="Incorrect").click()
 
     await expect(visit.page.locator(".sample")).to_have_count(1)
-    await expect(visit.page.locator(".sample .pill")).to_have_text("wrong")
+    await expect(visit.page.locator(".sample .pill")).to_have_text("incorrect")
 
 
 @pytest.mark.browser
-async def test_a_sample_shows_its_image_question_and_answers(lab: Lab, visit: Visit) -> None:
+async def test_a_sample_shows_its_image_question_and_target(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[1]}")
 
     sample = visit.page.locator(".sample").first
@@ -178,20 +176,20 @@ async def test_a_sample_shows_its_image_question_and_answers(lab: Lab, visit: Vi
 
 
 @pytest.mark.browser
-async def test_pages_of_samples_follow_each_other(server: ServerProcess, visit: Visit) -> None:
+async def test_samples_are_paged(server: ServerProcess, visit: Visit) -> None:
     async with server:
         job_id = await scored(server.api, *(number % 2 for number in range(25)))
         await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
 
-        await visit.page.get_by_role("link", name="Next").click()
+        await visit.page.get_by_role("link", name="Next page").click()
         await expect(visit.page.locator(".sample strong").first).to_have_text("#10")
-        await visit.page.get_by_role("link", name="Next").click()
+        await visit.page.get_by_role("link", name="Next page").click()
 
         await expect(visit.page.locator(".sample")).to_have_count(5)
 
 
 @pytest.mark.browser
-async def test_artifacts_are_listed_with_their_addresses(lab: Lab, visit: Visit) -> None:
+async def test_artifacts_are_listed_with_links(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[0]}")
 
     files = visit.page.locator(".files a")
@@ -212,7 +210,7 @@ REQUEST = {
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the program curl is not installed")
 async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> None:
     async with server:
-        answer = await _output("bash", "-c", copies(REQUEST, server.url).curl + " --silent")
+        answer = await _run("bash", "-c", make_snippets(REQUEST, server.url).curl + " --silent")
 
         job = await server.api.job(json.loads(answer)["job_id"])
 
@@ -221,8 +219,8 @@ async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> 
 
 async def test_the_copied_python_sends_the_same_request(server: ServerProcess) -> None:
     async with server:
-        program = f"{copies(REQUEST, server.url).python}\nprint(job['job_id'])"
-        answer = await _output(sys.executable, "-c", program)
+        program = f"{make_snippets(REQUEST, server.url).python}\nprint(job['job_id'])"
+        answer = await _run(sys.executable, "-c", program)
 
         job = await server.api.job(answer.strip())
 
@@ -232,14 +230,14 @@ async def test_the_copied_python_sends_the_same_request(server: ServerProcess) -
 @pytest.mark.parametrize("name", REQUEST_FIELDS)
 def test_the_copied_command_sends_the_same_request(name: str) -> None:
     request = {**REQUEST, name: REQUEST_FIELDS[name].example}
-    words = shlex.split(copies(request, "http://x").cli.replace("\\\n", ""))
+    arguments = shlex.split(make_snippets(request, "http://x").cli.replace("\\\n", ""))
 
-    sent = evalserver(*words[1:], "--dry-run")
+    sent = evalserver(*arguments[1:], "--dry-run")
 
     assert json.loads(sent.stdout) == json.loads(json.dumps(request))
 
 
-async def _output(*command: str) -> str:
+async def _run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, env=stand_in_environment()
     )

@@ -1,6 +1,6 @@
-"""What the dashboard costs the processor, whatever else the machine does meanwhile.
+"""CPU time that the dashboard costs, independent of the machine's load.
 
-Ten times as much as was promised is allowed; what was measured is in docs/performance.md."""
+The limits are ten times the documented figures; docs/performance.md has the measurements."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ HOME_SECONDS = 0.1
 VISITS = 10
 TABS = 50
 SECONDS_PER_ROUND = 0.025
-"""For one message to each tab: 5 % of a core, with two a second."""
+"""CPU seconds for one message to each tab: 5 % of a core at two messages a second."""
 ROUNDS = 8
 MARGIN = 10
 PROGRESS = {"behave": "bars", "total": 100_000, "pause": 0.1}
@@ -30,7 +30,7 @@ PROGRESS = {"behave": "bars", "total": 100_000, "pause": 0.1}
 
 @pytest.fixture
 def large(tmp_path: Path) -> ServerProcess:
-    """A server that keeps every job."""
+    """A server that prunes no jobs."""
     options = ("--cancel-grace", "1", "--max-completed-jobs", str(10 * STORED))
     return ServerProcess(tmp_path / "data", *options, environment=stand_in_environment())
 
@@ -62,10 +62,10 @@ async def test_fifty_tabs_cost_little_while_a_job_reports_progress(server: Serve
         ]
         before = _cpu_seconds(server)
 
-        async def all_were_told() -> bool:
-            return min(tab.told for tab in opened) >= ROUNDS
+        async def all_received() -> bool:
+            return min(tab.messages for tab in opened) >= ROUNDS
 
-        await until(all_were_told)
+        await until(all_received)
         seconds = (_cpu_seconds(server) - before) / ROUNDS
         for tab in opened:
             tab.task.cancel()
@@ -74,24 +74,24 @@ async def test_fifty_tabs_cost_little_while_a_job_reports_progress(server: Serve
 
 
 @pytest.mark.browser
-async def test_progress_makes_a_page_ask_for_nothing(server: ServerProcess, visit: Visit) -> None:
+async def test_progress_updates_cause_no_requests(server: ServerProcess, visit: Visit) -> None:
     async with server:
         job_id = await server.api.submit(model_args=PROGRESS)
         await server.api.when(job_id, "running")
         await visit.page.goto(server.url)
         count = visit.page.locator(f"#running-{job_id} .count")
         await expect(count).to_contain_text(" of 100000")
-        first, asked = await count.inner_text(), len(visit.requests)
+        first, requests = await count.inner_text(), len(visit.requests)
 
         await visit.page.wait_for_function(
             "(first) => document.querySelector('.count').textContent !== first", arg=first
         )
 
-        assert len(visit.requests) == asked
+        assert len(visit.requests) == requests
 
 
 def seed(path: Path) -> None:
-    """Put jobs of all kinds into a database that no server has open."""
+    """Insert jobs of all kinds into a database that no server has open."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(VARIOUS_JOBS, {"jobs": STORED, "more": STORED + 1, "now": NOW})
 
@@ -103,18 +103,18 @@ async def _visit(url: str) -> None:
 
 
 def _cpu_seconds(server: ServerProcess) -> float:
-    """What the server has had of the processor so far."""
+    """Return the CPU time of the server so far."""
     times = psutil.Process(server.process.pid).cpu_times()
     return times.user + times.system
 
 
 class Tab:
-    """What a tab does while a job reports progress: it reads the stream."""
+    """Reads the event stream as a browser tab does, and counts progress messages."""
 
     def __init__(self, reader: EventReader) -> None:
-        self.told = 0
+        self.messages = 0
         self.task = asyncio.create_task(self._read(reader))
 
     async def _read(self, reader: EventReader) -> None:
         while True:
-            self.told += (await reader.next()).kind == "progress"
+            self.messages += (await reader.next()).kind == "progress"

@@ -1,4 +1,4 @@
-"""Pages that are watched while jobs come, go on, and end; and while the server goes and comes."""
+"""Live updates of open pages while jobs change and while the server restarts."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ MARK = "window.watched = true"
 
 
 async def watch(visit: Visit, server: ServerProcess, path: str) -> None:
-    """Open a page and wait until it is live; then mark it, so that a reload would be seen."""
+    """Open a page and wait until it is live; mark it so that a reload is detected."""
     await visit.page.goto(server.url + path)
     await expect(visit.page.locator("#live")).to_have_text("Live")
     await visit.page.evaluate(MARK)
 
 
 async def is_the_same_page(visit: Visit) -> bool:
-    """Whether it was never loaded anew."""
+    """Whether the page was not reloaded."""
     return bool(await visit.page.evaluate("() => window.watched === true"))
 
 
-async def bars(api: Api, gate: Path) -> str:
-    """A job that stops half way until its gate is there."""
+async def submit_gated(api: Api, gate: Path) -> str:
+    """Submit a job that waits at 50 % until its gate file exists."""
     return await api.submit_unchecked(
         model="watched", model_args={"behave": "bars", "gate": str(gate)}
     )
@@ -38,7 +38,7 @@ async def test_the_home_page_shows_a_job_from_its_submission_to_its_results(
     async with server:
         await watch(visit, server, "/")
 
-        job_id = await bars(server.api, gate)
+        job_id = await submit_gated(server.api, gate)
         card = visit.page.locator(f"#running-{job_id}")
         await expect(card.locator(".percent")).to_have_text("50 %")
         await expect(card.locator(".count")).to_have_text("4 of 8")
@@ -53,7 +53,7 @@ async def test_the_home_page_shows_a_job_from_its_submission_to_its_results(
 
 
 @pytest.mark.browser
-async def test_a_job_page_goes_from_waiting_to_results_by_itself(
+async def test_a_job_page_updates_from_queued_to_results(
     server: ServerProcess, visit: Visit, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -76,13 +76,13 @@ async def test_a_job_page_goes_from_waiting_to_results_by_itself(
 
 
 @pytest.mark.browser
-async def test_a_cut_is_told_and_mended(server: ServerProcess, visit: Visit) -> None:
+async def test_a_lost_connection_is_shown_and_restored(server: ServerProcess, visit: Visit) -> None:
     async with server:
         await watch(visit, server, "/")
 
         server.stop()
         live = visit.page.locator("#live")
-        await expect(live).to_have_text("Connection lost, trying again")
+        await expect(live).to_have_text("Connection lost, reconnecting")
         await server.start()
         await expect(live).to_have_text("Live")
         job_id = await server.api.submit()
@@ -92,7 +92,7 @@ async def test_a_cut_is_told_and_mended(server: ServerProcess, visit: Visit) -> 
 
 
 @pytest.mark.browser
-async def test_what_happened_during_a_cut_is_shown_after_it(
+async def test_changes_during_a_lost_connection_are_shown_afterwards(
     server: ServerProcess, visit: Visit
 ) -> None:
     async with server:
@@ -112,9 +112,7 @@ async def test_what_happened_during_a_cut_is_shown_after_it(
 
 
 @pytest.mark.browser
-async def test_updates_leave_alone_what_a_reader_has_opened(
-    server: ServerProcess, visit: Visit
-) -> None:
+async def test_updates_keep_opened_details_open(server: ServerProcess, visit: Visit) -> None:
     async with server:
         job_id = await server.api.submit()
         await server.api.finished(job_id)
@@ -128,18 +126,18 @@ async def test_updates_leave_alone_what_a_reader_has_opened(
 
 
 @pytest.mark.browser
-async def test_times_say_the_same_in_scripts_as_on_the_server(
+async def test_the_script_formats_times_as_the_server_does(
     server: ServerProcess, visit: Visit
 ) -> None:
-    from evalserver.web.pages.words import distance
+    from evalserver.web.pages.formatting import distance
 
     seconds = [0, 9.9, 10, 59, 60, 119, 3599, 3600, 7199, 86400, 172799, 172800, 1e6]
     async with server:
         await visit.page.goto(server.url)
-        said = await visit.page.evaluate(
+        formatted = await visit.page.evaluate(
             "async (all) => { const times = await import('/static/dashboard/times.js');"
             " return all.map(times.distance); }",
             seconds,
         )
 
-    assert said == [distance(each) for each in seconds]
+    assert formatted == [distance(each) for each in seconds]

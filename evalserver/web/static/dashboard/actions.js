@@ -1,22 +1,23 @@
-// Deeds: each is asked about before, and what the server says against it is shown.
+// Buttons that change something: each asks for confirmation and shows the server's response.
 import { refresh } from "./live.js";
 
 const NOTICE_MS = 8000;
 const COPIED_MS = 1500;
+const MAX_COMPARED = 10;
 
-export function askFirst() {
+export function confirmActions() {
   document.body.addEventListener("htmx:confirm", (event) => {
     event.preventDefault();
     const button = event.target;
     const danger = button.classList.contains("danger");
-    ask(event.detail.ctx.confirm, { ...button.dataset, danger }).then((yes) =>
-      yes ? event.detail.issueRequest() : event.detail.dropRequest(),
+    askConfirmation(event.detail.ctx.confirm, { ...button.dataset, danger }).then((confirmed) =>
+      confirmed ? event.detail.issueRequest() : event.detail.dropRequest(),
     );
   });
   document.body.addEventListener("htmx:before:request", (event) => {
     const { ctx } = event.detail;
     if (ctx.request.method === "GET") return;
-    // The API takes JSON, or no body at all, and refuses what htmx would send for a form.
+    // The API accepts JSON or no body and rejects the form encoding that htmx would send.
     const body = ctx.sourceElement.dataset.body;
     ctx.request.body = body || null;
     if (body) ctx.request.headers["Content-Type"] = "application/json";
@@ -25,17 +26,17 @@ export function askFirst() {
   document.body.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
     if (ctx.request.method !== "GET" && ctx.response?.raw.ok) {
-      tellAnswer(ctx);
+      showResponse(ctx);
       refresh();
     }
   });
   document.body.addEventListener("htmx:response:error", (event) => {
     const { ctx } = event.detail;
-    if (ctx.request.method !== "GET") tellAnswer(ctx);
+    if (ctx.request.method !== "GET") showResponse(ctx);
   });
   document.body.addEventListener("htmx:error", (event) => {
     const method = event.detail.ctx?.request?.method;
-    if (method && method !== "GET") notice("The server cannot be reached, so nothing was changed.");
+    if (method && method !== "GET") showNotice("The server cannot be reached; nothing was changed.");
   });
 }
 
@@ -43,22 +44,20 @@ export function copyOnClick() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    const words = button.textContent;
+    const label = button.textContent;
     const text = button.parentElement.querySelector("pre").textContent;
-    button.textContent = (await copied(text)) ? "Copied" : "Select and copy by hand";
-    setTimeout(() => (button.textContent = words), COPIED_MS);
+    button.textContent = (await copyText(text)) ? "Copied" : "Select the text and copy it";
+    setTimeout(() => (button.textContent = label), COPIED_MS);
   });
 }
 
-export function chooseToCompare() {
-  const button = () => document.getElementById("compare");
+export function enableCompareButton() {
   const update = () => {
-    const ticked = document.querySelectorAll('input[name="job"]:checked').length;
-    const here = button();
-    if (here) {
-      here.disabled = ticked < 2 || ticked > 10;
-      here.textContent = ticked > 1 ? `Compare ${ticked} jobs` : "Compare";
-    }
+    const selected = document.querySelectorAll('input[name="job"]:checked').length;
+    const button = document.getElementById("compare");
+    if (!button) return;
+    button.disabled = selected < 2 || selected > MAX_COMPARED;
+    button.textContent = selected > 1 ? `Compare ${selected} jobs` : "Compare";
   };
   document.addEventListener("change", (event) => event.target.name === "job" && update());
   document.body.addEventListener("htmx:after:swap", update);
@@ -66,32 +65,31 @@ export function chooseToCompare() {
   update();
 }
 
-export function notice(words) {
-  const place = document.getElementById("notices");
-  const shown = document.createElement("p");
-  shown.className = "notice";
-  shown.textContent = words;
-  place.append(shown);
-  setTimeout(() => shown.remove(), NOTICE_MS);
+export function showNotice(text) {
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.textContent = text;
+  document.getElementById("notices").append(notice);
+  setTimeout(() => notice.remove(), NOTICE_MS);
 }
 
-function tellAnswer(ctx) {
-  let said = {};
+function showResponse(ctx) {
+  let body = {};
   try {
-    said = JSON.parse(ctx.text);
+    body = JSON.parse(ctx.text);
   } catch {
-    // Not JSON: somebody between has answered.
+    // Not JSON: the response is a proxy's.
   }
-  const made = said.path && `The backup is ${said.path}`;
-  notice(said.message || said.detail || made || `The server answered ${ctx.response.raw.status}.`);
+  const backup = body.path && `Backup written to ${body.path}`;
+  showNotice(body.message || body.detail || backup || `HTTP status ${ctx.response.raw.status}.`);
 }
 
-export function ask(question, { detail = "", yes: words = "Do it", danger = false }) {
+export function askConfirmation(question, { detail = "", yes: label = "Confirm", danger = false }) {
   const dialog = document.getElementById("confirm");
   document.getElementById("confirm-question").textContent = question;
   document.getElementById("confirm-detail").textContent = detail;
   const yes = document.getElementById("confirm-yes");
-  yes.textContent = words;
+  yes.textContent = label;
   yes.classList.toggle("danger", danger);
   dialog.returnValue = "no";
   dialog.showModal();
@@ -100,12 +98,12 @@ export function ask(question, { detail = "", yes: words = "Do it", danger = fals
   });
 }
 
-async function copied(text) {
+async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers allow it only on this machine and behind TLS.
+    // Browsers allow clipboard access only on loopback and over TLS.
     return false;
   }
 }

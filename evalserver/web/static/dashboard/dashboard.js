@@ -1,15 +1,15 @@
-// What every page does: tells times, listens to the server, asks before it acts, copies.
-import { keepTimes } from "./times.js";
+// The entry point of every page.
+import { updateTimes } from "./times.js";
 import { listen } from "./live.js";
-import { askFirst, copyOnClick, chooseToCompare } from "./actions.js";
-import { sendDeeds } from "./deeds.js";
+import { confirmActions, copyOnClick, enableCompareButton } from "./actions.js";
+import { submitCommands } from "./commands.js";
 import { followLog } from "./log.js";
 
-keepTimes();
-askFirst();
+updateTimes();
+confirmActions();
 copyOnClick();
-chooseToCompare();
-sendDeeds();
+enableCompareButton();
+submitCommands();
 listen();
 const log = document.querySelector("[data-log]");
 if (log) followLog(log);

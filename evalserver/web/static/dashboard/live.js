@@ -1,76 +1,76 @@
-// One stream of the server's events keeps the page up to date. Progress is written in place; for
-// all else the parts of the page that may differ now are fetched anew.
-const AGAIN_MS = 2000;
-const TOGETHER_MS = 250;
-// Browsers allow six connections to a server: tabs that nobody looks at give theirs back.
-const HIDDEN_MS = 15000;
+// Keeps the page up to date from one server-sent event stream. Progress is written in place; for
+// every other event the affected parts of the page are fetched again.
+const RECONNECT_MS = 2000;
+const DEBOUNCE_MS = 250;
+// Browsers allow six connections to a server, so hidden tabs close theirs.
+const PAUSE_MS = 15000;
 
-const WORDS = {
+const LABELS = {
   on: "Live",
-  cut: "Connection lost, trying again",
+  cut: "Connection lost, reconnecting",
   paused: "Paused while hidden",
   off: "Not live",
 };
 
-const EVERY = "every job";
+const ALL_JOBS = "all jobs";
 const changed = new Set();
 
 let source = null;
-let again = 0;
-let refreshing = 0;
-let hiding = 0;
+let reconnectTimer = 0;
+let refreshTimer = 0;
+let pauseTimer = 0;
 let wasOpen = false;
 
 export function listen() {
   document.addEventListener("visibilitychange", () => {
-    clearTimeout(hiding);
-    if (document.hidden) hiding = setTimeout(pause, HIDDEN_MS);
+    clearTimeout(pauseTimer);
+    if (document.hidden) pauseTimer = setTimeout(pause, PAUSE_MS);
     else if (!source) open();
   });
-  // A page that is left must not say that the connection was lost.
+  // Leaving the page must not show "connection lost".
   window.addEventListener("pagehide", pause);
   window.addEventListener("pageshow", (event) => event.persisted && open());
   open();
 }
 
-// Without a job, everything. Events that come together make one refresh.
-export function refresh(jobId = EVERY) {
+// Refresh the parts that show this job, or all parts. Events in quick succession cause one refresh.
+export function refresh(jobId = ALL_JOBS) {
   changed.add(jobId);
-  clearTimeout(refreshing);
-  refreshing = setTimeout(() => {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => {
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const { of } = part.dataset;
-      if (!of || changed.has(of) || changed.has(EVERY)) fetchAnew(part);
+      if (!of || changed.has(of) || changed.has(ALL_JOBS)) fetchPart(part);
     }
     changed.clear();
-  }, TOGETHER_MS);
+  }, DEBOUNCE_MS);
 }
 
-function fetchAnew(part) {
+function fetchPart(part) {
   if (part.dataset.here !== undefined) part.setAttribute("hx-get", location.pathname + location.search);
   htmx.trigger(part, "refresh");
 }
 
 function open() {
-  clearTimeout(again);
+  clearTimeout(reconnectTimer);
   close();
   source = new EventSource("/events");
   source.onopen = () => {
-    say("on");
-    // What happened while nobody listened is told by the stream, but progress and times are not.
+    showState("on");
+    // The stream repeats missed events, but not progress and times.
     if (wasOpen) refresh();
     wasOpen = true;
   };
   source.onerror = () => {
-    say("cut");
-    // A browser comes back by itself after a cut, but not after an answer that was no stream.
-    if (source.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS);
+    showState("cut");
+    // Browsers reconnect by themselves after a lost connection, but not after an error response.
+    if (source.readyState === EventSource.CLOSED) reconnectTimer = setTimeout(open, RECONNECT_MS);
   };
   source.addEventListener("progress", (event) => showProgress(JSON.parse(event.data)));
   source.addEventListener("status", (event) => {
-    const told = JSON.parse(event.data);
-    document.dispatchEvent(new CustomEvent("job", { detail: told }));
-    refresh(told.job_id);
+    const change = JSON.parse(event.data);
+    document.dispatchEvent(new CustomEvent("job", { detail: change }));
+    refresh(change.job_id);
   });
 }
 
@@ -80,26 +80,26 @@ function close() {
 }
 
 function pause() {
-  clearTimeout(again);
+  clearTimeout(reconnectTimer);
   close();
-  say("paused");
+  showState("paused");
 }
 
-function say(state) {
+function showState(state) {
   const live = document.getElementById("live");
   if (live.dataset.state === state) return;
   live.dataset.state = state;
-  live.querySelector(".words").textContent = WORDS[state];
+  live.querySelector(".state").textContent = LABELS[state];
 }
 
-function showProgress(told) {
-  for (const place of document.querySelectorAll(`[data-progress="${CSS.escape(told.job_id)}"]`)) {
-    place.querySelector(".stage").textContent = told.stage;
-    place.querySelector(".count").textContent = told.total ? `${told.done} of ${told.total}` : "";
-    const known = told.fraction !== null;
-    place.querySelector(".percent").textContent = known ? `${Math.floor(told.fraction * 100)} %` : "";
-    const bar = place.querySelector("progress");
-    if (known) bar.value = told.fraction;
+function showProgress(progress) {
+  for (const element of document.querySelectorAll(`[data-progress="${CSS.escape(progress.job_id)}"]`)) {
+    element.querySelector(".stage").textContent = progress.stage;
+    element.querySelector(".count").textContent = progress.total ? `${progress.done} of ${progress.total}` : "";
+    const hasFraction = progress.fraction !== null;
+    element.querySelector(".percent").textContent = hasFraction ? `${Math.floor(progress.fraction * 100)} %` : "";
+    const bar = element.querySelector("progress");
+    if (hasFraction) bar.value = progress.fraction;
     else bar.removeAttribute("value");
   }
 }

@@ -1,8 +1,8 @@
-// A job's log as it grows: follows its end, stays where a reader has scrolled to, finds tracebacks.
-const TAIL = 2000;
-const MOST_LINES = 6000;
-const AGAIN_MS = 2000;
-const NEAR_PX = 24;
+// Follows a job's log: scrolls with its end until the reader scrolls up, and finds tracebacks.
+const TAIL_LINES = 2000;
+const MAX_LINES = 6000;
+const RETRY_MS = 2000;
+const MARGIN_PX = 24;
 const TRACEBACK = /^\s*Traceback \(most recent call last\)/;
 
 export function followLog(pre) {
@@ -16,88 +16,88 @@ class Log {
     this.toEnd = document.getElementById("log-end");
     this.toTraceback = document.getElementById("log-traceback");
     this.following = true;
-    this.rest = "";
+    this.partialLine = "";
     this.traceback = null;
-    this.over = false;
-    this.stop = null;
-    pre.addEventListener("scroll", () => this.scrolled());
+    this.isComplete = false;
+    this.abortController = null;
+    pre.addEventListener("scroll", () => this.onScroll());
     this.toEnd.addEventListener("click", () => this.follow());
     this.toTraceback.addEventListener("click", () => this.showTraceback());
-    // A further attempt has a log of its own; and hidden tabs give their connection back.
+    // Another attempt has a log of its own. Hidden tabs close their connection.
     document.addEventListener("job", (event) => {
-      const ours = pre.dataset.log.includes(event.detail.job_id);
-      if (ours && event.detail.event === "claimed") this.again();
+      const isThisJob = pre.dataset.log.includes(event.detail.job_id);
+      if (isThisJob && event.detail.event === "claimed") this.restart();
     });
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.stop?.abort();
-      else if (!this.over) this.again();
+      if (document.hidden) this.abortController?.abort();
+      else if (!this.isComplete) this.restart();
     });
   }
 
   async read() {
-    this.stop = new AbortController();
-    const { signal } = this.stop;
+    this.abortController = new AbortController();
+    const { signal } = this.abortController;
     try {
-      const answer = await fetch(`${this.pre.dataset.log}?follow=1&plain=1&tail=${TAIL}`, { signal });
-      if (!answer.ok) {
-        this.over = answer.status === 410 || answer.status === 404;
-        const problem = await answer.json();
+      const response = await fetch(`${this.pre.dataset.log}?follow=1&plain=1&tail=${TAIL_LINES}`, { signal });
+      if (!response.ok) {
+        this.isComplete = response.status === 410 || response.status === 404;
+        const problem = await response.json();
         throw new Error(problem.detail);
       }
-      this.begin(answer.headers.get("Log-Offset"));
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      this.begin(response.headers.get("Log-Offset"));
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { value, done } = await reader.read();
         if (done) break;
         this.add(value);
       }
       this.add("\n");
-      this.over = true;
-      this.state.textContent = this.pre.childElementCount ? "The log is complete." : "The harness printed nothing.";
+      this.isComplete = true;
+      this.state.textContent = this.pre.childElementCount ? "The log is complete." : "The log is empty.";
     } catch (error) {
       if (signal.aborted) return;
-      this.state.textContent = this.over ? `${error.message}.` : "The log was cut off; trying again.";
-      if (!this.over) setTimeout(() => !document.hidden && this.again(), AGAIN_MS);
+      this.state.textContent = this.isComplete ? `${error.message}.` : "Connection lost; retrying.";
+      if (!this.isComplete) setTimeout(() => !document.hidden && this.restart(), RETRY_MS);
     }
   }
 
-  again() {
-    this.stop?.abort();
-    this.over = false;
+  restart() {
+    this.abortController?.abort();
+    this.isComplete = false;
     this.read();
   }
 
   begin(offset) {
     this.pre.replaceChildren();
-    this.rest = "";
+    this.partialLine = "";
     this.traceback = null;
     this.toTraceback.hidden = true;
-    const from = Number(offset) > 0 ? `The last ${TAIL} lines. ` : "";
-    this.state.textContent = `${from}New lines are shown as they come.`;
+    const omitted = Number(offset) > 0 ? `Last ${TAIL_LINES} lines. ` : "";
+    this.state.textContent = `${omitted}Following new lines.`;
   }
 
   add(text) {
-    const lines = (this.rest + text).split("\n");
-    this.rest = lines.pop();
+    const lines = (this.partialLine + text).split("\n");
+    this.partialLine = lines.pop();
     if (!lines.length) return;
-    const shown = document.createDocumentFragment();
+    const fragment = document.createDocumentFragment();
     for (const line of lines) {
       const span = document.createElement("span");
       span.textContent = `${line}\n`;
-      shown.append(span);
+      fragment.append(span);
       if (!this.traceback && TRACEBACK.test(line)) {
         this.traceback = span;
         this.toTraceback.hidden = false;
       }
     }
-    this.pre.append(shown);
-    while (this.pre.childElementCount > MOST_LINES) this.pre.firstElementChild.remove();
+    this.pre.append(fragment);
+    while (this.pre.childElementCount > MAX_LINES) this.pre.firstElementChild.remove();
     if (this.following) this.pre.scrollTop = this.pre.scrollHeight;
   }
 
-  scrolled() {
+  onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.pre;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.following = scrollHeight - scrollTop - clientHeight < MARGIN_PX;
     this.toEnd.hidden = this.following;
   }
 
@@ -112,7 +112,7 @@ class Log {
     this.following = false;
     for (const found of this.pre.querySelectorAll(".found")) found.classList.remove("found");
     this.traceback.classList.add("found");
-    this.pre.scrollTop = this.traceback.offsetTop - this.pre.offsetTop - NEAR_PX;
+    this.pre.scrollTop = this.traceback.offsetTop - this.pre.offsetTop - MARGIN_PX;
     this.pre.focus();
   }
 }

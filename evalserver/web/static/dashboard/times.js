@@ -1,14 +1,14 @@
-// Times as distances from now; the words are those of words.py.
-const EVERY_MS = 5000;
+// Keeps relative times up to date; formatting.py formats them in the same way.
+const INTERVAL_MS = 5000;
 
-export function keepTimes() {
-  setInterval(tell, EVERY_MS);
+export function updateTimes() {
+  setInterval(update, INTERVAL_MS);
 }
 
-export function tell() {
+export function update() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    const words = distance((Date.now() - Date.parse(time.dateTime)) / 1000);
-    if (time.textContent !== words) time.textContent = words;
+    const text = distance((Date.now() - Date.parse(time.dateTime)) / 1000);
+    if (time.textContent !== text) time.textContent = text;
   }
 }
 

@@ -1,32 +1,32 @@
-// A number over the course of training: a line for each series, a bar for each standard error.
+// Plots a metric over training steps: a line for each series, an error bar for each standard error.
 const HEIGHT = 420;
-const COLOURS = 10;
-const place = document.getElementById("plot");
-if (place) draw();
+const COLORS = 10;
+const container = document.getElementById("plot");
+if (container) draw();
 
 function draw() {
   const points = JSON.parse(document.getElementById("points").textContent);
-  const overTime = place.dataset.axis === "time";
-  const at = (point) => (overTime ? Date.parse(point.completed_at) / 1000 : Number(point.step));
-  const known = points.filter((point) => Number.isFinite(at(point)) && (overTime || point.step !== null));
-  const names = [...new Set(known.map((point) => point.series))];
-  // Of several evaluations of one step the newest counts.
-  const xs = [...new Set(known.map(at))].sort((a, b) => a - b);
+  const overTime = container.dataset.axis === "time";
+  const xOf = (point) => (overTime ? Date.parse(point.completed_at) / 1000 : Number(point.step));
+  const plotted = points.filter((point) => Number.isFinite(xOf(point)) && (overTime || point.step !== null));
+  const names = [...new Set(plotted.map((point) => point.series))];
+  // The newest evaluation of a step is plotted.
+  const xs = [...new Set(plotted.map(xOf))].sort((a, b) => a - b);
   const index = new Map(xs.map((x, position) => [x, position]));
   const byName = new Map(names.map((name) => [name, new Array(xs.length).fill(null)]));
-  for (const point of known) byName.get(point.series)[index.get(at(point))] = point;
-  const left = points.length - known.length;
-  if (left) document.getElementById("plot-hint").textContent += ` ${left} without a step that is a number are not shown.`;
+  for (const point of plotted) byName.get(point.series)[index.get(xOf(point))] = point;
+  const omitted = points.length - plotted.length;
+  if (omitted) document.getElementById("plot-hint").textContent += ` ${omitted} points without a numeric step are omitted.`;
 
   const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { stroke: colour("--edge"), width: 1 } };
+  const color = (name) => style.getPropertyValue(name).trim();
+  const axis = { stroke: color("--soft"), grid: { stroke: color("--edge"), width: 1 }, ticks: { stroke: color("--edge"), width: 1 } };
   let focused = null;
   const plot = new uPlot(
     {
-      width: place.clientWidth,
+      width: container.clientWidth,
       height: HEIGHT,
-      scales: { x: { time: overTime }, y: { range: (_plot, low, high) => around(known, low, high) } },
+      scales: { x: { time: overTime }, y: { range: (_plot, low, high) => yRange(plotted, low, high) } },
       cursor: { focus: { prox: 30 }, points: { size: 9 } },
       focus: { alpha: 0.35 },
       axes: [
@@ -37,7 +37,7 @@ function draw() {
         { label: overTime ? "time" : "step" },
         ...names.map((name, position) => ({
           label: name,
-          stroke: colour(`--series-${position % COLOURS}`),
+          stroke: color(`--series-${position % COLORS}`),
           width: 2,
           spanGaps: true,
           points: { show: true, size: 7 },
@@ -49,39 +49,39 @@ function draw() {
         setCursor: [
           (self) => {
             const point = focused && self.cursor.idx !== null && byName.get(names[focused - 1])?.[self.cursor.idx];
-            place.classList.toggle("pointing", Boolean(point));
+            container.classList.toggle("pointing", Boolean(point));
           },
         ],
       },
     },
     [xs, ...names.map((name) => byName.get(name).map((point) => point && point.value))],
-    place,
+    container,
   );
   plot.over.addEventListener("click", () => {
-    const point = nearest(plot, names, byName, focused);
+    const point = findNearest(plot, names, byName, focused);
     if (point) location.href = `/ui/jobs/${point.job_id}`;
   });
-  addEventListener("resize", () => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
+  addEventListener("resize", () => plot.setSize({ width: container.clientWidth, height: HEIGHT }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
-  document.getElementById("png").addEventListener("click", () => save(plot.ctx.canvas));
+  document.getElementById("png").addEventListener("click", () => savePicture(plot.ctx.canvas));
 }
 
-function around(points, low, high) {
+function yRange(points, low, high) {
   const errors = points.map((point) => point.stderr || 0);
-  const room = Math.max((high - low) * 0.08, Math.max(0, ...errors) * 1.2) || Math.abs(high) * 0.1 || 1;
-  return [low - room, high + room];
+  const margin = Math.max((high - low) * 0.08, Math.max(0, ...errors) * 1.2) || Math.abs(high) * 0.1 || 1;
+  return [low - margin, high + margin];
 }
 
-function nearest(plot, names, byName, focused) {
+function findNearest(plot, names, byName, focused) {
   const { idx, top } = plot.cursor;
   if (idx === null || idx === undefined) return null;
-  const here = names.map((name) => byName.get(name)[idx]).filter(Boolean);
+  const candidates = names.map((name) => byName.get(name)[idx]).filter(Boolean);
   if (focused) {
     const point = byName.get(names[focused - 1])[idx];
     if (point) return point;
   }
   const distance = (point) => Math.abs(plot.valToPos(point.value, "y") - top);
-  return here.sort((a, b) => distance(a) - distance(b))[0] || null;
+  return candidates.sort((a, b) => distance(a) - distance(b))[0] || null;
 }
 
 function drawErrors(plot, rows) {
@@ -104,15 +104,15 @@ function drawErrors(plot, rows) {
   ctx.restore();
 }
 
-function save(canvas) {
-  const whole = document.createElement("canvas");
-  whole.width = canvas.width;
-  whole.height = canvas.height;
-  const ctx = whole.getContext("2d");
+function savePicture(canvas) {
+  const picture = document.createElement("canvas");
+  picture.width = canvas.width;
+  picture.height = canvas.height;
+  const ctx = picture.getContext("2d");
   ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface");
-  ctx.fillRect(0, 0, whole.width, whole.height);
+  ctx.fillRect(0, 0, picture.width, picture.height);
   ctx.drawImage(canvas, 0, 0);
-  whole.toBlob((blob) => {
+  picture.toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
     link.download = "trends.png";

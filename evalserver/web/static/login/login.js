@@ -1,4 +1,4 @@
-// A login link has the token behind its #, which browsers send to nobody.
+// A login link has the token in its fragment, which browsers do not send.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token) {
   document.getElementById("token").value = token;

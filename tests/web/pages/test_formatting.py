@@ -1,8 +1,8 @@
-"""How values are written for people."""
+"""Formatting of values on the pages."""
 
 import pytest
 
-from evalserver.web.pages import words
+from evalserver.web.pages import formatting
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from evalserver.web.pages import words
      (3600, "1 h"), (3660, "1 h 1 min"), (90_000, "1 d 1 h")],
 )  # fmt: skip
 def test_a_duration_has_its_two_largest_units(seconds: float | None, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -19,17 +19,18 @@ def test_a_duration_has_its_two_largest_units(seconds: float | None, text: str) 
     [(None, None, "—"), (0.123456, None, "0.1235"), (0.123456, 0.0123, "0.123"),
      (0.5, 0.071, "0.500"), (1234.5, 12.0, "1234"), (0.5, 0.0, "0.5"), (0.0, 1e-9, "0.000000")],
 )  # fmt: skip
-def test_a_number_has_the_digits_that_its_error_leaves_it(
+def test_a_number_is_rounded_to_its_standard_error(
     value: float | None, stderr: float | None, text: str
 ) -> None:
-    assert words.number(value, stderr) == text
+    assert formatting.number(value, stderr) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "+0.50"), (-0.5, f"{words.MINUS}0.50"), (0.0, "0.00"), (None, "—")]
+    ("value", "text"),
+    [(0.5, "+0.50"), (-0.5, f"{formatting.MINUS}0.50"), (0.0, "0.00"), (None, "—")],
 )
 def test_a_difference_has_a_sign(value: float | None, text: str) -> None:
-    assert words.signed(value, 0.1) == text
+    assert formatting.signed(value, 0.1) == text
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_difference_has_a_sign(value: float | None, text: str) -> None:
      (999_600, "1 MB"), (5e15, "5e+03 TB")],
 )  # fmt: skip
 def test_a_size_has_three_digits(count: float | None, text: str) -> None:
-    assert words.size(count) == text
+    assert formatting.size(count) == text
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,14 @@ def test_a_size_has_three_digits(count: float | None, text: str) -> None:
     [(None, "qwen2_vl"), ({}, "qwen2_vl"), ({"pretrained": "org/model"}, "org/model"),
      ({"model": "served", "base_url": "x"}, "served"), ({"pretrained": 5}, "qwen2_vl")],
 )  # fmt: skip
-def test_a_job_is_called_after_the_checkpoint_that_it_evaluates(
+def test_a_job_is_named_after_its_checkpoint(
     model_args: dict[str, object] | None, title: str
 ) -> None:
-    assert words.model_title({"model": "qwen2_vl", "model_args": model_args}) == title
+    assert formatting.model_title({"model": "qwen2_vl", "model_args": model_args}) == title
 
 
-def test_a_time_has_the_exact_one_behind_it() -> None:
-    shown = words.ago("2020-01-01T12:00:00.000+00:00")
+def test_a_relative_time_has_the_exact_time_as_tooltip() -> None:
+    html = formatting.ago("2020-01-01T12:00:00.000+00:00")
 
-    assert 'title="2020-01-01 12:00:00 UTC"' in shown
-    assert "days ago" in shown
+    assert 'title="2020-01-01 12:00:00 UTC"' in html
+    assert "days ago" in html

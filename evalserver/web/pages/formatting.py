@@ -1,0 +1,124 @@
+"""Formatting values for display: times, durations, numbers, sizes, names."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+CHECKPOINT_ARGUMENTS = ("pretrained", "model", "model_version", "model_name", "peft")
+"""The model arguments that name a checkpoint, in order of preference."""
+
+MINUS = "\N{MINUS SIGN}"
+
+NO_VALUE = "—"
+"""Shown where a value is missing."""
+
+UNITS = ("KB", "MB", "GB", "TB")
+
+
+def ago(timestamp: str | None) -> Markup:
+    """Format a time relative to now, with the exact time as a tooltip; a script updates it."""
+    if timestamp is None:
+        return Markup("<span class='faint'>{}</span>").format(NO_VALUE)
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds()
+    return Markup('<time datetime="{0}" title="{1}">{2}</time>').format(
+        timestamp, exact(timestamp), distance(seconds)
+    )
+
+
+def exact(timestamp: str) -> str:
+    """Format a time to the second, in UTC."""
+    return datetime.fromisoformat(timestamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def distance(seconds: float) -> str:
+    """Format a time span in its largest unit: ``3 min ago``. ``times.js`` does the same."""
+    if seconds < 10:
+        return "just now"
+    if seconds < MINUTE:
+        return f"{int(seconds)} s ago"
+    if seconds < HOUR:
+        return f"{int(seconds // MINUTE)} min ago"
+    if seconds < 2 * DAY:
+        return f"{int(seconds // HOUR)} h ago"
+    return f"{int(seconds // DAY)} days ago"
+
+
+def duration(seconds: float | None) -> str:
+    """Format a duration in its two largest units."""
+    if seconds is None:
+        return NO_VALUE
+    if 0 < seconds < 1:
+        return "under 1 s"
+    whole = round(seconds)
+    for unit_s, unit, smaller_s, smaller in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min")):
+        if whole >= unit_s:
+            count, rest = whole // unit_s, whole % unit_s // smaller_s
+            return f"{count} {unit} {rest} {smaller}" if rest else f"{count} {unit}"
+    if whole >= MINUTE:
+        rest = whole % MINUTE
+        return f"{whole // MINUTE} min {rest} s" if rest else f"{whole // MINUTE} min"
+    return f"{whole} s"
+
+
+def between(start: str | None, end: str | None) -> float | None:
+    """Return the seconds from start to end, or to now without an end; None without a start."""
+    if start is None:
+        return None
+    until = datetime.now(UTC) if end is None else datetime.fromisoformat(end)
+    return max(0.0, (until - datetime.fromisoformat(start)).total_seconds())
+
+
+def number(value: float | None, stderr: float | None = None) -> str:
+    """Format a number to two digits of its standard error, or to four digits without one."""
+    if value is None:
+        return NO_VALUE
+    if not stderr:
+        return f"{value:.4g}"
+    return f"{value:.{decimals(stderr)}f}"
+
+
+def signed(value: float | None, stderr: float | None = None) -> str:
+    """Format a difference with its sign, using a minus sign and not a hyphen."""
+    if value is None:
+        return NO_VALUE
+    text = number(abs(value), stderr)
+    if not text.strip("0."):
+        return text
+    return f"{'+' if value > 0 else MINUS}{text}"
+
+
+def decimals(stderr: float) -> int:
+    """Return the decimal places that show two digits of a standard error."""
+    return min(6, max(0, 1 - math.floor(math.log10(abs(stderr)))))
+
+
+def size(count: float | None) -> str:
+    """Format a number of bytes to three digits."""
+    if count is None:
+        return NO_VALUE
+    if count < 1000:
+        return f"{count:g} B"
+    for unit in UNITS:
+        count /= 1000
+        if count < 999.5 or unit == UNITS[-1]:
+            return f"{count:.3g} {unit}"
+    raise AssertionError
+
+
+def model_title(request: Mapping[str, Any]) -> str:
+    """Return the name of the checkpoint that a request evaluates, else of the model class."""
+    model_args = request.get("model_args") or {}
+    values = (model_args.get(name) for name in CHECKPOINT_ARGUMENTS)
+    checkpoint = next((value for value in values if isinstance(value, str) and value), None)
+    return checkpoint or str(request["model"])
+
+
+def pretty(value: Any) -> str:
+    """Format a value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
