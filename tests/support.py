@@ -27,7 +27,7 @@ STAND_IN = Path(__file__).parent / "stand_in"
 WAIT_SECONDS = 300.0
 """How long a test waits for a condition: a limit, never an expectation."""
 
-ANONYMOUS_CALLER = 65534
+NOBODY = 65534
 """A user to whom nothing belongs."""
 
 FINISHED = ("completed", "failed", "cancelled")
@@ -59,7 +59,7 @@ def without_permissions() -> Iterator[None]:
     """Within the block the system refuses what permissions forbid, also if root runs the tests."""
     user = os.geteuid()
     if user == 0:
-        os.seteuid(ANONYMOUS_CALLER)
+        os.seteuid(NOBODY)
     try:
         yield
     finally:

@@ -28,9 +28,12 @@ from evalserver.executors import Executor, ExecutorError, LaunchSpec, ResourcesE
 from evalserver.monitoring.progress import ProgressBoard, watched
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
-from evalserver.system.disk_threads import DiskThreads
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.attempts.attempts")
+
+START_LIMIT_SECONDS = 300.0
+"""How long a disk may take to answer before an attempt is started."""
 
 StartListener = Callable[[Job, str], None]
 
@@ -59,8 +62,10 @@ class Attempts:
         self._board = board
         self._health = health
         self._clock = clock
-        self._concluder = Concluder(store, executor, engines, directories, policy, clock)
-        self._threads = DiskThreads("attempts")
+        self._threads = DiskThreads("reading the files of an attempt", START_LIMIT_SECONDS)
+        self._concluder = Concluder(
+            store, executor, engines, directories, policy, clock, self._threads
+        )
         self._probe = HarnessProbe(executor)
         self._retries: set[asyncio.Task[None]] = set()
         self._start_listeners: list[StartListener] = []
@@ -73,7 +78,6 @@ class Attempts:
         """Cancel pending retries."""
         for task in self._retries:
             task.cancel()
-        self._threads.close()
 
     async def reserve(self, job: Job) -> Paths:
         """Create the run directory for the job's next attempt."""
@@ -160,7 +164,11 @@ class Attempts:
         paths = self._directories.current_attempt(job)
         if job.cancel_requested_at is not None:
             await self.stop(job)
-        spec = await self._threads.run(self._prepare, job, paths)
+        limit_s = self._policy.max_fingerprints_s if self._policy.full_fingerprints else None
+        try:
+            spec = await self._threads.run(self._prepare, job, paths, limit_s=limit_s)
+        except DiskTimeout as error:
+            spec = f"The evaluation was not started; {error}, where its checkpoint or output is"
         if isinstance(spec, str):
             await self._concluder.fail(job, spec)
             return

@@ -20,7 +20,7 @@ from evalserver.executors import AttemptInfo, Executor, Exit, ExitReason, Lost
 from evalserver.outputs import mask_files
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Store
-from evalserver.system.own_thread import in_own_thread
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.attempts.conclusion")
 
@@ -49,6 +49,7 @@ class Concluder:
         directories: RunDirectories,
         policy: Policy,
         clock: Clock,
+        threads: DiskThreads,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -56,6 +57,7 @@ class Concluder:
         self._directories = directories
         self._policy = policy
         self._clock = clock
+        self._threads = threads
 
     async def conclude(
         self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]
@@ -100,8 +102,8 @@ class Concluder:
         limit_s = self._policy.max_reading_s
         output_dir, secrets = paths.output_dir, info.secrets
         try:
-            unmasked = await in_own_thread(mask_files, output_dir, secrets, limit_s=limit_s)
-        except TimeoutError:
+            unmasked = await self._threads.run(mask_files, output_dir, secrets, limit_s=limit_s)
+        except DiskTimeout:
             why = f"the output directory could not be read within {limit_s:g} s"
             log.error("secrets in files may not be masked", job=job.job_id, why=why)
             return
@@ -113,8 +115,8 @@ class Concluder:
         policy = self._policy
         given = (job, self._engines[job.engine], paths, end, info, policy.max_failed_requests)
         try:
-            return await in_own_thread(judge, *given, limit_s=policy.max_reading_s)
-        except TimeoutError:
+            return await self._threads.run(judge, *given, limit_s=policy.max_reading_s)
+        except DiskTimeout:
             return unread(paths, end, policy.max_reading_s)
 
     async def _add_provenance(
@@ -129,10 +131,10 @@ class Concluder:
         add = partial(at_end, full=policy.full_fingerprints)
         given = (job, self._engines[job.engine], paths.run_dir, info, outcome, probed)
         try:
-            return await in_own_thread(
+            return await self._threads.run(
                 add, *given, self._directories.outputs, limit_s=policy.max_fingerprints_s
             )
-        except TimeoutError:
+        except DiskTimeout:
             log.error("the checkpoints of a job could not be read", job=job.job_id)
             return outcome
 

@@ -14,7 +14,7 @@ from evalserver.checkpoints.merging import before_merging
 from evalserver.checkpoints.readiness import Signature, local_checkpoints, signature, why_not
 from evalserver.core.clock import Clock
 from evalserver.core.job import Job
-from evalserver.system.disk_threads import DiskThreads
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.checkpoints.waits")
 
@@ -101,6 +101,8 @@ class PathWaits:
         job_id = job.job_id
         try:
             reason = await self._reason(job)
+        except DiskTimeout as error:
+            reason = f"its checkpoint; {error}"
         except Exception as error:  # it concerns this job alone
             log.exception("a checkpoint could not be looked at", job=job_id)
             reason = f"its checkpoint, which could not be looked at: {error!r}"

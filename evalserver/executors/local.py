@@ -24,7 +24,7 @@ from evalserver.executors.runner_process import KILLED_WHILE_STOPPED, StoppedRun
 from evalserver.executors.runner_start import NEW_FILE, start_runner
 from evalserver.runner import files
 from evalserver.runner.launch_spec import LaunchSpec
-from evalserver.system.own_thread import in_own_thread
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.executors")
 
@@ -46,6 +46,7 @@ class LocalExecutor:
         self, look_s: float = LOOK_SECONDS, max_start_s: float = MAX_START_SECONDS
     ) -> None:
         self._look_s = look_s
+        self._threads = DiskThreads("reading a run directory", MAX_DESCRIBE_SECONDS)
         self._max_start_s = max_start_s
 
     async def reserve(self, run_dir: Path) -> None:
@@ -116,8 +117,8 @@ class LocalExecutor:
         If its disk does not answer within a minute, nothing is known, and that is logged.
         """
         try:
-            return await in_own_thread(read_attempt_info, run_dir, limit_s=MAX_DESCRIBE_SECONDS)
-        except TimeoutError:
+            return await self._threads.run(read_attempt_info, run_dir)
+        except DiskTimeout:
             log.error(
                 "cannot read what an attempt was started with: its secrets may not be masked",
                 run_dir=str(run_dir),

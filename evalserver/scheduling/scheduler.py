@@ -38,6 +38,8 @@ SERVER = "server"
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 1.0
+CHECK_LIMIT_SECONDS = 60.0
+"""How long a disk may take to answer for the checkpoints of one job."""
 """Between two looks at a queue of which no job can start: their times to wait may be up."""
 
 
@@ -66,8 +68,8 @@ class Scheduler:
         self._keep = keep
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
-        self._threads = DiskThreads("checkpoints")
-        self._waits = PathWaits(clock, self._threads, self._wake.set)
+        threads = DiskThreads("checking a checkpoint", CHECK_LIMIT_SECONDS)
+        self._waits = PathWaits(clock, threads, self._wake.set)
         self.holding = False
         """Nothing is started any more: the server is shutting down."""
         self.draining: Draining | None = None
@@ -119,7 +121,6 @@ class Scheduler:
     async def close(self) -> None:
         """End what is being looked for."""
         await self._waits.close()
-        self._threads.close()
 
     async def drain(self, actor: str, reason: str | None) -> Draining:
         """Start nothing from now on; what runs goes on, and what is submitted waits.

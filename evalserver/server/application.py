@@ -71,6 +71,9 @@ from evalserver.web.security.authorization import ACCESS, add_authorization
 from evalserver.web.streams.event_stream import StreamLimits
 
 MAX_WAITING_COMPARISONS = 8
+
+SUBMISSION_LIMIT_SECONDS = 30.0
+"""How long a disk may take to answer for the paths that one submission names."""
 MAX_WAITING_SEARCHES = 16
 MAX_SEARCH_SECONDS = 10.0
 
@@ -149,7 +152,7 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
 
 async def _submitter(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
-    threads = DiskThreads("submissions")
+    threads = DiskThreads("checking a submission", SUBMISSION_LIMIT_SECONDS)
     app[SUBMITTER] = Submitter(
         app[STORE],
         app[ENGINES],
@@ -159,7 +162,6 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
         SubmissionPolicy(args.default_engine, args.effective_timeout, app[BOUNDS].places),
     )
     yield
-    threads.close()
 
 
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:

@@ -58,17 +58,7 @@ async def test_a_job_whose_results_do_not_answer_ends(
     reason: str,
     told: tuple[str, str],
 ) -> None:
-    directories = RunDirectories(tmp_path, "")
-    attempts = Attempts(
-        store,
-        LocalExecutor(),
-        engines,
-        directories,
-        Planner(engines, directories, LaunchContext({}, tmp_path, 1.0)),
-        Policy(1000, 0.05, max_reading_s=0.01),
-        ProgressBoard(EventBus()),
-        Health(),
-    )
+    attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05, max_reading_s=0.01))
     job = await store.job(await submit(store))
     paths = await attempts.reserve(job)
     await store.claim(job, paths.run_dir, paths.output_dir)
@@ -80,6 +70,15 @@ async def test_a_job_whose_results_do_not_answer_ends(
     assert (ended.status, (ended.error or "")[: len(told[1])]) == told
 
 
+def _attempts(
+    store: Store, tmp_path: Path, engines: Mapping[str, Engine], policy: Policy
+) -> Attempts:
+    directories = RunDirectories(tmp_path, "")
+    planner = Planner(engines, directories, LaunchContext({}, tmp_path, 1.0))
+    board = ProgressBoard(EventBus())
+    return Attempts(store, LocalExecutor(), engines, directories, planner, policy, board, Health())
+
+
 def _leave_an_end(run_dir: Path, reason: str) -> None:
     times: dict[str, Any] = {
         "started_at": "2026-01-01T00:00:00.000+00:00",
@@ -88,3 +87,24 @@ def _leave_an_end(run_dir: Path, reason: str) -> None:
     (run_dir / LOCK_FILE).touch()
     write_whole(run_dir / RUNNER_FILE, {"pid": 1, "boot_id": "x", "started_at": "x"})
     write_whole(run_dir / EXIT_FILE, {"reason": reason, "exit_code": 0, **times})
+
+
+async def test_a_job_whose_checkpoint_is_on_a_disk_that_hangs_fails_alone(
+    store: Store, tmp_path: Path, engines: Mapping[str, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+    monkeypatch.setattr("evalserver.attempts.attempts.START_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr("evalserver.attempts.attempts.at_start", lambda *_, **__: disk.wait())
+    attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05))
+    job = await store.job(await submit(store))
+    paths = await attempts.reserve(job)
+    await store.claim(job, paths.run_dir, paths.output_dir)
+
+    await attempts.begin(await store.job(job.job_id))
+
+    disk.set()
+    ended = await store.job(job.job_id)
+    assert ended.error == (
+        "The evaluation was not started; reading the files of an attempt: a disk did not respond"
+        " within 0.05 s, where its checkpoint or output is"
+    )

@@ -128,3 +128,13 @@ def test_a_file_of_the_system_leaves_no_hash_in_its_job(lab: Lab) -> None:
 
     assert "sha256" not in json.dumps(job)
     assert kept == []
+
+
+def test_what_is_hashed_of_a_checkpoint_is_limited_in_the_order_of_names(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalserver.checkpoints.fingerprints.MAX_QUICK_BYTES", len("{}"))
+
+    found = hashes(checkpoint)
+
+    assert [name for name, sha256 in found.items() if sha256 is not None] == ["config.json"]

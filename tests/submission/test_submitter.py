@@ -46,12 +46,11 @@ def limits(store: Store) -> QueueLimits:
 @pytest.fixture
 async def submitter(store: Store, limits: QueueLimits, tmp_path: Path) -> AsyncIterator[Submitter]:
     """A submitter with the real engines and the stand-in harness."""
-    threads = DiskThreads("submissions")
+    threads = DiskThreads("submissions", 60)
     engines = make_engines("python3", None, {})
     catalog = Catalog(store, engines, stand_in_environment(), LocalExecutor())
     policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
     yield Submitter(store, engines, catalog, limits, threads, policy)
-    threads.close()
     await catalog.close()
 
 

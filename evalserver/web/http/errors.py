@@ -23,6 +23,7 @@ from evalserver.store import (
     TokenNotFound,
 )
 from evalserver.submission.rejection import Reason, Rejected
+from evalserver.system.disk_threads import DiskTimeout
 from evalserver.web.http.responses import dump
 
 log = structlog.get_logger("evalserver.web")
@@ -69,6 +70,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     BackupFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    DiskTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     TokenExists: HTTPStatus.CONFLICT,
     TokenNotFound: HTTPStatus.NOT_FOUND,
     LogGone: HTTPStatus.GONE,
