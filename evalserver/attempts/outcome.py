@@ -10,6 +10,7 @@ from evalserver.core.lifecycle import Status
 from evalserver.engines import Engine, FailedRequests, NoResults, Paths
 from evalserver.engines.logs import cause, tail
 from evalserver.executors import AttemptInfo, Exit, ExitReason
+from evalserver.system.attempt_log import log_path
 from evalserver.system.untrusted_files import UnreadableFile
 from evalserver.version import __version__
 
@@ -41,18 +42,18 @@ def _judge(
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     if end.reason is not ExitReason.EXITED or end.exit_code != 0:
-        return _failed_with_log(end, paths.log, _failure_text(job, end))
+        return _failed_with_log(end, paths.run_dir, _failure_text(job, end))
     try:
         results = engine.read_results(job.request, paths)
     except NoResults as reason:
-        return _failed_with_log(end, paths.log, f"The harness exited with 0 but {reason}")
+        return _failed_with_log(end, paths.run_dir, f"The harness exited with 0 but {reason}")
     except UnreadableFile as error:
         what = f"The harness exited with 0 but left a file that cannot be read, {error}"
-        return _failed_with_log(end, paths.log, what)
+        return _failed_with_log(end, paths.run_dir, what)
     failed_requests = results.failed_requests
     if failed_requests is not None and failed_requests.share > max_failed_requests:
         headline = _failed_requests_text(failed_requests, max_failed_requests)
-        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(headline, paths.log))
+        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(headline, paths.run_dir))
     return Outcome(
         Status.COMPLETED,
         end.ended_at,
@@ -73,7 +74,7 @@ def lost(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outco
         f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
         f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
     )
-    error = _with_log(reason, paths.log)
+    error = _with_log(reason, paths.run_dir)
     return Outcome(Status.FAILED, now, error=error, provenance=provenance)
 
 
@@ -108,15 +109,17 @@ def _provenance(info: AttemptInfo) -> dict[str, Any]:
     return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
 
 
-def _failed_with_log(end: Exit, log: Path, what: str) -> Outcome:
-    because = cause(tail(log, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES))
+def _failed_with_log(end: Exit, run_dir: Path, what: str) -> Outcome:
+    because = cause(tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES))
     headline = f"{what}: {because}" if because else what
-    return Outcome(Status.FAILED, end.ended_at, end.exit_code, _with_log(headline, log))
+    return Outcome(Status.FAILED, end.ended_at, end.exit_code, _with_log(headline, run_dir))
 
 
-def _with_log(headline: str, log: Path) -> str:
-    last_lines = tail(log, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
-    error = f"{headline}\nLast lines of {log}:\n{last_lines}" if last_lines else headline
+def _with_log(headline: str, run_dir: Path) -> str:
+    last_lines = tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
+    error = (
+        f"{headline}\nLast lines of {log_path(run_dir)}:\n{last_lines}" if last_lines else headline
+    )
     return error.encode()[:MAX_ERROR_BYTES].decode(errors="ignore")
 
 

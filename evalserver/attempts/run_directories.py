@@ -16,7 +16,6 @@ from pathlib import Path
 from evalserver.checkpoints.merging import merge_of
 from evalserver.core.job import Job, NewJob
 from evalserver.engines import Paths
-from evalserver.runner.files import LOG_FILE
 from evalserver.system.allowed_directories import AllowedDirectories
 
 JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
@@ -50,7 +49,6 @@ class RunDirectories:
             run_dir=run_dir,
             output_dir=Path(job.output_dir) if job.output_dir else paths.output_dir,
             cache_dir=run_dir.parent / "cache",
-            log=run_dir / LOG_FILE,
         )
 
     def fault(self, job: Job) -> str | None:
@@ -96,7 +94,7 @@ class RunDirectories:
         named = job.request.output_dir
         # A folder of its own below the client's: only files of this attempt count as its results.
         output_dir = Path(named) / job.job_id / run_dir.name if named else run_dir / "output"
-        return Paths(run_dir, output_dir.absolute(), job_dir / "cache", run_dir / LOG_FILE)
+        return Paths(run_dir, output_dir.absolute(), job_dir / "cache")
 
 
 def _is_job_id(name: str) -> bool:

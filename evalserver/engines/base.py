@@ -26,13 +26,12 @@ class Question(StrEnum):
 
 @dataclass(frozen=True)
 class Paths:
-    """The places of one attempt: its run directory, where the harness writes results, its log, and
-    the response cache of the job, which all its attempts share."""
+    """The places of one attempt: its run directory, where the harness writes results, and the
+    response cache of the job, which all its attempts share."""
 
     run_dir: Path
     output_dir: Path
     cache_dir: Path
-    log: Path
 
 
 @dataclass(frozen=True)

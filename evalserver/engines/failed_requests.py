@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evalserver.core.bounded_json import InvalidJson, parse_object
+from evalserver.system.attempt_log import log_path, open_log
 from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
@@ -66,15 +67,18 @@ def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> Fai
     return FailedRequests(failed, of, example)
 
 
-def count_in_log(log: Path, of: int) -> FailedRequests:
-    """Count in the log, where no samples were kept; ``of`` is how many there were.
+def count_in_log(run_dir: Path, of: int) -> FailedRequests:
+    """Count in the attempt's log, where no samples were kept; ``of`` is how many there were.
 
     Raises UnreadableFile, also when the log has more than ``MAX_BYTES``.
     """
     failed = 0
     try:
-        with open_file(UntrustedDirectory.for_attempt(log.parent), log.name) as file:
-            failed = sum(GAVE_UP.search(piece) is not None for _, piece, _ in _pieces(file, log))
+        with open_log(run_dir) as file:
+            failed = sum(
+                GAVE_UP.search(piece) is not None
+                for _, piece, _ in _pieces(file, log_path(run_dir))
+            )
     except MissingFile:
         pass  # without a log there is nothing to count
     return FailedRequests(failed, of)

@@ -68,7 +68,7 @@ class LmmsEval(Harness):
         if samples:
             return count_in_samples(UntrustedDirectory.for_attempt(paths.output_dir), samples)
         counts = {metric.task: metric.n or 0 for metric in results.metrics}
-        return count_in_log(paths.log, sum(counts.values()))
+        return count_in_log(paths.run_dir, sum(counts.values()))
 
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
         flags: list[str] = []

@@ -1,6 +1,6 @@
-"""Reading the log of one attempt, ``eval.log`` of its run directory, while it grows and after.
+"""Random access to the log of one attempt, while it grows and afterwards.
 
-Everything here may wait for a disk: call it in a thread. Nothing is ever read whole.
+All of it can block on the disk, so call it in a thread. The log is never read as a whole.
 """
 
 import errno
@@ -9,90 +9,92 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from evalserver.runner.files import EXIT_FILE, LOG_FILE
+from evalserver.runner.files import EXIT_FILE
+from evalserver.system.attempt_log import log_path, open_log
 from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
     UntrustedDirectory,
-    open_descriptor,
     read_json,
 )
 
-MAX_EXIT_BYTES = 1024 * 1024
+MAX_EXIT_FILE_BYTES = 1024 * 1024
 REPLACED = frozenset({errno.ELOOP, errno.ENXIO, errno.ENOTDIR})
+"""Errors that mean that something else is where the log was."""
 BLOCK_BYTES = 256 * 1024
 
 
 class LogGone(Exception):
-    """There was a log, and it is not there any more; says why."""
+    """The log existed and was removed; the message says how."""
 
 
 class LogUnreadable(Exception):
-    """The log cannot be read right now; says why."""
+    """The log cannot be read at the moment; the message says why."""
 
 
 class EvalLog:
-    """The log of the attempt in ``run_dir``; None: there is none yet.
+    """The log of the attempt in ``run_dir``, or an empty log if that is None.
 
-    It is empty until the runner has begun it. Every method but ``close`` raises LogGone when the
-    attempt's files were removed, and LogUnreadable when the system refuses.
+    The log is empty until the runner creates it. All methods but ``close`` raise LogGone if the
+    attempt's files were removed, and LogUnreadable if the operating system reports an error.
     """
 
     def __init__(self, run_dir: Path | None) -> None:
         self._run_dir = run_dir
-        self._descriptor: int | None = None
-        self._in_use = threading.Lock()
+        self._file: BinaryIO | None = None
+        self._lock = threading.Lock()
         self._closed = False
 
     def size(self) -> int:
-        """How many bytes it has by now."""
-        with self._file() as file:
-            return 0 if file is None else os.fstat(file).st_size
+        """Return the current size in bytes."""
+        with self._descriptor() as descriptor:
+            return 0 if descriptor is None else os.fstat(descriptor).st_size
 
-    def read(self, offset: int, most: int = BLOCK_BYTES) -> bytes:
-        """Up to ``most`` bytes from an offset; none at the end."""
-        with self._file() as file:
-            return b"" if file is None else os.pread(file, most, offset)
+    def read(self, offset: int, max_bytes: int = BLOCK_BYTES) -> bytes:
+        """Return up to ``max_bytes`` from an offset; empty at the end of the log."""
+        with self._descriptor() as descriptor:
+            return b"" if descriptor is None else os.pread(descriptor, max_bytes, offset)
 
-    def start_of_last(self, lines: int, end: int) -> int:
-        """The offset at which the last lines of the first ``end`` bytes begin.
+    def find_last_lines(self, lines: int, end: int) -> int:
+        """Return the offset where the last ``lines`` lines before the offset ``end`` begin.
 
-        The file is read backwards from there, block by block, as far as is needed.
+        The log is read backwards from ``end`` in blocks, only as far as necessary.
         """
-        with self._file() as file:
-            return 0 if file is None else _start_of_last(file, lines, end)
+        with self._descriptor() as descriptor:
+            return 0 if descriptor is None else _find_last_lines(descriptor, lines, end)
 
     def close(self) -> None:
-        """Close the file; a method that still works on it in a thread closes it at its end."""
+        """Close the file. A method that is still using it in a thread closes it when it ends."""
         self._closed = True
-        if self._in_use.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
-                if self._descriptor is not None:
-                    os.close(self._descriptor)
-                self._descriptor = None
+                if self._file is not None:
+                    self._file.close()
+                self._file = None
             finally:
-                self._in_use.release()
+                self._lock.release()
 
     @contextmanager
-    def _file(self) -> Iterator[int | None]:
+    def _descriptor(self) -> Iterator[int | None]:
         try:
-            with self._in_use:
-                if self._descriptor is None and self._run_dir is not None and not self._closed:
-                    self._descriptor = _open(self._run_dir)
-                yield self._descriptor
+            with self._lock:
+                if self._file is None and self._run_dir is not None and not self._closed:
+                    self._file = _open(self._run_dir)
+                yield None if self._file is None else self._file.fileno()
         except OSError as error:
-            raise LogUnreadable(f"The log cannot be read right now: {error}") from error
+            raise LogUnreadable(f"The log cannot be read at the moment: {error}") from error
         finally:
             if self._closed:
                 self.close()
 
 
-def _open(run_dir: Path) -> int | None:
-    """The log's descriptor, or None while there is no log yet."""
-    path = run_dir / LOG_FILE
+def _open(run_dir: Path) -> BinaryIO | None:
+    """Open the log; None if it does not exist yet."""
+    path = log_path(run_dir)
     try:
-        return open_descriptor(UntrustedDirectory.for_attempt(run_dir), LOG_FILE)
+        return open_log(run_dir)
     except MissingFile:
         if not run_dir.is_dir():
             raise LogGone(f"The log is gone: its run directory {run_dir} was removed") from None
@@ -102,30 +104,28 @@ def _open(run_dir: Path) -> int | None:
     except UnreadableFile as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno not in REPLACED:
             raise error.__cause__ from None
-        raise LogGone(_replaced(path)) from None
-
-
-def _replaced(path: Path) -> str:
-    return f"The log is gone: something that is no file has taken the place of {path}"
+        raise LogGone(f"The log is gone: {path} is not a regular file any more") from None
 
 
 def _harness_ran(run_dir: Path) -> bool:
-    """Has the attempt ended after its harness had been started? Then there was a log."""
+    """Return whether the attempt ended after its harness was started, so that it had a log."""
     try:
-        end = read_json(UntrustedDirectory.for_attempt(run_dir), EXIT_FILE, MAX_EXIT_BYTES)
-        return end["exit_code"] is not None and end["reason"] != "not_started"
+        exit_file = read_json(
+            UntrustedDirectory.for_attempt(run_dir), EXIT_FILE, MAX_EXIT_FILE_BYTES
+        )
+        return exit_file["exit_code"] is not None and exit_file["reason"] != "not_started"
     except (UnreadableFile, KeyError):
         return False
 
 
-def _start_of_last(file: int, lines: int, end: int) -> int:
+def _find_last_lines(descriptor: int, lines: int, end: int) -> int:
     if lines == 0 or end == 0:
         return end
-    # The newline at the very end ends the last line, and begins none.
+    # A newline at the end terminates the last line and does not begin another.
     position = end - 1
     while position > 0:
         start = max(0, position - BLOCK_BYTES)
-        block = os.pread(file, position - start, start)
+        block = os.pread(descriptor, position - start, start)
         newlines = block.count(b"\n")
         if newlines >= lines:
             return start + _nth_newline_from_end(block, lines) + 1
@@ -135,7 +135,7 @@ def _start_of_last(file: int, lines: int, end: int) -> int:
 
 
 def _nth_newline_from_end(block: bytes, n: int) -> int:
-    found = len(block)
+    position = len(block)
     for _ in range(n):
-        found = block.rfind(b"\n", 0, found)
-    return found
+        position = block.rfind(b"\n", 0, position)
+    return position

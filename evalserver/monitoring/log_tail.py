@@ -1,24 +1,22 @@
-"""Following a log that grows: what came behind a place that was reached before."""
+"""Following a log that grows: reading what was appended since the last read."""
 
 import codecs
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalserver.runner.files import LOG_FILE
-from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, open_file
+from evalserver.system.attempt_log import log_size, open_log
+from evalserver.system.untrusted_files import UnreadableFile
 
-MOST_BYTES = 32 * 1024
-"""Of one piece."""
+MAX_PIECE_BYTES = 32 * 1024
 
-FAR_BEHIND_BYTES = 1024 * 1024
-"""Who is further behind goes on nearer to the end: the log itself has it all."""
+MAX_LAG_BYTES = 1024 * 1024
+"""A reader that is further behind skips to the end. The log itself stays complete."""
 
 
 @dataclass(frozen=True)
 class LogPiece:
-    """Some text of a log, the byte at which it begins, and whether more follows already."""
+    """A part of a log: its offset in bytes, its text, and whether more can be read already."""
 
     offset: int
     text: str
@@ -26,84 +24,75 @@ class LogPiece:
 
 
 class LogTail:
-    """A place in one attempt's log, from which it is read on."""
+    """A position in the log of one attempt, from which the log is read on."""
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._path = path
+    def __init__(self, run_dir: Path, offset: int = 0) -> None:
+        self._run_dir = run_dir
         self._offset = offset
-        self._looked_to = offset
+        self._checked_to = offset
 
     @classmethod
     def at_end(cls, run_dir: Path) -> "LogTail":
-        """Behind the last whole line that is there now."""
-        path = run_dir / LOG_FILE
-        start = max(0, _size(path) - MOST_BYTES)
-        return cls(path, start + _whole_lines(_read(path, start)))
+        """Start after the last complete line of the log."""
+        start = max(0, log_size(run_dir) - MAX_PIECE_BYTES)
+        return cls(run_dir, start + _complete_lines(_read(run_dir, start)))
 
     @classmethod
     def at_beginning(cls, run_dir: Path) -> "LogTail":
-        """At the log's first byte, whether or not it is there yet."""
-        return cls(run_dir / LOG_FILE)
+        """Start at the first byte of the log, which may not exist yet."""
+        return cls(run_dir)
 
     def has_grown(self) -> bool:
-        """Is there something behind what was looked at? Quick: it reads nothing."""
-        return _size(self._path) > self._looked_to
+        """Return whether the log has grown since the last read. Reads nothing, so it is quick."""
+        return log_size(self._run_dir) > self._checked_to
 
-    def lines(self) -> LogPiece | None:
-        """The next whole lines, or a part of one that is very long; None if there are none.
+    def read_lines(self) -> LogPiece | None:
+        """Return the next complete lines, or a part of a very long line; None if there are none.
 
         A line ends with a newline, or with the carriage return that redraws a progress bar.
         """
-        read = self._next()
-        full = len(read) == MOST_BYTES
-        lines = read[: _whole_lines(read)]
-        return self._take(lines or read, full) if lines or full else None
+        data = self._read_next()
+        is_full = len(data) == MAX_PIECE_BYTES
+        lines = data[: _complete_lines(data)]
+        return self._advance(lines or data, is_full) if lines or is_full else None
 
-    def rest(self) -> LogPiece | None:
-        """What follows, whether or not its last line is whole; None if nothing does."""
-        read = self._next()
-        return self._take(read, len(read) == MOST_BYTES) if read else None
+    def read_rest(self) -> LogPiece | None:
+        """Return what follows, even if its last line is incomplete; None at the end of the log."""
+        data = self._read_next()
+        return self._advance(data, len(data) == MAX_PIECE_BYTES) if data else None
 
-    def _next(self) -> bytes:
-        size = _size(self._path)
-        if size - self._offset > FAR_BEHIND_BYTES:
-            near = size - MOST_BYTES
-            self._offset = near + _to_next_line(_read(self._path, near))
-        read = _read(self._path, self._offset)
-        self._looked_to = self._offset + len(read)
-        return read
+    def _read_next(self) -> bytes:
+        size = log_size(self._run_dir)
+        if size - self._offset > MAX_LAG_BYTES:
+            near_end = size - MAX_PIECE_BYTES
+            self._offset = near_end + _next_line(_read(self._run_dir, near_end))
+        data = _read(self._run_dir, self._offset)
+        self._checked_to = self._offset + len(data)
+        return data
 
-    def _take(self, read: bytes, full: bool) -> LogPiece:
-        # A full piece may end within a character, whose other half the next one brings.
+    def _advance(self, data: bytes, is_full: bool) -> LogPiece:
+        # A full piece can end within a character, which then belongs to the next piece.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(read, final=not full)
-        half_a_character, _ = decoder.getstate()
-        piece = LogPiece(self._offset, text, more=full)
-        self._offset += len(read) - len(half_a_character)
+        text = decoder.decode(data, final=not is_full)
+        incomplete_character, _ = decoder.getstate()
+        piece = LogPiece(self._offset, text, more=is_full)
+        self._offset += len(data) - len(incomplete_character)
         return piece
 
 
-def _size(path: Path) -> int:
+def _read(run_dir: Path, offset: int) -> bytes:
     try:
-        found = path.lstat()
-    except OSError:
-        return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
-
-
-def _read(path: Path, offset: int) -> bytes:
-    try:
-        with open_file(UntrustedDirectory.for_attempt(path.parent), path.name) as file:
-            return os.pread(file.fileno(), MOST_BYTES, offset)
+        with open_log(run_dir) as file:
+            return os.pread(file.fileno(), MAX_PIECE_BYTES, offset)
     except (OSError, UnreadableFile):
         return b""
 
 
-def _whole_lines(read: bytes) -> int:
-    """How many of the bytes are whole lines."""
-    return max(read.rfind(b"\n"), read.rfind(b"\r")) + 1
+def _complete_lines(data: bytes) -> int:
+    """Return how many of the bytes are complete lines."""
+    return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
 
 
-def _to_next_line(read: bytes) -> int:
-    """How many of the bytes end the line in the middle of which they begin."""
-    return read.find(b"\n") + 1
+def _next_line(data: bytes) -> int:
+    """Return where the first line begins that is complete at its start."""
+    return data.find(b"\n") + 1

@@ -16,7 +16,6 @@ import structlog
 from aiohttp import web
 
 from evalserver.executors import Executor
-from evalserver.runner.files import LOG_FILE
 from evalserver.server.access_policy import (
     bootstrap_admin_token,
     secure_data_dir,
@@ -30,6 +29,7 @@ from evalserver.server.systemd import notify
 from evalserver.server.tls import CannotUseTls, Tls
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import DatabaseRefused, Store, StoreUnavailable
+from evalserver.system.attempt_log import log_path
 from evalserver.system.data_dir import DataDirTaken, lock_data_dir
 from evalserver.system.file_descriptors import TooFewDescriptors, descriptors_needed, raise_limit
 from evalserver.system.local_socket import listen_locally
@@ -186,5 +186,5 @@ async def log_detached_jobs(store: Store, executor: Executor) -> None:
                 "stopping; this evaluation goes on, and is found again at the next start",
                 job=job.job_id,
                 runner_pid=(await executor.describe(run_dir)).runner_pid,
-                log=str(run_dir / LOG_FILE),
+                log=str(log_path(run_dir)),
             )

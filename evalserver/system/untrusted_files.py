@@ -85,18 +85,13 @@ def open_directory(directory: UntrustedDirectory) -> Iterator[int]:
 
 def open_file(directory: UntrustedDirectory, path: str, *, writable: bool = False) -> BinaryIO:
     """Open a regular file by its path in the directory. Raises UnreadableFile, MissingFile."""
-    descriptor = open_descriptor(directory, path, writable=writable)
-    return os.fdopen(descriptor, "r+b" if writable else "rb")
-
-
-def open_descriptor(directory: UntrustedDirectory, path: str, *, writable: bool = False) -> int:
-    """The same, for who reads without a buffer."""
     *folders, name = path.split("/")
     whole = directory.path / path
     with _translate_errors(whole):
         _require_name(name)
         with open_directory(directory.below(*folders)) as folder:
-            return _open_regular(name, whole, folder, os.O_NOFOLLOW, writable)
+            descriptor = _open_regular(name, whole, folder, os.O_NOFOLLOW, writable)
+    return os.fdopen(descriptor, "r+b" if writable else "rb")
 
 
 def open_named_file(path: Path) -> BinaryIO:

@@ -50,7 +50,7 @@ JOB = Job(
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """The places of an attempt that has written nothing yet."""
-    paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache", tmp_path / LOG_FILE)
+    paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache")
     paths.output_dir.mkdir()
     return paths
 
@@ -270,7 +270,7 @@ def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths)
 
 
 def test_a_lost_runner_leaves_the_end_of_the_log_and_what_was_run(paths: Paths) -> None:
-    paths.log.write_text("it was half way\n")
+    (paths.run_dir / LOG_FILE).write_text("it was half way\n")
 
     outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
 

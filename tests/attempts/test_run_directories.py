@@ -41,7 +41,6 @@ def test_an_attempts_places_are_below_its_jobs_directory(directories: RunDirecto
         run_dir=job_dir / "attempt-1",
         output_dir=job_dir / "attempt-1" / "output",
         cache_dir=job_dir / "cache",
-        log=job_dir / "attempt-1" / "eval.log",
     )
 
 
@@ -54,7 +53,6 @@ def test_the_next_attempt_has_fresh_places_and_the_same_cache(
         run_dir=job_dir / "attempt-2",
         output_dir=job_dir / "attempt-2" / "output",
         cache_dir=job_dir / "cache",
-        log=job_dir / "attempt-2" / "eval.log",
     )
 
 

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths
 
-PATHS = Paths(
-    Path("/data/run"), Path("/data/run/output"), Path("/data/cache"), Path("/data/run/eval.log")
-)
+PATHS = Paths(Path("/data/run"), Path("/data/run/output"), Path("/data/cache"))
 
 TEXTS = (
     "plain", "a b", " a", "a ", "-x", "--tasks=evil", "-", "@file", "", "=", "a=b", "a,b=c", ",",

@@ -69,11 +69,11 @@ def test_without_samples_the_log_tells(tmp_path: Path) -> None:
         "ERROR - All 2 attempts failed. Last error: Connection error.\n"
     )
 
-    assert count_in_log(log, of=8).share == 0.25
+    assert count_in_log(tmp_path, of=8).share == 0.25
 
 
 def test_without_a_log_nothing_failed(tmp_path: Path) -> None:
-    assert count_in_log(tmp_path / "eval.log", of=8) == FailedRequests(0, 8)
+    assert count_in_log(tmp_path, of=8) == FailedRequests(0, 8)
 
 
 def test_nothing_of_nothing_is_no_share() -> None:

@@ -46,11 +46,11 @@ READERS: dict[str, Callable[[str, Path], object]] = {
     "progress by a pattern": lambda text, _: PatternReader(DEAREST_PATTERN).read(text.encode()),
     "plain text": lambda text, _: plain_text(text.encode()),
     "cause": lambda text, _: cause(text),
-    "tail": lambda _, folder: tail(folder / "file"),
+    "tail": lambda _, folder: tail(folder),
     "failed requests in samples": lambda _, folder: count_in_samples(
-        UntrustedDirectory.for_attempt(folder), ["file"]
+        UntrustedDirectory.for_attempt(folder), ["eval.log"]
     ),
-    "failed requests in the log": lambda _, folder: count_in_log(folder / "file", 1),
+    "failed requests in the log": lambda _, folder: count_in_log(folder, 1),
     "masking": lambda text, _: mask_text(text),
     "masking by shape": lambda text, _: contains_secret(text),
     "masking by name": lambda text, _: is_secret_name(text),
@@ -59,7 +59,7 @@ READERS: dict[str, Callable[[str, Path], object]] = {
         text.encode()
     ),
     "GPUs": lambda text, _: GPUS.search(text),
-    "task files": lambda _, folder: name_in_file(folder / "file"),
+    "task files": lambda _, folder: name_in_file(folder / "eval.log"),
     "fields": lambda text, _: _field(text),
 }
 
@@ -71,7 +71,7 @@ def test_reading_a_hostile_text_takes_time_in_proportion(reader: str, tmp_path: 
     slow = {}
     for unit in UNITS:
         text = f"{unit * (CHARACTERS // len(unit))}!"
-        (folder / "file").write_text(text)
+        (folder / "eval.log").write_text(text)
         started = time.thread_time()
         READERS[reader](text, folder)
         if (seconds := time.thread_time() - started) > MAX_CPU_S:

@@ -24,7 +24,7 @@ ENGINES = make_engines("python3", None)
 def read(case: str, output_dir: Path | None = None, tasks: tuple[str, ...] = ()) -> Results:
     """What the case's engine reads in the output directory, when these tasks were asked for."""
     place = output_dir or DATA / case
-    paths = Paths(place.parent, place, place.parent / "cache", place.parent / "eval.log")
+    paths = Paths(place.parent, place, place.parent / "cache")
     return _engine(case).read_results(EvaluateRequest("model", tasks), paths)
 
 

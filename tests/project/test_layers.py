@@ -50,6 +50,7 @@ LAYERS = {
     "core": _layer("core"),
     "runner": _layer("runner", "subprocess"),
     "system.data_dir": _layer(""),
+    "system.attempt_log": _layer("runner.files system"),
     "system": _layer("system core"),
     "settings": _layer("settings core"),
     "store": _layer(f"store core {CRASH_POINT}", "sqlite3 aiosqlite"),

@@ -51,6 +51,13 @@ ALLOWED = {
 }
 """Modules that open something in another way, and why they may."""
 
+NAMES_THE_LOG = {
+    "system.attempt_log": "opens the log for everybody who reads it",
+    "runner.files": "defines the name",
+    "runner.supervisor": "creates the log",
+}
+"""Modules that know the name of an attempt's log, and why. Nobody else can open it."""
+
 
 def opened(source: str) -> Iterator[str]:
     """What a module opens something with, each with its line."""
@@ -80,6 +87,20 @@ def test_no_other_module_opens_files_by_itself(module: str) -> None:
 @pytest.mark.parametrize("module", ALLOWED)
 def test_each_that_may_still_does(module: str) -> None:
     assert list(opened(modules()[module].read_text()))
+
+
+def test_the_log_of_an_attempt_is_opened_in_one_place() -> None:
+    naming = {name for name, path in modules().items() if _names_the_log(path.read_text())}
+
+    assert naming == {*NAMES_THE_LOG}
+
+
+def _names_the_log(source: str) -> bool:
+    return any(
+        (isinstance(node, ast.Name) and node.id == "LOG_FILE")
+        or (isinstance(node, ast.Constant) and node.value == "eval.log")
+        for node in ast.walk(ast.parse(source))
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ async def _start(eval_log: EvalLog, size: int, query: Mapping[str, Any]) -> int:
     """The byte at which the answer begins; never behind the end."""
     offset: int = query.get("offset", 0)
     if "tail" in query:
-        last = await asyncio.to_thread(eval_log.start_of_last, query["tail"], size)
+        last = await asyncio.to_thread(eval_log.find_last_lines, query["tail"], size)
         offset = max(offset, last)
     return min(size, offset)
 

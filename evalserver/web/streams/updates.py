@@ -106,7 +106,7 @@ class LogUpdates:
     async def messages(self) -> bytes:
         """The next chunk, if there is one."""
         if self._tail is not None and self._tail.has_grown():
-            piece = await asyncio.to_thread(self._tail.lines)
+            piece = await asyncio.to_thread(self._tail.read_lines)
             if piece is not None:
                 return self._message(piece)
         self._pause_s = self._every_s
@@ -115,7 +115,7 @@ class LogUpdates:
     async def remaining_messages(self, event: Event) -> AsyncIterator[bytes]:
         """The rest of the log, if the event ends the attempt."""
         if self._tail is not None and _ends_attempt(event):
-            while piece := await asyncio.to_thread(self._tail.rest):
+            while piece := await asyncio.to_thread(self._tail.read_rest):
                 yield self._message(piece)
             self._tail = None
 

@@ -411,7 +411,7 @@ def _link_elsewhere(log: Path) -> None:
 LOSSES: dict[str, tuple[Callable[[Path], None], str]] = {
     "all files": (_remove_all, "its run directory"),
     "the log": (Path.unlink, "eval.log was removed"),
-    "a link": (_link_elsewhere, "has taken the place of"),
+    "a link": (_link_elsewhere, "is not a regular file any more"),
 }
 
 
