@@ -32,7 +32,9 @@ UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
 GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
 """In what torch tells of the machine."""
 LONGEST_SAYING = 1024
-MAX_RESULTS_BYTES = 64 * 1024 * 1024
+MAX_RESULTS_BYTES = 16 * 1024 * 1024
+MAX_RESULTS_VALUES = 300_000
+"""All tasks of a harness at once write some 200 000. Parsing more would hold up other requests."""
 MAX_MACHINE_CHARACTERS = 64 * 1024
 MAX_ENTRIES = 100_000
 """Of one folder."""
@@ -112,7 +114,7 @@ def load_results(directory: UntrustedDirectory, path: str) -> dict[str, Any]:
     """What a results file says. Raises NoResults when it cannot be read, or has no ``results``."""
     whole = directory.path / path
     try:
-        content = read_json(directory, path, MAX_RESULTS_BYTES)
+        content = read_json(directory, path, MAX_RESULTS_BYTES, MAX_RESULTS_VALUES)
     except MissingFile:
         raise NoResults(f"wrote no results file {whole}") from None
     except UnreadableFile as error:

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from evalserver.core.bounded_json import InvalidJson, parse_object
+from evalserver.core.bounded_json import MAX_VALUES, InvalidJson, parse_object
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -134,9 +134,11 @@ def read_named_file(path: Path, max_bytes: int) -> bytes:
         return _content_of(file, path, max_bytes)
 
 
-def read_json(directory: UntrustedDirectory, path: str, max_bytes: int) -> dict[str, Any]:
-    """The JSON object in a file of the directory. Raises UnreadableFile, MissingFile."""
-    return _object_in(read_file(directory, path, max_bytes), directory.path / path)
+def read_json(
+    directory: UntrustedDirectory, path: str, max_bytes: int, max_values: int = MAX_VALUES
+) -> dict[str, Any]:
+    """Read a JSON object from a file in the directory. Raises UnreadableFile, MissingFile."""
+    return _object_in(read_file(directory, path, max_bytes), directory.path / path, max_values)
 
 
 def read_named_json(path: Path, max_bytes: int) -> dict[str, Any]:
@@ -145,9 +147,9 @@ def read_named_json(path: Path, max_bytes: int) -> dict[str, Any]:
     return _object_in(read_named_file(path, max_bytes), path)
 
 
-def _object_in(text: bytes, path: Path) -> dict[str, Any]:
+def _object_in(text: bytes, path: Path, max_values: int = MAX_VALUES) -> dict[str, Any]:
     try:
-        return parse_object(text)
+        return parse_object(text, max_values)
     except InvalidJson as error:
         raise UnreadableFile(f"{path}: {error}") from None
 

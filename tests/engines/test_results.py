@@ -15,7 +15,7 @@ import pytest
 from evalserver.core.job import Metric
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, NoResults, Paths, Results, make_engines
-from evalserver.engines.results import MAX_RESULTS_BYTES
+from evalserver.engines.results import MAX_RESULTS_BYTES, MAX_RESULTS_VALUES
 
 DATA = Path(__file__).parent / "data"
 ENGINES = make_engines("python3", None)
@@ -284,6 +284,14 @@ def test_more_than_is_read_of_a_results_file_is_told(tmp_path: Path) -> None:
         file.truncate(MAX_RESULTS_BYTES + 1)
 
     with pytest.raises(NoResults, match=f"it has more than {MAX_RESULTS_BYTES} bytes"):
+        read("lmms", tmp_path)
+
+
+def test_a_results_file_of_too_many_values_is_not_parsed(tmp_path: Path) -> None:
+    values = {str(number): number for number in range(MAX_RESULTS_VALUES // 2 + 1)}
+    (tmp_path / "20260101_000000_results.json").write_text(json.dumps({"results": values}))
+
+    with pytest.raises(NoResults, match=f"it has more than {MAX_RESULTS_VALUES} values"):
         read("lmms", tmp_path)
 
 
