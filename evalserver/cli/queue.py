@@ -40,7 +40,7 @@ def queue(server: Server, limit: int, as_json: bool) -> None:
         if as_json:
             print_json(found)
             return
-        running = [found["running_job"]] if found["running_job"] else []
+        running = found["running_jobs"]
         jobs = _still_there(client, [*running, *found["queued_jobs"][:limit]])
     if jobs:
         print_table(COLUMNS, [_row(job) for job in jobs])

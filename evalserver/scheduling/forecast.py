@@ -1,10 +1,11 @@
-"""What a job that has not ended can expect: what it waits for, and how long it will take.
+"""Forecasts for jobs that have not ended: what they wait for, and when they will have ended.
 
-The basis is what the newest completed jobs of its kind took: the same engine, model, tasks, limit
-and number of GPUs. Their median is remembered until a completed job comes or goes.
+The estimate is the median duration of the newest completed jobs of the same kind: engine, model,
+tasks, limit and number of GPUs. It is cached until a completed job is added or removed.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -17,17 +18,17 @@ from evalserver.core.lifecycle import EventKind, Status
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.store import CommittedEvent, Kind, Known, Store, kind_of
 
-MOST_BEFORE = 50
-"""Jobs before one in the queue; beyond that, saying when it ends would be guessing."""
-MOST_KINDS = 1000
-MOST_JOBS = 1000
+MAX_JOBS_BEFORE = 50
+"""With more jobs before it in the queue, a job gets no estimate: it would be a guess."""
+MAX_KINDS = 1000
+MAX_KNOWN_JOBS = 1000
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """``waiting_for`` says in words why a queued job does not run yet, None when it is not queued.
+    """``waiting_for`` says why a queued job does not run yet; None if it is not queued.
 
-    ``eta_s`` is the seconds until the job will have ended, None where there is no basis.
+    ``eta_s`` is the number of seconds until the job will have ended; None if it is unknown.
     """
 
     waiting_for: str | None = None
@@ -35,7 +36,7 @@ class Forecast:
 
 
 class Forecaster:
-    """Makes forecasts from the queue, the running job, and what completed jobs took."""
+    """Makes forecasts from the queue, the running jobs, and the durations of completed jobs."""
 
     def __init__(self, store: Store, scheduler: Scheduler, clock: Clock = utc_now) -> None:
         self._store = store
@@ -47,11 +48,11 @@ class Forecaster:
         store.subscribe(self._on_event)
 
     async def of(self, job: Job, position: int | None) -> Forecast:
-        """The forecast for a job with this position in the queue (None: it is not queued)."""
+        """Return the forecast for a job with this position in the queue (None: not queued)."""
         if job.status is Status.QUEUED and position is not None:
-            held = self._held_back(job)
-            if held is not None:
-                return Forecast(held)
+            reason = self._pause_reason(job)
+            if reason is not None:
+                return Forecast(reason)
             eta_s = await self._until_queued_ends(job, position)
             return Forecast(self._waiting_for(job, position), _rounded(eta_s))
         if job.status is Status.RUNNING:
@@ -59,21 +60,20 @@ class Forecaster:
             return Forecast(None, _rounded(eta_s))
         return Forecast()
 
-    def _held_back(self, job: Job) -> str | None:
-        """What a queued job waits for beside those before it."""
+    def _pause_reason(self, job: Job) -> str | None:
+        """Return what a queued job waits for, apart from the jobs before it."""
         draining = self._scheduler.draining
         if draining is None:
-            return self._scheduler.held_back_by(job.job_id)
+            return self._scheduler.checkpoint_wait(job.job_id)
         why = "" if draining.reason is None else f": {draining.reason}"
         return (
             "an administrator to resume the queue: the server is draining, since"
             f" {draining.since} by {draining.by}{why}"
         )
 
-    def _running_before(self, job: Job) -> str | None:
-        """The job that runs; not the queued one itself, which may have been started just now."""
-        running = self._scheduler.running_job
-        return None if running == job.job_id else running
+    def _running_before(self, job: Job) -> list[str]:
+        """Return the running jobs without the queued one, which may have started just now."""
+        return [each for each in self._scheduler.running if each != job.job_id]
 
     def _waiting_for(self, job: Job, position: int) -> str:
         if self._store.fault is not None:
@@ -81,7 +81,7 @@ class Forecaster:
         if self._scheduler.holding:
             return "the next start of the server: it is shutting down, and starts nothing more"
         running = self._running_before(job)
-        before = [] if running is None else [f"job {running}, which is running"]
+        before = [running_text(running)] if running else []
         if position > 0:
             jobs = "1 job" if position == 1 else f"{position} jobs"
             before.append(f"{jobs} before it in the queue")
@@ -89,22 +89,27 @@ class Forecaster:
 
     async def _until_queued_ends(self, job: Job, position: int) -> float | None:
         own = _kind(job)
-        if position > MOST_BEFORE or await self._median(own) is None:
+        if position > MAX_JOBS_BEFORE or await self._median(own) is None:
             return None
         before = list(islice(self._scheduler.queue, position))
         running = self._running_before(job)
-        known = await self._known([*before, running] if running else before)
+        known = await self._known([*before, *running])
         try:
             kinds = Counter([own, *(known[each].kind for each in before)])
-            rest = await self._until_running_ends(known[running]) if running else 0.0
+            rests = [await self._until_running_ends(known[each]) for each in running]
         except KeyError:
             return None  # one of them was pruned in between, or is damaged
-        for kind, jobs in kinds.items():
-            each = await self._median(kind)
-            if each is None or rest is None:
+        total = 0.0
+        for rest in rests:
+            if rest is None:
                 return None
-            rest += jobs * each
-        return rest
+            total = max(total, rest)
+        for kind, jobs in kinds.items():
+            median_s = await self._median(kind)
+            if median_s is None:
+                return None
+            total += jobs * median_s
+        return total
 
     async def _until_running_ends(self, job: Known) -> float | None:
         whole = await self._median(job.kind)
@@ -119,8 +124,8 @@ class Forecaster:
             seconds = await self._store.durations(kind)
             found = median(seconds) if seconds else None
             if self._changes != changes:
-                return found  # of a moment that is past
-            _make_room(medians, MOST_KINDS)
+                return found  # it is outdated already
+            _clear_if_full(medians, MAX_KINDS)
             medians[kind] = found
         return medians[kind]
 
@@ -132,7 +137,7 @@ class Forecaster:
         found = await self._store.known(missing)
         known = {**self._jobs, **found}
         if self._changes == changes:
-            _make_room(self._jobs, MOST_JOBS)
+            _clear_if_full(self._jobs, MAX_KNOWN_JOBS)
             self._jobs.update(found)
         return known
 
@@ -145,13 +150,20 @@ class Forecaster:
             self._medians.clear()
 
 
+def running_text(job_ids: Sequence[str]) -> str:
+    """Return the running jobs that a queued one waits for, as part of a sentence."""
+    if len(job_ids) == 1:
+        return f"job {job_ids[0]}, which is running"
+    return f"jobs {', '.join(job_ids)}, which are running"
+
+
 def _kind(job: Job) -> Kind:
     return kind_of(job.engine, job.request)
 
 
-def _make_room(remembered: dict[Any, Any], most: int) -> None:
-    if len(remembered) >= most:
-        remembered.clear()
+def _clear_if_full(cache: dict[Any, Any], max_entries: int) -> None:
+    if len(cache) >= max_entries:
+        cache.clear()
 
 
 def _rounded(seconds: float | None) -> float | None:

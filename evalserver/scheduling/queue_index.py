@@ -1,48 +1,58 @@
-"""The order of the queue, in memory: what is next, and how many are before a given job.
+"""The order of the queue, in memory: which job is next, and what position a job has.
 
-An index of what the database holds, rebuilt at every start; priority first, then submission.
+An index of what the database contains, rebuilt at every start. Order: priority, then submission.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 
-_Place = tuple[int, int, str]
-"""Negated priority, submission number, job id: tuples sort in the order of the queue."""
+_Key = tuple[int, int, str]
+"""Negated priority, submission number, job id: sorted in the order of the queue."""
 
 
 class QueueIndex:
-    """The queued jobs in order. A position costs O(log n)."""
+    """The queued jobs in order. Finding a position costs O(log n)."""
 
     def __init__(self) -> None:
-        self._order: list[_Place] = []
-        self._places: dict[str, _Place] = {}
+        self._order: list[_Key] = []
+        self._keys: dict[str, _Key] = {}
 
     def __len__(self) -> int:
         return len(self._order)
 
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._keys
+
     def __iter__(self) -> Iterator[str]:
-        return (place[2] for place in self._order)
+        """Yield the jobs in order. The queue may change meanwhile: no job is yielded twice or
+        missed because others come or go."""
+        index = 0
+        while index < len(self._order):
+            key = self._order[index]
+            yield key[2]
+            is_unchanged = index < len(self._order) and self._order[index] is key
+            index = index + 1 if is_unchanged else bisect_right(self._order, key)
 
     def add(self, job_id: str, priority: int, seq: int) -> None:
-        """Put a job in its place; one that is there already, in another, is moved."""
-        place = (-priority, seq, job_id)
-        if self._places.get(job_id) == place:
+        """Add a job. A job that is queued with another priority is moved."""
+        key = (-priority, seq, job_id)
+        if self._keys.get(job_id) == key:
             return
         self.remove(job_id)
-        self._places[job_id] = place
-        insort(self._order, place)
+        self._keys[job_id] = key
+        insort(self._order, key)
 
     def remove(self, job_id: str) -> None:
-        """Take a job out; one that is not there changes nothing."""
-        place = self._places.pop(job_id, None)
-        if place is not None:
-            del self._order[bisect_left(self._order, place)]
+        """Remove a job, if it is queued."""
+        key = self._keys.pop(job_id, None)
+        if key is not None:
+            del self._order[bisect_left(self._order, key)]
 
     def first(self) -> str | None:
-        """The job that is next, or None."""
+        """Return the job that is next, or None."""
         return self._order[0][2] if self._order else None
 
     def position(self, job_id: str) -> int | None:
-        """How many jobs are before this one (0: it is next); None if it is not queued."""
-        place = self._places.get(job_id)
-        return None if place is None else bisect_left(self._order, place)
+        """Return how many jobs are before this one (0: it is next); None if it is not queued."""
+        key = self._keys.get(job_id)
+        return None if key is None else bisect_left(self._order, key)

@@ -24,6 +24,7 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
+from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
 from evalserver.scheduling.retention import Pruner
 from evalserver.scheduling.scheduler import Scheduler
@@ -46,6 +47,7 @@ from evalserver.web.keys import (
     BOUNDS,
     BUS,
     CATALOG,
+    COMMANDS,
     COMPARISON_WORK,
     ENGINES,
     FORECASTS,
@@ -187,7 +189,8 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[PRUNER] = Pruner(app[STORE], attempts)
-    app[SCHEDULER] = Scheduler(app[STORE], attempts, args.max_completed_jobs)
+    app[COMMANDS] = JobCommands(app[STORE], attempts, args.max_completed_jobs)
+    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS], args.max_completed_jobs)
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works = {

@@ -14,6 +14,7 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
+from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
 from evalserver.scheduling.retention import Pruner
 from evalserver.scheduling.scheduler import Scheduler
@@ -34,6 +35,7 @@ STARTED_AT = web.AppKey("started_at", str)
 HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
+COMMANDS = web.AppKey("commands", JobCommands)
 PLANNER = web.AppKey("planner", Planner)
 PRUNER = web.AppKey("pruner", Pruner)
 BACKING_UP = web.AppKey("backing_up", asyncio.Lock)

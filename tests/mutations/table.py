@@ -113,7 +113,7 @@ FAULTS = (
     Fault(
         "the running job is unknown after a restart",
         "scheduling/scheduler.py",
-        "            self.running_job = interrupted.job_id\n",
+        "        self._running = dict.fromkeys(job.job_id for job in running)\n",
         "",
         (
             "end_to_end/test_crash_points.py"

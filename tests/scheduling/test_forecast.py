@@ -1,79 +1,11 @@
 """What a job can expect: what it waits for, and when it will have ended."""
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.conclusion import Policy
-from evalserver.attempts.launch import LaunchContext, Planner
-from evalserver.attempts.run_directories import RunDirectories
-from evalserver.core.clock import timestamp
-from evalserver.core.health import Health
-from evalserver.executors import LocalExecutor
-from evalserver.monitoring.event_bus import EventBus
-from evalserver.monitoring.progress import ProgressBoard
-from evalserver.scheduling.forecast import MOST_BEFORE, Forecast, Forecaster
-from evalserver.scheduling.scheduler import Scheduler
-from evalserver.store import Store
-from tests.store.test_jobs import PLENTY, claim, completed, start, submit
-
-NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-
-
-class Lab:
-    """A store and a scheduler that starts nothing by itself, at a time that the test sets."""
-
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.store = store
-        self.now = NOON
-        directories = RunDirectories(folder, "")
-        attempts = Attempts(
-            store,
-            LocalExecutor(),
-            {},
-            directories,
-            Planner({}, directories, LaunchContext({}, folder, 1.0)),
-            Policy(PLENTY, 0.05),
-            ProgressBoard(EventBus()),
-            Health(),
-        )
-        self.scheduler = Scheduler(store, attempts, PLENTY)
-        self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
-
-    async def took(self, seconds: float, **request: Any) -> str:
-        """Have a job complete that took so long; returns its id."""
-        job_id = await start(self.store, **request)
-        await self.end(job_id, seconds)
-        return job_id
-
-    async def end(self, job_id: str, seconds: float) -> None:
-        """Have a running job complete, so long after noon."""
-        end = timestamp(NOON + timedelta(seconds=seconds))
-        await self.store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
-
-    async def forecast(self, job_id: str) -> Forecast:
-        """The forecast for a job."""
-        position = self.scheduler.queue.position(job_id)
-        return await self.forecaster.of(await self.store.job(job_id), position)
-
-    async def eta(self, job_id: str) -> float | None:
-        """The seconds until a job will have ended."""
-        return (await self.forecast(job_id)).eta_s
-
-
-@pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    """A lab that has run nothing; its clock stands at noon."""
-    store = await Store.open(tmp_path, lambda: NOON)
-    lab = Lab(store, tmp_path / "runs")
-    await lab.scheduler.load()
-    yield lab
-    await store.close()
+from evalserver.scheduling.forecast import MAX_JOBS_BEFORE, Forecast
+from tests.scheduling.lab import Lab
+from tests.store.test_jobs import claim, start, submit
 
 
 async def test_without_a_basis_nobody_knows_how_long_it_takes(lab: Lab) -> None:
@@ -131,10 +63,10 @@ async def test_while_a_job_of_an_unknown_kind_runs_nobody_knows(lab: Lab) -> Non
 
 async def test_behind_too_many_jobs_nobody_knows(lab: Lab) -> None:
     await lab.took(10)
-    jobs = [await submit(lab.store) for _ in range(MOST_BEFORE + 2)]
+    jobs = [await submit(lab.store) for _ in range(MAX_JOBS_BEFORE + 2)]
 
-    assert await lab.eta(jobs[MOST_BEFORE]) == 10 * (MOST_BEFORE + 1)
-    assert await lab.eta(jobs[MOST_BEFORE + 1]) is None
+    assert await lab.eta(jobs[MAX_JOBS_BEFORE]) == 10 * (MAX_JOBS_BEFORE + 1)
+    assert await lab.eta(jobs[MAX_JOBS_BEFORE + 1]) is None
 
 
 async def test_a_job_that_completes_changes_what_is_expected_of_its_kind(lab: Lab) -> None:
@@ -236,3 +168,20 @@ async def test_a_server_that_cannot_write_starts_nothing_and_says_why(lab: Lab) 
     assert words == (
         "the server to be able to write again: the database cannot be written: disk full"
     )
+
+
+async def test_a_queued_job_waits_for_all_running_jobs(lab: Lab) -> None:
+    running = [await start(lab.store) for _ in range(2)]
+
+    forecast = await lab.forecast(await submit(lab.store))
+
+    assert forecast.waiting_for == f"jobs {running[0]}, {running[1]}, which are running"
+
+
+async def test_a_queued_job_starts_after_the_longest_of_the_running_jobs(lab: Lab) -> None:
+    await lab.took(10)
+    await lab.took(50, model="other")
+    for model in ("dummy", "other"):
+        await start(lab.store, model=model)
+
+    assert await lab.eta(await submit(lab.store)) == 60

@@ -86,3 +86,17 @@ def test_an_interrupted_job_gets_its_old_place_back() -> None:
 
 def test_an_empty_queue_has_no_first() -> None:
     assert QueueIndex().first() is None
+
+
+def test_jobs_that_come_and_go_before_it_change_nothing_for_an_iteration() -> None:
+    index = QueueIndex()
+    for seq in range(4):
+        index.add(f"job-{seq}", priority=0, seq=seq)
+    iterator = iter(index)
+    taken = [next(iterator), next(iterator)]
+
+    index.remove("job-0")
+    index.remove("job-1")
+    index.add("urgent", priority=1, seq=4)
+
+    assert [*taken, *iterator] == ["job-0", "job-1", "job-2", "job-3"]

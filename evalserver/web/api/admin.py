@@ -1,6 +1,7 @@
 """What administrators do to the server: have the queue stand still, remove jobs, back up."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -51,10 +52,15 @@ async def drain(request: web.Request) -> web.Response:
     reason = request[QUERY].get("reason")
     draining = await request.app[SCHEDULER].drain(actor, reason)
     log.warning("draining: nothing new is started", by=actor, reason=reason)
-    running = request.app[SCHEDULER].running_job
-    rest = "nothing runs" if running is None else f"job {running} runs on"
+    rest = _what_continues(request.app[SCHEDULER].running)
     message = f"The server is draining: it starts nothing new until it is resumed; {rest}"
     return json_response({"message": message, "draining": vars(draining)})
+
+
+def _what_continues(running: Sequence[str]) -> str:
+    if not running:
+        return "nothing runs"
+    return f"job {running[0]} runs on" if len(running) == 1 else f"jobs {', '.join(running)} run on"
 
 
 async def resume(request: web.Request) -> web.Response:

@@ -28,6 +28,7 @@ from evalserver.web.http.responses import (
 )
 from evalserver.web.keys import (
     BODY,
+    COMMANDS,
     ENGINES,
     FORECASTS,
     PLANNER,
@@ -93,7 +94,7 @@ async def retry_job(request: web.Request) -> web.Response:
     with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as rejected:
         if rejected is not None:
             raise bad_request(rejected)
-        await request.app[SCHEDULER].retry(job_id, actor)
+        await request.app[COMMANDS].retry(job_id, actor)
     return _queued(request, job_id)
 
 
@@ -101,7 +102,7 @@ async def change_job(request: web.Request) -> web.Response:
     """``PATCH /jobs/{job_id}``: give a job that waits another priority."""
     job_id, priority = request.match_info["job_id"], request[BODY]["priority"]
     await _require_own(request, job_id)
-    await request.app[SCHEDULER].prioritize(job_id, priority, actor=request[CALLER].name)
+    await request.app[COMMANDS].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
     return json_response({**queued_at(job_id, position), "message": message})
@@ -111,7 +112,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     """``DELETE /jobs/{job_id}``: cancel a job that has not finished."""
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
-    message = await request.app[SCHEDULER].cancel(job_id, actor=request[CALLER].name)
+    message = await request.app[COMMANDS].cancel(job_id, actor=request[CALLER].name)
     return json_response({"message": message})
 
 

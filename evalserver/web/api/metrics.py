@@ -65,7 +65,7 @@ async def _levels(app: web.Application) -> Levels:
         queue_size=len(scheduler.queue),
         oldest_age_s=age,
         draining=scheduler.draining is not None,
-        running=int(scheduler.running_job is not None),
+        running=len(scheduler.running),
         fault=not readable or store.fault is not None,
         streams=len(app[BUS]),
     )

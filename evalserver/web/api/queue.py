@@ -21,7 +21,8 @@ async def get_queue(request: web.Request) -> web.Response:
     scheduler = request.app[SCHEDULER]
     queue = {
         "queue_size": len(scheduler.queue),
-        "running_job": scheduler.running_job,
+        "running_job": next(iter(scheduler.running), None),
+        "running_jobs": scheduler.running,
         "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
         "completed_jobs": counts[Status.COMPLETED],
         "failed_jobs": counts[Status.FAILED],

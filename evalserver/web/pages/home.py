@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from evalserver.core.job import Job
+from evalserver.scheduling.forecast import running_text
 from evalserver.store import JobPruned
 from evalserver.web.api.jobs import placed
 from evalserver.web.keys import HEALTH, SCHEDULER, STORE
@@ -21,12 +22,13 @@ MAX_FINISHED = 12
 async def get_home(request: web.Request) -> web.Response:
     """``GET /``: an overview of all jobs, updated live."""
     store, scheduler = request.app[STORE], request.app[SCHEDULER]
-    running = [scheduler.running_job] if scheduler.running_job else []
+    running = scheduler.running
     finished = await store.last_finished(MAX_FINISHED)
     return render_page(
         request,
         "home.html",
         running=await _load_jobs(request, running),
+        running_text=running_text(running) if running else "-",
         queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),
         finished=[await job_json(request, job, None) for job in finished],
         counts=await store.count_by_status(),

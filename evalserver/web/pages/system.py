@@ -72,7 +72,7 @@ async def get_system_page(request: web.Request) -> web.Response:
         draining=app[SCHEDULER].draining,
         admin=await load_administration(request),
         queue_size=len(app[SCHEDULER].queue),
-        running=app[SCHEDULER].running_job,
+        running=app[SCHEDULER].running,
         counts=await store.count_by_status(),
         events=await store.newest_event_id(),
         streams=len(app[BUS]),

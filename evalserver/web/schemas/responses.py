@@ -128,6 +128,7 @@ class QueueSchema(AnswerSchema):
         {
             "queue_size": 1,
             "running_job": JOB_ID,
+            "running_jobs": [JOB_ID],
             "queued_jobs": ["0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"],
             "completed_jobs": 12,
             "failed_jobs": 1,
@@ -135,7 +136,10 @@ class QueueSchema(AnswerSchema):
     )
 
     queue_size = fields.Integer(metadata=about("Jobs that wait."))
-    running_job = JobId(allow_none=True)
+    running_job = JobId(allow_none=True, metadata=about("The first of ``running_jobs``."))
+    running_jobs = fields.List(
+        JobId(), metadata=about("In the order in which they started; at most one for now.")
+    )
     queued_jobs = fields.List(JobId(), metadata=about("In the order in which they start."))
     completed_jobs = fields.Integer()
     failed_jobs = fields.Integer()

@@ -18,6 +18,7 @@ async def test_the_queue_shows_what_runs_and_what_waits_in_order(api: Api) -> No
     assert queue == {
         "queue_size": 3,
         "running_job": running,
+        "running_jobs": [running],
         "queued_jobs": [urgent, *waiting],
         "completed_jobs": 0,
         "failed_jobs": 0,

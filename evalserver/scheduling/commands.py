@@ -1,0 +1,77 @@
+"""Commands for one job: cancel it, retry it, or change its priority."""
+
+import contextlib
+
+from evalserver.attempts.attempts import Attempts
+from evalserver.core.lifecycle import FINISHED, Status
+from evalserver.runner.crash_point import crash_point
+from evalserver.store import IllegalTransition, Store
+
+
+class AlreadyFinished(Exception):
+    """The job ended before it could be cancelled."""
+
+
+class NotFinished(Exception):
+    """The job cannot be retried, because it has not ended yet."""
+
+
+class NotQueued(Exception):
+    """The job's priority cannot be changed, because it is not queued."""
+
+
+class JobCommands:
+    """Changes jobs on request. The newest ``keep`` finished jobs are kept."""
+
+    def __init__(self, store: Store, attempts: Attempts, keep: int) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._keep = keep
+
+    async def cancel(self, job_id: str, actor: str) -> str:
+        """Cancel a job that has not finished, and return a sentence on what was done.
+
+        A running job is being stopped when this returns; it is ``cancelled`` once all of its
+        processes have ended. Raises AlreadyFinished, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        while (job := await self._store.job(job_id)).status not in FINISHED:
+            # If the status has changed since it was read, read it again.
+            with contextlib.suppress(IllegalTransition):
+                if job.status is Status.QUEUED:
+                    pruned = await self._store.cancel_queued(job_id, actor, self._keep)
+                    crash_point("cancelled_queued")
+                    await self._attempts.remove_files(pruned)
+                    return f"Job {job_id} cancelled"
+                await self._store.request_cancel(job_id, actor)
+                crash_point("cancel_requested")
+                # Read again: another attempt may have begun since.
+                await self._attempts.stop(await self._store.job(job_id))
+                return f"Job {job_id} is being cancelled: its evaluation is being stopped"
+        raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
+
+    async def retry(self, job_id: str, actor: str) -> None:
+        """Queue a finished job for a further attempt.
+
+        Raises NotFinished, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        try:
+            await self._store.retry(job_id, actor)
+            crash_point("retried")
+        except IllegalTransition:
+            job = await self._store.job(job_id)
+            raise NotFinished(
+                f"Job {job_id} is {job.status}; only a finished job can be tried again"
+            ) from None
+
+    async def prioritize(self, job_id: str, priority: int, actor: str) -> None:
+        """Give a queued job another priority, and so another position in the queue.
+
+        Raises NotQueued, JobNotFound, JobPruned, StoreUnavailable.
+        """
+        try:
+            await self._store.prioritize(job_id, priority, actor)
+        except IllegalTransition:
+            job = await self._store.job(job_id)
+            raise NotQueued(
+                f"Job {job_id} is {job.status}; only the priority of a queued job can be changed"
+            ) from None

@@ -1,0 +1,64 @@
+"""Shared by the tests of scheduling: a store and a scheduler that starts nothing by itself."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.clock import timestamp
+from evalserver.core.health import Health
+from evalserver.executors import LocalExecutor
+from evalserver.monitoring.event_bus import EventBus
+from evalserver.monitoring.progress import ProgressBoard
+from evalserver.scheduling.commands import JobCommands
+from evalserver.scheduling.forecast import Forecast, Forecaster
+from evalserver.scheduling.scheduler import Scheduler
+from evalserver.store import Store
+from tests.store.test_jobs import PLENTY, completed, start
+
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+class Lab:
+    """A store and a scheduler that starts nothing by itself, at a time that the test sets."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.now = NOON
+        directories = RunDirectories(folder, "")
+        attempts = Attempts(
+            store,
+            LocalExecutor(),
+            {},
+            directories,
+            Planner({}, directories, LaunchContext({}, folder, 1.0)),
+            Policy(PLENTY, 0.05),
+            ProgressBoard(EventBus()),
+            Health(),
+        )
+        self.scheduler = Scheduler(store, attempts, JobCommands(store, attempts, PLENTY), PLENTY)
+        self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
+
+    async def took(self, seconds: float, **request: Any) -> str:
+        """Have a job complete that took so long; returns its id."""
+        job_id = await start(self.store, **request)
+        await self.end(job_id, seconds)
+        return job_id
+
+    async def end(self, job_id: str, seconds: float) -> None:
+        """Have a running job complete, so long after noon."""
+        end = timestamp(NOON + timedelta(seconds=seconds))
+        await self.store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
+
+    async def forecast(self, job_id: str) -> Forecast:
+        """The forecast for a job."""
+        position = self.scheduler.queue.position(job_id)
+        return await self.forecaster.of(await self.store.job(job_id), position)
+
+    async def eta(self, job_id: str) -> float | None:
+        """The seconds until a job will have ended."""
+        return (await self.forecast(job_id)).eta_s
