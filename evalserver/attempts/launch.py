@@ -9,7 +9,7 @@ from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.merging import merge_of, merged
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import find_secrets, parse_assignments
-from evalserver.engines import Engine, MergeFirst, Paths, ReadsProgress, merge
+from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
 from evalserver.executors import Command, LaunchSpec
 
 MASK = "***"
@@ -69,10 +69,10 @@ class Planner:
             before=self._stages_before(job, paths),
         )
 
-    def progress_reader(self, job: Job) -> ReadsProgress:
+    def progress_reader(self, job: Job) -> ProgressReader:
         """Return a reader of progress for the log of an attempt of the job."""
         reader = self._engines[job.engine].progress_reader()
-        return MergeFirst(reader) if _merges_first(job) else reader
+        return MergeThenEvaluateReader(reader) if _merges_first(job) else reader
 
     def environment(self, engine: Engine) -> dict[str, str]:
         """Return the environment that a harness of the engine is started with."""

@@ -7,7 +7,7 @@ from evalserver.client.errors import Json, RequestFailed, ServerUnreachable
 from evalserver.client.retries import Repeat
 from evalserver.client.sending import Call, Sender
 
-AT_ONCE = 0.0
+NO_RETRIES = 0.0
 """Health is asked for as it is now."""
 
 
@@ -22,7 +22,7 @@ class ServerCalls:
         >>> client.health()["status"]
         'healthy'
         """
-        return await self._sender.answer(Call("GET", "/health", limit_s=AT_ONCE))
+        return await self._sender.answer(Call("GET", "/health", limit_s=NO_RETRIES))
 
     async def is_healthy(self) -> bool:
         """Whether the server answers, and can write.
@@ -91,6 +91,6 @@ class ServerCalls:
             body=body,
             headers={} if wait else {"Prefer": "respond-async"},
             repeat=Repeat.IF_NOT_RECEIVED,
-            takes_s=math.inf if wait else 0.0,
+            server_wait_s=math.inf if wait else 0.0,
         )
         return await self._sender.answer(merge)

@@ -13,7 +13,7 @@ TOKEN_VARIABLE = "EVALSERVER_TOKEN"  # noqa: S105 - the name of a variable
 AUTHORITIES_VARIABLE = "SSL_CERT_FILE"
 DEFAULT_URL = "http://localhost:8000"
 
-HIGHEST_PORT = 65535
+MAX_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Address:
         try:
             return httpx.create_ssl_context()
         except OSError as error:  # that of ssl among them
-            raise ValueError(_unreadable(error)) from error
+            raise ValueError(_explain_unreadable(error)) from error
 
 
 def address(url: str | None, token: str | None, environment: Mapping[str, str]) -> Address:
@@ -52,12 +52,12 @@ def address(url: str | None, token: str | None, environment: Mapping[str, str]) 
     parsed = _parse(given)
     where = str(parsed.copy_with(username=None, password=None)).rstrip("/")
     if token is None and parsed.userinfo:
-        return Address(where, _basic(parsed))
-    secret = _sendable(token if token is not None else environment.get(TOKEN_VARIABLE, ""))
+        return Address(where, _basic_authorization(parsed))
+    secret = _require_sendable(token if token is not None else environment.get(TOKEN_VARIABLE, ""))
     return Address(where, f"Bearer {secret}" if secret else None)
 
 
-def _unreadable(error: OSError) -> str:
+def _explain_unreadable(error: OSError) -> str:
     reason = error.strerror or error
     named = os.environ.get(AUTHORITIES_VARIABLE)
     if not named:
@@ -68,7 +68,7 @@ def _unreadable(error: OSError) -> str:
     )
 
 
-def _sendable(token: str) -> str:
+def _require_sendable(token: str) -> str:
     secret = token.strip()
     if not (secret.isascii() and secret.isprintable()):
         raise ValueError(
@@ -87,15 +87,14 @@ def _parse(url: str) -> httpx.URL:
         raise ValueError(
             f"base_url: {url!r} must be like {DEFAULT_URL}: http:// or https://, a host"
         )
-    if parsed.query or parsed.fragment or (parsed.port or 0) > HIGHEST_PORT:
+    if parsed.query or parsed.fragment or (parsed.port or 0) > MAX_PORT:
         raise ValueError(
-            f"base_url: {url!r} must be like {DEFAULT_URL}: "
-            f"a port up to {HIGHEST_PORT}, and no ? or #"
+            f"base_url: {url!r} must be like {DEFAULT_URL}: a port up to {MAX_PORT}, and no ? or #"
         )
     return parsed
 
 
-def _basic(url: httpx.URL) -> str:
+def _basic_authorization(url: httpx.URL) -> str:
     auth = httpx.BasicAuth(url.username, url.password)
     request = next(auth.auth_flow(httpx.Request("GET", url)))
     return request.headers["Authorization"]

@@ -45,7 +45,7 @@ class AdminCalls:
         0
         """
         query = {"keep": keep, "older_than_s": older_than_s}
-        return await self._sender.answer(Call("POST", "/prune", query, takes_s=math.inf))
+        return await self._sender.answer(Call("POST", "/prune", query, server_wait_s=math.inf))
 
     async def prune_job(self, job_id: str) -> Json:
         """Remove one finished job with its files. Returns a ``message``.
@@ -70,5 +70,5 @@ class AdminCalls:
         >>> client.back_up()["path"]
         '.../backups/evalserver-....db'
         """
-        backup = Call("POST", "/backup", repeat=Repeat.IF_NOT_RECEIVED, takes_s=math.inf)
+        backup = Call("POST", "/backup", repeat=Repeat.IF_NOT_RECEIVED, server_wait_s=math.inf)
         return await self._sender.answer(backup)

@@ -21,8 +21,8 @@ from evalserver.client.logs import LogCalls
 from evalserver.client.retries import Retries
 from evalserver.client.sending import Sender
 from evalserver.client.training import TrainingCalls
+from evalserver.client.transports import AsyncTransport, BlockingTransport
 from evalserver.client.waiting import WaitingCalls
-from evalserver.client.wires import AsyncWire, BlockingWire
 
 RETRY_SECONDS = 120.0
 
@@ -54,7 +54,7 @@ class AsyncEvalClient(Calls):
     'completed'
     """
 
-    _wire: ClassVar[type[AsyncWire]] = AsyncWire
+    _transport: ClassVar[type[AsyncTransport]] = AsyncTransport
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class AsyncEvalClient(Calls):
         place = address(base_url, token, os.environ)
         self.base_url = place.url
         self.client = httpx.AsyncClient(verify=place.verification())
-        super().__init__(Sender(place, self._wire(self.client), timeout, Retries(retry_for)))
+        super().__init__(Sender(place, self._transport(self.client), timeout, Retries(retry_for)))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -89,19 +89,19 @@ class AsyncEvalClient(Calls):
         return f"AsyncEvalClient({self.base_url!r})"
 
 
-def _plain(
+def _blocking(
     call: Callable[Concatenate[Calls, P], Awaitable[R]],
 ) -> "Callable[Concatenate[EvalClient, P], R]":
     """The same call for the plain client."""
 
     @wraps(call)
     def method(self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return _driven(call(self._calls, *args, **kwargs))
+        return _run(call(self._calls, *args, **kwargs))
 
     return method
 
 
-def _plain_rows(
+def _blocking_rows(
     call: Callable[Concatenate[Calls, P], AsyncGenerator[R, None]],
 ) -> "Callable[Concatenate[EvalClient, P], Generator[R, None, None]]":
     """The same call for the plain client, of those that yield."""
@@ -110,12 +110,12 @@ def _plain_rows(
     def method(
         self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs
     ) -> Generator[R, None, None]:
-        return _driven_rows(self, call(self._calls, *args, **kwargs))
+        return _run_rows(self, call(self._calls, *args, **kwargs))
 
     return method
 
 
-def _driven(call: Awaitable[R]) -> R:
+def _run(call: Awaitable[R]) -> R:
     try:
         call.__await__().send(None)
     except StopIteration as end:
@@ -124,16 +124,16 @@ def _driven(call: Awaitable[R]) -> R:
     raise RuntimeError("a call on a blocking wire was about to wait in an event loop")
 
 
-def _driven_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
+def _run_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
     # It has the client, which closes its connections once nobody has it any more.
     try:
         while True:
             try:
-                yield _driven(anext(rows))
+                yield _run(anext(rows))
             except StopAsyncIteration:
                 return
     finally:
-        _driven(rows.aclose())
+        _run(rows.aclose())
 
 
 class EvalClient:
@@ -146,7 +146,7 @@ class EvalClient:
     0.5
     """
 
-    _wire: ClassVar[type[BlockingWire]] = BlockingWire
+    _transport: ClassVar[type[BlockingTransport]] = BlockingTransport
 
     def __init__(
         self,
@@ -168,37 +168,39 @@ class EvalClient:
         place = address(base_url, token, os.environ)
         self.base_url = place.url
         self.client = httpx.Client(verify=place.verification())
-        self._calls = Calls(Sender(place, self._wire(self.client), timeout, Retries(retry_for)))
+        self._calls = Calls(
+            Sender(place, self._transport(self.client), timeout, Retries(retry_for))
+        )
 
-    health = _plain(Calls.health)
-    is_healthy = _plain(Calls.is_healthy)
-    list_tasks = _plain(Calls.list_tasks)
-    list_models = _plain(Calls.list_models)
-    get_queue_status = _plain(Calls.get_queue_status)
-    merge_checkpoint = _plain(Calls.merge_checkpoint)
+    health = _blocking(Calls.health)
+    is_healthy = _blocking(Calls.is_healthy)
+    list_tasks = _blocking(Calls.list_tasks)
+    list_models = _blocking(Calls.list_models)
+    get_queue_status = _blocking(Calls.get_queue_status)
+    merge_checkpoint = _blocking(Calls.merge_checkpoint)
 
-    evaluate = _plain(Calls.evaluate)
-    get_job = _plain(Calls.get_job)
-    wait_for_job = _plain(Calls.wait_for_job)
-    cancel_job = _plain(Calls.cancel_job)
-    retry_job = _plain(Calls.retry_job)
-    set_priority = _plain(Calls.set_priority)
+    evaluate = _blocking(Calls.evaluate)
+    get_job = _blocking(Calls.get_job)
+    wait_for_job = _blocking(Calls.wait_for_job)
+    cancel_job = _blocking(Calls.cancel_job)
+    retry_job = _blocking(Calls.retry_job)
+    set_priority = _blocking(Calls.set_priority)
 
-    jobs = _plain_rows(Calls.jobs)
-    results = _plain(Calls.results)
-    samples = _plain_rows(Calls.samples)
-    compare = _plain(Calls.compare)
-    logs = _plain_rows(Calls.logs)
-    events = _plain_rows(Calls.events)
+    jobs = _blocking_rows(Calls.jobs)
+    results = _blocking(Calls.results)
+    samples = _blocking_rows(Calls.samples)
+    compare = _blocking(Calls.compare)
+    logs = _blocking_rows(Calls.logs)
+    events = _blocking_rows(Calls.events)
 
-    submit_checkpoint = _plain(Calls.submit_checkpoint)
-    completed_since = _plain(Calls.completed_since)
+    submit_checkpoint = _blocking(Calls.submit_checkpoint)
+    completed_since = _blocking(Calls.completed_since)
 
-    drain = _plain(Calls.drain)
-    resume = _plain(Calls.resume)
-    prune = _plain(Calls.prune)
-    prune_job = _plain(Calls.prune_job)
-    back_up = _plain(Calls.back_up)
+    drain = _blocking(Calls.drain)
+    resume = _blocking(Calls.resume)
+    prune = _blocking(Calls.prune)
+    prune_job = _blocking(Calls.prune_job)
+    back_up = _blocking(Calls.back_up)
 
     def close(self) -> None:
         """Close all connections."""

@@ -9,15 +9,15 @@ import httpx
 Json = dict[str, Any]
 """A JSON object, as the server sends it."""
 
-LONGEST_QUOTE = 300
+MAX_QUOTE_LENGTH = 300
 
-TURNED_AWAY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+NOT_PROCESSED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """The server says that it did not do what it was asked for."""
 
-LOST_ON_THE_WAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+GATEWAY_ERRORS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 """Somebody between has no answer from the server, which may have done it all the same."""
 
-TEMPORARY = TURNED_AWAY | LOST_ON_THE_WAY
+TEMPORARY = NOT_PROCESSED | GATEWAY_ERRORS
 
 ServerUnreachable = httpx.TransportError
 """No answer came, or not a whole one, however often it was tried: base of httpx's own errors."""
@@ -35,10 +35,10 @@ class RequestFailed(httpx.HTTPStatusError):
         self, request: httpx.Request, response: httpx.Response, *, repeated: bool = False
     ) -> None:
         self.status = response.status_code
-        self.problem = _problem(response)
-        self.errors = _faults(self.problem)
+        self.problem = _parse_problem(response)
+        self.errors = _field_errors(self.problem)
         self.repeated = repeated
-        super().__init__(_words(response, self.problem), request=request, response=response)
+        super().__init__(_describe(response, self.problem), request=request, response=response)
 
     @property
     def temporary(self) -> bool:
@@ -87,21 +87,21 @@ class JobCancelled(RuntimeError):
         return type(self), (self.job,)
 
 
-CLASS_OF: Mapping[int, type[RequestFailed]] = {
+ERROR_CLASSES: Mapping[int, type[RequestFailed]] = {
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.GONE: Pruned,
 }
 
 
-def failure_of(
+def error_from(
     request: httpx.Request, response: httpx.Response, *, repeated: bool = False
 ) -> RequestFailed:
     """The error that an answer means; its body must have been read."""
-    kind = CLASS_OF.get(response.status_code, RequestFailed)
+    kind = ERROR_CLASSES.get(response.status_code, RequestFailed)
     return kind(request, response, repeated=repeated)
 
 
-def _problem(response: httpx.Response) -> Json:
+def _parse_problem(response: httpx.Response) -> Json:
     try:
         problem = response.json()
     except ValueError:
@@ -109,15 +109,15 @@ def _problem(response: httpx.Response) -> Json:
     return problem if isinstance(problem, dict) else {}
 
 
-def _words(response: httpx.Response, problem: Json) -> str:
+def _describe(response: httpx.Response, problem: Json) -> str:
     detail = problem.get("detail")
     if response.is_success or not isinstance(detail, str):
-        return f"{_asked(response)} was answered {_status(response)}{_quote(response)}"
-    faults = (f"{each['field']}: {each['message']}" for each in _faults(problem))
+        return f"{_request_line(response)} was answered {_status(response)}{_quote(response)}"
+    faults = (f"{each['field']}: {each['message']}" for each in _field_errors(problem))
     return "\n  ".join([detail, *faults])
 
 
-def _faults(problem: Json) -> list[dict[str, str]]:
+def _field_errors(problem: Json) -> list[dict[str, str]]:
     faults = problem.get("errors")
     if not isinstance(faults, list):
         return []
@@ -126,7 +126,7 @@ def _faults(problem: Json) -> list[dict[str, str]]:
     ]
 
 
-def _asked(response: httpx.Response) -> str:
+def _request_line(response: httpx.Response) -> str:
     return f"{response.request.method} {response.request.url}"
 
 
@@ -143,5 +143,5 @@ def _quote(response: httpx.Response) -> str:
     text = " ".join(response.text.split())
     if not text:
         return ""
-    shown = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+    shown = text if len(text) <= MAX_QUOTE_LENGTH else f"{text[:MAX_QUOTE_LENGTH]}…"
     return f": {shown}"

@@ -92,7 +92,7 @@ class EvaluationCalls:
         'completed'
         """
         query = {"wait": wait_s, "since": since}
-        look = Call("GET", job_path(job_id), query, takes_s=wait_s or 0.0)
+        look = Call("GET", job_path(job_id), query, server_wait_s=wait_s or 0.0)
         return await self._sender.answer(look)
 
     async def cancel_job(self, job_id: str) -> Json:
@@ -107,7 +107,7 @@ class EvaluationCalls:
             return await self._sender.answer(Call("DELETE", job_path(job_id)))
         except RequestFailed as error:
             if error.repeated and error.status == HTTPStatus.CONFLICT:
-                return await self._cancelled_before(job_id, error)
+                return await self._confirm_cancelled(job_id, error)
             raise
 
     async def retry_job(self, job_id: str) -> Json:
@@ -143,7 +143,7 @@ class EvaluationCalls:
         )
         return await self._sender.answer(submission)
 
-    async def _cancelled_before(self, job_id: str, error: RequestFailed) -> Json:
+    async def _confirm_cancelled(self, job_id: str, error: RequestFailed) -> Json:
         """The first try did it, and its answer was lost."""
         job = await self.get_job(job_id)
         if job["status"] != "cancelled":

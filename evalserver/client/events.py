@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import httpx
 from httpx_sse import ServerSentEvent
 
-from evalserver.client.errors import Json, ServerUnreachable, failure_of
+from evalserver.client.errors import Json, ServerUnreachable, error_from
 from evalserver.client.evaluations import job_path
 from evalserver.client.sending import Call, Sender
 
 EVENT_STREAM = "text/event-stream"
-LONGEST_SILENCE_SECONDS = 60.0
+READ_TIMEOUT_SECONDS = 60.0
 """A stream without a heartbeat for so long is taken for dead."""
 
-LAST = "end"
+END = "end"
 """The kind of a job's last event."""
 
 
@@ -53,7 +53,7 @@ class EventCalls:
         seen = last_event_id
         breaks = 0
         while True:
-            response = await self._open_events(path, seen)
+            response = await self._open_stream(path, seen)
             try:
                 async with aclosing(self._messages(response)) as messages:
                     async for message in messages:
@@ -61,28 +61,28 @@ class EventCalls:
                         seen = int(message.id) if message.id.isdigit() else seen
                         if message.event != "message":
                             yield Event(message.event, seen or 0, message.json())
-                        if message.event == LAST:
+                        if message.event == END:
                             return
             except ServerUnreachable:
                 pass  # what it said so far counts, and it is asked for the rest
             await self._sender.pause(breaks)
             breaks += 1
 
-    async def _open_events(self, path: str, seen: int | None) -> httpx.Response:
+    async def _open_stream(self, path: str, seen: int | None) -> httpx.Response:
         headers = {"Accept": EVENT_STREAM}
         if seen is not None:
             headers["Last-Event-ID"] = str(seen)
-        opening = Call("GET", path, headers=headers, takes_s=LONGEST_SILENCE_SECONDS)
+        opening = Call("GET", path, headers=headers, server_wait_s=READ_TIMEOUT_SECONDS)
         response = await self._sender.open(opening)
         if response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
             return response
         await self._sender.read(response)
-        raise failure_of(response.request, response)
+        raise error_from(response.request, response)
 
     async def _messages(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
         try:
-            async with aclosing(self._sender.wire.messages(response)) as messages:
+            async with aclosing(self._sender.transport.messages(response)) as messages:
                 async for message in messages:
                     yield message
         finally:
-            await self._sender.wire.end(response)
+            await self._sender.transport.end(response)

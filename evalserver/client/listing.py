@@ -9,7 +9,7 @@ from evalserver.client.errors import Json
 from evalserver.client.evaluations import job_path
 from evalserver.client.sending import Call, Sender
 
-PAGE = 200
+PAGE_SIZE = 200
 
 
 class ListingCalls:
@@ -56,12 +56,12 @@ class ListingCalls:
             "engine": engine,
             "label": [f"{name}={text}" for name, text in (labels or {}).items()],
             "submitted_by": submitted_by,
-            "created_after": _moment(created_after),
-            "created_before": _moment(created_before),
+            "created_after": _iso_time(created_after),
+            "created_before": _iso_time(created_before),
             "finished_after": finished_after,
             "search": search,
             "sort": sort,
-            "limit": PAGE,
+            "limit": PAGE_SIZE,
         }
         return self._rows("/jobs", query, "jobs")
 
@@ -97,7 +97,7 @@ class ListingCalls:
         [0]
         """
         path = f"{job_path(job_id)}/samples/{quote(task, safe='')}"
-        query = {"only": only, "metric": metric, "filter": filter, "limit": PAGE}
+        query = {"only": only, "metric": metric, "filter": filter, "limit": PAGE_SIZE}
         return self._rows(path, query, "samples")
 
     async def compare(self, *job_ids: str) -> Json:
@@ -129,6 +129,6 @@ class ListingCalls:
                 return
 
 
-def _moment(value: str | datetime | None) -> str | None:
+def _iso_time(value: str | datetime | None) -> str | None:
     # As everywhere in Python, a datetime without a zone is of this machine's.
     return value.astimezone().isoformat() if isinstance(value, datetime) else value

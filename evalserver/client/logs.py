@@ -15,10 +15,10 @@ OFFSET_HEADER = "Log-Offset"
 """The byte of the attempt's log at which an answer begins."""
 
 MAX_WAIT_SECONDS = 60.0
-LONGEST_SILENCE_SECONDS = 60.0
+READ_TIMEOUT_SECONDS = 60.0
 """A harness may print nothing for hours: after so long, the rest of its log is asked for anew."""
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE_LENGTH = 64 * 1024
 """Characters; a longer line is given in parts."""
 
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -52,44 +52,44 @@ class LogCalls(EvaluationCalls):
         ...     print(line, end="")
         stand-in runs as dummy
         """
-        lines = _Lines(plain=plain)
-        async with aclosing(self._pieces(job_id, tail, attempt, follow=follow)) as pieces:
+        lines = _LineSplitter(plain=plain)
+        async with aclosing(self._read_attempts(job_id, tail, attempt, follow=follow)) as pieces:
             async for piece in pieces:
                 for line in lines.feed(piece):
                     yield line
         for line in lines.rest():
             yield line
 
-    async def _pieces(
+    async def _read_attempts(
         self, job_id: str, tail: int | None, attempt: int | None, *, follow: bool
     ) -> AsyncGenerator[bytes, None]:
         job = await self.get_job(job_id)
         number = attempt or job["attempt"]
         while True:
             if number > 0:
-                log = self._log(job_id, number, tail, follow=follow)
+                log = self._read_log(job_id, number, tail, follow=follow)
                 async with aclosing(log) as pieces:
                     async for piece in pieces:
                         yield piece
                 tail = None
             if attempt is not None or not follow:
                 return
-            job = await self._after_attempt(job_id, number)
+            job = await self._wait_for_next_attempt(job_id, number)
             if job["attempt"] == number:
                 return
             number += 1
 
-    async def _log(
+    async def _read_log(
         self, job_id: str, attempt: int, tail: int | None, *, follow: bool
     ) -> AsyncGenerator[bytes, None]:
         """What the log of an attempt holds, and when it is followed, gets."""
-        wire = self._sender.wire
+        transport = self._sender.transport
         offset: int | None = None
         breaks = 0
         while True:
             # Known before the log is read: so all that was printed by then is read. A server that
             # stops ends what it sends, too, and the attempt goes on.
-            over = not (follow and await self._runs(job_id, attempt))
+            has_ended = not (follow and await self._is_running(job_id, attempt))
             query = {
                 "attempt": attempt,
                 "follow": follow or None,
@@ -102,33 +102,33 @@ class LogCalls(EvaluationCalls):
                     f"{job_path(job_id)}/log",
                     query,
                     headers={"Accept-Encoding": "identity"},
-                    takes_s=LONGEST_SILENCE_SECONDS,
+                    server_wait_s=READ_TIMEOUT_SECONDS,
                 )
             )
             start = offset = int(response.headers[OFFSET_HEADER])
-            whole = False
+            is_complete = False
             try:
-                async with aclosing(wire.pieces(response)) as pieces:
+                async with aclosing(transport.pieces(response)) as pieces:
                     async for piece in pieces:
                         offset += len(piece)
                         yield piece
-                whole = True
+                is_complete = True
             except ServerUnreachable:
                 pass  # what it said so far counts, and it is asked for the rest
             finally:
-                await wire.end(response)
-            if whole and over:
+                await transport.end(response)
+            if is_complete and has_ended:
                 return
             breaks = breaks + 1 if offset == start else 0
-            if breaks or not whole:
+            if breaks or not is_complete:
                 await self._sender.pause(breaks)
 
-    async def _runs(self, job_id: str, attempt: int) -> bool:
+    async def _is_running(self, job_id: str, attempt: int) -> bool:
         """Whether the attempt still does."""
         job = await self.get_job(job_id)
         return bool(job["status"] == "running" and job["attempt"] == attempt)
 
-    async def _after_attempt(self, job_id: str, attempt: int) -> Json:
+    async def _wait_for_next_attempt(self, job_id: str, attempt: int) -> Json:
         """The job, once it has finished or begun a further attempt."""
         job = await self.get_job(job_id)
         early = 0
@@ -141,7 +141,7 @@ class LogCalls(EvaluationCalls):
         return job
 
 
-class _Lines:
+class _LineSplitter:
     """Makes lines of bytes that come in pieces."""
 
     def __init__(self, *, plain: bool) -> None:
@@ -149,27 +149,27 @@ class _Lines:
         # It knows a newline that follows a carriage return only in the next piece.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=False)
-        self._begun = ""
+        self._partial = ""
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """The lines that ended with this piece."""
         shown = piece if self._plain is None else self._plain.feed(piece)
-        return self._ended(self._decoder.decode(shown))
+        return self._split(self._decoder.decode(shown))
 
     def rest(self) -> Iterator[str]:
         """What is left when nothing comes any more."""
         shown = b"" if self._plain is None else self._plain.rest()
-        yield from self._ended(self._decoder.decode(shown, final=True))
-        if self._begun:
-            yield self._begun
+        yield from self._split(self._decoder.decode(shown, final=True))
+        if self._partial:
+            yield self._partial
 
-    def _ended(self, text: str) -> Iterator[str]:
-        text = self._begun + text
+    def _split(self, text: str) -> Iterator[str]:
+        text = self._partial + text
         start = 0
         for end in LINE_END.finditer(text):
             yield text[start : end.end()]
             start = end.end()
-        self._begun = text[start:]
-        if len(self._begun) > LONGEST_LINE:
-            yield self._begun
-            self._begun = ""
+        self._partial = text[start:]
+        if len(self._partial) > MAX_LINE_LENGTH:
+            yield self._partial
+            self._partial = ""

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import httpx
 
-from evalserver.client.errors import TURNED_AWAY, RequestFailed
+from evalserver.client.errors import NOT_PROCESSED, RequestFailed
 
 NOT_RECEIVED = (
     httpx.ConnectError,
@@ -21,7 +21,7 @@ NOT_RECEIVED = (
 )
 """The request never left, so that nothing can have come of it."""
 
-NEVER_PASSES = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+PERMANENT_ERRORS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
 class Repeat(Enum):
@@ -41,7 +41,7 @@ class Failure:
 
     error: httpx.TransportError | RequestFailed
     received: bool
-    passes: bool
+    temporary: bool
     retry_after_s: float | None = None
 
 
@@ -66,8 +66,8 @@ def transport_failure(error: httpx.TransportError) -> Failure:
     """No answer came."""
     return Failure(
         error,
-        received=not isinstance(error, (*NOT_RECEIVED, *NEVER_PASSES)),
-        passes=not (isinstance(error, NEVER_PASSES) or is_untrusted(error)),
+        received=not isinstance(error, (*NOT_RECEIVED, *PERMANENT_ERRORS)),
+        temporary=not (isinstance(error, PERMANENT_ERRORS) or is_untrusted(error)),
     )
 
 
@@ -85,8 +85,8 @@ def answer_failure(error: RequestFailed, now: datetime) -> Failure:
     at_work = error.status == HTTPStatus.CONFLICT and wait is not None
     return Failure(
         error,
-        received=error.status not in TURNED_AWAY,
-        passes=error.temporary or at_work,
+        received=error.status not in NOT_PROCESSED,
+        temporary=error.temporary or at_work,
         retry_after_s=wait,
     )
 
@@ -100,8 +100,8 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (_aware(moment) - now).total_seconds())
+    return max(0.0, (_with_zone(moment) - now).total_seconds())
 
 
-def _aware(moment: datetime) -> datetime:
+def _with_zone(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

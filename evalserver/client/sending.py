@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from evalserver.client.address import AUTHORITIES_VARIABLE, Address
-from evalserver.client.errors import Json, RequestFailed, failure_of
+from evalserver.client.errors import Json, RequestFailed, error_from
 from evalserver.client.retries import (
     Failure,
     Repeat,
@@ -21,7 +21,7 @@ from evalserver.client.retries import (
     is_untrusted,
     transport_failure,
 )
-from evalserver.client.wires import Wire
+from evalserver.client.transports import Transport
 from evalserver.version import __version__
 
 log = logging.getLogger("evalserver.client")
@@ -33,7 +33,7 @@ ANSWER_SECONDS = 120.0
 """What a connection, and an answer, may take when the client was given no time-out: a machine that
 is gone without a word must not keep anybody for ever."""
 
-SHORTEST_SECONDS = 0.1
+MIN_TIMEOUT_SECONDS = 0.1
 
 ADVICE = f"{AUTHORITIES_VARIABLE} may name a file with that of the authority that signed it"
 
@@ -42,10 +42,10 @@ ADVICE = f"{AUTHORITIES_VARIABLE} may name a file with that of the authority tha
 class Call:
     """One request: what it is, and when it may be sent again.
 
-    In the query a list is a name given several times, and None one that is not given.
-    ``takes_s`` are seconds that the server may take on purpose before it answers. ``limit_s`` are
-    seconds for which it is tried; None: as long as the client tries anything. By ``until``, on the
-    wire's clock, it is over in any case.
+    In the query a list repeats its name, and None leaves it out. ``server_wait_s`` are seconds that
+    the server may take on purpose before it answers. ``limit_s`` are the seconds for which the
+    request is retried (None: the client's own limit). At ``deadline``, on the transport's clock, it
+    ends in any case.
     """
 
     method: str
@@ -54,19 +54,19 @@ class Call:
     body: Json | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeat: Repeat = Repeat.ALWAYS
-    takes_s: float = 0.0
+    server_wait_s: float = 0.0
     limit_s: float | None = None
-    until: float = math.inf
+    deadline: float = math.inf
 
 
 class Sender:
     """Sends requests to one server."""
 
     def __init__(
-        self, address: Address, wire: Wire, timeout: float | None, retries: Retries
+        self, address: Address, transport: Transport, timeout: float | None, retries: Retries
     ) -> None:
         self.url = address.url
-        self.wire = wire
+        self.transport = transport
         self._timeout = timeout
         self._retries = retries
         self._headers = {"User-Agent": f"evalserver/{__version__} httpx/{httpx.__version__}"}
@@ -84,7 +84,7 @@ class Sender:
         return _json_of(response)
 
     async def open(self, call: Call) -> httpx.Response:
-        """The beginning of a long answer, for ``wire`` to go through and to end.
+        """The beginning of a long answer, for ``transport`` to go through and to end.
 
         Raises RequestFailed, ServerUnreachable.
         """
@@ -93,16 +93,16 @@ class Sender:
     async def read(self, response: httpx.Response) -> None:
         """Read the rest of a long answer, and end it."""
         try:
-            await self.wire.read(response)
+            await self.transport.read(response)
         finally:
-            await self.wire.end(response)
+            await self.transport.end(response)
 
     async def pause(self, breaks_before: int) -> None:
         """Wait a little before a long answer that broke off is asked for again."""
-        await self.wire.sleep(self._retries.pause_s(breaks_before))
+        await self.transport.sleep(self._retries.pause_s(breaks_before))
 
     async def _send(self, call: Call, *, stream: bool) -> httpx.Response:
-        began = self.wire.now()
+        began = self.transport.now()
         limit_s = self.limit_s if call.limit_s is None else call.limit_s
         failures = 0
         received = False
@@ -112,36 +112,36 @@ class Sender:
                 return outcome
             received = received or outcome.received
             pause_s = self._retries.pause_s(failures, outcome.retry_after_s)
-            tried_s = self.wire.now() - began
-            left_s = min(began + limit_s, call.until) - self.wire.now() - pause_s
+            tried_s = self.transport.now() - began
+            left_s = min(began + limit_s, call.deadline) - self.transport.now() - pause_s
             if left_s < 0 or not await self._may_repeat(call, outcome, left_s):
-                final = self._final(call, outcome, tried_s)
+                final = self._final_error(call, outcome, tried_s)
                 raise final from None if final is outcome.error else outcome.error
-            self._tell(call, outcome, failures, pause_s)
-            await self.wire.sleep(pause_s)
+            self._log_retry(call, outcome, failures, pause_s)
+            await self.transport.sleep(pause_s)
             failures += 1
 
     async def _try(self, call: Call, *, stream: bool, received: bool) -> httpx.Response | Failure:
         request = self._request(call)
         try:
-            response = await self.wire.send(request, stream=stream)
+            response = await self.transport.send(request, stream=stream)
             if response.is_success:
                 return response
             if stream:
                 await self.read(response)
         except httpx.TransportError as error:
             return transport_failure(error)
-        failed = failure_of(request, response, repeated=received)
+        failed = error_from(request, response, repeated=received)
         return answer_failure(failed, datetime.now(UTC))
 
     async def _may_repeat(self, call: Call, failure: Failure, left_s: float) -> bool:
-        if not failure.passes:
+        if not failure.temporary:
             return False
         if not failure.received or call.repeat is Repeat.ALWAYS:
             return True
-        return call.repeat is Repeat.WITH_KEY and await self._knows_keys(left_s)
+        return call.repeat is Repeat.WITH_KEY and await self._supports_idempotency(left_s)
 
-    async def _knows_keys(self, left_s: float) -> bool:
+    async def _supports_idempotency(self, left_s: float) -> bool:
         """Whether the server's own description speaks of Idempotency-Key."""
         description = Call("GET", "/openapi.json", limit_s=left_s)
         try:
@@ -155,10 +155,12 @@ class Sender:
         sent = {**self._headers, **call.headers}
         if content is not None:
             sent["Content-Type"] = "application/json"
-        return self.wire.client.build_request(
+        return self.transport.client.build_request(
             call.method,
             self.url + call.path,
-            params={name: _texts(value) for name, value in call.query.items() if value is not None},
+            params={
+                name: _query_value(value) for name, value in call.query.items() if value is not None
+            },
             content=content,
             headers=sent,
             timeout=self._time_limits(call),
@@ -167,15 +169,15 @@ class Sender:
     def _time_limits(self, call: Call) -> httpx.Timeout:
         patience = ANSWER_SECONDS if self._timeout is None else self._timeout
         connect = CONNECT_SECONDS if self._timeout is None else self._timeout
-        left = max(call.until - self.wire.now(), SHORTEST_SECONDS)
-        read = min(patience + call.takes_s, left)
+        left = max(call.deadline - self.transport.now(), MIN_TIMEOUT_SECONDS)
+        read = min(patience + call.server_wait_s, left)
         return httpx.Timeout(
             min(patience, left),
             connect=min(connect, left),
             read=None if math.isinf(read) else read,
         )
 
-    def _final(
+    def _final_error(
         self, call: Call, failure: Failure, tried_s: float
     ) -> httpx.TransportError | RequestFailed:
         """The error to raise, of the same class, with words that help."""
@@ -185,7 +187,7 @@ class Sender:
         if is_untrusted(error):
             words = f"the certificate of {self.url} is not trusted ({_reason(error)}); {ADVICE}"
             return type(error)(words, request=self._request(call))
-        if not failure.passes:
+        if not failure.temporary:
             return error
         for_long = f", for {tried_s:.0f} s now" if tried_s >= 1 else ""
         words = f"{self.url} does not answer{for_long} ({_reason(error)})"
@@ -196,7 +198,7 @@ class Sender:
             )
         return type(error)(words, request=self._request(call))
 
-    def _tell(self, call: Call, failure: Failure, failures: int, pause_s: float) -> None:
+    def _log_retry(self, call: Call, failure: Failure, failures: int, pause_s: float) -> None:
         level = logging.INFO if failures else logging.WARNING
         log.log(
             level,
@@ -212,14 +214,14 @@ def _json_of(response: httpx.Response) -> Json:
         value = None
     if isinstance(value, dict):
         return value
-    raise failure_of(response.request, response)
+    raise error_from(response.request, response)
 
 
 def _json_text(body: Json) -> bytes:
     return json.dumps(body, allow_nan=False, default=os.fspath).encode()
 
 
-def _texts(value: Any) -> str | list[str]:
+def _query_value(value: Any) -> str | list[str]:
     if isinstance(value, list):
         return [str(each) for each in value]
     return str(int(value)) if isinstance(value, bool) else str(value)

@@ -52,10 +52,10 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
             **evaluate,
             "model": model,
             "tasks": tasks,
-            "model_args": {**(model_args or {}), model_args_key: _shown_to_server(path)},
+            "model_args": {**(model_args or {}), model_args_key: _server_path(path)},
             "labels": {**(labels or {}), SERIES: series, STEP: str(step)},
         }
-        return await self.evaluate(**{"idempotency_key": _key(fields), **fields})
+        return await self.evaluate(**{"idempotency_key": _idempotency_key(fields), **fields})
 
     async def completed_since(
         self,
@@ -78,23 +78,25 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         []
         """
         wanted = dict(labels or {}) if series is None else {**(labels or {}), SERIES: series}
-        finished = [job async for job in self.jobs(labels=wanted, finished_after=_event(cursor))]
+        finished = [
+            job async for job in self.jobs(labels=wanted, finished_after=_parse_cursor(cursor))
+        ]
         newest = str(finished[-1]["event_id"]) if finished else (cursor or "0")
         return finished, newest
 
 
-def _shown_to_server(path: str | os.PathLike[str]) -> str:
+def _server_path(path: str | os.PathLike[str]) -> str:
     # A server has another working directory. What is not there may be the name of a repository.
     return str(Path(path).absolute()) if Path(path).exists() else os.fspath(path)
 
 
-def _key(fields: Mapping[str, Any]) -> str:
+def _idempotency_key(fields: Mapping[str, Any]) -> str:
     said = {name: value for name, value in fields.items() if value is not None}
     text = json.dumps(said, sort_keys=True, default=os.fspath)
     return f"checkpoint-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _event(cursor: str | None) -> int:
+def _parse_cursor(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit()):

@@ -14,10 +14,10 @@ from evalserver.client.errors import (
 from evalserver.client.evaluations import EvaluationCalls, job_path
 from evalserver.client.sending import Call
 
-LONGEST_HOLD_SECONDS = 60.0
+MAX_LONG_POLL_SECONDS = 60.0
 """What the server holds a long poll at the most."""
 
-SHORTEST_POLL_SECONDS = 0.1
+MIN_POLL_SECONDS = 0.1
 
 GRACE_SECONDS = 5.0
 """What the last answer may take beyond the time that was given."""
@@ -51,46 +51,46 @@ class WaitingCalls(EvaluationCalls):
         >>> job["result"]["dummy"]["metrics"]["mme"]["acc,none"]
         0.5
         """
-        now = self._sender.wire.now
-        poll_interval = max(poll_interval, SHORTEST_POLL_SECONDS)
-        until = math.inf if timeout is None else now() + timeout
-        tell = _Teller(job_id, on_look, verbose=verbose)
+        now = self._sender.transport.now
+        poll_interval = max(poll_interval, MIN_POLL_SECONDS)
+        deadline = math.inf if timeout is None else now() + timeout
+        tell = _StatusPrinter(job_id, on_look, verbose=verbose)
         seen: int | None = None
         while True:
             began = now()
-            hold_s = max(0.0, min(poll_interval, LONGEST_HOLD_SECONDS, until - began))
-            job = await self._look(job_id, seen, hold_s, until)
+            hold_s = max(0.0, min(poll_interval, MAX_LONG_POLL_SECONDS, deadline - began))
+            job = await self._poll(job_id, seen, hold_s, deadline)
             tell(job)
-            _raise_if_ended_badly(job)
+            _raise_unless_successful(job)
             if job["status"] == "completed":
                 return job
-            if now() >= until:
+            if now() >= deadline:
                 raise _timeout(job_id, f"it is {job['status']}")
             newest = job.get("event_id")
             # A server that cannot hold its answer, or that is stopping, answers at once.
             held = now() - began >= hold_s / 2
             if newest is None or (newest == seen and not held):
-                rest_s = min(began + poll_interval, until) - now()
-                await self._sender.wire.sleep(max(0.0, rest_s))
+                rest_s = min(began + poll_interval, deadline) - now()
+                await self._sender.transport.sleep(max(0.0, rest_s))
             seen = newest
 
-    async def _look(self, job_id: str, seen: int | None, hold_s: float, until: float) -> Json:
-        last = until + GRACE_SECONDS
-        look = Call("GET", job_path(job_id), until=last)
+    async def _poll(self, job_id: str, seen: int | None, hold_s: float, deadline: float) -> Json:
+        last = deadline + GRACE_SECONDS
+        look = Call("GET", job_path(job_id), deadline=last)
         if seen is not None:
             query = {"wait": f"{hold_s:.3f}", "since": seen}
-            look = Call("GET", job_path(job_id), query, takes_s=hold_s, until=last)
-        gives_up_first = until - self._sender.wire.now() > self._sender.limit_s
+            look = Call("GET", job_path(job_id), query, server_wait_s=hold_s, deadline=last)
+        gives_up_first = deadline - self._sender.transport.now() > self._sender.limit_s
         try:
             return await self._sender.answer(look)
         except (RequestFailed, ServerUnreachable) as error:
-            passes = error.temporary if isinstance(error, RequestFailed) else True
-            if gives_up_first or not passes:
+            temporary = error.temporary if isinstance(error, RequestFailed) else True
+            if gives_up_first or not temporary:
                 raise
             raise _timeout(job_id, str(error)) from error
 
 
-class _Teller:
+class _StatusPrinter:
     """Tells who waits what is new."""
 
     def __init__(
@@ -104,13 +104,13 @@ class _Teller:
     def __call__(self, job: Json) -> None:
         if self._on_look is not None:
             self._on_look(job)
-        line = f"Job {self._job_id} {_words(job)}"
+        line = f"Job {self._job_id} {_describe(job)}"
         if self._verbose and line != self._told:
             print(line, flush=True)
             self._told = line
 
 
-def _words(job: Json) -> str:
+def _describe(job: Json) -> str:
     status = job["status"]
     if status == "queued":
         return f"queued (position: {job.get('position_in_queue')})"
@@ -122,7 +122,7 @@ def _words(job: Json) -> str:
     return f"running ({progress['stage']}{done})"
 
 
-def _raise_if_ended_badly(job: Json) -> None:
+def _raise_unless_successful(job: Json) -> None:
     if job["status"] == "failed":
         raise JobFailed(job)
     if job["status"] == "cancelled":

@@ -9,11 +9,11 @@ from evalserver.engines.engine import USUAL_FILES, Engine
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.patterns import PatternReader
 from evalserver.engines.plugins import all_tables, make_engine, make_engines
-from evalserver.engines.progress import Progress, ProgressReader, ReadsProgress
+from evalserver.engines.progress import Progress, ProgressReader, TqdmReader
 from evalserver.engines.results import FileNames
 from evalserver.engines.samples import Verdict
 from evalserver.engines.settings import DEFAULTS, EngineSettings, find_program
-from evalserver.engines.stages import MergeFirst
+from evalserver.engines.stages import MergeThenEvaluateReader
 
 __all__ = [
     "DEFAULTS",
@@ -23,15 +23,15 @@ __all__ = [
     "EngineSettings",
     "FailedRequests",
     "FileNames",
-    "MergeFirst",
+    "MergeThenEvaluateReader",
     "NoResults",
     "Paths",
     "PatternReader",
     "Progress",
     "ProgressReader",
     "Question",
-    "ReadsProgress",
     "Results",
+    "TqdmReader",
     "Verdict",
     "all_tables",
     "find_program",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from evalserver.core.plain_text import without_escapes
 
-LONGEST_LABEL = 100
-LABEL_BYTES = 4 * LONGEST_LABEL
-MOST = 2**53
+MAX_LABEL_LENGTH = 100
+LABEL_BYTES = 4 * MAX_LABEL_LENGTH
+MAX_COUNT = 2**53
 """JSON's numbers are exact up to here."""
 
 _COUNT = r"\d[\d,.]{0,19}+[kMGTPEZY]?+"
@@ -49,21 +49,21 @@ def find_bars(text: str) -> Iterator[tuple[int, Bar]]:
     behind = 0
     for match in _BAR.finditer(text):
         try:
-            bar = _bar(match, _label(text, behind, match.start()))
+            bar = _parse_bar(match, _label(text, behind, match.start()))
         except ValueError:
             continue
         behind = match.end()
         yield match.start(), bar
 
 
-def _bar(match: re.Match[str], label: str) -> Bar:
+def _parse_bar(match: re.Match[str], label: str) -> Bar:
     done, total = match["done"] or match["count"], match["total"]
     return Bar(
         label,
-        _whole(done),
-        _whole(total) if total else None,
-        _rate(match["rate"]),
-        _seconds(match["left"] or "?"),
+        _parse_count(done),
+        _parse_count(total) if total else None,
+        _parse_rate(match["rate"]),
+        _parse_duration(match["left"] or "?"),
     )
 
 
@@ -74,19 +74,19 @@ def _label(text: str, behind: int, end: int) -> str:
     if not line.endswith(":"):
         return ""
     shown = "".join(filter(str.isprintable, without_escapes(line[:-1]))).strip()
-    return shown if len(shown) <= LONGEST_LABEL else f"{shown[: LONGEST_LABEL - 1]}…"
+    return shown if len(shown) <= MAX_LABEL_LENGTH else f"{shown[: MAX_LABEL_LENGTH - 1]}…"
 
 
-def _whole(text: str) -> int:
+def _parse_count(text: str) -> int:
     """``1,071`` is 1071, ``1.2k`` is 1200. Raises ValueError for what is no number, or no count."""
     digits = text.replace(",", "")
     number = int(float(digits.rstrip("kMGTPEZY")) * _SCALES.get(digits[-1], 1.0))
-    if number > MOST:
+    if number > MAX_COUNT:
         raise ValueError(f"{text} is more than anybody counts")
     return number
 
 
-def _rate(text: str) -> float | None:
+def _parse_rate(text: str) -> float | None:
     """Units a second: of ``20.15it/s``, of ``1.31s/it``, of ``115MB/s``."""
     match = _RATE.match(text.strip())
     if match is None:
@@ -97,7 +97,7 @@ def _rate(text: str) -> float | None:
     return 1 / number if unit == "s" and number > 0 else None
 
 
-def _seconds(text: str) -> float | None:
+def _parse_duration(text: str) -> float | None:
     """``1:02:03`` is 3723, ``?`` is None."""
     seconds = 0
     for part in text.split(":"):

@@ -19,12 +19,12 @@ from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.command_table import ALWAYS, CACHE, FIELDS, TASK, read_table
 from evalserver.engines.engine import Engine
-from evalserver.engines.harness import WHOLE_DATA_SET
+from evalserver.engines.harness import NO_LIMIT
 from evalserver.engines.patterns import PatternReader
-from evalserver.engines.progress import ProgressReader, ReadsProgress
-from evalserver.engines.results import MAX_ENTRIES, load_results, results_of
+from evalserver.engines.progress import ProgressReader, TqdmReader
+from evalserver.engines.results import MAX_ENTRIES, build_results, load_results
 from evalserver.engines.settings import EngineSettings
-from evalserver.engines.template import TemplateFault, fill_all
+from evalserver.engines.template import TemplateError, fill_all
 from evalserver.system.untrusted_files import UntrustedDirectory, list_names
 
 
@@ -64,22 +64,24 @@ class CommandEngine(Engine):
         found: dict[str, str] = {}
         given = request.model_args or {}
         for name, value in given.items():
-            found.update(self._refused_argument(name, value))
+            found.update(self._reject_argument(name, value))
         for parameter in self._table.parameters.values():
             if parameter.required and given.get(parameter.name) is None:
                 found[f"model_args.{parameter.name}"] = "Missing: this engine requires it."
-        return found or self._refused_as_flag(request)
+        return found or self._reject_flags(request)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """The numbers in the program's results file, and the files of its samples."""
         directory = UntrustedDirectory.for_attempt(paths.output_dir)
-        content = _with_filters(load_results(directory, self._table.results))
+        content = _add_filters(load_results(directory, self._table.results))
         samples = (
-            [] if self._table.samples is None or not request.log_samples else self._files(directory)
+            []
+            if self._table.samples is None or not request.log_samples
+            else self._find_samples(directory)
         )
         name = str(content.get("model_source") or request.model)
         path = paths.output_dir / self._table.results
-        return results_of({name: (path, content, samples)}, request.tasks)
+        return build_results({name: (path, content, samples)}, request.tasks)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
         """By the place of the task in the files' names."""
@@ -91,13 +93,9 @@ class CommandEngine(Engine):
         paths = (Path(each) for part in result.values() for each in part.get("samples", ()))
         return {found[1]: path for path in paths if (found := pattern.fullmatch(path.name))}
 
-    def progress_reader(self) -> ReadsProgress:
+    def progress_reader(self) -> ProgressReader:
         """By the operator's pattern; bars of tqdm if there is none."""
-        return (
-            ProgressReader()
-            if self._table.progress is None
-            else PatternReader(self._table.progress)
-        )
+        return TqdmReader() if self._table.progress is None else PatternReader(self._table.progress)
 
     @property
     def executable(self) -> str:
@@ -108,7 +106,12 @@ class CommandEngine(Engine):
         """The operator's command; without one, what the program's name leads to."""
         if self._table.version:
             return self._table.version
-        return (sys.executable, "-c", "import sys; print(sys.argv[1:])", *self._program_files())
+        return (
+            sys.executable,
+            "-c",
+            "import sys; print(sys.argv[1:])",
+            *self._list_program_files(),
+        )
 
     def question_argv(self, question: Question) -> tuple[str, ...]:
         """Prints the operator's lists: this program cannot be asked."""
@@ -121,7 +124,7 @@ class CommandEngine(Engine):
 
     def _values(self, request: EvaluateRequest) -> dict[str, str]:
         """What is put into the places, but for those of an attempt."""
-        limit = None if request.limit == WHOLE_DATA_SET else request.limit
+        limit = None if request.limit == NO_LIMIT else request.limit
         fields = {**{name: getattr(request, name) for name in FIELDS}, "limit": limit}
         values = {name: str(value) for name, value in fields.items() if value is not None}
         values |= {
@@ -138,38 +141,40 @@ class CommandEngine(Engine):
                 values[parameter.name] = parameter.text(value)
         return values
 
-    def _refused_argument(self, name: str, value: Any) -> dict[str, str]:
+    def _reject_argument(self, name: str, value: Any) -> dict[str, str]:
         parameter = self._table.parameters.get(name)
         if parameter is None:
             known = ", ".join(self._table.parameters) or "none"
             hint = did_you_mean(name, self._table.parameters)
             sentence: str | None = f"Unknown parameter.{hint} Known parameters: {known}."
         else:
-            sentence = None if value is None else parameter.refusal(value)
+            sentence = None if value is None else parameter.invalid_reason(value)
         return {f"model_args.{name}": sentence} if sentence else {}
 
-    def _refused_as_flag(self, request: EvaluateRequest) -> dict[str, str]:
+    def _reject_flags(self, request: EvaluateRequest) -> dict[str, str]:
         places = dict.fromkeys((*ALWAYS, CACHE), "/")
         try:
             fill_all(self._table.argv, {**places, **self._values(request)})
-        except TemplateFault as fault:
+        except TemplateError as fault:
             name = str(fault.args[0])
             field = f"model_args.{name}" if name in self._table.parameters else name
             return {field: "Must not begin with '-': it would be taken for a flag."}
         return {}
 
-    def _program_files(self) -> list[str]:
+    def _list_program_files(self) -> list[str]:
         """The program, and files among its fixed arguments, each with its time."""
         fixed = [each.text for each in self._table.argv[1:]]
         found = [shutil.which(self.executable) or self.executable, *fixed]
         files = (Path(each) for each in found if Path(each).is_file())
         return [f"{path} {path.stat().st_mtime_ns}" for path in files] or [found[0]]
 
-    def _files(self, directory: UntrustedDirectory) -> list[str]:
+    def _find_samples(self, directory: UntrustedDirectory) -> list[str]:
         found = [directory]
         *folders, name = str(self._table.samples).replace(TASK, "*").split("/")
         for pattern in folders:
-            found = [place.below(each) for place in found for each in _folders_in(place, pattern)]
+            found = [
+                place.below(each) for place in found for each in _match_folders(place, pattern)
+            ]
         names = ((place, list_names(place, MAX_ENTRIES)) for place in found)
         return sorted(
             str(place.path / each)
@@ -179,12 +184,12 @@ class CommandEngine(Engine):
         )
 
 
-def _folders_in(directory: UntrustedDirectory, pattern: str) -> list[str]:
+def _match_folders(directory: UntrustedDirectory, pattern: str) -> list[str]:
     names = list_names(directory, MAX_ENTRIES)
     return [each for each, is_folder in names.items() if is_folder and fnmatchcase(each, pattern)]
 
 
-def _with_filters(content: dict[str, Any]) -> dict[str, Any]:
+def _add_filters(content: dict[str, Any]) -> dict[str, Any]:
     """Numbers that stand under a metric's name alone are those of no filter."""
     results = {
         task: {key if "," in key else f"{key},none": value for key, value in values.items()}

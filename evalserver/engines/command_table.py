@@ -11,7 +11,7 @@ from evalserver.engines.linear_pattern import LinearPattern
 from evalserver.engines.parameters import Parameter
 from evalserver.engines.patterns import MAX_PROGRAM_SIZE
 from evalserver.engines.settings import EngineSettings
-from evalserver.engines.template import Template, TemplateFault
+from evalserver.engines.template import Template, TemplateError
 
 KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
 """What the table of such an engine holds beside what every table may hold."""
@@ -57,16 +57,16 @@ def read_table(settings: EngineSettings) -> CommandTable:
     """The table. Raises ValueError, which names the key, what it holds, and what is allowed."""
     where, options = f"engines.{settings.name}", settings.options
     _check_keys(where, options)
-    parameters = _parameters(f"{where}.parameters", options.get("parameters", {}))
+    parameters = _parse_parameters(f"{where}.parameters", options.get("parameters", {}))
     samples = options.get("samples")
     table = CommandTable(
-        argv=_templates(f"{where}.argv", options["argv"], parameters),
+        argv=_parse_templates(f"{where}.argv", options["argv"], parameters),
         parameters=parameters,
-        results=_file(f"{where}.results", options.get("results", "results.json")),
-        samples=None if samples is None else _file(f"{where}.samples", samples),
-        progress=_pattern(f"{where}.progress", options.get("progress")),
-        version=_texts(f"{where}.version", options.get("version", [])),
-        tasks=_texts(f"{where}.tasks", options.get("tasks", [])),
+        results=_require_relative_path(f"{where}.results", options.get("results", "results.json")),
+        samples=None if samples is None else _require_relative_path(f"{where}.samples", samples),
+        progress=_parse_pattern(f"{where}.progress", options.get("progress")),
+        version=_require_texts(f"{where}.version", options.get("version", [])),
+        tasks=_require_texts(f"{where}.tasks", options.get("tasks", [])),
     )
     if table.samples is not None and table.samples.count(TASK) != 1:
         raise ValueError(f"{where}.samples must have {TASK} in it once, got {samples!r}")
@@ -87,7 +87,7 @@ def _check_keys(where: str, options: Mapping[str, Any]) -> None:
         raise ValueError(f"{where}.argv is missing: the command line, as a list of texts")
 
 
-def _parameters(where: str, tables: Any) -> dict[str, Parameter]:
+def _parse_parameters(where: str, tables: Any) -> dict[str, Parameter]:
     if not isinstance(tables, Mapping):
         raise ValueError(f"{where} must be a table, got {tables!r}")
     for name in tables:
@@ -96,10 +96,12 @@ def _parameters(where: str, tables: Any) -> dict[str, Parameter]:
     return {name: Parameter.read(where, name, table) for name, table in tables.items()}
 
 
-def _templates(where: str, argv: Any, parameters: Mapping[str, Parameter]) -> tuple[Template, ...]:
+def _parse_templates(
+    where: str, argv: Any, parameters: Mapping[str, Parameter]
+) -> tuple[Template, ...]:
     try:
-        templates = tuple(Template.parse(text) for text in _texts(where, argv))
-    except TemplateFault as error:
+        templates = tuple(Template.parse(text) for text in _require_texts(where, argv))
+    except TemplateError as error:
         raise ValueError(f"{where}: {error}") from None
     if not templates:
         raise ValueError(f"{where} must begin with a program")
@@ -115,19 +117,19 @@ def _templates(where: str, argv: Any, parameters: Mapping[str, Parameter]) -> tu
     return templates
 
 
-def _texts(where: str, value: Any) -> tuple[str, ...]:
+def _require_texts(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError(f"{where} must be a list of texts, got {value!r}")
     return tuple(value)
 
 
-def _file(where: str, value: Any) -> str:
+def _require_relative_path(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value or value.startswith("/") or ".." in value.split("/"):
         raise ValueError(f"{where} must be a path below the output directory, got {value!r}")
     return value
 
 
-def _pattern(where: str, value: Any) -> str | None:
+def _parse_pattern(where: str, value: Any) -> str | None:
     if value is None:
         return None
     try:

@@ -14,7 +14,7 @@ from evalserver.core.request import REQUEST_FIELDS, EvaluateRequest
 from evalserver.core.request_fields import Addressee
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question, Results
-from evalserver.engines.progress import ProgressReader, ReadsProgress
+from evalserver.engines.progress import ProgressReader, TqdmReader
 from evalserver.engines.results import FileNames, read_results
 from evalserver.engines.samples import Verdict, files_by_task, score, verdict
 from evalserver.engines.settings import EngineSettings, require_no_options
@@ -116,9 +116,9 @@ class Engine(ABC):
         name = sample.get("filter")
         return name if isinstance(name, str) else None
 
-    def progress_reader(self) -> ReadsProgress:
+    def progress_reader(self) -> ProgressReader:
         """What reads progress from the log of one attempt: here, bars of tqdm."""
-        return ProgressReader()
+        return TqdmReader()
 
     @property
     def executable(self) -> str:

@@ -22,10 +22,10 @@ SYSTEMD_PREFIXES = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 
 OWN_PREFIX = "EVALSERVER_"
 
-LEFT_OUT = (*LAUNCHER_PREFIXES, *SYSTEMD_PREFIXES, OWN_PREFIX)
+EXCLUDED_PREFIXES = (*LAUNCHER_PREFIXES, *SYSTEMD_PREFIXES, OWN_PREFIX)
 
 
-PASSED_ON = re.compile(
+ALLOWED_VARIABLES = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|HOSTNAME|LANG|LANGUAGE|TZ|TERM|TMP|TEMP|TMPDIR|EDITOR"
     r"|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|JAVA_HOME|CC|CXX|MPLCONFIGDIR"
     r"|(?:LC|XDG|CONDA|PYTHON|UV)_?[A-Z0-9_]*"
@@ -69,6 +69,6 @@ def harness_environment(
 
 
 def _is_passed_on(name: str) -> bool:
-    if name.startswith(LEFT_OUT) or name in LAUNCHER_VARIABLES:
+    if name.startswith(EXCLUDED_PREFIXES) or name in LAUNCHER_VARIABLES:
         return False
-    return PASSED_ON.fullmatch(name) is not None
+    return ALLOWED_VARIABLES.fullmatch(name) is not None

@@ -24,7 +24,7 @@ MARK = "[LMMS_EVAL_REQUEST_FAILED"
 QUOTED = b'"' + MARK.encode()
 """How a text begins with the mark in JSON."""
 QUOTED_MARK = re.compile(rb'"(' + re.escape(MARK.encode()) + rb'[^"\\]{0,300})')
-LONGEST_PIECE = 1024 * 1024
+MAX_PIECE_BYTES = 1024 * 1024
 MAX_BYTES = 16 * 1024**3
 """Of one file: to read more would take minutes."""
 ANSWERS = ("resps", "filtered_resps")
@@ -55,12 +55,12 @@ def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> Fai
     failed, of, example = 0, 0, None
     for path in paths:
         with open_file(directory, path) as file:
-            for begins_line, piece, whole in _pieces(file, directory.path / path):
+            for begins_line, piece, whole in _read_pieces(file, directory.path / path):
                 if begins_line:
                     of += 1
                     counted, before = False, b""
                 text, before = before + piece, piece[-len(MARK) :]
-                failure = _failure(text, whole) if QUOTED in text else None
+                failure = _find_failure(text, whole) if QUOTED in text else None
                 if failure is not None and not counted:
                     failed, counted = failed + 1, True
                     example = example or failure[:300]
@@ -77,14 +77,14 @@ def count_in_log(run_dir: Path, of: int) -> FailedRequests:
         with open_log(run_dir) as file:
             failed = sum(
                 GAVE_UP.search(piece) is not None
-                for _, piece, _ in _pieces(file, log_path(run_dir))
+                for _, piece, _ in _read_pieces(file, log_path(run_dir))
             )
     except MissingFile:
         pass  # without a log there is nothing to count
     return FailedRequests(failed, of)
 
 
-def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool]]:
+def _read_pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool]]:
     """The lines of a file, those that are very long in pieces: does it begin one, and is it all."""
     size = os.fstat(file.fileno()).st_size
     if size > MAX_BYTES:
@@ -93,14 +93,14 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool]]:
         )
     begins = True
     # What grows meanwhile is read as far as it goes now.
-    while size > 0 and (piece := file.readline(min(size, LONGEST_PIECE))):
+    while size > 0 and (piece := file.readline(min(size, MAX_PIECE_BYTES))):
         size -= len(piece)
-        ends = piece.endswith(b"\n") or len(piece) < LONGEST_PIECE
+        ends = piece.endswith(b"\n") or len(piece) < MAX_PIECE_BYTES
         yield begins, piece, begins and ends
         begins = ends
 
 
-def _failure(piece: bytes, is_line: bool) -> str | None:
+def _find_failure(piece: bytes, is_line: bool) -> str | None:
     """The first answer of a sample that is none, or None."""
     if not is_line:
         # It is too long to be parsed: a text in it that begins with the mark has to do.
@@ -110,13 +110,13 @@ def _failure(piece: bytes, is_line: bool) -> str | None:
         sample = parse_object(piece)
     except InvalidJson:
         return None
-    texts = (text for key in ANSWERS for text in _texts(sample.get(key)))
+    texts = (text for key in ANSWERS for text in _iterate_texts(sample.get(key)))
     return next((text for text in texts if text.startswith(MARK)), None)
 
 
-def _texts(value: object) -> Iterator[str]:
+def _iterate_texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for below in value:
-            yield from _texts(below)
+            yield from _iterate_texts(below)

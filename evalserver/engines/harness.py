@@ -15,11 +15,11 @@ from evalserver.engines.engine import Engine
 CONFIG_FILE = "config.yaml"
 """In the run directory: the arguments that no flag can carry."""
 
-WHOLE_DATA_SET = -1
+NO_LIMIT = -1
 """The ``limit`` that means no limit."""
 
 
-class Harness(Engine):
+class LmEvalFamily(Engine):
     """An engine of the lm-eval family."""
 
     accepts = frozenset({

@@ -19,9 +19,9 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question
 from evalserver.engines.engine import Engine
-from evalserver.engines.harness import WHOLE_DATA_SET
+from evalserver.engines.harness import NO_LIMIT
 from evalserver.engines.patterns import PatternReader
-from evalserver.engines.progress import ReadsProgress
+from evalserver.engines.progress import ProgressReader
 
 CONFIG_FILE = "inspect.json"
 LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")
@@ -60,7 +60,7 @@ class InspectAi(Engine):
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """The launcher, and a file of what it hands to Inspect."""
-        limit = None if request.limit == WHOLE_DATA_SET else request.limit
+        limit = None if request.limit == NO_LIMIT else request.limit
         config = {
             "model": request.model,
             "tasks": request.tasks,
@@ -89,7 +89,7 @@ class InspectAi(Engine):
         }
         return {field: sentence for field, sentence in found.items() if sentence}
 
-    def progress_reader(self) -> ReadsProgress:
+    def progress_reader(self) -> ProgressReader:
         """Reads the lines of Inspect's plain display."""
         return PatternReader(STEPS)
 

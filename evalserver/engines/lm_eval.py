@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines.base import Question
-from evalserver.engines.harness import WHOLE_DATA_SET, Harness
+from evalserver.engines.harness import NO_LIMIT, LmEvalFamily
 from evalserver.engines.results import FileNames
 
 
-class LmEval(Harness):
+class LmEval(LmEvalFamily):
     """lm-eval, called as ``python -m lm_eval run``."""
 
     package = "lm-eval"
@@ -57,4 +57,4 @@ class LmEval(Harness):
 
     def _limit(self, limit: int | float | None) -> int | float | None:
         # Unlike lmms-eval, it would take -1 for a number of samples.
-        return None if limit == WHOLE_DATA_SET else limit
+        return None if limit == NO_LIMIT else limit

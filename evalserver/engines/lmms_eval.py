@@ -19,17 +19,17 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
-from evalserver.engines.harness import Harness
+from evalserver.engines.harness import LmEvalFamily
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.system.untrusted_files import UntrustedDirectory
 
-LONGEST_FLAG = 8192
+MAX_FLAG_LENGTH = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""
 
 SPECIAL_CHARACTERS = frozenset(",'\"[]{}")
 
 
-class LmmsEval(Harness):
+class LmmsEval(LmEvalFamily):
     """lmms-eval, called as ``python -m lmms_eval`` is, through our launcher."""
 
     caches_by_default = True
@@ -85,11 +85,11 @@ class LmmsEval(Harness):
                 continue
             plain = ",".join(f"{key}={value}" for key, value in given.items())
             readable = all(_is_plain(key, value) for key, value in given.items())
-            if readable and len(plain) <= LONGEST_FLAG:
+            if readable and len(plain) <= MAX_FLAG_LENGTH:
                 flags.append(f"--{name}={plain}")
             else:
                 config[name] = ",".join(
-                    f"{key}={value if _reads_back(value) else lmms_eval_exact.encode(value)}"
+                    f"{key}={value if _survives_parsing(value) else lmms_eval_exact.encode(value)}"
                     for key, value in given.items()
                 )
         return flags, config
@@ -100,10 +100,10 @@ class LmmsEval(Harness):
 
 def _is_plain(key: str, value: object) -> bool:
     # A secret never goes on the command line, where every user of the machine can see it.
-    return _reads_back(value) and not is_secret_name(key) and not find_secrets({key: value})
+    return _survives_parsing(value) and not is_secret_name(key) and not find_secrets({key: value})
 
 
-def _reads_back(value: object) -> bool:
+def _survives_parsing(value: object) -> bool:
     """Does lmms-eval read ``str(value)`` as exactly this value?"""
     if isinstance(value, bool):
         return True
@@ -111,10 +111,10 @@ def _reads_back(value: object) -> bool:
         return value >= 0
     if isinstance(value, float):
         return True
-    return isinstance(value, str) and _stays_text(value)
+    return isinstance(value, str) and _survives_as_text(value)
 
 
-def _stays_text(text: str) -> bool:
+def _survives_as_text(text: str) -> bool:
     if SPECIAL_CHARACTERS & set(text) or text != text.strip():
         return False
     if text.startswith(lmms_eval_exact.PREFIX):

@@ -9,7 +9,7 @@ from typing import Any
 from evalserver.core.suggestions import did_you_mean
 from evalserver.engines.linear_pattern import LinearPattern
 
-LONGEST_TEXT = 4096
+MAX_TEXT_LENGTH = 4096
 
 
 class Kind(StrEnum):
@@ -66,9 +66,9 @@ class Parameter:
         made._check(where)
         return made
 
-    def refusal(self, value: Any) -> str | None:
+    def invalid_reason(self, value: Any) -> str | None:
         """What is allowed, as a sentence, if the value is not; None if it is."""
-        sentence: str | None = _REFUSALS[self.kind](self, value)
+        sentence: str | None = _CHECKS[self.kind](self, value)
         return sentence
 
     def text(self, value: Any) -> str:
@@ -102,51 +102,55 @@ class Parameter:
                 self.matches("")
             except ValueError as error:
                 raise ValueError(f"{where}.{self.name}.pattern: {error}") from None
-        if self.default is not None and (sentence := self.refusal(self.default)):
+        if self.default is not None and (sentence := self.invalid_reason(self.default)):
             raise ValueError(f"{where}.{self.name}.default: {sentence}")
 
 
-def _string(parameter: Parameter, value: Any) -> str | None:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
-        return f"Must be a text of 1 to {LONGEST_TEXT} printable characters."
+def _check_string(parameter: Parameter, value: Any) -> str | None:
+    if (
+        not isinstance(value, str)
+        or not 0 < len(value) <= MAX_TEXT_LENGTH
+        or not value.isprintable()
+    ):
+        return f"Must be a text of 1 to {MAX_TEXT_LENGTH} printable characters."
     if not parameter.matches(value):
         return f"Must be like {parameter.pattern} (a regular expression)."
     return None
 
 
-def _path(parameter: Parameter, value: Any) -> str | None:
-    fine = _string(parameter, value) is None and value.startswith("/")
+def _check_path(parameter: Parameter, value: Any) -> str | None:
+    fine = _check_string(parameter, value) is None and value.startswith("/")
     return (
         None if fine and ".." not in value.split("/") else "Must be an absolute path without '..'."
     )
 
 
-def _integer(parameter: Parameter, value: Any) -> str | None:
+def _check_integer(parameter: Parameter, value: Any) -> str | None:
     fine = isinstance(value, int) and not isinstance(value, bool) and parameter.within(value)
     return None if fine else f"Must be an integer{parameter.bounds}."
 
 
-def _number(parameter: Parameter, value: Any) -> str | None:
+def _check_number(parameter: Parameter, value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return None if number and parameter.within(value) else f"Must be a number{parameter.bounds}."
 
 
-def _boolean(parameter: Parameter, value: Any) -> str | None:
+def _check_boolean(parameter: Parameter, value: Any) -> str | None:
     return None if isinstance(value, bool) else "Must be true or false."
 
 
-def _choice(parameter: Parameter, value: Any) -> str | None:
+def _check_choice(parameter: Parameter, value: Any) -> str | None:
     if isinstance(value, str) and value in parameter.choices:
         return None
     hint = did_you_mean(str(value), parameter.choices)
     return f"Must be one of {', '.join(parameter.choices)}.{hint}"
 
 
-_REFUSALS: Mapping[Kind, Callable[[Parameter, Any], str | None]] = {
-    Kind.STRING: _string,
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.BOOLEAN: _boolean,
-    Kind.CHOICE: _choice,
-    Kind.PATH: _path,
+_CHECKS: Mapping[Kind, Callable[[Parameter, Any], str | None]] = {
+    Kind.STRING: _check_string,
+    Kind.INTEGER: _check_integer,
+    Kind.NUMBER: _check_number,
+    Kind.BOOLEAN: _check_boolean,
+    Kind.CHOICE: _check_choice,
+    Kind.PATH: _check_path,
 }

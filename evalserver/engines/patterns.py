@@ -4,9 +4,9 @@ import re
 
 from evalserver.core.plain_text import without_escapes
 from evalserver.engines.linear_pattern import LinearPattern
-from evalserver.engines.progress import LONGEST_REST, RUNNING, STARTING, Progress
+from evalserver.engines.progress import MAX_REST_BYTES, RUNNING, STARTING, Progress
 
-MOST = 2**53
+MAX_COUNT = 2**53
 """JSON's numbers are exact up to here."""
 
 MAX_PROGRAM_SIZE = 500
@@ -32,10 +32,10 @@ class PatternReader:
         """The progress after a piece of the log; ``after_gap`` says that some before is missing."""
         output = piece if after_gap else self._rest + piece
         *lines, rest = re.split(rb"[\r\n]+", output)
-        self._rest = rest[:LONGEST_REST]
+        self._rest = rest[:MAX_REST_BYTES]
         left = MAX_SEARCHED_BYTES
         for line in reversed(lines[1:] if after_gap else lines):
-            beginning = line[:LONGEST_REST]
+            beginning = line[:MAX_REST_BYTES]
             if self._take(without_escapes(beginning.decode(errors="replace"))):
                 break
             left -= len(beginning) + 1
@@ -50,7 +50,7 @@ class PatternReader:
             if line.strip() and self._newest.stage == STARTING:
                 self._newest = Progress(RUNNING)
             return False
-        done, total = _count(groups.get("done")), _count(groups.get("total"))
+        done, total = _parse_count(groups.get("done")), _parse_count(groups.get("total"))
         if done is None:
             return False
         fraction = min(1.0, done / total) if total else None
@@ -58,7 +58,7 @@ class PatternReader:
         return True
 
 
-def _count(text: str | None) -> int | None:
+def _parse_count(text: str | None) -> int | None:
     digits = (text or "").replace(",", "").strip()
-    fine = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MOST))
-    return min(int(digits), MOST) if fine else None
+    fine = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_COUNT))
+    return min(int(digits), MAX_COUNT) if fine else None

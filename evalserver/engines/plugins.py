@@ -20,7 +20,7 @@ GROUP = "evalserver.engines"
 
 EngineType = Callable[[EngineSettings], Engine]
 
-OURS: Mapping[str, EngineType] = MappingProxyType(
+BUILT_IN_TYPES: Mapping[str, EngineType] = MappingProxyType(
     {
         "lmms_eval": LmmsEval,
         "lm_eval": LmEval,
@@ -29,7 +29,7 @@ OURS: Mapping[str, EngineType] = MappingProxyType(
         "merge": MergeEngine,
     }
 )
-ALWAYS_THERE = ("lmms_eval", "lm_eval", "inspect", "merge")
+BUILT_IN_ENGINES = ("lmms_eval", "lm_eval", "inspect", "merge")
 """These need no table: they are run by the server's ``engine_python`` then."""
 
 
@@ -50,7 +50,7 @@ def make_engines(
 
 def all_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
     """The tables of all engines by their names: those that were given, and ours that need none."""
-    return {**{name: {} for name in ALWAYS_THERE}, **tables}
+    return {**{name: {} for name in BUILT_IN_ENGINES}, **tables}
 
 
 def make_engine(
@@ -63,7 +63,7 @@ def make_engine(
             f"engines.{name}.type: the engine {merge.NAME!r}, and no other, has the type "
             f"{merge.NAME!r}; got {settings.type!r}"
         )
-    engine = _type(settings)(settings)
+    engine = _find_type(settings)(settings)
     if not isinstance(engine, Engine):
         raise ValueError(
             f"engines.{settings.name}: the type {settings.type!r} made {engine!r}, which is no "
@@ -77,13 +77,13 @@ def make_engine(
     return engine
 
 
-def _type(settings: EngineSettings) -> EngineType:
-    if settings.type in OURS:
-        return OURS[settings.type]
+def _find_type(settings: EngineSettings) -> EngineType:
+    if settings.type in BUILT_IN_TYPES:
+        return BUILT_IN_TYPES[settings.type]
     plugins = {each.name: each for each in entry_points(group=GROUP)}
     if settings.type in plugins:
-        return _load(settings, plugins[settings.type])
-    known = [*OURS, *sorted(plugins)]
+        return _load_plugin(settings, plugins[settings.type])
+    known = [*BUILT_IN_TYPES, *sorted(plugins)]
     raise ValueError(
         f"engines.{settings.name}.type: there is no engine type {settings.type!r}."
         f"{did_you_mean(settings.type, known)} Known types: {', '.join(known)}. "
@@ -91,7 +91,7 @@ def _type(settings: EngineSettings) -> EngineType:
     )
 
 
-def _load(settings: EngineSettings, plugin: EntryPoint) -> EngineType:
+def _load_plugin(settings: EngineSettings, plugin: EntryPoint) -> EngineType:
     try:
         loaded: EngineType = plugin.load()
     except Exception as error:

@@ -17,8 +17,8 @@ STARTING = "starting"
 RUNNING = "running"
 """The stage before the harness has said a word, and when its words went by unread."""
 
-MOST_LABELS = 64
-LONGEST_REST = 1024
+MAX_LABELS = 64
+MAX_REST_BYTES = 1024
 SLICE_BYTES = 8 * 1024
 """Looked through at a time: while an expression is matched, nothing else of the server runs."""
 
@@ -54,7 +54,7 @@ class Progress:
     eta_s: float | None = None
 
 
-class ReadsProgress(Protocol):
+class ProgressReader(Protocol):
     """Reads progress from an attempt's log, piece by piece; its work is bounded by their size."""
 
     def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
@@ -86,7 +86,7 @@ class _Part:
         return Bar(bar.label, done, self.of, rate, (self.of - done) / rate if rate else None)
 
 
-class ProgressReader:
+class TqdmReader:
     """Reads progress from an attempt's log, piece by piece."""
 
     def __init__(self) -> None:
@@ -111,8 +111,8 @@ class ProgressReader:
     def _read(self, piece: bytes) -> None:
         output = self._rest + piece
         # A bar stands at the end of its line until it is drawn anew, and may be cut in two.
-        self._rest = output[_last_break(output) :][-LONGEST_REST:]
-        for word in _words(output.decode(errors="replace")):
+        self._rest = output[_find_last_break(output) :][-MAX_REST_BYTES:]
+        for word in _find_words(output.decode(errors="replace")):
             self._take(word)
 
     def _resume(self, piece: bytes) -> bytes:
@@ -121,16 +121,16 @@ class ProgressReader:
             self._newest = Progress(RUNNING)
         self._rounds = {label: replace(each, over=True) for label, each in self._rounds.items()}
         self._rest = b""
-        return piece[_first_break(piece) :]
+        return piece[_find_first_break(piece) :]
 
     def _take(self, word: "Bar | _Part | str") -> None:
         match word:
             case Bar():
-                self._draw(self._of_all(word))
+                self._show_bar(self._of_all(word))
             case _Part():
                 self._begin_part(word)
             case str():
-                self._announce(word)
+                self._start_stage(word)
 
     def _begin_part(self, part: _Part) -> None:
         before = self._rounds.get(ASKING)
@@ -138,7 +138,7 @@ class ProgressReader:
             # Its bars were taken for bars of all answers.
             self._rounds[ASKING] = replace(before, over=True)
         self._part = part
-        self._draw(self._of_all(Bar(ASKING, 0)))
+        self._show_bar(self._of_all(Bar(ASKING, 0)))
 
     def _of_all(self, bar: Bar) -> Bar:
         if self._part is None or bar.label != ASKING:
@@ -146,19 +146,19 @@ class ProgressReader:
         before = self._rounds.get(ASKING)
         return self._part.of_all(bar, before.bar.rate if before else None)
 
-    def _announce(self, stage: str) -> None:
+    def _start_stage(self, stage: str) -> None:
         self._announced = stage
         if stage != self._label:
             self._label = stage
             self._newest = Progress(self._stage(stage))
 
-    def _draw(self, bar: Bar) -> None:
+    def _show_bar(self, bar: Bar) -> None:
         label = bar.label or self._announced or RUNNING
         before = self._rounds.pop(label, None)
         now = _next_round(before, bar)
         # The label that was drawn last is the last one to be forgotten.
         self._rounds[label] = now
-        if len(self._rounds) > MOST_LABELS:
+        if len(self._rounds) > MAX_LABELS:
             del self._rounds[next(iter(self._rounds))]
         if now.bar is bar:
             self._label = label
@@ -194,7 +194,7 @@ def _is_behind(bar: Bar, before: Bar) -> bool:
     return bar.fraction < before.fraction
 
 
-def _words(text: str) -> Iterator["Bar | _Part | str"]:
+def _find_words(text: str) -> Iterator["Bar | _Part | str"]:
     """What the text says of progress, in its order."""
     found: list[tuple[int, Bar | _Part | str]] = list(find_bars(text))
     found += [(each.start(), each["stage"]) for each in _ANNOUNCEMENT.finditer(text)]
@@ -208,11 +208,11 @@ def _part(match: re.Match[str]) -> _Part | None:
     return _Part(first, last, of) if 1 <= first <= last <= of else None
 
 
-def _first_break(output: bytes) -> int:
+def _find_first_break(output: bytes) -> int:
     """Where the first whole line begins; the end if there is none."""
     breaks = [at for at in (output.find(b"\r"), output.find(b"\n")) if at >= 0]
     return min(breaks, default=len(output))
 
 
-def _last_break(output: bytes) -> int:
+def _find_last_break(output: bytes) -> int:
     return max(output.rfind(b"\r"), output.rfind(b"\n"), 0)

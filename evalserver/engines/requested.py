@@ -20,11 +20,11 @@ Content = Mapping[str, Any]
 MAX_TASK_FILE_BYTES = 1024 * 1024
 
 
-def check_requested(
+def check_requested_tasks(
     tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
 ) -> None:
     """Raise NoResults unless every task that was asked for is among those that have a number."""
-    missing = sorted(set(_missing(tasks, contents, with_numbers)))
+    missing = sorted(set(_find_missing(tasks, contents, with_numbers)))
     if missing:
         there = ", ".join(sorted(with_numbers)[:20]) or "no task"
         raise NoResults(
@@ -33,7 +33,7 @@ def check_requested(
         )
 
 
-def name_in_file(path: Path) -> str:
+def read_task_name(path: Path) -> str:
     """What a task file calls its task or group, under which its numbers are found."""
     try:
         text = read_named_file(path, MAX_TASK_FILE_BYTES).decode()
@@ -43,18 +43,18 @@ def name_in_file(path: Path) -> str:
     return path.stem if found is None else found[1]
 
 
-def _missing(
+def _find_missing(
     tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
 ) -> Iterator[str]:
     for name in tasks:
-        called = name_in_file(Path(name)) if name.startswith("/") else name
-        asked_for = [task for content in contents for task in _meant(called, content)]
+        called = read_task_name(Path(name)) if name.startswith("/") else name
+        asked_for = [task for content in contents for task in _resolve_name(called, content)]
         if not asked_for:
             yield name
         yield from (task for task in asked_for if task not in with_numbers)
 
 
-def _meant(name: str, content: Content) -> list[str]:
+def _resolve_name(name: str, content: Content) -> list[str]:
     """The tasks of a results file that a name of a request stands for."""
     groups = _mapping(content, "group_subtasks")
     named = {*_mapping(content, "results"), *groups}
@@ -62,10 +62,10 @@ def _meant(name: str, content: Content) -> list[str]:
     found = found or [
         task for task, config in _mapping(content, "configs").items() if name in _tags(config)
     ]
-    return [task for each in found for task in _members(each, groups)]
+    return [task for each in found for task in _expand_group(each, groups)]
 
 
-def _members(name: str, groups: Mapping[str, Any]) -> list[str]:
+def _expand_group(name: str, groups: Mapping[str, Any]) -> list[str]:
     """The tasks of a group, however deep; a task is its own only member."""
     # Each is looked at once: groups may be in each other, or in many others.
     found, seen, waiting = [], {name}, [name]

@@ -18,7 +18,7 @@ import orjson
 
 from evalserver.core.job import Metric
 from evalserver.engines.base import NoResults, Results
-from evalserver.engines.requested import check_requested
+from evalserver.engines.requested import check_requested_tasks
 from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
@@ -31,7 +31,7 @@ VERSIONS = ("lmms_eval_version", "lm_eval_version")
 UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
 GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
 """In what torch tells of the machine."""
-LONGEST_SAYING = 1024
+MAX_FACT_LENGTH = 1024
 MAX_RESULTS_BYTES = 16 * 1024 * 1024
 MAX_RESULTS_VALUES = 300_000
 """All tasks of a harness at once write some 200 000. Parsing more would hold up other requests."""
@@ -62,34 +62,38 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
     """
     root = UntrustedDirectory.for_attempt(output_dir)
     parts: dict[str, Part] = {}
-    for folder, files in _folders(root):
+    for folder, files in _list_folders(root):
         newest = max((each for each in files if fnmatchcase(each, names.results)), default=None)
         if newest is None:
             continue
         content = load_results(folder, newest)
         model = str(content.get("model_source") or "model") if folder == root else folder.path.name
-        parts[model] = (folder.path / newest, content, _samples(folder, files, newest, names))
+        parts[model] = (folder.path / newest, content, _find_samples(folder, files, newest, names))
     if not parts:
         raise NoResults("wrote no results file")
-    return results_of(parts, tasks)
+    return build_results(parts, tasks)
 
 
-def results_of(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
+def build_results(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
     """The results of each model: in which file they stand, what it says, and its samples files.
 
     Raises NoResults when there is no number for one of the tasks.
     """
     result = {
-        model: {"results": str(path), "samples": samples, "metrics": dict(_numbers(content))}
+        model: {
+            "results": str(path),
+            "samples": samples,
+            "metrics": dict(_iterate_numbers(content)),
+        }
         for model, (path, content, samples) in parts.items()
     }
     contents = [content for _, content, _ in parts.values()]
-    metrics = [metric for content in contents for metric in _metrics(content)]
+    metrics = [metric for content in contents for metric in _iterate_metrics(content)]
     if not metrics:
         raise NoResults("wrote a results file without a single number")
-    check_requested(tasks, contents, {metric.task for metric in metrics})
+    check_requested_tasks(tasks, contents, {metric.task for metric in metrics})
     said = _said(contents[0])
-    _check_encodable(result, said, [[each.filter, each.task, each.metric] for each in metrics])
+    _require_encodable(result, said, [[each.filter, each.task, each.metric] for each in metrics])
     numbers = tuple({_key(metric): metric for metric in metrics}.values())
     return Results(result, numbers, said=said)
 
@@ -104,7 +108,7 @@ def _said(content: dict[str, Any]) -> dict[str, str]:
         "gpus": gpus and ", ".join(gpus[1].splitlines()),
     }
     return {
-        name: value[:LONGEST_SAYING]
+        name: value[:MAX_FACT_LENGTH]
         for name, value in said.items()
         if isinstance(value, str) and value not in UNKNOWN
     }
@@ -124,7 +128,7 @@ def load_results(directory: UntrustedDirectory, path: str) -> dict[str, Any]:
     return content
 
 
-def _check_encodable(*values: Any) -> None:
+def _require_encodable(*values: Any) -> None:
     # Python reads integers of any size, and halves of characters; JSON of others does not.
     try:
         orjson.dumps(values)
@@ -132,7 +136,7 @@ def _check_encodable(*values: Any) -> None:
         raise NoResults(f"wrote a results file with what cannot be kept: {error}") from error
 
 
-def _folders(root: UntrustedDirectory) -> Iterator[tuple[UntrustedDirectory, list[str]]]:
+def _list_folders(root: UntrustedDirectory) -> Iterator[tuple[UntrustedDirectory, list[str]]]:
     """The output directory and the folders in it, each with the names in it."""
     try:
         names = list_names(root, MAX_ENTRIES)
@@ -145,7 +149,7 @@ def _folders(root: UntrustedDirectory) -> Iterator[tuple[UntrustedDirectory, lis
         raise NoResults(f"left an output directory that cannot be read, {error}") from error
 
 
-def _samples(
+def _find_samples(
     folder: UntrustedDirectory, files: Sequence[str], results: str, names: FileNames
 ) -> list[str]:
     stamp = names.stamp(Path(results).stem)
@@ -153,14 +157,14 @@ def _samples(
     return [str(folder.path / each) for each in found if names.stamp(Path(each).stem) == stamp]
 
 
-def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+def _iterate_numbers(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
     for task, values in content["results"].items():
         if isinstance(values, dict):
             yield task, {key: value for key, value in values.items() if _is_number(key, value)}
 
 
-def _metrics(content: dict[str, Any]) -> Iterator[Metric]:
-    for task, values in _numbers(content):
+def _iterate_metrics(content: dict[str, Any]) -> Iterator[Metric]:
+    for task, values in _iterate_numbers(content):
         for key, value in values.items():
             metric, _, kind = key.partition(",")
             if "_stderr" in metric:

@@ -58,14 +58,14 @@ def read_settings(
         )
     if not isinstance(table, Mapping):
         raise ValueError(f"engines.{name} must be a table, got {table!r}")
-    known = {key: _checked(name, key, table[key]) for key in _CHECKS if key in table}
+    known = {key: _require_valid(name, key, table[key]) for key in _CHECKS if key in table}
     if "models" in known:
         known["models"] = tuple(known["models"])
     return EngineSettings(
         name=name,
         type=known.pop("type", name),
         python=find_program(known.pop("python", python), f"engines.{name}.python"),
-        include_path=_directory(known.pop("include_path", include_path), name),
+        include_path=_require_directory(known.pop("include_path", include_path), name),
         options={key: value for key, value in table.items() if key not in _CHECKS},
         **known,
     )
@@ -89,7 +89,7 @@ def require_no_options(settings: EngineSettings) -> None:
         )
 
 
-def _directory(path: str | None, name: str) -> str | None:
+def _require_directory(path: str | None, name: str) -> str | None:
     if path is None:
         return None
     place = Path(path).expanduser()
@@ -98,24 +98,24 @@ def _directory(path: str | None, name: str) -> str | None:
     return str(place)
 
 
-def _checked(name: str, key: str, value: Any) -> Any:
-    allowed = _CHECKS[key](value)
-    if allowed is not None:
-        raise ValueError(f"engines.{name}.{key} must be {allowed}, got {value!r}")
+def _require_valid(name: str, key: str, value: Any) -> Any:
+    expected = _CHECKS[key](value)
+    if expected is not None:
+        raise ValueError(f"engines.{name}.{key} must be {expected}, got {value!r}")
     return value
 
 
-def _text(value: Any) -> str | None:
+def _check_text(value: Any) -> str | None:
     return None if isinstance(value, str) and value and value.isprintable() else "a non-empty text"
 
 
-def _path(value: Any) -> str | None:
+def _check_path(value: Any) -> str | None:
     # lmms-eval cuts paths at commas, and joins what quotes and brackets enclose.
-    fine = _text(value) is None and not set(value) & set(",'\"[]{}")
+    fine = _check_text(value) is None and not set(value) & set(",'\"[]{}")
     return None if fine else "a path without commas, quotes or brackets"
 
 
-def _variables(value: Any) -> str | None:
+def _check_variables(value: Any) -> str | None:
     fine = isinstance(value, Mapping) and all(
         VARIABLE.fullmatch(key) and isinstance(text, str) and "\0" not in text
         for key, text in value.items()
@@ -123,22 +123,22 @@ def _variables(value: Any) -> str | None:
     return None if fine else "a table of variables, each a text"
 
 
-def _defaults(value: Any) -> str | None:
+def _check_defaults(value: Any) -> str | None:
     fine = isinstance(value, Mapping) and set(value) <= set(DEFAULTS)
     return None if fine else f"a table of fields of a request, from {', '.join(DEFAULTS)}"
 
 
-def _texts(value: Any) -> str | None:
-    fine = isinstance(value, list) and value and all(_text(each) is None for each in value)
+def _check_texts(value: Any) -> str | None:
+    fine = isinstance(value, list) and value and all(_check_text(each) is None for each in value)
     return None if fine else "a list of names or wildcards"
 
 
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
-    "type": _text,
-    "python": _path,
-    "include_path": _path,
-    "environment": _variables,
-    "defaults": _defaults,
-    "models": _texts,
+    "type": _check_text,
+    "python": _check_path,
+    "include_path": _check_path,
+    "environment": _check_variables,
+    "defaults": _check_defaults,
+    "models": _check_texts,
 }
 """What every engine may be told, and what is allowed there (None: it is fine)."""

@@ -1,16 +1,16 @@
 """The progress of an attempt that merges a checkpoint before its harness begins."""
 
-from evalserver.engines.progress import Progress, ProgressReader, ReadsProgress
+from evalserver.engines.progress import Progress, ProgressReader, TqdmReader
 
 EVALUATING = b"evalserver: evaluating\n"
 """The runner's line in the log between the two (``runner/supervisor.py``)."""
 
 
-class MergeFirst:
+class MergeThenEvaluateReader:
     """Reads bars of the merger, and what comes behind them as the harness's own reader does."""
 
-    def __init__(self, of_harness: ReadsProgress) -> None:
-        self._reader: ReadsProgress = ProgressReader()
+    def __init__(self, of_harness: ProgressReader) -> None:
+        self._reader: ProgressReader = TqdmReader()
         self._of_harness = of_harness
         self._end = b""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from evalserver.core.health import Health
 from evalserver.core.lifecycle import Status
 from evalserver.core.supervision import supervise
-from evalserver.engines import Progress, ReadsProgress
+from evalserver.engines import Progress, ProgressReader
 from evalserver.monitoring.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import CommittedEvent
@@ -58,7 +58,7 @@ class ProgressBoard:
 
 @asynccontextmanager
 async def watched(
-    board: ProgressBoard, health: Health, job_id: str, run_dir: Path, reader: ReadsProgress
+    board: ProgressBoard, health: Health, job_id: str, run_dir: Path, reader: ProgressReader
 ) -> AsyncIterator[None]:
     """Within the block, what the attempt's log tells of its progress is posted.
 
@@ -74,7 +74,7 @@ async def watched(
         await asyncio.wait([watching])
 
 
-async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ReadsProgress) -> None:
+async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader) -> None:
     look = _Look(EvalLog(run_dir), reader)
     try:
         while True:
@@ -87,7 +87,7 @@ async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: Reads
 class _Look:
     """Reads what is new in a log, or the end of it; the cost is bounded, whatever was printed."""
 
-    def __init__(self, log: EvalLog, reader: ReadsProgress) -> None:
+    def __init__(self, log: EvalLog, reader: ProgressReader) -> None:
         self.log = log
         self._reader = reader
         self._offset = 0

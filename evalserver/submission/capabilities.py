@@ -21,7 +21,7 @@ def apply_defaults(
         **engine.settings.defaults,
     }
     return EvaluateRequest(
-        **{**vars(request), **{name: _value(request, defaults, name) for name in defaults}}
+        **{**vars(request), **{name: _merge_default(request, defaults, name) for name in defaults}}
     )
 
 
@@ -34,7 +34,7 @@ def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str
     return faults
 
 
-def _value(request: EvaluateRequest, defaults: Mapping[str, Any], name: str) -> Any:
+def _merge_default(request: EvaluateRequest, defaults: Mapping[str, Any], name: str) -> Any:
     requested, default = getattr(request, name), defaults[name]
     if name in MERGED_BY_KEY and isinstance(requested, dict) and isinstance(default, Mapping):
         return {**default, **requested}

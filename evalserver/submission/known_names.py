@@ -8,12 +8,12 @@ from evalserver.core.suggestions import closest_names
 from evalserver.engines import Engine, Question
 from evalserver.harnesses.catalog import Catalog
 
-MOST_NAMED = 10
+MAX_WITH_SUGGESTIONS = 10
 """Unknown names for which others are looked up: that costs a tenth of a second each."""
 
 
-async def unknown_names(
-    catalog: Catalog, wanted: EvaluateRequest, engine: Engine
+async def find_unknown_names(
+    catalog: Catalog, request: EvaluateRequest, engine: Engine
 ) -> dict[str, str]:
     """The fields with a name that the harness does not know, each with a sentence that says so.
 
@@ -22,18 +22,18 @@ async def unknown_names(
     """
     # Files of tasks are held against the directories of --task-path elsewhere.
     tasks = {
-        f"tasks.{at}": name for at, name in enumerate(wanted.tasks) if not name.startswith("/")
+        f"tasks.{at}": name for at, name in enumerate(request.tasks) if not name.startswith("/")
     }
     faults: dict[str, str] = {}
-    for question, names in ((Question.MODELS, {"model": wanted.model}), (Question.TASKS, tasks)):
-        if _strangers(engine, question, names, catalog.known(engine.name, question)):
+    for question, names in ((Question.MODELS, {"model": request.model}), (Question.TASKS, tasks)):
+        if _find_unknown(engine, question, names, catalog.known(engine.name, question)):
             known = await catalog.confirmed(engine.name, question)
-            strangers = _strangers(engine, question, names, known)
-            faults |= await asyncio.to_thread(_translate_errors, engine, question, strangers, known)
+            unknown = _find_unknown(engine, question, names, known)
+            faults |= await asyncio.to_thread(_explain, engine, question, unknown, known)
     return faults
 
 
-def _strangers(
+def _find_unknown(
     engine: Engine, question: Question, names: dict[str, str], known: Collection[str]
 ) -> dict[str, str]:
     if not known:
@@ -43,16 +43,18 @@ def _strangers(
     }
 
 
-def _translate_errors(
-    engine: Engine, question: Question, strangers: dict[str, str], known: Collection[str]
+def _explain(
+    engine: Engine, question: Question, unknown: dict[str, str], known: Collection[str]
 ) -> dict[str, str]:
     what = question.value.removesuffix("s")
-    told = {}
-    for at, (field, name) in enumerate(strangers.items()):
-        near = [repr(each) for each in closest_names(name, known)] if at < MOST_NAMED else []
+    sentences = {}
+    for at, (field, name) in enumerate(unknown.items()):
+        near = (
+            [repr(each) for each in closest_names(name, known)] if at < MAX_WITH_SUGGESTIONS else []
+        )
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        told[field] = (
+        sentences[field] = (
             f"{engine.name} knows no {what} {name!r}.{hint} GET /{question}?engine={engine.name} "
             "lists all that it knows; ?validate=false submits it all the same."
         )
-    return told
+    return sentences

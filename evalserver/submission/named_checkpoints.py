@@ -21,32 +21,32 @@ class Checkpoints:
 
 
 async def inspect_checkpoints(
-    wanted: EvaluateRequest, allowed: AllowedDirectories, threads: DiskThreads
+    request: EvaluateRequest, allowed: AllowedDirectories, threads: DiskThreads
 ) -> Checkpoints:
     """Look at the checkpoints that a request names, unless the request waits for them.
 
     ``allowed`` are the places that the operator allows.
     """
-    if wanted.wait_for_path_s is not None:
+    if request.wait_for_path_s is not None:
         return Checkpoints()
-    if wanted.lmms_engine_kwargs is None and not may_have_checkpoints(wanted.model_args):
+    if request.lmms_engine_kwargs is None and not may_have_checkpoints(request.model_args):
         return Checkpoints()
-    return await threads.run(_inspect, wanted, allowed)
+    return await threads.run(_inspect, request, allowed)
 
 
-def _inspect(wanted: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoints:
+def _inspect(request: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoints:
     faults = {
-        _field(wanted, key): (
+        _field_path(request, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
             "still being written; ?validate=false submits it all the same."
         )
-        for key, path in local_checkpoints(before_merging(wanted)).items()
+        for key, path in local_checkpoints(before_merging(request)).items()
         if (reason := why_not(path)) is not None
     }
-    return Checkpoints(faults, at_submission(wanted, allowed))
+    return Checkpoints(faults, at_submission(request, allowed))
 
 
-def _field(wanted: EvaluateRequest, key: str) -> str:
+def _field_path(request: EvaluateRequest, key: str) -> str:
     """Where the request names what is found under an argument of the model."""
-    is_merged = wanted.lmms_engine_kwargs is not None and key == key_of(wanted)
+    is_merged = request.lmms_engine_kwargs is not None and key == key_of(request)
     return "lmms_engine_kwargs.model_path" if is_merged else f"model_args.{key}"

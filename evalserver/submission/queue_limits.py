@@ -24,15 +24,15 @@ class Quota:
 class QueueLimits:
     """Counts what waits as the store's events tell, and what is on its way into the queue."""
 
-    def __init__(self, of_all: Quota, of_one: Quota) -> None:
-        self._of_all = of_all
-        self._of_one = of_one
+    def __init__(self, total: Quota, per_token: Quota) -> None:
+        self._total = total
+        self._per_token = per_token
         self._jobs: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._all_jobs = 0
         self._all_bytes = 0
 
-    def begin_with(self, waiting: Mapping[str, Queued]) -> None:
+    def load(self, waiting: Mapping[str, Queued]) -> None:
         """Take over what waits of each submitter when the server starts."""
         for submitter, queued in waiting.items():
             self._add(submitter, queued.jobs, queued.request_bytes)
@@ -50,7 +50,7 @@ class QueueLimits:
 
         Yields a rejection when the queue is full.
         """
-        full = self._full(submitter)
+        full = self._check_quotas(submitter)
         if full is not None:
             yield full
             return
@@ -60,24 +60,26 @@ class QueueLimits:
         finally:
             self._add(submitter, -1, -request_bytes)
 
-    def _full(self, submitter: str) -> Rejected | None:
-        if self._all_jobs >= self._of_all.jobs:
-            return _rejected(f"{self._all_jobs} jobs wait, which is all that may (max_queued_jobs)")
-        if self._all_bytes >= self._of_all.request_bytes:
-            return _rejected(
+    def _check_quotas(self, submitter: str) -> Rejected | None:
+        if self._all_jobs >= self._total.jobs:
+            return _queue_full(
+                f"{self._all_jobs} jobs wait, which is all that may (max_queued_jobs)"
+            )
+        if self._all_bytes >= self._total.request_bytes:
+            return _queue_full(
                 f"the requests of the jobs that wait have {self._all_bytes} bytes, which is all"
                 " that they may (max_queued_bytes)"
             )
         # A server that asks nobody for a token cannot tell its clients apart.
         if submitter == ANONYMOUS:
             return None
-        if self._jobs[submitter] >= self._of_one.jobs:
-            return _rejected(
+        if self._jobs[submitter] >= self._per_token.jobs:
+            return _queue_full(
                 f"{self._jobs[submitter]} jobs of {submitter} wait, which is all that may of one"
                 " token (max_queued_per_token)"
             )
-        if self._bytes[submitter] >= self._of_one.request_bytes:
-            return _rejected(
+        if self._bytes[submitter] >= self._per_token.request_bytes:
+            return _queue_full(
                 f"the requests of the jobs of {submitter} that wait have {self._bytes[submitter]}"
                 " bytes, which is all that those of one token may (max_queued_bytes_per_token)"
             )
@@ -92,7 +94,7 @@ class QueueLimits:
             del self._jobs[submitter], self._bytes[submitter]
 
 
-def _rejected(why: str) -> Rejected:
+def _queue_full(why: str) -> Rejected:
     return Rejected(
         Reason.QUEUE_FULL,
         f"The queue is full: {why}; the job was not accepted, try again later",

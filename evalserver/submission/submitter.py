@@ -22,7 +22,7 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store, request_bytes
 from evalserver.submission.capabilities import apply_defaults, capability_faults
 from evalserver.submission.keys_in_flight import KeysInFlight
-from evalserver.submission.known_names import unknown_names
+from evalserver.submission.known_names import find_unknown_names
 from evalserver.submission.merges import find_shards
 from evalserver.submission.named_checkpoints import inspect_checkpoints
 from evalserver.submission.queue_limits import QueueLimits
@@ -94,7 +94,7 @@ class Submitter:
         request = apply_defaults(request, engine, self._policy.default_timeout_s)
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pinned, request)
-        provenance = await self._provenance_of_valid(request, engine, validate=validate)
+        provenance = await self._check_all(request, engine, validate=validate)
         if isinstance(provenance, Rejected):
             if key is None or not await self._store.was_answered(key):
                 return provenance
@@ -159,7 +159,7 @@ class Submitter:
             _log_submission(job)
         return Accepted(job.job_id, answered.answer, answered.again)
 
-    async def _provenance_of_valid(
+    async def _check_all(
         self, request: EvaluateRequest, engine: Engine, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
         """What is recorded of the request's checkpoints, or every fault at once."""
@@ -168,7 +168,7 @@ class Submitter:
             return invalid(faults)
         checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)
         if validate:
-            unknown = await unknown_names(self._catalog, request, engine)
+            unknown = await find_unknown_names(self._catalog, request, engine)
             if unknown or checkpoints.faults:
                 return invalid({**unknown, **checkpoints.faults})
         return checkpoints.provenance

@@ -13,7 +13,7 @@ from tests.support import ServerProcess
 
 QUEUED = (0, 1_000, 100_000)
 ROUNDS = 5
-AT_ONCE = 500
+NO_RETRIES = 500
 """Submissions that are handed to the store together."""
 LOOK_SECONDS = 0.002
 
@@ -51,10 +51,10 @@ async def _away(folder: Path, queued: int) -> list[float]:
 
 async def _fill(data_dir: Path, queued: int) -> None:
     store = await Store.open(data_dir)
-    for first in range(0, queued, AT_ONCE):
+    for first in range(0, queued, NO_RETRIES):
         jobs = (
             NewJob(f"job-{number}", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "somebody")
-            for number in range(first, min(first + AT_ONCE, queued))
+            for number in range(first, min(first + NO_RETRIES, queued))
         )
         await asyncio.gather(*map(store.submit, jobs))
     await store.close()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 from evalserver.client import AsyncEvalClient, EvalClient
-from evalserver.client.wires import AsyncWire, BlockingWire
+from evalserver.client.transports import AsyncTransport, BlockingTransport
 
 Client = EvalClient | AsyncEvalClient
 
@@ -58,35 +58,35 @@ class Quick:
         self.pauses.append(seconds)
 
 
-class QuickWire(Quick, BlockingWire):
+class QuickWire(Quick, BlockingTransport):
     """The plain client's wire, without its pauses."""
 
 
-class QuickAsyncWire(Quick, AsyncWire):
+class QuickAsyncWire(Quick, AsyncTransport):
     """The asynchronous client's wire, without its pauses."""
 
 
 class QuickEvalClient(EvalClient):
     """The plain client, which does not wait before it tries again."""
 
-    _wire: ClassVar[type[BlockingWire]] = QuickWire
+    _transport: ClassVar[type[BlockingTransport]] = QuickWire
 
     @property
     def pauses(self) -> list[float]:
         """The seconds that it would have waited."""
-        wire = self._calls._sender.wire
-        assert isinstance(wire, QuickWire)
-        return wire.pauses
+        transport = self._calls._sender.transport
+        assert isinstance(transport, QuickWire)
+        return transport.pauses
 
 
 class QuickAsyncEvalClient(AsyncEvalClient):
     """The asynchronous client, which does not wait before it tries again."""
 
-    _wire: ClassVar[type[AsyncWire]] = QuickAsyncWire
+    _transport: ClassVar[type[AsyncTransport]] = QuickAsyncWire
 
     @property
     def pauses(self) -> list[float]:
         """The seconds that it would have waited."""
-        wire = self._sender.wire
-        assert isinstance(wire, QuickAsyncWire)
-        return wire.pauses
+        transport = self._sender.transport
+        assert isinstance(transport, QuickAsyncWire)
+        return transport.pauses

@@ -33,7 +33,7 @@ def engine(**options: Any) -> Engine:
     return CommandEngine(EngineSettings("own", "command", "python3", options=table))
 
 
-def refusals(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
+def faults_of(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
     """What the engine has against a request."""
     return engine().find_faults(EvaluateRequest("m", ("t",), model_args=model_args, **fields))
 
@@ -52,7 +52,7 @@ def test_places_are_filled_and_items_without_a_value_are_left_out() -> None:
 @given(VALUES)
 def test_whatever_a_client_sends_is_refused_or_is_one_argument_that_is_no_flag(value: Any) -> None:
     for name in PARAMETERS:
-        if refusals({name: value}):
+        if faults_of({name: value}):
             continue
         built = command(engine(), model_args={name: value})
         fixed = command(engine(), model_args={})
@@ -69,7 +69,7 @@ def _flag(name: str) -> str:
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if text.startswith("-")])
 def test_a_text_that_would_be_a_flag_is_refused(text: str) -> None:
-    assert list(refusals({"note": text})) == ["model_args.note"]
+    assert list(faults_of({"note": text})) == ["model_args.note"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_text_that_would_be_a_flag_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_value_that_its_parameter_does_not_take_is_refused(name: str, value: object) -> None:
-    assert list(refusals({name: value})) == [f"model_args.{name}"]
+    assert list(faults_of({name: value})) == [f"model_args.{name}"]
 
 
 def test_a_parameter_that_is_required_is_missed() -> None:
@@ -97,11 +97,11 @@ def test_a_parameter_that_is_required_is_missed() -> None:
     [("seed", 1), ("num_fewshot", 0), ("gen_kwargs", {"a": 1}), ("predict_only", True)],
 )
 def test_a_field_without_a_place_is_refused(field: str, value: object) -> None:
-    assert list(refusals({}, **{field: value})) == [field]
+    assert list(faults_of({}, **{field: value})) == [field]
 
 
 def test_use_cache_is_rejected_without_a_place_for_the_cache() -> None:
-    assert list(refusals({}, use_cache=True)) == ["use_cache"]
+    assert list(faults_of({}, use_cache=True)) == ["use_cache"]
 
 
 @pytest.mark.parametrize(("use_cache", "given"), [(None, True), (True, True), (False, False)])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalserver.engines.failed_requests import (
-    LONGEST_PIECE,
     MAX_BYTES,
+    MAX_PIECE_BYTES,
     FailedRequests,
     count_in_log,
     count_in_samples,
@@ -82,7 +82,7 @@ def test_nothing_of_nothing_is_no_share() -> None:
 
 def test_a_line_of_many_megabytes_counts_once(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").write_text(
-        f'{{"input": "{"x" * 3 * LONGEST_PIECE}", "resps": [["{FAILURE}"], ["{FAILURE}"]]}}\n'
+        f'{{"input": "{"x" * 3 * MAX_PIECE_BYTES}", "resps": [["{FAILURE}"], ["{FAILURE}"]]}}\n'
         '{"resps": "x"}\n'
     )
 
@@ -92,7 +92,7 @@ def test_a_line_of_many_megabytes_counts_once(tmp_path: Path) -> None:
 def test_a_mark_between_two_pieces_of_a_line_is_found(tmp_path: Path) -> None:
     begins = '{"input": "'
     ends = '", "resps": ["'
-    padding = "x" * (LONGEST_PIECE - len(begins) - len(ends) - 10)
+    padding = "x" * (MAX_PIECE_BYTES - len(begins) - len(ends) - 10)
     (tmp_path / "samples.jsonl").write_text(f'{begins}{padding}{ends}{FAILURE}"]}}\n')
 
     assert count(tmp_path).failed == 1

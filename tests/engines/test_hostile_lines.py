@@ -14,8 +14,8 @@ from evalserver.engines.bars import find_bars
 from evalserver.engines.failed_requests import MARK, count_in_log, count_in_samples
 from evalserver.engines.logs import cause, tail
 from evalserver.engines.patterns import MAX_PROGRAM_SIZE, PatternReader
-from evalserver.engines.progress import ProgressReader
-from evalserver.engines.requested import name_in_file
+from evalserver.engines.progress import TqdmReader
+from evalserver.engines.requested import read_task_name
 from evalserver.engines.results import GPUS
 from evalserver.runner.output import Mask
 from evalserver.system.untrusted_files import UntrustedDirectory
@@ -42,7 +42,7 @@ DEAREST_PATTERN = "(?:[a-z]{1,25}-?){1,8}(?P<done>[0-9]+)"
 
 READERS: dict[str, Callable[[str, Path], object]] = {
     "progress bars": lambda text, _: list(find_bars(text)),
-    "progress": lambda text, _: ProgressReader().read(text.encode()),
+    "progress": lambda text, _: TqdmReader().read(text.encode()),
     "progress by a pattern": lambda text, _: PatternReader(DEAREST_PATTERN).read(text.encode()),
     "plain text": lambda text, _: plain_text(text.encode()),
     "cause": lambda text, _: cause(text),
@@ -59,7 +59,7 @@ READERS: dict[str, Callable[[str, Path], object]] = {
         text.encode()
     ),
     "GPUs": lambda text, _: GPUS.search(text),
-    "task files": lambda _, folder: name_in_file(folder / "eval.log"),
+    "task files": lambda _, folder: read_task_name(folder / "eval.log"),
     "fields": lambda text, _: _field(text),
 }
 

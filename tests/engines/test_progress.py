@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evalserver.engines.in_harness.lmms_eval_cache import _announce
-from evalserver.engines.progress import Progress, ProgressReader
+from evalserver.engines.progress import Progress, TqdmReader
 
 LOGS = Path(__file__).parent / "data" / "logs"
 
@@ -27,14 +27,14 @@ def part(first: int, last: int, of: int) -> bytes:
 
 def told(*pieces: bytes) -> list[tuple[str, int | None, int | None]]:
     """Stage, done and total after each piece."""
-    reader = ProgressReader()
+    reader = TqdmReader()
     found = [reader.read(piece) for piece in pieces]
     return [(progress.stage, progress.done, progress.total) for progress in found]
 
 
 def stages(log: bytes) -> list[str]:
     """The stages that a log goes through when it comes byte by byte."""
-    reader = ProgressReader()
+    reader = TqdmReader()
     found = [reader.read(log[at : at + 1]).stage for at in range(len(log))]
     return list(dict.fromkeys(found))
 
@@ -64,22 +64,22 @@ def test_the_stages_of_a_real_evaluation_are_the_harnesss_own_words(name: str) -
 def test_progress_says_how_far_how_fast_and_how_long() -> None:
     log = (LOGS / "lmms_sigterm.stderr").read_bytes()
 
-    assert ProgressReader().read(log) == Progress(
+    assert TqdmReader().read(log) == Progress(
         "Model Responding", 7 / 64, done=7, total=64, rate=1.2, eta_s=47.0
     )
 
 
 def test_before_the_first_word_the_evaluation_is_starting() -> None:
-    assert ProgressReader().read(b"") == Progress("starting")
+    assert TqdmReader().read(b"") == Progress("starting")
 
 
 def test_what_comes_in_pieces_is_told_as_if_it_came_at_once() -> None:
     log = (LOGS / "lm_chat.stderr").read_bytes()
     for size in (1, 7, 100):
-        reader = ProgressReader()
+        reader = TqdmReader()
         pieces = [log[at : at + size] for at in range(0, len(log), size)]
 
-        assert [reader.read(piece) for piece in pieces][-1] == ProgressReader().read(log)
+        assert [reader.read(piece) for piece in pieces][-1] == TqdmReader().read(log)
 
 
 def test_a_bar_without_a_label_is_in_the_stage_that_was_announced() -> None:
@@ -146,7 +146,7 @@ def test_the_bars_of_parts_are_one_bar_of_all_answers() -> None:
 def test_a_bar_that_counts_batches_tells_of_all_answers_too() -> None:
     asking = part(17, 48, 64) + bar("Model Responding", 2, 4)
 
-    progress = ProgressReader().read(asking)
+    progress = TqdmReader().read(asking)
 
     assert (progress.done, progress.total, progress.rate, progress.eta_s) == (32, 64, 160.0, 0.2)
 
@@ -154,7 +154,7 @@ def test_a_bar_that_counts_batches_tells_of_all_answers_too() -> None:
 def test_a_part_keeps_the_rate_of_the_one_before() -> None:
     asking = part(1, 32, 64) + bar("Model Responding", 32, 32) + part(33, 64, 64)
 
-    progress = ProgressReader().read(asking)
+    progress = TqdmReader().read(asking)
 
     assert (progress.done, progress.rate, progress.eta_s) == (32, 20.0, 1.6)
 
@@ -180,11 +180,11 @@ def test_the_launcher_says_what_is_understood_here(capsys: pytest.CaptureFixture
 
 
 def test_behind_a_gap_the_evaluation_is_running() -> None:
-    assert ProgressReader().read(b"middle of a line\n", after_gap=True) == Progress("running")
+    assert TqdmReader().read(b"middle of a line\n", after_gap=True) == Progress("running")
 
 
 def test_what_a_gap_cut_off_is_not_taken_for_a_label() -> None:
-    reader = ProgressReader()
+    reader = TqdmReader()
 
     progress = reader.read(b"onding: 50%|#| 1/2 [00:01<00:01, 1.00it/s]\n", after_gap=True)
 
@@ -192,7 +192,7 @@ def test_what_a_gap_cut_off_is_not_taken_for_a_label() -> None:
 
 
 def test_a_bar_that_is_behind_after_a_gap_is_a_further_round() -> None:
-    reader = ProgressReader()
+    reader = TqdmReader()
     reader.read(bar("Work", 5, 8))
 
     assert reader.read(bar("Work", 2, 8), after_gap=True).stage == "Work (2)"
@@ -210,7 +210,7 @@ PIECES = st.one_of(
 
 @given(st.lists(st.tuples(PIECES, st.booleans()), max_size=30))
 def test_within_a_stage_progress_never_falls_back(pieces: list[tuple[bytes, bool]]) -> None:
-    reader = ProgressReader()
+    reader = TqdmReader()
     before = Progress("starting")
     for piece, gap in pieces:
         now = reader.read(piece, after_gap=gap)
@@ -223,13 +223,13 @@ def test_within_a_stage_progress_never_falls_back(pieces: list[tuple[bytes, bool
 @example("\r0%|| 0/99999999999999999Y [00:00<00:00, 0.1s/it]\r")
 @example("\r0%|| 0/9 [00:00<00:00, 99999999999999999999999999999999999Yit/s]\r")
 def test_whatever_is_printed_progress_can_be_sent(text: str) -> None:
-    progress = ProgressReader().read(text.encode())
+    progress = TqdmReader().read(text.encode())
 
     assert orjson.loads(orjson.dumps(progress)) == asdict(progress)
 
 
 def test_labels_that_never_end_take_no_memory() -> None:
-    reader = ProgressReader()
+    reader = TqdmReader()
     for number in range(1000):
         reader.read(bar(f"video {number}", 1, 2) + b"x" * 5000)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evalserver.engines import NoResults
-from evalserver.engines.requested import check_requested
+from evalserver.engines.requested import check_requested_tasks
 
 RESULTS: dict[str, Any] = {
     "results": {"mmlu": {}, "mmlu_stem": {}, "physics": {}, "algebra": {}, "mme": {}, "gsm8k": {}},
@@ -22,7 +22,7 @@ TASKS = {"physics", "algebra", "mme", "gsm8k"}
     ids=",".join,
 )  # fmt: skip
 def test_a_name_is_answered_for_when_all_that_it_stands_for_is(asked_for: tuple[str, ...]) -> None:
-    check_requested(asked_for, [RESULTS], TASKS)
+    check_requested_tasks(asked_for, [RESULTS], TASKS)
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_a_name_is_answered_for_when_all_that_it_stands_for_is(asked_for: tuple[
 )
 def test_what_has_no_number_is_named(asked_for: tuple[str, ...], missing: str) -> None:
     with pytest.raises(NoResults, match=f"^gave no number for {missing}; "):
-        check_requested(asked_for, [RESULTS], TASKS - {"algebra"})
+        check_requested_tasks(asked_for, [RESULTS], TASKS - {"algebra"})
 
 
 def test_tasks_may_be_spread_over_several_files() -> None:
-    check_requested(("a", "b"), [{"results": {"a": {}}}, {"results": {"b": {}}}], {"a", "b"})
+    check_requested_tasks(("a", "b"), [{"results": {"a": {}}}, {"results": {"b": {}}}], {"a", "b"})
 
 
 @pytest.mark.parametrize("odd", [{}, {"results": []}, {"group_subtasks": 1, "configs": {"a": 1}}])
 def test_a_file_of_another_shape_answers_for_nothing(odd: dict[str, Any]) -> None:
     with pytest.raises(NoResults, match="its results file has numbers for no task"):
-        check_requested(("a",), [odd], set())
+        check_requested_tasks(("a",), [odd], set())
 
 
 def test_a_group_that_is_its_own_member_ends() -> None:
-    check_requested(("a",), [{"results": {"a": {}}, "group_subtasks": {"a": ["a"]}}], {"a"})
+    check_requested_tasks(("a",), [{"results": {"a": {}}, "group_subtasks": {"a": ["a"]}}], {"a"})
 
 
 def test_groups_that_are_in_many_others_are_looked_at_once() -> None:
@@ -60,9 +60,11 @@ def test_groups_that_are_in_many_others_are_looked_at_once() -> None:
     content = {"results": {}, "group_subtasks": {**groups, **also}}
 
     with pytest.raises(NoResults, match="gave no number for also2000, group2000"):
-        check_requested(("group0",), [content], set())
+        check_requested_tasks(("group0",), [content], set())
 
 
 @pytest.mark.parametrize("odd", [5, [5, [], {}], {"mme": 1}, "mme"], ids=repr)
 def test_members_of_a_group_that_are_no_names_are_left_out(odd: object) -> None:
-    check_requested(("mme",), [{"results": {"mme": {}}, "group_subtasks": {"mme": odd}}], {"mme"})
+    check_requested_tasks(
+        ("mme",), [{"results": {"mme": {}}, "group_subtasks": {"mme": odd}}], {"mme"}
+    )

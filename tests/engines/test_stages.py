@@ -1,6 +1,6 @@
 """Progress of an attempt that merges first: bars of the merger, then what the harness tells."""
 
-from evalserver.engines import MergeFirst, PatternReader, Progress
+from evalserver.engines import MergeThenEvaluateReader, PatternReader, Progress
 from evalserver.engines.stages import EVALUATING
 
 MERGING = (
@@ -9,9 +9,9 @@ MERGING = (
 HARNESS = b"sample 3 of 4\n"
 
 
-def reader() -> MergeFirst:
+def reader() -> MergeThenEvaluateReader:
     """One whose harness has its own way to tell how far it is."""
-    return MergeFirst(PatternReader(r"sample (?P<done>\d+) of (?P<total>\d+)"))
+    return MergeThenEvaluateReader(PatternReader(r"sample (?P<done>\d+) of (?P<total>\d+)"))
 
 
 def test_the_mergers_bars_are_read_whatever_reads_the_harness() -> None:

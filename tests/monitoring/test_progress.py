@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.core.health import Health
-from evalserver.engines import ProgressReader
+from evalserver.engines import TqdmReader
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import MOST_BYTES, Progress, ProgressBoard, watched
 from evalserver.runner.files import LOG_FILE
@@ -88,7 +88,7 @@ def bar(done: int, label: str = "Work") -> bytes:
 
 async def test_a_log_that_grows_moves_progress(board: ProgressBoard, run_dir: Path) -> None:
     stages = []
-    async with watched(board, Health(), "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, TqdmReader()):
         stages.append(await until(lambda: _told(board, "starting")))
         with (run_dir / LOG_FILE).open("ab", buffering=0) as log:
             log.write(bar(1))
@@ -106,14 +106,14 @@ async def test_who_begins_to_watch_a_long_log_looks_at_its_end(
         log.seek(2 * 2**30)
         log.write(bar(5))
 
-    async with watched(board, Health(), "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, TqdmReader()):
         progress = await until(lambda: _told(board, "Work"))
 
     assert progress.done == 5
 
 
 async def test_of_a_flood_the_newest_is_looked_at(board: ProgressBoard, run_dir: Path) -> None:
-    async with watched(board, Health(), "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, TqdmReader()):
         await until(lambda: _told(board, "starting"))
         (run_dir / LOG_FILE).write_bytes(bar(1, "Old") + b"x" * 10 * MOST_BYTES + b"\n" + bar(2))
         progress = await until(lambda: _told(board, "Work"))
@@ -126,7 +126,7 @@ async def test_a_run_directory_that_is_removed_ends_no_evaluation(
 ) -> None:
     run_dir.rmdir()
 
-    async with watched(board, Health(), "a", run_dir, ProgressReader()):
+    async with watched(board, Health(), "a", run_dir, TqdmReader()):
         await until(lambda: _told(board, "starting"))
 
 
@@ -135,7 +135,7 @@ async def test_a_log_is_looked_at_at_most_twice_a_second(
 ) -> None:
     looks = 0
 
-    class Counting(ProgressReader):
+    class Counting(TqdmReader):
         def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
             nonlocal looks
             looks += 1
@@ -151,7 +151,7 @@ async def test_a_log_is_looked_at_at_most_twice_a_second(
 async def test_a_reader_that_fails_does_not_fail_the_evaluation(
     board: ProgressBoard, run_dir: Path
 ) -> None:
-    class Failing(ProgressReader):
+    class Failing(TqdmReader):
         def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
             raise RuntimeError("a fault of ours")
 
@@ -170,7 +170,7 @@ async def test_a_watch_that_fails_goes_on(board: ProgressBoard, run_dir: Path) -
     (run_dir / LOG_FILE).write_bytes(bar(1))
     failures = [RuntimeError("a fault of ours")]
 
-    class FailingOnce(ProgressReader):
+    class FailingOnce(TqdmReader):
         def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
             if failures:
                 raise failures.pop()

@@ -115,14 +115,14 @@ async def test_a_token_has_a_limited_number_of_places_in_the_queue(submitter: Su
     assert rejected.reason is Reason.QUEUE_FULL
 
 
-async def test_the_limit_of_one_token_is_not_that_of_another(submitter: Submitter) -> None:
+async def test_the_limit_per_token_token_is_not_that_of_another(submitter: Submitter) -> None:
     for _ in range(MAX_QUEUED_PER_TOKEN):
         await submitter.submit(REQUEST, "alice", answer)
 
     assert isinstance(await submitter.submit(REQUEST, "bob", answer), Accepted)
 
 
-async def test_the_requests_of_one_tokens_queued_jobs_have_limited_bytes(
+async def test_the_requests_per_token_tokens_queued_jobs_have_limited_bytes(
     submitter: Submitter,
 ) -> None:
     await submitter.submit(of_bytes(MAX_QUEUED_BYTES_PER_TOKEN), "alice", answer)
@@ -134,7 +134,7 @@ async def test_the_requests_of_one_tokens_queued_jobs_have_limited_bytes(
     assert "max_queued_bytes_per_token" in rejected.detail
 
 
-async def test_the_requests_of_all_queued_jobs_have_limited_bytes(submitter: Submitter) -> None:
+async def test_the_requests_total_queued_jobs_have_limited_bytes(submitter: Submitter) -> None:
     await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
 
     rejected = await submitter.submit(REQUEST, "bob", answer)
@@ -166,8 +166,8 @@ async def test_what_waits_is_counted_as_a_restart_counts_it(
     await store.cancel_queued(ids[0], "ä", keep=10)
     await store.retry(ids[0], "ä")
 
-    restarted = QueueLimits(limits._of_all, limits._of_one)
-    restarted.begin_with(await store.queued_by_submitter())
+    restarted = QueueLimits(limits._total, limits._per_token)
+    restarted.load(await store.queued_by_submitter())
 
     assert vars(limits) == vars(restarted)
 

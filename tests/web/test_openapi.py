@@ -17,7 +17,7 @@ from evalserver.web.openapi import describe, operation_id, summary_of
 from evalserver.web.routes import ROUTES
 from evalserver.web.schemas.evaluate_request import EvaluateSchema
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.schemas.responses import AnswerSchema
+from evalserver.web.schemas.responses import ResponseSchema
 from tests.conformance.answers import BOUNDS, Json, description, faults
 from tests.support import Api
 
@@ -86,7 +86,7 @@ def test_a_row_that_lacks_everything_is_told_what_to_add() -> None:
     class BareSchema(StrictSchema):
         nameless = BareField()
 
-    class BareAnswerSchema(AnswerSchema):
+    class BareAnswerSchema(ResponseSchema):
         pass
 
     row = Route("GET", "/x/{y}", handler, body=BareSchema)

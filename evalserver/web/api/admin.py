@@ -17,7 +17,7 @@ from evalserver.web.http.responses import json_response
 from evalserver.web.keys import ARGS, BACKING_UP, PRUNER, QUERY, SCHEDULER, STORE
 from evalserver.web.schemas.fields import PublicText, about
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.schemas.query_fields import QuerySeconds, QueryWhole
+from evalserver.web.schemas.query_fields import QueryInteger, QuerySeconds
 from evalserver.web.security.authorization import CALLER
 
 log = structlog.get_logger("evalserver.web")
@@ -37,7 +37,7 @@ class DrainQuerySchema(StrictSchema):
 class PruneQuerySchema(StrictSchema):
     """The query of ``POST /prune``."""
 
-    keep = QueryWhole(0, 2**31, metadata=about("Finished jobs that are kept: the newest."))
+    keep = QueryInteger(0, 2**31, metadata=about("Finished jobs that are kept: the newest."))
     older_than_s = QuerySeconds(
         TEN_YEARS, metadata=about("Seconds since a job finished, beyond which it is removed.")
     )

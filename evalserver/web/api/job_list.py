@@ -27,10 +27,10 @@ from evalserver.web.keys import QUERY, SCHEDULER, SEARCH_WORK, STORE
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.query_fields import (
+    DateTime,
     Label,
-    Moment,
     QueryEventId,
-    QueryWhole,
+    QueryInteger,
     Sort,
     Statuses,
 )
@@ -72,8 +72,8 @@ class JobsQuerySchema(StrictSchema):
         metadata=about("`name=text`; given several times, all must be there."),
     )
     submitted_by = Text(longest=256, metadata=about("Who submitted it."))
-    created_after = Moment(metadata=about("This moment is in."))
-    created_before = Moment(metadata=about("This moment is out."))
+    created_after = DateTime(metadata=about("This moment is in."))
+    created_before = DateTime(metadata=about("This moment is out."))
     finished_after = QueryEventId(
         metadata=about(
             "Those that finished with an event behind this `event_id`, in the order in which they"
@@ -87,7 +87,7 @@ class JobsQuerySchema(StrictSchema):
             " text in `model_args`, such as the checkpoint's path; secrets are not searched."
         ),
     )
-    limit = QueryWhole(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
+    limit = QueryInteger(1, MOST, load_default=ORDINARY, metadata=about("Jobs of a page."))
     sort = Sort(
         metadata=about(
             "What they are sorted by, `-created_at` unless it is given; with `-` before it, the"

@@ -39,7 +39,7 @@ from evalserver.web.keys import (
     STORE,
     SUBMITTER,
 )
-from evalserver.web.schemas.job_responses import KEYS_OF_A_JOB
+from evalserver.web.schemas.job_responses import JOB_KEYS
 from evalserver.web.security.authorization import ACCESS_POLICY, CALLER, require_own
 from evalserver.web.streams.long_poll import wait_for_change
 
@@ -154,7 +154,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
         "progress": progress,
         "links": _links(job),
     }
-    return {key: values[key] for key in KEYS_OF_A_JOB}
+    return {key: values[key] for key in JOB_KEYS}
 
 
 async def _require_own(request: web.Request, job_id: str) -> None:

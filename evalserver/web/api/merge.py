@@ -20,7 +20,7 @@ from evalserver.web.keys import BODY, BUS, SCHEDULER, STORE, SUBMITTER
 from evalserver.web.schemas.fields import Header, about
 from evalserver.web.schemas.path_fields import CheckpointDirectory, CheckpointType, MergedDirectory
 from evalserver.web.schemas.queries import HeadersSchema, StrictSchema
-from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId
+from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema
 from evalserver.web.security.authorization import CALLER, require_still_authorized
 from evalserver.web.streams.long_poll import (
     CONNECTION_CHECK_SECONDS,
@@ -67,7 +67,7 @@ class MergeHeadersSchema(HeadersSchema):
     )
 
 
-class MergedSchema(AnswerSchema):
+class MergedSchema(ResponseSchema):
     """A merge that has gone well."""
 
     EXAMPLE = MappingProxyType(

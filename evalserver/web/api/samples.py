@@ -34,7 +34,7 @@ from evalserver.web.http.responses import dump
 from evalserver.web.keys import ENGINES, QUERY
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.schemas.query_fields import QueryWhole
+from evalserver.web.schemas.query_fields import QueryInteger
 
 MOST_SAMPLES = 500
 USUAL_SAMPLES = 50
@@ -49,7 +49,7 @@ CURSOR = re.compile(rb"([0-9a-f]{1,8})\.(\d{1,18})\.(\d{1,18})\.([01])")
 class SamplesQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/samples/{task}``."""
 
-    limit = QueryWhole(1, MOST_SAMPLES, metadata=about("Samples of a page, else 50."))
+    limit = QueryInteger(1, MOST_SAMPLES, metadata=about("Samples of a page, else 50."))
     cursor = Text(longest=256, metadata=about("The `next` of the page before."))
     # Schemas have an attribute ``only`` of their own.
     verdict = fields.String(

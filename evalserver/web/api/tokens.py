@@ -18,7 +18,7 @@ from evalserver.web.keys import BODY
 from evalserver.web.schemas.fields import Seconds, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.request_fields import RoleName, TokenName
-from evalserver.web.schemas.responses import AnswerSchema, Time
+from evalserver.web.schemas.responses import ResponseSchema, Time
 from evalserver.web.security.authorization import ACCESS, CALLER
 
 log = structlog.get_logger("evalserver.web")
@@ -47,7 +47,7 @@ class NewTokenSchema(StrictSchema):
     expires_in_s = Seconds(metadata=about("Seconds for which it holds; for ever if absent."))
 
 
-class TokenSchema(AnswerSchema):
+class TokenSchema(ResponseSchema):
     """A token, without its secret."""
 
     EXAMPLE = EXAMPLE
@@ -70,7 +70,7 @@ class MadeTokenSchema(TokenSchema):
     token = fields.String(metadata=about("The secret: shown now, and never again."))
 
 
-class TokensSchema(AnswerSchema):
+class TokensSchema(ResponseSchema):
     """Every token that there ever was."""
 
     EXAMPLE = MappingProxyType({"tokens": [dict(EXAMPLE)]})

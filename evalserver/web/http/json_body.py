@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from evalserver.web.schemas.arguments import MOST_LEVELS
+from evalserver.web.schemas.arguments import MAX_DEPTH
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 """The integers that orjson can serialize, and hence a response can contain."""
@@ -30,7 +30,7 @@ def read_json(body: bytes) -> Any:
         raise UnreadableJson(f"The body is not JSON: {error}") from None
     except RecursionError:
         raise UnreadableJson(
-            f"The body's JSON is nested too deeply; an argument may have {MOST_LEVELS} levels"
+            f"The body's JSON is nested too deeply; an argument may have {MAX_DEPTH} levels"
         ) from None
 
 

@@ -12,7 +12,7 @@ from evalserver.core.roles import Role
 from evalserver.web.http.errors import Handler
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import HeadersSchema, NoQuerySchema, StrictSchema
-from evalserver.web.schemas.responses import AnswerSchema
+from evalserver.web.schemas.responses import ResponseSchema
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Answer:
     no body. ``headers`` holds what each header says that clients may use.
     """
 
-    schema: type[AnswerSchema] | None = None
+    schema: type[ResponseSchema] | None = None
     media_type: str | None = None
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -7,10 +7,10 @@ from marshmallow import ValidationError
 
 from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Strict, Text
 
-MOST_LEVELS = 16
-MOST_VALUES = 10_000
-LONGEST_KEY = 256
-LONGEST_TEXT = 8192
+MAX_DEPTH = 16
+MAX_VALUES = 10_000
+MAX_KEY_LENGTH = 256
+MAX_TEXT_LENGTH = 8192
 
 VALUE = "ArgumentValue"
 """How the description of the server calls a free JSON value."""
@@ -18,7 +18,7 @@ VALUE_REFERENCE = {"$ref": f"#/components/schemas/{VALUE}"}
 NO_NUL = r"^[^\x00]*$"
 VALUE_SCHEMA: JsonSchema = {
     "description": (
-        f"Any JSON value, nested at most {MOST_LEVELS} levels deep, with at most {MOST_VALUES} "
+        f"Any JSON value, nested at most {MAX_DEPTH} levels deep, with at most {MAX_VALUES} "
         "values in all. An integer must be one of 64 bits, an object's names must differ."
     ),
     "anyOf": [
@@ -27,7 +27,7 @@ VALUE_SCHEMA: JsonSchema = {
         {"type": "array", "items": VALUE_REFERENCE},
         {
             "type": "object",
-            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": NO_NUL},
+            "propertyNames": {"maxLength": MAX_KEY_LENGTH, "pattern": NO_NUL},
             "additionalProperties": VALUE_REFERENCE,
         },
     ],
@@ -49,8 +49,8 @@ class Arguments(Strict[dict[str, Any]]):
         """Their names, and what each may be."""
         return {
             "type": "object",
-            "maxProperties": MOST_VALUES,
-            "propertyNames": {"maxLength": LONGEST_KEY, "pattern": f"^{ARGUMENT}$"},
+            "maxProperties": MAX_VALUES,
+            "propertyNames": {"maxLength": MAX_KEY_LENGTH, "pattern": f"^{ARGUMENT}$"},
             "additionalProperties": VALUE_REFERENCE,
         }
 
@@ -60,8 +60,8 @@ class Arguments(Strict[dict[str, Any]]):
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
         if _has_too_many_values(value):
-            raise ValidationError(f"Must not have more than {MOST_VALUES} values in total.")
-        faults = {key: found for key, below in value.items() if (found := _faults(key, below))}
+            raise ValidationError(f"Must not have more than {MAX_VALUES} values in total.")
+        faults = {key: found for key, below in value.items() if (found := _find_faults(key, below))}
         if faults:
             raise ValidationError(faults)
         return value
@@ -70,14 +70,14 @@ class Arguments(Strict[dict[str, Any]]):
 class GenerationArguments(Arguments):
     """Generation arguments: an object, or a text ``temperature=0,top_p=1``."""
 
-    TEXT = Text(longest=LONGEST_TEXT)
+    TEXT = Text(longest=MAX_TEXT_LENGTH)
 
     def json_schema(self) -> JsonSchema:
         """The object, and the text."""
         return {
             "anyOf": [
                 super().json_schema(),
-                {"type": "string", "maxLength": LONGEST_TEXT, "pattern": ASSIGNMENTS},
+                {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": ASSIGNMENTS},
             ]
         }
 
@@ -87,40 +87,40 @@ class GenerationArguments(Arguments):
         if not isinstance(value, str):
             return super()._deserialize(value, attr, data, **kwargs)
         text: str = self.TEXT.deserialize(value)
-        parts = _parts(text)
+        parts = _split_assignments(text)
         if not parts or not all(_is_assignment(part) for part in parts):
             raise ValidationError("Must be an object, or a text such as 'temperature=0,top_p=1'.")
         return text
 
 
-def _faults(key: str, value: Any) -> list[str]:
+def _find_faults(key: str, value: Any) -> list[str]:
     """What is wrong with one argument."""
     faults = []
     if not _is_argument_name(key):
         faults.append("Must be named like a Python argument: letters, digits and underscores.")
-    if len(key) > LONGEST_KEY:
-        faults.append(f"Must have a name of at most {LONGEST_KEY} characters.")
-    fault = _fault(value, MOST_LEVELS)
+    if len(key) > MAX_KEY_LENGTH:
+        faults.append(f"Must have a name of at most {MAX_KEY_LENGTH} characters.")
+    fault = _find_fault(value, MAX_DEPTH)
     return faults if fault is None else [*faults, fault]
 
 
-def _fault(value: Any, levels: int) -> str | None:
+def _find_fault(value: Any, levels: int) -> str | None:
     """What is wrong with a free JSON value, or None."""
     if isinstance(value, str) and "\0" in value:
         return "Must not contain NUL characters."
     if not isinstance(value, dict | list):
         return None
     if levels == 0:
-        return f"Must not be nested more than {MOST_LEVELS} levels deep."
+        return f"Must not be nested more than {MAX_DEPTH} levels deep."
     if isinstance(value, list):
-        return _first_fault(value, levels - 1)
-    if any(len(key) > LONGEST_KEY for key in value):
-        return f"Must not contain names of more than {LONGEST_KEY} characters."
-    return _first_fault([*value, *value.values()], levels - 1)
+        return _find_first_fault(value, levels - 1)
+    if any(len(key) > MAX_KEY_LENGTH for key in value):
+        return f"Must not contain names of more than {MAX_KEY_LENGTH} characters."
+    return _find_first_fault([*value, *value.values()], levels - 1)
 
 
-def _first_fault(values: list[Any], levels: int) -> str | None:
-    return next((fault for each in values if (fault := _fault(each, levels))), None)
+def _find_first_fault(values: list[Any], levels: int) -> str | None:
+    return next((fault for each in values if (fault := _find_fault(each, levels))), None)
 
 
 def _has_too_many_values(value: Any) -> bool:
@@ -130,7 +130,7 @@ def _has_too_many_values(value: Any) -> bool:
         each = waiting.pop()
         if isinstance(each, dict | list):
             count += len(each)
-            if count > MOST_VALUES:
+            if count > MAX_VALUES:
                 return True
             waiting.extend(each.values() if isinstance(each, dict) else each)
     return False
@@ -145,7 +145,7 @@ def _is_assignment(part: str) -> bool:
     return bool(sign) and _is_argument_name(name.strip())
 
 
-def _parts(text: str) -> list[str]:
+def _split_assignments(text: str) -> list[str]:
     """The text cut at its commas, except those within quotes and brackets; lmms-eval reads it so.
 
     Empty parts are left out, as both harnesses do.

@@ -6,12 +6,12 @@ from marshmallow import fields
 
 from evalserver.analysis.comparison import CONFIDENCE, FORMULAS, Method
 from evalserver.web.schemas.fields import about
-from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
+from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 OTHER_JOB_ID = "0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"
 
 
-class ComparedJobSchema(AnswerSchema):
+class ComparedJobSchema(ResponseSchema):
     """One of the jobs."""
 
     job_id = JobId()
@@ -23,7 +23,7 @@ class ComparedJobSchema(AnswerSchema):
     completed_at = Time()
 
 
-class DifferenceSchema(AnswerSchema):
+class DifferenceSchema(ResponseSchema):
     """A job's number minus the baseline's."""
 
     value = fields.Float()
@@ -41,7 +41,7 @@ class DifferenceSchema(AnswerSchema):
     note = fields.String(allow_none=True, metadata=about("What to know when reading it."))
 
 
-class ComparedValueSchema(AnswerSchema):
+class ComparedValueSchema(ResponseSchema):
     """One job's number; null where the job has none."""
 
     job_id = JobId()
@@ -55,7 +55,7 @@ class ComparedValueSchema(AnswerSchema):
     )
 
 
-class ComparisonRowSchema(AnswerSchema):
+class ComparisonRowSchema(ResponseSchema):
     """A task's metric under one filter of the harness."""
 
     task = fields.String()
@@ -67,14 +67,14 @@ class ComparisonRowSchema(AnswerSchema):
     )
 
 
-class MethodSchema(AnswerSchema):
+class MethodSchema(ResponseSchema):
     """How a difference is computed."""
 
     formula = fields.String()
     source = fields.String(metadata=about("Where that is from."))
 
 
-class ComparisonSchema(AnswerSchema):
+class ComparisonSchema(ResponseSchema):
     """The numbers of several jobs; the first job is the baseline of the others."""
 
     EXAMPLE = MappingProxyType(

@@ -11,13 +11,13 @@ from evalserver.core.request_fields import Kind, RequestField
 from evalserver.engines import Engine, merge
 from evalserver.web.schemas.arguments import Arguments, GenerationArguments
 from evalserver.web.schemas.fields import (
+    Boolean,
+    Integer,
     JsonSchema,
     Labels,
-    Listing,
+    List,
     Name,
     Seconds,
-    Switch,
-    Whole,
     about,
 )
 from evalserver.web.schemas.path_fields import MergeArguments, OutputDirectory
@@ -30,30 +30,30 @@ class TimeLimit(Seconds):
 
     def json_schema(self) -> JsonSchema:
         """The bounds, as far as the server's settings allow."""
-        longest = self._longest()
+        longest = self._max_seconds()
         return super().json_schema() | ({"maximum": longest} if longest else {})
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> float:
         seconds = super()._deserialize(value, attr, data, **kwargs)
-        longest = self._longest()
+        longest = self._max_seconds()
         if longest is not None and seconds > longest:
             raise ValidationError(f"Must be at most {longest:g} seconds on this server.")
         return seconds
 
-    def _longest(self) -> float | None:
+    def _max_seconds(self) -> float | None:
         return self.root.bounds.max_timeout if isinstance(self.root, StrictSchema) else None
 
 
-class EvaluatingEngine(EngineName):
+class EvaluationEngineName(EngineName):
     """The name of an engine that evaluates."""
 
-    def _known(self) -> tuple[str, ...]:
-        return tuple(name for name in super()._known() if name != merge.NAME)
+    def _known_names(self) -> tuple[str, ...]:
+        return tuple(name for name in super()._known_names() if name != merge.NAME)
 
 
-class TaskNames(Listing):
+class TaskNames(List):
     """Names of tasks, which a harness takes as one argument."""
 
     def _deserialize(
@@ -74,8 +74,8 @@ _FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
     Kind.NAMES: lambda row: TaskNames(
         TaskName(longest=row.max_length), longest=row.maximum, **_options(row)
     ),
-    Kind.INTEGER: lambda row: Whole(row.minimum, row.maximum, **_options(row)),
-    Kind.BOOLEAN: lambda row: Switch(**_options(row)),
+    Kind.INTEGER: lambda row: Integer(row.minimum, row.maximum, **_options(row)),
+    Kind.BOOLEAN: lambda row: Boolean(**_options(row)),
     Kind.SECONDS: lambda row: Seconds(**_options(row)),
     Kind.TIME_LIMIT: lambda row: TimeLimit(**_options(row)),
     Kind.ARGUMENTS: lambda row: Arguments(**_options(row)),
@@ -83,7 +83,7 @@ _FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
     Kind.BATCH_SIZE: lambda row: BatchSize(**_options(row)),
     Kind.LIMIT: lambda row: Limit(**_options(row)),
     Kind.OUTPUT_DIRECTORY: lambda row: OutputDirectory(longest=row.max_length, **_options(row)),
-    Kind.ENGINE: lambda row: EvaluatingEngine(**_options(row)),
+    Kind.ENGINE: lambda row: EvaluationEngineName(**_options(row)),
     Kind.LABELS: lambda row: Labels(**_options(row)),
     Kind.MERGE: lambda row: MergeArguments(**_options(row)),
 }
@@ -174,6 +174,6 @@ class ChangeJobSchema(StrictSchema):
 
     EXAMPLE = MappingProxyType({"priority": 10})
 
-    priority = Whole(
+    priority = Integer(
         PRIORITY.minimum, PRIORITY.maximum, required=True, metadata=about(PRIORITY.help)
     )

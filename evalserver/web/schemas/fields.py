@@ -88,7 +88,7 @@ class Name(Text):
             raise ValidationError("Must not begin with '-'.")
         if name != name.strip():
             raise ValidationError("Must not begin or end with a space.")
-        return _shown_to_all(name)
+        return _reject_secrets(name)
 
 
 class PublicText(Text):
@@ -97,10 +97,10 @@ class PublicText(Text):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        return _shown_to_all(super()._deserialize(value, attr, data, **kwargs))
+        return _reject_secrets(super()._deserialize(value, attr, data, **kwargs))
 
 
-def _shown_to_all(text: str) -> str:
+def _reject_secrets(text: str) -> str:
     if contains_secret(text):
         raise ValidationError(
             "Must not have a key, a token or a password in it, since everybody is shown it; that"
@@ -123,7 +123,7 @@ class Header(Text):
         return text
 
 
-class Whole(Strict[int]):
+class Integer(Strict[int]):
     """A whole number within bounds; true is not 1, and 1.0 is not 1."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
@@ -148,21 +148,23 @@ class Whole(Strict[int]):
 class Seconds(Strict[float]):
     """A positive number of seconds."""
 
-    LONGEST = 366 * 86400
+    MAX_SECONDS = 366 * 86400
 
     def json_schema(self) -> JsonSchema:
         """The bounds."""
-        return {"type": "number", "exclusiveMinimum": 0, "maximum": self.LONGEST}
+        return {"type": "number", "exclusiveMinimum": 0, "maximum": self.MAX_SECONDS}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> float:
-        if not _is_number(value) or not 0 < value <= self.LONGEST:
-            raise ValidationError(f"Must be a number of seconds from above 0 to {self.LONGEST}.")
+        if not _is_number(value) or not 0 < value <= self.MAX_SECONDS:
+            raise ValidationError(
+                f"Must be a number of seconds from above 0 to {self.MAX_SECONDS}."
+            )
         return float(value)
 
 
-class Switch(Strict[bool]):
+class Boolean(Strict[bool]):
     """true or false, and nothing like them."""
 
     def json_schema(self) -> JsonSchema:
@@ -177,7 +179,7 @@ class Switch(Strict[bool]):
         return value
 
 
-class Listing(fields.List[str]):
+class List(fields.List[str]):
     """A list that is neither empty nor too long; only then are its items looked at."""
 
     def __init__(self, item: fields.Field[str], *, longest: int, **kwargs: Any) -> None:
@@ -199,7 +201,7 @@ class Listing(fields.List[str]):
 class Labels(Strict[dict[str, str]]):
     """Names and texts that a client attaches to a job."""
 
-    MOST = 64
+    MAX_LABELS = 64
     NAME = PublicText(longest=128)
     TEXT = PublicText(longest=512, shortest=0)
 
@@ -207,7 +209,7 @@ class Labels(Strict[dict[str, str]]):
         """How many, and what each may be."""
         return {
             "type": "object",
-            "maxProperties": self.MOST,
+            "maxProperties": self.MAX_LABELS,
             "propertyNames": self.NAME.json_schema(),
             "additionalProperties": self.TEXT.json_schema(),
         }
@@ -217,11 +219,11 @@ class Labels(Strict[dict[str, str]]):
     ) -> dict[str, str]:
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
-        if len(value) > self.MOST:
-            raise ValidationError(f"Must have at most {self.MOST} labels, has {len(value)}.")
+        if len(value) > self.MAX_LABELS:
+            raise ValidationError(f"Must have at most {self.MAX_LABELS} labels, has {len(value)}.")
         faults = {
-            name: [f"Its name: {message}" for message in _messages(self.NAME, name)]
-            + _messages(self.TEXT, text)
+            name: [f"Its name: {message}" for message in _error_messages(self.NAME, name)]
+            + _error_messages(self.TEXT, text)
             for name, text in value.items()
         }
         if any(faults.values()):
@@ -229,7 +231,7 @@ class Labels(Strict[dict[str, str]]):
         return value
 
 
-def _messages(field: fields.Field[str], value: Any) -> list[str]:
+def _error_messages(field: fields.Field[str], value: Any) -> list[str]:
     """What a field says against a value."""
     try:
         field.deserialize(value)

@@ -9,13 +9,13 @@ from evalserver.core.lifecycle import Status
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.web.schemas.evaluate_request import EvaluateSchema, RequestFields, TaskNames
 from evalserver.web.schemas.fields import about
-from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
+from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
-class RequestSchema(AnswerSchema):
+class RequestSchema(ResponseSchema):
     """A request as the job shows it: every field, with its default where none was given."""
 
-    class Meta(AnswerSchema.Meta):
+    class Meta(ResponseSchema.Meta):
         include: ClassVar = {
             **RequestFields.Meta.include,
             "tasks": TaskNames(
@@ -34,7 +34,7 @@ class RequestSchema(AnswerSchema):
         field_obj.allow_none = not row.required and row.default is None
 
 
-class FailedRequestsSchema(AnswerSchema):
+class FailedRequestsSchema(ResponseSchema):
     """How many of an evaluation's requests to its model failed."""
 
     failed = fields.Integer()
@@ -42,10 +42,10 @@ class FailedRequestsSchema(AnswerSchema):
     share = fields.Float(metadata=about("From 0 to 1."))
 
 
-class ModelResultSchema(AnswerSchema):
+class ModelResultSchema(ResponseSchema):
     """What an evaluation found out about one model."""
 
-    SOMETIMES = frozenset({"failed_requests", "weights_changed"})
+    OPTIONAL_FIELDS = frozenset({"failed_requests", "weights_changed"})
 
     results = fields.String(metadata=about("Path of the harness's results file."))
     samples = fields.List(fields.String(), metadata=about("Paths of the samples files."))
@@ -60,7 +60,7 @@ class ModelResultSchema(AnswerSchema):
     )
 
 
-class ProgressSchema(AnswerSchema):
+class ProgressSchema(ResponseSchema):
     """How far a running evaluation is in one of its stages."""
 
     stage = fields.String()
@@ -71,7 +71,7 @@ class ProgressSchema(AnswerSchema):
     eta_s = fields.Float(allow_none=True, metadata=about("Seconds until the stage's end."))
 
 
-class HarnessSchema(AnswerSchema):
+class HarnessSchema(ResponseSchema):
     """Which harness it was."""
 
     name = fields.String()
@@ -81,7 +81,7 @@ class HarnessSchema(AnswerSchema):
     )
 
 
-class FileSchema(AnswerSchema):
+class FileSchema(ResponseSchema):
     """A file of a checkpoint."""
 
     name = fields.String()
@@ -90,7 +90,7 @@ class FileSchema(AnswerSchema):
     sha256 = fields.String(allow_none=True, metadata=about("Of a small file, or an index."))
 
 
-class FingerprintSchema(AnswerSchema):
+class FingerprintSchema(ResponseSchema):
     """What a checkpoint was at one moment."""
 
     path = fields.String()
@@ -101,20 +101,20 @@ class FingerprintSchema(AnswerSchema):
     files = fields.List(fields.Nested(FileSchema))
 
 
-class CheckpointsSchema(AnswerSchema):
+class CheckpointsSchema(ResponseSchema):
     """The checkpoints of a job by the argument that names them, at three moments."""
 
-    SOMETIMES = frozenset({"submitted", "started", "ended"})
+    OPTIONAL_FIELDS = frozenset({"submitted", "started", "ended"})
 
     submitted = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
     started = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
     ended = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
 
 
-class ProvenanceSchema(AnswerSchema):
+class ProvenanceSchema(ResponseSchema):
     """By what, where and how the numbers were made; before the end, what is known so far."""
 
-    SOMETIMES = frozenset(
+    OPTIONAL_FIELDS = frozenset(
         {
             "evalserver", "host", "command", "harness", "interpreter", "python", "packages", "gpus",
             "gpu_names", "harness_version", "git_commit", "driver", "seed", "environment",
@@ -148,7 +148,7 @@ class ProvenanceSchema(AnswerSchema):
     weights_changed = fields.Boolean()
 
 
-class JobSchema(AnswerSchema):
+class JobSchema(ResponseSchema):
     """A job: one request, and what became of it."""
 
     EXAMPLE = MappingProxyType(
@@ -260,12 +260,12 @@ class JobSchema(AnswerSchema):
     )
 
 
-KEYS_OF_A_JOB = tuple(JobSchema().fields)
+JOB_KEYS = tuple(JobSchema().fields)
 """For those who answer with a job. Its values are JSON as they are kept: to have the schema look at
 each of them took a fifth of an answer's time."""
 
 
-class JobsSchema(AnswerSchema):
+class JobsSchema(ResponseSchema):
     """A page of jobs, the newest submission first."""
 
     EXAMPLE = MappingProxyType({"jobs": [dict(JobSchema.EXAMPLE)], "next": None})
@@ -276,7 +276,7 @@ class JobsSchema(AnswerSchema):
     )
 
 
-class QueuedSchema(AnswerSchema):
+class QueuedSchema(ResponseSchema):
     """A job that waits, as the answer to who submitted it or had it tried again."""
 
     EXAMPLE = MappingProxyType(
@@ -294,7 +294,7 @@ class QueuedSchema(AnswerSchema):
     message = fields.String()
 
 
-class PlanSchema(AnswerSchema):
+class PlanSchema(ResponseSchema):
     """What would run for a request, as the answer to ``?dry_run=1``; secrets are masked."""
 
     EXAMPLE = MappingProxyType(

@@ -51,7 +51,7 @@ class CheckpointDirectory(AllowedDirectory):
     PATTERN = Directory.PATTERN.replace("^", "^/", 1)
 
     def _check(self, path: Path, bounds: Bounds) -> None:
-        _require_whole(path)
+        _require_absolute(path)
         super()._check(path, bounds)
 
 
@@ -61,7 +61,7 @@ class MergedDirectory(OutputDirectory):
     PATTERN = CheckpointDirectory.PATTERN
 
     def _check(self, path: Path, bounds: Bounds) -> None:
-        _require_whole(path)
+        _require_absolute(path)
         super()._check(path, bounds)
 
 
@@ -134,6 +134,6 @@ class MergeArguments(Strict[dict[str, str]]):
         return loaded
 
 
-def _require_whole(path: Path) -> None:
+def _require_absolute(path: Path) -> None:
     if not path.is_absolute():
         raise ValidationError("Must be a whole path, which begins with '/'.")

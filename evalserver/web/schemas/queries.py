@@ -10,7 +10,12 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
 from evalserver.core.suggestions import did_you_mean
 from evalserver.system.allowed_directories import AllowedDirectories, output_directories
 from evalserver.web.schemas.fields import Header, JsonSchema, Name, about
-from evalserver.web.schemas.query_fields import QueryEventId, QuerySeconds, QuerySwitch, QueryWhole
+from evalserver.web.schemas.query_fields import (
+    QueryBoolean,
+    QueryEventId,
+    QueryInteger,
+    QuerySeconds,
+)
 
 MAX_WAIT_SECONDS = 60
 
@@ -51,14 +56,14 @@ class EngineName(Name):
 
     def json_schema(self) -> JsonSchema:
         """The names; in an answer, which may tell of an engine that is no more, any."""
-        known = self._known()
+        known = self._known_names()
         return {"type": "string", "enum": list(known)} if known else super().json_schema()
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         name = super()._deserialize(value, attr, data, **kwargs)
-        known = self._known()
+        known = self._known_names()
         if name not in known:
             hint = did_you_mean(name, known)
             raise ValidationError(
@@ -66,7 +71,7 @@ class EngineName(Name):
             )
         return name
 
-    def _known(self) -> tuple[str, ...]:
+    def _known_names(self) -> tuple[str, ...]:
         return self.root.bounds.engines if isinstance(self.root, StrictSchema) else ()
 
 
@@ -83,17 +88,17 @@ class CatalogQuerySchema(StrictSchema):
 class LogQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/log``."""
 
-    tail = QueryWhole(0, 1_000_000, metadata=about("So many of the last lines."))
-    offset = QueryWhole(0, 2**53, metadata=about("Not what comes before this byte."))
-    follow = QuerySwitch(metadata=about("Whether to go on until the job has ended."))
-    plain = QuerySwitch(metadata=about("Whether bars and colours become plain lines."))
-    attempt = QueryWhole(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
+    tail = QueryInteger(0, 1_000_000, metadata=about("So many of the last lines."))
+    offset = QueryInteger(0, 2**53, metadata=about("Not what comes before this byte."))
+    follow = QueryBoolean(metadata=about("Whether to go on until the job has ended."))
+    plain = QueryBoolean(metadata=about("Whether bars and colours become plain lines."))
+    attempt = QueryInteger(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
 
 
 class QueueQuerySchema(StrictSchema):
     """The query of ``GET /queue``."""
 
-    limit = QueryWhole(
+    limit = QueryInteger(
         0, 1_000_000, metadata=about("So many of the jobs that wait; all if it is absent.")
     )
 
@@ -102,7 +107,7 @@ class JobQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}``."""
 
     wait = QuerySeconds(
-        most=MAX_WAIT_SECONDS,
+        maximum=MAX_WAIT_SECONDS,
         metadata=about("Seconds to wait for the next event of the job; progress is none."),
     )
     since = QueryEventId(
@@ -121,7 +126,7 @@ class EventsQuerySchema(StrictSchema):
 class JobEventsQuerySchema(EventsQuerySchema):
     """The query of ``GET /jobs/{job_id}/events``."""
 
-    log = QuerySwitch(metadata=about("Whether the lines of the log are told too."))
+    log = QueryBoolean(metadata=about("Whether the lines of the log are told too."))
 
 
 class HeadersSchema(StrictSchema):
@@ -167,13 +172,13 @@ class EvaluateQuerySchema(StrictSchema):
     """The query of ``POST /evaluate``."""
 
     # Schemas have a method ``validate`` of their own.
-    checked = QuerySwitch(
+    checked = QueryBoolean(
         data_key="validate",
         metadata=about(
             "Whether models, tasks and checkpoints are refused that are not known or not there."
         ),
     )
-    dry_run = QuerySwitch(
+    dry_run = QueryBoolean(
         metadata=about("Whether to tell the command line that would run, and to queue nothing.")
     )
 

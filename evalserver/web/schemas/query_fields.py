@@ -15,29 +15,29 @@ from evalserver.store import Order, SortKey
 from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Labels, Strict
 
 
-class QueryWhole(Strict[int]):
+class QueryInteger(Strict[int]):
     """A whole number within bounds, in plain digits."""
 
-    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.low = low
-        self.high = high
+        self.minimum = minimum
+        self.maximum = maximum
 
     def json_schema(self) -> JsonSchema:
         """The bounds."""
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int:
         # Their count first: Python refuses to read thousands of digits.
-        digits = len(value) <= len(str(self.high)) and value.isascii() and value.isdigit()
-        if not digits or not self.low <= int(value) <= self.high:
-            raise ValidationError(f"Must be an integer from {self.low} to {self.high}.")
+        digits = len(value) <= len(str(self.maximum)) and value.isascii() and value.isdigit()
+        if not digits or not self.minimum <= int(value) <= self.maximum:
+            raise ValidationError(f"Must be an integer from {self.minimum} to {self.maximum}.")
         return int(value)
 
 
-class QueryEventId(QueryWhole):
+class QueryEventId(QueryInteger):
     """The id of an event of the audit log; 0 stands before the first one."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -47,24 +47,24 @@ class QueryEventId(QueryWhole):
 class QuerySeconds(Strict[float]):
     """A number of seconds from 0 to a bound, which may have a fraction, in plain digits."""
 
-    def __init__(self, most: float, **kwargs: Any) -> None:
+    def __init__(self, maximum: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.most = most
+        self.maximum = maximum
 
     def json_schema(self) -> JsonSchema:
         """The bounds."""
-        return {"type": "number", "minimum": 0, "maximum": self.most}
+        return {"type": "number", "minimum": 0, "maximum": self.maximum}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> float:
         plain = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value)
-        if not plain or float(value) > self.most:
-            raise ValidationError(f"Must be a number of seconds from 0 to {self.most:g}.")
+        if not plain or float(value) > self.maximum:
+            raise ValidationError(f"Must be a number of seconds from 0 to {self.maximum:g}.")
         return float(value)
 
 
-class QuerySwitch(Strict[bool]):
+class QueryBoolean(Strict[bool]):
     """1 or 0; true and false are the same."""
 
     VALUES: Mapping[str, bool] = MappingProxyType(
@@ -125,7 +125,7 @@ class Sort(Strict[Order]):
         return Order(SortKey(name), descending=value != name)
 
 
-class Moment(Strict[str]):
+class DateTime(Strict[str]):
     """A time in ISO 8601, without a zone in UTC; as the store keeps it.
 
     Rounded up to the next millisecond, so that what is compared with times of whole milliseconds

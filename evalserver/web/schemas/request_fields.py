@@ -25,7 +25,7 @@ class TaskName(Name):
         """A name, or where the server's settings name directories, a path; whether that lies in
         one of them it cannot say."""
         told = super().json_schema()
-        if not self._task_path():
+        if not self._allowed_task_path():
             return told
         return {**told, "pattern": f"{self.PATTERN}|^{self.PATH_PATTERN}$"}
 
@@ -46,7 +46,7 @@ class TaskName(Name):
 
     def _is_task_file(self, name: str) -> bool:
         """Is it a path that may be named? Raises ValidationError for one that may not."""
-        allowed = self._task_path()
+        allowed = self._allowed_task_path()
         if not name.startswith("/") or not allowed:
             return False
         fault = task_directories(allowed).fault(Path(name))
@@ -56,7 +56,7 @@ class TaskName(Name):
             raise ValidationError("Must be the path of a task file that is there, in YAML.")
         return True
 
-    def _task_path(self) -> tuple[str, ...]:
+    def _allowed_task_path(self) -> tuple[str, ...]:
         bounds = getattr(self.root, "bounds", None)
         return () if bounds is None else tuple(bounds.task_path)
 
@@ -64,8 +64,8 @@ class TaskName(Name):
 class Directory(Text):
     """A directory on the server's file system."""
 
-    NOWHERE = rf"""{HIDDEN},'"\[\]{{}}"""
-    PATTERN = rf"^[^~\-{NOWHERE}][^{NOWHERE}]*$"
+    FORBIDDEN = rf"""{HIDDEN},'"\[\]{{}}"""
+    PATTERN = rf"^[^~\-{FORBIDDEN}][^{FORBIDDEN}]*$"
     """It leaves out one rule, that of ``..``."""
 
     def _deserialize(
@@ -85,13 +85,13 @@ class Directory(Text):
 class Limit(Strict[int | float]):
     """How much of each data set is evaluated: a count, a fraction, or -1 for all of it."""
 
-    MOST = 2**53 - 1
+    MAXIMUM = 2**53 - 1
 
     def json_schema(self) -> JsonSchema:
         """The three ways."""
         return {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "integer", "minimum": 1, "maximum": self.MAXIMUM},
                 {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
                 {"type": "integer", "const": -1},
             ]
@@ -101,27 +101,27 @@ class Limit(Strict[int | float]):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int | float:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and (value == -1 or 1 <= value <= self.MOST):
+        if whole and (value == -1 or 1 <= value <= self.MAXIMUM):
             return int(value)
         if isinstance(value, float) and 0 < value < 1:
             return value
         raise ValidationError(
-            f"Must be a number of samples (an integer from 1 to {self.MOST}), a fraction between "
-            "0 and 1, or -1 for all."
+            f"Must be a number of samples (an integer from 1 to {self.MAXIMUM}), a fraction "
+            "between 0 and 1, or -1 for all."
         )
 
 
 class BatchSize(Strict[int | str]):
     """A batch size, or ``auto``, or ``auto:N``."""
 
-    MOST = 999_999_999
+    MAXIMUM = 999_999_999
     PATTERN = r"^(?:auto|(?:auto:)?[1-9][0-9]{0,8})$"
 
     def json_schema(self) -> JsonSchema:
         """The number, and the texts."""
         return {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": self.MOST},
+                {"type": "integer", "minimum": 1, "maximum": self.MAXIMUM},
                 {"type": "string", "pattern": self.PATTERN},
             ]
         }
@@ -130,12 +130,12 @@ class BatchSize(Strict[int | str]):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int | str:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and 1 <= value <= self.MOST:
+        if whole and 1 <= value <= self.MAXIMUM:
             return int(value)
         if isinstance(value, str) and re.fullmatch(self.PATTERN, value):
             return value
         raise ValidationError(
-            f"Must be an integer from 1 to {self.MOST}, 'auto', or 'auto:N' with such an N."
+            f"Must be an integer from 1 to {self.MAXIMUM}, 'auto', or 'auto:N' with such an N."
         )
 
 

@@ -24,19 +24,19 @@ class Health(StrEnum):
     """Nothing can be written, so no job is taken."""
 
 
-class AnswerSchema(Schema):
-    """A schema of what goes out: every key is always there, but those of ``SOMETIMES``."""
+class ResponseSchema(Schema):
+    """A schema of what goes out: every key is always there, but those of ``OPTIONAL_FIELDS``."""
 
     class Meta:
         # Clients are told of no limit to the keys: a later version may add some.
         unknown = EXCLUDE
 
-    SOMETIMES: ClassVar[frozenset[str]] = frozenset()
+    OPTIONAL_FIELDS: ClassVar[frozenset[str]] = frozenset()
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         """What is always there is required, in the words of the description."""
-        field_obj.required = field_name not in self.SOMETIMES
+        field_obj.required = field_name not in self.OPTIONAL_FIELDS
 
 
 class Time(fields.String):
@@ -55,7 +55,7 @@ class JobId(fields.String):
         return {"type": "string", "format": "uuid"}
 
 
-class MessageSchema(AnswerSchema):
+class MessageSchema(ResponseSchema):
     """A sentence on what was done."""
 
     EXAMPLE = MappingProxyType({"message": f"Job {JOB_ID} cancelled"})
@@ -63,7 +63,7 @@ class MessageSchema(AnswerSchema):
     message = fields.String()
 
 
-class DrainingSchema(AnswerSchema):
+class DrainingSchema(ResponseSchema):
     """Nothing new is started, since when, because of whom, and why."""
 
     EXAMPLE = MappingProxyType(
@@ -79,7 +79,7 @@ class DrainingSchema(AnswerSchema):
     reason = fields.String(allow_none=True)
 
 
-class DrainedSchema(AnswerSchema):
+class DrainedSchema(ResponseSchema):
     """The queue stands still."""
 
     EXAMPLE = MappingProxyType(
@@ -93,7 +93,7 @@ class DrainedSchema(AnswerSchema):
     draining = fields.Nested(DrainingSchema)
 
 
-class PrunedSchema(AnswerSchema):
+class PrunedSchema(ResponseSchema):
     """How many jobs were removed."""
 
     EXAMPLE = MappingProxyType({"message": "12 finished jobs were pruned", "pruned": 12})
@@ -102,7 +102,7 @@ class PrunedSchema(AnswerSchema):
     pruned = fields.Integer()
 
 
-class BackupSchema(AnswerSchema):
+class BackupSchema(ResponseSchema):
     """A copy of the database that was made, on the server's machine."""
 
     EXAMPLE = MappingProxyType(
@@ -120,10 +120,10 @@ class BackupSchema(AnswerSchema):
     events = fields.Integer(metadata=about("Events of the audit log."))
 
 
-class QueueSchema(AnswerSchema):
+class QueueSchema(ResponseSchema):
     """What runs, what waits, how many have ended."""
 
-    SOMETIMES = frozenset({"draining"})
+    OPTIONAL_FIELDS = frozenset({"draining"})
     EXAMPLE = MappingProxyType(
         {
             "queue_size": 1,
@@ -148,10 +148,10 @@ class QueueSchema(AnswerSchema):
     )
 
 
-class HealthSchema(AnswerSchema):
+class HealthSchema(ResponseSchema):
     """How the server is."""
 
-    SOMETIMES = frozenset({"reason", "draining"})
+    OPTIONAL_FIELDS = frozenset({"reason", "draining"})
     EXAMPLE = MappingProxyType(
         {
             "status": "healthy",
@@ -169,7 +169,7 @@ class HealthSchema(AnswerSchema):
     )
 
 
-class StateSchema(AnswerSchema):
+class StateSchema(ResponseSchema):
     """A word on the server's state."""
 
     EXAMPLE = MappingProxyType({"status": "ready"})
@@ -177,7 +177,7 @@ class StateSchema(AnswerSchema):
     status = fields.String()
 
 
-class TasksSchema(AnswerSchema):
+class TasksSchema(ResponseSchema):
     """The tasks that a harness knows."""
 
     EXAMPLE = MappingProxyType({"tasks": ["ai2d", "mme", "mmmu_val"]})
@@ -185,7 +185,7 @@ class TasksSchema(AnswerSchema):
     tasks = fields.List(fields.String())
 
 
-class ModelsSchema(AnswerSchema):
+class ModelsSchema(ResponseSchema):
     """The models that a harness knows."""
 
     EXAMPLE = MappingProxyType({"models": ["llava_hf", "qwen2_vl"]})
@@ -193,17 +193,17 @@ class ModelsSchema(AnswerSchema):
     models = fields.List(fields.String())
 
 
-class FieldErrorSchema(AnswerSchema):
+class FieldErrorSchema(ResponseSchema):
     """One fault of a request: where, and what is allowed there."""
 
     field = fields.String(metadata=about("Empty: the request as a whole."))
     message = fields.String()
 
 
-class ProblemSchema(AnswerSchema):
+class ProblemSchema(ResponseSchema):
     """Why a request was not carried out (RFC 9457). A refused request has changed nothing."""
 
-    SOMETIMES = frozenset({"errors"})
+    OPTIONAL_FIELDS = frozenset({"errors"})
 
     type = fields.String()
     title = fields.String(metadata=about("The status in words."))

@@ -7,10 +7,10 @@ from marshmallow import fields
 from evalserver.core.lifecycle import Status
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.job_responses import FailedRequestsSchema
-from evalserver.web.schemas.responses import JOB_ID, AnswerSchema, JobId, Time
+from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
-class MetricSchema(AnswerSchema):
+class MetricSchema(ResponseSchema):
     """One number: a task's metric under one filter of the harness."""
 
     task = fields.String()
@@ -22,7 +22,7 @@ class MetricSchema(AnswerSchema):
     higher_is_better = fields.Boolean(allow_none=True)
 
 
-class ResultsSchema(AnswerSchema):
+class ResultsSchema(ResponseSchema):
     """The numbers of a completed job."""
 
     EXAMPLE = MappingProxyType(
@@ -56,7 +56,7 @@ class ResultsSchema(AnswerSchema):
     results = fields.List(fields.Nested(MetricSchema))
 
 
-class SampleSchema(AnswerSchema):
+class SampleSchema(ResponseSchema):
     """What the model answered to one document."""
 
     index = fields.Integer(metadata=about("The number of its line, from 0."))
@@ -66,7 +66,7 @@ class SampleSchema(AnswerSchema):
     sample = fields.Raw(metadata=about("What the harness wrote."))
 
 
-class SamplesSchema(AnswerSchema):
+class SamplesSchema(ResponseSchema):
     """A page of samples, in the order of the harness's file."""
 
     EXAMPLE = MappingProxyType(
@@ -100,7 +100,7 @@ class SamplesSchema(AnswerSchema):
     )
 
 
-class ArtifactSchema(AnswerSchema):
+class ArtifactSchema(ResponseSchema):
     """A file that the attempt left."""
 
     path = fields.String(metadata=about("Below the output directory."))
@@ -110,7 +110,7 @@ class ArtifactSchema(AnswerSchema):
     url = fields.String(metadata=about("Where it can be had."))
 
 
-class ArtifactsSchema(AnswerSchema):
+class ArtifactsSchema(ResponseSchema):
     """The files of a job's last attempt."""
 
     EXAMPLE = MappingProxyType(

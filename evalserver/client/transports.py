@@ -1,7 +1,7 @@
 """How requests are sent and time is waited for: all that differs between the two clients.
 
-What calls these is written once, as coroutines. On a ``BlockingWire`` no coroutine ever suspends,
-so that a plain function can drive it to its end.
+What calls these is written once, as coroutines. On a ``BlockingTransport`` no coroutine ever
+suspends, so that a plain function can drive it to its end.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """Sending, receiving, waiting."""
 
     @property
@@ -46,7 +46,7 @@ class Wire(Protocol):
         """Close all connections."""
 
 
-class BlockingWire:
+class BlockingTransport:
     """Over httpx's plain client, in the thread that calls."""
 
     def __init__(self, client: httpx.Client) -> None:
@@ -87,7 +87,7 @@ class BlockingWire:
         self.client.close()
 
 
-class AsyncWire:
+class AsyncTransport:
     """Over httpx's asynchronous client, in the event loop that runs."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
