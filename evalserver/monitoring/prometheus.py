@@ -188,7 +188,7 @@ class Instruments:
         self[BATCH].observe(commit.units)
         self[COMMIT].observe(commit.seconds)
 
-    def on_answer(self, method: str, route: str, status: int, seconds: float) -> None:
+    def on_response(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note an answer. ``route`` is the pattern of the path, never the path itself: a client
         could make up any number of those."""
         self.of(ANSWER, method, route, status).observe(seconds)

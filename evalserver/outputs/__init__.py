@@ -1,30 +1,37 @@
-"""Reading what attempts left in their output directories: files, archives of them, samples."""
+"""Reading the output directories of attempts: artifacts, zip archives, samples and scores."""
 
 from evalserver.outputs.artifacts import (
     Artifact,
-    Listing,
-    NoArtifact,
+    ArtifactList,
+    ArtifactNotFound,
     list_artifacts,
     open_artifact,
 )
 from evalserver.outputs.masked_files import mask_files
-from evalserver.outputs.sample_lines import NoSuchPlace, Place
-from evalserver.outputs.samples import NotJudged, Page, Sample, Wanted, choose_metric, read_page
-from evalserver.outputs.scores import NoScores, TaskScores, read_scores
+from evalserver.outputs.sample_lines import InvalidPosition, LinePosition
+from evalserver.outputs.samples import (
+    MetricNotBinary,
+    Sample,
+    SamplesFilter,
+    SamplesPage,
+    choose_metric,
+    read_page,
+)
+from evalserver.outputs.scores import ScoresUnavailable, TaskScores, read_scores
 from evalserver.outputs.zip_stream import zip_chunks
 
 __all__ = [
     "Artifact",
-    "Listing",
-    "NoArtifact",
-    "NoScores",
-    "NoSuchPlace",
-    "NotJudged",
-    "Page",
-    "Place",
+    "ArtifactList",
+    "ArtifactNotFound",
+    "InvalidPosition",
+    "LinePosition",
+    "MetricNotBinary",
     "Sample",
+    "SamplesFilter",
+    "SamplesPage",
+    "ScoresUnavailable",
     "TaskScores",
-    "Wanted",
     "choose_metric",
     "list_artifacts",
     "mask_files",

@@ -1,7 +1,7 @@
-"""The files that an attempt left in its output directory: listing and opening them.
+"""Listing and opening the files in the output directory of an attempt.
 
-What is in there was decided by a harness, and by whoever may write to a directory that a client
-named: all is opened as ``system/untrusted_files.py`` opens it.
+A harness writes them, possibly into a directory that a client named, so they are opened as
+``system/untrusted_files.py`` opens untrusted files.
 """
 
 import errno
@@ -19,23 +19,23 @@ from evalserver.system.untrusted_files import (
     open_file,
 )
 
-DEEPEST = 64
-"""Folders within folders that are looked into."""
+MAX_DEPTH = 64
+"""Levels of nested directories that are listed."""
 
-NOT_TO_BE_HAD = frozenset(
+NOT_FOUND_ERRORS = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO, errno.ENAMETOOLONG}
 )
-"""What the kernel says of a file that is not there, is something else, or must not be read."""
+"""Errors for a file that does not exist, is not a regular file, or must not be read."""
 
 
-class NoArtifact(Exception):
-    """There is no such file or directory that may be read."""
+class ArtifactNotFound(Exception):
+    """The file or directory does not exist, or must not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One file: its path in the output directory (what is no UTF-8 in it, as ``os.fsdecode`` has
-    it), its size in bytes, and when it was modified, in seconds of the epoch."""
+    """One file: its path in the output directory (decoded by ``os.fsdecode``), its size in bytes,
+    and the time of its last modification in seconds since the epoch."""
 
     path: str
     size: int
@@ -43,93 +43,96 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The files of an output directory, in no order; ``truncated`` when that is not all."""
+class ArtifactList:
+    """The files of an output directory, in no order; ``truncated`` if there are more."""
 
     artifacts: list[Artifact]
     truncated: bool
 
 
 @dataclass
-class _Found:
-    """What was found so far, and how much more may be looked at."""
+class _Scan:
+    """The state of a listing: what was found, and how many more entries may be read."""
 
     artifacts: list[Artifact]
-    folders: list[tuple[str, ...]]
-    left: int
+    directories: list[tuple[str, ...]]
+    entries_left: int
     truncated: bool = False
 
 
 def open_artifact(output_dir: Path, path: str) -> BinaryIO:
-    """Open a file by its path in the output directory. Raises NoArtifact."""
-    with _if_it_can_be_had(path):
+    """Open a file by its path in the output directory. Raises ArtifactNotFound."""
+    with _translate_errors(path):
         return open_file(UntrustedDirectory.for_attempt(output_dir), path)
 
 
-def open_for_masking(output_dir: Path, path: str) -> BinaryIO:
-    """The same, to write into it as well. Raises NoArtifact, OSError."""
-    with _if_it_can_be_had(path):
+def open_artifact_for_masking(output_dir: Path, path: str) -> BinaryIO:
+    """Open a file for reading and writing. Raises ArtifactNotFound, OSError."""
+    with _translate_errors(path):
         return open_file(UntrustedDirectory.for_attempt(output_dir), path, writable=True)
 
 
-def list_artifacts(output_dir: Path, most: int) -> Listing:
-    """The regular files below the output directory; looks at ``most`` entries at the most.
+def list_artifacts(output_dir: Path, max_entries: int) -> ArtifactList:
+    """List the regular files below the output directory, reading at most ``max_entries`` entries.
 
-    Raises NoArtifact when there is no such directory.
+    Raises ArtifactNotFound if the directory does not exist.
     """
-    found = _Found([], [()], most)
-    with _if_it_can_be_had(str(output_dir)), open_output_directory(output_dir, ()):
+    scan = _Scan([], [()], max_entries)
+    with _translate_errors(str(output_dir)), open_output_directory(output_dir, ()):
         pass
-    while found.folders and found.left:
-        _look_into(output_dir, found.folders.pop(), found)
-    return Listing(found.artifacts, found.truncated or bool(found.folders))
+    while scan.directories and scan.entries_left:
+        _scan_directory(output_dir, scan.directories.pop(), scan)
+    return ArtifactList(scan.artifacts, scan.truncated or bool(scan.directories))
 
 
-def _look_into(output_dir: Path, names: tuple[str, ...], found: _Found) -> None:
-    if len(names) > DEEPEST:
-        found.truncated = True
+def _scan_directory(output_dir: Path, names: tuple[str, ...], scan: _Scan) -> None:
+    if len(names) > MAX_DEPTH:
+        scan.truncated = True
         return
     try:
-        with open_output_directory(output_dir, names) as folder, os.scandir(folder) as entries:
+        with (
+            open_output_directory(output_dir, names) as directory,
+            os.scandir(directory) as entries,
+        ):
             for entry in entries:
-                if not found.left:
-                    found.truncated = True
+                if not scan.entries_left:
+                    scan.truncated = True
                     return
-                found.left -= 1
-                _note(entry, names, found)
+                scan.entries_left -= 1
+                _add_entry(entry, names, scan)
     except FileNotFoundError:
-        pass  # it was removed meanwhile
+        pass  # it was removed in the meantime
     except OSError:
-        found.truncated = True
+        scan.truncated = True
 
 
-def _note(entry: os.DirEntry[str], names: tuple[str, ...], found: _Found) -> None:
-    here = (*names, entry.name)
+def _add_entry(entry: os.DirEntry[str], names: tuple[str, ...], scan: _Scan) -> None:
+    path = (*names, entry.name)
     try:
         if entry.is_dir(follow_symlinks=False):
-            found.folders.append(here)
+            scan.directories.append(path)
         elif entry.is_file(follow_symlinks=False):
             state = entry.stat(follow_symlinks=False)
-            found.artifacts.append(Artifact("/".join(here), state.st_size, state.st_mtime))
+            scan.artifacts.append(Artifact("/".join(path), state.st_size, state.st_mtime))
     except FileNotFoundError:
-        pass  # it was removed meanwhile
+        pass  # it was removed in the meantime
 
 
 def open_output_directory(output_dir: Path, names: tuple[str, ...]) -> AbstractContextManager[int]:
-    """The descriptor of a directory below the output directory, within the block. Raises
+    """Open a directory below the output directory; the block gets its descriptor. Raises
     OSError."""
     return open_directory(UntrustedDirectory.for_attempt(output_dir).below(*names))
 
 
 @contextmanager
-def _if_it_can_be_had(path: str) -> Iterator[None]:
+def _translate_errors(path: str) -> Iterator[None]:
     try:
         yield
     except UnreadableFile as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno not in NOT_TO_BE_HAD:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno not in NOT_FOUND_ERRORS:
             raise error.__cause__ from None
-        raise NoArtifact(path) from error
+        raise ArtifactNotFound(path) from error
     except OSError as error:
-        if error.errno in NOT_TO_BE_HAD:
-            raise NoArtifact(path) from error
+        if error.errno in NOT_FOUND_ERRORS:
+            raise ArtifactNotFound(path) from error
         raise

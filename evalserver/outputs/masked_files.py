@@ -1,7 +1,7 @@
-"""Masking what is secret in the files of a harness: lm-eval writes down its model's arguments.
+"""Masking secrets in the files of a harness: lm-eval writes its model arguments into them.
 
-Each byte of a secret becomes an asterisk, where it stands: no file gets another length, and there
-is no moment at which one is half there.
+Each byte of a secret is overwritten in place by an asterisk, so that no file changes its length or
+is incomplete at any time.
 """
 
 import errno
@@ -9,69 +9,67 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalserver.outputs.artifacts import NoArtifact, list_artifacts, open_for_masking
-from evalserver.outputs.masked_names import mask_names, masked_path
+from evalserver.outputs.artifacts import ArtifactNotFound, list_artifacts, open_artifact_for_masking
+from evalserver.outputs.masked_names import mask_names, mask_path
 from evalserver.runner.output import Mask
 
 CHUNK_BYTES = 1024 * 1024
-MOST_LOOKED_AT = 100_000
-"""Files and folders: as many as go into an archive."""
+MAX_FILES = 100_000
+"""As many as an archive holds."""
 
 UNDECODABLE_BYTES = "surrogateescape"
-"""How Python holds the bytes of a variable that are no text."""
+"""How Python decodes the bytes of an environment variable that are not UTF-8."""
 
 
 def mask_files(output_dir: Path, secrets: Sequence[str]) -> list[str]:
-    """Mask these texts in all files below the output directory, which are all read for that, and in
-    the names of files and folders.
+    """Mask these texts in the contents and names of all files below the output directory.
 
-    Returns the masked paths of files that could not be looked at, written or renamed. The content
-    of a file that has a further name elsewhere is left alone: it may be somebody's whose it is not
-    to change.
+    Returns the masked paths of the files that could not be read, written or renamed. The content of
+    a file with several hard links is not changed, because it may belong to somebody else.
     """
-    hidden = [each.encode(errors=UNDECODABLE_BYTES) for each in secrets if each]
-    if not hidden:
+    encoded_secrets = [each.encode(errors=UNDECODABLE_BYTES) for each in secrets if each]
+    if not encoded_secrets:
         return []
     try:
-        before = list_artifacts(output_dir, MOST_LOOKED_AT)
-        failed = mask_names(output_dir, [each.path for each in before.artifacts], hidden)
-        listing = list_artifacts(output_dir, MOST_LOOKED_AT)
-    except NoArtifact:
+        before = list_artifacts(output_dir, MAX_FILES)
+        failed = mask_names(output_dir, [each.path for each in before.artifacts], encoded_secrets)
+        listing = list_artifacts(output_dir, MAX_FILES)
+    except ArtifactNotFound:
         return []
     for artifact in listing.artifacts:
         try:
-            _mask(output_dir, artifact.path, hidden)
-        except (OSError, NoArtifact):
-            failed.append(masked_path(artifact.path, hidden))
+            _mask(output_dir, artifact.path, encoded_secrets)
+        except (OSError, ArtifactNotFound):
+            failed.append(mask_path(artifact.path, encoded_secrets))
     return failed
 
 
-def _mask(output_dir: Path, path: str, hidden: Sequence[bytes]) -> None:
-    with open_for_masking(output_dir, path) as file:
+def _mask(output_dir: Path, path: str, encoded_secrets: Sequence[bytes]) -> None:
+    with open_artifact_for_masking(output_dir, path) as file:
         state = os.fstat(file.fileno())
         if state.st_nlink > 1:
             return
-        if _mask_pieces(file.fileno(), hidden):
-            # Which results file is the newest must not depend on it.
+        if _mask_pieces(file.fileno(), encoded_secrets):
+            # The newest results file is found by its modification time.
             os.utime(file.fileno(), ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def _mask_pieces(descriptor: int, hidden: Sequence[bytes]) -> bool:
-    """Piece by piece; a secret may stand where two meet. Returns whether there was one."""
+def _mask_pieces(descriptor: int, encoded_secrets: Sequence[bytes]) -> bool:
+    """Mask a file in pieces, also secrets across two pieces. Returns whether there was one."""
     found = False
-    mask, kept, begin = Mask(hidden, _asterisks), b"", 0
-    while (at := _next_data(descriptor, begin + len(kept))) is not None:
-        if at > begin + len(kept):
-            # In a hole there is no secret, and none goes through one.
-            found |= _write_masked(descriptor, kept, mask.rest(), begin)
-            kept, begin = b"", at
+    mask, pending, begin = Mask(encoded_secrets, _asterisks), b"", 0
+    while (at := _next_data(descriptor, begin + len(pending))) is not None:
+        if at > begin + len(pending):
+            # A hole contains no secret, and no secret spans one.
+            found |= _write_masked(descriptor, pending, mask.rest(), begin)
+            pending, begin = b"", at
         piece = os.pread(descriptor, CHUNK_BYTES, at)
         if not piece:
             break
-        text, masked = kept + piece, mask.feed(piece)
+        text, masked = pending + piece, mask.feed(piece)
         found |= _write_masked(descriptor, text[: len(masked)], masked, begin)
-        kept, begin = text[len(masked) :], begin + len(masked)
-    return _write_masked(descriptor, kept, mask.rest(), begin) or found
+        pending, begin = text[len(masked) :], begin + len(masked)
+    return _write_masked(descriptor, pending, mask.rest(), begin) or found
 
 
 def _asterisks(secret: bytes) -> bytes:
@@ -79,7 +77,7 @@ def _asterisks(secret: bytes) -> bytes:
 
 
 def _write_masked(descriptor: int, text: bytes, masked: bytes, at: int) -> bool:
-    """Write what is masked in the place of the text, if it is another; returns whether it was."""
+    """Overwrite the text if masking changed it. Returns whether it did."""
     if masked == text:
         return False
     _write(descriptor, masked, at)
@@ -87,8 +85,8 @@ def _write_masked(descriptor: int, text: bytes, masked: bytes, at: int) -> bool:
 
 
 def _next_data(descriptor: int, offset: int) -> int | None:
-    """Where the file's bytes go on behind a hole, which may be as large as no disk; None at its
-    end."""
+    """Return where data follows, skipping holes, which can be larger than any disk; None at the end
+    of the file."""
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A page of a job's samples: those that are wanted, and what a metric says of each."""
+"""Reading a page of a job's samples: filtering them, and how a metric scored each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,19 +6,19 @@ from itertools import islice
 from typing import BinaryIO
 
 from evalserver.engines import Engine, Verdict
-from evalserver.outputs.sample_lines import Line, Lines, Place
+from evalserver.outputs.sample_lines import LinePosition, LineReader, SampleLine
 
 PROBE_LINES = 100
 PROBE_BYTES = 256 * 1024
-"""So much of the first samples tells what the metrics of their task say of each."""
+"""How much of the file is read to find the metrics that score single samples with 0 or 1."""
 
 RIGHT = {Verdict.RIGHT: True, Verdict.WRONG: False}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to look for: at most ``limit`` samples, under the harness's ``filter``, with the verdict
-    ``only``; None: all. ``metric`` says who was right; None: there is none that does."""
+class SamplesFilter:
+    """Which samples to return: at most ``limit``, of the harness's ``filter`` and with the verdict
+    ``only``, all of them if None. ``metric`` gives the verdicts; None if no metric does."""
 
     limit: int
     metric: str | None = None
@@ -28,86 +28,91 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Sample:
-    """A line of the samples file, as text; ``right`` is None when the metric does not say."""
+    """A line of the samples file; ``right`` is None without a verdict of the metric."""
 
-    line: Line
+    line: SampleLine
     right: bool | None
 
 
 @dataclass(frozen=True)
-class Page:
-    """Samples in the order of the file; how many were left out because it cannot be said whether
-    they are wanted; where the next page begins, None at the end."""
+class SamplesPage:
+    """Samples in the order of the file; how many lines could not be filtered; and where the next
+    page begins, None at the end."""
 
     samples: list[Sample]
     undecided: int
-    next: Place | None
+    next: LinePosition | None
 
 
-class NotJudged(Exception):
-    """The metric does not say of single samples who was right; ``able`` are those that do."""
+class MetricNotBinary(Exception):
+    """The metric does not score each sample with 0 or 1; ``binary_metrics`` do."""
 
-    def __init__(self, able: list[str]) -> None:
+    def __init__(self, binary_metrics: list[str]) -> None:
         super().__init__()
-        self.able = able
+        self.binary_metrics = binary_metrics
 
 
 def choose_metric(
-    file: BinaryIO, engine: Engine, metrics: Sequence[str], asked: str | None
+    file: BinaryIO, engine: Engine, metrics: Sequence[str], requested: str | None
 ) -> str | None:
-    """The metric that was asked for; else the first that says who was right, or None.
+    """Return the requested metric, else the first that scores samples with 0 and 1, or None.
 
-    ``metrics`` are those of the task of which more is better. Raises NotJudged when the one that
-    was asked for is not among them, or has values other than 0 and 1.
+    ``metrics`` are those of the task for which higher is better. Raises MetricNotBinary if the
+    requested metric is not one of them, or has other values than 0 and 1.
     """
-    said: dict[str, set[Verdict | None]] = {metric: set() for metric in metrics}
-    for line in islice(Lines(file, Place(), PROBE_BYTES), PROBE_LINES):
+    verdicts: dict[str, set[Verdict | None]] = {metric: set() for metric in metrics}
+    for line in islice(LineReader(file, LinePosition(), PROBE_BYTES), PROBE_LINES):
         for metric in metrics:
-            said[metric].add(_verdict(line, engine, metric))
-    fit = [metric for metric in metrics if Verdict.NEITHER not in said[metric]]
-    able = [metric for metric in fit if said[metric] & set(RIGHT)]
-    if asked is None:
-        return able[0] if able else None
-    if asked not in fit:
-        raise NotJudged(able)
-    return asked
+            verdicts[metric].add(_verdict(line, engine, metric))
+    possible = [metric for metric in metrics if Verdict.NEITHER not in verdicts[metric]]
+    binary = [metric for metric in possible if verdicts[metric] & set(RIGHT)]
+    if requested is None:
+        return binary[0] if binary else None
+    if requested not in possible:
+        raise MetricNotBinary(binary)
+    return requested
 
 
-def read_page(file: BinaryIO, engine: Engine, wanted: Wanted, start: Place) -> Page:
-    """The samples that are wanted, from a place on; fewer when there is much to look at.
+def read_page(
+    file: BinaryIO, engine: Engine, samples_filter: SamplesFilter, start: LinePosition
+) -> SamplesPage:
+    """Read the samples that match the filter, from a position; fewer if many lines do not match.
 
-    Raises NoSuchPlace.
+    Raises InvalidPosition.
     """
-    lines = Lines(file, start)
+    lines = LineReader(file, start)
     samples: list[Sample] = []
     undecided = 0
     for line in lines:
-        verdict = _verdict(line, engine, wanted.metric)
-        match _is_wanted(line, verdict, engine, wanted):
+        verdict = _verdict(line, engine, samples_filter.metric)
+        match _matches(line, verdict, engine, samples_filter):
             case None:
                 undecided += 1
             case True:
-                # Of what was parsed nothing is needed any more, and it is ten times the text.
+                # The parsed values are not needed any more, and take ten times the memory of the
+                # text.
                 line = replace(line, values=None)
                 samples.append(Sample(line, None if verdict is None else RIGHT.get(verdict)))
-        if len(samples) == wanted.limit:
+        if len(samples) == samples_filter.limit:
             break
-    return Page(samples, undecided, lines.place)
+    return SamplesPage(samples, undecided, lines.position)
 
 
-def _verdict(line: Line, engine: Engine, metric: str | None) -> Verdict | None:
+def _verdict(line: SampleLine, engine: Engine, metric: str | None) -> Verdict | None:
     if line.values is None or metric is None:
         return None
     return engine.verdict(line.values, metric)
 
 
-def _is_wanted(line: Line, verdict: Verdict | None, engine: Engine, wanted: Wanted) -> bool | None:
-    """None: nobody can say."""
+def _matches(
+    line: SampleLine, verdict: Verdict | None, engine: Engine, wanted: SamplesFilter
+) -> bool | None:
+    """Return whether the line matches the filter; None if that cannot be decided."""
     if wanted.filter is not None:
-        behind = None if line.values is None else engine.filter_of(line.values)
-        if behind is None:
+        found = None if line.values is None else engine.filter_of(line.values)
+        if found is None:
             return None
-        if behind != wanted.filter:
+        if found != wanted.filter:
             return False
     if wanted.only is None:
         return True

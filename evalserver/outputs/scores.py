@@ -1,6 +1,6 @@
-"""What each document of a samples file got, for all metrics of a task at once.
+"""Reading the score of each document from a samples file, for all metrics of a task at once.
 
-The file is read line by line; what is kept of a line is a number for each metric.
+The file is read line by line; only one number per metric is kept of a line.
 """
 
 import os
@@ -9,96 +9,102 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from evalserver.engines import Engine
-from evalserver.outputs.sample_lines import Line, Lines, Place
+from evalserver.outputs.sample_lines import LinePosition, LineReader, SampleLine
 
-MOST_BYTES = 1024**3
-"""Of a samples file: reading a larger one would take too long."""
-MOST_SCORES = 2_000_000
-"""Kept of a file; each takes about 100 bytes."""
+MAX_FILE_BYTES = 1024**3
+"""Reading a larger file would take too long."""
+MAX_SCORES = 2_000_000
+"""Each takes about 100 bytes of memory."""
 
 DOCUMENT_HASH = "doc_hash"
-"""What both harnesses call their hash of a document."""
+"""The key under which both harnesses write the hash of a document."""
 
-Key = tuple[str, str]
-"""A metric and a filter of the harness."""
+ScoreKey = tuple[str, str]
+"""The names of a metric and of a filter of the harness."""
 DocId = int | str
 
 
-class NoScores(Exception):
-    """The file does not tell what each document got; says why."""
+class ScoresUnavailable(Exception):
+    """The file does not have one score per document; the message says why."""
 
 
 @dataclass(frozen=True)
 class TaskScores:
-    """What each document got, by metric and filter and then by its id; and the hash of each
-    document, where the harness wrote one."""
+    """The scores of documents by metric and filter, then by document id; and the hashes of the
+    documents, if the harness wrote them."""
 
-    scores: Mapping[Key, Mapping[DocId, float]]
+    scores: Mapping[ScoreKey, Mapping[DocId, float]]
     hashes: Mapping[DocId, int]
 
-    def has_documents_of(self, other: "TaskScores") -> bool:
-        """Whether what has the same id in both is the same document, as far as can be told."""
+    def has_same_documents(self, other: "TaskScores") -> bool:
+        """Return whether the documents with the same ids have the same hashes, where both have
+        one."""
         common = self.hashes.keys() & other.hashes.keys()
         return all(self.hashes[each] == other.hashes[each] for each in common)
 
 
-class Stopped(Exception):
-    """Nobody wants to know any more."""
+class ReadCancelled(Exception):
+    """The read was cancelled, because nobody needs the result any more."""
 
 
 def read_scores(
     file: BinaryIO,
     engine: Engine,
-    keys: Collection[Key],
-    is_over: Callable[[], bool] = lambda: False,
+    keys: Collection[ScoreKey],
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> TaskScores:
-    """Read a task's samples. Raises NoScores, and Stopped once ``is_over`` says so."""
+    """Read the scores of a task.
+
+    Raises ScoresUnavailable, and ReadCancelled once ``is_cancelled`` returns true.
+    """
     size = os.fstat(file.fileno()).st_size
-    if size > MOST_BYTES:
-        raise NoScores(f"its samples have {size} bytes, more than the {MOST_BYTES} that are read")
-    # Where there is but one filter, a harness need not write down which.
-    [only, *others] = sorted({behind for _, behind in keys})
-    reading = _Reading(engine, keys, None if others else only)
+    if size > MAX_FILE_BYTES:
+        raise ScoresUnavailable(
+            f"its samples have {size} bytes, more than the maximum of {MAX_FILE_BYTES}"
+        )
+    # If a task has one filter, the harness may not write its name.
+    [first, *others] = sorted({filter_name for _, filter_name in keys})
+    collector = _ScoreCollector(engine, keys, None if others else first)
     for line in _all_lines(file):
-        if is_over():
-            raise Stopped
-        reading.add(line)
-    return TaskScores(reading.scores, reading.hashes)
+        if is_cancelled():
+            raise ReadCancelled
+        collector.add(line)
+    return TaskScores(collector.scores, collector.hashes)
 
 
-class _Reading:
-    def __init__(self, engine: Engine, keys: Collection[Key], only_filter: str | None) -> None:
+class _ScoreCollector:
+    def __init__(self, engine: Engine, keys: Collection[ScoreKey], only_filter: str | None) -> None:
         self._engine = engine
         self._only_filter = only_filter
-        self._left = MOST_SCORES
-        self.scores: dict[Key, dict[DocId, float]] = {key: {} for key in keys}
+        self._scores_left = MAX_SCORES
+        self.scores: dict[ScoreKey, dict[DocId, float]] = {key: {} for key in keys}
         self.hashes: dict[DocId, int] = {}
 
-    def add(self, line: Line) -> None:
+    def add(self, line: SampleLine) -> None:
         if line.values is None or line.doc_id is None:
-            raise NoScores(line.problem or "a line of its samples names no document")
-        written = line.values.get(DOCUMENT_HASH)
-        if isinstance(written, str):
-            self.hashes[line.doc_id] = hash(written)
-        behind = self._only_filter or self._engine.filter_of(line.values)
-        for (metric, kind), scores in self.scores.items():
-            if kind == behind:
-                self._keep(scores, line.doc_id, self._engine.score(line.values, metric))
+            raise ScoresUnavailable(line.problem or "a line of its samples has no document id")
+        document_hash = line.values.get(DOCUMENT_HASH)
+        if isinstance(document_hash, str):
+            self.hashes[line.doc_id] = hash(document_hash)
+        filter_name = self._only_filter or self._engine.filter_of(line.values)
+        for (metric, key_filter), scores in self.scores.items():
+            if key_filter == filter_name:
+                self._add_score(scores, line.doc_id, self._engine.score(line.values, metric))
 
-    def _keep(self, scores: dict[DocId, float], doc_id: DocId, score: float | None) -> None:
+    def _add_score(self, scores: dict[DocId, float], doc_id: DocId, score: float | None) -> None:
         if score is None:
             return
         if doc_id in scores:
-            raise NoScores(f"document {doc_id} has several samples")
-        self._left -= 1
-        if self._left < 0:
-            raise NoScores(f"its samples have more than {MOST_SCORES} numbers")
+            raise ScoresUnavailable(f"document {doc_id} has several samples")
+        self._scores_left -= 1
+        if self._scores_left < 0:
+            raise ScoresUnavailable(f"its samples have more than {MAX_SCORES} scores")
         scores[doc_id] = score
 
 
-def _all_lines(file: BinaryIO) -> Iterator[Line]:
-    place: Place | None = Place()
-    while place is not None:
-        lines = Lines(file, place)
+def _all_lines(file: BinaryIO) -> Iterator[SampleLine]:
+    position: LinePosition | None = LinePosition()
+    while position is not None:
+        lines = LineReader(file, position)
         yield from lines
-        place = lines.place
+        position = lines.position

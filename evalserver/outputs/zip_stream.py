@@ -1,4 +1,4 @@
-"""A zip archive that is made while it is sent: it is never as a whole in memory or on disk."""
+"""Streaming a zip archive: it is built while it is sent, and never stored as a whole."""
 
 import os
 import re
@@ -9,70 +9,73 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from evalserver.outputs.artifacts import Artifact, NoArtifact, open_artifact
+from evalserver.outputs.artifacts import Artifact, ArtifactNotFound, open_artifact
 
 CHUNK_BYTES = 256 * 1024
-"""So much of a file is read, and of the archive handed out, at a time."""
+"""Bytes read from a file, and about the size of a chunk of the archive."""
 
-FAST = 1
-"""zlib's quickest level: the machine has evaluations to run."""
+COMPRESSION_LEVEL = 1
+"""The fastest: the machine has evaluations to run."""
 
-EARLIEST, LATEST = 315_619_200.0, 4_354_646_400.0
-"""In seconds of the epoch, a day after the beginning of 1980 and before the end of 2107: entries
-have local times of these years alone."""
+MIN_MODIFIED, MAX_MODIFIED = 315_619_200.0, 4_354_646_400.0
+"""In seconds since the epoch: a day after the beginning of 1980, and a day before the end of 2107.
+Zip entries can only have local times of these years."""
 
-UNSAFE = re.compile(r'[\\:*?"<>|%\x00-\x1f\x7f\udc80-\udcff]')
-"""What is more than a letter of a name on some system, or cannot be in one."""
+UNSAFE_CHARACTERS = re.compile(r'[\\:*?"<>|%\x00-\x1f\x7f\udc80-\udcff]')
+"""Characters with a special meaning in file names on some system, or not allowed in them."""
 
-MOST_NAMED = 100
+MAX_LISTED_FILES = 100
+"""In the comment of the archive."""
 
 
 def zip_chunks(output_dir: Path, artifacts: Iterable[Artifact]) -> Generator[bytes, None, None]:
-    """An archive of these files, piece by piece.
+    """Yield the chunks of a zip archive of these files.
 
-    A file that is gone when its turn comes is left out, and named in the archive's comment. Blocks
-    for each piece, not for long. Raises OSError when a file cannot be read to its end.
+    Files that were removed meanwhile are left out, and listed in the comment of the archive. Each
+    chunk blocks briefly. Raises OSError if a file cannot be read to its end.
     """
-    sink = _Sink()
+    buffer = _Buffer()
     missing: list[str] = []
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=FAST) as archive:
+    with zipfile.ZipFile(
+        buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL
+    ) as archive:
         for artifact in artifacts:
             try:
                 file = open_artifact(output_dir, artifact.path)
-            except NoArtifact:
+            except ArtifactNotFound:
                 missing.append(safe_name(artifact.path))
                 continue
             with file:
-                yield from _add(archive, sink, file, safe_name(artifact.path))
+                yield from _add(archive, buffer, file, safe_name(artifact.path))
         archive.comment = _comment(missing)
-    yield sink.take()
+    yield buffer.take()
 
 
 def safe_name(path: str) -> str:
-    """A path as an entry's name: what could mislead whoever unpacks it is percent-encoded."""
-    return UNSAFE.sub(_encoded, path)
+    """Return a path as the name of an entry, with unsafe characters percent-encoded."""
+    return UNSAFE_CHARACTERS.sub(_percent_encode, path)
 
 
-def _add(archive: zipfile.ZipFile, sink: "_Sink", file: BinaryIO, name: str) -> Iterator[bytes]:
+def _add(archive: zipfile.ZipFile, buffer: "_Buffer", file: BinaryIO, name: str) -> Iterator[bytes]:
     state = os.fstat(file.fileno())
-    # A file that still grows is taken as long as it is now.
+    # Of a file that is still growing, only the present length is read.
     left = state.st_size
     with archive.open(_entry(name, state), "w") as entry:
         while chunk := file.read(min(left, CHUNK_BYTES)):
             entry.write(chunk)
             left -= len(chunk)
             if left:
-                yield sink.take()
-    if sink.size >= CHUNK_BYTES:
-        yield sink.take()
+                yield buffer.take()
+    if buffer.size >= CHUNK_BYTES:
+        yield buffer.take()
 
 
 def _entry(name: str, state: os.stat_result) -> zipfile.ZipInfo:
-    modified = time.localtime(min(max(state.st_mtime, EARLIEST), LATEST))
+    modified = time.localtime(min(max(state.st_mtime, MIN_MODIFIED), MAX_MODIFIED))
     entry = zipfile.ZipInfo(name, modified[:6])
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
-    # Above 2 GB the archive has to say so before the file's bytes.
+    # The header of an entry above 2 GB differs, so the size must be known first.
     entry.file_size = state.st_size
     return entry
 
@@ -80,36 +83,36 @@ def _entry(name: str, state: os.stat_result) -> zipfile.ZipInfo:
 def _comment(missing: list[str]) -> bytes:
     if not missing:
         return b""
-    named = "\n".join(missing[:MOST_NAMED])
-    text = f"{len(missing)} files were removed, or cannot be read, and are not in here:\n{named}"
+    names = "\n".join(missing[:MAX_LISTED_FILES])
+    text = f"{len(missing)} files were removed or cannot be read, and are missing here:\n{names}"
     return text.encode()[: zipfile.ZIP_MAX_COMMENT]
 
 
-def _encoded(unsafe: re.Match[str]) -> str:
+def _percent_encode(unsafe: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in os.fsencode(unsafe.group()))
 
 
-class _Sink:
-    """What zipfile writes into: keeps the bytes until they are taken."""
+class _Buffer:
+    """The file that zipfile writes to: keeps the bytes until they are taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """Keep some bytes."""
+        """Append bytes to the buffer."""
         self._parts.append(bytes(data))
         self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
-        """There is nothing behind it to flush to."""
+        """Do nothing; zipfile calls it."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing; zipfile calls it."""
 
     def take(self) -> bytes:
-        """All bytes since the last call."""
+        """Return the bytes written since the last call, and empty the buffer."""
         taken = b"".join(self._parts)
         self._parts, self.size = [], 0
         return taken

@@ -1,4 +1,4 @@
-"""What is secret in the files of an attempt becomes asterisks, and nothing else changes."""
+"""Secrets in the files of an attempt become asterisks, and nothing else changes."""
 
 import os
 from pathlib import Path
@@ -13,14 +13,14 @@ SECRET = "sk-quite-secret"  # noqa: S105 - the test's own
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """An attempt's output directory, as the server names them."""
+    """The output directory of an attempt."""
     path = tmp_path / "job" / "attempt-1" / "output"
     path.mkdir(parents=True)
     return path
 
 
 @pytest.mark.parametrize(
-    ("secrets", "text", "shown"),
+    ("secrets", "text", "masked"),
     [
         ([SECRET], f'{{"api_key": "{SECRET}"}}', '{"api_key": "***************"}'),
         ([SECRET], f"{SECRET}{SECRET}", "*" * 30),
@@ -31,18 +31,18 @@ def output(tmp_path: Path) -> Path:
         (["a.*b"], "a.*b axxb", "**** axxb"),
     ],
 )
-def test_secrets_become_asterisks(output: Path, secrets: list[str], text: str, shown: str) -> None:
+def test_secrets_become_asterisks(output: Path, secrets: list[str], text: str, masked: str) -> None:
     (output / "deep").mkdir()
     file = output / "deep" / "results.json"
     file.write_text(text)
 
     assert mask_files(output, secrets) == []
 
-    assert file.read_text() == shown
+    assert file.read_text() == masked
 
 
 @pytest.mark.parametrize("before", range(-len(SECRET), 2))
-def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> None:
+def test_a_secret_across_two_pieces_is_masked(output: Path, before: int) -> None:
     file = output / "large"
     file.write_bytes(b"x" * (CHUNK_BYTES + before) + SECRET.encode() + b"x" * CHUNK_BYTES)
     size = file.stat().st_size
@@ -54,7 +54,7 @@ def test_a_secret_is_seen_where_two_pieces_meet(output: Path, before: int) -> No
 
 
 @pytest.mark.parametrize("before", range(-len(f"{SECRET}-longer"), 2))
-def test_the_longer_of_two_secrets_is_masked_where_pieces_meet(output: Path, before: int) -> None:
+def test_the_longer_of_two_secrets_across_two_pieces_is_masked(output: Path, before: int) -> None:
     file = output / "large"
     file.write_bytes(b"x" * (CHUNK_BYTES + before) + f"{SECRET}-longer!".encode())
 
@@ -64,7 +64,7 @@ def test_the_longer_of_two_secrets_is_masked_where_pieces_meet(output: Path, bef
 
 
 @pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 7])
-def test_a_file_of_nothing_but_secrets_has_nothing_left(output: Path, size: int) -> None:
+def test_a_file_of_only_secrets_is_masked_completely(output: Path, size: int) -> None:
     file = output / "large"
     file.write_bytes(b"a" * size)
 
@@ -74,7 +74,7 @@ def test_a_file_of_nothing_but_secrets_has_nothing_left(output: Path, size: int)
     assert (len(text), b"a" * 8 in text) == (size, False)
 
 
-def test_the_time_of_a_file_stays(output: Path) -> None:
+def test_the_modification_time_of_a_file_is_kept(output: Path) -> None:
     file = output / "results.json"
     file.write_text(SECRET)
     os.utime(file, (1, 2))
@@ -84,7 +84,7 @@ def test_the_time_of_a_file_stays(output: Path) -> None:
     assert file.stat().st_mtime == 2
 
 
-def test_nothing_outside_is_written(output: Path, tmp_path: Path) -> None:
+def test_files_outside_the_directory_are_not_changed(output: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     foreign, twice = outside / "foreign", outside / "twice"
@@ -100,11 +100,11 @@ def test_nothing_outside_is_written(output: Path, tmp_path: Path) -> None:
     assert (foreign.read_text(), twice.read_text()) == (SECRET, SECRET)
 
 
-def test_an_output_directory_that_is_not_there_has_no_secrets(output: Path) -> None:
+def test_a_missing_output_directory_is_no_error(output: Path) -> None:
     assert mask_files(output / "gone", [SECRET]) == []
 
 
-def test_a_file_that_is_a_hole_of_terabytes_is_masked_at_both_ends(output: Path) -> None:
+def test_a_sparse_file_of_terabytes_is_masked_at_both_ends(output: Path) -> None:
     file = output / "samples.jsonl"
     end = 4 * 2**40
     with file.open("wb") as writing:
@@ -121,7 +121,7 @@ def test_a_file_that_is_a_hole_of_terabytes_is_masked_at_both_ends(output: Path)
 
 
 def names_of(output: Path) -> set[str]:
-    """The paths of all files and folders."""
+    """The paths of all files and directories."""
     return {str(path.relative_to(output)) for path in output.rglob("*")}
 
 
@@ -135,7 +135,7 @@ def test_secrets_in_names_become_asterisks(output: Path) -> None:
     assert names_of(output) == {f"run-{stars}", f"run-{stars}/{stars}.json"}
 
 
-def test_names_that_are_the_same_once_they_are_masked_get_numbers(output: Path) -> None:
+def test_names_that_are_equal_once_masked_get_numbers(output: Path) -> None:
     for name in ("first-key", "other-key"):
         (output / f"{name}.txt").write_text("x")
     (output / "*********.txt").write_text("kept")
@@ -146,7 +146,7 @@ def test_names_that_are_the_same_once_they_are_masked_get_numbers(output: Path) 
     assert (output / "*********.txt").read_text() == "kept"
 
 
-def test_a_secret_that_reaches_over_two_names_is_masked(output: Path) -> None:
+def test_a_secret_that_spans_two_names_is_masked(output: Path) -> None:
     (output / "abcd").mkdir()
     (output / "abcd" / "efgh.txt").write_text("x")
 

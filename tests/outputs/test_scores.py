@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evalserver.engines import make_engines
-from evalserver.outputs import NoScores, TaskScores, read_scores, scores
-from evalserver.outputs.sample_lines import MOST_PARSED_BYTES
+from evalserver.outputs import ScoresUnavailable, TaskScores, read_scores, scores
+from evalserver.outputs.sample_lines import MAX_PARSED_BYTES
 
 DATA = Path(__file__).parents[1] / "engines" / "data"
 ENGINES = make_engines("python3", None)
@@ -18,19 +18,19 @@ ACC = ("acc", "none")
 
 
 def read(path: Path, *keys: tuple[str, str], engine: str = "lm_eval") -> TaskScores:
-    """What the file tells."""
+    """Read the scores of a file."""
     with path.open("rb") as file:
         return read_scores(file, ENGINES[engine], keys or [ACC])
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the test's samples are."""
+    """The path of the samples file of a test."""
     return tmp_path / "samples.jsonl"
 
 
 def write(file: Path, *samples: dict[str, Any]) -> Path:
-    """Write samples as a harness does."""
+    """Write a samples file as harnesses do."""
     file.write_text("".join(f"{json.dumps(sample)}\n" for sample in samples))
     return file
 
@@ -71,72 +71,72 @@ def test_scores_are_kept_by_metric_and_filter(file: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True, "True", {"question_id": 3, "score": 1.0}])
-def test_a_score_is_a_number_however_it_is_written(file: Path, value: object) -> None:
+def test_scores_are_read_from_all_notations_of_a_number(file: Path, value: object) -> None:
     write(file, {"doc_id": "a", "acc": value})
 
     assert read(file).scores[ACC] == {"a": 1.0}
 
 
 @pytest.mark.parametrize("value", [[1, 0], "yes", None, {"pred": 1}, float("nan")])
-def test_what_is_no_single_number_is_no_score(file: Path, value: object) -> None:
+def test_a_value_that_is_not_one_number_is_no_score(file: Path, value: object) -> None:
     write(file, {"doc_id": 0, "acc": value})
 
     assert read(file).scores[ACC] == {}
 
 
-def test_a_file_is_read_beyond_what_is_looked_at_in_one_go(file: Path) -> None:
+def test_a_file_larger_than_one_read_is_read_completely(file: Path) -> None:
     filler = "x" * 500_000
-    count = 2 * MOST_PARSED_BYTES // 500_000
+    count = 2 * MAX_PARSED_BYTES // 500_000
     write(file, *({"doc_id": index, "acc": 1, "doc": filler} for index in range(count)))
 
     assert len(read(file).scores[ACC]) == count
 
 
-def test_two_samples_of_one_document_are_not_taken_for_two(file: Path) -> None:
+def test_a_document_with_two_samples_is_rejected(file: Path) -> None:
     write(file, {"doc_id": 0, "acc": 1}, {"doc_id": 0, "acc": 0})
 
-    with pytest.raises(NoScores, match="document 0 has several samples"):
+    with pytest.raises(ScoresUnavailable, match="document 0 has several samples"):
         read(file)
 
 
 @pytest.mark.parametrize("line", ["no JSON", '{"acc": 1}'])
-def test_a_line_that_cannot_be_read_makes_the_whole_file_unfit(file: Path, line: str) -> None:
+def test_a_file_with_an_invalid_line_is_rejected(file: Path, line: str) -> None:
     file.write_text(f'{{"doc_id": 0, "acc": 1}}\n{line}\n')
 
-    with pytest.raises(NoScores, match=r"cannot be read|names no document"):
+    with pytest.raises(ScoresUnavailable, match=r"cannot be read|has no document id"):
         read(file)
 
 
-def test_a_huge_file_is_not_read(file: Path) -> None:
+def test_a_file_above_the_maximum_size_is_rejected(file: Path) -> None:
     file.touch()
-    os.truncate(file, scores.MOST_BYTES + 1)
+    os.truncate(file, scores.MAX_FILE_BYTES + 1)
 
-    with pytest.raises(NoScores, match="more than the 1073741824 that are read"):
+    with pytest.raises(ScoresUnavailable, match="more than the maximum of 1073741824"):
         read(file)
 
 
-def test_too_many_numbers_are_not_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "MOST_SCORES", 2)
+def test_too_many_scores_are_rejected(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "MAX_SCORES", 2)
     write(file, *({"doc_id": index, "acc": 1} for index in range(3)))
 
-    with pytest.raises(NoScores, match="more than 2 numbers"):
+    with pytest.raises(ScoresUnavailable, match="more than 2 scores"):
         read(file)
 
 
 @pytest.mark.parametrize(
-    ("theirs", "same"),
+    ("other_hash", "same"),
     [({"doc_hash": "a"}, True), ({"doc_hash": "b"}, False), ({}, True)],
 )
-def test_another_document_under_the_same_id_is_seen(
-    file: Path, theirs: dict[str, str], same: bool
+def test_different_documents_with_the_same_id_are_detected(
+    file: Path, other_hash: dict[str, str], same: bool
 ) -> None:
     mine = read(write(file, {"doc_id": 0, "acc": 1, "doc_hash": "a"}))
-    other = read(write(file, {"doc_id": 0, "acc": 1, **theirs}))
+    other = read(write(file, {"doc_id": 0, "acc": 1, **other_hash}))
 
-    assert mine.has_documents_of(other) is same
+    assert mine.has_same_documents(other) is same
 
 
-def test_lines_are_not_read_before_they_are_needed(file: Path) -> None:
+def test_lines_are_read_lazily(file: Path) -> None:
     write(file, *({"doc_id": 0, "acc": 1, "doc": "x" * 100_000} for _ in range(400)))
 
     class Counting(io.FileIO):
@@ -147,7 +147,7 @@ def test_lines_are_not_read_before_they_are_needed(file: Path) -> None:
             self.read_bytes += len(line)
             return line
 
-    with Counting(file) as counting, pytest.raises(NoScores, match="several"):
+    with Counting(file) as counting, pytest.raises(ScoresUnavailable, match="several"):
         read_scores(counting, ENGINES["lm_eval"], [ACC])
 
     assert counting.read_bytes < 250_000

@@ -1,4 +1,4 @@
-"""An archive that is made while it is sent."""
+"""A zip archive that is built while it is sent."""
 
 import io
 import os
@@ -21,12 +21,12 @@ def output(tmp_path: Path) -> Path:
 
 
 def archive(output: Path) -> zipfile.ZipFile:
-    """The whole archive, opened."""
+    """Read the whole archive."""
     chunks = zip_chunks(output, list_artifacts(output, 1000).artifacts)
     return zipfile.ZipFile(io.BytesIO(b"".join(chunks)))
 
 
-def test_every_file_is_in_it_with_its_bytes(output: Path) -> None:
+def test_an_archive_contains_every_file(output: Path) -> None:
     files = {"top.json": b"{}", "a/b/deep": os.urandom(3 * CHUNK_BYTES + 1), "empty": b""}
     for name, content in files.items():
         (output / name).parent.mkdir(parents=True, exist_ok=True)
@@ -36,12 +36,12 @@ def test_every_file_is_in_it_with_its_bytes(output: Path) -> None:
         assert {name: found.read(name) for name in found.namelist()} == files
 
 
-def test_an_archive_of_nothing_is_an_archive(output: Path) -> None:
+def test_an_archive_of_no_files_is_valid(output: Path) -> None:
     with archive(output) as found:
         assert found.namelist() == []
 
 
-def test_a_file_that_is_gone_is_left_out_and_named_in_the_comment(output: Path) -> None:
+def test_a_removed_file_is_left_out_and_listed_in_the_comment(output: Path) -> None:
     (output / "here").write_text("x")
     artifacts = [Artifact("gone", 1, 0.0), Artifact("here", 1, 0.0)]
 
@@ -53,7 +53,7 @@ def test_a_file_that_is_gone_is_left_out_and_named_in_the_comment(output: Path) 
         assert found.comment.endswith(b"\ngone")
 
 
-def test_a_file_that_became_a_link_is_left_out(output: Path, tmp_path: Path) -> None:
+def test_a_file_replaced_by_a_link_is_left_out(output: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (output / "x").write_text("x")
     artifacts = list_artifacts(output, 10).artifacts
@@ -65,7 +65,7 @@ def test_a_file_that_became_a_link_is_left_out(output: Path, tmp_path: Path) -> 
     assert zipfile.ZipFile(io.BytesIO(data)).namelist() == []
 
 
-def test_a_file_that_shrinks_meanwhile_is_what_was_left_of_it(output: Path) -> None:
+def test_a_file_that_shrinks_meanwhile_is_shortened(output: Path) -> None:
     path = output / "x"
     path.write_bytes(b"x" * 4 * CHUNK_BYTES)
     chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
@@ -78,7 +78,7 @@ def test_a_file_that_shrinks_meanwhile_is_what_was_left_of_it(output: Path) -> N
         assert found.read("x") == b"x" * CHUNK_BYTES
 
 
-def test_a_file_that_grows_meanwhile_is_what_it_was_at_first(output: Path) -> None:
+def test_a_file_that_grows_meanwhile_has_its_first_size(output: Path) -> None:
     path = output / "x"
     path.write_bytes(b"x" * 2 * CHUNK_BYTES)
     chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
@@ -92,15 +92,15 @@ def test_a_file_that_grows_meanwhile_is_what_it_was_at_first(output: Path) -> No
         assert found.read("x") == b"x" * 2 * CHUNK_BYTES
 
 
-def test_it_comes_in_pieces(output: Path) -> None:
+def test_an_archive_comes_in_chunks(output: Path) -> None:
     (output / "x").write_bytes(os.urandom(8 * CHUNK_BYTES))
 
-    pieces = list(zip_chunks(output, list_artifacts(output, 10).artifacts))
+    chunks = list(zip_chunks(output, list_artifacts(output, 10).artifacts))
 
-    assert max(map(len, pieces)) < 2 * CHUNK_BYTES
+    assert max(map(len, chunks)) < 2 * CHUNK_BYTES
 
 
-def test_who_stops_in_the_middle_leaves_no_file_open(output: Path) -> None:
+def test_a_stream_that_is_closed_early_leaves_no_file_open(output: Path) -> None:
     (output / "x").write_bytes(os.urandom(8 * CHUNK_BYTES))
     before = len(list(Path("/proc/self/fd").iterdir()))
     chunks = zip_chunks(output, list_artifacts(output, 10).artifacts)
@@ -112,7 +112,7 @@ def test_who_stops_in_the_middle_leaves_no_file_open(output: Path) -> None:
 
 
 @pytest.mark.parametrize("modified", [-5e9, 0.0, 1e9, 9e9])
-def test_a_file_may_be_of_any_time(output: Path, modified: float) -> None:
+def test_a_file_can_have_any_modification_time(output: Path, modified: float) -> None:
     (output / "x").touch()
     os.utime(output / "x", (modified, modified))
 
@@ -132,7 +132,9 @@ def test_a_file_may_be_of_any_time(output: Path, modified: float) -> None:
         (os.fsdecode(b"\xff\xfe"), "%FF%FE"),
     ],
 )
-def test_a_name_misleads_nobody_who_unpacks_it(output: Path, path: str, name: str | None) -> None:
+def test_unsafe_characters_of_names_are_percent_encoded(
+    output: Path, path: str, name: str | None
+) -> None:
     (output / path).parent.mkdir(exist_ok=True)
     (output / path).touch()
 
@@ -140,5 +142,5 @@ def test_a_name_misleads_nobody_who_unpacks_it(output: Path, path: str, name: st
         assert found.namelist() == [name or path]
 
 
-def test_two_files_have_two_names() -> None:
+def test_different_files_have_different_names() -> None:
     assert safe_name("a%5Cb") != safe_name("a\\b")

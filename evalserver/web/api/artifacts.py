@@ -23,8 +23,8 @@ from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.outputs import (
     Artifact,
-    Listing,
-    NoArtifact,
+    ArtifactList,
+    ArtifactNotFound,
     list_artifacts,
     open_artifact,
     zip_chunks,
@@ -114,7 +114,7 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
     path = _path(request)
     try:
         file = await asyncio.to_thread(_open, job, path)
-    except NoArtifact:
+    except ArtifactNotFound:
         detail = f"Job {job.job_id} has no file {path[:256]!r} among its artifacts"
         raise BadRequest(HTTPStatus.NOT_FOUND, detail) from None
     try:
@@ -127,7 +127,7 @@ async def get_artifact(request: web.Request) -> web.StreamResponse:
 
 def _open(job: Job, path: str) -> BinaryIO:
     if job.output_dir is None:
-        raise NoArtifact(path)
+        raise ArtifactNotFound(path)
     return open_artifact(Path(job.output_dir), path)
 
 
@@ -165,19 +165,19 @@ def _list(job: Job) -> bytes:
     )
 
 
-def _listing(job: Job, most: int) -> Listing:
+def _listing(job: Job, most: int) -> ArtifactList:
     """What there is; nothing before an attempt has begun to write. Raises BadRequest (410)."""
     try:
         if job.output_dir is not None:
             return list_artifacts(Path(job.output_dir), most)
-    except NoArtifact:
+    except ArtifactNotFound:
         if job.status is Status.COMPLETED:
             raise BadRequest(
                 HTTPStatus.GONE,
                 f"The artifacts of job {job.job_id} were removed after the evaluation: "
                 f"there is no directory {job.output_dir} any more",
             ) from None
-    return Listing([], truncated=False)
+    return ArtifactList([], truncated=False)
 
 
 def _shown(job: Job, artifact: Artifact) -> dict[str, Any]:
@@ -211,7 +211,7 @@ async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
 
 
 async def _send(
-    request: web.Request, response: web.StreamResponse, job: Job, listing: Listing
+    request: web.Request, response: web.StreamResponse, job: Job, listing: ArtifactList
 ) -> None:
     """A thread makes one piece at a time, and none while the client is slow."""
     chunks = zip_chunks(Path(job.output_dir or ""), listing.artifacts)

@@ -17,7 +17,7 @@ from evalserver.analysis.comparison import (
 )
 from evalserver.core.job import Job, Metric
 from evalserver.engines import Engine
-from evalserver.outputs import NoArtifact, NoScores, TaskScores, read_scores
+from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
 from evalserver.web.api.results import completed
 from evalserver.web.api.samples import open_samples
 from evalserver.web.http.one_at_a_time import run_stoppable
@@ -102,7 +102,7 @@ async def get_comparison(request: web.Request) -> web.Response:
 def compare(jobs: Sequence[_Evaluated], is_over: Callable[[], bool]) -> list[dict[str, Any]]:
     """A row for each number that one of the jobs has; the first job is the baseline.
 
-    Raises Stopped once ``is_over`` says so.
+    Raises ReadCancelled once ``is_over`` says so.
     """
     baseline, *others = jobs
     differences = {each.job.job_id: dict(_differences(baseline, each, is_over)) for each in others}
@@ -142,7 +142,7 @@ def _differences(
         keys = [key for key in common if key[0] == task]
         try:
             pair = _scores_of_both(baseline, other, keys, is_over)
-        except (NoScores, NotPaired) as error:
+        except (ScoresUnavailable, NotPaired) as error:
             for key in keys:
                 yield (
                     key,
@@ -165,7 +165,7 @@ def _scores_of_both(
     baseline: _Evaluated, other: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bool]
 ) -> tuple[TaskScores, TaskScores]:
     first, second = _scores(baseline, keys, is_over), _scores(other, keys, is_over)
-    if not first.has_documents_of(second):
+    if not first.has_same_documents(second):
         raise NotPaired("under the same id the two have different documents")
     return first, second
 
@@ -174,12 +174,12 @@ def _scores(evaluated: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bo
     job, task = evaluated.job, keys[0][0]
     path = evaluated.engine.samples_files(job.result or {}).get(task)
     if path is None:
-        raise NoScores(f"job {job.job_id} kept no samples of {task}")
+        raise ScoresUnavailable(f"job {job.job_id} kept no samples of {task}")
     try:
         with open_samples(job, path) as file:
             return read_scores(file, evaluated.engine, [key[1:] for key in keys], is_over)
-    except (NoArtifact, OSError):
-        raise NoScores(f"the samples of job {job.job_id} were removed") from None
+    except (ArtifactNotFound, OSError):
+        raise ScoresUnavailable(f"the samples of job {job.job_id} were removed") from None
 
 
 async def _evaluated(request: web.Request, job_id: str) -> _Evaluated:

@@ -51,7 +51,7 @@ async def _note_answer(request: web.Request, response: web.StreamResponse) -> No
     now = time.perf_counter()
     # A refused Expect is answered before anybody has looked at the clock.
     seconds = now - request.get(ARRIVED, now)
-    request.app[INSTRUMENTS].on_answer(route.method, pattern, response.status, seconds)
+    request.app[INSTRUMENTS].on_response(route.method, pattern, response.status, seconds)
 
 
 async def _levels(app: web.Application) -> Levels:

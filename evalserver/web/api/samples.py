@@ -17,13 +17,13 @@ from marshmallow import fields, validate
 from evalserver.core.job import Job, Metric
 from evalserver.engines import Engine, Verdict
 from evalserver.outputs import (
-    NoArtifact,
-    NoSuchPlace,
-    NotJudged,
-    Page,
-    Place,
+    ArtifactNotFound,
+    InvalidPosition,
+    LinePosition,
+    MetricNotBinary,
     Sample,
-    Wanted,
+    SamplesFilter,
+    SamplesPage,
     choose_metric,
     open_artifact,
     read_page,
@@ -91,12 +91,12 @@ async def get_samples(request: web.Request) -> web.Response:
 
 
 def open_samples(job: Job, path: Path) -> BinaryIO:
-    """Open a samples file of a job's last attempt. Raises NoArtifact."""
+    """Open a samples file of a job's last attempt. Raises ArtifactNotFound."""
     output_dir = Path(job.output_dir or "")
     try:
         return open_artifact(output_dir, str(path.relative_to(output_dir)))
     except ValueError:
-        raise NoArtifact(str(path)) from None
+        raise ArtifactNotFound(str(path)) from None
 
 
 def _samples_file(job: Job, engine: Engine, task: str) -> Path:
@@ -120,12 +120,12 @@ def _require_known(asked: _Asked, field: str, known: set[str]) -> None:
         raise _refused(field, f"The task {asked.task} has no {field} {name!r}; {there}.")
 
 
-def _start(asked: _Asked) -> Place:
+def _start(asked: _Asked) -> LinePosition:
     text = asked.query.get("cursor")
-    return Place() if text is None else _place(asked, text)
+    return LinePosition() if text is None else _place(asked, text)
 
 
-def _page(asked: _Asked, start: Place) -> tuple[bytes, str | None]:
+def _page(asked: _Asked, start: LinePosition) -> tuple[bytes, str | None]:
     """The answer, and the cursor of the next page."""
     page, metric = _read(asked, start)
     following = None if page.next is None else _cursor(asked, page.next)
@@ -141,7 +141,7 @@ def _page(asked: _Asked, start: Place) -> tuple[bytes, str | None]:
     return dump(body), following
 
 
-def _read(asked: _Asked, start: Place) -> tuple[Page, str | None]:
+def _read(asked: _Asked, start: LinePosition) -> tuple[SamplesPage, str | None]:
     """The page, and the metric that says in it who was right."""
     query = asked.query
     only = Verdict(query["only"]) if "only" in query else None
@@ -153,19 +153,19 @@ def _read(asked: _Asked, start: Place) -> tuple[Page, str | None]:
         with _open(asked) as file:
             metric = choose_metric(file, asked.engine, judging, query.get("metric"))
             if only and metric is None:
-                raise NotJudged([])
-            wanted = Wanted(query.get("limit", USUAL_SAMPLES), metric, only, behind)
+                raise MetricNotBinary([])
+            wanted = SamplesFilter(query.get("limit", USUAL_SAMPLES), metric, only, behind)
             return read_page(file, asked.engine, wanted, start), metric
-    except NotJudged as error:
-        raise _not_judged(asked, error.able) from None
-    except NoSuchPlace:
+    except MetricNotBinary as error:
+        raise _not_judged(asked, error.binary_metrics) from None
+    except InvalidPosition:
         raise _no_such_place() from None
 
 
 def _open(asked: _Asked) -> BinaryIO:
     try:
         return open_samples(asked.job, asked.file)
-    except NoArtifact:
+    except ArtifactNotFound:
         raise BadRequest(
             HTTPStatus.GONE,
             f"The samples of {asked.task} were removed after the evaluation: "
@@ -185,12 +185,12 @@ def _shown(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _cursor(asked: _Asked, place: Place) -> str:
+def _cursor(asked: _Asked, place: LinePosition) -> str:
     text = f"{_origin(asked):x}.{place.offset}.{place.line}.{place.inside:d}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(asked: _Asked, cursor: str) -> Place:
+def _place(asked: _Asked, cursor: str) -> LinePosition:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except ValueError:
@@ -198,7 +198,7 @@ def _place(asked: _Asked, cursor: str) -> Place:
     found = CURSOR.fullmatch(text)
     if found is None or int(found[1], 16) != _origin(asked):
         raise _no_such_place()
-    return Place(int(found[2]), int(found[3]), found[4] == b"1")
+    return LinePosition(int(found[2]), int(found[3]), found[4] == b"1")
 
 
 def _origin(asked: _Asked) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.outputs import Page, read_page
+from evalserver.outputs import SamplesPage, read_page
 from tests.conftest import MakeApi
 from tests.support import Api, Json
 
@@ -299,7 +299,7 @@ async def test_a_page_is_not_made_where_everybody_waits_for_it(
 ) -> None:
     threads = []
 
-    def watched(*arguments: Any) -> Page:
+    def watched(*arguments: Any) -> SamplesPage:
         threads.append(threading.current_thread())
         return read_page(*arguments)
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from evalserver.engines import make_engines
 from evalserver.outputs import read_scores
-from evalserver.outputs.scores import Stopped
+from evalserver.outputs.scores import ReadCancelled
 from evalserver.web.http.errors import problem_middleware
 from evalserver.web.http.one_at_a_time import SerialWork, run_stoppable
 from tests.support import until
@@ -83,7 +83,7 @@ def test_samples_are_not_read_on_when_nobody_wants_to_know(tmp_path: Path) -> No
     (tmp_path / "samples").write_bytes(b'{"doc_id": 1}\n')
     engine = make_engines(sys.executable, None, {})["lm_eval"]
 
-    with (tmp_path / "samples").open("rb") as file, pytest.raises(Stopped):
+    with (tmp_path / "samples").open("rb") as file, pytest.raises(ReadCancelled):
         read_scores(file, engine, [("acc", "none")], lambda: True)
 
 
