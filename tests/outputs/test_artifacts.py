@@ -193,7 +193,7 @@ class LinkBetweenSteps:
 
 
 STEPS = 6
-"""System calls that open ``folder/secret``: opening each directory, and stat and open of the file."""
+"""System calls that open ``folder/secret``: one per directory, then stat and open of the file."""
 
 
 @pytest.mark.parametrize(("name", "target"), [("folder", "."), ("folder/secret", "secret")])
