@@ -1,6 +1,6 @@
-"""Every SQL statement of docs/audit.md, run on a real database, and the answer that it should give.
+"""Every SQL statement of docs/audit.md returns the expected rows on a real database.
 
-The database is made through the Store, as the server makes it, by tests/auditors_story.py.
+tests/auditors_database.py creates the database through the Store, as the server does.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def statements() -> list[tuple[str, str]]:
-    """Each statement of the page under the name of its section, numbered where there are more."""
+    """Return the page's statements by section, numbered if a section has several."""
     found: list[tuple[str, str]] = []
     for section in re.split(r"^##+ ", GUIDE, flags=re.MULTILINE)[1:]:
         name = re.split(r"[.\n]", section)[0]
@@ -37,37 +37,37 @@ def statements() -> list[tuple[str, str]]:
 
 
 STATEMENTS = dict(statements())
-GUARDED = "How the history is guarded"
+PROTECTION = "How the history is protected"
 
 
-class Told:
-    """The story's database, read as an auditor reads it."""
+class AuditedDatabase:
+    """The database, read as an auditor reads it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / DATABASE_NAME
 
-    def ask(self, statement: str, **parameters: Any) -> Rows:
-        """The answer to a statement of the page."""
+    def query(self, statement: str, **parameters: Any) -> Rows:
+        """Run a statement of the page and return its rows."""
         with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute(STATEMENTS[statement], parameters).fetchall()
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """The story's database; nobody may change it."""
+def database(tmp_path_factory: pytest.TempPathFactory) -> AuditedDatabase:
+    """A database that tests do not change."""
     folder = tmp_path_factory.mktemp("story")
     asyncio.run(live(folder))
-    return Told(folder)
+    return AuditedDatabase(folder)
 
 
 @pytest.fixture
-def forged(tmp_path: Path) -> Told:
-    """The story's database, to be tampered with."""
+def tampered(tmp_path: Path) -> AuditedDatabase:
+    """A database that the test tampers with."""
     asyncio.run(live(tmp_path))
-    return Told(tmp_path)
+    return AuditedDatabase(tmp_path)
 
 
-ANSWERS: dict[str, tuple[dict[str, Any], Rows]] = {
+EXPECTED: dict[str, tuple[dict[str, Any], Rows]] = {
     "2": ({"since": at(20), "until": at(28)}, [
         (at(20), "alice", "again", "small", '["mme"]', "completed"),
         (at(23), "bob", "unwanted", "big", '["mme"]', "cancelled"),
@@ -88,28 +88,28 @@ ANSWERS: dict[str, tuple[dict[str, Any], Rows]] = {
     "10 (2)": ({}, []),
     "10 (3)": ({}, []),
 }  # fmt: skip
-"""Parameters, and the answer. The other statements have a test each."""
+"""Parameters and expected rows. Each other statement has a test of its own."""
 
-TESTED_BELOW = {"1", "3", "7", f"{GUARDED} (1)", f"{GUARDED} (2)"}
+TESTED_SEPARATELY = {"1", "3", "7", f"{PROTECTION} (1)", f"{PROTECTION} (2)"}
 
 
-def test_the_page_answers_ten_questions() -> None:
+def test_the_page_has_ten_questions() -> None:
     assert [str(number) for number in range(1, 11)] == QUESTIONS
 
 
 def test_every_statement_is_tested() -> None:
-    assert set(STATEMENTS) == set(ANSWERS) | TESTED_BELOW
+    assert set(STATEMENTS) == set(EXPECTED) | TESTED_SEPARATELY
 
 
-@pytest.mark.parametrize("statement", ANSWERS)
-def test_a_question_has_its_answer(story: Told, statement: str) -> None:
-    parameters, answer = ANSWERS[statement]
+@pytest.mark.parametrize("statement", EXPECTED)
+def test_a_statement_returns_the_expected_rows(database: AuditedDatabase, statement: str) -> None:
+    parameters, answer = EXPECTED[statement]
 
-    assert story.ask(statement, **parameters) == answer
+    assert database.query(statement, **parameters) == answer
 
 
-def test_a_jobs_story_is_told_step_by_step(story: Told) -> None:
-    steps = story.ask("1", job_id="broken")
+def test_a_jobs_history_is_listed_step_by_step(database: AuditedDatabase) -> None:
+    steps = database.query("1", job_id="broken")
 
     assert [step[1:7] for step in steps] == [
         (at(2), "bob", "submitted", None, "queued", 0),
@@ -124,8 +124,8 @@ def test_a_jobs_story_is_told_step_by_step(story: Told) -> None:
     assert json.loads(steps[1][7]) == {"run_dir": "/runs/broken/1"}
 
 
-def test_a_number_says_where_it_comes_from(story: Told) -> None:
-    again, third = story.ask("3", model="small", task="mme")
+def test_a_metric_has_its_provenance(database: AuditedDatabase) -> None:
+    again, third = database.query("3", model="small", task="mme")
 
     assert again[:9] == ("acc", "none", 0.75, 0.1, 64, "again", 1, "alice", at(22))
     assert json.loads(again[9])["model_args"] == {"size": 1}
@@ -134,8 +134,8 @@ def test_a_number_says_where_it_comes_from(story: Told) -> None:
     assert third[5] == "third"
 
 
-def test_a_further_attempt_says_why(story: Told) -> None:
-    lost, retried = story.ask("7")
+def test_a_further_attempt_has_a_reason(database: AuditedDatabase) -> None:
+    lost, retried = database.query("7")
 
     assert lost[:5] == (at(5), "server", "lost", "interrupted", 1)
     assert json.loads(lost[5]) == {"reason": "the machine went down"}
@@ -143,12 +143,12 @@ def test_a_further_attempt_says_why(story: Told) -> None:
     assert json.loads(retried[5])["error"] == "out of memory"
 
 
-def test_the_newest_hash_is_found_again_in_the_log(story: Told) -> None:
-    [(newest, kept)] = story.ask(f"{GUARDED} (1)")
+def test_a_saved_hash_is_found_in_the_log(database: AuditedDatabase) -> None:
+    [(newest, kept)] = database.query(f"{PROTECTION} (1)")
 
-    assert (newest,) == read(story.path, "SELECT max(event_id) FROM job_events")[0]
-    assert story.ask(f"{GUARDED} (2)", hash=kept) == [(newest, at(30))]
-    assert story.ask(f"{GUARDED} (2)", hash="f" * 64) == []
+    assert (newest,) == read(database.path, "SELECT max(event_id) FROM job_events")[0]
+    assert database.query(f"{PROTECTION} (2)", hash=kept) == [(newest, at(30))]
+    assert database.query(f"{PROTECTION} (2)", hash="f" * 64) == []
 
 
 @pytest.mark.parametrize(
@@ -165,22 +165,22 @@ def test_the_newest_hash_is_found_again_in_the_log(story: Told) -> None:
          [("ghost", "queued", None, 0, None)]),
     ],
 )  # fmt: skip
-def test_tampering_shows_in_the_answer(
-    forged: Told, statement: str, sql: str, answer: Rows
+def test_tampering_is_detected(
+    tampered: AuditedDatabase, statement: str, sql: str, answer: Rows
 ) -> None:
-    tamper(forged.path.parent, sql)
+    tamper(tampered.path.parent, sql)
 
-    assert forged.ask(statement) == answer
+    assert tampered.query(statement) == answer
 
 
-def test_every_table_view_and_column_is_in_the_guide(story: Told) -> None:
+def test_every_table_view_and_column_is_in_the_guide(database: AuditedDatabase) -> None:
     names = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name <> :own"
-    parts = [name for (name,) in read(story.path, names, "sqlite_sequence")]
+    parts = [name for (name,) in read(database.path, names, "sqlite_sequence")]
     columns = [
         f"{part}.{column}"
         for part in parts
-        for (column,) in read(story.path, "SELECT name FROM pragma_table_info(?)", part)
-        if not _is_view(story.path, part)
+        for (column,) in read(database.path, "SELECT name FROM pragma_table_info(?)", part)
+        if not _is_view(database.path, part)
     ]
 
     missing = [name for name in [*parts, *columns] if f"`{name.split('.')[-1]}`" not in GUIDE]
