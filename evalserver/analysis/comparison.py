@@ -1,8 +1,8 @@
-"""How a number of one evaluation differs from that of another, and whether by more than noise.
+"""Differences between the metrics of two evaluations, with confidence intervals.
 
-Pure functions of numbers; nothing here reads files. After Evan Miller, "Adding Error Bars to Evals:
-A Statistical Approach to Language Model Evaluations" (arXiv:2411.00640): the documents of a task
-are a sample of all that could be asked, so another sample would have given another number.
+Pure functions; nothing here reads files. After Evan Miller, "Adding Error Bars to Evals: A
+Statistical Approach to Language Model Evaluations" (arXiv:2411.00640): the documents of a task are
+a sample from a population of possible documents, so a metric has a sampling error.
 """
 
 import math
@@ -15,28 +15,28 @@ from typing import Any
 from evalserver.core.job import Metric
 
 CONFIDENCE = 0.95
-"""How often such an interval holds the true difference."""
+"""The confidence level of the intervals."""
 QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
-FEW = 30
-"""Below so many documents the mean is not yet normally distributed."""
+SMALL_SAMPLE = 30
+"""With fewer documents, the mean is not approximately normally distributed."""
 
 TOLERANCE = 1e-6
-"""Relative; between the mean of the samples and what the harness made of them."""
+"""Relative tolerance between the mean of the samples and the metric of the harness."""
 
 Scores = Mapping[Any, float]
-"""What each document got, by its id, whatever that is."""
+"""The score of each document, by its id, of any type."""
 
 
 class Method(StrEnum):
     """How a difference was computed."""
 
     PAIRED = "paired"
-    """Document by document: what makes a document hard for both drops out."""
+    """Document by document, which removes the variance of the difficulty of documents."""
     UNPAIRED = "unpaired"
-    """From two numbers and their standard errors."""
+    """From two metrics and their standard errors."""
     BARE = "bare"
-    """From two numbers alone: nothing says how uncertain they are."""
+    """From two metrics without standard errors, so without an interval."""
 
 
 MILLER = "Miller 2024, Adding Error Bars to Evals, https://arxiv.org/abs/2411.00640"
@@ -60,20 +60,20 @@ FORMULAS: Mapping[Method, tuple[str, str]] = {
         "subtraction",
     ),
 }
-"""Each method in words, and where it is from."""
+"""The formula and the source of each method."""
 
 
 class NotPaired(Exception):
-    """The two numbers cannot be compared document by document; says why."""
+    """The two metrics cannot be compared document by document; says why."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A job's number minus the baseline's.
+    """A job's metric minus the baseline's.
 
-    ``low`` and ``high`` bound the interval of ``CONFIDENCE``; ``n`` is the number of documents that
-    were paired. ``exceeds_noise``: the interval leaves out 0. ``improved``: it changed to the
-    better. Each is None where there is no saying. ``note`` says what to know when reading it.
+    ``low`` and ``high`` bound the confidence interval; ``n`` is the number of paired documents.
+    ``exceeds_noise``: the interval excludes 0. ``improved``: the metric changed for the better.
+    Each is None if unknown. ``note`` states the limits of the comparison.
     """
 
     value: float
@@ -90,9 +90,9 @@ class Difference:
 def paired_difference(
     baseline: Metric, other: Metric, baseline_scores: Scores, other_scores: Scores
 ) -> Difference:
-    """The mean difference over the documents that both have.
+    """Return the mean difference over the documents that both have.
 
-    Raises NotPaired when a number is not the mean of its scores, or too few documents are common.
+    Raises NotPaired if a metric is not the mean of its scores, or too few documents are common.
     """
     _require_mean(baseline, baseline_scores)
     _require_mean(other, other_scores)
@@ -103,14 +103,14 @@ def paired_difference(
     differences = [other_scores[each] - baseline_scores[each] for each in common]
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    note = _note_on_pairs(n, max(len(baseline_scores), len(other_scores)))
+    note = _pairing_note(n, max(len(baseline_scores), len(other_scores)))
     return _difference(other, mean, math.sqrt(variance / n), n, Method.PAIRED, note)
 
 
 def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference:
-    """The difference of two numbers, with an interval if both have standard errors.
+    """Return the difference of two metrics, with an interval if both have standard errors.
 
-    ``why`` they could not be paired goes into the note.
+    ``why`` says why they cannot be paired, for the note.
     """
     value = other.value - baseline.value
     note = f"Not paired: {why}."
@@ -133,12 +133,12 @@ def _difference(
     return Difference(value, stderr, low, high, n, method, exceeds, improved, note or None)
 
 
-def _note_on_pairs(n: int, most: int) -> str:
+def _pairing_note(n: int, most: int) -> str:
     notes = []
     if n < most:
         notes.append(f"Over the {n} documents that both have; the larger evaluation has {most}.")
-    if n < FEW:
-        notes.append(f"With fewer than {FEW} documents the true interval is wider.")
+    if n < SMALL_SAMPLE:
+        notes.append(f"With fewer than {SMALL_SAMPLE} documents the true interval is wider.")
     return " ".join(notes)
 
 
@@ -146,7 +146,7 @@ def _require_mean(metric: Metric, scores: Scores) -> None:
     mean = math.fsum(scores.values()) / len(scores) if scores else math.nan
     if not math.isclose(mean, metric.value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
         raise NotPaired(
-            f"{metric.metric} is not the mean of what single documents got"
+            f"{metric.metric} is not the mean of the scores of its documents"
             if scores
-            else f"the samples have no number under {metric.metric}"
+            else f"the samples have no scores for {metric.metric}"
         )

@@ -17,7 +17,7 @@ from evalserver.attempts.launch import Planner
 from evalserver.attempts.provenance import HarnessProbe, at_start
 from evalserver.attempts.retry import RETRY_SECONDS, retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.checkpoints.waits import why_doomed
+from evalserver.checkpoints.waits import missing_checkpoint_reason
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.job import Job
@@ -203,7 +203,7 @@ class Attempts:
         fault = self._directories.fault(job)
         if fault is not None:
             return f"The evaluation was not started. {fault}"
-        doomed = why_doomed(job)
+        doomed = missing_checkpoint_reason(job)
         if doomed is not None:
             return doomed
         spec = self._planner.launch_spec(job, paths, attempt_token(job))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.checkpoints.merging import merge_of, merged
+from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
@@ -60,7 +60,7 @@ class Planner:
         return LaunchSpec(
             run_dir=paths.run_dir,
             token=token,
-            command=engine.command(merged(job.request), paths),
+            command=engine.command(with_merged_checkpoint(job.request), paths),
             cwd=self._context.working_directory,
             env=environment,
             grace_s=self._context.cancel_grace_s,
@@ -86,7 +86,7 @@ class Planner:
 
 def _merges_first(job: Job | NewJob) -> bool:
     """Return whether a checkpoint is merged before the job's harness runs."""
-    return job.engine != merge.NAME and merge_of(job.request) is not None
+    return job.engine != merge.NAME and requested_merge(job.request) is not None
 
 
 def _as_mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.checkpoints.fingerprints import fingerprints
-from evalserver.checkpoints.merging import before_merging
+from evalserver.checkpoints.merging import model_args_before_merging
 from evalserver.core.job import Job, Outcome
 from evalserver.core.masking import find_secrets, is_secret_name
 from evalserver.core.request import EvaluateRequest
@@ -56,7 +56,7 @@ class HarnessProbe:
 
 def at_start(job: Job, allowed: AllowedDirectories | None, *, full: bool) -> dict[str, str]:
     """Return the file (name to text) that records the checkpoints at the start of an attempt."""
-    found = fingerprints(before_merging(job.request), allowed, full=full)
+    found = fingerprints(model_args_before_merging(job.request), allowed, full=full)
     return {START_FILE: json.dumps(found)} if found else {}
 
 
@@ -64,7 +64,7 @@ def at_submission(
     request: EvaluateRequest, allowed: AllowedDirectories | None
 ) -> dict[str, Any] | None:
     """Return the provenance that a job has from its submission on, or None."""
-    found = fingerprints(before_merging(request), allowed, full=False)
+    found = fingerprints(model_args_before_merging(request), allowed, full=False)
     return {"checkpoints": {"submitted": found}} if found else None
 
 
@@ -82,7 +82,7 @@ def at_end(
     """Return the outcome with its provenance, and marked if the weights changed meanwhile."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted", {})
     started = _at_start(run_dir)
-    checkpoints = before_merging(job.request)
+    checkpoints = model_args_before_merging(job.request)
     ended = fingerprints(checkpoints, allowed, full=full) if submitted or started else {}
     times = {"submitted": submitted, "started": started, "ended": ended}
     provenance = {

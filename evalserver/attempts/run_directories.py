@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalserver.checkpoints.merging import merge_of
+from evalserver.checkpoints.merging import requested_merge
 from evalserver.core.job import Job, NewJob
 from evalserver.engines import Paths
 from evalserver.system.allowed_directories import AllowedDirectories
@@ -80,7 +80,7 @@ class RunDirectories:
 
     def _named(self, job: Job) -> dict[str, Path]:
         """The directories that the request names, by its fields."""
-        merge = merge_of(job.request)
+        merge = requested_merge(job.request)
         named = {"output_dir": self.current_attempt(job).output_dir}
         return {
             **(named if job.request.output_dir is not None else {}),

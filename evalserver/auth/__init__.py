@@ -1,1 +1,1 @@
-"""Tokens, sessions and roles: who a caller is, and what it may do."""
+"""Authentication: tokens and login sessions."""

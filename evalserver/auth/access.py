@@ -1,8 +1,8 @@
-"""Who may do what: tokens and login sessions, held in memory as the store has them.
+"""Tokens and login sessions: an in-memory copy of those in the store.
 
-The server that owns the data directory is the only one that changes them, so nobody has to look
-whether they are still so: a request costs one hash and one look into a dictionary. Secrets are
-random and long, so a plain hash of one says nothing about it.
+Only the server that owns the data directory changes them, so the copy is always current, and a
+request costs one hash and one dictionary lookup. Secrets are long and random, so an unsalted hash
+is safe.
 """
 
 import asyncio
@@ -24,34 +24,34 @@ from evalserver.store import (
     TokenStore,
 )
 
-PREFIX = "evs_"
+TOKEN_PREFIX = "evs_"  # noqa: S105 - not a secret
 SECRET_BYTES = 32
 MAX_SECRET_CHARACTERS = 128
-"""Characters of what is shown as a token; nothing longer is looked at."""
+"""Longer texts are rejected as tokens without hashing them."""
 
-TOKEN_NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"  # noqa: S105 - what a name may be
+TOKEN_NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"  # noqa: S105 - a pattern of names
 
 ANONYMOUS = "anonymous"
-"""Who does things on a server that asks nobody for a token."""
+"""The name of callers without a token on an open server."""
 OPERATOR = "operator"
-"""Who works on the data directory itself."""
+"""The name of the owner of the data directory, who needs no token."""
 RESERVED_NAMES = frozenset({ANONYMOUS, OPERATOR, "server"})
-"""Names that the audit log has for others."""
+"""Names with a meaning of their own in the audit log."""
 
 MIN_USE_INTERVAL = timedelta(minutes=1)
-"""The least time between two notes that one token was used."""
+"""The minimum time between two writes of a token's last use."""
 SESSION_LIFETIME = timedelta(days=7)
 MAX_SESSIONS = 20
-"""Of one token; with a further login the oldest one ends."""
+"""Maximum sessions of one token; a further login ends the oldest one."""
 
 
 class InvalidTokenName(Exception):
-    """A token cannot have this name; says what it may be."""
+    """The name of a token is invalid; says which names are allowed."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request, and what they may do. ``token_id`` is None for who shows no token."""
+    """The sender of a request. ``token_id`` is None for a caller without a token."""
 
     name: str
     role: Role
@@ -60,7 +60,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class _ActiveToken:
-    """A token that is neither revoked nor, when it was read, expired."""
+    """A token that is not revoked; it may have expired."""
 
     secret_hash: str
     caller: Caller
@@ -68,7 +68,7 @@ class _ActiveToken:
 
 
 class Access:
-    """The tokens of one server. ``load`` it first, and ``close`` it."""
+    """The tokens and sessions of one server. Must be loaded first, and closed at the end."""
 
     def __init__(self, store: TokenStore, clock: Clock = utc_now) -> None:
         self._store = store
@@ -80,7 +80,7 @@ class Access:
         self._pending_writes: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:
-        """Read what the store has."""
+        """Load tokens and sessions from the store."""
         tokens = await self._store.all_tokens()
         for token in tokens:
             if token.revoked_at is None:
@@ -92,29 +92,29 @@ class Access:
                 self._sessions[session.session_hash] = (known, until)
 
     async def close(self) -> None:
-        """Wait for what is being noted."""
+        """Wait for pending writes."""
         await asyncio.gather(*self._pending_writes, return_exceptions=True)
 
     @property
     def has_tokens(self) -> bool:
-        """Is there a token that somebody could show?"""
+        """Whether there is a valid token."""
         now = self._clock()
-        return any(_is_valid(known, now) for known in self._by_hash.values())
+        return any(_is_unexpired(known, now) for known in self._by_hash.values())
 
-    def holds(self, caller: Caller) -> bool:
-        """Is the caller's token still good? True for who has shown none."""
+    def is_valid(self, caller: Caller) -> bool:
+        """Return whether the caller's token is still valid; True for a caller without a token."""
         if caller.token_id is None:
             return True
         known = self._by_id.get(caller.token_id)
-        return known is not None and _is_valid(known, self._clock())
+        return known is not None and _is_unexpired(known, self._clock())
 
     def authenticate(self, secret: str) -> Caller | None:
-        """Whose token this is; None when it is nobody's, or nobody's any more."""
+        """Return the owner of a token; None if it is unknown, revoked or expired."""
         known = self._find_active(secret)
         return None if known is None else self._record_use(known)
 
     def authenticate_session(self, session: str) -> Caller | None:
-        """Who logged in; None when the session is over."""
+        """Return the owner of a login session; None if it is unknown or has ended."""
         if len(session) > MAX_SECRET_CHARACTERS:
             return None
         hashed = _hash(session)
@@ -122,28 +122,28 @@ class Access:
         if known is None or until is None:
             return None
         now = self._clock()
-        if until <= now or not _is_valid(known, now):
+        if until <= now or not _is_unexpired(known, now):
             return None
         return self._record_use(known)
 
     async def tokens(self) -> list[Token]:
-        """Every token that there ever was."""
+        """Return all tokens, including revoked and expired ones."""
         return await self._store.all_tokens()
 
     async def create(
         self, name: str, role: Role, actor: str, lifetime: timedelta | None = None
     ) -> tuple[Token, str]:
-        """Make a token; its secret is returned here, and kept nowhere.
+        """Create a token, and return it with its secret, which is not stored.
 
-        Raises InvalidTokenName, and TokenExists when the name was ever used.
+        Raises InvalidTokenName, and TokenExists if the name was ever used.
         """
         if name in RESERVED_NAMES or not re.fullmatch(TOKEN_NAME, name):
             raise InvalidTokenName(
-                f"A token cannot be named {name!r}: 1 to 64 letters, digits and . _ @ -, beginning "
-                f"with a letter or a digit, and none of {', '.join(sorted(RESERVED_NAMES))}"
+                f"Invalid token name {name!r}: must be 1 to 64 letters, digits and . _ @ -, begin "
+                f"with a letter or digit, and be none of {', '.join(sorted(RESERVED_NAMES))}"
             )
         now = self._clock()
-        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        secret = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         token = Token(
             token_id=secrets.token_hex(8),
             name=name,
@@ -158,7 +158,7 @@ class Access:
         return token, secret
 
     async def create_first(self) -> tuple[Token, str]:
-        """Make the token of an administrator, with a name that is free."""
+        """Create an admin token with an unused name, and return it with its secret."""
         taken = {token.name for token in await self.tokens()}
         number = 1
         while (name := "admin" if number == 1 else f"admin-{number}") in taken:
@@ -166,7 +166,7 @@ class Access:
         return await self.create(name, Role.ADMIN, "server")
 
     async def revoke(self, name: str, actor: str) -> None:
-        """Take a token back, and with it its sessions. Raises TokenNotFound."""
+        """Revoke a token, and end its sessions. Raises TokenNotFound."""
         await self._store.revoke(name, timestamp(self._clock()), actor)
         for known in list(self._by_id.values()):
             if known.caller.name == name:
@@ -179,8 +179,10 @@ class Access:
         }
 
     async def log_in(self, secret: str) -> str | None:
-        """Open a session for who shows a token; returns what the browser is to show from now on,
-        or None when it is no token."""
+        """Open a session for the owner of a token, and return the session's secret.
+
+        None if the token is not valid.
+        """
         known = self._find_active(secret)
         if known is None or known.caller.token_id is None:
             return None
@@ -190,15 +192,17 @@ class Access:
         until = min(
             now + SESSION_LIFETIME, known.expires_at or datetime.max.replace(tzinfo=now.tzinfo)
         )
-        kept = LoginSession(_hash(session), known.caller.token_id, timestamp(now), timestamp(until))
-        await self._store.open_session(kept)
-        if self._by_hash.get(known.secret_hash) is not known:  # revoked just now
-            await self._store.close_session(kept.session_hash)
+        record = LoginSession(
+            _hash(session), known.caller.token_id, timestamp(now), timestamp(until)
+        )
+        await self._store.open_session(record)
+        if self._by_hash.get(known.secret_hash) is not known:  # revoked meanwhile
+            await self._store.close_session(record.session_hash)
             return None
         self._sessions = {
             hashed: (each, end) for hashed, (each, end) in self._sessions.items() if end > now
         }
-        self._sessions[kept.session_hash] = (known, until)
+        self._sessions[record.session_hash] = (known, until)
         await self._close_oldest_sessions(known)
         return session
 
@@ -212,7 +216,7 @@ class Access:
             await self._store.close_session(hashed)
 
     async def log_out(self, session: str) -> None:
-        """End a session; it does not matter whether it is one."""
+        """End a session; does nothing if there is none."""
         hashed = _hash(session)
         if self._sessions.pop(hashed, None) is not None:
             await self._store.close_session(hashed)
@@ -222,11 +226,11 @@ class Access:
             return None
         hashed = _hash(secret)
         known = self._by_hash.get(hashed)
-        # What a dictionary compares are hashes, of which nobody can choose the beginning; the
-        # comparison that counts takes the same time however much is equal.
+        # The dictionary lookup compares hashes, whose prefix an attacker cannot choose; the final
+        # comparison takes constant time.
         if known is None or not hmac.compare_digest(known.secret_hash, hashed):
             return None
-        return known if _is_valid(known, self._clock()) else None
+        return known if _is_unexpired(known, self._clock()) else None
 
     def _activate(self, token: Token) -> None:
         until = token.expires_at
@@ -238,14 +242,14 @@ class Access:
         self._by_hash[token.secret_hash] = self._by_id[token.token_id] = known
 
     def _record_use(self, known: _ActiveToken) -> Caller:
-        """Have the use of a token noted, once a minute at most."""
+        """Write the last use of a token, at most once per ``MIN_USE_INTERVAL``."""
         token_id = known.caller.token_id or ""
         now = self._clock()
         last = self._last_recorded.get(token_id)
         if last is None or now - last >= MIN_USE_INTERVAL:
             self._last_recorded[token_id] = now
             write = asyncio.create_task(
-                self._write_use(token_id, timestamp(now)), name="note a token"
+                self._write_use(token_id, timestamp(now)), name="record the use of a token"
             )
             self._pending_writes.add(write)
             write.add_done_callback(self._pending_writes.discard)
@@ -253,7 +257,7 @@ class Access:
         return known.caller
 
     async def _write_use(self, token_id: str, at: str) -> None:
-        with suppress(StoreUnavailable):  # the next note will do
+        with suppress(StoreUnavailable):  # the next use is written
             await self._store.note_use(token_id, at)
 
 
@@ -261,5 +265,5 @@ def _hash(secret: str) -> str:
     return sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
-def _is_valid(known: _ActiveToken, now: datetime) -> bool:
+def _is_unexpired(known: _ActiveToken, now: datetime) -> bool:
     return known.expires_at is None or now < known.expires_at

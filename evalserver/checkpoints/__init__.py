@@ -1,1 +1,1 @@
-"""Local checkpoints: whether they can be loaded, what they were, and merging their shards."""
+"""Local checkpoints: readiness, fingerprints, and merging of shards."""

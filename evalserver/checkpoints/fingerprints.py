@@ -1,7 +1,7 @@
-"""What a local checkpoint was: its files, so that it shows when somebody wrote over it.
+"""Fingerprints of local checkpoints, which show whether a checkpoint was overwritten.
 
-Names, sizes and times of all files, and SHA-256 of the small ones and of the weights' index; of all
-files only where that is wanted, since it reads every byte.
+A fingerprint holds the names, sizes and times of all files, and the SHA-256 of small files and of
+the index of the weights. A full fingerprint hashes all files, which reads every byte.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from evalserver.system.untrusted_files import UnreadableFile, open_named_file
 SMALL_BYTES = 1024 * 1024
 
 MAX_QUICK_BYTES = 256 * 1024 * 1024
-"""All that is hashed of one checkpoint, in the order of names, unless every byte is wanted."""
+"""Maximum bytes hashed of one checkpoint, in the order of file names, unless ``full``."""
 
-PIECE_BYTES = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 Fingerprint = dict[str, Any]
 
@@ -32,15 +32,15 @@ Fingerprint = dict[str, Any]
 def fingerprints(
     model_args: Mapping[str, Any] | None, allowed: AllowedDirectories | None, *, full: bool
 ) -> dict[str, Fingerprint]:
-    """The fingerprint of each local checkpoint that is there, by the argument that names it.
+    """Return the fingerprint of each existing local checkpoint, by the argument that names it.
 
-    ``digest`` stands for names, sizes, times and small files; ``content_digest``, if ``full``, for
-    every byte. A place that is neither in ``allowed`` nor looks like a checkpoint has none.
+    ``digest`` covers names, sizes, times and small files; ``content_digest``, if ``full``, every
+    byte. A path that is neither in ``allowed`` nor looks like a checkpoint has no fingerprint.
     """
     there = {
         key: path
         for key, path in local_checkpoints(model_args).items()
-        if os.path.exists(path)  # noqa: PTH110 - a path may be too long for Path.exists
+        if os.path.exists(path)  # noqa: PTH110 - Path.exists raises an error if the path is too long
         if FingerprintAccess(path, allowed).covers_path()
     }
     return {key: fingerprint(path, allowed, full=full) for key, path in there.items()}
@@ -49,10 +49,10 @@ def fingerprints(
 def fingerprint(
     path: Path, allowed: AllowedDirectories | None = None, *, full: bool
 ) -> Fingerprint:
-    """The fingerprint of one checkpoint. What cannot be read has no hash."""
+    """Return the fingerprint of one checkpoint. Files that cannot be read have no hash."""
     listing = list_files(path)
     if listing.incomplete is not None:
-        # Which files were seen depends on chance, so there is nothing to compare.
+        # Which files were listed depends on chance, so there is nothing to compare.
         return {
             "path": str(path),
             "taken_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -64,15 +64,15 @@ def fingerprint(
         }
     access = FingerprintAccess(path, allowed)
     files = list(_files(path, listing, access, full=full))
-    told = [{name: value for name, value in each.items() if name != "content"} for each in files]
+    entries = [{name: value for name, value in each.items() if name != "content"} for each in files]
     contents = [[each["name"], each["content"]] for each in files]
     return {
         "path": str(path),
         "taken_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "digest": _digest(told),
+        "digest": _digest(entries),
         "content_digest": _digest(contents) if full else None,
         "bytes": sum(each["size"] for each in files),
-        "files": told,
+        "files": entries,
     }
 
 
@@ -101,8 +101,8 @@ def _sha256(path: Path, access: FingerprintAccess) -> str | None:
         with open_named_file(path) as file:
             if not access.covers_file(file.fileno()):
                 return None
-            while piece := file.read(PIECE_BYTES):
-                digest.update(piece)
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
     except (OSError, UnreadableFile):
         return None
     return digest.hexdigest()

@@ -1,8 +1,7 @@
-"""Checkpoints that training has left in shards, and that are merged before anybody evaluates them.
+"""Merges of sharded checkpoints before an evaluation.
 
-lmms-engine has every rank save its part of what FSDP2 has sharded, and merges the parts with
-``python -m lmms_engine.merger``. The names of folders, and what they mean, are those of its
-``merger/fsdp2.py`` (version 0.1.4).
+With lmms-engine, each rank saves its FSDP2 shard, and ``python -m lmms_engine.merger`` merges the
+shards. The names of the directories are those of its ``merger/fsdp2.py`` (version 0.1.4).
 """
 
 import os
@@ -18,19 +17,19 @@ from evalserver.system.directory_listing import directory_names
 SHARDS: Mapping[str, str] = MappingProxyType(
     {"regular": "pytorch_model_fsdp_0", "ema": "pytorch_ema_model_fsdp_0"}
 )
-"""The folder of a checkpoint that has the shards of each type."""
+"""The directory of a checkpoint that holds the shards, by type of the weights."""
 
-KEYS = ("model", "pretrained")
-"""Arguments of models in which a client may name the checkpoint; the last, if it names none."""
+CHECKPOINT_ARGUMENTS = ("model", "pretrained")
+"""Model arguments that may name the checkpoint; the last one is the default."""
 
-CHECKPOINTS = "checkpoint-"
-"""The beginning of the folders' names in a directory with several; behind it stands the step."""
+CHECKPOINT_PREFIX = "checkpoint-"
+"""Prefix of a checkpoint's directory; the step follows."""
 
 
 @dataclass(frozen=True)
 class Merge:
-    """A checkpoint, or a directory with several, of which the newest is meant; which of its weights
-    are merged; and where the merged checkpoint goes."""
+    """What to merge: a checkpoint, or the newest one in a directory; which of its weights; and the
+    path of the merged checkpoint."""
 
     model_path: Path
     checkpoint_type: str
@@ -38,21 +37,21 @@ class Merge:
 
     @property
     def shards(self) -> Path:
-        """Where the shards are, or should be."""
+        """The directory of the shards, which may not exist."""
         folder = SHARDS[self.checkpoint_type]
-        # Of a path whose parts are too long, Path.is_dir raises an error.
+        # Path.is_dir raises an error if a part of the path is too long.
         if not os.path.isdir(self.model_path) or os.path.isdir(self.model_path / folder):  # noqa: PTH112
             return self.model_path / folder
         several = [each for each in _checkpoints_in(self.model_path) if os.path.isdir(each)]  # noqa: PTH112
-        newest = max(several, key=_step, default=self.model_path)
+        newest = max(several, key=_step_key, default=self.model_path)
         return newest / folder
 
     def pinned(self) -> "Merge":
-        """The same of the one checkpoint that is meant now."""
+        """Return the same merge with the newest checkpoint as its path."""
         return replace(self, model_path=self.shards.parent)
 
     def as_kwargs(self) -> dict[str, str]:
-        """As a request has it."""
+        """Return the merge as the ``lmms_engine_kwargs`` of a request."""
         return {
             "model_path": str(self.model_path),
             "checkpoint_type": self.checkpoint_type,
@@ -60,8 +59,8 @@ class Merge:
         }
 
 
-def merge_of(request: EvaluateRequest) -> Merge | None:
-    """The merge that the request asks for, if it does."""
+def requested_merge(request: EvaluateRequest) -> Merge | None:
+    """Return the merge that a request asks for; None if it asks for none."""
     given = request.lmms_engine_kwargs
     if given is None:
         return None
@@ -70,51 +69,52 @@ def merge_of(request: EvaluateRequest) -> Merge | None:
     return Merge(model_path, given.get("checkpoint_type") or "regular", output_path)
 
 
-def merged(request: EvaluateRequest) -> EvaluateRequest:
-    """The request once its checkpoint is merged: its model is that one."""
-    merge = merge_of(request)
+def with_merged_checkpoint(request: EvaluateRequest) -> EvaluateRequest:
+    """Return the request with the merged checkpoint as its model."""
+    merge = requested_merge(request)
     if merge is None:
         return request
     given = request.model_args or {}
-    return replace(request, model_args={**given, key_of(request): str(merge.output_path)})
+    path = {checkpoint_argument(request): str(merge.output_path)}
+    return replace(request, model_args={**given, **path})
 
 
-def pinned(request: EvaluateRequest) -> EvaluateRequest:
-    """The request with the one checkpoint that it means now; training may leave others later.
+def pin_checkpoint(request: EvaluateRequest) -> EvaluateRequest:
+    """Return the request with the path of the newest checkpoint; training may add newer ones later.
 
-    Looks at the disk.
+    Reads the disk.
     """
-    merge = merge_of(request)
+    merge = requested_merge(request)
     if merge is None:
         return request
     return replace(request, lmms_engine_kwargs=merge.pinned().as_kwargs())
 
 
-def before_merging(request: EvaluateRequest) -> Mapping[str, Any] | None:
-    """The arguments of the model with the shards in the place of what is to be merged of them."""
-    merge = merge_of(request)
+def model_args_before_merging(request: EvaluateRequest) -> Mapping[str, Any] | None:
+    """Return the model's arguments with the shards in place of the merged checkpoint."""
+    merge = requested_merge(request)
     if merge is None:
         return request.model_args
-    return {**(request.model_args or {}), key_of(request): str(merge.shards)}
+    return {**(request.model_args or {}), checkpoint_argument(request): str(merge.shards)}
 
 
-def key_of(request: EvaluateRequest) -> str:
-    """The argument of the model in which the client names the checkpoint that is to be merged."""
-    given, merge = request.model_args or {}, merge_of(request)
-    named = [key for key in KEYS if key in given]
+def checkpoint_argument(request: EvaluateRequest) -> str:
+    """Return the model argument that names the checkpoint to merge."""
+    given, merge = request.model_args or {}, requested_merge(request)
+    named = [key for key in CHECKPOINT_ARGUMENTS if key in given]
     if merge is not None:
         ours = {str(merge.model_path), str(merge.output_path)}
         named = [key for key in named if given[key] in ours] or named
-    return named[0] if named else KEYS[-1]
+    return named[0] if named else CHECKPOINT_ARGUMENTS[-1]
 
 
 def _checkpoints_in(path: Path) -> list[Path]:
     try:
-        return [path / name for name in directory_names(path) if name.startswith(CHECKPOINTS)]
+        return [path / name for name in directory_names(path) if name.startswith(CHECKPOINT_PREFIX)]
     except OSError:
         return []
 
 
-def _step(path: Path) -> tuple[int, str]:
-    step = path.name.removeprefix(CHECKPOINTS)
+def _step_key(path: Path) -> tuple[int, str]:
+    step = path.name.removeprefix(CHECKPOINT_PREFIX)
     return (int(step) if step.isdecimal() else -1, path.name)

@@ -1,4 +1,4 @@
-"""Queued jobs that wait for a checkpoint which a trainer is still writing."""
+"""Waiting for checkpoints that a trainer is still writing, for queued jobs."""
 
 import asyncio
 import time
@@ -10,104 +10,109 @@ from pathlib import Path
 
 import structlog
 
-from evalserver.checkpoints.merging import before_merging
-from evalserver.checkpoints.readiness import Signature, local_checkpoints, signature, why_not
+from evalserver.checkpoints.merging import model_args_before_merging
+from evalserver.checkpoints.readiness import (
+    Signature,
+    local_checkpoints,
+    not_ready_reason,
+    signature,
+)
 from evalserver.core.clock import Clock
 from evalserver.core.job import Job
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.checkpoints.waits")
 
-SETTLED_SECONDS = 3.0
-"""A checkpoint that was not written to for so long is complete."""
-OLD_SECONDS = 60.0
-"""One whose files are all older than that was complete when it was first looked at."""
+MIN_STABLE_SECONDS = 3.0
+"""A checkpoint is complete when its files have not changed for this long."""
+MIN_COMPLETE_AGE_SECONDS = 60.0
+"""A checkpoint whose files are all older than this is complete at the first check."""
+CHECK_INTERVAL_SECONDS = 1.0
+"""Time between two checks of one job."""
 
-
-LOOK_SECONDS = 1.0
-"""Between two looks for the checkpoints of one job."""
-
-BEING_LOOKED_AT = "its checkpoint, which is being looked at"
+NOT_CHECKED_YET = "its checkpoint, which has not been checked yet"
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What was seen of a checkpoint, and since when it has looked like that."""
+class _Observation:
+    """The state of a checkpoint, and the time since which it has not changed."""
 
     signature: Signature
     since: float
 
 
-class PathWaits:
-    """Looks for the checkpoints that queued jobs with ``wait_for_path_s`` wait for.
+class CheckpointWaits:
+    """Checks the checkpoints of queued jobs that have ``wait_for_path_s``.
 
-    A look is a task of its own: a disk that does not answer holds up nothing but that job.
-    ``on_ready`` is called when a job's turn may have come. ``close`` it.
+    Each check is a task of its own, so that a disk that does not respond delays only that job.
+    ``on_ready`` is called when a job may be able to start. Must be closed.
     """
 
     def __init__(self, clock: Clock, threads: DiskThreads, on_ready: Callable[[], None]) -> None:
         self._clock = clock
         self._threads = threads
         self._on_ready = on_ready
-        self._looks: dict[str, asyncio.Task[None]] = {}
-        self._looked_at: dict[str, float] = {}
-        self._seen: dict[Path, _Seen] = {}
+        self._checks: dict[str, asyncio.Task[None]] = {}
+        self._checked_at: dict[str, float] = {}
+        self._observations: dict[Path, _Observation] = {}
         self._ready: set[str] = set()
         self.reasons: dict[str, str] = {}
-        """What each job waits for that was not found ready when it was last looked at."""
+        """What each job waits for, if it was not ready at its last check."""
 
     def may_start(self, job: Job) -> bool:
-        """May the job start? When it waits for nothing, its checkpoints were found ready, or its
-        time is up."""
-        return job.job_id in self._ready or self._is_over(job)
+        """Return whether the job's checkpoints are ready, or its time to wait is over."""
+        return job.job_id in self._ready or self._is_expired(job)
 
-    def look(self, job: Job) -> None:
-        """Begin to look for the job's checkpoints, if it is time to."""
+    def check(self, job: Job) -> None:
+        """Start a check of the job's checkpoints, unless one was made recently."""
         job_id, now = job.job_id, time.monotonic()
-        if job_id in self._looks or now - self._looked_at.get(job_id, -inf) < LOOK_SECONDS:
+        if (
+            job_id in self._checks
+            or now - self._checked_at.get(job_id, -inf) < CHECK_INTERVAL_SECONDS
+        ):
             return
-        if self._is_over(job):
+        if self._is_expired(job):
             self._on_ready()
             return
         if job_id not in self._ready:
-            self.reasons.setdefault(job_id, BEING_LOOKED_AT)
-        self._looks[job_id] = asyncio.create_task(self._look(job), name="look for a checkpoint")
+            self.reasons.setdefault(job_id, NOT_CHECKED_YET)
+        self._checks[job_id] = asyncio.create_task(self._run_check(job), name="check a checkpoint")
 
     def forget(self, job_id: str) -> None:
-        """The job waits no more."""
-        look = self._looks.pop(job_id, None)
-        if look is not None:
-            look.cancel()
-        self._looked_at.pop(job_id, None)
+        """Stop checking the job, which is no longer queued."""
+        check = self._checks.pop(job_id, None)
+        if check is not None:
+            check.cancel()
+        self._checked_at.pop(job_id, None)
         self.reasons.pop(job_id, None)
         self._ready.discard(job_id)
-        if not self._looked_at and not self._looks:
-            self._seen.clear()
+        if not self._checked_at and not self._checks:
+            self._observations.clear()
 
     async def close(self) -> None:
-        """End every look."""
-        looks = list(self._looks.values())
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        """Cancel all checks."""
+        checks = list(self._checks.values())
+        for check in checks:
+            check.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
 
-    def _is_over(self, job: Job) -> bool:
+    def _is_expired(self, job: Job) -> bool:
         seconds = job.request.wait_for_path_s
         if seconds is None:
             return True
         return self._clock() >= datetime.fromisoformat(job.created_at) + timedelta(seconds=seconds)
 
-    async def _look(self, job: Job) -> None:
+    async def _run_check(self, job: Job) -> None:
         job_id = job.job_id
         try:
-            reason = await self._reason(job)
+            reason = await self._find_reason(job)
         except DiskTimeout as error:
             reason = f"its checkpoint; {error}"
-        except Exception as error:  # it concerns this job alone
-            log.exception("a checkpoint could not be looked at", job=job_id)
-            reason = f"its checkpoint, which could not be looked at: {error!r}"
-        self._looks.pop(job_id, None)
-        self._looked_at[job_id] = time.monotonic()
+        except Exception as error:  # affects only this job
+            log.exception("cannot check a checkpoint", job=job_id)
+            reason = f"its checkpoint, which cannot be checked: {error!r}"
+        self._checks.pop(job_id, None)
+        self._checked_at[job_id] = time.monotonic()
         if reason is not None:
             self._ready.discard(job_id)
             self.reasons[job_id] = reason
@@ -116,9 +121,9 @@ class PathWaits:
         self._ready.add(job_id)
         self._on_ready()
 
-    async def _reason(self, job: Job) -> str | None:
-        """What the job waits for; None if all of its checkpoints are there."""
-        for path, found in await self._threads.run(_look_at_all, job):
+    async def _find_reason(self, job: Job) -> str | None:
+        """Return what the job waits for; None if all of its checkpoints are ready."""
+        for path, found in await self._threads.run(_check_all, job):
             if isinstance(found, str):
                 return f"its checkpoint: {path} {found}"
             if not self._is_settled(path, found):
@@ -127,27 +132,27 @@ class PathWaits:
 
     def _is_settled(self, path: Path, signature: Signature) -> bool:
         now = time.monotonic()
-        if time.time() - signature.newest > OLD_SECONDS:
+        if time.time() - signature.newest > MIN_COMPLETE_AGE_SECONDS:
             return True
-        before = self._seen.get(path)
+        before = self._observations.get(path)
         if before is None or before.signature != signature:
-            self._seen[path] = _Seen(signature, now)
+            self._observations[path] = _Observation(signature, now)
             return False
-        return now - before.since >= SETTLED_SECONDS
+        return now - before.since >= MIN_STABLE_SECONDS
 
 
-def _look_at_all(job: Job) -> list[tuple[Path, Signature | str]]:
-    """Each checkpoint of the job with its signature, or with why it cannot be loaded."""
-    paths = local_checkpoints(before_merging(job.request)).values()
-    return [(path, why_not(path) or signature(path)) for path in paths]
+def _check_all(job: Job) -> list[tuple[Path, Signature | str]]:
+    """Return each checkpoint of the job with its signature, or the reason why it is not ready."""
+    paths = local_checkpoints(model_args_before_merging(job.request)).values()
+    return [(path, not_ready_reason(path) or signature(path)) for path in paths]
 
 
-def why_doomed(job: Job) -> str | None:
-    """Why a job whose time to wait is up cannot evaluate; None if its checkpoints are there."""
+def missing_checkpoint_reason(job: Job) -> str | None:
+    """Return why a job fails whose time to wait is over; None if its checkpoints are ready."""
     if job.request.wait_for_path_s is None:
         return None
-    for path in local_checkpoints(before_merging(job.request)).values():
-        reason = why_not(path)
+    for path in local_checkpoints(model_args_before_merging(job.request)).values():
+        reason = not_ready_reason(path)
         if reason is not None:
             waited = f"{job.request.wait_for_path_s:g} s after the submission"
             return f"The checkpoint {path} {reason}, {waited}"

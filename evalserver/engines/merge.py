@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from evalserver.checkpoints.merging import Merge, merge_of
+from evalserver.checkpoints.merging import Merge, requested_merge
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, NoResults, Paths, Question, Results
@@ -35,7 +35,7 @@ class MergeEngine(Engine):
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """How to merge what the request says is to be merged."""
-        merge = merge_of(request)
+        merge = requested_merge(request)
         if merge is None:
             raise ValueError("a request without lmms_engine_kwargs has nothing to merge")
         argv = (
@@ -48,7 +48,7 @@ class MergeEngine(Engine):
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Where the merged checkpoint is; there are no numbers. Raises NoResults."""
-        merge = merge_of(request)
+        merge = requested_merge(request)
         if merge is None:
             raise NoResults("left no merged checkpoint")
         try:

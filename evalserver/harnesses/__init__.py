@@ -1,1 +1,1 @@
-"""What the installed harnesses offer, and whether they work."""
+"""What the installed harnesses offer (``catalog``), and whether they work (``doctor``)."""

@@ -1,8 +1,8 @@
-"""What a harness knows: its tasks and models, asked once per version and kept in the database.
+"""The tasks and models that a harness knows, cached in the database per version.
 
-The first answer has to be waited for. Later ones come from the store at once, while the harness's
-version is looked up in the background; only another version (or other task definitions of the
-lab's own) has the harness asked again.
+The first answer has to be waited for. Later answers come from the store, while the version of the
+harness is checked in the background; the harness is asked again only when its version or the lab's
+own task definitions have changed.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from evalserver.system.directory_listing import list_files
 
 log = structlog.get_logger("evalserver.harnesses.catalog")
 
-VERSION_SECONDS = 30.0
-ANSWER_SECONDS = 300.0
-VERSION_KEPT_SECONDS = 30.0
-CONFIRMED_SECONDS = 5.0
-"""So long the harness need not be looked at again, before a name is refused."""
-CONFIRM_SECONDS = 15.0
-"""How long a submission with an unknown name waits for the harness's word."""
-DEFINITIONS = (".yaml", ".py")
+VERSION_TIMEOUT_SECONDS = 30.0
+ANSWER_TIMEOUT_SECONDS = 300.0
+VERSION_CACHE_SECONDS = 30.0
+CONFIRMED_CACHE_SECONDS = 5.0
+"""How long an answer is used to reject unknown names without asking the harness again."""
+CONFIRM_TIMEOUT_SECONDS = 15.0
+"""How long a submission with an unknown name waits for the harness's answer."""
+DEFINITION_SUFFIXES = (".yaml", ".py")
 
 
 class HarnessUnavailable(Exception):
@@ -36,7 +36,7 @@ class HarnessUnavailable(Exception):
 
 
 class Catalog:
-    """Answers questions about harnesses, and owns the background tasks that refresh them."""
+    """Answers questions about harnesses, and owns the background tasks that refresh the answers."""
 
     def __init__(
         self,
@@ -55,73 +55,75 @@ class Catalog:
         self._versions: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     async def answer(self, engine: str, question: Question) -> list[str]:
-        """The harness's answer. Raises HarnessUnavailable, StoreUnavailable."""
-        kept = await self._store.find_answer(engine, question.value)
+        """Return the harness's answer. Raises HarnessUnavailable, StoreUnavailable."""
+        cached = await self._store.find_answer(engine, question.value)
         refresh = self._refresh(engine, question)
-        if kept is not None:
-            return kept.answer
-        # Shielded: a client that gives up does not take the answer away from the others.
+        if cached is not None:
+            return cached.answer
+        # Shielded: other clients may wait for the same answer.
         return await asyncio.shield(refresh)
 
     async def version(self, engine: str) -> str:
-        """The version of the harness, as it was at most ``VERSION_KEPT_SECONDS`` ago.
+        """Return the version of the harness, at most ``VERSION_CACHE_SECONDS`` old.
 
-        All that ask at a time share one answer. Raises HarnessUnavailable.
+        Concurrent callers share one answer. Raises HarnessUnavailable.
         """
-        asked_at, asking = self._versions.get(engine, (0.0, None))
+        asked_at, task = self._versions.get(engine, (0.0, None))
         now = time.monotonic()
-        if asking is None or (asking.done() and now - asked_at > VERSION_KEPT_SECONDS):
-            asking = asyncio.create_task(self._version(engine), name=f"ask {engine}")
-            self._versions[engine] = now, asking
-        return await asyncio.shield(asking)
+        if task is None or (task.done() and now - asked_at > VERSION_CACHE_SECONDS):
+            task = asyncio.create_task(self._ask_version(engine), name=f"ask {engine}")
+            self._versions[engine] = now, task
+        return await asyncio.shield(task)
 
-    async def _version(self, engine: str) -> str:
+    async def _ask_version(self, engine: str) -> str:
         try:
             asked = self._engines[engine]
             environment = {**self._environment, **asked.settings.environment}
-            printed = await self._executor.ask(asked.version_argv(), environment, VERSION_SECONDS)
+            printed = await self._executor.ask(
+                asked.version_argv(), environment, VERSION_TIMEOUT_SECONDS
+            )
         except ExecutorError as error:
             raise HarnessUnavailable(f"The harness {engine} cannot be asked: {error}") from error
-        # Behind it stands what else answers depend on.
+        # Other things that answers depend on follow the version.
         return printed.split()[0] if printed.strip() else "unknown"
 
     async def load(self) -> None:
-        """Have at hand what was kept, for ``known``."""
+        """Load the cached answers, for ``known``."""
         for engine in self._engines:
             for question in Question:
-                kept = await self._store.find_answer(engine, question.value)
-                if kept is not None:
-                    self._known[engine, question] = frozenset(kept.answer)
+                cached = await self._store.find_answer(engine, question.value)
+                if cached is not None:
+                    self._known[engine, question] = frozenset(cached.answer)
 
     def warm(self, engines: Iterable[str]) -> None:
-        """Ask these engines in the background for all that they have not answered yet."""
+        """Refresh the answers of these engines in the background."""
         for engine in engines:
             for question in Question:
                 self._refresh(engine, question)
 
     def known(self, engine: str, question: Question) -> frozenset[str]:
-        """The names that are at hand, without asking anybody; none: nobody has been asked yet."""
+        """Return the cached names, without asking the harness; empty if it was never asked."""
         return self._known.get((engine, question), frozenset())
 
     async def confirmed(self, engine: str, question: Question) -> frozenset[str]:
-        """The names as the harness has them now.
+        """Return the names that the harness knows now.
 
-        None, if there are none at hand, or if it cannot be asked, or not within seconds.
+        Empty if the harness does not answer within ``CONFIRM_TIMEOUT_SECONDS``.
         """
         key = engine, question
         at = self._confirmed_at.get(key)
-        if at is None or time.monotonic() - at > CONFIRMED_SECONDS:
+        if at is None or time.monotonic() - at > CONFIRMED_CACHE_SECONDS:
             try:
-                async with asyncio.timeout(CONFIRM_SECONDS):
+                async with asyncio.timeout(CONFIRM_TIMEOUT_SECONDS):
                     await asyncio.shield(self._refresh(engine, question))
             except (TimeoutError, HarnessUnavailable, StoreUnavailable):
                 return frozenset()
         return self.known(engine, question)
 
     async def close(self) -> None:
-        """End what is being asked in the background."""
+        """Cancel all background tasks."""
         tasks: list[asyncio.Task[Any]] = [*self._tasks.values()]
-        tasks += (asking for _, asking in self._versions.values())
+        tasks += (task for _, task in self._versions.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -140,42 +142,46 @@ class Catalog:
         with contextlib.suppress(asyncio.CancelledError):
             error = task.exception()
             if error is not None:
-                log.warning("a harness could not be asked", engine=key[0], error=str(error))
+                log.warning("a harness does not answer", engine=key[0], error=str(error))
 
     async def _ask(self, name: str, question: Question) -> list[str]:
         engine = self._engines[name]
         environment = {**self._environment, **engine.settings.environment}
         try:
-            version = await self._executor.ask(engine.version_argv(), environment, VERSION_SECONDS)
-            definitions = await asyncio.to_thread(_own_definitions, engine.settings.include_path)
+            version = await self._executor.ask(
+                engine.version_argv(), environment, VERSION_TIMEOUT_SECONDS
+            )
+            definitions = await asyncio.to_thread(
+                _definitions_version, engine.settings.include_path
+            )
             version = f"{version.strip()} {definitions}"
-            kept = await self._store.find_answer(name, question.value)
-            if kept is not None and kept.version == version:
-                self._note(name, question, kept.answer)
-                return kept.answer
+            cached = await self._store.find_answer(name, question.value)
+            if cached is not None and cached.version == version:
+                self._remember(name, question, cached.answer)
+                return cached.answer
             output = await self._executor.ask(
-                engine.question_argv(question), environment, ANSWER_SECONDS
+                engine.question_argv(question), environment, ANSWER_TIMEOUT_SECONDS
             )
             answer = engine.parse_answer(output)
         except (ExecutorError, ValueError) as error:
             raise HarnessUnavailable(
                 f"The harness {name} cannot be asked for its {question.value}: {error}"
             ) from error
-        self._note(name, question, answer)
-        with contextlib.suppress(StoreUnavailable):  # answered all the same, only not kept
+        self._remember(name, question, answer)
+        with contextlib.suppress(StoreUnavailable):  # the answer is only not cached
             await self._store.keep_answer(name, question.value, version, answer)
         return answer
 
-    def _note(self, name: str, question: Question, answer: list[str]) -> None:
+    def _remember(self, name: str, question: Question, answer: list[str]) -> None:
         self._known[name, question] = frozenset(answer)
         self._confirmed_at[name, question] = time.monotonic()
 
 
-def _own_definitions(include_path: str | None) -> str:
-    """Changes whenever the lab's own task definitions do."""
+def _definitions_version(include_path: str | None) -> str:
+    """Return a text that changes whenever the lab's own task definitions change."""
     if include_path is None:
         return ""
     listing = list_files(Path(include_path))
-    files = [status for name, status in listing.files if name.endswith(DEFINITIONS)]
+    files = [status for name, status in listing.files if name.endswith(DEFINITION_SUFFIXES)]
     newest = max((status.st_mtime_ns for status in files), default=0)
     return f"{include_path} {len(files)} {newest}"

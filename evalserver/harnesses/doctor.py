@@ -1,4 +1,4 @@
-"""Looking at an engine from outside of any job: can it work, and if not, what is to be done?"""
+"""Checks of engines outside of jobs: whether each one works, and what to do if not."""
 
 import asyncio
 import json
@@ -10,14 +10,17 @@ from typing import Any
 from evalserver.engines import Engine, Question
 from evalserver.executors import Executor, ExecutorError
 
-PROBE_SECONDS = 60.0
-ANSWER_SECONDS = 300.0
+PROBE_TIMEOUT_SECONDS = 60.0
+ANSWER_TIMEOUT_SECONDS = 300.0
 COUNT_GPUS = "import torch; print(torch.cuda.device_count())"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, and what is to be done about it. Less than ``grave``: it works."""
+    """A problem, and how to solve it. The engine works unless a finding is ``grave``.
+
+    The names of the fields are keys in the output of ``evalserver doctor --json``.
+    """
 
     what: str
     do: str
@@ -26,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was seen of one engine; None where it could not be seen."""
+    """What was found out about one engine; None if unknown."""
 
     engine: str
     type: str
@@ -45,24 +48,24 @@ class Diagnosis:
 
     @property
     def works(self) -> bool:
-        """Can it evaluate?"""
+        """Whether the engine can evaluate."""
         return not any(finding.grave for finding in self.findings)
 
 
 async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Executor) -> Diagnosis:
-    """Look at an engine whose harness gets this environment; takes some ten seconds."""
+    """Check an engine whose harness gets this environment; takes about ten seconds."""
     environment = {**environment, **engine.settings.environment}
-    findings = list(_programs(engine))
+    findings = list(_check_programs(engine))
     probe: dict[str, Any] = {}
-    tasks = models = seen = None
+    tasks = models = visible = None
     if not findings:
         probe = await _probe(engine, environment, executor, findings)
     if not findings:
-        findings += _versions(engine, probe)
+        findings += _check_version(engine, probe)
     if not findings or not findings[0].grave:
-        tasks = await _count(engine, Question.TASKS, environment, executor, findings)
-        models = await _count(engine, Question.MODELS, environment, executor, findings)
-        seen = await _gpus_seen(engine, probe, environment, executor, findings)
+        tasks = await _count_names(engine, Question.TASKS, environment, executor, findings)
+        models = await _count_names(engine, Question.MODELS, environment, executor, findings)
+        visible = await _count_visible_gpus(engine, probe, environment, executor, findings)
     return Diagnosis(
         engine=engine.name,
         type=engine.settings.type,
@@ -74,14 +77,14 @@ async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Exe
         packages=probe.get("packages", {}),
         gpus=tuple(gpu["name"] for gpu in probe.get("gpus", ())),
         driver=probe.get("driver"),
-        gpus_seen=seen,
+        gpus_seen=visible,
         tasks=tasks,
         models=models,
         findings=tuple(findings),
     )
 
 
-def _programs(engine: Engine) -> list[Finding]:
+def _check_programs(engine: Engine) -> list[Finding]:
     table = f"[engines.{engine.name}]"
     return [
         Finding(f"{program} is not a program that can be run", f"set {key} in {table}")
@@ -97,30 +100,30 @@ async def _probe(
     findings: list[Finding],
 ) -> dict[str, Any]:
     try:
-        printed = await executor.ask(engine.probe_argv(), environment, PROBE_SECONDS)
-        told: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+        printed = await executor.ask(engine.probe_argv(), environment, PROBE_TIMEOUT_SECONDS)
+        output: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
     except (ExecutorError, ValueError, IndexError) as error:
-        do = f"try it by hand: {' '.join(engine.probe_argv())}"
-        findings.append(Finding(f"the interpreter cannot be asked: {error}", do))
+        action = f"try it by hand: {' '.join(engine.probe_argv())}"
+        findings.append(Finding(f"the interpreter cannot be asked: {error}", action))
         return {}
-    return told
+    return output
 
 
-def _versions(engine: Engine, probe: Mapping[str, Any]) -> list[Finding]:
+def _check_version(engine: Engine, probe: Mapping[str, Any]) -> list[Finding]:
     package, wanted, version = engine.package, engine.written_for, probe["version"]
     if package is None:
         return []
     if version is None:
         install = f"{engine.python} -m pip install {package}{f'=={wanted}' if wanted else ''}"
-        do = f"{install}, or name another interpreter: python in [engines.{engine.name}]"
-        return [Finding(f"{package} is not installed in {engine.python}", do)]
+        action = f"{install}, or name another interpreter: python in [engines.{engine.name}]"
+        return [Finding(f"{package} is not installed in {engine.python}", action)]
     if wanted and version.split(".")[:2] != wanted.split(".")[:2]:
-        what = f"{package} is {version}; this engine was written against {wanted}"
-        return [Finding(what, "run a small evaluation, and compare its numbers", grave=False)]
+        problem = f"{package} is {version}; this engine was written against {wanted}"
+        return [Finding(problem, "run a small evaluation, and compare its numbers", grave=False)]
     return []
 
 
-async def _count(
+async def _count_names(
     engine: Engine,
     question: Question,
     environment: Mapping[str, str],
@@ -129,46 +132,52 @@ async def _count(
 ) -> int | None:
     argv = engine.question_argv(question)
     try:
-        names = engine.parse_answer(await executor.ask(argv, environment, ANSWER_SECONDS))
+        names = engine.parse_answer(await executor.ask(argv, environment, ANSWER_TIMEOUT_SECONDS))
     except (ExecutorError, ValueError) as error:
-        do = f"what it imports does not work; try it by hand: {engine.python} -c 'import ...'"
-        findings.append(Finding(f"it cannot be asked for its {question}: {error}", do))
+        action = f"what it imports does not work; try it by hand: {engine.python} -c 'import ...'"
+        findings.append(Finding(f"it cannot be asked for its {question}: {error}", action))
         return None
     if not names and question in engine.questions:
-        do = f"set include_path in [engines.{engine.name}], or --include-path"
-        findings.append(Finding(f"it knows no {question}", do, grave=False))
+        action = f"set include_path in [engines.{engine.name}], or --include-path"
+        findings.append(Finding(f"it knows no {question}", action, grave=False))
     return len(names)
 
 
-async def _gpus_seen(
+async def _count_visible_gpus(
     engine: Engine,
     probe: Mapping[str, Any],
     environment: Mapping[str, str],
     executor: Executor,
     findings: list[Finding],
 ) -> int | None:
-    """How many GPUs the harness's torch sees; None without torch."""
+    """Return how many GPUs the harness's torch sees; None without torch."""
     if "torch" not in probe.get("packages", {}):
         return None
     try:
-        seen = int(
-            await executor.ask((engine.python, "-c", COUNT_GPUS), environment, PROBE_SECONDS)
+        visible = int(
+            await executor.ask(
+                (engine.python, "-c", COUNT_GPUS), environment, PROBE_TIMEOUT_SECONDS
+            )
         )
     except (ExecutorError, ValueError) as error:
-        findings.append(Finding(f"torch does not work: {error}", "install torch anew"))
+        findings.append(Finding(f"torch does not work: {error}", "reinstall torch"))
         return None
-    there = len(probe["gpus"])
-    if seen < there:
+    present = len(probe["gpus"])
+    if visible < present:
         version = probe["packages"]["torch"]
-        do = "look at CUDA_VISIBLE_DEVICES, and whether torch is a build for CUDA and this driver"
-        findings.append(Finding(f"torch {version} sees {seen} of {there} GPUs", do, grave=False))
-    return seen
+        action = (
+            "look at CUDA_VISIBLE_DEVICES, and whether torch is a build for CUDA and this driver"
+        )
+        findings.append(
+            Finding(f"torch {version} sees {visible} of {present} GPUs", action, grave=False)
+        )
+    return visible
 
 
 async def diagnose_all(
     engines: list[Engine], environment: Mapping[str, str], executor: Executor
 ) -> list[Diagnosis]:
-    """Look at several engines, two at a time."""
+    """Check several engines, two at a time."""
     slots = asyncio.Semaphore(2)
 
     async def one(engine: Engine) -> Diagnosis:

@@ -14,7 +14,7 @@ import structlog
 
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retry import retry_until_writable
-from evalserver.checkpoints.waits import PathWaits
+from evalserver.checkpoints.waits import CheckpointWaits
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
@@ -65,7 +65,7 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         threads = DiskThreads("checking a checkpoint", CHECK_LIMIT_SECONDS)
-        self._waits = PathWaits(clock, threads, self._wake.set)
+        self._waits = CheckpointWaits(clock, threads, self._wake.set)
         self._waiting: dict[str, Job] = {}
         """Queued jobs that were submitted to wait for a checkpoint, as far as they were read."""
         self._running: dict[str, None] = {}
@@ -118,7 +118,7 @@ class Scheduler:
                 if job.request.wait_for_path_s is None:
                     break
                 has_waiting = True
-                self._waits.look(job)
+                self._waits.check(job)
             await asyncio.sleep(POLL_SECONDS)
             await _wait_until_set(self._changed, RECHECK_SECONDS if has_waiting else None)
 

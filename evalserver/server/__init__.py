@@ -1,1 +1,1 @@
-"""Putting the application together and serving it: wiring, connections, TLS, systemd, logging."""
+"""The server process: wiring of the application, connections, TLS, systemd, logging."""

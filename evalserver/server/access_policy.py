@@ -1,5 +1,4 @@
-"""Who gets in, by the settings: is the server open, what does its gate go by, what is its first
-token."""
+"""Access control from the settings: whether the server is open, its policy, its first token."""
 
 import os
 import socket
@@ -14,7 +13,7 @@ from evalserver.store import DATABASE_NAME
 from evalserver.system.allowed_directories import OUTPUTS
 from evalserver.system.permissions import check_private, make_private
 from evalserver.system.sockets import is_loopback, url
-from evalserver.web.security.allowed_hosts import EVERY_ADDRESS, Hosts
+from evalserver.web.security.allowed_hosts import WILDCARD_ADDRESSES, Hosts
 from evalserver.web.security.authorization import AccessPolicy
 from evalserver.web.security.proxies import Proxies
 from evalserver.web.security.rate_limit import RateLimit
@@ -22,19 +21,19 @@ from evalserver.web.security.rate_limit import RateLimit
 log = structlog.get_logger("evalserver")
 
 DEFAULT_RATE = 50.0
-"""Requests a second of one token or address, unless the settings say otherwise."""
+"""Requests per second of one token or address, by default."""
 
 NO_ACCESS_CONTROL_WARNING = """
 *****************************************************************************************
-  NO ACCESS CONTROL: EVERYBODY WHO REACHES {url}
-  CAN RUN PROGRAMS ON THIS MACHINE AS ITS USER, since --auth is none.
-  Leave --auth out to have tokens asked for.
+  NO ACCESS CONTROL: ANY CLIENT THAT CAN REACH {url}
+  CAN RUN PROGRAMS ON THIS MACHINE AS THE SERVER'S USER, since --auth is none.
+  Remove --auth to require tokens.
 *****************************************************************************************
 """
 
 BOOTSTRAP_MESSAGE = """
-This server asks for a token, and there was none. Here is one for its administrator. It is shown
-this once and kept nowhere; 'evalserver token create' makes others.
+This server requires tokens, and there was none. This is a new token of the role admin. It is shown
+only once, and not stored. 'evalserver token create' creates further tokens.
 
   export EVALSERVER_TOKEN={token}
 
@@ -44,10 +43,10 @@ this once and kept nowhere; 'evalserver token create' makes others.
 
 
 def is_open(args: ServerArgs) -> bool:
-    """Does the server ask nobody for a token?
+    """Return whether the server requires no tokens.
 
-    By itself only one that can be reached from its own machine alone: who names a proxy, or further
-    names of the server, means to let others in.
+    With ``--auth auto``, only a server on loopback is open, unless trusted proxies or allowed hosts
+    are configured, which suggest that other machines are to have access.
     """
     if args.auth == "auto":
         return is_loopback(args.host) and not args.trusted_proxy and not args.allowed_host
@@ -55,7 +54,7 @@ def is_open(args: ServerArgs) -> bool:
 
 
 def make_access_policy(args: ServerArgs) -> AccessPolicy:
-    """What the gate goes by."""
+    """Build the access policy from the settings."""
     local = is_loopback(args.host) and not args.trusted_proxy
     rate = (0.0 if local else DEFAULT_RATE) if args.rate_limit is None else args.rate_limit
     return AccessPolicy(
@@ -68,25 +67,25 @@ def make_access_policy(args: ServerArgs) -> AccessPolicy:
 
 
 def server_url(args: ServerArgs) -> str:
-    """How clients on this machine call the server."""
+    """Return the URL of the server for clients on this machine."""
     return url(args.host, args.port, secure=args.tls_cert is not None)
 
 
 def warn_if_insecure(args: ServerArgs) -> None:
-    """Warn where everybody on a network may do everything."""
+    """Warn if the server runs as root, or is open to a network."""
     if os.geteuid() == 0:
-        log.warning("running as root: so does every evaluation; give the server a user of its own")
+        log.warning("the server and all evaluations run as root; run it as a user of its own")
     if is_open(args) and not is_loopback(args.host):
         print(NO_ACCESS_CONTROL_WARNING.format(url=server_url(args)), file=sys.stderr, flush=True)
         log.warning(
-            "EVERYBODY CAN RUN PROGRAMS ON THIS MACHINE: --auth is none", url=server_url(args)
+            "ANY CLIENT CAN RUN PROGRAMS ON THIS MACHINE: --auth is none", url=server_url(args)
         )
 
 
 def secure_data_dir(data_dir: Path, args: ServerArgs) -> None:
-    """Make the folders of the data directory private.
+    """Make the subdirectories of the data directory private.
 
-    Raises InsecurePermissions if the database is not, and tokens are asked for.
+    Raises InsecurePermissions if tokens are required but the database is not private.
     """
     if not is_open(args):
         check_private(data_dir / DATABASE_NAME)
@@ -95,10 +94,10 @@ def secure_data_dir(data_dir: Path, args: ServerArgs) -> None:
 
 
 async def bootstrap_admin_token(access: Access, args: ServerArgs) -> None:
-    """Make a token, and print it, if the server asks for one and there is none."""
+    """Create and print an admin token if the server requires tokens and there is none."""
     if is_open(args) or access.has_tokens:
         return
     _, secret = await access.create_first()
-    host = socket.gethostname() if args.host in EVERY_ADDRESS else args.host
+    host = socket.gethostname() if args.host in WILDCARD_ADDRESSES else args.host
     called = url(host, args.port, secure=args.tls_cert is not None)
     print(BOOTSTRAP_MESSAGE.format(token=secret, url=called), file=sys.stderr, flush=True)

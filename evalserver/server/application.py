@@ -1,4 +1,4 @@
-"""The application: all parts of the server put together, made and taken down in one place."""
+"""The application: creates, connects and closes all parts of the server."""
 
 import asyncio
 import os
@@ -84,16 +84,16 @@ EXECUTOR = web.AppKey("executor", Executor)
 
 
 class CannotStart(Exception):
-    """The server cannot start; says why, and what to do."""
+    """The server cannot start; says why and what to do."""
 
 
 def make_app(
     args: ServerArgs, origins: Mapping[str, str] = MappingProxyType({})
 ) -> web.Application:
-    """The application for these settings; what it holds lives as long as it does.
+    """Build the application, which owns all parts of the server.
 
-    The data directory must exist, and be owned by the caller. Raises CannotStart when the
-    interpreter, the default engine or the directory of task definitions is not there.
+    The data directory must exist, and the caller must hold its lock. Raises CannotStart if the
+    interpreter, the default engine or the directory of task definitions does not exist.
     """
     app = web.Application(middlewares=[problem_middleware], client_max_size=args.max_body_bytes)
     app[INSTRUMENTS] = Instruments()
@@ -104,7 +104,7 @@ def make_app(
     app[ORIGINS] = origins
     app[STARTED_AT] = timestamp(utc_now())
     app[TEMPLATES] = make_templates()
-    app[ENGINES] = engines = _engines(args)
+    app[ENGINES] = engines = _make_engines(args)
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
     )
@@ -119,7 +119,7 @@ def make_app(
         Quota(args.max_queued_jobs, args.max_queued_bytes),
         Quota(args.max_queued_per_token, args.max_queued_bytes_per_token),
     )
-    app.on_shutdown.append(_end_streams)
+    app.on_shutdown.append(_close_streams)
     app.cleanup_ctx.extend([_store, _access, _catalog, _submitter, _scheduler])
     add_routes(app)
     return app
@@ -209,16 +209,16 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     attempts.close()
 
 
-async def _end_streams(app: web.Application) -> None:
+async def _close_streams(app: web.Application) -> None:
     app[BUS].close()
 
 
 def data_dir_of(args: ServerArgs) -> Path:
-    """The absolute path of the data directory."""
+    """Return the absolute path of the data directory."""
     return Path(args.data_dir).absolute()
 
 
-def _engines(args: ServerArgs) -> Mapping[str, Engine]:
+def _make_engines(args: ServerArgs) -> Mapping[str, Engine]:
     if args.include_path is not None and not Path(args.include_path).is_dir():
         raise CannotStart(f"include_path: {args.include_path} is not a directory")
     try:

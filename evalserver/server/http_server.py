@@ -1,4 +1,4 @@
-"""The server: serves the application until it is told to stop, and leaves as it should."""
+"""Serves the application from start-up to an orderly shutdown."""
 
 import asyncio
 import gc
@@ -48,20 +48,20 @@ from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY
 log = structlog.get_logger("evalserver")
 
 CANCEL_MARGIN_SECONDS = 10.0
-"""What an evaluation that is stopped at the end gets beyond its grace."""
+"""Time beyond ``cancel_grace`` for an evaluation that is cancelled at shutdown."""
 SHUTDOWN_SECONDS = 1.0
-"""What requests that are being answered get to end, when the server stops."""
+"""Time for open requests to finish at shutdown."""
 
 KEEPALIVE_SECONDS = 75.0
-"""What a connection may be without a request, or with the beginning of one."""
+"""Time limit of a connection without a complete request head."""
 
 
 def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. An evaluation that runs then goes on by itself.
+    """Serve until SIGINT or SIGTERM. A running evaluation continues without the server.
 
-    ``origins`` tells people where a setting comes from, of those that somebody gave.
-    Raises CannotStart, having changed no job, when the address or the data directory is taken,
-    the database is refused, or a setting names what is not there.
+    ``origins`` holds the source of each setting that was given, for people. Raises CannotStart, and
+    changes no job, if the address or the data directory is in use, the database cannot be used, or
+    a setting is invalid.
     """
     configure_log()
     asyncio.run(_serve(args, origins or {}))
@@ -70,12 +70,12 @@ def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) ->
 async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
-    # In a thread of another program signals are that program's own.
+    # In a thread of another program, signals belong to that program.
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
-        connections = _connections(args.max_connections)
+        connections = _limit_connections(args.max_connections)
         tls = Tls(args.tls_cert, args.tls_key) if args.tls_cert or args.tls_key else None
         if tls is not None and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
@@ -91,7 +91,7 @@ async def _serve(args: ServerArgs, origins: Mapping[str, str]) -> None:
                 make_app(args, origins),
                 access_log=None,
                 shutdown_timeout=SHUTDOWN_SECONDS,
-                # A compressed body is refused, and so need not be unpacked.
+                # Compressed bodies are rejected, so none is decompressed.
                 auto_decompress=False,
                 # Also what a client gets for the head of a request, however it drips.
                 keepalive_timeout=KEEPALIVE_SECONDS,
@@ -127,14 +127,17 @@ async def _run(
     servers: list[asyncio.Server] = []
     try:
         await runner.setup()
-        # What exists by now stays: collecting garbage in it, while a large response is built, would
-        # block the loop for tens of milliseconds.
+        # These objects live as long as the process: without freezing them, a garbage collection
+        # would block the loop for tens of milliseconds.
         gc.freeze()
         await bootstrap_admin_token(runner.app[ACCESS], args)
-        # Set once the runner is set up.
+        # Not None after setup.
         server = cast(web.Server, runner.server)
-        speak, trust = protocol_factory(server), runner.app[ACCESS_POLICY].proxies.trust
-        limiter = ConnectionLimiter(server, speak, connections, trust)
+        make_protocol, is_trusted = (
+            protocol_factory(server),
+            runner.app[ACCESS_POLICY].proxies.trusts,
+        )
+        limiter = ConnectionLimiter(server, make_protocol, connections, is_trusted)
         for listening, context in sites:
             servers.append(await start_server(limiter, listening, context))
         log.info(
@@ -157,12 +160,12 @@ async def _run(
             listening.close()
 
 
-def _connections(wanted: int) -> int:
-    """How many connections there may be: what the setting says, or what the system allows."""
+def _limit_connections(wanted: int) -> int:
+    """Return the maximum number of connections: the setting, or less if the system allows less."""
     limit = raise_limit(wanted)
     if limit.connections < wanted:
         log.warning(
-            "fewer connections than max_connections says: the system allows too few open files",
+            "fewer connections than max_connections: the limit of open files is too low",
             max_connections=wanted,
             connections=limit.connections,
             open_files=limit.soft,
@@ -183,7 +186,7 @@ async def log_detached_jobs(store: Store, executor: Executor) -> None:
         for job in await store.running():
             run_dir = Path(job.run_dir or "")
             log.warning(
-                "stopping; this evaluation goes on, and is found again at the next start",
+                "stopping; this evaluation continues, and is reattached at the next start",
                 job=job.job_id,
                 runner_pid=(await executor.describe(run_dir)).runner_pid,
                 log=str(log_path(run_dir)),

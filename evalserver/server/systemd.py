@@ -1,15 +1,15 @@
-"""Telling systemd how the server is doing: the datagrams of ``sd_notify(3)``."""
+"""Notifications of systemd, see ``sd_notify(3)``."""
 
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
-VARIABLE = "NOTIFY_SOCKET"
+SOCKET_VARIABLE = "NOTIFY_SOCKET"
 
 
 def notify(state: str, environment: Mapping[str, str]) -> None:
-    """Send a state such as ``READY=1`` to who started the server, if that is listening."""
-    path = environment.get(VARIABLE)
+    """Send a state such as ``READY=1`` to the service manager, if there is one."""
+    path = environment.get(SOCKET_VARIABLE)
     if not path:
         return
     # A leading @ stands for the zero byte of an abstract address.

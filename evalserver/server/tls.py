@@ -1,4 +1,4 @@
-"""TLS: certificate and key, read at the start and again when the operator says so."""
+"""TLS: certificate and key, loaded at start-up and reloaded on SIGHUP."""
 
 import ssl
 
@@ -12,31 +12,31 @@ class CannotUseTls(Exception):
 
 
 class Tls:
-    """The server's side of TLS 1.2 and newer. Raises CannotUseTls."""
+    """The TLS configuration of the server, TLS 1.2 or newer. Raises CannotUseTls."""
 
     def __init__(self, certificate: str | None, key: str | None) -> None:
         if certificate is None or key is None:
             missing = "tls_cert" if certificate is None else "tls_key"
-            raise CannotUseTls(f"{missing}: certificate and key are to be given together")
+            raise CannotUseTls(f"{missing}: certificate and key must be given together")
         self._certificate = certificate
         self._key = key
         self.context = self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
 
     def reload(self) -> None:
-        """Read both again, for connections from now on; what cannot be used is left unused."""
+        """Reload both for new connections; if they are invalid, the old ones stay in use."""
         try:
-            # First elsewhere: the context that serves must never have one without the other.
+            # First into another context: this one must never have one without the other.
             self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
             self._load(self.context)
         except CannotUseTls as error:
-            log.error("the certificate stays as it was", error=str(error))
+            log.error("cannot reload the certificate; the old one stays in use", error=str(error))
         else:
-            log.info("the certificate was read again", certificate=self._certificate)
+            log.info("reloaded the certificate", certificate=self._certificate)
 
     def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            # Never ask for a passphrase: nobody is there to type it.
+            # An empty passphrase, so that OpenSSL never prompts for one.
             context.load_cert_chain(self._certificate, self._key, password=lambda: "")
         except (OSError, ValueError) as error:
             raise CannotUseTls(

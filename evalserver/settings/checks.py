@@ -1,4 +1,4 @@
-"""What the value of a setting may be: a check for each kind, and what a refusal says is allowed."""
+"""Checks of the values of settings, one per kind of value."""
 
 import ipaddress
 import re
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], str | None]
-"""Returns what is allowed when the value is refused, None when it is accepted."""
+"""Returns what is allowed if the value is invalid; None if it is valid."""
 
 MAX_TIMEOUT_SECONDS = 366 * 86400
-"""Seconds; a year of evaluating is a mistake."""
+"""A longer evaluation is a mistake."""
 
 MIN_BODY_BYTES, MAX_BODY_BYTES = 1024, 1024**3
-"""Bytes; a body is held in memory while it is read."""
+"""A body is held in memory while it is read."""
 
 
 def port(value: Any) -> str | None:
@@ -25,14 +25,14 @@ def positive(value: Any) -> str | None:
 
 
 def body_bytes(value: Any) -> str | None:
-    fine = is_int(value, MIN_BODY_BYTES, MAX_BODY_BYTES)
-    return None if fine else f"an integer from {MIN_BODY_BYTES} to {MAX_BODY_BYTES}"
+    is_valid = is_int(value, MIN_BODY_BYTES, MAX_BODY_BYTES)
+    return None if is_valid else f"an integer from {MIN_BODY_BYTES} to {MAX_BODY_BYTES}"
 
 
 def optional_seconds(value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    fine = value is None or (number and 0 < value <= MAX_TIMEOUT_SECONDS)
-    return None if fine else f"a number of seconds from above 0 to {MAX_TIMEOUT_SECONDS}"
+    is_valid = value is None or (number and 0 < value <= MAX_TIMEOUT_SECONDS)
+    return None if is_valid else f"a number of seconds from above 0 to {MAX_TIMEOUT_SECONDS}"
 
 
 def on_shutdown(value: Any) -> str | None:
@@ -54,14 +54,18 @@ def text(value: Any) -> str | None:
 
 
 def directory_prefix(value: Any) -> str | None:
-    fine = isinstance(value, str) and value.isprintable() and not set(value) & set("/,'\"[]{}")
-    return None if fine and len(value) <= 64 else "up to 64 characters without / , quotes, brackets"
+    is_valid = isinstance(value, str) and value.isprintable() and not set(value) & set("/,'\"[]{}")
+    return (
+        None
+        if is_valid and len(value) <= 64
+        else "up to 64 characters without / , quotes, brackets"
+    )
 
 
 def path(value: Any) -> str | None:
-    # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
-    fine = isinstance(value, str) and value.isprintable() and not set(value) & set(",'\"[]{}")
-    return None if fine and value else "a path without commas, quotes or brackets"
+    # lmms-eval splits its output path at commas outside of quotes and brackets.
+    is_valid = isinstance(value, str) and value.isprintable() and not set(value) & set(",'\"[]{}")
+    return None if is_valid and value else "a path without commas, quotes or brackets"
 
 
 def optional_path(value: Any) -> str | None:
@@ -74,8 +78,8 @@ def optional_file(value: Any) -> str | None:
 
 def optional_rate(value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    fine = value is None or (number and 0 <= value <= 1_000_000)
-    return None if fine else "a number of requests a second from 0 to 1000000"
+    is_valid = value is None or (number and 0 <= value <= 1_000_000)
+    return None if is_valid else "a number of requests per second from 0 to 1000000"
 
 
 def auth(value: Any) -> str | None:
@@ -87,7 +91,7 @@ def paths(value: Any) -> str | None:
 
 
 def host_names(value: Any) -> str | None:
-    return _all(value, _host_name, "names of hosts such as eval.lab.example, without a port")
+    return _all(value, _host_name, "host names such as eval.lab.example, without a port")
 
 
 def networks(value: Any) -> str | None:
@@ -95,17 +99,19 @@ def networks(value: Any) -> str | None:
 
 
 def variables(value: Any) -> str | None:
-    return _all(value, _variable, "NAME or NAME=VALUE, of variables that are not evalserver's own")
+    return _all(
+        value, _variable, "NAME or NAME=VALUE, for variables that do not begin with EVALSERVER_"
+    )
 
 
 def _all(values: Any, check: Check, allowed: str) -> str | None:
-    fine = isinstance(values, tuple) and not any(check(value) for value in values)
-    return None if fine else f"a list of {allowed}"
+    is_valid = isinstance(values, tuple) and not any(check(value) for value in values)
+    return None if is_valid else f"a list of {allowed}"
 
 
 def _host_name(value: Any) -> str | None:
-    fine = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value)
-    return None if fine else _network(value)
+    is_valid = isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value)
+    return None if is_valid else _network(value)
 
 
 def _network(value: Any) -> str | None:
@@ -117,8 +123,8 @@ def _network(value: Any) -> str | None:
 
 
 def _variable(value: Any) -> str | None:
-    fine = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?", value)
-    return None if fine and not value.upper().startswith("EVALSERVER_") else "a variable"
+    is_valid = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(=[^\0]*)?", value)
+    return None if is_valid and not value.upper().startswith("EVALSERVER_") else "a variable"
 
 
 def fingerprint(value: Any) -> str | None:
@@ -126,8 +132,10 @@ def fingerprint(value: Any) -> str | None:
 
 
 def tables(value: Any) -> str | None:
-    fine = isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in value.values())
-    return None if fine else "a table of tables, one an engine"
+    is_valid = isinstance(value, Mapping) and all(
+        isinstance(each, Mapping) for each in value.values()
+    )
+    return None if is_valid else "a table of tables, one per engine"
 
 
 def is_int(value: Any, low: int, high: int = sys.maxsize) -> bool:

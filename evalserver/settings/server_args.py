@@ -1,8 +1,8 @@
 """Every setting of the server: its name, default, check and help, in one table.
 
-The command line, the environment, the TOML file and the documentation are made from this table;
-adding a setting is adding a field. What a setting does lives where it is used; what each kind of
-value may be, in ``settings/checks.py``; where values come from, in ``settings/sources.py``.
+The command line, the environment variables, the TOML file and the documentation are derived from
+this table; to add a setting, add a field. ``checks.py`` has the checks of values, and
+``sources.py`` reads the settings from their sources.
 """
 
 import os
@@ -31,14 +31,14 @@ def _setting(
 class ServerArgs:
     """The settings of one server.
 
-    Raises ValueError at construction, naming the setting, the value and its type, when a value
-    is not allowed.
+    Raises ValueError at construction if a value is invalid, naming the setting, the value and its
+    type.
     """
 
     host: str = _setting(allowed.text, "Address to listen on.", default="localhost")
     port: int = _setting(allowed.port, "Port to listen on.", default=8000)
     max_completed_jobs: int = _setting(
-        allowed.positive, "Finished jobs to keep; the oldest beyond it are pruned.", default=100
+        allowed.positive, "Finished jobs to keep; older ones are pruned.", default=100
     )
     temp_dir_prefix: str = _setting(
         allowed.directory_prefix,
@@ -46,10 +46,10 @@ class ServerArgs:
         default="lmms_eval_",
     )
     data_dir: str = _setting(
-        allowed.path, "Directory of all that the server keeps.", default_factory=_default_data_dir
+        allowed.path, "Directory of all data of the server.", default_factory=_default_data_dir
     )
     default_engine: str = _setting(
-        allowed.text, "Engine of a request that names none.", default="lmms_eval"
+        allowed.text, "Engine of a request without `engine`.", default="lmms_eval"
     )
     engine_python: str = _setting(
         allowed.path,
@@ -61,99 +61,103 @@ class ServerArgs:
     )
     max_failed_requests: float = _setting(
         allowed.share,
-        "Share of an evaluation's requests to its model that may fail, from 0 to 1.",
+        "Fraction of an evaluation's model requests that may fail, from 0 to 1.",
         default=0.05,
     )
     cancel_grace: float = _setting(
         allowed.seconds,
-        "Seconds between TERM and KILL when an evaluation is stopped.",
+        "Seconds between SIGTERM and SIGKILL when an evaluation is stopped.",
         default=10.0,
     )
     max_body_bytes: int = _setting(
-        allowed.body_bytes, "Largest body of a request, in bytes.", default=1024 * 1024
+        allowed.body_bytes, "Maximum size of a request body, in bytes.", default=1024 * 1024
     )
 
     default_timeout: float | None = _setting(
         allowed.optional_seconds,
-        "Seconds an evaluation may take if the request does not say.",
+        "Time limit in seconds of an evaluation whose request has none.",
         default=None,
     )
     max_timeout: float | None = _setting(
-        allowed.optional_seconds, "Most seconds that a request may ask for.", default=None
+        allowed.optional_seconds,
+        "Maximum time limit in seconds of a request.",
+        default=None,
     )
     on_shutdown: str = _setting(
         allowed.on_shutdown,
-        "What the running evaluation does when the server stops: it goes on (keep), or cancel.",
+        "At shutdown, the running evaluation continues (keep) or is cancelled (cancel).",
         default="keep",
     )
 
     auth: str = _setting(
         allowed.auth,
-        "Who needs a token: everybody but on loopback (auto), everybody (token), nobody (none).",
+        "Who needs a token: all clients unless on loopback (auto), all (token), or none (none).",
         default="auto",
     )
     allowed_host: tuple[str, ...] = _setting(
         allowed.host_names,
-        "Further name by which clients call the server; may be given several times.",
+        "Additional host name by which clients reach the server; repeatable.",
         default=(),
     )
     trusted_proxy: tuple[str, ...] = _setting(
         allowed.networks,
-        "Address or network of a proxy whose X-Forwarded-For and -Proto are believed; repeatable.",
+        "Address or network of a proxy whose X-Forwarded-For and -Proto are trusted; repeatable.",
         default=(),
     )
     tls_cert: str | None = _setting(
         allowed.optional_file,
-        "Certificate chain, PEM: the server speaks TLS; read again at SIGHUP.",
+        "Certificate chain (PEM), which enables TLS; SIGHUP reloads it.",
         default=None,
     )
     tls_key: str | None = _setting(
-        allowed.optional_file, "Private key of the certificate, PEM.", default=None
+        allowed.optional_file, "Private key of the certificate (PEM).", default=None
     )
     allow_path: tuple[str, ...] = _setting(
         allowed.paths,
-        "Directory in which clients may name places, such as output_dir; repeatable.",
+        "Directory in which clients may name paths, such as output_dir; repeatable.",
         default=(),
     )
     task_path: tuple[str, ...] = _setting(
         allowed.paths,
-        "Directory whose task files clients may name as tasks; they run code. Repeatable.",
+        "Directory whose task files, which run code, clients may name as tasks; repeatable.",
         default=(),
     )
     engine_env: tuple[str, ...] = _setting(
         allowed.variables,
-        "Variable that the harness gets too: NAME, as the server has it, or NAME=VALUE, which every"
-        " user of this machine can read if it is given as an option; repeatable.",
+        "Additional environment variable for the harness: NAME, with the server's value, or"
+        " NAME=VALUE, which all users of this machine can read if given as an option; repeatable.",
         default=(),
     )
     rate_limit: float | None = _setting(
         allowed.optional_rate,
-        "Requests a second of one token, or of one address without; 0: any number"
-        " (default: 50, on loopback any number).",
+        "Maximum requests per second of one token, or of one address without a token; 0: no limit"
+        " (default: 50; no limit on loopback).",
         default=None,
     )
     max_queued_jobs: int = _setting(
-        allowed.positive, "Jobs that may wait; more are refused with 429.", default=250_000
+        allowed.positive, "Maximum queued jobs; more are rejected with 429.", default=250_000
     )
     max_queued_per_token: int = _setting(
-        allowed.positive, "Jobs of one token that may wait.", default=10_000
+        allowed.positive, "Maximum queued jobs of one token.", default=10_000
     )
     max_queued_bytes: int = _setting(
         allowed.positive,
-        "Bytes that the requests of waiting jobs may have together; more are refused with 429.",
+        "Maximum total bytes of the requests of queued jobs; more are rejected with 429.",
         default=2 * 1024**3,
     )
     max_queued_bytes_per_token: int = _setting(
         allowed.positive,
-        "Bytes that the requests of one token's waiting jobs may have together.",
+        "Maximum total bytes of the requests of queued jobs of one token.",
         default=256 * 1024**2,
     )
     max_connections: int = _setting(
-        allowed.positive, "Connections at a time; a quarter of them from one address.", default=800
+        allowed.positive,
+        "Maximum concurrent connections; a quarter of them from one address.",
+        default=800,
     )
     fingerprint: str = _setting(
         allowed.fingerprint,
-        "What is hashed of a local checkpoint: small files and the index (quick), or all (full).",
+        "What is hashed of a local checkpoint: small files and index (quick), or all files (full).",
         default="quick",
     )
     engines: Mapping[str, Mapping[str, Any]] = _setting(
@@ -165,7 +169,7 @@ class ServerArgs:
 
     def __post_init__(self) -> None:
         for setting in fields(self):
-            # JSON and TOML have lists alone.
+            # JSON and TOML have only lists.
             if setting.default == () and isinstance(getattr(self, setting.name), list):
                 object.__setattr__(self, setting.name, tuple(getattr(self, setting.name)))
             value = getattr(self, setting.name)
@@ -178,30 +182,29 @@ class ServerArgs:
         for name in ("data_dir", "engine_python", "include_path", "tls_cert", "tls_key"):
             path = getattr(self, name)
             if path is not None:
-                object.__setattr__(self, name, os.path.expanduser(path))  # noqa: PTH111 - a text
+                object.__setattr__(self, name, os.path.expanduser(path))  # noqa: PTH111 - a string
         for name in ("allow_path", "task_path"):
             roots = tuple(os.path.expanduser(path) for path in getattr(self, name))  # noqa: PTH111
             object.__setattr__(self, name, roots)
 
     @property
     def effective_timeout(self) -> float | None:
-        """The time limit in seconds of a request that names none."""
+        """The time limit in seconds of a request without one."""
         return self.max_timeout if self.default_timeout is None else self.default_timeout
 
     def _check_timeouts(self) -> None:
-        most = self.max_timeout
-        if most is not None and (self.effective_timeout or 0) > most:
+        maximum = self.max_timeout
+        if maximum is not None and (self.effective_timeout or 0) > maximum:
             raise ValueError(
-                f"default_timeout must be at most max_timeout ({most:g}), got "
+                f"default_timeout must be at most max_timeout ({maximum:g}), got "
                 f"{self.default_timeout!r} (type: {type(self.default_timeout).__name__})"
             )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ServerArgs":
-        """Settings from a mapping; missing keys take their defaults.
+        """Build settings from a mapping; missing keys take their defaults.
 
-        Raises ValueError for an unknown key, naming the nearest known one, and for a value that
-        is not allowed.
+        Raises ValueError for an unknown key, suggesting a similar one, and for an invalid value.
         """
         known = [setting.name for setting in fields(cls)]
         for name in map(str, values):
@@ -213,10 +216,10 @@ class ServerArgs:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings as a mapping that survives JSON and ``from_dict``."""
+        """Return all settings as a mapping, for JSON and ``from_dict``."""
         return asdict(self)
 
 
 def command_line_settings(args: type[ServerArgs]) -> tuple[Field[Any], ...]:
-    """The settings that have a flag and a variable: all but those that only a file can hold."""
+    """Return the settings that have a flag and an environment variable: all but file-only ones."""
     return tuple(each for each in fields(args) if not each.metadata["only_in_file"])

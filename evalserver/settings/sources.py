@@ -1,4 +1,4 @@
-"""Where settings come from: command line flags, the environment, a TOML file."""
+"""The sources of settings: command-line flags, environment variables, a TOML file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ RESERVED_VARIABLES = (
     "EVALSERVER_CRASH_AT",
     "EVALSERVER_CGROUPS",
 )
-"""Of clients, of the command line, of tests."""
+"""Variables of clients, of the command line and of tests, which are not settings."""
 
 
 def load_settings(
     flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
 ) -> ServerArgs:
-    """Settings by precedence: command line flag, ``EVALSERVER_*`` variable, TOML file, default.
+    """Load settings by precedence: flag, ``EVALSERVER_*`` variable, TOML file, default.
 
-    ``flags`` holds only those that were given. Raises ValueError as ``ServerArgs`` does, and when
-    the file cannot be read or is not TOML.
+    ``flags`` holds only those that were given. Raises ValueError as ``ServerArgs`` does, and if the
+    file cannot be read or is not TOML.
     """
     return ServerArgs.from_dict({**_from_file(config), **_from_environment(environment), **flags})
 
@@ -35,7 +35,7 @@ def load_settings(
 def origins(
     flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
 ) -> dict[str, str]:
-    """Where ``load_settings`` takes each setting from that does not have its default, in words."""
+    """Return the source of each setting that does not have its default, for people."""
     return {
         **dict.fromkeys(_from_file(config), f"the file {config}"),
         **{name: environment_name(name) for name in _from_environment(environment)},
@@ -44,18 +44,18 @@ def origins(
 
 
 def misspelled_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables that set nothing, and the one that each was probably meant to be."""
+    """Return unknown ``EVALSERVER_*`` variables, each with the variable that was probably meant."""
     known = [environment_name(setting.name) for setting in command_line_settings(ServerArgs)]
     return {
-        name: meant[0]
+        name: matches[0]
         for name in environment
         if name.startswith(ENVIRONMENT_PREFIX) and name not in (*known, *RESERVED_VARIABLES)
-        if (meant := closest_names(name, known, 1))
+        if (matches := closest_names(name, known, 1))
     }
 
 
 def environment_name(setting: str) -> str:
-    """The environment variable of a setting: ``data_dir`` is ``EVALSERVER_DATA_DIR``."""
+    """Return the environment variable of a setting: ``EVALSERVER_DATA_DIR`` for ``data_dir``."""
     return ENVIRONMENT_PREFIX + setting.upper()
 
 
@@ -78,29 +78,29 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             if is_list(setting):
                 values[setting.name] = tuple(part for part in text.split(",") if part)
                 continue
-            values[setting.name] = _parse(
+            values[setting.name] = _parse_value(
                 environment_name(setting.name), text, number_type(setting)
             )
     return values
 
 
 def is_list(setting: Field[Any]) -> bool:
-    """Is it a setting of several texts? In a variable they are separated by commas."""
+    """Return whether a setting is a list of strings, which a variable separates by commas."""
     return setting.type == tuple[str, ...]
 
 
 def number_type(setting: Field[Any]) -> type[int] | type[float] | None:
-    """int or float for a setting that is a number, None for one that is a text."""
+    """Return int or float for a setting that is a number; None for one that is a string."""
     if setting.type is int:
         return int
     return float if setting.type in (float, float | None) else None
 
 
-def _parse(variable: str, text: str, kind: type[int] | type[float] | None) -> Any:
+def _parse_value(variable: str, text: str, kind: type[int] | type[float] | None) -> Any:
     if kind is None:
         return text
     try:
         return kind(text)
     except ValueError:
-        wanted = "an integer" if kind is int else "a number"
-        raise ValueError(f"{variable} must be {wanted}, got {text!r}") from None
+        expected = "an integer" if kind is int else "a number"
+        raise ValueError(f"{variable} must be {expected}, got {text!r}") from None

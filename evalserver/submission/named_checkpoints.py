@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalserver.attempts.provenance import at_submission
-from evalserver.checkpoints.merging import before_merging, key_of
-from evalserver.checkpoints.readiness import local_checkpoints, may_have_checkpoints, why_not
+from evalserver.checkpoints.merging import checkpoint_argument, model_args_before_merging
+from evalserver.checkpoints.readiness import (
+    local_checkpoints,
+    may_have_checkpoints,
+    not_ready_reason,
+)
 from evalserver.core.request import EvaluateRequest
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads
@@ -40,13 +44,13 @@ def _inspect(request: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoin
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
             "still being written; ?validate=false submits it all the same."
         )
-        for key, path in local_checkpoints(before_merging(request)).items()
-        if (reason := why_not(path)) is not None
+        for key, path in local_checkpoints(model_args_before_merging(request)).items()
+        if (reason := not_ready_reason(path)) is not None
     }
     return Checkpoints(faults, at_submission(request, allowed))
 
 
 def _field_path(request: EvaluateRequest, key: str) -> str:
     """Where the request names what is found under an argument of the model."""
-    is_merged = request.lmms_engine_kwargs is not None and key == key_of(request)
+    is_merged = request.lmms_engine_kwargs is not None and key == checkpoint_argument(request)
     return "lmms_engine_kwargs.model_path" if is_merged else f"model_args.{key}"

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from evalserver.attempts.provenance import at_submission
-from evalserver.checkpoints.merging import Merge, merged, pinned
+from evalserver.checkpoints.merging import Merge, pin_checkpoint, with_merged_checkpoint
 from evalserver.core.job import NewJob
 from evalserver.core.job_id import new_job_id
 from evalserver.core.request import EvaluateRequest
@@ -93,7 +93,7 @@ class Submitter:
         engine = self._engines[name]
         request = apply_defaults(request, engine, self._policy.default_timeout_s)
         if request.lmms_engine_kwargs is not None:
-            request = await self._threads.run(pinned, request)
+            request = await self._threads.run(pin_checkpoint, request)
         provenance = await self._check_all(request, engine, validate=validate)
         if isinstance(provenance, Rejected):
             if key is None or not await self._store.was_answered(key):
@@ -163,7 +163,7 @@ class Submitter:
         self, request: EvaluateRequest, engine: Engine, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
         """What is recorded of the request's checkpoints, or every fault at once."""
-        faults = capability_faults(merged(request), engine)
+        faults = capability_faults(with_merged_checkpoint(request), engine)
         if faults:
             return invalid(faults)
         checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)

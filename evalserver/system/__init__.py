@@ -1,1 +1,1 @@
-"""The operating system: files that others wrote, directories, descriptors, threads, sockets."""
+"""The operating system: untrusted files, directories, locks, descriptors, threads, sockets."""

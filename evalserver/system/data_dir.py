@@ -1,9 +1,9 @@
-"""The locks by which one server owns a data directory.
+"""The locks that ensure that one server at a time owns a data directory.
 
-The kernel releases a lock when its process ends, however it ends: there is no stale one to clean
-up, and no pid is trusted. The directory itself is locked, so that removing a file in it lets
-nobody in; ``server.lock`` is locked too, because it says who the owner is, because servers before
-this one lock nothing else, and because some network file systems cannot lock a directory.
+The kernel releases a lock when its process ends for any reason, so there are no stale locks, and no
+pid is trusted. The directory itself is locked, so that removing a file in it does not release the
+lock. ``server.lock`` is locked too: it names the owner, older servers lock only this file, and some
+network file systems cannot lock a directory.
 """
 
 import errno
@@ -17,34 +17,34 @@ from pathlib import Path
 LOCK_NAME = "server.lock"
 
 UNSUPPORTED_LOCK_ERRNOS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
-"""NFS turns a lock of this kind into one that needs a descriptor open for writing, which no
-directory has (EBADF); others have no such locks."""
+"""Errors of file systems that cannot lock a directory. NFS emulates ``flock`` by a lock that
+requires a descriptor open for writing (EBADF)."""
 
 
 class DataDirTaken(Exception):
-    """Another server owns the data directory; says who."""
+    """Another server owns the data directory; says which one."""
 
 
 @contextmanager
 def lock_data_dir(data_dir: Path, address: str) -> Iterator[bool]:
-    """Create the directory if it is not there, and own it until the end of the block.
+    """Create the directory if needed, and own it until the end of the block.
 
-    ``address`` is what a second server is told of this one. Yields whether the directory itself is
-    locked: where its file system cannot do that, ``server.lock`` alone keeps others out. Raises
-    DataDirTaken, and OSError when the directory cannot be made or written.
+    ``address`` is shown to a second server that tries to start. Yields whether the directory itself
+    is locked; if its file system cannot do that, only ``server.lock`` is. Raises DataDirTaken, and
+    OSError if the directory cannot be created or written.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, directory)
-        # First, so that who is refused does not leave a new server.lock for one that was removed.
+        # Locked first, so that a rejected server does not create server.lock if it was removed.
         is_locked = _lock_directory(directory, data_dir)
         file = os.open(LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
         stack.callback(os.close, file)
         _lock(file, directory, data_dir)
-        holder = json.dumps({"pid": os.getpid(), "address": address})
+        owner = json.dumps({"pid": os.getpid(), "address": address})
         os.ftruncate(file, 0)
-        os.pwrite(file, holder.encode(), 0)
+        os.pwrite(file, owner.encode(), 0)
         yield is_locked
 
 
@@ -63,27 +63,28 @@ def _lock(descriptor: int, directory: int, data_dir: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise DataDirTaken(
-            f"the data directory {data_dir} belongs to {_holder(directory)}; "
+            f"the data directory {data_dir} belongs to {_describe_owner(directory)}; "
             "stop that server, or choose another --data-dir"
         ) from None
 
 
-def _holder(directory: int) -> str:
+def _describe_owner(directory: int) -> str:
     try:
         file = os.open(LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except OSError:
-        return f"another running server{_pid_by_kernel(directory)}, whose {LOCK_NAME} was removed"
+        pid = _describe_lock_owner(directory)
+        return f"another running server{pid}, whose {LOCK_NAME} was removed"
     try:
-        holder = json.loads(os.pread(file, 4096, 0))
-        return f"a running server, pid {holder['pid']}, at {holder['address']}"
+        owner = json.loads(os.pread(file, 4096, 0))
+        return f"a running server, pid {owner['pid']}, at {owner['address']}"
     except (ValueError, KeyError, TypeError):
-        return f"another running server{_pid_by_kernel(directory)}"
+        return f"another running server{_describe_lock_owner(directory)}"
     finally:
         os.close(file)
 
 
-def _pid_by_kernel(directory: int) -> str:
-    """Who holds the lock of the directory, as /proc/locks tells it; empty if it does not."""
+def _describe_lock_owner(directory: int) -> str:
+    """Return the owner of the directory's lock, from /proc/locks; empty if it is not there."""
     inode = os.fstat(directory).st_ino
     try:
         lines = Path("/proc/locks").read_text().splitlines()

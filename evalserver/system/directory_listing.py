@@ -1,6 +1,7 @@
-"""Listing the files below a directory that somebody else fills, at a bounded cost.
+"""Lists the files below an untrusted directory at a bounded cost.
 
-Files may come and go meanwhile, links may lead anywhere, and there may be millions of them.
+Files may be added or removed during the listing, links may point anywhere, and there may be
+millions of files.
 """
 
 import os
@@ -11,31 +12,34 @@ from pathlib import Path
 
 MAX_FILES = 10_000
 MAX_ENTRIES = 50_000
-"""Files, directories and all else that is looked at."""
+"""Entries of any kind that are examined."""
 MAX_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Files by their paths in the directory; ``incomplete`` says why there may be more, as the end
-    of a sentence."""
+    """The files of a directory, by relative path.
+
+    ``incomplete`` says why there may be more files, as the end of a sentence.
+    """
 
     files: tuple[tuple[str, os.stat_result], ...]
     incomplete: str | None = None
 
 
 class _ListingIncomplete(Exception):
-    """Not all files can be listed; says why."""
+    """The listing was stopped before its end; says why."""
 
 
 def list_files(path: Path) -> Listing:
-    """Every regular file below a directory; of a file, itself.
+    """List every regular file below a directory; for a file, the file itself.
 
-    Links to files are followed, links to directories are not. What vanishes meanwhile is left out.
+    Links to files are followed, links to directories are not. Files that are removed meanwhile are
+    left out.
     """
     files: list[tuple[str, os.stat_result]] = []
     try:
-        for name, status in _files(path):
+        for name, status in _walk(path):
             if len(files) == MAX_FILES:
                 raise _ListingIncomplete(f"has too many files: {MAX_FILES} or more")
             files.append((name, status))
@@ -45,7 +49,7 @@ def list_files(path: Path) -> Listing:
 
 
 def directory_names(path: Path) -> list[str]:
-    """The names in a directory, MAX_ENTRIES at most. Raises OSError."""
+    """Return the names in a directory, at most MAX_ENTRIES. Raises OSError."""
     names: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
@@ -55,16 +59,16 @@ def directory_names(path: Path) -> list[str]:
     return names
 
 
-def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    if os.path.isfile(path):  # noqa: PTH113 - a path may be too long for Path.is_file
+def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    if os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises an error if the path is too long
         yield path.name, path.stat()
         return
     deadline = time.monotonic() + MAX_SECONDS
     entry_count = 0
-    # A stack of our own: however deep directories are nested, nothing is called recursively.
-    waiting = [""]
-    while waiting:
-        directory = waiting.pop()
+    # An explicit stack: no recursion, however deep the directories are nested.
+    pending = [""]
+    while pending:
+        directory = pending.pop()
         for entry in _entries(path, directory):
             entry_count += 1
             if entry_count > MAX_ENTRIES:
@@ -74,7 +78,7 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
             name = f"{directory}{entry.name}"
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{name}/")
+                    pending.append(f"{name}/")
                 elif entry.is_file():
                     yield name, entry.stat()
             except OSError:

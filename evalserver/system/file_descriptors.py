@@ -1,21 +1,21 @@
-"""File descriptors: how many the system allows this process, and how many connections that makes.
+"""The limit of open files, and how many connections it allows.
 
-Where descriptors run out, everything fails at once: connections, the database, starting an
-evaluation. So they are counted before: connections get no more than leave enough for the rest.
+When descriptors run out, everything fails: connections, the database, starting an evaluation. So
+some are reserved, and only the rest is used for connections.
 """
 
 import resource
 from dataclasses import dataclass
 
 DESCRIPTORS_PER_CONNECTION = 2
-"""The socket, and the file that its answer is read from."""
+"""The socket, and the file that its response is read from."""
 
 RESERVED_DESCRIPTORS = 192
-"""For the database, listening sockets, the log, threads that walk through directories, programs
-that are being started, connections of the local socket and connections that are refused."""
+"""For the database, listening sockets, the log, threads that list directories, programs that are
+being started, connections of the local socket and connections that are rejected."""
 
 MIN_CONNECTIONS = 8
-"""A server that can have fewer is not worth starting."""
+"""A server that can have fewer connections does not start."""
 
 
 class TooFewDescriptors(Exception):
@@ -31,19 +31,19 @@ class DescriptorLimit:
 
     @property
     def connections(self) -> int:
-        """How many connections fit below the soft limit."""
+        """The number of connections that the soft limit allows."""
         return max(0, (self.soft - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_CONNECTION)
 
 
 def raise_limit(connections: int) -> DescriptorLimit:
-    """Raise the soft limit as far as so many connections need it, and return what it is now.
+    """Raise the soft limit as needed for this many connections, and return the new limit.
 
-    It is never lowered, and never above the hard limit. Raises TooFewDescriptors.
+    It is never lowered, and never exceeds the hard limit. Raises TooFewDescriptors.
     """
-    soft, hard = (_number(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    soft, hard = (_to_number(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
     wanted = min(descriptors_needed(connections), hard)
     if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, _unlimited_if_huge(hard)))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, _from_number(hard)))
         soft = wanted
     limit = DescriptorLimit(soft, hard)
     if limit.connections < min(connections, MIN_CONNECTIONS):
@@ -56,16 +56,16 @@ def raise_limit(connections: int) -> DescriptorLimit:
 
 
 def descriptors_needed(connections: int) -> int:
-    """How many descriptors a server with so many connections needs."""
+    """Return how many descriptors a server with this many connections needs."""
     return RESERVED_DESCRIPTORS + DESCRIPTORS_PER_CONNECTION * connections
 
 
-_HUGE = 2**63
+_UNLIMITED = 2**63
 
 
-def _number(limit: int) -> int:
-    return _HUGE if limit == resource.RLIM_INFINITY else limit
+def _to_number(limit: int) -> int:
+    return _UNLIMITED if limit == resource.RLIM_INFINITY else limit
 
 
-def _unlimited_if_huge(limit: int) -> int:
-    return resource.RLIM_INFINITY if limit == _HUGE else limit
+def _from_number(limit: int) -> int:
+    return resource.RLIM_INFINITY if limit == _UNLIMITED else limit

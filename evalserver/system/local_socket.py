@@ -1,7 +1,7 @@
-"""The socket in the data directory, by which who owns the directory speaks to its server.
+"""The Unix socket in the data directory, for the operator who owns the directory.
 
-Its path may be longer than the kernel takes for a socket, so it is named by way of the opened
-directory.
+Its path may be longer than the kernel allows for a socket, so it is addressed through a descriptor
+of the directory.
 """
 
 import os
@@ -14,15 +14,15 @@ SOCKET_NAME = "server.sock"
 
 
 def listen_locally(data_dir: Path) -> socket.socket:
-    """A socket that its owner alone can open; one that is left of another server is replaced.
+    """Listen on a socket that only its owner can open; the socket of an earlier server is replaced.
 
-    The data directory must be owned by the caller. Raises OSError.
+    The caller must hold the lock of the data directory. Raises OSError.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):
             (data_dir / SOCKET_NAME).unlink()
-        # Before it is there: nobody can come in between.
+        # Before bind, so that no other user can connect in between.
         os.fchmod(listening.fileno(), 0o600)
         with short_path(data_dir) as path:
             listening.bind(path)
@@ -36,7 +36,7 @@ def listen_locally(data_dir: Path) -> socket.socket:
 
 @contextmanager
 def short_path(data_dir: Path) -> Iterator[str]:
-    """The path of the socket in a short form, which holds within the block."""
+    """Yield a short path of the socket, which is valid within the block."""
     directory = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{directory}/{SOCKET_NAME}"

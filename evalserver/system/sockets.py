@@ -1,4 +1,4 @@
-"""Listening sockets, bound before anything else is done for a server that may not get them."""
+"""Listening sockets and network addresses."""
 
 import errno
 import ipaddress
@@ -6,18 +6,18 @@ import socket
 from functools import lru_cache
 
 BACKLOG = 128
-"""Connections that the kernel keeps until they are accepted."""
+"""Connections that the kernel queues until they are accepted."""
 
 UNAVAILABLE_ADDRESS_ERRNOS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-"""``localhost`` may resolve to an IPv6 address on a machine whose IPv6 is off."""
+"""``localhost`` may resolve to an IPv6 address on a machine without IPv6."""
 
 
 class CannotListen(Exception):
-    """The address cannot be listened on; says why."""
+    """The server cannot listen on the address; says why."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """A bound socket for every address that ``host`` stands for. Raises CannotListen."""
+    """Bind a socket for every address that ``host`` resolves to. Raises CannotListen."""
     bound: list[socket.socket] = []
     try:
         for family, address in _addresses(host, port):
@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             except OSError as error:
                 if error.errno not in UNAVAILABLE_ADDRESS_ERRNOS:
                     raise
-    except (OSError, UnicodeError) as error:  # the latter for a host that cannot be a name
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
         for each in bound:
             each.close()
         raise CannotListen(
@@ -38,13 +38,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def url(host: str, port: int, *, secure: bool = False) -> str:
-    """How a client calls the address."""
+    """Return the URL of the address."""
     scheme = "https" if secure else "http"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Can the address be reached from this machine alone?"""
+    """Return whether the address can only be reached from this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -53,8 +53,10 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def network_key(address: str) -> str:
-    """What stands for who has this address: of IPv6 its network of 64 bits, since who has one
-    address there has them all. An address that is none stands for itself."""
+    """Return the key under which clients are counted: an IPv4 address, or an IPv6 /64 network.
+
+    One client usually has a whole /64 network. A text that is no address is its own key.
+    """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -71,9 +73,9 @@ def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
 
 def _describe_error(error: OSError | UnicodeError) -> str:
     if isinstance(error, UnicodeError):
-        return "that cannot be the name of a host"
+        return "that is not a valid host name"
     if error.errno == errno.EADDRINUSE:
-        return "the port is in use; stop who uses it, or choose another --port"
+        return "the port is in use; stop the process that uses it, or choose another --port"
     if error.errno == errno.EACCES:
         return "this user may not use the port; choose a --port above 1023"
     return error.strerror or str(error)

@@ -1,9 +1,9 @@
-"""Opening files that a harness, or whoever may write to its directories, has left.
+"""Opens and reads files that a harness, or others with access to its directories, may have written.
 
-Every step from a trusted directory to the file is taken by itself, from the directory that the step
-before opened, and follows no symbolic link: nothing outside is reached, and there is no moment
-between a check and an open. Only regular files are opened, nothing is waited for, and no more is
-read than the caller says. All of it may wait for a disk: call it in a thread.
+Each component of a path below a trusted directory is opened relative to the previous one, without
+following symbolic links, so no path leads outside and there is no race between check and open. Only
+regular files are opened, opening never blocks, and the caller limits how much is read. All
+functions may wait for a disk: call them in a thread.
 """
 
 import errno
@@ -23,7 +23,7 @@ FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 MISSING = frozenset({errno.ENOENT})
 
-NOT_REGULAR = (
+FILE_KINDS = (
     (stat.S_ISLNK, "is a symbolic link"),
     (stat.S_ISDIR, "is a directory"),
     (stat.S_ISFIFO, "is a FIFO"),
@@ -34,43 +34,45 @@ NOT_REGULAR = (
 
 
 class UnreadableFile(Exception):
-    """A file that is not there or must not be read; names it, and says why."""
+    """A file does not exist or must not be read; names it, and says why."""
 
 
 class MissingFile(UnreadableFile):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 @dataclass(frozen=True)
 class UntrustedDirectory:
-    """A directory that others write to. Links are followed on the way to ``trusted``, and nowhere
-    behind it: ``steps`` are the names of the directories from there on."""
+    """A directory that others can write to: ``trusted``, and the names of the directories below it.
+
+    Symbolic links are followed on the way to ``trusted``, but not below it.
+    """
 
     trusted: Path
     steps: tuple[str, ...] = ()
 
     @classmethod
     def for_attempt(cls, path: Path) -> "UntrustedDirectory":
-        """The run directory or output directory of an attempt.
+        """Return the run directory or output directory of an attempt.
 
-        The server itself named the last two directories. What is above them was chosen by its
-        operator or its client, and may well be reached through links.
+        The server chose the names of the last two directories. The operator or the client chose the
+        path above them, which may contain links.
         """
         return cls(path.parents[1], path.parts[-2:])
 
     @property
     def path(self) -> Path:
-        """Where it is, for whoever reads of it."""
+        """The whole path, for messages."""
         return self.trusted.joinpath(*self.steps)
 
     def below(self, *names: str) -> "UntrustedDirectory":
-        """A directory in it."""
+        """Return a directory below this one."""
         return UntrustedDirectory(self.trusted, (*self.steps, *names))
 
 
 @contextmanager
 def open_directory(directory: UntrustedDirectory) -> Iterator[int]:
-    """The descriptor of the directory, within the block. Raises OSError."""
+    """Yield a descriptor of the directory. Raises OSError."""
     folder = os.open(directory.trusted, DIRECTORY)
     try:
         for name in directory.steps:
@@ -95,7 +97,7 @@ def open_file(directory: UntrustedDirectory, path: str, *, writable: bool = Fals
 
 
 def open_named_file(path: Path) -> BinaryIO:
-    """Open a regular file that an operator or client named, through links if need be.
+    """Open a regular file that an operator or client named; symbolic links are followed.
 
     Raises UnreadableFile, MissingFile.
     """
@@ -104,9 +106,9 @@ def open_named_file(path: Path) -> BinaryIO:
 
 
 def list_names(directory: UntrustedDirectory, max_entries: int) -> dict[str, bool]:
-    """What is in the directory itself, in order: of each name, whether it is that of a directory.
+    """Return the sorted names in the directory, each with whether it is a directory.
 
-    Raises UnreadableFile, also when there is more than ``max_entries``; MissingFile.
+    Raises MissingFile, and UnreadableFile, also if there are more than ``max_entries`` names.
     """
     with (
         _translate_errors(directory.path),
@@ -123,38 +125,40 @@ def list_names(directory: UntrustedDirectory, max_entries: int) -> dict[str, boo
 
 
 def read_file(directory: UntrustedDirectory, path: str, max_bytes: int) -> bytes:
-    """All of a file of the directory. Raises UnreadableFile, MissingFile."""
+    """Read a whole file of the directory. Raises UnreadableFile, MissingFile."""
     with open_file(directory, path) as file:
-        return _content_of(file, directory.path / path, max_bytes)
+        return _read_content(file, directory.path / path, max_bytes)
 
 
 def read_named_file(path: Path, max_bytes: int) -> bytes:
-    """All of a file that an operator or client named. Raises UnreadableFile, MissingFile."""
+    """Read a whole file that an operator or client named. Raises UnreadableFile, MissingFile."""
     with open_named_file(path) as file:
-        return _content_of(file, path, max_bytes)
+        return _read_content(file, path, max_bytes)
 
 
 def read_json(
     directory: UntrustedDirectory, path: str, max_bytes: int, max_values: int = MAX_VALUES
 ) -> dict[str, Any]:
-    """Read a JSON object from a file in the directory. Raises UnreadableFile, MissingFile."""
-    return _object_in(read_file(directory, path, max_bytes), directory.path / path, max_values)
+    """Read the JSON object in a file of the directory. Raises UnreadableFile, MissingFile."""
+    return _parse_object(read_file(directory, path, max_bytes), directory.path / path, max_values)
 
 
 def read_named_json(path: Path, max_bytes: int) -> dict[str, Any]:
-    """The JSON object in a file that an operator or client named. Raises UnreadableFile,
-    MissingFile."""
-    return _object_in(read_named_file(path, max_bytes), path)
+    """Read the JSON object in a file that an operator or client named.
+
+    Raises UnreadableFile, MissingFile.
+    """
+    return _parse_object(read_named_file(path, max_bytes), path)
 
 
-def _object_in(text: bytes, path: Path, max_values: int = MAX_VALUES) -> dict[str, Any]:
+def _parse_object(text: bytes, path: Path, max_values: int = MAX_VALUES) -> dict[str, Any]:
     try:
         return parse_object(text, max_values)
     except InvalidJson as error:
         raise UnreadableFile(f"{path}: {error}") from None
 
 
-def _content_of(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
+def _read_content(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
     with _translate_errors(path):
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -163,8 +167,8 @@ def _content_of(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
 
 
 def _open_regular(name: str, path: Path, folder: int | None, no_follow: int, writable: bool) -> int:
-    # Looked at before, since merely opening a device can do something; and after, since that is
-    # what counts.
+    # Checked before opening, since opening a device may have side effects, and after, in case the
+    # file was replaced in between.
     _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=not no_follow), path)
     how = FILE | no_follow | (os.O_RDWR if writable else 0)
     descriptor = os.open(name, how, dir_fd=folder)
@@ -178,13 +182,13 @@ def _open_regular(name: str, path: Path, folder: int | None, no_follow: int, wri
 
 def _require_regular(state: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(state.st_mode):
-        kinds = (what for is_kind, what in NOT_REGULAR if is_kind(state.st_mode))
-        raise UnreadableFile(f"{path}: it {next(kinds, 'is something else')}, and no regular file")
+        kinds = (what for is_kind, what in FILE_KINDS if is_kind(state.st_mode))
+        raise UnreadableFile(f"{path}: it {next(kinds, 'is a special file')}, not a regular file")
 
 
 def _require_name(name: str) -> None:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise FileNotFoundError(errno.ENOENT, "it cannot be the name of a file", name)
+        raise FileNotFoundError(errno.ENOENT, "not a valid file name", name)
 
 
 @contextmanager
@@ -193,12 +197,12 @@ def _translate_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = MissingFile if error.errno in MISSING else UnreadableFile
-        raise kind(f"{path}: {_reason(error)}") from error
+        raise kind(f"{path}: {_describe_error(error)}") from error
     except ValueError as error:
         raise UnreadableFile(f"{str(path)!r}: {error}") from None
 
 
-def _reason(error: OSError) -> str:
+def _describe_error(error: OSError) -> str:
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
-        return "a part of its path is a symbolic link, or is no directory"
+        return "a part of its path is a symbolic link, or not a directory"
     return os.strerror(error.errno) if error.errno else str(error)

@@ -127,12 +127,12 @@ def test_fewer_than_two_common_documents_are_no_pairs(common: int) -> None:
 def test_a_number_that_is_no_mean_is_not_paired() -> None:
     f1 = replace(ACC, metric="f1", value=0.9)
 
-    with pytest.raises(NotPaired, match="f1 is not the mean of what single documents got"):
+    with pytest.raises(NotPaired, match="f1 is not the mean of the scores of its documents"):
         paired_difference(f1, mean_of(TEN), TEN, TEN)
 
 
 def test_a_number_without_scores_is_not_paired() -> None:
-    with pytest.raises(NotPaired, match="the samples have no number under acc"):
+    with pytest.raises(NotPaired, match="the samples have no scores for acc"):
         paired_difference(number(0.5), number(0.5), {}, TEN)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.checkpoints.fingerprints import fingerprint
-from evalserver.checkpoints.readiness import signature, why_not
+from evalserver.checkpoints.readiness import not_ready_reason, signature
 from evalserver.system import directory_listing
 from tests.conftest import MakeApi
 from tests.support import Api, Json, ServerProcess, let_everybody_reach, until, without_permissions
@@ -37,7 +37,7 @@ INDEXES = {
 def test_a_hostile_index_is_a_reason_not_to_load(checkpoint: Path, index: str, reason: str) -> None:
     (checkpoint / "model.safetensors.index.json").write_text(index)
 
-    assert reason in (why_not(checkpoint) or "")
+    assert reason in (not_ready_reason(checkpoint) or "")
 
 
 def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Pa
     let_everybody_reach(checkpoint)
 
     with without_permissions():
-        reason = why_not(checkpoint)
+        reason = not_ready_reason(checkpoint)
 
     assert reason == "cannot be read: Permission denied"
 
@@ -94,7 +94,9 @@ async def test_a_disk_that_does_not_answer_delays_no_other_job(
     api: Api, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = asyncio.Event()
-    monkeypatch.setattr("evalserver.checkpoints.waits.PathWaits._reason", lambda *_: answers.wait())
+    monkeypatch.setattr(
+        "evalserver.checkpoints.waits.CheckpointWaits._find_reason", lambda *_: answers.wait()
+    )
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
 
     other = await api.finished(await api.submit())

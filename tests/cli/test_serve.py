@@ -147,7 +147,7 @@ def test_a_port_in_use_is_one_readable_line(tmp_path: Path, taken_port: int) -> 
     assert (process.returncode, process.stdout) == (1, "")
     assert process.stderr == (
         f"Error: cannot listen on http://127.0.0.1:{taken_port}: "
-        "the port is in use; stop who uses it, or choose another --port\n"
+        "the port is in use; stop the process that uses it, or choose another --port\n"
     )
 
 

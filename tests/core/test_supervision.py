@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.checkpoints.waits import PathWaits
+from evalserver.checkpoints.waits import CheckpointWaits
 from evalserver.core.health import Health
 from evalserver.core.supervision import MAX_PAUSE_SECONDS, pause_after, supervise
 from evalserver.scheduling.scheduler import Scheduler
@@ -82,8 +82,8 @@ def _raising_once(original: Callable[..., Any], raised: list[str]) -> Callable[.
         (Scheduler, "_next", {}),
         (Scheduler, "_claim", {}),
         (Scheduler, "_first_ready", {}),
-        (PathWaits, "look", {"wait_for_path_s": 600}),
-        (PathWaits, "_reason", {"wait_for_path_s": 600}),
+        (CheckpointWaits, "check", {"wait_for_path_s": 600}),
+        (CheckpointWaits, "_find_reason", {"wait_for_path_s": 600}),
         (Writer, "_collect", {}),
     ],
 )

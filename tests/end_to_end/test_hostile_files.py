@@ -5,14 +5,14 @@ from pathlib import Path
 from tests.support import Json, ServerProcess
 
 TOLD = {
-    "fifo as results": ("failed", "_results.json: it is a FIFO, and no regular file"),
-    "fifo as samples": ("failed", "_samples_mme.jsonl: it is a FIFO, and no regular file"),
-    "zeros as results": ("failed", "_results.json: it is a symbolic link, and no regular file"),
+    "fifo as results": ("failed", "_results.json: it is a FIFO, not a regular file"),
+    "fifo as samples": ("failed", "_samples_mme.jsonl: it is a FIFO, not a regular file"),
+    "zeros as results": ("failed", "_results.json: it is a symbolic link, not a regular file"),
     "nested results": ("failed", "_results.json: its arrays and objects are nested more than 100"),
     "huge results": ("failed", "_results.json: it has more than 16777216 bytes, and is not read"),
     "huge samples": ("failed", "_samples_mme.jsonl: it has 1099511627776 bytes, more than"),
     "long number": ("failed", "_results.json: it has a number of 400 characters"),
-    "link as log": ("failed", "eval.log: it is a symbolic link, and no regular file"),
+    "link as log": ("failed", "eval.log: it is a symbolic link, not a regular file"),
     "fifo as draft of exit": ("completed", ""),
     "fifo as exit": ("completed", ""),
     "folder as exit": ("completed", ""),

@@ -300,5 +300,5 @@ def test_a_fifo_is_no_results_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "model").mkdir()
     os.mkfifo(tmp_path / name)
 
-    with pytest.raises(NoResults, match=r"results\.json: it is a FIFO, and no regular file"):
+    with pytest.raises(NoResults, match=r"results\.json: it is a FIFO, not a regular file"):
         read("lmms", tmp_path)

@@ -47,8 +47,8 @@ FAULTS = (
     Fault(
         "a session has no end",
         "auth/access.py",
-        "if until <= now or not _is_valid(known, now):",
-        "if not _is_valid(known, now):",
+        "if until <= now or not _is_unexpired(known, now):",
+        "if not _is_unexpired(known, now):",
         ("auth/test_access.py::test_a_session_holds_until_its_end",),
     ),
     Fault(

@@ -111,7 +111,7 @@ def test_none_on_another_address_is_a_warning_that_cannot_be_missed(
     lab = started(labs, tmp_path, "--host", ANYWHERE, auth="none")
 
     assert lab.ask("GET", "/queue").status_code == 200
-    assert "NO ACCESS CONTROL: EVERYBODY WHO REACHES" in lab.server.log.read_text()
+    assert "NO ACCESS CONTROL: ANY CLIENT THAT CAN REACH" in lab.server.log.read_text()
 
 
 def test_the_files_are_their_owners_alone(labs: list[Lab], tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_database_that_everybody_can_read_is_refused_when_tokens_are_asked_for
     refused = run_evalserver("serve", "--auth=token", "--port=1", "--data-dir", data_dir)
 
     assert refused.returncode == 1
-    assert "can be read by everybody" in refused.stderr
+    assert "can be read by all users" in refused.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -250,7 +250,7 @@ def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path:
 
     first.write_bytes(second.read_bytes())
     lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to it
-    while "the certificate stays as it was" not in lab.server.log.read_text():
+    while "the old one stays in use" not in lab.server.log.read_text():
         assert time.monotonic() < until
         time.sleep(0.1)
     assert served_certificate(lab.server.port) != second.read_text()

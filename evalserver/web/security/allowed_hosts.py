@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 MOST_REMEMBERED = 64
 
-EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - names them, listens on nothing
+WILDCARD_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - names them, listens on nothing
 
 
 class Hosts:
@@ -28,7 +28,7 @@ class Hosts:
         names = {bound, *allowed}
         if self._local:
             names.add("localhost")
-        if bound in EVERY_ADDRESS:
+        if bound in WILDCARD_ADDRESSES:
             names.update({socket.gethostname(), socket.gethostname().partition(".")[0]})
         self._names = {_plain(name) for name in names}
         self._fine: set[str] = set()

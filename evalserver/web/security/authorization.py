@@ -129,7 +129,7 @@ def authorize(request: web.Request, needed: Role) -> None:
 
 def is_still_authorized(request: web.Request) -> bool:
     """Does the token still hold with which a long answer was begun?"""
-    return request.app[ACCESS_POLICY].open or request.app[ACCESS].holds(request[CALLER])
+    return request.app[ACCESS_POLICY].open or request.app[ACCESS].is_valid(request[CALLER])
 
 
 def require_still_authorized(request: web.Request) -> None:

@@ -18,7 +18,7 @@ class Proxies:
     def client_address(self, request: web.BaseRequest) -> str:
         """The address of the client: the last one in the chain that is no proxy of ours."""
         address = request.remote or ""
-        if not self._networks or not self.trust(address):
+        if not self._networks or not self.trusts(address):
             return address
         # Who sends the header first can write anything; each proxy appends whom it talked to.
         chain = ",".join(request.headers.getall(FORWARDED_FOR, [])).split(",")
@@ -26,7 +26,7 @@ class Proxies:
             if not _is_address(each):
                 break
             address = each
-            if not self.trust(each):
+            if not self.trusts(each):
                 break
         return address
 
@@ -34,12 +34,12 @@ class Proxies:
         """Did the client speak TLS, with the server or with a trusted proxy?"""
         if request.secure:
             return True
-        if not self._networks or not self.trust(request.remote or ""):
+        if not self._networks or not self.trusts(request.remote or ""):
             return False
         return request.headers.get(FORWARDED_PROTO, "").strip().lower() == "https"
 
-    def trust(self, address: str) -> bool:
-        """Is it the address of one of them?"""
+    def trusts(self, address: str) -> bool:
+        """Return whether the address is that of a trusted proxy."""
         if not _is_address(address):
             return False
         found = ipaddress.ip_address(address)

@@ -86,7 +86,7 @@ async def test_samples_that_do_not_come_to_the_number_are_not_paired(api: Api) -
 
     found = await difference(api, first, second)
 
-    assert found["note"] == "Not paired: the samples have no number under acc."
+    assert found["note"] == "Not paired: the samples have no scores for acc."
 
 
 async def test_samples_that_somebody_removed_are_not_paired(api: Api) -> None:

@@ -75,7 +75,7 @@ async def test_a_path_with_too_long_a_name_is_of_no_checkpoint(api: Api) -> None
 async def test_a_checkpoint_that_is_not_there_is_refused(api: Api) -> None:
     faults = await refusal(api, model_args={"pretrained": "/no/such/checkpoint"})
 
-    assert "/no/such/checkpoint is not there" in faults["model_args.pretrained"]
+    assert "/no/such/checkpoint does not exist" in faults["model_args.pretrained"]
 
 
 async def test_a_checkpoint_that_lacks_a_part_is_refused(api: Api, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_a_checkpoint_is_waited_for_while_others_go_before(api: Api, tmp_p
 
     held = await api.job(waiting)
     assert (other["status"], held["status"]) == ("completed", "queued")
-    assert f"{checkpoint} is not there" in held["waiting_for"]
+    assert f"{checkpoint} does not exist" in held["waiting_for"]
 
     save(checkpoint)
     job = await api.finished(waiting)
@@ -152,7 +152,7 @@ async def test_a_checkpoint_that_does_not_come_in_time_fails_the_job(
     )
 
     assert job["status"] == "failed"
-    assert job["error"] == f"The checkpoint {checkpoint} is not there, 0.1 s after the submission"
+    assert job["error"] == f"The checkpoint {checkpoint} does not exist, 0.1 s after the submission"
 
 
 async def test_a_job_that_waits_for_a_checkpoint_can_be_cancelled(api: Api, tmp_path: Path) -> None:
