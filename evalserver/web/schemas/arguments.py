@@ -1,4 +1,4 @@
-"""Fields for keyword arguments: free JSON values on their way to a part of a harness."""
+"""Fields for keyword arguments: any JSON values that are passed to the harness."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ MAX_KEY_LENGTH = 256
 MAX_TEXT_LENGTH = 8192
 
 VALUE = "ArgumentValue"
-"""How the description of the server calls a free JSON value."""
+"""The name of the schema for any JSON value in the OpenAPI description."""
 VALUE_REFERENCE = {"$ref": f"#/components/schemas/{VALUE}"}
 NO_NUL = r"^[^\x00]*$"
 VALUE_SCHEMA: JsonSchema = {
     "description": (
         f"Any JSON value, nested at most {MAX_DEPTH} levels deep, with at most {MAX_VALUES} "
-        "values in all. An integer must be one of 64 bits, an object's names must differ."
+        "values in total. Integers must fit into 64 bits, names of an object must be unique."
     ),
     "anyOf": [
         {"type": ["null", "boolean", "number"]},
@@ -34,8 +34,8 @@ VALUE_SCHEMA: JsonSchema = {
 }
 ARGUMENT = r"[A-Za-z_][A-Za-z0-9_]*"
 
-# One assignment of a text: a name, and a value whose quotes and brackets are closed. Brackets
-# within brackets, which no regular expression can count, are accepted beyond what it says.
+# One assignment of a text: a name, and a value whose quotes and brackets are closed. Nested
+# brackets, which a regular expression cannot count, are accepted beyond it.
 _QUOTED = rf"""'[^'{HIDDEN}]*'|"[^"{HIDDEN}]*\""""
 _VALUE = rf"""(?:[^,'"\[\]{{}}{HIDDEN}]|{_QUOTED}|\[(?:[^'"\[\]{{}}{HIDDEN}]|{_QUOTED})*\])*"""
 _ASSIGNMENT = rf" *{ARGUMENT} *={_VALUE}"
@@ -43,10 +43,10 @@ ASSIGNMENTS = rf"^[ ,]*{_ASSIGNMENT}(?:,(?: *|{_ASSIGNMENT}))*$"
 
 
 class Arguments(Strict[dict[str, Any]]):
-    """Keyword arguments for a part of a harness: an object of any JSON values."""
+    """Keyword arguments for the harness: an object of any JSON values."""
 
     def json_schema(self) -> JsonSchema:
-        """Their names, and what each may be."""
+        """The names and values."""
         return {
             "type": "object",
             "maxProperties": MAX_VALUES,
@@ -68,12 +68,12 @@ class Arguments(Strict[dict[str, Any]]):
 
 
 class GenerationArguments(Arguments):
-    """Generation arguments: an object, or a text ``temperature=0,top_p=1``."""
+    """Generation arguments: an object, or a text such as ``temperature=0,top_p=1``."""
 
     TEXT = Text(longest=MAX_TEXT_LENGTH)
 
     def json_schema(self) -> JsonSchema:
-        """The object, and the text."""
+        """The object or the text."""
         return {
             "anyOf": [
                 super().json_schema(),
@@ -94,7 +94,7 @@ class GenerationArguments(Arguments):
 
 
 def _find_faults(key: str, value: Any) -> list[str]:
-    """What is wrong with one argument."""
+    """Return the errors of one argument."""
     faults = []
     if not _is_argument_name(key):
         faults.append("Must be named like a Python argument: letters, digits and underscores.")
@@ -105,7 +105,7 @@ def _find_faults(key: str, value: Any) -> list[str]:
 
 
 def _find_fault(value: Any, levels: int) -> str | None:
-    """What is wrong with a free JSON value, or None."""
+    """Return the error of a JSON value, or None."""
     if isinstance(value, str) and "\0" in value:
         return "Must not contain NUL characters."
     if not isinstance(value, dict | list):
@@ -146,7 +146,7 @@ def _is_assignment(part: str) -> bool:
 
 
 def _split_assignments(text: str) -> list[str]:
-    """The text cut at its commas, except those within quotes and brackets; lmms-eval reads it so.
+    """Split the text at commas outside of quotes and brackets, as lmms-eval does.
 
     Empty parts are left out, as both harnesses do.
     """

@@ -1,4 +1,4 @@
-"""What goes out of a comparison."""
+"""Schemas of the response of ``GET /compare``."""
 
 from types import MappingProxyType
 
@@ -12,13 +12,13 @@ OTHER_JOB_ID = "0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"
 
 
 class ComparedJobSchema(ResponseSchema):
-    """One of the jobs."""
+    """One of the compared jobs."""
 
     job_id = JobId()
     attempt = fields.Integer()
     engine = fields.String()
     model = fields.String(metadata=about("As the request named it."))
-    model_names = fields.List(fields.String(), metadata=about("What the harness calls it."))
+    model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
     labels = fields.Dict(keys=fields.String(), values=fields.String())
     completed_at = Time()
 
@@ -28,17 +28,17 @@ class DifferenceSchema(ResponseSchema):
 
     value = fields.Float()
     stderr = fields.Float(allow_none=True)
-    low = fields.Float(allow_none=True, metadata=about("Where the interval begins."))
-    high = fields.Float(allow_none=True, metadata=about("Where the interval ends."))
-    n = fields.Integer(allow_none=True, metadata=about("Documents that were paired."))
+    low = fields.Float(allow_none=True, metadata=about("Lower bound of the interval."))
+    high = fields.Float(allow_none=True, metadata=about("Upper bound of the interval."))
+    n = fields.Integer(allow_none=True, metadata=about("Number of paired documents."))
     method = fields.Enum(Method, by_value=fields.String, metadata=about("See `methods`."))
     exceeds_noise = fields.Boolean(
-        allow_none=True, metadata=about("Whether the interval leaves out 0.")
+        allow_none=True, metadata=about("Whether the interval excludes 0.")
     )
     improved = fields.Boolean(
-        allow_none=True, metadata=about("null: nothing changed, or the harness does not say.")
+        allow_none=True, metadata=about("null when nothing changed, or the direction is unknown.")
     )
-    note = fields.String(allow_none=True, metadata=about("What to know when reading it."))
+    note = fields.String(allow_none=True, metadata=about("A remark for the reader."))
 
 
 class ComparedValueSchema(ResponseSchema):
@@ -47,11 +47,11 @@ class ComparedValueSchema(ResponseSchema):
     job_id = JobId()
     value = fields.Float(allow_none=True)
     stderr = fields.Float(allow_none=True, metadata=about("The standard error."))
-    n = fields.Integer(allow_none=True, metadata=about("Samples."))
+    n = fields.Integer(allow_none=True, metadata=about("Number of samples."))
     difference = fields.Nested(
         DifferenceSchema,
         allow_none=True,
-        metadata=about("From the baseline; null where one of the two has no number."),
+        metadata=about("Difference from the baseline; null where one of the two has no value."),
     )
 
 
@@ -71,11 +71,11 @@ class MethodSchema(ResponseSchema):
     """How a difference is computed."""
 
     formula = fields.String()
-    source = fields.String(metadata=about("Where that is from."))
+    source = fields.String(metadata=about("Reference for the formula."))
 
 
 class ComparisonSchema(ResponseSchema):
-    """The numbers of several jobs; the first job is the baseline of the others."""
+    """The metrics of several jobs; the first job is the baseline."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -134,6 +134,6 @@ class ComparisonSchema(ResponseSchema):
     )
 
     jobs = fields.List(fields.Nested(ComparedJobSchema))
-    confidence = fields.Float(metadata=about("How often such intervals hold the true difference."))
+    confidence = fields.Float(metadata=about("Confidence level of the intervals."))
     rows = fields.List(fields.Nested(ComparisonRowSchema))
     methods = fields.Dict(keys=fields.String(), values=fields.Nested(MethodSchema))

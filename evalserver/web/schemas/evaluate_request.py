@@ -1,4 +1,5 @@
-"""The request to evaluate: its fields, what each takes, and what the server's settings allow."""
+"""Schemas of the body of ``POST /evaluate`` and ``PATCH /jobs/{job_id}``, made from the table of
+request fields (``core/request.py``) and the server's settings."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,10 +27,10 @@ from evalserver.web.schemas.request_fields import BatchSize, Limit, TaskName
 
 
 class TimeLimit(Seconds):
-    """How long an evaluation may take."""
+    """The time limit of an attempt."""
 
     def json_schema(self) -> JsonSchema:
-        """The bounds, as far as the server's settings allow."""
+        """The bounds, with the maximum of the settings."""
         longest = self._max_seconds()
         return super().json_schema() | ({"maximum": longest} if longest else {})
 
@@ -54,7 +55,7 @@ class EvaluationEngineName(EngineName):
 
 
 class TaskNames(List):
-    """Names of tasks, which a harness takes as one argument."""
+    """Names of tasks, which are passed to a harness as one argument."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -100,14 +101,14 @@ def _options(row: RequestField) -> dict[str, Any]:
 
 
 class RequestFields(Schema):
-    """The fields of a request, as it comes in and as the job shows it."""
+    """The fields of a request."""
 
     class Meta:
         include: ClassVar = {name: make_field(row) for name, row in REQUEST_FIELDS.items()}
 
 
 class EvaluateSchema(StrictSchema):
-    """A request to evaluate a model on tasks. null stands for a field that is not given."""
+    """A request to evaluate a model on tasks. null means that a field is not set."""
 
     class Meta(StrictSchema.Meta):
         include: ClassVar = RequestFields.Meta.include
@@ -123,17 +124,17 @@ class EvaluateSchema(StrictSchema):
     )
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """What is not required may be null, and has a default that can be told."""
+        """Let optional fields be null, and describe their defaults."""
         field_obj.allow_none = not field_obj.required
         default = REQUEST_FIELDS[field_name].default
         if default is not None:
             field_obj.metadata = {**field_obj.metadata, "default": default}
 
     def load(self, data: Any, **_kwargs: Any) -> EvaluateRequest:
-        """The request in a JSON object. Raises ValidationError, with the faults of every field.
+        """Return the request. Raises ValidationError with the errors of every field.
 
-        Only the fields that are there are looked at. marshmallow's own way, which asks each of the
-        twenty whether it may be absent, took as long as all else that is done for a submission.
+        Only fields that are present are validated: marshmallow's own ``load``, which visits all
+        twenty, took as long as the rest of a submission.
         """
         values: dict[str, Any] = {}
         faults: dict[str, Any] = {
@@ -156,7 +157,7 @@ class EvaluateSchema(StrictSchema):
 
 
 def check_engine_defaults(engine: Engine) -> None:
-    """Raise ValueError, naming table and key, if a request could not have an engine's defaults."""
+    """Raise ValueError, naming table and key, if a default of an engine is invalid."""
     request_fields = RequestFields().fields
     for name, value in engine.settings.defaults.items():
         try:

@@ -1,7 +1,7 @@
-"""Strict fields: what a JSON value must be, with no conversion from something like it.
+"""Strict fields of JSON bodies: values are validated, never converted.
 
-marshmallow's own number fields take true for 1 and "5" for 5; for a GPU count, that is a fault.
-Each field also says in JSON Schema what it takes, for the description of the server.
+marshmallow's own number fields accept true as 1 and "5" as 5; for a GPU count that is an error.
+Each field also describes itself in JSON Schema, for OpenAPI.
 """
 
 import math
@@ -18,34 +18,34 @@ T = TypeVar("T")
 JsonSchema = dict[str, Any]
 
 HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
-"""Characters that control, break a line, or change unseen what is shown, in the regular expressions
-of Python and of JSON Schema alike."""
+"""Control characters, line breaks and invisible characters, in the syntax of regular expressions of
+both Python and JSON Schema."""
 _HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def about(description: str) -> dict[str, str]:
-    """A field's ``metadata``: what the description of the server says of it."""
+    """Return the ``metadata`` of a field: its description in OpenAPI."""
     return {"description": description}
 
 
 class Strict(fields.Field[T]):
-    """A field that converts nothing."""
+    """A field that validates without conversion."""
 
     @abstractmethod
     def json_schema(self) -> JsonSchema:
-        """What the field takes, as far as JSON Schema can say it."""
+        """The accepted values, as far as JSON Schema can express them."""
 
     def _validate(self, value: Any) -> None:
-        # Ours look at the value themselves; marshmallow would make a chain of no validators.
+        # Our fields validate in _deserialize; skip marshmallow's empty chain of validators.
         if self.validators:
             super()._validate(value)
 
 
 class Text(Strict[str]):
-    """A string without hidden characters, so that it can be shown, logged and be an argument."""
+    """A string without hidden characters: safe to show, to log and to pass as an argument."""
 
     PATTERN = rf"^[^{HIDDEN}]*$"
-    """Without lookarounds, which some who read the description do not know."""
+    """Without lookarounds, which some readers of JSON Schema do not support."""
 
     def __init__(self, *, longest: int = 1024, shortest: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -76,7 +76,7 @@ class Text(Strict[str]):
 
 
 class Name(Text):
-    """A name that becomes an argument of a harness: it may not look like an option."""
+    """A name that becomes an argument of a harness, so it must not look like an option."""
 
     PATTERN = rf"^[^\s\-{HIDDEN}](?:[^{HIDDEN}]*[^\s{HIDDEN}])?$"
 
@@ -92,7 +92,7 @@ class Name(Text):
 
 
 class PublicText(Text):
-    """A text that everybody is shown."""
+    """A text that every user of the server may see."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -103,14 +103,14 @@ class PublicText(Text):
 def _reject_secrets(text: str) -> str:
     if contains_secret(text):
         raise ValidationError(
-            "Must not have a key, a token or a password in it, since everybody is shown it; that"
-            " belongs into model_args, under a name such as api_key."
+            "Must not contain a key, a token or a password: every user may see it. Secrets belong"
+            " in model_args, under a name such as api_key."
         )
     return text
 
 
 class Header(Text):
-    """The value of a header: visible ASCII, and spaces in between."""
+    """The value of a header: visible ASCII with spaces in between."""
 
     PATTERN = r"^[!-~](?:[ -~]*[!-~])?$"
 
@@ -124,7 +124,7 @@ class Header(Text):
 
 
 class Integer(Strict[int]):
-    """A whole number within bounds; true is not 1, and 1.0 is not 1."""
+    """An integer within bounds; neither true nor 1.0 is one."""
 
     def __init__(self, low: int, high: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -165,7 +165,7 @@ class Seconds(Strict[float]):
 
 
 class Boolean(Strict[bool]):
-    """true or false, and nothing like them."""
+    """true or false."""
 
     def json_schema(self) -> JsonSchema:
         """The type."""
@@ -180,14 +180,14 @@ class Boolean(Strict[bool]):
 
 
 class List(fields.List[str]):
-    """A list that is neither empty nor too long; only then are its items looked at."""
+    """A list of limited length, which is checked before its items."""
 
     def __init__(self, item: fields.Field[str], *, longest: int, **kwargs: Any) -> None:
         super().__init__(item, **kwargs)
         self.longest = longest
 
     def json_schema(self) -> JsonSchema:
-        """The length; of the items, apispec tells."""
+        """The bounds of the length; apispec adds the items."""
         return {"type": "array", "minItems": 1, "maxItems": self.longest}
 
     def _deserialize(
@@ -199,14 +199,14 @@ class List(fields.List[str]):
 
 
 class Labels(Strict[dict[str, str]]):
-    """Names and texts that a client attaches to a job."""
+    """Labels that a client attaches to a job."""
 
     MAX_LABELS = 64
     NAME = PublicText(longest=128)
     TEXT = PublicText(longest=512, shortest=0)
 
     def json_schema(self) -> JsonSchema:
-        """How many, and what each may be."""
+        """The number of labels, their names and texts."""
         return {
             "type": "object",
             "maxProperties": self.MAX_LABELS,
@@ -232,7 +232,7 @@ class Labels(Strict[dict[str, str]]):
 
 
 def _error_messages(field: fields.Field[str], value: Any) -> list[str]:
-    """What a field says against a value."""
+    """Return the validation errors of a value."""
     try:
         field.deserialize(value)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What goes out about a job: the marshmallow schemas of its parts, with an example of each."""
+"""Schemas of responses with jobs, with an example of each."""
 
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
 class RequestSchema(ResponseSchema):
-    """A request as the job shows it: every field, with its default where none was given."""
+    """The request of a job: every field, with defaults filled in."""
 
     class Meta(ResponseSchema.Meta):
         include: ClassVar = {
@@ -22,20 +22,20 @@ class RequestSchema(ResponseSchema):
                 fields.String(),
                 longest=REQUEST_FIELDS["tasks"].maximum,
                 metadata=about(
-                    "Names, or paths of task files, which the server's settings allow or did."
+                    "Task names, or paths of task files that the settings allow or once allowed."
                 ),
             ),
         }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """What was not given, and has no default of the server's, is null."""
+        """Let optional fields without a default be null."""
         super().on_bind_field(field_name, field_obj)
         row = REQUEST_FIELDS[field_name]
         field_obj.allow_none = not row.required and row.default is None
 
 
 class FailedRequestsSchema(ResponseSchema):
-    """How many of an evaluation's requests to its model failed."""
+    """How many of the evaluation's requests to its model failed."""
 
     failed = fields.Integer()
     of = fields.Integer()
@@ -43,7 +43,7 @@ class FailedRequestsSchema(ResponseSchema):
 
 
 class ModelResultSchema(ResponseSchema):
-    """What an evaluation found out about one model."""
+    """The results of one model."""
 
     OPTIONAL_FIELDS = frozenset({"failed_requests", "weights_changed"})
 
@@ -52,11 +52,11 @@ class ModelResultSchema(ResponseSchema):
     metrics = fields.Dict(
         keys=fields.String(),
         values=fields.Dict(keys=fields.String(), values=fields.Float()),
-        metadata=about("Every number, by task and then by `metric,filter`."),
+        metadata=about("Every metric, by task and then by `metric,filter`."),
     )
     failed_requests = fields.Nested(FailedRequestsSchema)
     weights_changed = fields.Boolean(
-        metadata=about("Whether somebody wrote to the checkpoint between submission and end.")
+        metadata=about("Whether the checkpoint changed between submission and end.")
     )
 
 
@@ -72,12 +72,12 @@ class ProgressSchema(ResponseSchema):
 
 
 class HarnessSchema(ResponseSchema):
-    """Which harness it was."""
+    """The harness that evaluated."""
 
     name = fields.String()
     version = fields.String(allow_none=True)
     commit = fields.String(
-        allow_none=True, metadata=about("Of git, if it was installed from there.")
+        allow_none=True, metadata=about("Git commit, if it was installed from git.")
     )
 
 
@@ -87,22 +87,24 @@ class FileSchema(ResponseSchema):
     name = fields.String()
     size = fields.Integer()
     mtime_ns = fields.Integer()
-    sha256 = fields.String(allow_none=True, metadata=about("Of a small file, or an index."))
+    sha256 = fields.String(allow_none=True, metadata=about("Only of small files and index files."))
 
 
 class FingerprintSchema(ResponseSchema):
-    """What a checkpoint was at one moment."""
+    """The state of a checkpoint at one time."""
 
     path = fields.String()
     taken_at = Time()
-    digest = fields.String(metadata=about("Of names, sizes, times and small files."))
-    content_digest = fields.String(allow_none=True, metadata=about("Of every byte, if wanted."))
+    digest = fields.String(metadata=about("Digest of names, sizes, times and small files."))
+    content_digest = fields.String(
+        allow_none=True, metadata=about("Digest of every byte, if the settings ask for it.")
+    )
     bytes = fields.Integer()
     files = fields.List(fields.Nested(FileSchema))
 
 
 class CheckpointsSchema(ResponseSchema):
-    """The checkpoints of a job by the argument that names them, at three moments."""
+    """The checkpoints of a job, by the argument that names them, at three times."""
 
     OPTIONAL_FIELDS = frozenset({"submitted", "started", "ended"})
 
@@ -112,7 +114,7 @@ class CheckpointsSchema(ResponseSchema):
 
 
 class ProvenanceSchema(ResponseSchema):
-    """By what, where and how the numbers were made; before the end, what is known so far."""
+    """How the results were produced; before the end, what is known so far."""
 
     OPTIONAL_FIELDS = frozenset(
         {
@@ -127,29 +129,33 @@ class ProvenanceSchema(ResponseSchema):
     command = fields.List(
         fields.String(), allow_none=True, metadata=about("The harness's command line.")
     )
-    harness_version = fields.String(metadata=about("As the harness says, where it does."))
-    git_commit = fields.String(metadata=about("Of the directory that the harness ran in."))
-    gpus = fields.String(metadata=about("As torch names them, where the harness writes it."))
+    harness_version = fields.String(metadata=about("As the harness reports it."))
+    git_commit = fields.String(
+        metadata=about("Git commit of the directory that the harness ran in.")
+    )
+    gpus = fields.String(metadata=about("As torch names them, if the harness reports it."))
     harness = fields.Nested(HarnessSchema)
     interpreter = fields.String(allow_none=True)
     python = fields.String(allow_none=True)
     packages = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata=about("Versions that matter.")
+        keys=fields.String(),
+        values=fields.String(),
+        metadata=about("Versions of packages that affect results."),
     )
     gpu_names = fields.List(fields.String(), metadata=about("As the driver names them."))
-    driver = fields.String(allow_none=True, metadata=about("Its version."))
-    seed = fields.Integer(allow_none=True, metadata=about("null: the harness's own."))
+    driver = fields.String(allow_none=True, metadata=about("Version of the GPU driver."))
+    seed = fields.Integer(allow_none=True, metadata=about("null for the harness's own default."))
     environment = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata=about("Variables that numbers may depend on; secrets are masked."),
+        metadata=about("Variables that may affect results; secrets are masked."),
     )
     checkpoints = fields.Nested(CheckpointsSchema)
     weights_changed = fields.Boolean()
 
 
 class JobSchema(ResponseSchema):
-    """A job: one request, and what became of it."""
+    """A job: a request and its record."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -210,59 +216,63 @@ class JobSchema(ResponseSchema):
     )
     created_at = Time(metadata=about("When it was submitted."))
     started_at = Time(allow_none=True, metadata=about("When the last attempt started."))
-    completed_at = Time(allow_none=True, metadata=about("When the job finished, however it did."))
+    completed_at = Time(allow_none=True, metadata=about("When the job finished, with any outcome."))
     request = fields.Nested(RequestSchema, metadata=about("The request, with defaults filled in."))
     result = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(ModelResultSchema),
         allow_none=True,
-        metadata=about("What was found out, by model; null unless completed."),
+        metadata=about("The results by model; null unless completed."),
     )
-    error = fields.String(allow_none=True, metadata=about("Why it failed, and the log's end."))
+    error = fields.String(
+        allow_none=True, metadata=about("Why the job failed, and the end of the log.")
+    )
     position_in_queue = fields.Integer(
-        allow_none=True, metadata=about("Jobs that are before it; null unless queued.")
+        allow_none=True, metadata=about("Number of jobs ahead of it; null unless queued.")
     )
     waiting_for = fields.String(
-        allow_none=True, metadata=about("Why it waits, in words; null unless queued.")
+        allow_none=True, metadata=about("Why the job waits, in words; null unless queued.")
     )
     eta_s = fields.Float(
         allow_none=True,
         metadata=about(
-            "Seconds until it will have ended, by the median of completed jobs of its kind."
+            "Estimated seconds until the job ends: the median of similar completed jobs."
         ),
     )
     engine = fields.String(metadata=about("The engine that evaluates."))
-    priority = fields.Integer(metadata=about("A higher one starts first."))
+    priority = fields.Integer(metadata=about("Jobs of a higher priority start first."))
     labels = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata=about("Labels of the request.")
     )
-    attempt = fields.Integer(metadata=about("How often it was started."))
-    max_attempts = fields.Integer(metadata=about("Attempts that it may have."))
+    attempt = fields.Integer(metadata=about("Number of the current or last attempt."))
+    max_attempts = fields.Integer(metadata=about("Maximum number of attempts."))
     progress = fields.Nested(
         ProgressSchema,
         allow_none=True,
-        metadata=about("null unless running, and before the harness has told any."),
+        metadata=about("null unless running and the harness has reported progress."),
     )
-    exit_code = fields.Integer(allow_none=True, metadata=about("The harness's."))
+    exit_code = fields.Integer(allow_none=True, metadata=about("Exit code of the harness."))
     submitted_by = fields.String(metadata=about("Name of the token that submitted it."))
     run_dir = fields.String(
         allow_none=True, metadata=about("Directory of the last attempt's log and state.")
     )
-    output_dir = fields.String(allow_none=True, metadata=about("Where the harness writes."))
+    output_dir = fields.String(
+        allow_none=True, metadata=about("Directory that the harness writes to.")
+    )
     provenance = fields.Nested(
         ProvenanceSchema,
         allow_none=True,
-        metadata=about("Versions, command line, checkpoints: by what the numbers were made."),
+        metadata=about("Versions, command line and checkpoints that produced the results."),
     )
-    event_id = fields.Integer(metadata=about("The newest event of the audit log about it."))
+    event_id = fields.Integer(metadata=about("Newest audit event of the job."))
     links = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata=about("Paths of what belongs to it.")
+        keys=fields.String(), values=fields.String(), metadata=about("Paths of related resources.")
     )
 
 
 JOB_KEYS = tuple(JobSchema().fields)
-"""For those who answer with a job. Its values are JSON as they are kept: to have the schema look at
-each of them took a fifth of an answer's time."""
+"""The keys of a job in responses. Its values are stored as JSON; passing each through the schema
+took a fifth of the response time."""
 
 
 class JobsSchema(ResponseSchema):
@@ -277,7 +287,7 @@ class JobsSchema(ResponseSchema):
 
 
 class QueuedSchema(ResponseSchema):
-    """A job that waits, as the answer to who submitted it or had it tried again."""
+    """A queued job, as the response to a submission or a retry."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -290,12 +300,12 @@ class QueuedSchema(ResponseSchema):
 
     job_id = JobId()
     status = fields.Enum(Status, by_value=fields.String)
-    position_in_queue = fields.Integer(metadata=about("Jobs that are before it."))
+    position_in_queue = fields.Integer(metadata=about("Number of jobs ahead of it."))
     message = fields.String()
 
 
 class PlanSchema(ResponseSchema):
-    """What would run for a request, as the answer to ``?dry_run=1``; secrets are masked."""
+    """What a request would run, as the response to ``?dry_run=1``; secrets are masked."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -313,14 +323,14 @@ class PlanSchema(ResponseSchema):
     before = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata=about("What would be run first, by the name of its stage."),
+        metadata=about("Command lines of earlier stages, by the stage's name."),
     )
     command = fields.List(fields.String(), metadata=about("Program and arguments."))
-    shell = fields.String(metadata=about("All of it for a shell."))
-    directory = fields.String(metadata=about("Where it would run."))
+    shell = fields.String(metadata=about("The whole command for a shell."))
+    directory = fields.String(metadata=about("Working directory."))
     files = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        metadata=about("What would be written beside it, such as a configuration file."),
+        metadata=about("Files that would be written, such as a configuration file."),
     )
-    request = fields.Nested(RequestSchema, metadata=about("With all defaults."))
+    request = fields.Nested(RequestSchema, metadata=about("The request with all defaults."))

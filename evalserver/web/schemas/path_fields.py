@@ -1,4 +1,4 @@
-"""Fields that name places of the server's machine, in directories that its operator allows."""
+"""Fields with paths on the server's machine, inside the directories that the operator allows."""
 
 import copy
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from evalserver.web.schemas.request_fields import Directory
 
 
 class AllowedDirectory(Directory):
-    """A directory that clients may have read."""
+    """A directory that clients may have the server read."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -33,20 +33,20 @@ class AllowedDirectory(Directory):
 
 
 class OutputDirectory(AllowedDirectory):
-    """A directory that clients may have written to: not the server's own."""
+    """A directory that clients may have the server write to: not the server's own."""
 
     def _check(self, path: Path, bounds: Bounds) -> None:
         super()._check(path, bounds)
-        # The server removes what it takes for its own there.
+        # The server deletes files in its own data directory.
         own, place = bounds.data_dir.resolve(), path.resolve()
         if place.is_relative_to(own) and not place.is_relative_to(own / OUTPUTS):
             raise ValidationError(
-                "Must lie outside of the server's own data directory, or in its folder outputs."
+                "Must be outside of the server's data directory, or in its folder outputs."
             )
 
 
 class CheckpointDirectory(AllowedDirectory):
-    """The whole path of a checkpoint."""
+    """The absolute path of a checkpoint."""
 
     PATTERN = Directory.PATTERN.replace("^", "^/", 1)
 
@@ -56,7 +56,7 @@ class CheckpointDirectory(AllowedDirectory):
 
 
 class MergedDirectory(OutputDirectory):
-    """The whole path of where a merged checkpoint goes."""
+    """The absolute path of a merged checkpoint."""
 
     PATTERN = CheckpointDirectory.PATTERN
 
@@ -66,7 +66,7 @@ class MergedDirectory(OutputDirectory):
 
 
 class CheckpointType(Text):
-    """Which weights of a checkpoint are meant."""
+    """Which weights of a checkpoint to merge."""
 
     def json_schema(self) -> JsonSchema:
         """The types."""
@@ -82,7 +82,8 @@ class CheckpointType(Text):
 
 
 class MergeArguments(Strict[dict[str, str]]):
-    """What is to be merged, as lmms-engine's training callback says it; null stands for absent."""
+    """The arguments of a merge, as lmms-engine's training callback sends them; null means
+    absent."""
 
     PARTS: Mapping[str, fields.Field[str]] = {
         "model_path": CheckpointDirectory(longest=2048),
@@ -92,7 +93,7 @@ class MergeArguments(Strict[dict[str, str]]):
     REQUIRED = "model_path"
 
     def json_schema(self) -> JsonSchema:
-        """The parts, all but one of which may be null."""
+        """The parts; all but the required one may be null."""
         told = {name: part.json_schema() for name, part in self._parts.items()}  # type: ignore[attr-defined]
         return {
             "type": "object",
@@ -136,4 +137,4 @@ class MergeArguments(Strict[dict[str, str]]):
 
 def _require_absolute(path: Path) -> None:
     if not path.is_absolute():
-        raise ValidationError("Must be a whole path, which begins with '/'.")
+        raise ValidationError("Must be an absolute path, which begins with '/'.")

@@ -1,4 +1,4 @@
-"""What comes in beside a request to evaluate: the marshmallow schemas of queries and headers."""
+"""Schemas of query strings and headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ MAX_WAIT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the server's settings allow in a request: the names of engines, the longest time limit
-    in seconds, the data directory, and the directories of ``--allow-path`` and ``--task-path``."""
+    """The limits that the settings put on requests: the names of engines, the longest time limit in
+    seconds, the data directory, and the directories of ``--allow-path`` and ``--task-path``."""
 
     engines: tuple[str, ...]
     max_timeout: float | None
@@ -33,18 +33,18 @@ class Bounds:
 
     @property
     def places(self) -> AllowedDirectories:
-        """Where clients may have files of theirs written and read."""
+        """The directories in which clients may name files."""
         return output_directories(self.data_dir, self.allow_path)
 
 
 class StrictSchema(Schema):
-    """A schema of what comes in: it refuses what it does not know."""
+    """Schema of input: unknown fields are rejected."""
 
     class Meta:
         unknown = RAISE
 
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
-    """What the description of the server shows, of a body."""
+    """The example of a body in the OpenAPI description."""
 
     def __init__(self, bounds: Bounds) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class EngineName(Name):
     """The name of one of the server's engines."""
 
     def json_schema(self) -> JsonSchema:
-        """The names; in an answer, which may tell of an engine that is no more, any."""
+        """The names; any name in a response, which may have an engine of the past."""
         known = self._known_names()
         return {"type": "string", "enum": list(known)} if known else super().json_schema()
 
@@ -82,24 +82,30 @@ class NoQuerySchema(StrictSchema):
 class CatalogQuerySchema(StrictSchema):
     """The query of ``GET /tasks`` and ``GET /models``."""
 
-    engine = EngineName(metadata=about("Which harness is asked; the server's default if absent."))
+    engine = EngineName(
+        metadata=about("Engine whose names are listed; default: the server's default engine.")
+    )
 
 
 class LogQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/log``."""
 
-    tail = QueryInteger(0, 1_000_000, metadata=about("So many of the last lines."))
-    offset = QueryInteger(0, 2**53, metadata=about("Not what comes before this byte."))
-    follow = QueryBoolean(metadata=about("Whether to go on until the job has ended."))
-    plain = QueryBoolean(metadata=about("Whether bars and colours become plain lines."))
-    attempt = QueryInteger(1, 1_000_000, metadata=about("Which attempt; the latest if absent."))
+    tail = QueryInteger(0, 1_000_000, metadata=about("Only so many of the last lines."))
+    offset = QueryInteger(0, 2**53, metadata=about("Start at this byte."))
+    follow = QueryBoolean(metadata=about("Whether to follow the log until the job ends."))
+    plain = QueryBoolean(
+        metadata=about("Whether to turn progress bars and colours into plain lines.")
+    )
+    attempt = QueryInteger(
+        1, 1_000_000, metadata=about("Number of the attempt; default: the latest.")
+    )
 
 
 class QueueQuerySchema(StrictSchema):
     """The query of ``GET /queue``."""
 
     limit = QueryInteger(
-        0, 1_000_000, metadata=about("So many of the jobs that wait; all if it is absent.")
+        0, 1_000_000, metadata=about("Maximum number of queued jobs to list; default: all.")
     )
 
 
@@ -108,10 +114,10 @@ class JobQuerySchema(StrictSchema):
 
     wait = QuerySeconds(
         maximum=MAX_WAIT_SECONDS,
-        metadata=about("Seconds to wait for the next event of the job; progress is none."),
+        metadata=about("Seconds to wait for the next event of the job; progress does not count."),
     )
     since = QueryEventId(
-        metadata=about("The `event_id` that the client knows: what is newer is answered at once.")
+        metadata=about("The `event_id` that the client has; a newer record is returned at once.")
     )
 
 
@@ -119,30 +125,30 @@ class EventsQuerySchema(StrictSchema):
     """The query of ``GET /events``."""
 
     last_event_id = QueryEventId(
-        metadata=about("As the header `Last-Event-ID`, for those who cannot send it.")
+        metadata=about("Same as the header `Last-Event-ID`, for clients that cannot send it.")
     )
 
 
 class JobEventsQuerySchema(EventsQuerySchema):
     """The query of ``GET /jobs/{job_id}/events``."""
 
-    log = QueryBoolean(metadata=about("Whether the lines of the log are told too."))
+    log = QueryBoolean(metadata=about("Whether to include the lines of the log."))
 
 
 class HeadersSchema(StrictSchema):
-    """The headers that a route reads; a request has many others, which are none of its business."""
+    """The headers that a route reads; all others are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class IfNoneMatchSchema(HeadersSchema):
-    """The headers of a route whose answer seldom changes."""
+    """The headers of a route whose response seldom changes."""
 
     if_none_match = Header(
         longest=1024,
         data_key="If-None-Match",
-        metadata=about("The `ETag` of an answer that the client has: 304 when it is still so."),
+        metadata=about("The `ETag` of a response that the client has: 304 if it is still current."),
     )
 
 
@@ -152,9 +158,7 @@ class LogHeadersSchema(HeadersSchema):
     range = Header(
         longest=1024,
         data_key="Range",
-        metadata=about(
-            "`bytes=FROM-TO`, of the whole log as it is; other ranges are not looked at."
-        ),
+        metadata=about("`bytes=FROM-TO` of the log as it is now; other ranges are ignored."),
     )
 
 
@@ -164,7 +168,7 @@ class JobHeadersSchema(IfNoneMatchSchema):
     prefer = Header(
         longest=1024,
         data_key="Prefer",
-        metadata=about("`wait=SECONDS` does what the query key `wait` does (RFC 7240)."),
+        metadata=about("`wait=SECONDS`: same as the query key `wait` (RFC 7240)."),
     )
 
 
@@ -174,12 +178,10 @@ class EvaluateQuerySchema(StrictSchema):
     # Schemas have a method ``validate`` of their own.
     checked = QueryBoolean(
         data_key="validate",
-        metadata=about(
-            "Whether models, tasks and checkpoints are refused that are not known or not there."
-        ),
+        metadata=about("Whether to reject unknown models and tasks, and missing checkpoints."),
     )
     dry_run = QueryBoolean(
-        metadata=about("Whether to tell the command line that would run, and to queue nothing.")
+        metadata=about("Whether to return the command line that would run, without queueing.")
     )
 
 
@@ -189,7 +191,7 @@ class EvaluateHeadersSchema(HeadersSchema):
     idempotency_key = Header(
         longest=255,
         data_key="Idempotency-Key",
-        metadata=about("Names the submission: sent again with the same body, it is the same job."),
+        metadata=about("Key of the submission: the same key and body return the same job."),
     )
 
 
@@ -198,10 +200,10 @@ class EventsHeadersSchema(HeadersSchema):
 
     last_event_id = QueryEventId(
         data_key="Last-Event-ID",
-        metadata=about("The last event that the client has seen: it is told what came after."),
+        metadata=about("The last event that the client has seen; newer ones follow."),
     )
 
     @pre_load
     def _empty_is_absent(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        # Some who read streams send the header before they have seen anything.
+        # Some clients send an empty header before they have seen an event.
         return {name: value for name, value in data.items() if value}

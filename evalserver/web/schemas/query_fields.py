@@ -1,4 +1,4 @@
-"""Fields of query strings: every value comes as text, and is read strictly."""
+"""Fields of query strings: every value is a text, parsed strictly."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Labels, Strict
 
 
 class QueryInteger(Strict[int]):
-    """A whole number within bounds, in plain digits."""
+    """An integer within bounds, in plain digits."""
 
     def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -30,7 +30,7 @@ class QueryInteger(Strict[int]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int:
-        # Their count first: Python refuses to read thousands of digits.
+        # Length first: Python refuses to parse thousands of digits.
         digits = len(value) <= len(str(self.maximum)) and value.isascii() and value.isdigit()
         if not digits or not self.minimum <= int(value) <= self.maximum:
             raise ValidationError(f"Must be an integer from {self.minimum} to {self.maximum}.")
@@ -38,14 +38,14 @@ class QueryInteger(Strict[int]):
 
 
 class QueryEventId(QueryInteger):
-    """The id of an event of the audit log; 0 stands before the first one."""
+    """The id of an audit event; 0 is before the first one."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(0, 2**63 - 1, **kwargs)
 
 
 class QuerySeconds(Strict[float]):
-    """A number of seconds from 0 to a bound, which may have a fraction, in plain digits."""
+    """A number of seconds from 0 to a maximum, in plain digits, with a fraction if wanted."""
 
     def __init__(self, maximum: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -65,14 +65,14 @@ class QuerySeconds(Strict[float]):
 
 
 class QueryBoolean(Strict[bool]):
-    """1 or 0; true and false are the same."""
+    """1, 0, true or false."""
 
     VALUES: Mapping[str, bool] = MappingProxyType(
         {"1": True, "true": True, "0": False, "false": False}
     )
 
     def json_schema(self) -> JsonSchema:
-        """The words."""
+        """The allowed values."""
         return {"type": "string", "enum": list(self.VALUES)}
 
     def _deserialize(
@@ -87,7 +87,7 @@ class Statuses(Strict[frozenset[Status]]):
     """One status or several, separated by commas."""
 
     def json_schema(self) -> JsonSchema:
-        """The words, between commas."""
+        """The pattern of the statuses between commas."""
         one = "|".join(Status)
         return {"type": "string", "pattern": f"^({one})(,({one}))*$"}
 
@@ -106,10 +106,10 @@ class Statuses(Strict[frozenset[Status]]):
 
 
 class Sort(Strict[Order]):
-    """What a list of jobs is sorted by; with ``-`` before it, the other way round."""
+    """The sort key of a list of jobs; ``-`` before it reverses the order."""
 
     def json_schema(self) -> JsonSchema:
-        """The words, each with and without the sign."""
+        """The keys, each with and without the sign."""
         return {"type": "string", "enum": [f"{sign}{key}" for key in SortKey for sign in ("", "-")]}
 
     def _deserialize(
@@ -119,27 +119,27 @@ class Sort(Strict[Order]):
         name = value.removeprefix("-")
         if name not in known:
             raise ValidationError(
-                f"Must be one of {', '.join(known)}, with '-' before it for the other way round."
+                f"Must be one of {', '.join(known)}, with '-' before it to reverse the order."
                 f"{did_you_mean(name, known)}"
             )
         return Order(SortKey(name), descending=value != name)
 
 
 class DateTime(Strict[str]):
-    """A time in ISO 8601, without a zone in UTC; as the store keeps it.
+    """A time in ISO 8601 (UTC if it has no zone), converted to the format of the store.
 
-    Rounded up to the next millisecond, so that what is compared with times of whole milliseconds
-    compares as the time that was given.
+    It is rounded up to the next millisecond, so that comparisons with stored times, which have
+    milliseconds, give the same as with the exact time.
     """
 
     def json_schema(self) -> JsonSchema:
-        """The format; the server takes others of ISO 8601 too."""
+        """The format; the server accepts other forms of ISO 8601 too."""
         return {"type": "string", "format": "date-time"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        # The plus sign of a zone means a space in a query string, and people forget to encode it.
+        # An unencoded plus sign of a zone is decoded as a space in a query string.
         text = value.replace(" ", "+") if "T" in value else value
         try:
             moment = datetime.fromisoformat(text)
@@ -153,10 +153,10 @@ class DateTime(Strict[str]):
 
 
 class Label(Strict[tuple[str, str]]):
-    """A label that a job must have, as ``name=text``."""
+    """A label to filter by, as ``name=text``."""
 
     def json_schema(self) -> JsonSchema:
-        """The sign between name and text."""
+        """The pattern of ``name=text``."""
         name, text = Labels.NAME, Labels.TEXT
         pattern = (
             f"^[^={HIDDEN}]{{{name.shortest},{name.longest}}}"

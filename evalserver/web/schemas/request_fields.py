@@ -1,4 +1,4 @@
-"""Fields that only a request to evaluate has: how a harness wants its tasks, sizes and paths."""
+"""Fields of requests with rules of their own: task names, directories, sizes, tokens."""
 
 import re
 from collections.abc import Mapping
@@ -14,16 +14,15 @@ from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Name, Strict, Text
 
 
 class TaskName(Name):
-    """The name of one registered task, group or tag; wildcards are allowed, paths are not, but of
-    task files in a directory that the server's operator names."""
+    """The name of a registered task, group or tag. Wildcards are allowed; a path is allowed only
+    for a task file in a directory of ``--task-path``."""
 
     PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
-    """It leaves out one rule, that of the names of files."""
+    """Does not cover the rule against file names."""
     PATH_PATTERN = rf"/[^,{HIDDEN}]*\.ya?ml"
 
     def json_schema(self) -> JsonSchema:
-        """A name, or where the server's settings name directories, a path; whether that lies in
-        one of them it cannot say."""
+        """A name, or a path if the settings allow task files; not whether the path is allowed."""
         told = super().json_schema()
         if not self._allowed_task_path():
             return told
@@ -37,7 +36,7 @@ class TaskName(Name):
             raise ValidationError("Must be one task name: give several as several list items.")
         if self._is_task_file(name):
             return name
-        # A harness takes a path for a task definition, and runs the code that is in it.
+        # A harness would load a path as a task definition, and run its code.
         if "/" in name or "\\" in name or name.startswith((".", "~")):
             raise ValidationError("Must be the name of a registered task, not a path.")
         if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
@@ -45,7 +44,7 @@ class TaskName(Name):
         return name
 
     def _is_task_file(self, name: str) -> bool:
-        """Is it a path that may be named? Raises ValidationError for one that may not."""
+        """Return whether this is an allowed path. Raises ValidationError for any other path."""
         allowed = self._allowed_task_path()
         if not name.startswith("/") or not allowed:
             return False
@@ -53,7 +52,7 @@ class TaskName(Name):
         if fault is not None:
             raise ValidationError(f"Must be the name of a registered task. As a path: {fault}")
         if Path(name).suffix not in (".yaml", ".yml") or not Path(name).is_file():
-            raise ValidationError("Must be the path of a task file that is there, in YAML.")
+            raise ValidationError("Must be the path of an existing task file in YAML.")
         return True
 
     def _allowed_task_path(self) -> tuple[str, ...]:
@@ -66,7 +65,7 @@ class Directory(Text):
 
     FORBIDDEN = rf"""{HIDDEN},'"\[\]{{}}"""
     PATTERN = rf"^[^~\-{FORBIDDEN}][^{FORBIDDEN}]*$"
-    """It leaves out one rule, that of ``..``."""
+    """Does not cover the rule against ``..``."""
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -74,21 +73,21 @@ class Directory(Text):
         path = super()._deserialize(value, attr, data, **kwargs)
         if path.startswith(("~", "-")) or ".." in path.split("/"):
             raise ValidationError(
-                "Must be a path without '~' or '-' at its beginning, and without '..'."
+                "Must be a path that does not begin with '~' or '-' and does not contain '..'."
             )
-        # lmms-eval cuts its output path at commas, and joins what quotes and brackets enclose.
+        # lmms-eval splits its output path at commas outside of quotes and brackets.
         if set(path) & set(",'\"[]{}"):
             raise ValidationError("Must not contain commas, quotes or brackets.")
         return path
 
 
 class Limit(Strict[int | float]):
-    """How much of each data set is evaluated: a count, a fraction, or -1 for all of it."""
+    """The samples of each task to evaluate: a count, a fraction, or -1 for all."""
 
     MAXIMUM = 2**53 - 1
 
     def json_schema(self) -> JsonSchema:
-        """The three ways."""
+        """The three forms."""
         return {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": self.MAXIMUM},
@@ -118,7 +117,7 @@ class BatchSize(Strict[int | str]):
     PATTERN = r"^(?:auto|(?:auto:)?[1-9][0-9]{0,8})$"
 
     def json_schema(self) -> JsonSchema:
-        """The number, and the texts."""
+        """The number and the texts."""
         return {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": self.MAXIMUM},
@@ -140,7 +139,7 @@ class BatchSize(Strict[int | str]):
 
 
 class TokenName(Name):
-    """What a token may be called."""
+    """The name of a token."""
 
     PATTERN = f"^{TOKEN_NAME}$"
 
@@ -156,7 +155,7 @@ class TokenName(Name):
 
 
 class RoleName(Name):
-    """One of the roles that a token may have."""
+    """The role of a token."""
 
     def json_schema(self) -> JsonSchema:
         """The roles."""

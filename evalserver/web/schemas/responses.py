@@ -1,7 +1,4 @@
-"""What goes out: the marshmallow schemas of JSON answers, with an example of each.
-
-Those that show a job are in ``job_answers.py``.
-"""
+"""Schemas of JSON responses, with an example of each. Those of jobs are in ``job_responses.py``."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,34 +10,34 @@ from marshmallow import EXCLUDE, Schema, fields
 from evalserver.web.schemas.fields import about
 
 JOB_ID = "15fc5ad9-834b-4f7e-a4df-db48f561e89a"
-"""The job of the examples."""
+"""The job id in the examples."""
 
 
 class Health(StrEnum):
-    """How the server is."""
+    """The state of the server."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """Nothing can be written, so no job is taken."""
+    """Nothing can be written, so no job is accepted."""
 
 
 class ResponseSchema(Schema):
-    """A schema of what goes out: every key is always there, but those of ``OPTIONAL_FIELDS``."""
+    """Schema of a response: every key is always present, except those in ``OPTIONAL_FIELDS``."""
 
     class Meta:
-        # Clients are told of no limit to the keys: a later version may add some.
+        # The description does not forbid other keys: a later version may add some.
         unknown = EXCLUDE
 
     OPTIONAL_FIELDS: ClassVar[frozenset[str]] = frozenset()
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """What is always there is required, in the words of the description."""
+        """Mark fields that are always present as required, for the OpenAPI description."""
         field_obj.required = field_name not in self.OPTIONAL_FIELDS
 
 
 class Time(fields.String):
-    """A time, ISO 8601 in UTC, to the millisecond."""
+    """A time in ISO 8601, UTC, with milliseconds."""
 
     def json_schema(self) -> dict[str, Any]:
         """The format."""
@@ -48,7 +45,7 @@ class Time(fields.String):
 
 
 class JobId(fields.String):
-    """What ``POST /evaluate`` calls a job."""
+    """The id of a job."""
 
     def json_schema(self) -> dict[str, Any]:
         """The format."""
@@ -56,7 +53,7 @@ class JobId(fields.String):
 
 
 class MessageSchema(ResponseSchema):
-    """A sentence on what was done."""
+    """A sentence that says what was done."""
 
     EXAMPLE = MappingProxyType({"message": f"Job {JOB_ID} cancelled"})
 
@@ -64,7 +61,7 @@ class MessageSchema(ResponseSchema):
 
 
 class DrainingSchema(ResponseSchema):
-    """Nothing new is started, since when, because of whom, and why."""
+    """Since when the server starts no jobs, who drained it, and why."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -80,7 +77,7 @@ class DrainingSchema(ResponseSchema):
 
 
 class DrainedSchema(ResponseSchema):
-    """The queue stands still."""
+    """The server is draining."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -103,7 +100,7 @@ class PrunedSchema(ResponseSchema):
 
 
 class BackupSchema(ResponseSchema):
-    """A copy of the database that was made, on the server's machine."""
+    """A copy of the database on the server's machine."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -121,7 +118,7 @@ class BackupSchema(ResponseSchema):
 
 
 class QueueSchema(ResponseSchema):
-    """What runs, what waits, how many have ended."""
+    """The running and queued jobs, and how many have finished."""
 
     OPTIONAL_FIELDS = frozenset({"draining"})
     EXAMPLE = MappingProxyType(
@@ -135,7 +132,7 @@ class QueueSchema(ResponseSchema):
         }
     )
 
-    queue_size = fields.Integer(metadata=about("Jobs that wait."))
+    queue_size = fields.Integer(metadata=about("Number of queued jobs."))
     running_job = JobId(allow_none=True, metadata=about("The first of ``running_jobs``."))
     running_jobs = fields.List(
         JobId(), metadata=about("In the order in which they started; at most one for now.")
@@ -144,12 +141,12 @@ class QueueSchema(ResponseSchema):
     completed_jobs = fields.Integer()
     failed_jobs = fields.Integer()
     draining = fields.Nested(
-        DrainingSchema, metadata=about("There while the server starts nothing new.")
+        DrainingSchema, metadata=about("Present while the server is draining.")
     )
 
 
 class HealthSchema(ResponseSchema):
-    """How the server is."""
+    """The health of the server."""
 
     OPTIONAL_FIELDS = frozenset({"reason", "draining"})
     EXAMPLE = MappingProxyType(
@@ -162,15 +159,15 @@ class HealthSchema(ResponseSchema):
 
     status = fields.Enum(Health, by_value=fields.String)
     timestamp = Time()
-    queue_size = fields.Integer(metadata=about("Jobs that wait."))
+    queue_size = fields.Integer(metadata=about("Number of queued jobs."))
     reason = fields.String(metadata=about("Why it is degraded."))
     draining = fields.Boolean(
-        metadata=about("There, and true, while jobs are taken and none is started.")
+        metadata=about("Present and true while jobs are accepted, but not started.")
     )
 
 
 class StateSchema(ResponseSchema):
-    """A word on the server's state."""
+    """The state of the server."""
 
     EXAMPLE = MappingProxyType({"status": "ready"})
 
@@ -194,14 +191,14 @@ class ModelsSchema(ResponseSchema):
 
 
 class FieldErrorSchema(ResponseSchema):
-    """One fault of a request: where, and what is allowed there."""
+    """One error of a request: the field, and what is allowed there."""
 
-    field = fields.String(metadata=about("Empty: the request as a whole."))
+    field = fields.String(metadata=about("Empty for the request as a whole."))
     message = fields.String()
 
 
 class ProblemSchema(ResponseSchema):
-    """Why a request was not carried out (RFC 9457). A refused request has changed nothing."""
+    """Why a request failed (RFC 9457). A rejected request has changed nothing."""
 
     OPTIONAL_FIELDS = frozenset({"errors"})
 
@@ -210,5 +207,5 @@ class ProblemSchema(ResponseSchema):
     status = fields.Integer()
     detail = fields.String(metadata=about("What was wrong, in a sentence."))
     errors = fields.List(
-        fields.Nested(FieldErrorSchema), metadata=about("Every fault of a request at once.")
+        fields.Nested(FieldErrorSchema), metadata=about("Every error of the request.")
     )

@@ -1,4 +1,4 @@
-"""What goes out of what an evaluation came to: numbers, samples, files."""
+"""Schemas of responses with the outcome of an evaluation: metrics, samples, files."""
 
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
 class MetricSchema(ResponseSchema):
-    """One number: a task's metric under one filter of the harness."""
+    """One metric of a task under one filter of the harness."""
 
     task = fields.String()
     metric = fields.String()
@@ -23,7 +23,7 @@ class MetricSchema(ResponseSchema):
 
 
 class ResultsSchema(ResponseSchema):
-    """The numbers of a completed job."""
+    """The metrics of a completed job."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -51,18 +51,18 @@ class ResultsSchema(ResponseSchema):
     status = fields.Enum(Status, by_value=fields.String)
     attempt = fields.Integer()
     model = fields.String(metadata=about("As the request named it."))
-    model_names = fields.List(fields.String(), metadata=about("What the harness calls it."))
+    model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
     failed_requests = fields.Nested(FailedRequestsSchema, allow_none=True)
     results = fields.List(fields.Nested(MetricSchema))
 
 
 class SampleSchema(ResponseSchema):
-    """What the model answered to one document."""
+    """The model's answer to one document."""
 
-    index = fields.Integer(metadata=about("The number of its line, from 0."))
-    doc_id = fields.Raw(metadata=about("The harness's number of the document."))
-    right = fields.Boolean(allow_none=True, metadata=about("null when no metric says."))
-    problem = fields.String(allow_none=True, metadata=about("Why it is not shown."))
+    index = fields.Integer(metadata=about("Line number, from 0."))
+    doc_id = fields.Raw(metadata=about("The harness's id of the document."))
+    right = fields.Boolean(allow_none=True, metadata=about("null when no metric decides."))
+    problem = fields.String(allow_none=True, metadata=about("Why the sample is not shown."))
     sample = fields.Raw(metadata=about("What the harness wrote."))
 
 
@@ -92,22 +92,26 @@ class SamplesSchema(ResponseSchema):
     job_id = JobId()
     attempt = fields.Integer()
     task = fields.String()
-    metric = fields.String(allow_none=True, metadata=about("Which says what is right."))
+    metric = fields.String(
+        allow_none=True, metadata=about("The metric that decides what is right.")
+    )
     samples = fields.List(fields.Nested(SampleSchema))
-    undecided = fields.Integer(metadata=about("Left out, since the metric does not say."))
+    undecided = fields.Integer(
+        metadata=about("Samples left out because the metric does not decide.")
+    )
     next = fields.String(
         allow_none=True, metadata=about("The `cursor` of the next page; null on the last one.")
     )
 
 
 class ArtifactSchema(ResponseSchema):
-    """A file that the attempt left."""
+    """A file in the attempt's output directory."""
 
-    path = fields.String(metadata=about("Below the output directory."))
+    path = fields.String(metadata=about("Relative to the output directory."))
     size = fields.Integer(metadata=about("Bytes."))
     modified_at = Time()
     content_type = fields.String()
-    url = fields.String(metadata=about("Where it can be had."))
+    url = fields.String(metadata=about("Path of the download."))
 
 
 class ArtifactsSchema(ResponseSchema):
@@ -135,4 +139,4 @@ class ArtifactsSchema(ResponseSchema):
     status = fields.Enum(Status, by_value=fields.String)
     attempt = fields.Integer()
     artifacts = fields.List(fields.Nested(ArtifactSchema))
-    truncated = fields.Boolean(metadata=about("Whether there are more than are listed."))
+    truncated = fields.Boolean(metadata=about("Whether there are more files than listed."))
