@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli import cells
+from evalserver.cli.archive import archive
 from evalserver.cli.database import database_of, errors_in_words, with_database
 from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.settings import HELP_NAMES
@@ -20,13 +21,29 @@ COLUMNS = ("event", "at", "who", "what", "from", "to", "attempt", "detail")
 
 @click.group(context_settings=HELP_NAMES)
 def audit() -> None:
-    """Check and read the audit log, also while the server runs."""
+    """Check, read and archive the audit log."""
+
+
+audit.add_command(archive)
 
 
 @audit.command()
+@click.option(
+    "--archive",
+    "archives",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file that `audit archive` wrote; give all of them to check the log from its beginning.",
+)
 @with_database
 @as_json
-def verify(config: Path | None, data_dir: str | None, database: Path | None, as_json: bool) -> None:
+def verify(
+    archives: tuple[Path, ...],
+    config: Path | None,
+    data_dir: str | None,
+    database: Path | None,
+    as_json: bool,
+) -> None:
     """Check that the audit log is whole and leads to the jobs' states.
 
     Every event must carry the hash of its content and of the event before, no number may be
@@ -36,7 +53,7 @@ def verify(config: Path | None, data_dir: str | None, database: Path | None, as_
     from evalserver.store import snapshot, verify_log
 
     with errors_in_words(), snapshot(database_of(config, data_dir, database)) as opened:
-        verdict = verify_log(opened)
+        verdict = verify_log(opened, archives)
     if as_json:
         print_json({"ok": verdict.problem is None, **asdict(verdict)})
     fail_if_bad(verdict)
@@ -45,6 +62,9 @@ def verify(config: Path | None, data_dir: str | None, database: Path | None, as_
             f"The audit log is whole: {verdict.events} events lead to the states of"
             f" {verdict.jobs} jobs.\nThe newest hash, to keep elsewhere: {verdict.last_hash}"
         )
+        for part in verdict.parts:
+            unread = "" if part.was_read else "; it was not read: give it with --archive"
+            click.echo(f"Events {part.first_event} to {part.last_event}: {part.place}{unread}")
 
 
 @audit.command()
@@ -89,8 +109,12 @@ def _told(story: "Story") -> str:
         )
         for event in story.events
     ]
+    archives = [
+        f"  Events of it are in the archive {archive.name} (SHA-256 {archive.sha256})"
+        for archive in story.archives
+    ]
     return "\n".join(
-        [f"Job {story.job_id}", *_record(story.record), "", *plain_table(COLUMNS, rows)]
+        [f"Job {story.job_id}", *_record(story.record), *archives, "", *plain_table(COLUMNS, rows)]
     )
 
 

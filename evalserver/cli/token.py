@@ -5,8 +5,7 @@ told by the socket in its data directory; where none runs, the command takes the
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.database import database_of, errors_in_words, with_data_dir
+from evalserver.cli.local_server import ask_server
 from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_NAMES
 from evalserver.core.roles import ASSIGNABLE_ROLES, Role
@@ -180,7 +180,7 @@ def _do(
             with lock_data_dir(folder, "evalserver token"):
                 return asyncio.run(_with_access(folder, deed))
         except DataDirTaken as error:
-            return _ask(folder, method, path, body, error)
+            return ask_server(folder, method, path, body, error)
 
 
 async def _with_access(folder: Path, deed: Callable[["Access"], Awaitable[T]]) -> T:
@@ -194,36 +194,3 @@ async def _with_access(folder: Path, deed: Callable[["Access"], Awaitable[T]]) -
         return await deed(access)
     finally:
         await store.close()
-
-
-def _ask(
-    folder: Path, method: str, path: str, body: dict[str, Any] | None, taken: Exception
-) -> Any:
-    import httpx
-
-    with _transport(folder) as transport, httpx.Client(transport=transport) as client:
-        try:
-            answer = client.request(method, f"http://localhost{path}", json=body, timeout=60)
-        except httpx.TransportError as error:
-            raise click.ClickException(
-                f"{taken}; and it cannot be told: it does not answer at the socket in that"
-                f" directory ({error})"
-            ) from error
-    said: dict[str, Any] = answer.json()
-    if answer.is_error:
-        faults = [f"{each['field']}: {each['message']}" for each in said.get("errors", [])]
-        raise click.ClickException(" ".join(faults) or said["detail"])
-    return said
-
-
-@contextmanager
-def _transport(folder: Path) -> Iterator[Any]:
-    import ssl
-
-    import httpx
-
-    from evalserver.system.local_socket import short_path
-
-    with short_path(folder) as path:
-        # No TLS is spoken here, so that authorities are not looked for.
-        yield httpx.HTTPTransport(uds=path, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

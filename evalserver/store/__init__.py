@@ -1,11 +1,13 @@
 """The store: the only code that knows SQL."""
 
+from evalserver.store.archive_file import Archive, read_archive, write_archive
 from evalserver.store.backup import Backup, back_up
 from evalserver.store.check import check_database
 from evalserver.store.committed import Commit, CommittedEvent
 from evalserver.store.criteria import JobFilter
 from evalserver.store.durations import Kind, Known, kind_of
 from evalserver.store.errors import (
+    ArchiveFailed,
     BackupFailed,
     DatabaseRefused,
     IllegalTransition,
@@ -18,6 +20,7 @@ from evalserver.store.errors import (
     TokenNotFound,
 )
 from evalserver.store.event_log import Event
+from evalserver.store.event_reader import Problem
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.jobs import Queued
@@ -35,13 +38,16 @@ from evalserver.store.story import Story, story_of
 from evalserver.store.token_store import TokenStore
 from evalserver.store.tokens import LoginSession, Token, tokens_in
 from evalserver.store.trends import Point, Series
-from evalserver.store.verify import Problem, Verdict, verify_log
+from evalserver.store.verify import Verdict, verify_log
+from evalserver.store.verify_archives import Part, archives_of, first_event_id
 
 __all__ = [
     "DATABASE_NAME",
     "NEWEST",
     "RUNS_NAME",
     "Answered",
+    "Archive",
+    "ArchiveFailed",
     "Backup",
     "BackupFailed",
     "Commit",
@@ -61,6 +67,7 @@ __all__ = [
     "LoginSession",
     "Order",
     "Page",
+    "Part",
     "Place",
     "Point",
     "Problem",
@@ -79,14 +86,18 @@ __all__ = [
     "TokenStore",
     "Upgrade",
     "Verdict",
+    "archives_of",
     "back_up",
     "check_database",
     "describe",
+    "first_event_id",
     "kind_of",
     "migrate_database",
+    "read_archive",
     "request_bytes",
     "snapshot",
     "story_of",
     "tokens_in",
     "verify_log",
+    "write_archive",
 ]

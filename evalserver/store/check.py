@@ -3,9 +3,10 @@
 import sqlite3
 from contextlib import closing
 
+from evalserver.store.event_reader import Problem
 from evalserver.store.migrate import run_statements
 from evalserver.store.migration_files import is_repairable, known_migrations
-from evalserver.store.verify import Problem, Verdict, verify_log
+from evalserver.store.verify import Verdict, verify_log
 
 SCHEMA = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 

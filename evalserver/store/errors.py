@@ -13,6 +13,10 @@ class BackupFailed(StoreError):
     """The copy could not be made, or is not sound; nothing is left of it."""
 
 
+class ArchiveFailed(StoreError):
+    """A part of the audit log could not be archived, or not removed; every event is still there."""
+
+
 class StoreUnavailable(StoreError):
     """The database cannot be written or read right now; nothing was changed."""
 

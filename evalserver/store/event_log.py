@@ -28,10 +28,10 @@ COLUMNS = "event_id, at, actor, job_id, event, from_status, to_status, attempt, 
 
 
 async def events_after(readers: Readers, after: int, most: int, job_id: str | None) -> list[Event]:
-    """The first ``most`` events with an id above ``after``, of one job or of all."""
-    of_job = "" if job_id is None else " AND job_id = :job_id"
+    """The first ``most`` events of jobs with an id above ``after``, of one job or of all."""
+    of_job = "event <> 'archived'" if job_id is None else "job_id = :job_id"
     rows = await readers.fetch(
-        f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after{of_job}"  # noqa: S608
+        f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after AND {of_job}"  # noqa: S608
         " ORDER BY event_id LIMIT :most",
         {"after": after, "most": most, "job_id": job_id},
     )

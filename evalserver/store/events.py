@@ -40,7 +40,13 @@ FACTS = (
 """The columns of a job that its events, and those who listen to them, know of."""
 
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
-"""The id of the event that is about to be written. No event is ever taken away."""
+"""The id of the event that is about to be written; what is archived is never the newest event."""
+
+ARCHIVED = "archived"
+"""The only event that is of no job: the oldest part of the log was moved to a file."""
+
+NO_JOB = ""
+"""The job of such an event."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,14 @@ def record(tx: Transaction, news: Sequence[Happened]) -> None:
     event_ids = tx.insert(INSERT, rows)
     tx.last_hash = last
     tx.events += map(_committed, news, event_ids)
+
+
+def append_archived(tx: Transaction, at: str, actor: str, detail: Mapping[str, Any]) -> int:
+    """Append that a part of the log is in a file: an event of no job. Returns its id."""
+    text = orjson.dumps(dict(detail), option=orjson.OPT_SORT_KEYS).decode()
+    values = [at, actor, NO_JOB, ARCHIVED, None, None, 0, text, _last_hash(tx)]
+    tx.last_hash = _hash(values)
+    return tx.insert(INSERT, [[*values, tx.last_hash]])[0]
 
 
 def _values(happened: Happened, prev_hash: str) -> list[Any]:

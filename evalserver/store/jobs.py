@@ -190,7 +190,10 @@ async def get(readers: Readers, job_id: str) -> Job | None:
 
 async def was_known(readers: Readers, job_id: str) -> bool:
     """Did a job of this id ever exist?"""
-    sql = "SELECT 1 FROM job_events WHERE job_id = :job_id LIMIT 1"
+    sql = (
+        "SELECT 1 FROM job_events WHERE job_id = :job_id AND event <> 'archived'"
+        " UNION ALL SELECT 1 FROM archived_jobs WHERE job_id = :job_id LIMIT 1"
+    )
     return await readers.look_up(sql, {"job_id": job_id}) is not None
 
 
@@ -259,8 +262,11 @@ async def all_ids(readers: Readers) -> set[str]:
 async def pruned_among(readers: Readers, job_ids: list[str]) -> list[str]:
     """Those of the ids that belong to pruned jobs."""
     rows = await readers.fetch(
-        "SELECT DISTINCT job_id FROM job_events WHERE event = 'pruned'"
-        " AND job_id IN (SELECT value FROM json_each(:job_ids))",
+        "SELECT job_id FROM job_events WHERE event = 'pruned'"
+        " AND job_id IN (SELECT value FROM json_each(:job_ids))"
+        # Every archived job is a pruned one.
+        " UNION SELECT job_id FROM archived_jobs"
+        " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
         {"job_ids": json_text(job_ids)},
     )
     return [row["job_id"] for row in rows]

@@ -4,11 +4,12 @@ Which event may follow which is read from ``lifecycle.TRANSITIONS``; a new kind 
 change here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from evalserver.core.lifecycle import TRANSITIONS, Status, Transition
+from evalserver.store.events import ARCHIVED, NO_JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +25,24 @@ MOVES: Mapping[str, Transition] = {kind.value: move for kind, move in TRANSITION
 
 
 class Replay:
-    """Plays events in their order. Remembers the jobs that are there, not those pruned since."""
+    """Plays events in their order. Remembers the jobs that are there, not those pruned since.
 
-    def __init__(self) -> None:
+    Of a job for which ``is_archived`` holds the beginning is elsewhere: it is taken to be in the
+    state from which its first event here says that it starts.
+    """
+
+    def __init__(self, is_archived: Callable[[str], bool] = lambda job_id: False) -> None:
         self._jobs: dict[str, Replayed] = {}
+        self._is_archived = is_archived
 
     def play(self, event: Mapping[str, Any]) -> str | None:
         """Play the next event. Returns why it cannot be, or None when it can."""
+        if event["event"] == ARCHIVED:
+            return None if event["job_id"] == NO_JOB else "it is of a job, and concerns the log"
         move = MOVES.get(event["event"])
         if move is None:
             return f"{event['event']!r} is no kind of event that this evalserver knows"
-        job = self._jobs.get(event["job_id"])
+        job = self._jobs.get(event["job_id"]) or self._left_by_archive(event, move)
         fault = _wrong_move(event, move, job) or _wrong_attempt(event, move, job)
         if fault is None:
             self._remember(event, move)
@@ -48,9 +56,14 @@ class Replay:
         """The jobs that nobody took, each with its id."""
         yield from self._jobs.items()
 
+    def _left_by_archive(self, event: Mapping[str, Any], move: Transition) -> Replayed | None:
+        if event["from_status"] not in set(Status) or not self._is_archived(event["job_id"]):
+            return None
+        return Replayed(Status(event["from_status"]), event["attempt"] - _begins(move), 0)
+
     def _remember(self, event: Mapping[str, Any], move: Transition) -> None:
         if move.after is None:
-            del self._jobs[event["job_id"]]
+            self._jobs.pop(event["job_id"], None)
             return
         self._jobs[event["job_id"]] = Replayed(move.after, event["attempt"], event["event_id"])
 
@@ -68,11 +81,15 @@ def _wrong_move(event: Mapping[str, Any], move: Transition, job: Replayed | None
 
 
 def _wrong_attempt(event: Mapping[str, Any], move: Transition, job: Replayed | None) -> str | None:
-    begins = move.after is Status.RUNNING and Status.RUNNING not in move.before
-    expected = (0 if job is None else job.attempt) + begins
+    expected = (0 if job is None else job.attempt) + _begins(move)
     if event["attempt"] != expected:
         return f"it says attempt {event['attempt']}, where the log leads to attempt {expected}"
     return None
+
+
+def _begins(move: Transition) -> bool:
+    """Does it begin an attempt?"""
+    return move.after is Status.RUNNING and Status.RUNNING not in move.before
 
 
 def _arrow(before: object, after: object) -> str:

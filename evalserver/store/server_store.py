@@ -1,8 +1,12 @@
 """The server's own state as the rest of the server sees it: deeds and questions, no SQL."""
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
-from evalserver.store import server_events
+from evalserver.runner.crash_point import crash_point
+from evalserver.store import archiving, server_events
+from evalserver.store.archive_file import Archive, read_archive
 from evalserver.store.backup import Backup
 from evalserver.store.readers import Readers
 from evalserver.store.server_events import Deed, Draining
@@ -33,6 +37,19 @@ class ServerStore:
     async def draining(self) -> Draining | None:
         """Whether nothing may be claimed, and because of whom."""
         return await server_events.draining(self._readers)
+
+    async def remove_archived(self, actor: str, path: Path) -> Archive:
+        """Remove the events that are in the archive at ``path`` from the log, in bounded pieces.
+
+        What was interrupted goes on. Raises ArchiveFailed when the file is not the oldest part of
+        the log as it is here.
+        """
+        archive = await asyncio.to_thread(read_archive, path)
+        await self._writer.run(lambda tx: archiving.record_archive(tx, archive, self._now(), actor))
+        crash_point("archive_recorded")
+        while await self._writer.run(lambda tx: archiving.remove_piece(tx, path, archive)):
+            crash_point("archive_piece_removed")
+        return archive
 
     async def note_backup(self, actor: str, backup: Backup) -> None:
         """Write down that somebody had a backup made."""

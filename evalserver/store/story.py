@@ -6,8 +6,10 @@ from typing import Any
 
 import orjson
 
+from evalserver.store.archive_file import Archive
 from evalserver.store.errors import JobNotFound
 from evalserver.store.event_log import COLUMNS, Event, event_of
+from evalserver.store.verify_archives import archives_of
 
 RECORD = (
     "status", "engine", "model", "tasks", "labels", "submitted_by", "created_at", "started_at",
@@ -24,11 +26,15 @@ OF_JSON = {"tasks", "labels"}
 
 @dataclass(frozen=True)
 class Story:
-    """A job's record, None when it was pruned, and its events, the oldest first."""
+    """A job's record, None when it was pruned, and its events, the oldest first.
+
+    ``archives`` have events of it that are not in the database any more.
+    """
 
     job_id: str
     record: dict[str, Any] | None
     events: list[Event]
+    archives: list[Archive]
 
 
 def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
@@ -39,16 +45,22 @@ def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
     job_id = _whole(snapshot, job_id)
     events = _events(snapshot, job_id)
     record = _record(snapshot, job_id)
-    if not events and record is None:
+    archives = _archives(snapshot, job_id)
+    if not events and record is None and not archives:
         raise JobNotFound(f"Job {job_id} not found: the audit log has no event of it")
-    return Story(job_id, record, events)
+    return Story(job_id, record, events, archives)
 
 
 def _whole(snapshot: sqlite3.Connection, begun: str) -> str:
     begun = begun.strip().lower()
+    archived = (
+        " UNION SELECT job_id FROM archived_jobs WHERE job_id >= :begun AND job_id < :end"
+        if archives_of(snapshot)
+        else ""
+    )
     rows = snapshot.execute(
-        "SELECT DISTINCT job_id FROM job_events WHERE job_id >= :begun AND job_id < :end"
-        " ORDER BY job_id LIMIT :most",
+        "SELECT job_id FROM job_events WHERE job_id >= :begun AND job_id < :end"  # noqa: S608
+        f"{archived or ' GROUP BY job_id'} ORDER BY job_id LIMIT :most",
         {"begun": begun, "end": begun + BEHIND_ALL, "most": MOST_NAMED + 1},
     )
     found = [row["job_id"] for row in rows] if begun else []
@@ -66,6 +78,15 @@ def _events(snapshot: sqlite3.Connection, job_id: str) -> list[Event]:
         {"job_id": job_id},
     )
     return [event_of(row) for row in rows]
+
+
+def _archives(snapshot: sqlite3.Connection, job_id: str) -> list[Archive]:
+    known = archives_of(snapshot)
+    if not known:
+        return []
+    rows = snapshot.execute("SELECT last_event FROM archived_jobs WHERE job_id = ?", (job_id,))
+    noted = {row["last_event"] for row in rows}
+    return [archive for archive in known if archive.last_event in noted]
 
 
 def _record(snapshot: sqlite3.Connection, job_id: str) -> dict[str, Any] | None:

@@ -5,88 +5,48 @@ keeps, not with the length of the log.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from evalserver.store.events import GENESIS_HASH, event_hash
+from evalserver.store import verify_archives
+from evalserver.store.chain import Chain
+from evalserver.store.event_reader import Problem, read_events
 from evalserver.store.replay import Replay, Replayed
-
-
-@dataclass(frozen=True)
-class Problem:
-    """The first row that is wrong, and what is wrong with it, in words."""
-
-    message: str
-    event_id: int | None = None
-    job_id: str | None = None
+from evalserver.store.verify_archives import Part
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What was found: how far the log is sound, and the first problem, if there is one.
 
-    ``events`` sound events were read, ``last_hash`` is the hash of the last of them.
+    ``events`` is the number of the last sound event, ``last_hash`` its hash. ``parts`` says where
+    the log is, when a part of it was archived.
     """
 
     events: int
     jobs: int
     last_hash: str
     problem: Problem | None
+    parts: tuple[Part, ...] = ()
 
 
-class Chain:
-    """Follows events by number and hash: each must continue the one before."""
-
-    def __init__(self) -> None:
-        self.last_id = 0
-        self.last_hash = GENESIS_HASH
-
-    def follow(self, event: Mapping[str, Any]) -> str | None:
-        """Go on to the next event. Returns why it does not continue the last one, or None."""
-        if event["prev_hash"] != self.last_hash:
-            return "its prev_hash is not the hash of the event before it"
-        if event["hash"] != _hash(event):
-            return "its hash does not match its content"
-        self.last_id, self.last_hash = event["event_id"], event["hash"]
-        return None
-
-
-def verify_log(snapshot: sqlite3.Connection) -> Verdict:
+def verify_log(snapshot: sqlite3.Connection, files: Sequence[Path] = ()) -> Verdict:
     """Check numbers and hashes of all events, replay them, and compare the jobs with the result.
 
-    Stops at the first problem.
+    With the files of all archives it reads the log from its first event, and without any from the
+    first that is in the database. Stops at the first problem.
     """
-    chain, replay = Chain(), Replay()
-    problem = _read_events(snapshot, chain, replay) or _compare_end(snapshot, chain)
-    if problem is None:
-        problem = _compare_jobs(snapshot, replay)
+    chain, replay = verify_archives.start_of(snapshot)
+    problem = read_events(snapshot, chain, replay) or _compare_end(snapshot, chain)
+    problem = problem or _compare_jobs(snapshot, replay)
     kept = snapshot.execute("SELECT count(*) FROM jobs").fetchone()[0]
-    return Verdict(chain.last_id, kept, chain.last_hash, problem)
-
-
-def _read_events(snapshot: sqlite3.Connection, chain: Chain, replay: Replay) -> Problem | None:
-    rows = snapshot.execute("SELECT * FROM job_events ORDER BY event_id")
-    try:
-        for event in rows:
-            problem = _check_event(event, chain, replay)
-            if problem is not None:
-                return problem
-    except sqlite3.DatabaseError as error:
-        expected = chain.last_id + 1
-        return Problem(f"event {expected}: it cannot be read: {error}", expected)
-    return None
-
-
-def _check_event(event: Mapping[str, Any], chain: Chain, replay: Replay) -> Problem | None:
-    number, expected = event["event_id"], chain.last_id + 1
-    if number != expected:
-        return Problem(f"event {expected}: it is missing; the next one is {number}", expected)
-    fault = chain.follow(event) or replay.play(event)
-    if fault is None:
-        return None
-    job_id = event["job_id"]
-    return Problem(f"event {number} ({event['event']}, job {job_id}): {fault}", number, job_id)
+    problem = problem or verify_archives.compare_records(snapshot)
+    if problem is None and files:
+        problem = verify_archives.read_files(snapshot, files)
+    parts = verify_archives.archive_parts(snapshot, files) if problem is None else ()
+    return Verdict(chain.last_id, kept, chain.last_hash, problem, parts)
 
 
 def _compare_end(snapshot: sqlite3.Connection, chain: Chain) -> Problem | None:
@@ -143,10 +103,3 @@ def _wrong_row(row: Mapping[str, Any], job: Replayed) -> str | None:
         if said != replayed:
             return f"jobs has {column} {said}, where event {job.event_id} left it {replayed}"
     return None
-
-
-def _hash(event: Mapping[str, Any]) -> str | None:
-    try:
-        return event_hash(event)
-    except TypeError:  # a blob where evalserver only ever writes text
-        return None

@@ -343,6 +343,15 @@ ROUTES = (
         role=Role.ADMIN,
     ),
     Route(
+        "POST",
+        "/audit/archives",
+        admin.remove_archived,
+        body=admin.NewArchiveSchema,
+        answers=(Answer(MessageSchema),),
+        errors=(CONFLICT, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
         "GET",
         "/tokens",
         tokens.get_tokens,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ def evalserver(*arguments: object, **environment: str) -> Result:
     return CliRunner().invoke(main, [str(word) for word in arguments], env=environment)
 
 
-def run_evalserver(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_evalserver(
+    *arguments: object, environment: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "evalserver", *map(str, arguments)],
-        env=stand_in_environment(),
+        env={**stand_in_environment(), **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

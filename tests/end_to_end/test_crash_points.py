@@ -4,6 +4,7 @@ Each test names a crash point (``evalserver/runner/crash_point.py``), has the re
 there, starts the server again, and looks at the record, the audit log and the process table.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from evalserver.runner import cgroups
 from evalserver.runner.crash_point import VARIABLE
 from evalserver.runner.files import RUNNER_FILE
 from tests.checkpoints_in_shards import in_shards, merges_of
+from tests.cli.commands import run_evalserver
 from tests.runner.runs import is_recorded, is_running, runner_of
 from tests.support import Json, ServerProcess, harness_of, request, until
 
@@ -340,6 +342,63 @@ async def test_killed_between_pruning_a_job_and_removing_its_files(tmp_path: Pat
         await server.api.call("GET", f"/jobs/{pruned}", 410)
         assert (await server.api.job(kept))["status"] == "completed"
         assert (left_behind, run_dir.exists()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ("archive_recorded", "still to be removed"),
+        ("archive_piece_removed", "But all was done by then"),
+    ],
+)
+async def test_killed_while_the_audit_log_is_archived(
+    server: CrashingServer, tmp_path: Path, point: str, said: str
+) -> None:
+    job_id = await server.api.submit()
+    await server.api.finished(job_id)
+    await server.api.call("POST", f"/jobs/{job_id}/prune")
+    await server.start_to_crash_at(point)
+    command = _archive_command(server, tmp_path)
+
+    cut_off = await asyncio.to_thread(run_evalserver, *command)
+    await server.come_back()
+    again = await asyncio.to_thread(run_evalserver, *command)
+
+    assert said in cut_off.stderr
+    assert "Traceback" not in cut_off.stderr + again.stderr
+    assert server.query("SELECT event FROM job_events") == ["archived"]
+    await _verified(server, tmp_path)
+
+
+async def test_killed_before_the_server_hears_of_an_archive(
+    server: CrashingServer, tmp_path: Path
+) -> None:
+    job_id = await server.api.submit()
+    await server.api.finished(job_id)
+    await server.api.call("POST", f"/jobs/{job_id}/prune")
+    command = _archive_command(server, tmp_path)
+
+    crashing = {VARIABLE: "archive_written"}
+    killed = await asyncio.to_thread(run_evalserver, *command, environment=crashing)
+    before = server.query("SELECT event FROM job_events")
+    again = await asyncio.to_thread(run_evalserver, *command)
+
+    assert (killed.returncode, again.returncode) == (-signal.SIGKILL, 0)
+    assert "archived" not in before
+    assert server.query("SELECT event FROM job_events") == ["archived"]
+    await _verified(server, tmp_path)
+
+
+def _archive_command(server: CrashingServer, folder: Path) -> tuple[str, ...]:
+    where = (str(folder / "a.db"), "--data-dir", str(server.data_dir))
+    return ("audit", "archive", "--before", "2999-01-01", *where)
+
+
+async def _verified(server: CrashingServer, folder: Path) -> None:
+    """Check database and archive together."""
+    where = ("--archive", str(folder / "a.db"), "--data-dir", str(server.data_dir))
+    verified = await asyncio.to_thread(run_evalserver, "audit", "verify", *where)
+    assert verified.returncode == 0, verified.stderr
 
 
 async def test_a_crash_point_that_is_not_named_is_passed(server: CrashingServer) -> None:

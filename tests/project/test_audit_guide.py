@@ -7,13 +7,15 @@ import asyncio
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalserver.store import DATABASE_NAME
+from evalserver.store import DATABASE_NAME, write_archive
 from tests.auditors_story import at, live
 from tests.store.test_audit_log import tamper
 from tests.store.test_migrate import read
@@ -191,3 +193,15 @@ def test_every_table_view_and_column_is_in_the_guide(database: AuditedDatabase) 
 
 def _is_view(path: Path, name: str) -> bool:
     return bool(read(path, "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?", name))
+
+
+def test_an_archive_is_verified_as_the_page_says(tmp_path: Path) -> None:
+    asyncio.run(live(tmp_path))
+    path = tmp_path / "archive.db"
+    made = write_archive(tmp_path / DATABASE_NAME, path, at(59))
+    [program] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+
+    command = [sys.executable, "-c", program, str(path), "0" * 64]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.strip() == made.last_hash, done.stderr

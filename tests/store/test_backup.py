@@ -152,8 +152,8 @@ def test_what_is_not_there_is_not_backed_up(tmp_path: Path, shelf: Path) -> None
 KILLED_BACKUP = """
 import os, signal, sys
 from pathlib import Path
-from evalserver.store.backup import _draft
-with _draft(Path(sys.argv[1])):
+from evalserver.store.drafts import draft_of
+with draft_of(Path(sys.argv[1])):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

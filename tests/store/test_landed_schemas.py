@@ -28,6 +28,7 @@ LANDED = {
     "0007_sorting_and_searching.sql": (
         "f9ac2f84795289f75533494ba75c041a612ad09cf8f70b630f40e76504531fa9"
     ),
+    "0008_audit_archives.sql": "386520c0972c03544c16f0fb6e3a15eddc748c9daf4cc47bed17f886fd4d741f",
 }
 """SHA-256 of each migration that has landed. A line is added with its migration, and never changed:
 a database that was made by another text is refused."""

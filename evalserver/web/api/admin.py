@@ -5,19 +5,28 @@ from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 from aiohttp import web
 
 from evalserver.core.clock import timestamp, utc_now
-from evalserver.store import DATABASE_NAME, Backup, BackupFailed, DatabaseRefused, back_up
+from evalserver.store import (
+    DATABASE_NAME,
+    ArchiveFailed,
+    Backup,
+    BackupFailed,
+    DatabaseRefused,
+    back_up,
+)
 from evalserver.system.permissions import make_private
 from evalserver.web.http.errors import BadRequest, FieldError
 from evalserver.web.http.responses import json_response
-from evalserver.web.keys import ARGS, BACKING_UP, PRUNER, QUERY, SCHEDULER, STORE
-from evalserver.web.schemas.fields import PublicText, about
+from evalserver.web.keys import ARGS, BACKING_UP, BODY, PRUNER, QUERY, SCHEDULER, STORE
+from evalserver.web.schemas.fields import PublicText, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.query_fields import QueryInteger, QuerySeconds
+from evalserver.web.security.authentication import is_local
 from evalserver.web.security.authorization import CALLER
 
 log = structlog.get_logger("evalserver.web")
@@ -41,6 +50,14 @@ class PruneQuerySchema(StrictSchema):
     older_than_s = QuerySeconds(
         TEN_YEARS, metadata=about("Seconds since a job finished, beyond which it is removed.")
     )
+
+
+class NewArchiveSchema(StrictSchema):
+    """The body of ``POST /audit/archives``."""
+
+    EXAMPLE = MappingProxyType({"path": "/archive/audit-2026.db"})
+
+    path = Text(required=True, longest=4096, metadata=about("The file that has the events."))
 
 
 async def drain(request: web.Request) -> web.Response:
@@ -118,6 +135,27 @@ async def make_backup(request: web.Request) -> web.Response:
         await request.app[STORE].server.note_backup(actor, made)
     log.info("backup made", path=str(made.path), size=made.size, by=actor)
     return json_response({**vars(made), "path": str(made.path)})
+
+
+async def remove_archived(request: web.Request) -> web.Response:
+    """``POST /audit/archives``: remove the events from the audit log that are in a file.
+
+    By the socket in the data directory alone, as ``evalserver audit archive`` asks: it names a file
+    of this machine, which it has written.
+    """
+    if not is_local(request):
+        raise BadRequest(
+            HTTPStatus.FORBIDDEN, "Only 'evalserver audit archive', on the server's machine, may"
+        )
+    actor = request[CALLER].name
+    try:
+        made = await request.app[STORE].server.remove_archived(actor, Path(request[BODY]["path"]))
+    except ArchiveFailed as error:
+        raise BadRequest(HTTPStatus.CONFLICT, str(error)) from error
+    log.info("audit log archived", **vars(made), by=actor)
+    return json_response(
+        {"message": f"Events {made.first_event} to {made.last_event} are archived"}
+    )
 
 
 def _back_up(where: str) -> Backup:
