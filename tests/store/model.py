@@ -12,7 +12,7 @@ from typing import Any
 
 from evalserver.core.job import Job, Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
-from evalserver.store import IllegalTransition
+from evalserver.store import IllegalTransition, request_bytes
 
 SERVER = "server"
 FINISHED = ("completed", "failed", "cancelled")
@@ -66,7 +66,7 @@ class Model:
     """The audit log: number, time, actor, job, event, state before, state after, attempt."""
     told: list[tuple[Any, ...]] = field(default_factory=list)
     """What listeners hear: number, event, job, submission, priority, state before, state after,
-    engine, attempt, and the times of the job."""
+    engine, attempt, times and submitter of the job, and the bytes of its request."""
 
     @property
     def submitted(self) -> int:
@@ -223,5 +223,5 @@ class Model:
         number = len(self.log) + 1
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
         times = (job.created_at, job.started_at, job.completed_at)
-        facts = (job.engine, job.attempt, *times, job.submitted_by)
+        facts = (job.engine, job.attempt, *times, job.submitted_by, request_bytes(job.request))
         self.told.append((number, kind, job.job_id, job.seq, job.priority, before, after, *facts))

@@ -126,7 +126,7 @@ async def test_a_file_that_appears_meanwhile_is_left_alone(
 async def test_a_backup_into_no_directory_says_so(store: Store, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "copy.db"
 
-    with pytest.raises(BackupFailed, match=f"backup {target}: No such file or directory"):
+    with pytest.raises(BackupFailed, match=f"cannot write {target}: No such file or directory"):
         back_up(tmp_path / DATABASE_NAME, target)
 
 
