@@ -1,6 +1,6 @@
-"""The virtual environments of this checkout, in ``.venvs/``: made when needed, kept while they fit.
+"""The virtual environments in ``.venvs/``, created on demand and recreated when outdated.
 
-Standard library only: it runs before anything is installed.
+Uses only the standard library, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ STAMP = "installed-from"
 
 
 class Missing(Exception):
-    """Something that this machine lacks; says what, and what to do."""
+    """Something is missing on this machine; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its name, and what pip is told, one line after the other."""
+    """A virtual environment: its name, and the arguments of each pip call."""
 
     name: str
     installs: tuple[tuple[str, ...], ...]
@@ -37,7 +37,7 @@ class Environment:
 
 
 def _locked(name: str) -> tuple[str, ...]:
-    # A lock is complete. Left to resolve it again, pip before version 24 stumbles over extras.
+    # The lock is complete. Resolving it again fails in pip before version 24 because of extras.
     return ("--require-hashes", "--no-deps", "-r", str(REQUIREMENTS / f"{name}.txt"))
 
 
@@ -53,12 +53,12 @@ LMMS_ENGINE = Environment(
     (
         ("torch==2.13.0",),
         _locked("lmms-engine-needs"),
-        # It comes as source, and looks for torch while it is built.
+        # A source package that needs torch to build.
         ("--no-build-isolation", *_locked("lmms-engine")),
     ),
 )
 MODEL = _locked("model")
-"""What is installed into LM_EVAL for the demo's model; not to be had for every platform."""
+"""The demo's model, installed into LM_EVAL; not available for every platform."""
 
 
 def require_python() -> None:
@@ -109,7 +109,7 @@ def add(environment: Environment, arguments: tuple[str, ...], name: str) -> bool
 
 
 def say(text: str) -> None:
-    """Tell the person who waits what happens."""
+    """Print a progress message."""
     print(f"--- {text}", flush=True)
 
 

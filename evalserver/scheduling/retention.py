@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from evalserver.attempts.attempts import Attempts
 from evalserver.store import IllegalTransition, Store
 
-NO_RETRIES = 200
+BATCH_SIZE = 200
 """Jobs of one transaction: others who write wait for no more than that."""
 
 
@@ -28,14 +28,14 @@ class Pruner:
 
         Raises StoreUnavailable; those that were removed until then stay removed.
         """
-        return await self._remove_all(lambda: self._store.prune(keep, actor, NO_RETRIES))
+        return await self._remove_all(lambda: self._store.prune(keep, actor, BATCH_SIZE))
 
     async def remove_older(self, before: str, actor: str) -> int:
         """Remove the jobs that finished before a time; returns how many.
 
         Raises StoreUnavailable; those that were removed until then stay removed.
         """
-        return await self._remove_all(lambda: self._store.prune_older(before, actor, NO_RETRIES))
+        return await self._remove_all(lambda: self._store.prune_older(before, actor, BATCH_SIZE))
 
     async def remove(self, job_id: str, actor: str) -> None:
         """Remove one finished job.

@@ -1,1 +1,1 @@
-"""Measuring the server: rates, delays and memory, beside lmms-eval's own or another server."""
+"""Benchmarks: throughput, latency and memory, optionally compared with another server."""

@@ -1,4 +1,4 @@
-"""What was measured: figures, their targets, and how both are shown."""
+"""Measured figures, their targets, and the table that shows both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should be: of ours alone, or of ours by the other's (``ratio``)."""
+    """The target of our figure, or of the ratio of ours to the other's (``ratio``)."""
 
     at_least: float | None = None
     at_most: float | None = None
     ratio: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Is it good enough?"""
+        """Whether the value meets the target."""
         return (self.at_least is None or value >= self.at_least) and (
             self.at_most is None or value <= self.at_most
         )
@@ -27,7 +27,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. ``ratio`` is that of ours by the other's within each round."""
+    """A row of the table. ``ratio`` is ours divided by the other's within each round."""
 
     name: str
     unit: str
@@ -38,14 +38,14 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Is the target met? None where there is none, or nothing to compare with."""
+        """Whether the target is met; None without a target or without the other server."""
         if self.target is None:
             return None
         value = self.ratio if self.target.ratio else self.ours
         return None if value is None else self.target.is_met(value)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for who keeps or compares figures."""
+        """Return the figure as JSON."""
         return {
             **{name: getattr(self, name) for name in ("name", "unit", "ours", "other", "ratio")},
             "target": self.target and str(self.target),
@@ -60,7 +60,7 @@ def compared(
     other: Sequence[float] | None = None,
     target: Target | None = None,
 ) -> Figure:
-    """The figure of several rounds: the medians, and the median of the rounds' ratios."""
+    """Return the figure of several rounds: medians, and the median of the rounds' ratios."""
     if not other:
         return Figure(name, unit, median(ours), target=target)
     ratio = median(one / another for one, another in zip(ours, other, strict=True))
@@ -68,7 +68,7 @@ def compared(
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures for a person to read."""
+    """Format the figures as a table."""
     rows = [("", "unit", "ours", "other", "ratio", "target", ""), *map(_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

@@ -1,9 +1,9 @@
-"""The load generator: a program of its own, so that it takes nothing from the server's loop.
+"""The load generator, a separate process so that it does not use the server's event loop.
 
-``python -m tests.bench.load`` reads a ``Load`` as JSON from stdin, and writes an ``Answered`` to
-stdout. Each client has a connection of its own, and sends its next request when it has the answer
-to the last one. It reads just enough HTTP for that: written by hand, it is several times as fast
-as the servers that it measures, where a client library would be the bottleneck.
+``python -m tests.bench.load`` reads a ``Load`` as JSON from stdin, and writes a ``LoadResult`` to
+stdout. Each client has a connection of its own and sends its next request after the response to the
+previous one. It parses only the HTTP that it needs: it is several times as fast as the measured
+servers, where a client library would be the bottleneck.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from typing import cast
 
 @dataclass(frozen=True)
 class Load:
-    """So many clients for so many seconds at one address; the paths are asked for in turn.
+    """Clients that request the paths in turn from one address for some seconds.
 
-    ``pause_s`` lies between an answer and the next request.
+    ``pause_s`` is the time between a response and the next request.
     """
 
     host: str
@@ -34,9 +34,9 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What came of it: answers with status 200 and others, seconds that it took, and the seconds
-    that 50 %, 99 % and all of the answers took at most."""
+class LoadResult:
+    """Numbers of responses with status 200 and of others, the duration in seconds, and the 50th,
+    99th and 100th percentile of response times in seconds."""
 
     good: int
     bad: int
@@ -47,12 +47,12 @@ class Answered:
 
     @property
     def rate(self) -> float:
-        """Good answers per second."""
+        """Successful responses per second."""
         return self.good / self.seconds
 
 
 class _Client(asyncio.Protocol):
-    """One connection: a request, its answer, the next request."""
+    """A connection that sends one request after another."""
 
     def __init__(self, load: Load, requests: Iterator[bytes], times: list[float]) -> None:
         self._load = load
@@ -60,7 +60,7 @@ class _Client(asyncio.Protocol):
         self._times = times
         self._head = b""
         self._missing = -1
-        """Bytes of the body that are still to come; -1 while the head is read."""
+        """Missing bytes of the body; -1 while reading the head."""
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
         self.bad = 0
@@ -80,18 +80,18 @@ class _Client(asyncio.Protocol):
             data = body
         self._missing -= len(data)
         if self._missing == 0:
-            self._answered()
+            self._on_response()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None or self._missing > 0:
             self.bad += 1
 
     def close(self) -> None:
-        """Go away, answered or not."""
+        """Close the connection immediately."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _answered(self) -> None:
+    def _on_response(self) -> None:
         self._times.append(time.perf_counter() - self._sent)
         self._head, self._missing = b"", -1
         if self._load.pause_s:
@@ -105,7 +105,7 @@ class _Client(asyncio.Protocol):
             self._transport.write(next(self._requests))
 
 
-async def _run(load: Load) -> Answered:
+async def _run(load: Load) -> LoadResult:
     loop = asyncio.get_running_loop()
     requests = cycle([_request(load, path) for path in load.paths])
     times: list[float] = []
@@ -134,24 +134,24 @@ def _length(head: bytes) -> int:
     return int(rest.split(b"\r\n", 1)[0])
 
 
-def _summary(times: list[float], bad: int, seconds: float) -> Answered:
+def _summary(times: list[float], bad: int, seconds: float) -> LoadResult:
     if not times:
-        return Answered(0, bad, seconds, float("inf"), float("inf"), float("inf"))
+        return LoadResult(0, bad, seconds, float("inf"), float("inf"), float("inf"))
     p50, p99 = (times[min(len(times) - 1, int(len(times) * share))] for share in (0.5, 0.99))
-    return Answered(len(times) - bad, bad, seconds, p50, p99, times[-1])
+    return LoadResult(len(times) - bad, bad, seconds, p50, p99, times[-1])
 
 
-async def run(load: Load) -> Answered:
-    """Put the load on, from another process."""
+async def run(load: Load) -> LoadResult:
+    """Run the load in another process."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.load"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    told, _ = await process.communicate(json.dumps(asdict(load)).encode())
+    output, _ = await process.communicate(json.dumps(asdict(load)).encode())
     if process.returncode != 0:
         raise RuntimeError(f"the load generator failed at {load.host}:{load.port}")
-    return Answered(**json.loads(told))
+    return LoadResult(**json.loads(output))
 
 
 if __name__ == "__main__":

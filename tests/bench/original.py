@@ -1,4 +1,4 @@
-"""Serves lmms-eval's own server on a port, with so many jobs in a queue that stands still.
+"""Runs lmms-eval's server on a port with a queue that does not advance.
 
 Run by the interpreter of lmms-eval: ``python original.py PORT QUEUED``.
 """
@@ -9,8 +9,8 @@ import sys
 from lmms_eval.entrypoints import EvaluateRequest, JobScheduler, ServerArgs, launch_server
 
 
-class StandingStill(JobScheduler):
-    """The scheduler as it is, but what it starts never ends, and costs nothing meanwhile."""
+class BlockedScheduler(JobScheduler):
+    """The scheduler, with evaluations that never end and use no CPU."""
 
     queued = 0
 
@@ -27,6 +27,6 @@ class StandingStill(JobScheduler):
 if __name__ == "__main__":
     from lmms_eval.entrypoints import http_server
 
-    StandingStill.queued = int(sys.argv[2])
-    http_server.JobScheduler = StandingStill
+    BlockedScheduler.queued = int(sys.argv[2])
+    http_server.JobScheduler = BlockedScheduler
     launch_server(ServerArgs(host="127.0.0.1", port=int(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""How much is measured, and beside what."""
+"""The extent of a benchmark and the servers that it compares."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,12 +8,12 @@ from pathlib import Path
 from tests.bench.sides import Side, ours
 
 Start = Callable[[Path, int], AbstractAsyncContextManager[Side]]
-"""Starts a server for the time of a block: where its files lie, how many jobs are queued."""
+"""Runs a server within a context: the directory of its files, the number of queued jobs."""
 
 Measure = Callable[[Side], Awaitable[float]]
 
 Values = tuple[list[float], list[float]]
-"""What was measured of ours and of the other, a value a round."""
+"""Values of ours and of the other server, one per round."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from tests.bench.figures import Figure, Target, compared
-from tests.bench.load import Answered
+from tests.bench.load import LoadResult
 from tests.bench.plan import Pair, Plan
 from tests.bench.sides import Side, ours
 
@@ -106,7 +106,7 @@ async def _health_beside_jobs(plan: Plan, side: Side) -> float:
     return await _health_beside(plan, side, side.put(LOADERS, plan.seconds, list(paths)))
 
 
-async def _health_beside(plan: Plan, side: Side, load: Awaitable[Answered]) -> float:
+async def _health_beside(plan: Plan, side: Side, load: Awaitable[LoadResult]) -> float:
     """The 99th percentile of ``GET /health`` in milliseconds, asked for by a process of its own."""
     probe = side.put(1, plan.seconds, ["/health"], pause_s=PROBE_PAUSE_S)
     answered, _ = await asyncio.gather(probe, load)

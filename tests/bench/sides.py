@@ -1,4 +1,4 @@
-"""The servers that are measured side by side: ours, and one to compare it with."""
+"""The measured servers: ours, and the one it is compared with."""
 
 import asyncio
 import subprocess
@@ -17,13 +17,13 @@ from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import Store
 from tests.bench import load
-from tests.bench.load import Answered, Load
+from tests.bench.load import Load, LoadResult
 from tests.support import Api, Json, ServerProcess, free_port, until
 
 ORIGINAL = Path(__file__).with_name("original.py")
 SHORT_HARNESS = Path(__file__).with_name("short_harness")
-STANDING_STILL = Path(__file__).with_name("standing_still")
-MOST_PATHS = 1000
+BLOCKED_HARNESS = Path(__file__).with_name("blocked_harness")
+MAX_PATHS = 1000
 FILLERS = 16
 SUBMISSION = '{"model": "dummy", "tasks": ["mme"], "model_args": {"pretrained": "x"}}'
 SEEDING_BATCH = 500
@@ -31,55 +31,55 @@ SEEDING_BATCH = 500
 
 @dataclass(frozen=True)
 class Side:
-    """A server that is up: where it answers, its process if we started it, and for ours, more."""
+    """A running server: its URL, and its PID if we started it."""
 
     url: str
     pid: int | None = None
 
-    async def put(self, clients: int, seconds: float, paths: list[str], **more: Any) -> Answered:
-        """Load it, and return what came of that."""
+    async def put(self, clients: int, seconds: float, paths: list[str], **more: Any) -> LoadResult:
+        """Put load on the server and return the result."""
         at = URL(self.url)
         return await load.run(Load(at.host or "", at.port or 80, clients, seconds, paths, **more))
 
-    async def submit(self, clients: int, seconds: float) -> Answered:
-        """Have clients submit jobs as fast as they can."""
+    async def submit(self, clients: int, seconds: float) -> LoadResult:
+        """Submit jobs with several clients at full speed."""
         return await self.put(clients, seconds, ["/evaluate"], method="POST", body=SUBMISSION)
 
     async def job_paths(self) -> list[str]:
-        """Paths of queued jobs, from all over the queue."""
+        """Return paths of queued jobs, spread over the whole queue."""
         job_ids = (await self.get("/queue"))["queued_jobs"]
-        step = max(1, len(job_ids) // MOST_PATHS)
+        step = max(1, len(job_ids) // MAX_PATHS)
         return [f"/jobs/{job_id}" for job_id in job_ids[::step]]
 
     async def queued(self) -> int:
-        """How many jobs wait."""
+        """Return the number of queued jobs."""
         return int((await self.get("/health"))["queue_size"])
 
     async def get(self, path: str) -> Json:
-        """What it answers; another server need not keep to our description."""
+        """Return the JSON response; not validated, since it may be another server's."""
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
             body: Json = await answer.json()
             return body
 
     def memory(self) -> int:
-        """Bytes that the server's process has for itself alone."""
+        """Return the private memory of the server's process in bytes."""
         return int(psutil.Process(self.pid).memory_full_info().uss)
 
 
 @asynccontextmanager
 async def ours(folder: Path, queued: int) -> AsyncIterator[Side]:
-    """Our server, with so many jobs in a queue that stands still."""
+    """Run our server with this many queued jobs behind one that never ends."""
     data_dir = folder / f"ours-{queued}"
     data_dir.mkdir()
     await _seed(data_dir, queued)
-    async with ServerProcess(data_dir, "--engine-python", str(STANDING_STILL)) as server:
+    async with ServerProcess(data_dir, "--engine-python", str(BLOCKED_HARNESS)) as server:
         await until(lambda: _is_running(server.api))
         yield Side(server.url, server.process.pid)
 
 
 @asynccontextmanager
 async def original(python: str, folder: Path, queued: int) -> AsyncIterator[Side]:
-    """lmms-eval's own server in the same state, run by ``python``."""
+    """Run lmms-eval's server in the same state with the interpreter ``python``."""
     port = free_port()
     log = folder / f"original-{queued}.log"
     with log.open("wb") as out:
@@ -98,9 +98,9 @@ async def original(python: str, folder: Path, queued: int) -> AsyncIterator[Side
 
 @asynccontextmanager
 async def elsewhere(url: str, queued: int) -> AsyncIterator[Side]:
-    """A server that somebody has started, with at least so many jobs in its queue.
+    """Use a running server, with at least this many queued jobs.
 
-    What runs there should take long, so that the queue stands still.
+    Its running evaluation should take long, so that the queue does not advance.
     """
     side = Side(url.rstrip("/"))
     while await side.queued() < queued:

@@ -1,4 +1,4 @@
-"""The bench works: what it measures is for people to judge."""
+"""The benchmark runs; its figures are for people to judge."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How long things take that nobody wants to wait for: the next start, the news, open streams."""
+"""Latencies: gap between evaluations, delay until waiting clients know, event streams."""
 
 import asyncio
 import os
@@ -22,13 +22,13 @@ from tests.support import Api, ServerProcess
 GAP = Target(at_most=5)
 DELAY = Target(at_most=50)
 WAIT_SECONDS = 30
-LONG_ENOUGH_SECONDS = 2
-"""For hundreds of clients to begin to wait."""
+SETUP_SECONDS = 2
+"""Time for hundreds of clients to start waiting."""
 END_OF_MESSAGE = b"\n\n"
 
 
 async def dispatching(plan: Plan) -> list[Figure]:
-    """From the end of one evaluation to the start of the next, by the server and by hand."""
+    """Measure the gap between two evaluations, with the server and with the runner only."""
     by_server, by_hand = [], []
     folder = plan.folder / "dispatching"
     folder.mkdir()
@@ -48,7 +48,7 @@ async def dispatching(plan: Plan) -> list[Figure]:
 
 
 async def waiting(plan: Plan) -> list[Figure]:
-    """From the true end of an evaluation until a client that waits for it knows."""
+    """Measure the delay from the end of an evaluation until a waiting client knows."""
     folder = plan.folder / "waiting"
     folder.mkdir()
     journal = folder / "journal"
@@ -70,7 +70,7 @@ async def waiting(plan: Plan) -> list[Figure]:
 
 
 async def streaming(plan: Plan) -> list[Figure]:
-    """What open event streams cost the server, and when all of them have an event."""
+    """Measure the cost of open event streams, and the delay until all have an event."""
     folder = plan.folder / "streaming"
     folder.mkdir()
     connector = aiohttp.TCPConnector(limit=plan.streams + 1)
@@ -107,10 +107,10 @@ async def _server(folder: Path) -> AsyncIterator[ServerProcess]:
 async def _gap_by_server(server: ServerProcess, folder: Path, evaluations: int) -> float:
     journal = folder / "by-server"
     arguments = {"journal": str(journal), "seconds": 0}
-    # Behind one that is still running, so that all of them wait when their turn comes.
+    # They are queued behind a running job, so that none starts before all are submitted.
     await server.api.submit(model_args={**arguments, "seconds": 1})
     jobs = [await server.api.submit(model_args=arguments) for _ in range(evaluations)]
-    # Asked only once that it has ended: who asks again and again is a load.
+    # One long poll, because frequent polling would be load.
     await _when_known(server.api, jobs[-1])
     return _gap(journal)
 
@@ -140,7 +140,7 @@ async def _gap_by_hand(folder: Path, evaluations: int) -> float:
 
 
 async def _when_known(api: Api, job_id: str) -> float:
-    """The time at which a client heard that the job has ended."""
+    """Return the time at which a client knows that the job has ended."""
     job = await api.job(job_id)
     while job["completed_at"] is None:
         path = f"/jobs/{job_id}?wait={WAIT_SECONDS}&since={job['event_id']}"
@@ -149,8 +149,8 @@ async def _when_known(api: Api, job_id: str) -> float:
 
 
 async def _mean_delay_of_many(server: ServerProcess, journal: Path, plan: Plan) -> float:
-    """Milliseconds from the true end of an evaluation until one of many waiting clients knows."""
-    arguments = {"journal": str(journal), "seconds": LONG_ENOUGH_SECONDS}
+    """Return the mean delay in ms until one of many waiting clients knows the end."""
+    arguments = {"journal": str(journal), "seconds": SETUP_SECONDS}
     job = await server.api.when(await server.api.submit(model_args=arguments), "running")
     path = f"{job['links']['self']}?wait={WAIT_SECONDS}&since={job['event_id']}"
     known = await asyncio.gather(
@@ -161,7 +161,7 @@ async def _mean_delay_of_many(server: ServerProcess, journal: Path, plan: Plan) 
 
 
 async def _when_answered(server: URL, path: str) -> float:
-    """The time at which an answer began. A client library would take longer than the server."""
+    """Return the time of a response's first byte, without a client library's overhead."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {server.host}:{server.port}\r\n\r\n".encode())
     await reader.readexactly(1)
@@ -173,7 +173,7 @@ async def _when_answered(server: URL, path: str) -> float:
 async def _until_all_know(
     session: aiohttp.ClientSession, url: str, streams: list[aiohttp.ClientResponse]
 ) -> float:
-    """Milliseconds from a submission until its event has come out of every stream."""
+    """Return the ms from a submission until every stream has sent its event."""
     began = time.perf_counter()
     await Api(session, url).submit()
     await asyncio.gather(*(stream.content.readuntil(END_OF_MESSAGE) for stream in streams))
@@ -181,12 +181,12 @@ async def _until_all_know(
 
 
 def _gap(journal: Path) -> float:
-    """The median, in milliseconds, between the end of one evaluation and the start of the next."""
+    """Return the median gap between two evaluations in ms."""
     times = _times(journal)
     return 1000 * statistics.median(later[0] - earlier[1] for earlier, later in pairwise(times))
 
 
 def _times(journal: Path) -> list[tuple[float, float]]:
-    """When each evaluation began and ended, in seconds."""
+    """Return start and end of each evaluation, in seconds."""
     lines = (line.split() for line in journal.read_text().splitlines())
     return [(float(began), float(ended)) for began, ended in lines]

@@ -1,1 +1,1 @@
-"""Chaos: a real server under clients and SIGKILL, and a check of every promise afterwards."""
+"""Chaos tests: a real server under load and SIGKILL, and a check of every guarantee afterwards."""

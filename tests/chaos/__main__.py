@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: a seeded storm, and what it found."""
+"""``python -m tests.chaos``: run a seeded chaos test and report violations."""
 
 import argparse
 import asyncio
@@ -7,27 +7,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.restart import restart_times, told
-from tests.chaos.storm import storm
+from tests.chaos.restart import format_table, measure_downtime
+from tests.chaos.run import run_chaos
 
 
 def main() -> int:
-    """Run one storm; 0 when no promise was broken."""
+    """Run one chaos test; return 0 without violations."""
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument(
-        "--restart", action="store_true", help="measure instead how long a killed server is away"
+        "--restart", action="store_true", help="measure the downtime after a kill instead"
     )
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        if given.restart:
-            print(told(asyncio.run(restart_times(Path(folder)))))
+        if options.restart:
+            print(format_table(asyncio.run(measure_downtime(Path(folder)))))
             return 0
-        print(f"seed {given.seed}, {given.kills} kills", flush=True)
-        report = asyncio.run(storm(Path(folder), given.seed, given.kills))
+        print(f"seed {options.seed}, {options.kills} kills", flush=True)
+        report = asyncio.run(run_chaos(Path(folder), options.seed, options.kills))
     print(report)
-    return 1 if report.broken else 0
+    return 1 if report.violations else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every promise of the contract's section 4, looked at after the storm."""
+"""Checks of every guarantee after a chaos test, from what is on disk."""
 
 import json
 import sqlite3
@@ -8,62 +8,64 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from tests.chaos.deeds import Memory, living
+from tests.chaos.clients import ClientLog, find_processes
 from tests.support import ServerProcess
 
 Event = tuple[str, str, str | None, int, str]
-"""Job, event, state after it, attempt, detail."""
+"""Job, event, new state, attempt, detail."""
 
 TERMINAL = ("completed", "failed", "cancelled")
 
 
-def broken_promises(
-    server: ServerProcess, memory: Memory, folder: Path, keep: int
+def find_violations(
+    server: ServerProcess, client_log: ClientLog, folder: Path, keep: int
 ) -> dict[str, list[str]]:
-    """What was promised, and where it was broken; every list should be empty."""
-    events = _events(server.data_dir)
+    """Return the violations of each guarantee; every list should be empty."""
+    events = _load_events(server.data_dir)
     return {
-        "jobs lost": _lost(events, memory),
-        "jobs that nobody sent": _unasked(events, memory),
-        "starts out of order": _out_of_order(events, memory),
+        "jobs lost": _lost_jobs(events, client_log),
+        "jobs that no client submitted": _unknown_jobs(events, client_log),
+        "starts out of order": _starts_out_of_order(events, client_log),
         "double runs": _double_runs(events, folder / "journal"),
-        "attempts without a reason": _unexplained(events),
-        "processes that outlived a cancel": memory.outlived,
-        "orphans": [str(process) for process in living(folder)],
-        "retention": _retention(server.data_dir, events, keep),
-        "audit": _complaints(server.data_dir),
+        "attempts without a reason": _unexplained_attempts(events),
+        "processes that outlived a cancel": client_log.outlived,
+        "orphans": [str(process) for process in find_processes(folder)],
+        "retention": _retention_errors(server.data_dir, events, keep),
+        "audit": _audit_errors(server.data_dir),
     }
 
 
-def _events(data_dir: Path) -> list[Event]:
+def _load_events(data_dir: Path) -> list[Event]:
     with closing(sqlite3.connect(f"file:{data_dir / 'evalserver.db'}?mode=ro", uri=True)) as db:
         sql = "SELECT job_id, event, to_status, attempt, detail FROM job_events ORDER BY event_id"
         return db.execute(sql).fetchall()
 
 
-def _lost(events: list[Event], memory: Memory) -> list[str]:
+def _lost_jobs(events: list[Event], client_log: ClientLog) -> list[str]:
     states = {job: after for job, event, after, _, _ in events if event != "pruned"}
-    return [job for job in memory.priorities if states.get(job) not in TERMINAL]
+    return [job for job in client_log.priorities if states.get(job) not in TERMINAL]
 
 
-def _unasked(events: list[Event], memory: Memory) -> list[str]:
+def _unknown_jobs(events: list[Event], client_log: ClientLog) -> list[str]:
     submitted = {job for job, event, *_ in events if event == "submitted"}
-    unknown = sorted(submitted - set(memory.priorities))
-    return unknown if len(unknown) > memory.unknown else []
+    unknown = sorted(submitted - set(client_log.priorities))
+    return unknown if len(unknown) > client_log.unanswered else []
 
 
-def _out_of_order(events: list[Event], memory: Memory) -> list[str]:
-    """Claims of a job while one that comes before it was queued."""
-    places: dict[str, tuple[int, int]] = {}
+def _starts_out_of_order(events: list[Event], client_log: ClientLog) -> list[str]:
+    """Return claims of a job while another one was ahead of it in the queue."""
+    positions: dict[str, tuple[int, int]] = {}
     queued: set[str] = set()
     found = []
     for number, (job, event, after, _, _) in enumerate(events):
-        if event == "submitted" and job in memory.priorities:
-            places[job] = (-memory.priorities[job], number)
-        if event == "claimed" and job in places:
-            found += [f"{job} before {other}" for other in queued if places[other] < places[job]]
+        if event == "submitted" and job in client_log.priorities:
+            positions[job] = (-client_log.priorities[job], number)
+        if event == "claimed" and job in positions:
+            found += [
+                f"{job} before {other}" for other in queued if positions[other] < positions[job]
+            ]
         queued.discard(job)
-        if after == "queued" and job in places:
+        if after == "queued" and job in positions:
             queued.add(job)
     return found
 
@@ -76,12 +78,12 @@ def _double_runs(events: list[Event], journal: Path) -> list[str]:
     return [
         *(f"{attempt} overlapped another" for attempt, state in slots if state != "free"),
         *(f"{attempt} was started {n} times" for attempt, n in starts.items() if n > 1),
-        *(f"{attempt} was never claimed" for attempt in starts if attempt not in claimed),
+        *(f"{attempt} was not claimed" for attempt in starts if attempt not in claimed),
     ]
 
 
-def _unexplained(events: list[Event]) -> list[str]:
-    """Attempts beyond the first for which the log has neither a loss nor a retry."""
+def _unexplained_attempts(events: list[Event]) -> list[str]:
+    """Return attempts after the first without a loss or retry in the audit log."""
     allowed: Counter[str] = Counter()
     found = []
     for job, event, _, attempt, detail in events:
@@ -94,7 +96,7 @@ def _unexplained(events: list[Event]) -> list[str]:
     return found
 
 
-def _retention(data_dir: Path, events: list[Event], keep: int) -> list[str]:
+def _retention_errors(data_dir: Path, events: list[Event], keep: int) -> list[str]:
     with closing(sqlite3.connect(f"file:{data_dir / 'evalserver.db'}?mode=ro", uri=True)) as db:
         kept = {row[0] for row in db.execute("SELECT job_id FROM jobs")}
     folders = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
@@ -107,7 +109,7 @@ def _retention(data_dir: Path, events: list[Event], keep: int) -> list[str]:
     ]
 
 
-def _complaints(data_dir: Path) -> list[str]:
+def _audit_errors(data_dir: Path) -> list[str]:
     found = []
     for command in (["audit", "verify"], ["db", "check"]):
         argv = [sys.executable, "-m", "evalserver", *command, "--data-dir", str(data_dir)]

@@ -1,14 +1,14 @@
-"""A short storm; ``scripts/chaos`` makes long ones."""
+"""A short chaos test; ``scripts/chaos`` runs long ones."""
 
 from pathlib import Path
 
-from tests.chaos.storm import storm
+from tests.chaos.run import run_chaos
 
 SEED = 20261124
 
 
-async def test_no_promise_is_broken_in_a_storm_of_kills(tmp_path: Path) -> None:
-    report = await storm(tmp_path, SEED, kills=25)
+async def test_kills_violate_no_guarantee(tmp_path: Path) -> None:
+    report = await run_chaos(tmp_path, SEED, kills=25)
 
     print(report)
-    assert report.broken == []
+    assert report.violations == []

@@ -1,4 +1,4 @@
-"""Apply the faults of the table, one at a time, to a copy of the tree, and run their tests."""
+"""Apply the mutations of the table, one at a time, to a copy of the tree, and run their tests."""
 
 import argparse
 import shutil
@@ -7,74 +7,76 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.mutations.table import FAULTS, Fault
+from tests.mutations.table import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venvs", ".*_cache", "__pycache__", "evalserver-data")
+IGNORED = shutil.ignore_patterns(".git", ".venvs", ".*_cache", "__pycache__", "evalserver-data")
 TEST_SECONDS = 600.0
 
 FAILED = 1
-"""What pytest exits with when tests failed; other codes say that it could not run them."""
+"""pytest's exit code for failed tests; others mean that it could not run them."""
 
 
 class CannotApply(Exception):
-    """The text that a fault changes is not there once; says where."""
+    """A mutation cannot be applied or its tests cannot run; the message says why."""
 
 
-def apply(fault: Fault, root: Path) -> None:
-    """Change the file of the fault in the tree at ``root``. Raises CannotApply."""
-    path = root / "evalserver" / fault.file
+def apply(mutation: Mutation, root: Path) -> None:
+    """Apply a mutation to the tree at ``root``. Raises CannotApply."""
+    path = root / "evalserver" / mutation.file
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    found = text.count(fault.text)
-    if found != 1:
+    count = text.count(mutation.original)
+    if count != 1:
         raise CannotApply(
-            f"{fault.name}: evalserver/{fault.file} has its text {found} times, not once: "
+            f"{mutation.name}: evalserver/{mutation.file} has its original text {count} times: "
             "update tests/mutations/table.py"
         )
-    path.write_text(text.replace(fault.text, fault.faulty), encoding="utf-8")
+    path.write_text(text.replace(mutation.original, mutation.mutated), encoding="utf-8")
 
 
-def is_noticed(fault: Fault) -> bool:
-    """Do its tests fail with the fault? Raises CannotApply when they cannot be run."""
+def is_killed(mutation: Mutation) -> bool:
+    """Whether its tests fail with the mutation. Raises CannotApply if they cannot run."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "tree"
-        shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
-        apply(fault, copy)
-        tests = [f"tests/{name}" for name in fault.tests]
+        shutil.copytree(ROOT, copy, ignore=IGNORED)
+        apply(mutation, copy)
+        tests = [f"tests/{name}" for name in mutation.tests]
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(
             command, cwd=copy, capture_output=True, text=True, timeout=TEST_SECONDS, check=False
         )
     if done.returncode not in (0, FAILED):
-        raise CannotApply(f"{fault.name}: its tests cannot be run:\n{done.stdout[-2000:]}")
+        raise CannotApply(f"{mutation.name}: its tests cannot run:\n{done.stdout[-2000:]}")
     return done.returncode == FAILED
 
 
 def main(arguments: list[str]) -> int:
-    """Returns 0 when every fault that was asked for is noticed."""
+    """Run the selected mutations. Returns 0 if all are killed."""
     parser = argparse.ArgumentParser(prog="mutate", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only faults whose name has one of these in it")
-    parser.add_argument("--list", action="store_true", help="list the faults, and apply none")
-    given = parser.parse_args(arguments)
-    chosen = [
-        fault
-        for fault in FAULTS
-        if not given.words or any(word in fault.name for word in given.words)
+    parser.add_argument("words", nargs="*", help="only mutations with one of these in their name")
+    parser.add_argument(
+        "--list", action="store_true", help="list the mutations without applying them"
+    )
+    options = parser.parse_args(arguments)
+    selected = [
+        mutation
+        for mutation in MUTATIONS
+        if not options.words or any(word in mutation.name for word in options.words)
     ]
-    if given.list:
-        print("\n".join(fault.name for fault in chosen))
+    if options.list:
+        print("\n".join(mutation.name for mutation in selected))
         return 0
-    return 0 if all([_report(fault) for fault in chosen]) else 1
+    return 0 if all([_report(mutation) for mutation in selected]) else 1
 
 
-def _report(fault: Fault) -> bool:
+def _report(mutation: Mutation) -> bool:
     try:
-        noticed = is_noticed(fault)
+        killed = is_killed(mutation)
     except (CannotApply, subprocess.TimeoutExpired) as error:
         print(f"ERROR    {error}", flush=True)
         return False
-    print(f"{'noticed ' if noticed else 'ALIVE   '} {fault.name}", flush=True)
-    return noticed
+    print(f"{'killed  ' if killed else 'SURVIVED'} {mutation.name}", flush=True)
+    return killed
 
 
 if __name__ == "__main__":

@@ -1,35 +1,35 @@
-"""The faults: each is one change of a line, and names the tests that must fail with it.
+"""The table of mutations: each changes a line of the code, and names the tests that must then fail.
 
-Add a row with each promise: if nothing fails when the line that keeps it is changed, no test holds
-the promise.
+Add a row for each guarantee: if no test fails when the line that ensures it is changed, the
+guarantee is not tested.
 """
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A fault: ``text`` of a file of the package, which is there once, becomes ``faulty``.
+class Mutation:
+    """Replaces ``original``, which occurs once in a file of the package, by ``mutated``.
 
-    ``tests`` are pytest's names of what must fail, below ``tests/``.
+    ``tests`` are the pytest node IDs, below ``tests/``, that must fail.
     """
 
     name: str
     file: str
-    text: str
-    faulty: str
+    original: str
+    mutated: str
     tests: tuple[str, ...]
 
 
-FAULTS = (
-    Fault(
+MUTATIONS = (
+    Mutation(
         "output is held back by the shortest secret",
         "runner/output.py",
         "len(text) - len(self._secrets[-1]) + 1",
         "len(text) - len(self._secrets[0]) + 1",
         ("runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one",),
     ),
-    Fault(
+    Mutation(
         "what a lost attempt wrote is not masked",
         "attempts/conclusion.py",
         "        await self._mask_output(job, paths, info)\n        if isinstance",
@@ -37,63 +37,63 @@ FAULTS = (
         "            await self._mask_output(job, paths, info)\n        if isinstance",
         ("scheduling/test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
     ),
-    Fault(
+    Mutation(
         "a secret of 8 characters is none",
         "core/masking.py",
         "if len(secret) >= MIN_SECRET_CHARACTERS",
         "if len(secret) > MIN_SECRET_CHARACTERS",
         ("core/test_masking.py",),
     ),
-    Fault(
+    Mutation(
         "a session has no end",
         "auth/access.py",
         "if until <= now or not _is_unexpired(known, now):",
         "if not _is_unexpired(known, now):",
         ("auth/test_access.py::test_a_session_holds_until_its_end",),
     ),
-    Fault(
+    Mutation(
         "a token that is revoked during a login opens a session",
         "auth/access.py",
         "if self._by_hash.get(known.secret_hash) is not known:",
         "if False:",
         ("auth/test_access.py::test_a_token_that_is_revoked_during_a_login_opens_no_session",),
     ),
-    Fault(
+    Mutation(
         "a read time-out counts as not received",
         "client/retries.py",
         "    httpx.PoolTimeout,\n",
         "    httpx.PoolTimeout,\n    httpx.ReadTimeout,\n",
         ("client/test_retries.py",),
     ),
-    Fault(
+    Mutation(
         "that a request was received is forgotten between tries",
         "client/sending.py",
         "received = received or outcome.received",
         "received = outcome.received",
         ("client/test_retries.py",),
     ),
-    Fault(
+    Mutation(
         "the grace of a cancel is 0",
         "runner/watch.py",
         "time.monotonic() + self._grace_s",
         "time.monotonic()",
         ("runner/test_stopping.py::test_a_cancelled_harness_has_the_grace_to_save_its_work",),
     ),
-    Fault(
+    Mutation(
         "a lock that is busy for a moment is given up at once",
         "runner/supervisor.py",
         "LOCK_PATIENCE_SECONDS = 2.0",
         "LOCK_PATIENCE_SECONDS = 0.0",
         ("runner/test_supervisor.py",),
     ),
-    Fault(
+    Mutation(
         "after a fault of our own the evaluation goes on",
         "attempts/attempts.py",
         "        await self.stop(job)\n        await self._executor.wait(",
         "        await self._executor.wait(",
         ("scheduling/test_scheduler.py",),
     ),
-    Fault(
+    Mutation(
         "a stop that failed is not tried again",
         "attempts/attempts.py",
         "self._run_later(self._stop_again(job))",
@@ -103,14 +103,14 @@ FAULTS = (
             "::test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later",
         ),
     ),
-    Fault(
+    Mutation(
         "an attempt that was lost after a cancel is tried again",
         "attempts/conclusion.py",
         "if current.cancel_requested_at is None and job.attempt",
         "if job.attempt",
         ("scheduling/test_scheduler.py",),
     ),
-    Fault(
+    Mutation(
         "the running job is unknown after a restart",
         "scheduling/scheduler.py",
         "        self._running = dict.fromkeys(job.job_id for job in running)\n",
@@ -120,49 +120,49 @@ FAULTS = (
             "::test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restart",
         ),
     ),
-    Fault(
+    Mutation(
         "commits are not synced to the disk",
         "store/store.py",
         "synchronous = FULL",
         "synchronous = NORMAL",
         ("store/test_faults.py",),
     ),
-    Fault(
+    Mutation(
         "a database at fault is not probed",
         "store/writer.py",
         "                self._probe()\n",
         "                pass\n",
         ("store/test_faults.py",),
     ),
-    Fault(
+    Mutation(
         "the newest migration's checksum is not looked at",
         "store/migrate.py",
         "    for step in steps[:version]:\n        if not is_accepted",
         "    for step in steps[: version - 1]:\n        if not is_accepted",
         ("store/test_migrate.py",),
     ),
-    Fault(
+    Mutation(
         "a flag may be 64 times as long",
         "engines/lmms_eval.py",
         "LONGEST_FLAG = 8192",
         "LONGEST_FLAG = 64 * 8192",
         ("engines/test_lmms_eval.py::test_no_argument_is_longer_than_linux_takes",),
     ),
-    Fault(
+    Mutation(
         "a value with a space at its end is passed as it is",
         "engines/lmms_eval.py",
         " or text != text.strip()",
         "",
         ("engines/test_lmms_eval.py::test_white_space_at_the_ends_of_a_value_reaches_the_harness",),
     ),
-    Fault(
+    Mutation(
         "one cancelled and one failed job exit as cancelled",
         "cli/waiting.py",
         'if "failed" in statuses:',
         'if statuses == {"failed"}:',
         ("cli/test_exit_codes.py::test_1_of_two_jobs_one_failed_and_one_was_cancelled",),
     ),
-    Fault(
+    Mutation(
         "429 exits as if the command line was wrong",
         "cli/failures.py",
         " and not error.temporary",

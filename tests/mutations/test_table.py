@@ -1,32 +1,32 @@
-"""The table of faults fits the code as it is: a row that does not would test nothing."""
+"""The table of mutations matches the current code."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-from tests.mutations.table import FAULTS, Fault
+from tests.mutations.table import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_the_text_of_a_fault_is_there_once(fault: Fault) -> None:
-    assert (ROOT / "evalserver" / fault.file).read_text().count(fault.text) == 1
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_original_text_of_a_mutation_occurs_once(mutation: Mutation) -> None:
+    assert (ROOT / "evalserver" / mutation.file).read_text().count(mutation.original) == 1
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_the_tests_of_a_fault_are_there(fault: Fault) -> None:
-    missing = [name for name in fault.tests if not _is_there(name)]
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_tests_of_a_mutation_exist(mutation: Mutation) -> None:
+    missing = [name for name in mutation.tests if not _exists(name)]
 
     assert not missing
 
 
-def test_no_two_faults_have_the_same_name() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+def test_names_of_mutations_are_unique() -> None:
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
 
 
-def _is_there(name: str) -> bool:
+def _exists(name: str) -> bool:
     file, _, function = name.partition("::")
     path = ROOT / "tests" / file
     if not function:

@@ -1,4 +1,4 @@
-"""What ``.ci/run`` gives the scripts that it runs: the environment of a bare machine."""
+"""``.ci/run`` runs the scripts in the environment of a bare machine."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ ls -A "$HOME" > "$(basename "$0").home"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose scripts write down what they are given."""
+    """A checkout whose scripts record their environment."""
     for folder in (".ci", "scripts", "home/.config/pip"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(CI_RUN, tmp_path / ".ci" / "run")
@@ -27,7 +27,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def environments(checkout: Path, **variables: str) -> list[dict[str, str]]:
-    """What both scripts were given, on a machine that sets these variables."""
+    """Return the environments of both scripts on a machine that sets these variables."""
     home = str(checkout / "home")
     mine = {"PATH": f"/opt/tools:{os.environ['PATH']}", "HOME": home, **variables}
     subprocess.run([checkout / ".ci" / "run"], env=mine, check=True)
@@ -36,11 +36,11 @@ def environments(checkout: Path, **variables: str) -> list[dict[str, str]]:
 
 def _environment(path: Path) -> dict[str, str]:
     given = dict(line.split("=", 1) for line in path.read_text().splitlines())
-    # The shell of the script sets these by itself.
+    # Set by the script's shell.
     return {name: value for name, value in given.items() if name not in ("PWD", "_", "SHLVL")}
 
 
-def test_the_scripts_have_debians_programs_an_empty_home_and_no_variable_besides(
+def test_the_scripts_have_debians_programs_an_empty_home_and_no_other_variables(
     checkout: Path,
 ) -> None:
     given = environments(checkout, EDITOR="vi", VIRTUAL_ENV="/opt/other", LANG="de_DE.UTF-8")
@@ -53,15 +53,13 @@ def test_the_scripts_have_debians_programs_an_empty_home_and_no_variable_besides
 @pytest.mark.parametrize(
     "name", ["PIP_INDEX_URL", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "CI", "OPENBLAS_CORETYPE"]
 )
-def test_what_reaches_the_package_index_and_says_where_it_runs_is_passed_on(
-    checkout: Path, name: str
-) -> None:
+def test_variables_for_the_package_index_and_ci_are_passed_on(checkout: Path, name: str) -> None:
     given = environments(checkout, **{name: "as the machine says"})
 
     assert [each[name] for each in given] == ["as the machine says"] * 2
 
 
-def test_pip_finds_its_configuration_in_the_home_that_is_left(checkout: Path) -> None:
+def test_pip_finds_its_configuration_in_the_original_home(checkout: Path) -> None:
     config = checkout / "home" / ".config" / "pip" / "pip.conf"
     config.touch()
 

@@ -1,4 +1,4 @@
-"""docs/engines.md: what it shows works as it is written there."""
+"""The examples of docs/engines.md work as printed."""
 
 import re
 import sys
@@ -16,12 +16,12 @@ PROGRAM = Path(__file__).parents[1] / "programs" / "count_words.py"
 
 
 def blocks(kind: str) -> list[str]:
-    """The examples of one kind, in their order."""
+    """Return the code blocks of one language, in order."""
     return re.findall(rf"```{kind}\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def tables(example: str) -> dict[str, Any]:
-    """The engines of an example of the TOML file, run by this interpreter."""
+    """Return the engine tables of a TOML example, with this interpreter."""
     read: dict[str, Any] = tomllib.loads(example)["engines"]
     for table in read.values():
         table.pop("include_path", None)
@@ -30,7 +30,7 @@ def tables(example: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("example", [0, 1])
-def test_the_tables_of_the_guide_are_allowed(example: int) -> None:
+def test_the_tables_of_the_guide_are_valid(example: int) -> None:
     shown = tables(blocks("toml")[example])
 
     assert set(shown) <= set(make_engines("python3", None, shown))
@@ -64,7 +64,7 @@ async def test_a_plug_in_that_cannot_be_loaded_is_named(
 
 
 def _install(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the guide's package, and the harness that it is for, where Python finds them."""
+    """Install the guide's package and its harness."""
     [plugin] = blocks("python")
     (place / "word_count.py").write_text(plugin)
     metadata = place / "word_count-1.0.dist-info"

@@ -1,4 +1,4 @@
-"""Who may import whom: the arrows of the architecture, as one table."""
+"""Which package may import which: the layers of the architecture, as one table."""
 
 import ast
 import sys
@@ -111,7 +111,7 @@ AT_THE_ROOT = {"", "__main__", "http_server", "launch_server", "server_args", "v
 """Modules outside of any package: how the program starts, and what lmms-eval's users import."""
 
 
-def breaches(module: str, source: str) -> list[str]:
+def find_violations(module: str, source: str) -> list[str]:
     """What a module (``store.jobs``; the package itself is ``""``) imports against the table."""
     layer = _layer_of(module)
     if layer is None:
@@ -194,16 +194,16 @@ def test_packages_import_each_other_in_one_direction() -> None:
     assert set(order) == set(packages())
 
 
-def test_no_module_lies_outside_of_the_packages() -> None:
+def test_every_module_is_in_a_package() -> None:
     assert {module for module in modules() if "." not in module} - set(packages()) == AT_THE_ROOT
 
 
 @pytest.mark.parametrize("module", modules())
-def test_every_import_follows_the_arrows(module: str) -> None:
-    assert breaches(module, modules()[module].read_text()) == []
+def test_every_import_follows_the_layers(module: str) -> None:
+    assert find_violations(module, modules()[module].read_text()) == []
 
 
-def test_no_row_is_left_of_what_is_gone() -> None:
+def test_every_row_has_a_module() -> None:
     assert {_layer_of(module) for module in modules()} == set(LAYERS)
 
 
@@ -239,5 +239,5 @@ def test_no_row_is_left_of_what_is_gone() -> None:
         ("newcomer", ""),
     ],
 )
-def test_an_import_against_the_arrows_is_seen(module: str, source: str) -> None:
-    assert len(breaches(module, source)) == 1
+def test_a_forbidden_import_is_detected(module: str, source: str) -> None:
+    assert len(find_violations(module, source)) == 1

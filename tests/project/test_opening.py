@@ -1,4 +1,4 @@
-"""Who opens files by itself: ``system.untrusted_files`` alone opens what others may have left."""
+"""Only ``system.untrusted_files`` opens untrusted files; the exceptions are listed here."""
 
 import ast
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ import pytest
 
 from tests.project.test_layers import modules
 
-OPENS = {
+OPENING_NAMES = {
     "open", "fdopen", "scandir", "walk", "listdir", "fwalk",
     "read_text", "read_bytes", "glob", "rglob", "iterdir",
 }  # fmt: skip
 """Methods and functions that open a file or a directory, whatever they belong to."""
 
-ELSEWHERE = ("cli", "client", "store", "runner.crash_point")
-"""No file of an attempt is theirs: a person's terminal, another machine, the database."""
+EXEMPT = ("cli", "client", "store", "runner.crash_point")
+"""Packages without files of attempts."""
 
 ALLOWED = {
-    "system.untrusted_files": "it is the one way",
+    "system.untrusted_files": "opens untrusted files",
     # What an operator wrote or installed.
     "settings.sources": "the operator's settings",
     "web.api.static_files": "files of the package",
@@ -49,7 +49,7 @@ ALLOWED = {
     "web.streams.event_stream": "_StreamWriter.open",
     "web.security.authorization": "AccessPolicy.open",
 }
-"""Modules that open something in another way, and why they may."""
+"""Modules that open files themselves, and why they may."""
 
 NAMES_THE_LOG = {
     "system.attempt_log": "opens the log for everybody who reads it",
@@ -59,34 +59,34 @@ NAMES_THE_LOG = {
 """Modules that know the name of an attempt's log, and why. Nobody else can open it."""
 
 
-def opened(source: str) -> Iterator[str]:
-    """What a module opens something with, each with its line."""
+def find_opening_calls(source: str) -> Iterator[str]:
+    """Yield the calls with which a module opens files, with their lines."""
     for node in ast.walk(ast.parse(source)):
         # Also where a function is handed to a thread, and not called.
         if isinstance(node, ast.Attribute):
-            found = node.attr in OPENS or ast.unparse(node) == "json.load"
+            found = node.attr in OPENING_NAMES or ast.unparse(node) == "json.load"
         else:
             found = isinstance(node, ast.Name) and node.id in ("open", "scandir")
         if found:
             yield f"line {getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
 
 
-def _concerned() -> list[str]:
+def _checked_modules() -> list[str]:
     return [
         name
         for name in modules()
-        if not any(name == part or name.startswith(f"{part}.") for part in ELSEWHERE)
+        if not any(name == part or name.startswith(f"{part}.") for part in EXEMPT)
     ]
 
 
-@pytest.mark.parametrize("module", sorted({*_concerned()} - {*ALLOWED}))
-def test_no_other_module_opens_files_by_itself(module: str) -> None:
-    assert list(opened(modules()[module].read_text())) == []
+@pytest.mark.parametrize("module", sorted({*_checked_modules()} - {*ALLOWED}))
+def test_no_other_module_opens_files_itself(module: str) -> None:
+    assert list(find_opening_calls(modules()[module].read_text())) == []
 
 
 @pytest.mark.parametrize("module", ALLOWED)
-def test_each_that_may_still_does(module: str) -> None:
-    assert list(opened(modules()[module].read_text()))
+def test_every_listed_module_still_opens_files(module: str) -> None:
+    assert list(find_opening_calls(modules()[module].read_text()))
 
 
 def test_the_log_of_an_attempt_is_opened_in_one_place() -> None:
@@ -117,5 +117,5 @@ def _names_the_log(source: str) -> bool:
         "os.scandir(path)",
     ],
 )
-def test_a_call_that_opens_something_is_seen(source: str) -> None:
-    assert len(list(opened(source))) == 1
+def test_an_opening_call_is_detected(source: str) -> None:
+    assert len(list(find_opening_calls(source))) == 1

@@ -1,4 +1,4 @@
-"""What travels in the wheel, by way of the source distribution."""
+"""The contents of the wheel, built from the source distribution."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ MIGRATIONS = {
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The content of a wheel that is built anew, from what is in the source distribution."""
+    """The contents of a new wheel, built from the source distribution."""
     folder = tmp_path_factory.mktemp("wheel")
     command = ["-m", "build", "--no-isolation", "--outdir", str(folder)]
     built = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
@@ -29,7 +29,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path) -> set[str]:
-    """The files below a folder that are no by-products."""
+    """Return the files below a folder without by-products."""
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return {name for name in found if "__pycache__" not in name and not name.startswith(".")}
 
@@ -44,7 +44,7 @@ def test_the_wheel_has_every_migration(unpacked: Path) -> None:
     assert files(unpacked / "evalserver" / "migrations") == MIGRATIONS
 
 
-def test_the_unpacked_wheel_makes_a_database(unpacked: Path, tmp_path: Path) -> None:
+def test_the_unpacked_wheel_creates_a_database(unpacked: Path, tmp_path: Path) -> None:
     program = (
         "import pathlib, evalserver; from evalserver.core.clock import utc_now;"
         " from evalserver.store.migrate import migrate;"

@@ -1,4 +1,4 @@
-"""evalserver fits beside a training stack: its ranges allow what lmms-eval runs with."""
+"""evalserver can be installed beside the harnesses: its version ranges allow their packages."""
 
 import configparser
 import json
@@ -16,27 +16,27 @@ ROOT = Path(__file__).parents[2]
 
 
 def required() -> list[Requirement]:
-    """What the package asks for."""
+    """Return the package's requirements."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     return [Requirement(line) for line in config["options"]["install_requires"].split("\n") if line]
 
 
 def locked(harness: str) -> dict[str, str]:
-    """The versions that a harness's environment is locked to, by normal name."""
+    """Return the locked versions of a harness's environment by normalized name."""
     lock = (ROOT / "requirements" / f"{harness}.txt").read_text()
     pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE)
-    return {_normal(name): version for name, version in pins}
+    return {_normalize(name): version for name, version in pins}
 
 
-def _normal(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.parametrize("harness", ["lmms-eval", "lm-eval", "inspect"])
 @pytest.mark.parametrize("requirement", required(), ids=lambda each: each.name)
-def test_a_range_allows_what_a_harness_has(requirement: Requirement, harness: str) -> None:
-    version = locked(harness).get(_normal(requirement.name))
+def test_a_range_allows_the_version_of_a_harness(requirement: Requirement, harness: str) -> None:
+    version = locked(harness).get(_normalize(requirement.name))
 
     assert version is None or requirement.specifier.contains(version)
 
@@ -59,9 +59,9 @@ def test_installing_it_beside_lmms_eval_replaces_nothing() -> None:
     planned = _json_of([*pip, "install", "--quiet", "--dry-run", "--report", "-", ROOT])
     present = _json_of([*pip, "list", "--format", "json"])
 
-    new = {_normal(each["metadata"]["name"]) for each in planned["install"]}
+    new = {_normalize(each["metadata"]["name"]) for each in planned["install"]}
     assert "evalserver" in new
-    assert new & {_normal(each["name"]) for each in present} == set()
+    assert new & {_normalize(each["name"]) for each in present} == set()
 
 
 def _json_of(command: list[str | Path]) -> Any:

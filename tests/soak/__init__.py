@@ -1,1 +1,1 @@
-"""A server under steady load, and whether what it uses grows with the jobs that it has finished."""
+"""Soak test: does the memory of a server under steady load grow with the finished jobs?"""

@@ -1,4 +1,4 @@
-"""``python -m tests.soak``: a server under steady load; 1 when what it uses grows."""
+"""``python -m tests.soak``: run a server under steady load; exit with 1 if its usage grows."""
 
 import argparse
 import asyncio
@@ -16,29 +16,29 @@ SAMPLE_SECONDS = 10.0
 
 
 def main() -> int:
-    """Run one soak; 0 when nothing grew."""
+    """Run the soak test; return 0 if nothing grew."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument(
-        "--settle-minutes", type=float, default=10.0, help="before growth is looked for"
+        "--settle-minutes", type=float, default=10.0, help="time before growth is measured"
     )
     parser.add_argument(
-        "--pause", type=float, default=0.0, help="seconds that each client waits between two jobs"
+        "--pause", type=float, default=0.0, help="seconds between two jobs of a client"
     )
     parser.add_argument("--max-completed-jobs", type=int, default=200)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         server = ServerProcess(
-            Path(folder) / "data", "--max-completed-jobs", str(given.max_completed_jobs)
+            Path(folder) / "data", "--max-completed-jobs", str(options.max_completed_jobs)
         )
-        samples = asyncio.run(soak(server, given.minutes * 60, given.pause))
-    found = growth(samples, given.settle_minutes * 60)
+        samples = asyncio.run(soak(server, options.minutes * 60, options.pause))
+    found = growth(samples, options.settle_minutes * 60)
     print("\n".join(found) or "nothing grew")
     return 1 if found else 0
 
 
 async def soak(server: ServerProcess, seconds: float, pause_s: float) -> list[Sample]:
-    """Load a server for so long; prints and returns what its process used."""
+    """Load a server; print and return samples of its resource usage."""
     load, samples = Load(), []
     began = time.monotonic()
     async with server, asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""Clients that submit short evaluations one after another, and read all about them."""
+"""Clients that submit short evaluations one after another and read their results."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ OF_SERVER = (
 
 @dataclass
 class Load:
-    """What the clients did so far."""
+    """Counts of the clients' requests."""
 
     jobs: int = 0
     reads: int = 0
 
 
 async def submit_and_read(url: str, client: int, pause_s: float, load: Load) -> None:
-    """One client, until it is cancelled. Fails when an evaluation does, or a read of its job."""
+    """Run one client until cancelled. Raises if an evaluation or a read fails."""
     async with aiohttp.ClientSession(url) as session:
         for step in count():
             job_id = await _evaluate(session, client, step)

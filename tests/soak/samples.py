@@ -1,4 +1,4 @@
-"""What a server's process uses, sampled while it runs, and whether that grows."""
+"""Samples of a server's resource usage, and whether it grows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from statistics import median
 
 MAX_GROWTH_KB = 3 * 1024
 MAX_MORE_DESCRIPTORS = 5
-"""Connections of the moment come and go; a leak is more than that after some thousand jobs."""
+"""More than this after some thousand jobs is a leak; open connections vary by less."""
 WINDOW = 12
-"""Samples of which the median is taken, at the beginning and at the end."""
+"""How many samples are averaged (median) at the beginning and at the end."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process uses at one moment. Memory is what it shares with no other process."""
+    """Resource usage at one time. Memory is private memory."""
 
     seconds: float
     jobs: int
@@ -35,7 +35,7 @@ class Sample:
 
 
 def take_sample(pid: int, data_dir: Path, seconds: float, jobs: int, reads: int) -> Sample:
-    """Look at a process of ours, and at the database that it writes. Raises OSError."""
+    """Sample a process and its database. Raises OSError."""
     process = Path("/proc") / str(pid)
     database = data_dir.glob("evalserver.db*")
     return Sample(
@@ -50,10 +50,10 @@ def take_sample(pid: int, data_dir: Path, seconds: float, jobs: int, reads: int)
 
 
 def growth(samples: Sequence[Sample], after_s: float) -> list[str]:
-    """What has grown since ``after_s``, one sentence each; nothing if all stayed as it was."""
+    """Return what has grown since ``after_s``, one sentence each."""
     settled = [each for each in samples if each.seconds >= after_s]
     if len(settled) < 2 * WINDOW:
-        return [f"too few samples after {after_s:g} s to say anything: {len(settled)}"]
+        return [f"too few samples after {after_s:g} s: {len(settled)}"]
     first, last = settled[:WINDOW], settled[-WINDOW:]
     found = []
     more_kb = median(each.private_kb for each in last) - median(each.private_kb for each in first)
