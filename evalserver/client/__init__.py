@@ -1,7 +1,4 @@
-"""The clients: all that a training run, a notebook or the command line needs to use a server.
-
-Knows HTTP, and nothing of the server's code.
-"""
+"""The clients for training runs, notebooks and the command line. They know HTTP, not the server."""
 
 from evalserver.client.clients import AsyncEvalClient, EvalClient
 from evalserver.client.errors import (

@@ -8,7 +8,7 @@ from evalserver.client.retries import Repeat
 from evalserver.client.sending import Call, Sender
 
 NO_RETRIES = 0.0
-"""Health is asked for as it is now."""
+"""Health is asked for once, so that the answer is current."""
 
 
 class ServerCalls:
@@ -17,7 +17,7 @@ class ServerCalls:
     _sender: Sender
 
     async def health(self) -> Json:
-        """How the server is now; nothing is tried again.
+        """Return the health of the server, without retries.
 
         >>> client.health()["status"]
         'healthy'
@@ -25,7 +25,7 @@ class ServerCalls:
         return await self._sender.answer(Call("GET", "/health", limit_s=NO_RETRIES))
 
     async def is_healthy(self) -> bool:
-        """Whether the server answers, and can write.
+        """Return whether the server answers and can write.
 
         >>> client.is_healthy()
         True
@@ -37,7 +37,7 @@ class ServerCalls:
         return health.get("status") == "healthy"
 
     async def list_tasks(self, engine: str | None = None) -> list[str]:
-        """The names that ``tasks`` may hold, as a harness tells them; ``engine`` says which.
+        """Return the tasks that an engine's harness knows; by default, the server's default engine.
 
         >>> "mme" in client.list_tasks()
         True
@@ -46,7 +46,8 @@ class ServerCalls:
         return list(answer.get("tasks", []))
 
     async def list_models(self, engine: str | None = None) -> list[str]:
-        """The names that ``model`` may be, as a harness tells them; ``engine`` says which.
+        """Return the models that an engine's harness knows; by default, the server's default
+        engine.
 
         >>> "dummy" in client.list_models()
         True
@@ -55,7 +56,8 @@ class ServerCalls:
         return list(answer.get("models", []))
 
     async def get_queue_status(self) -> Json:
-        """``queue_size``, ``running_job``, ``queued_jobs`` in their order, and how many have ended.
+        """Return ``queue_size``, ``running_jobs``, ``queued_jobs`` in order, and counts of finished
+        jobs.
 
         >>> client.get_queue_status()["queue_size"]
         0
@@ -72,10 +74,10 @@ class ServerCalls:
     ) -> Json:
         """Merge a sharded FSDP2 checkpoint on the server's machine, and wait for it.
 
-        The merged one goes to ``output_path``, or beside the shards. Returns ``success``,
-        ``message``, ``merged_path`` and ``job_id``: the merge is a job, and goes on whatever
-        becomes of who waits. With ``wait`` False it does not wait, and answers as ``evaluate``.
-        Raises NotFound when there is no checkpoint, RequestFailed when it cannot be merged.
+        The merged checkpoint is written to ``output_path``, by default beside the shards. Returns
+        ``success``, ``message``, ``merged_path`` and ``job_id``: the merge is a job, which goes on
+        when the client stops waiting. With ``wait=False`` it returns at once what ``evaluate``
+        returns. Raises NotFound when there is no checkpoint, RequestFailed when the merge fails.
 
         >>> client.merge_checkpoint("/checkpoints/100", checkpoint_type="ema")["merged_path"]
         '/checkpoints/100'

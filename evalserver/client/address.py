@@ -1,4 +1,4 @@
-"""Where the server is, and how a client says who it is."""
+"""The server's address and the client's credentials."""
 
 import os
 import ssl
@@ -18,20 +18,20 @@ MAX_PORT = 65535
 
 @dataclass(frozen=True)
 class Address:
-    """A server's URL without a slash at its end, and the ``Authorization`` of what is sent there.
+    """A server's URL without a trailing slash, and the value of the header ``Authorization``.
 
-    The URL never holds a password, so it can be shown.
+    The URL never contains a password, so it can be shown.
     """
 
     url: str
     authorization: str | None
 
     def verification(self) -> ssl.SSLContext:
-        """What httpx is to check certificates with.
+        """Return the TLS context for httpx.
 
-        Loading the known authorities takes a tenth of a second, so it is left out where no
-        certificate is met; if one is met all the same, it is not trusted. Raises ValueError when
-        the environment names authorities that cannot be read.
+        Loading the known authorities takes a tenth of a second, so without TLS it is skipped; the
+        context then trusts no certificate. Raises ValueError when the file of authorities that the
+        environment names cannot be read.
         """
         if not self.url.startswith("https:") and not getproxies():
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -42,11 +42,11 @@ class Address:
 
 
 def address(url: str | None, token: str | None, environment: Mapping[str, str]) -> Address:
-    """What was given, or else what the environment says, or else this machine's port 8000.
+    """Return the address from the arguments, the environment, or the default, in this order.
 
-    A token in the URL, as in ``http://x:TOKEN@host``, counts like one that was given, and before
-    one of the environment. Blanks and line ends around a token are not part of it: many come from a
-    file. Raises ValueError when the URL is none, or the token cannot be sent.
+    A token in the URL, as in ``http://x:TOKEN@host``, takes precedence over the environment. White
+    space around a token is removed, since many tokens come from files. Raises ValueError when the
+    URL is invalid, or the token cannot be sent in a header.
     """
     given = url or environment.get(URL_VARIABLE) or DEFAULT_URL
     parsed = _parse(given)
@@ -72,8 +72,8 @@ def _require_sendable(token: str) -> str:
     secret = token.strip()
     if not (secret.isascii() and secret.isprintable()):
         raise ValueError(
-            "token: it must have printable ASCII characters only, and has others; "
-            f"it is the one that was given, or that of {TOKEN_VARIABLE}"
+            "token: it must have printable ASCII characters only "
+            f"(it comes from the argument or from {TOKEN_VARIABLE})"
         )
     return secret
 

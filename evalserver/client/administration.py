@@ -1,4 +1,4 @@
-"""Calls of administrators: letting the queue stand still, removing jobs, backing up."""
+"""Calls for administrators: drain, prune, back up."""
 
 import math
 from urllib.parse import quote
@@ -9,14 +9,14 @@ from evalserver.client.sending import Call, Sender
 
 
 class AdminCalls:
-    """Draining and resuming, pruning, backing up."""
+    """Calls for administrators."""
 
     _sender: Sender
 
     async def drain(self, reason: str | None = None) -> Json:
-        """Have the server start nothing new, until ``resume``; also after its restart.
+        """Have the server start no jobs until ``resume``, also after a restart.
 
-        What runs goes on, and what is submitted waits. ``reason`` is told to those who wait.
+        Running jobs go on, submitted jobs wait. ``reason`` is shown to users.
         Returns a ``message``, and under ``draining`` ``since``, ``by`` and ``reason``.
 
         >>> client.drain("new driver")["draining"]["reason"]
@@ -27,7 +27,7 @@ class AdminCalls:
         return await self._sender.answer(Call("POST", "/drain", {"reason": reason}))
 
     async def resume(self) -> Json:
-        """Have a server that is draining start jobs again. Returns a ``message``.
+        """Have a draining server start jobs again. Returns a ``message``.
 
         >>> client.resume()["message"]
         'The server was not draining; nothing was changed'
@@ -50,7 +50,7 @@ class AdminCalls:
     async def prune_job(self, job_id: str) -> Json:
         """Remove one finished job with its files. Returns a ``message``.
 
-        Raises RequestFailed (409) when it has not finished, Pruned when it is gone already.
+        Raises RequestFailed (409) when it has not finished, Pruned when it was removed before.
 
         >>> client.prune_job(job_id)["message"]
         'Job ... was pruned'
@@ -58,7 +58,7 @@ class AdminCalls:
         try:
             return await self._sender.answer(Call("POST", f"/jobs/{quote(job_id, safe='')}/prune"))
         except Pruned as error:
-            if error.repeated:  # the first try did it, and its answer was lost
+            if error.repeated:  # an earlier attempt succeeded, and its response was lost
                 return {"message": f"Job {job_id} was pruned"}
             raise
 

@@ -1,7 +1,7 @@
-"""``EvalClient`` and ``AsyncEvalClient``: the same calls, plain and awaitable.
+"""``EvalClient`` and ``AsyncEvalClient``: the same calls, blocking and awaitable.
 
-Each call is written once, as a coroutine. The asynchronous client has these coroutines, on a wire
-that waits in an event loop; the plain one drives them to their end, on a wire that blocks.
+Each call is written once, as a coroutine. The asynchronous client has these coroutines, with a
+transport that waits in an event loop; the blocking client runs them with a transport that blocks.
 """
 
 import os
@@ -38,10 +38,10 @@ class Calls(ServerCalls, WaitingCalls, LogCalls, EventCalls, TrainingCalls, Admi
 
 
 class AsyncEvalClient(Calls):
-    """Talks to an evalserver, or to lmms-eval's own server, in an event loop.
+    """Asynchronous client for an evalserver, or for lmms-eval's own server.
 
-    The methods are those of ``EvalClient``: await them, and go through those that yield with
-    ``async for``. The examples in their documentation are of the plain client.
+    The methods are those of ``EvalClient``: await them, or iterate with ``async for``. The examples
+    in their documentation are those of the blocking client.
 
     >>> import asyncio
     >>> async def evaluate():
@@ -92,7 +92,7 @@ class AsyncEvalClient(Calls):
 def _blocking(
     call: Callable[Concatenate[Calls, P], Awaitable[R]],
 ) -> "Callable[Concatenate[EvalClient, P], R]":
-    """The same call for the plain client."""
+    """Return the call for the blocking client."""
 
     @wraps(call)
     def method(self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -104,7 +104,7 @@ def _blocking(
 def _blocking_rows(
     call: Callable[Concatenate[Calls, P], AsyncGenerator[R, None]],
 ) -> "Callable[Concatenate[EvalClient, P], Generator[R, None, None]]":
-    """The same call for the plain client, of those that yield."""
+    """Return the call for the blocking client, for calls that yield."""
 
     @wraps(call)
     def method(
@@ -121,11 +121,11 @@ def _run(call: Awaitable[R]) -> R:
     except StopIteration as end:
         result: R = end.value
         return result
-    raise RuntimeError("a call on a blocking wire was about to wait in an event loop")
+    raise RuntimeError("a call of the blocking client tried to wait in an event loop")
 
 
 def _run_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[R, None, None]:
-    # It has the client, which closes its connections once nobody has it any more.
+    # Keeps a reference to the client, which closes its connections when it is collected.
     try:
         while True:
             try:
@@ -137,7 +137,7 @@ def _run_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[
 
 
 class EvalClient:
-    """Talks to an evalserver, or to lmms-eval's own server; any number of threads may share one.
+    """Client for an evalserver, or for lmms-eval's own server. It is thread-safe.
 
     >>> with EvalClient("http://localhost:8000") as client:
     ...     job = client.evaluate(model="dummy", tasks=["mme"])
@@ -156,14 +156,14 @@ class EvalClient:
         *,
         retry_for: float = RETRY_SECONDS,
     ) -> None:
-        """Nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
-        ``base_url`` is by default the variable ``EVALSERVER_URL``, or else
-        ``http://localhost:8000``; ``token`` by default ``EVALSERVER_TOKEN``. ``timeout`` are the
-        seconds that connecting and answering may take each; None is 10 and 120. What passes
-        (connections that fail, 429, 502, 503, 504) is tried again for ``retry_for`` seconds.
+        ``base_url`` defaults to the variable ``EVALSERVER_URL``, or else to
+        ``http://localhost:8000``; ``token`` to ``EVALSERVER_TOKEN``. ``timeout`` is the limit in
+        seconds of connecting and of a response; None means 10 and 120. Temporary failures
+        (connections that fail, 429, 502, 503, 504) are retried for ``retry_for`` seconds.
 
-        Raises ValueError when ``base_url`` is no HTTP URL, or ``token`` nothing that can be sent.
+        Raises ValueError when ``base_url`` is no HTTP URL, or ``token`` cannot be sent in a header.
         """
         place = address(base_url, token, os.environ)
         self.base_url = place.url
@@ -213,7 +213,7 @@ class EvalClient:
         self.close()
 
     def __del__(self) -> None:
-        # The interpreter may be half gone by now.
+        # The interpreter may be shutting down.
         with suppress(Exception):
             self.client.close()
 

@@ -1,4 +1,4 @@
-"""What can go wrong for a client. Errors of HTTP are httpx's own, with the server's words."""
+"""The exceptions of the clients. They derive from httpx's own, with the server's messages."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,28 +7,28 @@ from typing import Any
 import httpx
 
 Json = dict[str, Any]
-"""A JSON object, as the server sends it."""
+"""A JSON object."""
 
 MAX_QUOTE_LENGTH = 300
 
 NOT_PROCESSED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""The server says that it did not do what it was asked for."""
+"""The server did not process the request."""
 
 GATEWAY_ERRORS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
-"""Somebody between has no answer from the server, which may have done it all the same."""
+"""A proxy got no response from the server, which may have processed the request."""
 
 TEMPORARY = NOT_PROCESSED | GATEWAY_ERRORS
 
 ServerUnreachable = httpx.TransportError
-"""No answer came, or not a whole one, however often it was tried: base of httpx's own errors."""
+"""No complete response arrived, even after retries: the base class of httpx's own errors."""
 
 
 class RequestFailed(httpx.HTTPStatusError):
-    """The server answered with an error; the text is its own account of what was wrong.
+    """The server responded with an error; the text is the server's explanation.
 
-    ``status`` is the HTTP status, ``problem`` the problem document (RFC 9457; empty when the answer
-    was none), ``errors`` the faults of a refused request as ``{"field", "message"}``. With
-    ``repeated``, an earlier try of the same request may have been carried out.
+    ``status`` is the HTTP status, ``problem`` the problem document (RFC 9457; empty if there was
+    none), ``errors`` the errors of a rejected request as ``{"field", "message"}``. With
+    ``repeated``, an earlier attempt of the same request may have succeeded.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class RequestFailed(httpx.HTTPStatusError):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same request may well be answered later."""
+        """Whether the same request may succeed later."""
         return self.status in TEMPORARY
 
     @property
     def detail(self) -> str:
-        """The server's sentence, without the faults of single fields."""
+        """The server's sentence, without the errors of single fields."""
         return str(self.problem.get("detail") or self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,18 +55,15 @@ class RequestFailed(httpx.HTTPStatusError):
 
 
 class NotFound(RequestFailed):
-    """404: there is no such job, task or checkpoint, and never was; or no such route."""
+    """404: no such job, task, checkpoint or route."""
 
 
 class Pruned(RequestFailed):
-    """410: it was there, and the server has removed it since."""
+    """410: the server has removed it."""
 
 
 class JobFailed(RuntimeError):
-    """The job that was waited for failed. The text has its error and the end of its log.
-
-    ``job`` is the whole record.
-    """
+    """The job failed. The text has its error and the end of its log; ``job`` is its record."""
 
     def __init__(self, job: Json) -> None:
         super().__init__(f"Job failed: {job.get('error') or 'Unknown error'}")
@@ -77,7 +74,7 @@ class JobFailed(RuntimeError):
 
 
 class JobCancelled(RuntimeError):
-    """The job that was waited for was cancelled; ``job`` is the whole record."""
+    """The job was cancelled; ``job`` is its record."""
 
     def __init__(self, job: Json) -> None:
         super().__init__(f"Job {job['job_id']} was cancelled")
@@ -96,7 +93,7 @@ ERROR_CLASSES: Mapping[int, type[RequestFailed]] = {
 def error_from(
     request: httpx.Request, response: httpx.Response, *, repeated: bool = False
 ) -> RequestFailed:
-    """The error that an answer means; its body must have been read."""
+    """Return the exception for a response, whose body must have been read."""
     kind = ERROR_CLASSES.get(response.status_code, RequestFailed)
     return kind(request, response, repeated=repeated)
 
@@ -133,7 +130,7 @@ def _request_line(response: httpx.Response) -> str:
 def _status(response: httpx.Response) -> str:
     status = f"{response.status_code} {response.reason_phrase}".strip()
     if response.is_success:
-        return f"{status}, which is no JSON object"
+        return f"{status}, which is not a JSON object"
     if response.has_redirect_location:
         return f"{status} to {response.headers['Location']}"
     return status

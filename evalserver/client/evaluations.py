@@ -1,5 +1,4 @@
-"""Calls about one evaluation: submitting it, looking at it, cancelling it, trying it again, and
-giving it another priority."""
+"""Calls for one evaluation: submit, get, cancel, retry, prioritize."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,12 @@ from evalserver.core.request import REQUEST_FIELDS
 
 
 def job_path(job_id: str) -> str:
-    """Where a job is."""
+    """Return the path of a job."""
     return f"/jobs/{quote(job_id, safe='')}"
 
 
 class EvaluationCalls:
-    """Submitting, looking, cancelling, retrying, letting others go before."""
+    """Calls for one evaluation."""
 
     _sender: Sender
 
@@ -52,19 +51,18 @@ class EvaluationCalls:
     ) -> Json:
         """Queue an evaluation. Returns ``job_id``, ``status``, ``position_in_queue``, ``message``.
 
-        None leaves a field to the server. ``limit`` is a count of samples, or a share of them below
-        1; jobs of a higher ``priority`` start first; ``timeout_s`` are seconds that the evaluation
-        may take. Two submissions with one ``idempotency_key`` are one job; without one, each call
-        makes its own, so that it can be tried again when its answer was lost, and yet makes one
-        job. A server that does not know such keys (lmms-eval's) is asked again only if it cannot
-        have received the first request.
+        None leaves a field to the server. ``limit`` is a number of samples, or a fraction of them
+        below 1; jobs of a higher ``priority`` start first; ``timeout_s`` limits the seconds of an
+        attempt. Two submissions with the same ``idempotency_key`` are one job; by default each call
+        makes its own key, so that a retry of the client does not create a second job. A server
+        without support for keys (lmms-eval's) gets a retry only if it cannot have received the
+        first request.
 
-        A checkpoint that is still being written is waited for ``wait_for_path_s`` seconds. Names
-        that the harness does not know, and checkpoints that are not there, are refused, unless
-        ``validate`` is False.
+        The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
+        Unknown models and tasks and missing checkpoints are rejected unless ``validate`` is False.
 
-        Raises RequestFailed when the request is refused; its text names every fault. Raises
-        ValueError for a key that no header can carry: it must be printable ASCII.
+        Raises RequestFailed when the request is rejected; its text names every error. Raises
+        ValueError for a key that is not printable ASCII.
 
         >>> job = client.evaluate(model="dummy", tasks=["mme"], limit=8, labels={"run": "7b"})
         >>> job["status"]
@@ -81,12 +79,12 @@ class EvaluationCalls:
     async def get_job(
         self, job_id: str, *, wait_s: float | None = None, since: int | None = None
     ) -> Json:
-        """The job's record: status, times, request, result with its metrics, error, and more.
+        """Return the job's record: status, times, request, result with metrics, error, and more.
 
-        With ``wait_s`` (at most 60) the server answers once the job has changed, and at the latest
-        after so many seconds; ``since`` is the ``event_id`` of the record that you have already.
+        With ``wait_s`` (at most 60) the server responds when the job changes, at the latest after
+        so many seconds; ``since`` is the ``event_id`` of the record that you have.
 
-        Raises NotFound for a job that never was, Pruned for one that the server has removed.
+        Raises NotFound for an unknown job, Pruned for one that the server has removed.
 
         >>> client.get_job(job_id)["status"]
         'completed'
@@ -98,7 +96,7 @@ class EvaluationCalls:
     async def cancel_job(self, job_id: str) -> Json:
         """Cancel a queued or running job. Returns a ``message``.
 
-        Raises RequestFailed when it has finished already.
+        Raises RequestFailed when it has finished.
 
         >>> client.cancel_job(other_job_id)["message"]
         'Job ... cancelled...'
@@ -111,7 +109,7 @@ class EvaluationCalls:
             raise
 
     async def retry_job(self, job_id: str) -> Json:
-        """Queue a finished job for a further attempt; answers as ``evaluate`` does.
+        """Queue a finished job for another attempt. Returns what ``evaluate`` does.
 
         >>> client.retry_job(job_id)["status"]
         'queued'
@@ -120,10 +118,10 @@ class EvaluationCalls:
         return await self._sender.answer(Call("POST", path, repeat=Repeat.IF_NOT_RECEIVED))
 
     async def set_priority(self, job_id: str, priority: int) -> Json:
-        """Give a job that waits another priority: the higher one starts first.
+        """Change the priority of a queued job: jobs of a higher priority start first.
 
         Returns ``job_id``, ``status``, ``position_in_queue`` and a ``message``. Raises
-        RequestFailed (409) when the job does not wait any more.
+        RequestFailed (409) when the job is not queued.
 
         >>> client.set_priority(waiting_id, 5)["message"]
         'Job ... has priority 5 now. Position in queue: 0'
@@ -144,7 +142,7 @@ class EvaluationCalls:
         return await self._sender.answer(submission)
 
     async def _confirm_cancelled(self, job_id: str, error: RequestFailed) -> Json:
-        """The first try did it, and its answer was lost."""
+        """Return success if an earlier attempt cancelled the job and its response was lost."""
         job = await self.get_job(job_id)
         if job["status"] != "cancelled":
             raise error

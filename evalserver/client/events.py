@@ -1,4 +1,4 @@
-"""Following jobs: server-sent events, across cut connections and restarts of the server."""
+"""Following jobs by server-sent events, across broken connections and restarts of the server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -13,7 +13,7 @@ from evalserver.client.sending import Call, Sender
 
 EVENT_STREAM = "text/event-stream"
 READ_TIMEOUT_SECONDS = 60.0
-"""A stream without a heartbeat for so long is taken for dead."""
+"""A stream without a heartbeat for this long is taken as broken."""
 
 END = "end"
 """The kind of a job's last event."""
@@ -33,18 +33,18 @@ class Event:
 
 
 class EventCalls:
-    """Following."""
+    """Calls that follow jobs."""
 
     _sender: Sender
 
     async def events(
         self, job_id: str | None = None, last_event_id: int | None = None
     ) -> AsyncGenerator[Event, None]:
-        """What happens, as it happens, to a job until it has finished, or to all without end.
+        """Yield the events of a job until it has finished, or those of all jobs without end.
 
-        A job's events begin with its submission, those of all jobs now; with ``last_event_id`` they
-        begin behind that one. A connection that is cut is made again, and what was missed meanwhile
-        comes then.
+        A job's events begin with its submission, those of all jobs with the next one; with
+        ``last_event_id`` they begin after that one. A broken connection is opened again, and missed
+        events follow then.
 
         >>> [event.data["to"] for event in client.events(job_id) if event.kind == "status"]
         ['queued', 'running', 'completed']
@@ -64,7 +64,7 @@ class EventCalls:
                         if message.event == END:
                             return
             except ServerUnreachable:
-                pass  # what it said so far counts, and it is asked for the rest
+                pass  # events received so far count; the rest is requested below
             await self._sender.pause(breaks)
             breaks += 1
 

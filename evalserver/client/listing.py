@@ -1,4 +1,4 @@
-"""Calls that give many: jobs, the numbers and samples of one, and the numbers of several."""
+"""Calls that list jobs, results and samples, and compare jobs."""
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ PAGE_SIZE = 200
 
 
 class ListingCalls:
-    """Jobs, results, samples, comparison."""
+    """Calls that list and compare."""
 
     _sender: Sender
 
@@ -32,15 +32,15 @@ class ListingCalls:
         search: str | None = None,
         sort: str | None = None,
     ) -> AsyncGenerator[Json, None]:
-        """The jobs that meet all that is given, the newest submission first, or as ``sort`` says:
-        by ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``, ``status``
-        or ``model``, and with ``-`` before it the other way round.
+        """Yield the jobs that match all filters, newest submission first or in the order of
+        ``sort``: ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``,
+        ``status`` or ``model``; ``-`` before it reverses the order.
 
         ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
         datetimes. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
         of a text in ``model_args``.
-        With ``finished_after``, the ``event_id`` of a job, those that finished later, in the order
-        in which they did.
+        With ``finished_after``, the ``event_id`` of a job, only jobs that finished later, in the
+        order in which they finished.
 
         >>> newest = next(client.jobs(status="completed", task="mme"))
         >>> newest["job_id"] == job_id
@@ -66,9 +66,9 @@ class ListingCalls:
         return self._rows("/jobs", query, "jobs")
 
     async def results(self, job_id: str) -> list[Json]:
-        """A completed job's numbers: a row a task, metric and filter.
+        """Return a completed job's metrics: one row per task, metric and filter.
 
-        Each has ``task``, ``metric``, ``filter``, ``value``, ``stderr``, ``n`` and
+        Each row has ``task``, ``metric``, ``filter``, ``value``, ``stderr``, ``n`` and
         ``higher_is_better``. Raises RequestFailed (409) when the job is not completed.
 
         >>> [row] = client.results(job_id)
@@ -87,11 +87,11 @@ class ListingCalls:
         metric: str | None = None,
         filter: str | None = None,
     ) -> AsyncGenerator[Json, None]:
-        """A completed job's samples of a task, in the order of the harness's file.
+        """Yield a completed job's samples of a task, in the order of the harness's file.
 
-        Each has ``index``, ``doc_id``, ``right``, and under ``sample`` what the harness wrote. With
-        ``only`` those that were answered so, by ``metric`` and under ``filter`` where there are
-        several. Raises RequestFailed when no metric says so of single samples.
+        Each has ``index``, ``doc_id``, ``right``, and in ``sample`` what the harness wrote.
+        ``only`` keeps right or wrong answers, as judged by ``metric`` and ``filter`` if there are
+        several. Raises RequestFailed when no metric judges single samples.
 
         >>> [sample["doc_id"] for sample in client.samples(job_id, "mme")]
         [0]
@@ -101,12 +101,12 @@ class ListingCalls:
         return self._rows(path, query, "samples")
 
     async def compare(self, *job_ids: str) -> Json:
-        """How the numbers of completed jobs differ from those of the first one, the baseline.
+        """Compare the metrics of completed jobs with those of the first one, the baseline.
 
-        ``rows`` has a row a task, metric and filter; its ``values`` are in the order of the jobs,
-        each with ``value``, ``stderr``, ``n`` and ``difference``: None for the baseline, or else
-        ``value``, ``stderr``, the interval from ``low`` to ``high``, ``exceeds_noise``, and the
-        ``method``, of which ``methods`` tells formula and source. Raises RequestFailed (409) when
+        ``rows`` has one row per task, metric and filter; its ``values`` are in the order of the
+        jobs, each with ``value``, ``stderr``, ``n`` and ``difference``: None for the baseline, or
+        else ``value``, ``stderr``, the interval from ``low`` to ``high``, ``exceeds_noise``, and
+        the ``method``, whose formula and source are in ``methods``. Raises RequestFailed (409) when
         one is not completed.
 
         >>> rows = client.compare(baseline_id, job_id)["rows"]
@@ -118,7 +118,7 @@ class ListingCalls:
     async def _rows(
         self, path: str, query: Mapping[str, Any], name: str
     ) -> AsyncGenerator[Json, None]:
-        """The rows that each page holds under ``name``, to the last page."""
+        """Yield the rows of every page, which are under the key ``name``."""
         cursor = None
         while True:
             page = await self._sender.answer(Call("GET", path, {**query, "cursor": cursor}))
@@ -130,5 +130,5 @@ class ListingCalls:
 
 
 def _iso_time(value: str | datetime | None) -> str | None:
-    # As everywhere in Python, a datetime without a zone is of this machine's.
+    # As usual in Python, a datetime without a zone is local time.
     return value.astimezone().isoformat() if isinstance(value, datetime) else value

@@ -1,4 +1,4 @@
-"""Reading what a job's harness prints, across cut connections and restarts of the server."""
+"""Reading the log of a job, across broken connections and restarts of the server."""
 
 import codecs
 import io
@@ -12,14 +12,15 @@ from evalserver.client.sending import Call
 from evalserver.core.plain_text import PlainText
 
 OFFSET_HEADER = "Log-Offset"
-"""The byte of the attempt's log at which an answer begins."""
+"""The header with the byte of the attempt's log at which a response begins."""
 
 MAX_WAIT_SECONDS = 60.0
 READ_TIMEOUT_SECONDS = 60.0
-"""A harness may print nothing for hours: after so long, the rest of its log is asked for anew."""
+"""A harness may print nothing for hours: after this long, the rest of its log is requested
+again."""
 
 MAX_LINE_LENGTH = 64 * 1024
-"""Characters; a longer line is given in parts."""
+"""In characters; a longer line is yielded in parts."""
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -27,7 +28,7 @@ FINISHED = ("completed", "failed", "cancelled")
 
 
 class LogCalls(EvaluationCalls):
-    """Logs."""
+    """Calls that read logs."""
 
     async def logs(
         self,
@@ -38,15 +39,14 @@ class LogCalls(EvaluationCalls):
         plain: bool = False,
         attempt: int | None = None,
     ) -> AsyncGenerator[str, None]:
-        """The lines of the job's log with their ends, as a file gives them.
+        """Yield the lines of the job's log with their line ends, as a file does.
 
-        Of the latest attempt, or of ``attempt``; from the beginning, or the last ``tail`` lines.
-        With ``follow`` they come as they are printed, until the job has finished, and a further
-        attempt's behind those of the one before. A progress bar that is redrawn is a line each
-        time, which ends with a carriage return; with ``plain`` only its last state comes, and no
-        colours.
+        They are those of the latest attempt, or of ``attempt``; all, or the last ``tail`` lines.
+        ``follow`` yields new lines as they are printed until the job has finished, with those of
+        further attempts after those of earlier ones. Each state of a progress bar is a line that
+        ends with a carriage return; ``plain`` yields its last state only, and removes colours.
 
-        Raises NotFound, Pruned when the log was removed.
+        Raises NotFound, or Pruned when the log was removed.
 
         >>> for line in client.logs(job_id):
         ...     print(line, end="")
@@ -82,13 +82,13 @@ class LogCalls(EvaluationCalls):
     async def _read_log(
         self, job_id: str, attempt: int, tail: int | None, *, follow: bool
     ) -> AsyncGenerator[bytes, None]:
-        """What the log of an attempt holds, and when it is followed, gets."""
+        """Yield the log of an attempt, and with ``follow`` what is added to it."""
         transport = self._sender.transport
         offset: int | None = None
         breaks = 0
         while True:
-            # Known before the log is read: so all that was printed by then is read. A server that
-            # stops ends what it sends, too, and the attempt goes on.
+            # Asked before the log is read, so that everything printed by then is read. A server
+            # that stops also ends its responses, while the attempt goes on.
             has_ended = not (follow and await self._is_running(job_id, attempt))
             query = {
                 "attempt": attempt,
@@ -114,7 +114,7 @@ class LogCalls(EvaluationCalls):
                         yield piece
                 is_complete = True
             except ServerUnreachable:
-                pass  # what it said so far counts, and it is asked for the rest
+                pass  # what was received so far counts; the rest is requested below
             finally:
                 await transport.end(response)
             if is_complete and has_ended:
@@ -124,12 +124,12 @@ class LogCalls(EvaluationCalls):
                 await self._sender.pause(breaks)
 
     async def _is_running(self, job_id: str, attempt: int) -> bool:
-        """Whether the attempt still does."""
+        """Return whether the attempt is still running."""
         job = await self.get_job(job_id)
         return bool(job["status"] == "running" and job["attempt"] == attempt)
 
     async def _wait_for_next_attempt(self, job_id: str, attempt: int) -> Json:
-        """The job, once it has finished or begun a further attempt."""
+        """Return the job once it has finished or started another attempt."""
         job = await self.get_job(job_id)
         early = 0
         while job["attempt"] == attempt and job["status"] not in FINISHED:
@@ -142,22 +142,22 @@ class LogCalls(EvaluationCalls):
 
 
 class _LineSplitter:
-    """Makes lines of bytes that come in pieces."""
+    """Splits a stream of bytes into lines."""
 
     def __init__(self, *, plain: bool) -> None:
         self._plain = PlainText() if plain else None
-        # It knows a newline that follows a carriage return only in the next piece.
+        # It also recognizes "\r\n" that is cut between two pieces.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder = io.IncrementalNewlineDecoder(decoder, translate=False)
         self._partial = ""
 
     def feed(self, piece: bytes) -> Iterator[str]:
-        """The lines that ended with this piece."""
+        """Return the lines that this piece completes."""
         shown = piece if self._plain is None else self._plain.feed(piece)
         return self._split(self._decoder.decode(shown))
 
     def rest(self) -> Iterator[str]:
-        """What is left when nothing comes any more."""
+        """Return what is left at the end of the stream."""
         shown = b"" if self._plain is None else self._plain.rest()
         yield from self._split(self._decoder.decode(shown, final=True))
         if self._partial:

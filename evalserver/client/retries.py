@@ -1,4 +1,4 @@
-"""When a request that failed is tried again: which failures pass, and how long to pause."""
+"""When a failed request is retried: which failures are temporary, and how long to pause."""
 
 import random
 import ssl
@@ -19,7 +19,7 @@ NOT_RECEIVED = (
     httpx.PoolTimeout,
     httpx.ProxyError,
 )
-"""The request never left, so that nothing can have come of it."""
+"""The request was never sent, so it had no effect."""
 
 PERMANENT_ERRORS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
@@ -28,16 +28,16 @@ class Repeat(Enum):
     """When a request may be sent again."""
 
     ALWAYS = "always"
-    """Twice is as good as once."""
+    """The request is idempotent."""
     WITH_KEY = "with key"
-    """It carries an Idempotency-Key: twice is as good as once where the server knows keys."""
+    """The request has an Idempotency-Key: it is idempotent if the server supports keys."""
     IF_NOT_RECEIVED = "if not received"
-    """Twice would be too often: only when it is sure that the server did nothing."""
+    """The request is not idempotent: it is repeated only if the server cannot have received it."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A try that failed. ``received``: the server may have done what it was asked for."""
+    """A failed attempt. ``received``: the server may have processed the request."""
 
     error: httpx.TransportError | RequestFailed
     received: bool
@@ -47,8 +47,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class Retries:
-    """How often, and for how long in all: ``limit_s`` seconds, pausing ``first_s`` seconds, then
-    twice as many each time up to ``longest_s``, and somewhat fewer by chance."""
+    """Exponential backoff with jitter: for ``limit_s`` seconds in total, with pauses of ``first_s``
+    seconds, doubled each time up to ``longest_s``."""
 
     limit_s: float = 120.0
     first_s: float = 0.5
@@ -56,14 +56,15 @@ class Retries:
     chance: Callable[[], float] = random.random
 
     def pause_s(self, failures_before: int, asked_s: float | None = None) -> float:
-        """Seconds until the next try: what the server asks for, if that is more."""
-        # Many clients of one server that restarts should not all come back at once.
+        """Return the seconds until the next attempt; at least ``asked_s``, what the server asks
+        for."""
+        # Jitter: the clients of a server that restarts should not all come back at once.
         doubled: float = min(self.longest_s, self.first_s * 2 ** min(failures_before, 32))
         return max(doubled * (0.5 + self.chance() / 2), asked_s or 0.0)
 
 
 def transport_failure(error: httpx.TransportError) -> Failure:
-    """No answer came."""
+    """Return the failure for a request without a response."""
     return Failure(
         error,
         received=not isinstance(error, (*NOT_RECEIVED, *PERMANENT_ERRORS)),
@@ -72,16 +73,16 @@ def transport_failure(error: httpx.TransportError) -> Failure:
 
 
 def is_untrusted(error: BaseException | None) -> bool:
-    """Whether it comes from a certificate that nobody known has signed, or for another host."""
+    """Return whether the cause is an untrusted certificate, or one for another host."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def answer_failure(error: RequestFailed, now: datetime) -> Failure:
-    """The server answered with an error."""
+    """Return the failure for an error response."""
     wait = retry_after_s(error.response.headers, now)
-    # Another request with the same key is at work: its answer is soon to be had.
+    # Another request with the same key is in progress: its response will be available soon.
     at_work = error.status == HTTPStatus.CONFLICT and wait is not None
     return Failure(
         error,
@@ -92,7 +93,7 @@ def answer_failure(error: RequestFailed, now: datetime) -> Failure:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that ``Retry-After`` asks for, in either of its forms; None if it does not."""
+    """Return the seconds of the header ``Retry-After``, in either of its forms; None without it."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

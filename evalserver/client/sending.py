@@ -1,4 +1,4 @@
-"""Sending a request until it is answered: what is tried again, and what an error says."""
+"""Sending requests with retries, and turning failures into helpful errors."""
 
 import json
 import logging
@@ -30,8 +30,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
-"""What a connection, and an answer, may take when the client was given no time-out: a machine that
-is gone without a word must not keep anybody for ever."""
+"""Default timeouts of connecting and of a response: a machine that is gone must not block a client
+forever."""
 
 MIN_TIMEOUT_SECONDS = 0.1
 
@@ -40,7 +40,7 @@ ADVICE = f"{AUTHORITIES_VARIABLE} may name a file with that of the authority tha
 
 @dataclass(frozen=True)
 class Call:
-    """One request: what it is, and when it may be sent again.
+    """One request, and when it may be repeated.
 
     In the query a list repeats its name, and None leaves it out. ``server_wait_s`` are seconds that
     the server may take on purpose before it answers. ``limit_s`` are the seconds for which the
@@ -75,30 +75,30 @@ class Sender:
 
     @property
     def limit_s(self) -> float:
-        """Seconds for which a request is tried, unless it says otherwise."""
+        """Seconds for which a request is retried by default."""
         return self._retries.limit_s
 
     async def answer(self, call: Call) -> Json:
-        """The JSON object that the server answers with. Raises RequestFailed, ServerUnreachable."""
+        """Return the JSON object of the response. Raises RequestFailed, ServerUnreachable."""
         response = await self._send(call, stream=False)
         return _json_of(response)
 
     async def open(self, call: Call) -> httpx.Response:
-        """The beginning of a long answer, for ``transport`` to go through and to end.
+        """Return a streamed response, for ``transport`` to read and to close.
 
         Raises RequestFailed, ServerUnreachable.
         """
         return await self._send(call, stream=True)
 
     async def read(self, response: httpx.Response) -> None:
-        """Read the rest of a long answer, and end it."""
+        """Read the rest of a streamed response, and close it."""
         try:
             await self.transport.read(response)
         finally:
             await self.transport.end(response)
 
     async def pause(self, breaks_before: int) -> None:
-        """Wait a little before a long answer that broke off is asked for again."""
+        """Pause before a broken stream is requested again."""
         await self.transport.sleep(self._retries.pause_s(breaks_before))
 
     async def _send(self, call: Call, *, stream: bool) -> httpx.Response:
@@ -142,7 +142,7 @@ class Sender:
         return call.repeat is Repeat.WITH_KEY and await self._supports_idempotency(left_s)
 
     async def _supports_idempotency(self, left_s: float) -> bool:
-        """Whether the server's own description speaks of Idempotency-Key."""
+        """Return whether the server's OpenAPI description mentions Idempotency-Key."""
         description = Call("GET", "/openapi.json", limit_s=left_s)
         try:
             response = await self._send(description, stream=False)
@@ -180,7 +180,7 @@ class Sender:
     def _final_error(
         self, call: Call, failure: Failure, tried_s: float
     ) -> httpx.TransportError | RequestFailed:
-        """The error to raise, of the same class, with words that help."""
+        """Return the error to raise: of the same class, with a helpful message."""
         error = failure.error
         if isinstance(error, RequestFailed):
             return error
@@ -193,8 +193,8 @@ class Sender:
         words = f"{self.url} does not answer{for_long} ({_reason(error)})"
         if failure.received and call.repeat is not Repeat.ALWAYS:
             words += (
-                f". It may have received {call.method} {call.path} all the same, and would do it "
-                "once more if it was sent again: look what it did first"
+                f". It may have received {call.method} {call.path}, and would process it again: "
+                "check whether it did before you repeat it"
             )
         return type(error)(words, request=self._request(call))
 

@@ -1,4 +1,4 @@
-"""Calls of a training run: submitting its checkpoints, and collecting what came of them."""
+"""Calls for training runs: submitting checkpoints and collecting results."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from evalserver.client.listing import ListingCalls
 
 SERIES = "series"
 STEP = "step"
-"""The labels that make a run's evaluations a series."""
+"""The labels that group the evaluations of a run into a series."""
 
 
 class TrainingCalls(EvaluationCalls, ListingCalls):
-    """Submitting checkpoints, collecting results."""
+    """Calls for training runs."""
 
     async def submit_checkpoint(
         self,
@@ -33,14 +33,15 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         labels: Mapping[str, str] | None = None,
         **evaluate: Any,
     ) -> Json:
-        """Queue the evaluation of a run's checkpoint, and do not wait. Answers as ``evaluate``.
+        """Queue the evaluation of a run's checkpoint without waiting. Returns what ``evaluate``
+        does.
 
-        The path goes into ``model_args`` under ``model_args_key``: absolute if it is there on this
-        machine, else as it is. The job gets the labels ``series``, the name of the run, and
-        ``step``; what else ``evaluate`` takes goes on to it.
+        The path becomes ``model_args[model_args_key]``: absolute if it exists on this machine, else
+        unchanged. The job gets the labels ``series``, the name of the run, and ``step``; further
+        arguments are passed to ``evaluate``.
 
-        The same submission again is the same job, so a run that goes on from its last checkpoint
-        submits it once more without harm. A run that starts from scratch needs another ``series``.
+        Repeating a submission returns the same job, so a resumed run can safely submit its last
+        checkpoint again. A run that starts from scratch needs another ``series``.
 
         >>> job = client.submit_checkpoint(
         ...     "checkpoints/100", step=100, series="7b-run3", model="dummy", tasks=["mme"]
@@ -64,12 +65,12 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         series: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> tuple[list[Json], str]:
-        """The jobs that have finished since the cursor was given, each once, and the next cursor.
+        """Return the jobs that have finished since the cursor, each once, and the next cursor.
 
-        It does not wait. Finished are completed, failed and cancelled jobs, in the order in which
-        they finished; with ``series`` and ``labels`` those of them that have these labels. None
-        begins with the oldest that the server has kept. The cursor is a short text: keep it in the
-        run's checkpoint, and a run that starts over is told what finished meanwhile.
+        It does not wait. Jobs (completed, failed or cancelled) are in the order in which they
+        finished; ``series`` and ``labels`` filter them. Without a cursor it begins with the oldest
+        job on the server. The cursor is a short text: store it in the run's checkpoint, so that a
+        resumed run gets what finished meanwhile.
 
         >>> finished, cursor = client.completed_since(series="13b-run1")
         >>> [(job["labels"]["step"], job["status"]) for job in finished]
@@ -86,7 +87,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
 
 
 def _server_path(path: str | os.PathLike[str]) -> str:
-    # A server has another working directory. What is not there may be the name of a repository.
+    # The server has another working directory. A path that does not exist may name a repository.
     return str(Path(path).absolute()) if Path(path).exists() else os.fspath(path)
 
 
@@ -100,5 +101,5 @@ def _parse_cursor(cursor: str | None) -> int:
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit()):
-        raise ValueError(f"cursor: {cursor!r} is nothing that completed_since has returned")
+        raise ValueError(f"cursor: {cursor!r} is not a cursor that completed_since has returned")
     return int(cursor)

@@ -15,71 +15,71 @@ from httpx_sse import EventSource, ServerSentEvent
 
 
 class Transport(Protocol):
-    """Sending, receiving, waiting."""
+    """How requests are sent, responses are read and time is waited for."""
 
     @property
     def client(self) -> httpx.Client | httpx.AsyncClient:
-        """What sends."""
+        """The httpx client."""
 
     def now(self) -> float:
-        """Seconds on a clock that is never set."""
+        """Return the seconds of a monotonic clock."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
 
     async def send(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        """The answer; of a stream, its headers. Raises httpx's TransportError."""
+        """Return the response; of a stream, after its headers. Raises httpx's TransportError."""
 
     async def read(self, response: httpx.Response) -> None:
-        """Read what a streamed answer holds."""
+        """Read a streamed response to its end."""
 
     def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """What a streamed answer holds, as it comes."""
+        """Yield the content of a streamed response as it arrives."""
 
     def messages(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
-        """The server-sent events that a streamed answer holds, as they come."""
+        """Yield the server-sent events of a streamed response as they arrive."""
 
     async def end(self, response: httpx.Response) -> None:
-        """Close a streamed answer."""
+        """Close a streamed response."""
 
     async def close(self) -> None:
         """Close all connections."""
 
 
 class BlockingTransport:
-    """Over httpx's plain client, in the thread that calls."""
+    """Uses httpx's blocking client in the calling thread."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
 
     def now(self) -> float:
-        """Seconds on a clock that is never set."""
+        """Return the seconds of a monotonic clock."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)  # noqa: ASYNC251 - blocking is what this wire does
+        """Wait for so many seconds."""
+        time.sleep(seconds)  # noqa: ASYNC251 - this transport blocks
 
     async def send(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        """The answer."""
+        """Return the response."""
         return self.client.send(request, stream=stream)
 
     async def read(self, response: httpx.Response) -> None:
-        """Read what a streamed answer holds."""
+        """Read a streamed response to its end."""
         response.read()
 
     async def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """What a streamed answer holds, as it comes."""
+        """Yield the content of a streamed response as it arrives."""
         for piece in response.iter_bytes():
             yield piece
 
     async def messages(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
-        """The server-sent events that a streamed answer holds, as they come."""
+        """Yield the server-sent events of a streamed response as they arrive."""
         for message in EventSource(response).iter_sse():
             yield message
 
     async def end(self, response: httpx.Response) -> None:
-        """Close a streamed answer."""
+        """Close a streamed response."""
         response.close()
 
     async def close(self) -> None:
@@ -88,40 +88,40 @@ class BlockingTransport:
 
 
 class AsyncTransport:
-    """Over httpx's asynchronous client, in the event loop that runs."""
+    """Uses httpx's asynchronous client in the running event loop."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
 
     def now(self) -> float:
-        """Seconds on a clock that is never set."""
+        """Return the seconds of a monotonic clock."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         await asyncio.sleep(seconds)
 
     async def send(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        """The answer."""
+        """Return the response."""
         return await self.client.send(request, stream=stream)
 
     async def read(self, response: httpx.Response) -> None:
-        """Read what a streamed answer holds."""
+        """Read a streamed response to its end."""
         await response.aread()
 
     async def pieces(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """What a streamed answer holds, as it comes."""
+        """Yield the content of a streamed response as it arrives."""
         async for piece in response.aiter_bytes():
             yield piece
 
     async def messages(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
-        """The server-sent events that a streamed answer holds, as they come."""
+        """Yield the server-sent events of a streamed response as they arrive."""
         async with aclosing(EventSource(response).aiter_sse()) as messages:
             async for message in messages:
                 yield message
 
     async def end(self, response: httpx.Response) -> None:
-        """Close a streamed answer."""
+        """Close a streamed response."""
         await response.aclose()
 
     async def close(self) -> None:

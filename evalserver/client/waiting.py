@@ -1,4 +1,4 @@
-"""Waiting for a job to end."""
+"""Waiting for a job to finish."""
 
 import math
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from evalserver.client.evaluations import EvaluationCalls, job_path
 from evalserver.client.sending import Call
 
 MAX_LONG_POLL_SECONDS = 60.0
-"""What the server holds a long poll at the most."""
+"""The longest wait of a long poll that the server allows."""
 
 MIN_POLL_SECONDS = 0.1
 
 GRACE_SECONDS = 5.0
-"""What the last answer may take beyond the time that was given."""
+"""How long the last response may take beyond the timeout."""
 
 
 class WaitingCalls(EvaluationCalls):
-    """Waiting."""
+    """Calls that wait for a job."""
 
     async def wait_for_job(
         self,
@@ -35,17 +35,16 @@ class WaitingCalls(EvaluationCalls):
         *,
         on_look: Callable[[Json], Any] | None = None,
     ) -> Json:
-        """The record of the job once it is completed.
+        """Return the record of the job once it is completed.
 
-        The server tells at once when the job changes (long poll), and is asked again after
-        ``poll_interval`` seconds all the same, for its progress. One that cannot do that
-        (lmms-eval's) is asked every ``poll_interval`` seconds. The server may be away meanwhile,
-        for as long as the client tries anything. With ``verbose`` what is new is printed;
-        ``on_look`` is called with each record.
+        The server responds at once when the job changes (long poll), and is polled again after
+        ``poll_interval`` seconds for the progress. A server without long polls (lmms-eval's) is
+        polled every ``poll_interval`` seconds. It may be unreachable for as long as the client
+        retries. ``verbose`` prints changes; ``on_look`` is called with each record.
 
         Raises JobFailed with the job's error and the end of its log, JobCancelled, TimeoutError
-        after ``timeout`` seconds, NotFound for a job that never was, Pruned for one that the server
-        has removed, ServerUnreachable.
+        after ``timeout`` seconds, NotFound for an unknown job, Pruned for one that the server has
+        removed, ServerUnreachable.
 
         >>> job = client.wait_for_job(job_id, verbose=False)
         >>> job["result"]["dummy"]["metrics"]["mme"]["acc,none"]
@@ -67,7 +66,7 @@ class WaitingCalls(EvaluationCalls):
             if now() >= deadline:
                 raise _timeout(job_id, f"it is {job['status']}")
             newest = job.get("event_id")
-            # A server that cannot hold its answer, or that is stopping, answers at once.
+            # A server without long polls, or one that is stopping, responds at once.
             held = now() - began >= hold_s / 2
             if newest is None or (newest == seen and not held):
                 rest_s = min(began + poll_interval, deadline) - now()
@@ -91,7 +90,7 @@ class WaitingCalls(EvaluationCalls):
 
 
 class _StatusPrinter:
-    """Tells who waits what is new."""
+    """Prints the status when it changes, and calls ``on_look``."""
 
     def __init__(
         self, job_id: str, on_look: Callable[[Json], Any] | None, *, verbose: bool

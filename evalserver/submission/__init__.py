@@ -1,1 +1,1 @@
-"""Submission: a checked request becomes a job. Knows no HTTP; what is wrong is returned."""
+"""Turning validated requests into jobs. Knows no HTTP; rejections are returned, not raised."""

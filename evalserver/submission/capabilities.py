@@ -1,4 +1,4 @@
-"""What an engine can do with a request: its defaults, and the fields that it cannot use."""
+"""Applying an engine's defaults to a request, and finding fields that the engine cannot use."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +7,13 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 
 MERGED_BY_KEY = ("model_args", "gen_kwargs")
-"""Fields whose default applies key by key."""
+"""Fields whose defaults apply key by key."""
 
 
 def apply_defaults(
     request: EvaluateRequest, engine: Engine, timeout_s: float | None
 ) -> EvaluateRequest:
-    """The request with the defaults of its engine, and the server's time limit, where it names no
-    value of its own."""
+    """Return the request with the engine's defaults and the server's time limit filled in."""
     defaults = {
         "use_cache": engine.caches_by_default,
         "timeout_s": timeout_s,
@@ -26,11 +25,11 @@ def apply_defaults(
 
 
 def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str]:
-    """Every field that the engine cannot use as it is, with a sentence for each."""
+    """Return the fields that the engine cannot use as they are, with a sentence for each."""
     faults = engine.find_faults(request)
     if not engine.settings.allows(request.model):
         allowed = ", ".join(engine.settings.models or ())
-        faults = {"model": f"The engine {engine.name} takes {allowed}.", **faults}
+        faults = {"model": f"The engine {engine.name} accepts {allowed}.", **faults}
     return faults
 
 

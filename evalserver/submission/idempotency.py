@@ -1,4 +1,4 @@
-"""What makes two requests the same, for submissions that carry an idempotency key."""
+"""When two requests with an idempotency key are the same."""
 
 from dataclasses import asdict
 from hashlib import sha256
@@ -11,10 +11,11 @@ REQUIRED = ("model", "tasks")
 
 
 def request_hash(request: EvaluateRequest) -> str:
-    """The SHA-256, in hexadecimal digits, of what a request says.
+    """Return the SHA-256 of a request, in hexadecimal digits.
 
-    The same for the same request, however its JSON was written. Only what differs from the defaults
-    counts, so that a field that a later version adds changes no hash of requests without it.
+    It does not depend on how the JSON was formatted. Only values that differ from the defaults
+    count, so that a field that a later version adds does not change the hash of requests without
+    it.
     """
     defaults = asdict(EvaluateRequest(request.model, request.tasks))
     said = {

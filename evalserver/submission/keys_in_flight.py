@@ -1,4 +1,4 @@
-"""The submissions with an idempotency key that are being carried out right now."""
+"""The idempotency keys of submissions that are being processed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +10,20 @@ RETRY_AFTER_SECONDS = 1
 
 IN_PROGRESS = Rejected(
     Reason.IN_PROGRESS,
-    "A request with this Idempotency-Key is being carried out; send it again later",
+    "A request with this Idempotency-Key is being processed; send it again later",
     retry_after_s=RETRY_AFTER_SECONDS,
 )
 
 
 class KeysInFlight:
-    """The keys of the submissions that are being carried out."""
+    """The keys of submissions in progress."""
 
     def __init__(self) -> None:
         self._keys: set[tuple[str, str]] = set()
 
     @contextmanager
     def hold(self, key: Key) -> Iterator[Rejected | None]:
-        """Hold the key for the block; yields a rejection when somebody else holds it."""
+        """Hold the key for the block; yields a rejection when another request holds it."""
         held = (key.submitted_by, key.key)
         if held in self._keys:
             yield IN_PROGRESS

@@ -1,4 +1,4 @@
-"""Names in a request that its harness does not know, found before they cost a GPU."""
+"""Finding names in a request that its harness does not know, before they cost a GPU."""
 
 import asyncio
 from collections.abc import Collection
@@ -9,18 +9,18 @@ from evalserver.engines import Engine, Question
 from evalserver.harnesses.catalog import Catalog
 
 MAX_WITH_SUGGESTIONS = 10
-"""Unknown names for which others are looked up: that costs a tenth of a second each."""
+"""Unknown names that get suggestions, which cost a tenth of a second each."""
 
 
 async def find_unknown_names(
     catalog: Catalog, request: EvaluateRequest, engine: Engine
 ) -> dict[str, str]:
-    """The fields with a name that the harness does not know, each with a sentence that says so.
+    """Return the fields with names that the harness does not know, with a sentence for each.
 
-    None, before the harness has told the names that it knows; and it is asked again before a name
-    is called unknown.
+    Nothing is unknown until the harness has listed its names, and it is asked again before a name
+    is reported.
     """
-    # Files of tasks are held against the directories of --task-path elsewhere.
+    # Task files were checked against the directories of --task-path when the request was parsed.
     tasks = {
         f"tasks.{at}": name for at, name in enumerate(request.tasks) if not name.startswith("/")
     }
@@ -55,6 +55,6 @@ def _explain(
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         sentences[field] = (
             f"{engine.name} knows no {what} {name!r}.{hint} GET /{question}?engine={engine.name} "
-            "lists all that it knows; ?validate=false submits it all the same."
+            "lists all that it knows; ?validate=false skips this check."
         )
     return sentences

@@ -1,4 +1,4 @@
-"""Finding the shards of a checkpoint that is to be merged."""
+"""Finding the shards of a checkpoint to merge."""
 
 import os
 
@@ -7,7 +7,7 @@ from evalserver.submission.rejection import Reason, Rejected, invalid
 
 
 def find_shards(wanted: Merge) -> Merge | Rejected:
-    """The merge of the one checkpoint that is meant now. Looks at the disk."""
+    """Return the merge with the checkpoint resolved, or a rejection. Reads the disk."""
     checkpoint = wanted.model_path
     if not os.path.isdir(checkpoint):  # noqa: PTH112 - a path may be too long for Path.is_dir
         return Rejected(

@@ -1,4 +1,4 @@
-"""Checkpoints in a request: whether they can be loaded, and how they are when it is submitted."""
+"""Checking the checkpoints of a request, and recording their state at submission."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from evalserver.system.disk_threads import DiskThreads
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What is wrong with them, by field; and what the job's provenance records of them."""
+    """The faults by field, and what the job's provenance records of the checkpoints."""
 
     faults: Mapping[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] | None = None
@@ -27,9 +27,9 @@ class Checkpoints:
 async def inspect_checkpoints(
     request: EvaluateRequest, allowed: AllowedDirectories, threads: DiskThreads
 ) -> Checkpoints:
-    """Look at the checkpoints that a request names, unless the request waits for them.
+    """Inspect the checkpoints that a request names, unless the request waits for them.
 
-    ``allowed`` are the places that the operator allows.
+    ``allowed`` are the directories that the operator allows.
     """
     if request.wait_for_path_s is not None:
         return Checkpoints()
@@ -42,7 +42,7 @@ def _inspect(request: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoin
     faults = {
         _field_path(request, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
-            "still being written; ?validate=false submits it all the same."
+            "still being written; ?validate=false skips this check."
         )
         for key, path in local_checkpoints(model_args_before_merging(request)).items()
         if (reason := not_ready_reason(path)) is not None
@@ -51,6 +51,6 @@ def _inspect(request: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoin
 
 
 def _field_path(request: EvaluateRequest, key: str) -> str:
-    """Where the request names what is found under an argument of the model."""
+    """Return the field that names the checkpoint of a model argument."""
     is_merged = request.lmms_engine_kwargs is not None and key == checkpoint_argument(request)
     return "lmms_engine_kwargs.model_path" if is_merged else f"model_args.{key}"

@@ -1,4 +1,4 @@
-"""How many jobs may wait, and how many bytes of requests: of all, and of one token."""
+"""Quotas for queued jobs and the bytes of their requests: in total, and per token."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,14 +15,14 @@ RETRY_AFTER_SECONDS = 30
 
 @dataclass(frozen=True)
 class Quota:
-    """When so many jobs, or so many bytes of requests, wait, no more are accepted."""
+    """No job is accepted once so many jobs, or so many bytes of requests, are queued."""
 
     jobs: int
     request_bytes: int
 
 
 class QueueLimits:
-    """Counts what waits as the store's events tell, and what is on its way into the queue."""
+    """Counts queued jobs by the store's events, and jobs that are being written."""
 
     def __init__(self, total: Quota, per_token: Quota) -> None:
         self._total = total
@@ -33,12 +33,12 @@ class QueueLimits:
         self._all_bytes = 0
 
     def load(self, waiting: Mapping[str, Queued]) -> None:
-        """Take over what waits of each submitter when the server starts."""
+        """Load the queued jobs of each submitter when the server starts."""
         for submitter, queued in waiting.items():
             self._add(submitter, queued.jobs, queued.request_bytes)
 
     def on_event(self, event: CommittedEvent) -> None:
-        """Count a change of a job; a listener of the store."""
+        """Count a change of a job. A listener of the store."""
         is_queued = event.after is Status.QUEUED
         change = int(is_queued) - int(event.before is Status.QUEUED)
         if change:
@@ -70,7 +70,7 @@ class QueueLimits:
                 f"the requests of the jobs that wait have {self._all_bytes} bytes, which is all"
                 " that they may (max_queued_bytes)"
             )
-        # A server that asks nobody for a token cannot tell its clients apart.
+        # Without tokens, the server cannot tell its clients apart.
         if submitter == ANONYMOUS:
             return None
         if self._jobs[submitter] >= self._per_token.jobs:

@@ -1,4 +1,4 @@
-"""Why a submission is rejected: a value that is returned, for whoever called to translate."""
+"""Rejections of submissions: returned values, which the caller translates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """What kind of thing is wrong."""
+    """The kind of a rejection."""
 
     INVALID = "invalid"
-    """The request itself: ``faults`` says which fields."""
+    """The request is invalid; ``faults`` has the fields."""
     NO_CHECKPOINT = "no checkpoint"
-    """What is to be merged does not exist."""
+    """The checkpoint to merge does not exist."""
     QUEUE_FULL = "queue full"
     IN_PROGRESS = "in progress"
-    """A request with the same idempotency key is being carried out right now."""
+    """A request with the same idempotency key is being processed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Rejected:
 
 
 def invalid(faults: Mapping[str, str]) -> Rejected:
-    """The rejection of a request with these faults: fields, and a sentence for each."""
+    """Return the rejection of a request with these faults: a sentence for each field."""
     names = ", ".join(faults)
     detail = f"The request is invalid, and nothing was changed. Please correct: {names}"
     return Rejected(Reason.INVALID, detail, faults)

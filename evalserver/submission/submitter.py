@@ -1,7 +1,7 @@
-"""The submitter: does all that turns a checked request into a job.
+"""The submitter turns a validated request into a job.
 
-Defaults, capabilities of the engine, known names, checkpoints, limits of the queue, idempotency,
-and the write. Every way to submit a job is a translation to and from it.
+It applies defaults, the engine's capabilities, known names, checkpoints, quotas and idempotency,
+and writes the job. Every way to submit a job translates to and from it.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,8 +35,8 @@ log = structlog.get_logger("evalserver.submission")
 
 @dataclass(frozen=True)
 class SubmissionPolicy:
-    """What the operator decided: the engine and the time limit in seconds of a request that names
-    none, and the places in which clients may name files."""
+    """The operator's settings: default engine, default time limit in seconds, and the directories
+    in which clients may name files."""
 
     default_engine: str
     default_timeout_s: float | None
@@ -45,8 +45,8 @@ class SubmissionPolicy:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A job that is on disk. With a key, ``answer`` is the text that was kept with it, and
-    ``replayed`` says whether an earlier submission with that key was given it."""
+    """A job that is on disk. With a key, ``answer`` is the response stored with the key, and
+    ``replayed`` says whether it is that of an earlier submission."""
 
     job_id: str
     answer: str | None = None
@@ -81,11 +81,11 @@ class Submitter:
         validate: bool = True,
         key: Key | None = None,
     ) -> NewJob | Rejected:
-        """The job that the request would become; nothing is written.
+        """Return the job that the request would become, without writing it.
 
-        Without ``validate``, names that the harness does not know and missing checkpoints pass. So
-        does everything with a ``key`` that was accepted before: it gets its answer again, whatever
-        has become of its checkpoint.
+        Without ``validate``, unknown names and missing checkpoints are accepted. So is everything
+        with a ``key`` that was accepted before: it gets the same response again, even if its
+        checkpoint is gone.
 
         Raises StoreUnavailable.
         """
@@ -102,7 +102,7 @@ class Submitter:
         return NewJob(new_job_id(), name, request, submitted_by, provenance)
 
     async def check_merge(self, wanted: Merge, submitted_by: str) -> NewJob | Rejected:
-        """The job that merges a checkpoint; nothing is written."""
+        """Return the job that merges a checkpoint, without writing it."""
         found = await self._threads.run(find_shards, wanted)
         if isinstance(found, Rejected):
             return found
@@ -122,10 +122,11 @@ class Submitter:
         validate: bool = True,
         key: Key | None = None,
     ) -> Accepted | Rejected:
-        """Check a request and put its job into the queue.
+        """Check a request and queue its job.
 
-        ``answer`` makes the text that is kept with a key, of the job's id and its position in the
-        queue. Raises KeyReused when the key was used for another request, and StoreUnavailable.
+        ``answer`` makes the response that is stored with a key, from the job's id and its position
+        in the queue. Raises KeyReused when the key was used for another request, and
+        StoreUnavailable.
         """
         job = await self.check(request, submitted_by, validate=validate, key=key)
         if isinstance(job, Rejected):
@@ -135,7 +136,7 @@ class Submitter:
         return await self._enqueue_once(job, key, lambda position: answer(job.job_id, position))
 
     async def enqueue(self, job: NewJob) -> Accepted | Rejected:
-        """Put a checked job into the queue. Raises StoreUnavailable."""
+        """Queue a checked job. Raises StoreUnavailable."""
         with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
             if rejected is not None:
                 return rejected
@@ -162,7 +163,7 @@ class Submitter:
     async def _check_all(
         self, request: EvaluateRequest, engine: Engine, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
-        """What is recorded of the request's checkpoints, or every fault at once."""
+        """Return the provenance of the request's checkpoints, or all faults."""
         faults = capability_faults(with_merged_checkpoint(request), engine)
         if faults:
             return invalid(faults)

@@ -75,9 +75,9 @@ async def test_a_job_that_never_was_is_told_from_one_that_was_removed(
         (Answer([1], 500), r"was answered 500 .*: \[1\]"),
         (
             Answer(text="<html>Log in</html>"),
-            "was answered 200 OK, which is no JSON object: <html>",
+            "was answered 200 OK, which is not a JSON object: <html>",
         ),
-        (Answer([1, 2]), r"was answered 200 OK, which is no JSON object: \[1, 2\]"),
+        (Answer([1, 2]), r"was answered 200 OK, which is not a JSON object: \[1, 2\]"),
         (Answer(text="x" * 5000, status=500), "x…$"),
         (
             Answer(status=308, headers={"Location": "https://lab/queue"}),

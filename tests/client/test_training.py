@@ -200,7 +200,7 @@ class TestCollecting:
         assert [job["job_id"] for job in jobs] == [second]
 
     async def test_refuses_what_is_no_cursor(self, make_client: MakeClient) -> None:
-        with pytest.raises(ValueError, match="'yesterday' is nothing that completed_since"):
+        with pytest.raises(ValueError, match="'yesterday' is not a cursor that completed_since"):
             await call(make_client("http://127.0.0.1:9"), "completed_since", "yesterday")
 
 
