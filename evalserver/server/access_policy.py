@@ -13,9 +13,9 @@ from evalserver.store import DATABASE_NAME
 from evalserver.system.allowed_directories import OUTPUTS
 from evalserver.system.permissions import check_private, make_private
 from evalserver.system.sockets import is_loopback, url
-from evalserver.web.security.allowed_hosts import WILDCARD_ADDRESSES, Hosts
+from evalserver.web.security.allowed_hosts import WILDCARD_ADDRESSES, AllowedHosts
 from evalserver.web.security.authorization import AccessPolicy
-from evalserver.web.security.proxies import Proxies
+from evalserver.web.security.proxies import TrustedProxies
 from evalserver.web.security.rate_limit import RateLimit
 
 log = structlog.get_logger("evalserver")
@@ -59,8 +59,8 @@ def make_access_policy(args: ServerArgs) -> AccessPolicy:
     rate = (0.0 if local else DEFAULT_RATE) if args.rate_limit is None else args.rate_limit
     return AccessPolicy(
         is_open(args),
-        Hosts(args.host, args.allowed_host),
-        Proxies(args.trusted_proxy),
+        AllowedHosts(args.host, args.allowed_host),
+        TrustedProxies(args.trusted_proxy),
         RateLimit(rate),
         local_only=args.auth == "auto" and is_open(args),
     )

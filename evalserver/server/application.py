@@ -37,13 +37,13 @@ from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.submitter import SubmissionPolicy, Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
-from evalserver.web.api.metrics import measure_answers
+from evalserver.web.api.metrics import add_latency_metrics
 from evalserver.web.dispatch import add_routes
 from evalserver.web.http.errors import problem_middleware
 from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.keys import (
     ARGS,
-    BACKING_UP,
+    BACKUP_LOCK,
     BOUNDS,
     BUS,
     CATALOG,
@@ -97,7 +97,7 @@ def make_app(
     """
     app = web.Application(middlewares=[problem_middleware], client_max_size=args.max_body_bytes)
     app[INSTRUMENTS] = Instruments()
-    measure_answers(app)
+    add_latency_metrics(app)
     add_authorization(app, make_access_policy(args))
     app[HEALTH] = Health()
     app[ARGS] = args
@@ -113,7 +113,7 @@ def make_app(
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[COMPARISON_WORK] = SerialWork("comparisons", MAX_WAITING_COMPARISONS)
     app[SEARCH_WORK] = SerialWork("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
-    app[BACKING_UP] = asyncio.Lock()
+    app[BACKUP_LOCK] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()
     app[QUEUE_LIMITS] = QueueLimits(
         Quota(args.max_queued_jobs, args.max_queued_bytes),

@@ -1,4 +1,4 @@
-"""From the table of routes to their handlers: what a route takes is always read and checked."""
+"""Registers the routes of the table; every request is authorized and validated first."""
 
 from aiohttp import web
 
@@ -16,8 +16,8 @@ from evalserver.web.http.requests import (
     reject_body,
 )
 from evalserver.web.http.route import Route, path_schema
-from evalserver.web.keys import BODY, BOUNDS, DESCRIPTION, HEADERS, QUERY, STATIC_FILES
-from evalserver.web.openapi import Description
+from evalserver.web.keys import BODY, BOUNDS, HEADERS, OPENAPI, QUERY, STATIC_FILES
+from evalserver.web.openapi import OpenApiDocument
 from evalserver.web.pages.rendering import errors_as_pages
 from evalserver.web.pages.table import PAGES
 from evalserver.web.routes import ROUTES
@@ -26,26 +26,26 @@ from evalserver.web.security.authorization import authorize, require_still_autho
 
 
 def add_routes(app: web.Application) -> None:
-    """Put the table's routes, and their description, into the application."""
-    app[DESCRIPTION] = Description(ROUTES, app[BOUNDS])
+    """Add the routes of the table, and their OpenAPI document, to the application."""
+    app[OPENAPI] = OpenApiDocument(ROUTES, app[BOUNDS])
     app[STATIC_FILES] = StaticFiles()
     for route in ROUTES:
-        _add(app, route, _reading(route, app[BOUNDS]))
+        _add_route(app, route, _make_handler(route, app[BOUNDS]))
     for route in PAGES:
-        _add(app, route, errors_as_pages(_reading(route, app[BOUNDS])))
+        _add_route(app, route, errors_as_pages(_make_handler(route, app[BOUNDS])))
 
 
-def _add(app: web.Application, route: Route, handler: Handler) -> None:
-    # Alone of all parts of a path, ``path`` may have slashes in it.
+def _add_route(app: web.Application, route: Route, handler: Handler) -> None:
+    # Only the parameter ``path`` may contain slashes.
     path = route.path.replace("{path}", "{path:(?s:.+)}")
     methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
     for method in methods:
         app.router.add_route(method, path, handler, expect_handler=handle_expect)
 
 
-def _reading(route: Route, bounds: Bounds) -> Handler:
-    """The route's handler, behind the reading of what it takes."""
-    # Made once: making a schema costs more than most handlers.
+def _make_handler(route: Route, bounds: Bounds) -> Handler:
+    """Return the route's handler, wrapped in authorization and validation."""
+    # Created once: creating a schema takes longer than most handlers.
     query, headers = RequestPart(route.query(bounds)), RequestPart(route.headers(bounds))
     body = None if route.body is None else RequestPart(route.body(bounds))
     path = RequestPart(path_schema(route.path)(bounds))
@@ -59,7 +59,7 @@ def _reading(route: Route, bounds: Bounds) -> Handler:
         request[QUERY] = read_query(request, query)
         if body is not None:
             request[BODY] = await read_body(request, body)
-            # A body may take its time.
+            # The token may be revoked while the body is received.
             require_still_authorized(request)
         elif form:
             request[BODY] = await read_form(request, form)

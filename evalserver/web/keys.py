@@ -1,4 +1,4 @@
-"""What the application, and each request, holds for the handlers."""
+"""Keys of the application and of requests, for the handlers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.submitter import Submitter
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.one_at_a_time import SerialWork
-from evalserver.web.openapi import Description
+from evalserver.web.openapi import OpenApiDocument
 from evalserver.web.schemas.queries import Bounds
 from evalserver.web.streams.event_stream import StreamLimits
 
 ARGS = web.AppKey("args", ServerArgs)
 ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
-"""Where the settings come from that were given, in words."""
+"""The source of each setting that was given, for people."""
 STARTED_AT = web.AppKey("started_at", str)
 HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
@@ -38,10 +38,9 @@ SCHEDULER = web.AppKey("scheduler", Scheduler)
 COMMANDS = web.AppKey("commands", JobCommands)
 PLANNER = web.AppKey("planner", Planner)
 PRUNER = web.AppKey("pruner", Pruner)
-BACKING_UP = web.AppKey("backing_up", asyncio.Lock)
-"""Held by the one request that has the database copied."""
+BACKUP_LOCK = web.AppKey("backing_up", asyncio.Lock)
+"""Held while a backup is made."""
 CATALOG = web.AppKey("catalog", Catalog)
-"""For looks at the checkpoints that requests name."""
 ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 INSTRUMENTS = web.AppKey("instruments", Instruments)
@@ -51,17 +50,17 @@ FORECASTS = web.AppKey("forecasts", Forecaster)
 BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)
-"""Reads the samples of several jobs for one request after the other."""
+"""Runs comparisons one at a time."""
 SEARCH_WORK = web.AppKey("searching", SerialWork)
-"""Looks for a part of a text in all jobs, for one request after the other."""
+"""Runs searches of jobs one at a time."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
-DESCRIPTION = web.AppKey("description", Description)
+OPENAPI = web.AppKey("description", OpenApiDocument)
 TEMPLATES = web.AppKey("templates", Environment)
 STATIC_FILES = web.AppKey("static_files", StaticFiles)
 
 QUERY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("query")
-"""What the route's schema loaded from the query string."""
+"""The query parameters, loaded by the route's schema."""
 HEADERS: web.RequestKey[Mapping[str, Any]] = web.RequestKey("headers")
-"""What the route's schema loaded from the headers."""
+"""The headers, loaded by the route's schema."""
 BODY: web.RequestKey[Any] = web.RequestKey("body")
-"""What the route's schema loaded from the body."""
+"""The body, loaded by the route's schema."""

@@ -1,4 +1,4 @@
-"""The server's description of itself, OpenAPI 3.1: made of the routes and schemas that serve."""
+"""The OpenAPI 3.1 document of the server, generated from its routes and schemas."""
 
 import inspect
 import re
@@ -24,7 +24,7 @@ from evalserver.web.schemas.responses import ProblemSchema
 
 JSON = "application/json"
 
-ANY = (
+COMMON_ERRORS = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.MISDIRECTED_REQUEST,
@@ -32,53 +32,54 @@ ANY = (
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
-"""The errors that every route may give."""
-WITH_BODY = (
+"""Errors that every route may return."""
+BODY_ERRORS = (
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
+"""Further errors of routes with a request body."""
 
 SCHEMES = {
     "token": {"type": "http", "scheme": "bearer"},
     "password": {"type": "http", "scheme": "basic"},
 }
-"""A token is sent as it is, or as a password with any user name."""
+"""A token is sent as a bearer token, or as a password with any user name."""
 SECURITY: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
 
-WHY = {
-    HTTPStatus.BAD_REQUEST: "The body is not JSON, or there is one where none is taken",
-    HTTPStatus.UNAUTHORIZED: "The server needs a token, and none was sent that holds",
-    HTTPStatus.FORBIDDEN: "The token's role is not enough, or a page of another site sent it",
-    HTTPStatus.MISDIRECTED_REQUEST: "The server is not called by this name",
-    HTTPStatus.TOO_MANY_REQUESTS: "There are too many requests, or jobs that wait",
-    HTTPStatus.NOT_FOUND: "There is no such thing, and never was",
-    HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time",
-    HTTPStatus.CONFLICT: "The state of the job does not allow it",
+ERROR_DESCRIPTIONS = {
+    HTTPStatus.BAD_REQUEST: "The body is not JSON, or the route takes no body",
+    HTTPStatus.UNAUTHORIZED: "The server requires a valid token",
+    HTTPStatus.FORBIDDEN: "The role is insufficient, or a page of another site sent the request",
+    HTTPStatus.MISDIRECTED_REQUEST: "The host name is not allowed",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests, or too many queued jobs",
+    HTTPStatus.NOT_FOUND: "The resource does not exist, and never did",
+    HTTPStatus.REQUEST_TIMEOUT: "The body was not received in time",
+    HTTPStatus.CONFLICT: "The state of the resource does not allow the operation",
     HTTPStatus.GONE: "The job was pruned",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than the server's settings allow",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not sent as plain application/json in UTF-8",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "The request asks for what is not allowed; errors says why",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not uncompressed application/json in UTF-8",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request is invalid: `errors` lists the invalid fields",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "What the answer depends on cannot be asked or written now",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database, a harness or a file is not available now",
 }
-"""What the statuses of errors mean here."""
+"""The description of each error status."""
 
 INTRODUCTION = """\
 A durable evaluation server for machine-learning labs.
 
-Submit an evaluation with `POST /evaluate`, look at it with `GET /jobs/{job_id}`. What is accepted
-is on disk, and runs in its turn, whatever happens to the server.
+Submit an evaluation with `POST /evaluate`, and read its state with `GET /jobs/{job_id}`. An
+accepted job is stored on disk, and runs even if the server is restarted.
 
-Errors are `application/problem+json`, and name every fault of a request at once. Fields and query
-keys keys that are not described here are refused. Every `GET` may be asked as `HEAD`.
+Errors are `application/problem+json`, and list all invalid fields of a request. Unknown fields and
+query parameters are rejected. Every `GET` route also accepts `HEAD`.
 
-Unless the server is open, as it is on loopback, requests carry a token; `x-role` says which role it
-must at least have: viewer, submitter or admin."""
+Unless the server is open, as on loopback by default, requests require a token; `x-role` is the
+minimum role: viewer, submitter or admin."""
 
 
-class Description:
-    """The description of one server, made when it is first asked for."""
+class OpenApiDocument:
+    """The OpenAPI document of one server, built on first use."""
 
     def __init__(self, routes: Sequence[Route], bounds: Bounds) -> None:
         self._routes = routes
@@ -86,17 +87,17 @@ class Description:
 
     @cached_property
     def body(self) -> bytes:
-        """The document, JSON."""
+        """The document as JSON."""
         return dump(describe(self._routes, self._bounds))
 
 
 def describe(routes: Sequence[Route], bounds: Bounds) -> dict[str, Any]:
-    """The OpenAPI document of these routes, on a server with these bounds."""
+    """Build the OpenAPI document of these routes, on a server with these bounds."""
     spec = APISpec(
         "evalserver",
         __version__,
         "3.1.0",
-        [_Plugin(schema_name_resolver=_name_of)],
+        [_Plugin(schema_name_resolver=_schema_name)],
         info={"description": INTRODUCTION, "license": {"name": "Apache-2.0"}},
         tags=list(_tags(routes)),
     )
@@ -104,7 +105,7 @@ def describe(routes: Sequence[Route], bounds: Bounds) -> dict[str, Any]:
         spec.components.security_scheme(name, dict(scheme))
     spec.components.schema(arguments.VALUE, arguments.VALUE_SCHEMA)
     for status in sorted({status for route in routes for status in _errors(route)}):
-        spec.components.response(_name_of_status(status), _problem(status))
+        spec.components.response(_status_name(status), _problem(status))
     for path in dict.fromkeys(route.path for route in routes):
         spec.path(
             re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path),
@@ -119,7 +120,7 @@ def describe(routes: Sequence[Route], bounds: Bounds) -> dict[str, Any]:
 
 
 def summary_of(route: Route) -> tuple[str, str]:
-    """The first sentence of the handler's docstring, and what follows; both may be empty."""
+    """Return the first sentence of the handler's docstring, and the rest; both may be empty."""
     text = inspect.getdoc(route.handler) or ""
     first, _, rest = text.replace("``", "`").partition("\n\n")
     first = " ".join(first.removeprefix(f"`{route.method} {route.path}`:").split())
@@ -127,45 +128,47 @@ def summary_of(route: Route) -> tuple[str, str]:
 
 
 def operation_id(route: Route) -> str:
-    """The handler's name as JavaScript would write it, since Swagger UI wants no underscores."""
+    """Return the handler's name in camel case, since Swagger UI does not support underscores."""
     first, *more = route.handler.__name__.split("_")
     return first + "".join(word.title() for word in more)
 
 
 class _Converter(OpenAPIConverter):
-    """Asks our own fields what they take; leaves all others to apispec."""
+    """Uses the JSON Schema of our own fields; all others are converted by apispec."""
 
     def field2type_and_format(self, field: fields.Field[Any], **kwargs: Any) -> dict[str, Any]:
-        tell = getattr(field, "json_schema", None)
-        told: dict[str, Any] = tell() if tell else super().field2type_and_format(field, **kwargs)
-        return told
+        json_schema = getattr(field, "json_schema", None)
+        schema: dict[str, Any] = (
+            json_schema() if json_schema else super().field2type_and_format(field, **kwargs)
+        )
+        return schema
 
     def field2nullable(self, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
         if not field.allow_none or ret.get("type") == "null":
             return {}
-        told: dict[str, Any] = super().field2nullable(field, ret=ret)
+        schema: dict[str, Any] = super().field2nullable(field, ret=ret)
         if "anyOf" in ret:
-            told["anyOf"] = [*ret["anyOf"], {"type": "null"}]
+            schema["anyOf"] = [*ret["anyOf"], {"type": "null"}]
         if "enum" in ret and None not in ret["enum"]:
-            told["enum"] = [*ret["enum"], None]
-        return told
+            schema["enum"] = [*ret["enum"], None]
+        return schema
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
-        told: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
-        return {**told, "description": inspect.getdoc(schema) or ""}
+        converted: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        return {**converted, "description": inspect.getdoc(schema) or ""}
 
 
 class _Plugin(MarshmallowPlugin):
     Converter = _Converter
 
 
-def _name_of(schema: Schema | type[Schema]) -> str:
+def _schema_name(schema: Schema | type[Schema]) -> str:
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__.removesuffix("Schema")
 
 
 def _tags(routes: Sequence[Route]) -> Iterator[dict[str, str]]:
-    """What the routes are about: the modules of their handlers."""
+    """Yield a tag for each module of handlers."""
     for tag, route in {_tag(route): route for route in routes}.items():
         module = inspect.getmodule(route.handler)
         text = (inspect.getdoc(module) or "").partition("\n\n")[0]
@@ -210,18 +213,18 @@ def _responses(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
         _add_content(response.setdefault("content", {}), _content(answer))
         if answer.headers:
             response["headers"] = {
-                name: {"description": says, "schema": {"type": "string"}}
-                for name, says in answer.headers.items()
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in answer.headers.items()
             }
         if route.method == "POST" and answer.schema and "job_id" in answer.schema().fields:
             response["links"] = dict(_links(routes))
     for status in _errors(route):
-        responses[str(status.value)] = _name_of_status(status)
+        responses[str(status.value)] = _status_name(status)
     return responses
 
 
 def _add_content(content: dict[str, Any], more: dict[str, Any]) -> None:
-    """Add what another answer of the same status may be: of the same type, one or the other."""
+    """Add another response with the same status; schemas of the same type become alternatives."""
     for media_type, shown in more.items():
         if media_type in content:
             first = content[media_type]
@@ -243,7 +246,7 @@ def _example(example: Any) -> dict[str, Any]:
 
 
 def _links(routes: Sequence[Route]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """To all that can be asked of the job that an answer names."""
+    """Yield links to the routes of the job that a response names."""
     for route in routes:
         if re.findall(r"\{(\w+)", route.path) == ["job_id"]:
             name = operation_id(route)
@@ -252,27 +255,27 @@ def _links(routes: Sequence[Route]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _errors(route: Route) -> list[HTTPStatus]:
     sent = route.body is not None or route.form is not None
-    found = {*ANY, *route.errors, *(WITH_BODY if sent else ())}
+    found = {*COMMON_ERRORS, *route.errors, *(BODY_ERRORS if sent else ())}
     return sorted(found if route.role is Role.ANYONE else {*found, HTTPStatus.UNAUTHORIZED})
 
 
-def _name_of_status(status: HTTPStatus) -> str:
+def _status_name(status: HTTPStatus) -> str:
     return status.name.title().replace("_", "")
 
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
-    why = WHY.get(status, status.phrase)
+    description = ERROR_DESCRIPTIONS.get(status, status.phrase)
     example = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
-        "detail": why,
+        "detail": description,
     }
     response: dict[str, Any] = {
-        "description": why,
+        "description": description,
         "content": {PROBLEM: {"schema": ProblemSchema, "example": example}},
     }
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        says = "Seconds after which to ask again."
-        response["headers"] = {"Retry-After": {"description": says, "schema": {"type": "integer"}}}
+        text = "Seconds after which to retry."
+        response["headers"] = {"Retry-After": {"description": text, "schema": {"type": "integer"}}}
     return response

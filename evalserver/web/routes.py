@@ -1,4 +1,4 @@
-"""Every route of the server, in one table: what it takes, who answers, and what."""
+"""The table of routes of the API: parameters, handlers, responses, roles."""
 
 from http import HTTPStatus
 
@@ -60,16 +60,16 @@ CONFLICT = HTTPStatus.CONFLICT
 UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 
 NO_SUCH_JOB = (NOT_FOUND, GONE, UNAVAILABLE)
-"""What any route about one job may answer."""
+"""Errors of every route of a job."""
 UNCHANGED = Answer(status=HTTPStatus.NOT_MODIFIED)
-ETAG = {"ETag": "Names this state of the answer, for `If-None-Match`."}
-LINK = {"Link": "The address of the next page, as `next`, if there is one."}
-LOG_OFFSET = {"Log-Offset": "The byte of the attempt's log at which the answer begins."}
+ETAG = {"ETag": "Identifies this version of the response, for `If-None-Match`."}
+LINK = {"Link": 'The URL of the next page, with `rel="next"`, if there is one.'}
+LOG_OFFSET = {"Log-Offset": "Offset in bytes of the response in the attempt's log."}
 ACCEPTED = {
-    "Location": "The address of the job.",
-    "Preference-Applied": "`respond-async`: the answer did not wait.",
+    "Location": "The URL of the job.",
+    "Preference-Applied": "`respond-async`: the response did not wait for the end of the job.",
 }
-REPLAY = {"Idempotent-Replay": "`true` when this is the answer to an earlier request."}
+REPLAY = {"Idempotent-Replay": "`true` if this repeats the response to an earlier request."}
 EVENT_STREAM = Answer(media_type="text/event-stream")
 
 ROUTES = (

@@ -1,8 +1,9 @@
 """A vision model behind the OpenAI protocol: a support vector machine that reads digits.
 
-Use: ``python endpoint.py [--delay SECONDS]``. It trains at start, which takes less than a second;
-a request for ``digits-svc@N`` is answered by one that has seen only N images, as a checkpoint
-early in training would. It serves on a free port of the loopback address and prints ``READY http://127.0.0.1:PORT``.
+Use: ``python endpoint.py [--delay SECONDS]``. It trains at start, which takes less than a second; a
+request for ``digits-svc@N`` is answered by one that has seen only N images, as a checkpoint early
+in training would. It serves on a free port of the loopback address and prints ``READY
+http://127.0.0.1:PORT``.
 
 * ``POST /v1/chat/completions`` answers for the last image in the messages.
 * ``GET /v1/models`` lists the one model.

@@ -210,7 +210,7 @@ def test_the_address_is_that_of_the_client_and_not_what_it_says(visitor: Visitor
     [line] = [
         each
         for each in visitor.lab.server.log.read_text().splitlines()
-        if "login with a token that is not known" in each
+        if "login with an unknown token" in each
     ]
     assert f"address={CLIENT}" in line
     assert STRANGER not in line

@@ -1,1 +1,1 @@
-"""The handlers of the API: one file a resource."""
+"""The handlers of the API, one module per resource."""

@@ -1,4 +1,4 @@
-"""What administrators do to the server: have the queue stand still, remove jobs, back up."""
+"""Operations of administrators: drain and resume the queue, prune jobs, back up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from evalserver.store import (
 from evalserver.system.permissions import make_private
 from evalserver.web.http.errors import BadRequest, FieldError
 from evalserver.web.http.responses import json_response
-from evalserver.web.keys import ARGS, BACKING_UP, BODY, PRUNER, QUERY, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BACKUP_LOCK, BODY, PRUNER, QUERY, SCHEDULER, STORE
 from evalserver.web.schemas.fields import PublicText, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.query_fields import QueryInteger, QuerySeconds
@@ -31,24 +31,24 @@ from evalserver.web.security.authorization import CALLER
 
 log = structlog.get_logger("evalserver.web")
 
-BACKUPS = "backups"
+BACKUPS_NAME = "backups"
 """The directory of backups, in the data directory."""
 
-TEN_YEARS = 10 * 366 * 86400.0
+TEN_YEARS_SECONDS = 10 * 366 * 86400.0
 
 
 class DrainQuerySchema(StrictSchema):
     """The query of ``POST /drain``."""
 
-    reason = PublicText(longest=200, metadata=about("Why, for those whose jobs wait."))
+    reason = PublicText(longest=200, metadata=about("The reason, shown to those whose jobs wait."))
 
 
 class PruneQuerySchema(StrictSchema):
     """The query of ``POST /prune``."""
 
-    keep = QueryInteger(0, 2**31, metadata=about("Finished jobs that are kept: the newest."))
+    keep = QueryInteger(0, 2**31, metadata=about("How many of the newest finished jobs to keep."))
     older_than_s = QuerySeconds(
-        TEN_YEARS, metadata=about("Seconds since a job finished, beyond which it is removed.")
+        TEN_YEARS_SECONDS, metadata=about("Remove jobs that finished longer ago, in seconds.")
     )
 
 
@@ -57,18 +57,18 @@ class NewArchiveSchema(StrictSchema):
 
     EXAMPLE = MappingProxyType({"path": "/archive/audit-2026.db"})
 
-    path = Text(required=True, longest=4096, metadata=about("The file that has the events."))
+    path = Text(required=True, longest=4096, metadata=about("The path of the archive file."))
 
 
 async def drain(request: web.Request) -> web.Response:
-    """``POST /drain``: start nothing new, until ``POST /resume``, also after a restart.
+    """``POST /drain``: start no jobs until ``POST /resume``, even after a restart.
 
-    What runs goes on; what is submitted is taken, and waits.
+    The running job continues; submissions are accepted, and wait.
     """
     actor = request[CALLER].name
     reason = request[QUERY].get("reason")
     draining = await request.app[SCHEDULER].drain(actor, reason)
-    log.warning("draining: nothing new is started", by=actor, reason=reason)
+    log.warning("draining: no jobs are started", by=actor, reason=reason)
     rest = _what_continues(request.app[SCHEDULER].running)
     message = f"The server is draining: it starts nothing new until it is resumed; {rest}"
     return json_response({"message": message, "draining": vars(draining)})
@@ -81,7 +81,7 @@ def _what_continues(running: Sequence[str]) -> str:
 
 
 async def resume(request: web.Request) -> web.Response:
-    """``POST /resume``: start jobs again, in their order."""
+    """``POST /resume``: start queued jobs again."""
     actor = request[CALLER].name
     if not await request.app[SCHEDULER].resume(actor):
         return json_response({"message": "The server was not draining; nothing was changed"})
@@ -90,23 +90,23 @@ async def resume(request: web.Request) -> web.Response:
 
 
 async def prune(request: web.Request) -> web.Response:
-    """``POST /prune``: remove finished jobs with their files, as many as the query says.
+    """``POST /prune``: remove finished jobs with their files.
 
-    Either all but the newest, or those that finished long ago. The audit log remembers them; what a
-    client named as its job's output directory stays.
+    Removes either all but the newest jobs, or those that finished before a time. The audit log
+    keeps their events. Output directories that clients named are not removed.
     """
     actor, query = request[CALLER].name, request[QUERY]
     if len(query) != 1:
-        said = "Give one of keep and older_than_s: which finished jobs are to be removed?"
-        faults = tuple(FieldError(name, said) for name in ("keep", "older_than_s"))
-        raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, said, faults)
+        message = "Must have exactly one of keep and older_than_s."
+        faults = tuple(FieldError(name, message) for name in ("keep", "older_than_s"))
+        raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, message, faults)
     pruner = request.app[PRUNER]
     if "keep" in query:
         count = await pruner.keep_newest(query["keep"], actor)
     else:
         before = timestamp(utc_now() - timedelta(seconds=query["older_than_s"]))
         count = await pruner.remove_older(before, actor)
-    log.info("finished jobs pruned", jobs=count, by=actor)
+    log.info("pruned finished jobs", jobs=count, by=actor)
     jobs = "1 finished job was" if count == 1 else f"{count} finished jobs were"
     return json_response({"message": f"{jobs} pruned", "pruned": count})
 
@@ -115,18 +115,18 @@ async def prune_job(request: web.Request) -> web.Response:
     """``POST /jobs/{job_id}/prune``: remove one finished job with its files."""
     job_id, actor = request.match_info["job_id"], request[CALLER].name
     await request.app[PRUNER].remove(job_id, actor)
-    log.info("a finished job pruned", job=job_id, by=actor)
+    log.info("pruned a finished job", job=job_id, by=actor)
     return json_response({"message": f"Job {job_id} was pruned"})
 
 
 async def make_backup(request: web.Request) -> web.Response:
-    """``POST /backup``: copy the database, as of one moment, to a new file in the data directory.
+    """``POST /backup``: copy a snapshot of the database to a new file in the data directory.
 
-    The copy is checked before it gets its name, and is for the server's user alone.
+    The copy is verified before it gets its name, and only the server's user can read it.
     """
-    actor, lock = request[CALLER].name, request.app[BACKING_UP]
+    actor, lock = request[CALLER].name, request.app[BACKUP_LOCK]
     if lock.locked():
-        raise BadRequest(HTTPStatus.CONFLICT, "A backup is being made; ask again when it is there")
+        raise BadRequest(HTTPStatus.CONFLICT, "A backup is in progress; retry when it is finished")
     async with lock:
         try:
             made = await asyncio.to_thread(_back_up, request.app[ARGS].data_dir)
@@ -138,14 +138,15 @@ async def make_backup(request: web.Request) -> web.Response:
 
 
 async def remove_archived(request: web.Request) -> web.Response:
-    """``POST /audit/archives``: remove the events from the audit log that are in a file.
+    """``POST /audit/archives``: remove events from the audit log that an archive file contains.
 
-    By the socket in the data directory alone, as ``evalserver audit archive`` asks: it names a file
-    of this machine, which it has written.
+    Only accepted over the socket in the data directory, from ``evalserver audit archive``, since it
+    names a file on the server's machine.
     """
     if not is_local(request):
         raise BadRequest(
-            HTTPStatus.FORBIDDEN, "Only 'evalserver audit archive', on the server's machine, may"
+            HTTPStatus.FORBIDDEN,
+            "Only 'evalserver audit archive' on the server's machine may remove events",
         )
     actor = request[CALLER].name
     try:
@@ -160,6 +161,6 @@ async def remove_archived(request: web.Request) -> web.Response:
 
 def _back_up(where: str) -> Backup:
     data_dir = Path(where).absolute()
-    make_private(data_dir / BACKUPS)
+    make_private(data_dir / BACKUPS_NAME)
     name = utc_now().strftime("evalserver-%Y%m%dT%H%M%S.%fZ.db")
-    return back_up(data_dir / DATABASE_NAME, data_dir / BACKUPS / name)
+    return back_up(data_dir / DATABASE_NAME, data_dir / BACKUPS_NAME / name)

@@ -1,6 +1,6 @@
-"""What an attempt left in its output directory: a list, single files, and all of it as a zip.
+"""The files in the output directory of an attempt: a list, single files, or a zip of all.
 
-None of it was made by this server, and a browser may be the one who asks: nothing of it runs there.
+The files are untrusted, so they are sent with headers with which browsers execute nothing.
 """
 
 import asyncio
@@ -42,11 +42,11 @@ log = structlog.get_logger("evalserver.web")
 
 T = TypeVar("T")
 
-MOST_LISTED = 1000
-MOST_ZIPPED = 100_000
-"""Files and folders that are looked at for a list, and for an archive."""
+MAX_LISTED_ENTRIES = 1000
+MAX_ARCHIVE_ENTRIES = 100_000
+"""Maximum files and directories that are examined for a list, and for an archive."""
 
-SHOWN = {
+INLINE_TYPES = {
     ".csv": "text/csv; charset=utf-8",
     ".gif": "image/gif",
     ".jpeg": "image/jpeg",
@@ -61,9 +61,9 @@ SHOWN = {
     ".yaml": "text/plain; charset=utf-8",
     ".yml": "text/plain; charset=utf-8",
 }
-"""Content types that a browser shows, by a file's ending."""
+"""Content types that browsers may display, by suffix."""
 
-SAVED = {
+ATTACHMENT_TYPES = {
     ".gz": "application/gzip",
     ".htm": "text/html; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -77,16 +77,16 @@ SAVED = {
     ".xml": "application/xml",
     ".zip": "application/zip",
 }
-"""Content types that it is told to save, as all that are unknown: some can hold programs."""
+"""Content types that browsers must save, as unknown ones: some can contain scripts."""
 
-UNKNOWN = "application/octet-stream"
+DEFAULT_TYPE = "application/octet-stream"
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 
-LATEST = 253_402_300_799.0
+MAX_TIMESTAMP = 253_402_300_799.0
 """The last second of the year 9999."""
 
 
@@ -95,23 +95,23 @@ class ArtifactsQuerySchema(StrictSchema):
 
     format = fields.String(
         validate=validate.OneOf(("json", "zip"), error="Must be json or zip."),
-        metadata=about("`zip` sends all files, as one archive."),
+        metadata=about("`zip` sends all files as one archive."),
     )
 
 
 async def get_artifacts(request: web.Request) -> web.StreamResponse:
-    """``GET /jobs/{job_id}/artifacts``: which files there are; ``?format=zip`` sends them all."""
+    """``GET /jobs/{job_id}/artifacts``: list the files; ``?format=zip`` sends them all."""
     job = await request.app[STORE].job(request.match_info["job_id"])
     if request[QUERY].get("format") == "zip":
         return await _send_zip(request, job)
-    body = await asyncio.to_thread(_list, job)
+    body = await asyncio.to_thread(_listing_body, job)
     return web.Response(body=body, content_type="application/json")
 
 
 async def get_artifact(request: web.Request) -> web.StreamResponse:
-    """``GET /jobs/{job_id}/artifacts/{path}``: one file, or a range of it."""
+    """``GET /jobs/{job_id}/artifacts/{path}``: send one file, or a range of it."""
     job = await request.app[STORE].job(request.match_info["job_id"])
-    path = _path(request)
+    path = _artifact_path(request)
     try:
         file = await asyncio.to_thread(_open, job, path)
     except ArtifactNotFound:
@@ -131,16 +131,16 @@ def _open(job: Job, path: str) -> BinaryIO:
     return open_artifact(Path(job.output_dir), path)
 
 
-def _path(request: web.Request) -> str:
-    """The path behind ``/artifacts/``, byte for byte as it was sent."""
+def _artifact_path(request: web.Request) -> str:
+    """Return the path after ``/artifacts/``, with exactly the bytes that were sent."""
     _, _, _, _, raw = request.rel_url.raw_path.split("/", 4)
     return os.fsdecode(unquote_to_bytes(os.fsencode(raw)))
 
 
 def _headers(path: PurePosixPath) -> dict[str, str]:
     ending = path.suffix.lower()
-    content_type = SHOWN.get(ending) or SAVED.get(ending) or UNKNOWN
-    disposition = _disposition("inline" if ending in SHOWN else "attachment", path.name)
+    content_type = INLINE_TYPES.get(ending) or ATTACHMENT_TYPES.get(ending) or DEFAULT_TYPE
+    disposition = _disposition("inline" if ending in INLINE_TYPES else "attachment", path.name)
     return {**SECURITY_HEADERS, "Content-Type": content_type, "Content-Disposition": disposition}
 
 
@@ -149,15 +149,15 @@ def _disposition(kind: str, name: str) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(os.fsencode(name), safe='')}"
 
 
-def _list(job: Job) -> bytes:
-    listing = _listing(job, MOST_LISTED)
+def _listing_body(job: Job) -> bytes:
+    listing = _list_artifacts(job, MAX_LISTED_ENTRIES)
     return dump(
         {
             "job_id": job.job_id,
             "status": job.status,
             "attempt": job.attempt,
             "artifacts": [
-                _shown(job, artifact)
+                _artifact_json(job, artifact)
                 for artifact in sorted(listing.artifacts, key=lambda artifact: artifact.path)
             ],
             "truncated": listing.truncated,
@@ -165,24 +165,24 @@ def _list(job: Job) -> bytes:
     )
 
 
-def _listing(job: Job, most: int) -> ArtifactList:
-    """What there is; nothing before an attempt has begun to write. Raises BadRequest (410)."""
+def _list_artifacts(job: Job, max_entries: int) -> ArtifactList:
+    """List the files; empty before an attempt has written any. Raises BadRequest (410)."""
     try:
         if job.output_dir is not None:
-            return list_artifacts(Path(job.output_dir), most)
+            return list_artifacts(Path(job.output_dir), max_entries)
     except ArtifactNotFound:
         if job.status is Status.COMPLETED:
             raise BadRequest(
                 HTTPStatus.GONE,
                 f"The artifacts of job {job.job_id} were removed after the evaluation: "
-                f"there is no directory {job.output_dir} any more",
+                f"the directory {job.output_dir} no longer exists",
             ) from None
     return ArtifactList([], truncated=False)
 
 
-def _shown(job: Job, artifact: Artifact) -> dict[str, Any]:
+def _artifact_json(job: Job, artifact: Artifact) -> dict[str, Any]:
     raw = os.fsencode(artifact.path)
-    modified = datetime.fromtimestamp(min(max(artifact.modified, 0.0), LATEST), UTC)
+    modified = datetime.fromtimestamp(min(max(artifact.modified, 0.0), MAX_TIMESTAMP), UTC)
     return {
         "path": raw.decode(errors="replace"),
         "size": artifact.size,
@@ -193,12 +193,12 @@ def _shown(job: Job, artifact: Artifact) -> dict[str, Any]:
 
 
 async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
-    listing = await asyncio.to_thread(_listing, job, MOST_ZIPPED)
+    listing = await asyncio.to_thread(_list_artifacts, job, MAX_ARCHIVE_ENTRIES)
     if listing.truncated:
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"Job {job.job_id} left more files than go into one archive ({MOST_ZIPPED}), or some "
-            "folders cannot be read; fetch its artifacts one by one",
+            f"Job {job.job_id} has more files than an archive can hold ({MAX_ARCHIVE_ENTRIES}),"
+            " or unreadable directories; fetch its artifacts one by one",
         )
     response = web.StreamResponse(headers=SECURITY_HEADERS)
     response.content_type = "application/zip"
@@ -206,31 +206,31 @@ async def _send_zip(request: web.Request, job: Job) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "GET":
         with suppress(ConnectionError):
-            await while_authorized(request, _send(request, response, job, listing))
+            await while_authorized(request, _send_chunks(request, response, job, listing))
     return response
 
 
-async def _send(
+async def _send_chunks(
     request: web.Request, response: web.StreamResponse, job: Job, listing: ArtifactList
 ) -> None:
-    """A thread makes one piece at a time, and none while the client is slow."""
+    """Produce one chunk at a time in a thread, when the client has received the previous one."""
     chunks = zip_chunks(Path(job.output_dir or ""), listing.artifacts)
     try:
-        while (chunk := await _in_thread(next, chunks, None)) is not None:
+        while (chunk := await _run_in_thread(next, chunks, None)) is not None:
             await response.write(chunk)
     except ConnectionError:
-        log.info("a client left before its archive was sent", job=job.job_id)
+        log.info("a client disconnected while an archive was sent", job=job.job_id)
     except OSError as error:
-        log.error("an archive was cut off: a file cannot be read", job=job.job_id, error=str(error))
-        # Without the end that tells a client that it has all.
+        log.error("aborted an archive: a file cannot be read", job=job.job_id, error=str(error))
+        # The client sees that the archive is incomplete.
         if request.transport is not None:
             request.transport.abort()
     finally:
-        await _in_thread(chunks.close)
+        await _run_in_thread(chunks.close)
 
 
-async def _in_thread(function: Callable[..., T], *args: Any) -> T:
-    """As ``to_thread``; a cancellation waits until the thread is done with what it works on."""
+async def _run_in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Call ``to_thread``; on cancellation, wait until the thread has finished."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *args))
     try:
         return await asyncio.shield(work)

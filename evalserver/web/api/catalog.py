@@ -8,12 +8,12 @@ from evalserver.web.keys import ARGS, CATALOG, QUERY
 
 
 async def get_tasks(request: web.Request) -> web.Response:
-    """``GET /tasks``: the names that ``tasks`` may hold; ``?engine=`` asks another harness."""
+    """``GET /tasks``: list the valid names in ``tasks``; ``?engine=`` selects an engine."""
     return json_response({"tasks": await _answer(request, Question.TASKS)})
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """``GET /models``: the names that ``model`` may be; ``?engine=`` asks another harness."""
+    """``GET /models``: list the valid names of ``model``; ``?engine=`` selects an engine."""
     return json_response({"models": await _answer(request, Question.MODELS)})
 
 

@@ -1,4 +1,4 @@
-"""``GET /compare``: how the numbers of completed jobs differ from those of a first one."""
+"""``GET /compare``: differences between the metrics of completed jobs and a baseline."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from evalserver.analysis.comparison import (
 from evalserver.core.job import Job, Metric
 from evalserver.engines import Engine
 from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
-from evalserver.web.api.results import completed
+from evalserver.web.api.results import load_completed_job
 from evalserver.web.api.samples import open_samples
 from evalserver.web.http.one_at_a_time import run_stoppable
 from evalserver.web.http.responses import json_response
@@ -26,31 +26,29 @@ from evalserver.web.keys import COMPARISON_WORK, ENGINES, QUERY, STORE
 from evalserver.web.schemas.fields import JsonSchema, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
-FEWEST_JOBS, MOST_JOBS = 2, 10
+MIN_JOBS, MAX_JOBS = 2, 10
 
 Key = tuple[str, str, str]
 """Task, metric, filter."""
 
 
-class DifferentJobs(fields.List[str]):
-    """The ids of several jobs, none of them twice."""
+class DistinctJobs(fields.List[str]):
+    """The ids of several jobs, without duplicates."""
 
     def json_schema(self) -> JsonSchema:
-        """How many; of the ids, apispec tells."""
+        """Return the JSON Schema; apispec adds that of the ids."""
         return {
             "type": "array",
-            "minItems": FEWEST_JOBS,
-            "maxItems": MOST_JOBS,
+            "minItems": MIN_JOBS,
+            "maxItems": MAX_JOBS,
             "uniqueItems": True,
         }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
-        if not FEWEST_JOBS <= len(value) <= MOST_JOBS:
-            raise ValidationError(
-                f"Must be given {FEWEST_JOBS} to {MOST_JOBS} times, a job each time."
-            )
+        if not MIN_JOBS <= len(value) <= MAX_JOBS:
+            raise ValidationError(f"Must be given {MIN_JOBS} to {MAX_JOBS} times, once per job.")
         if len(set(value)) < len(value):
             raise ValidationError("Must be different jobs.")
         return super()._deserialize(value, attr, data, **kwargs)
@@ -59,7 +57,7 @@ class DifferentJobs(fields.List[str]):
 class CompareQuerySchema(StrictSchema):
     """The query of ``GET /compare``."""
 
-    job = DifferentJobs(
+    job = DistinctJobs(
         Text(longest=64),
         required=True,
         metadata=about("The id of a completed job; the first is the baseline of all others."),
@@ -67,28 +65,28 @@ class CompareQuerySchema(StrictSchema):
 
 
 @dataclass(frozen=True)
-class _Evaluated:
-    """A completed job, its numbers, and what knows its files."""
+class _Evaluation:
+    """A completed job, its metrics, and its engine, which knows its files."""
 
     job: Job
-    numbers: Mapping[Key, Metric]
+    metrics: Mapping[Key, Metric]
     engine: Engine
 
 
 async def get_comparison(request: web.Request) -> web.Response:
-    """``GET /compare``: each number of each job, and its difference from the first job's.
+    """``GET /compare``: each metric of each job, and its difference from the first job's.
 
-    Where both jobs kept samples, and a number is the mean of what single documents got, it is
-    compared document by document: that tells smaller differences from noise.
+    If both jobs have samples, and a metric is the mean of the scores of its documents, the jobs are
+    compared document by document, which detects smaller differences.
     """
-    jobs = [await _evaluated(request, job_id) for job_id in request[QUERY]["job"]]
-    # Reading samples takes a thread, of which there are few.
+    jobs = [await _load_evaluation(request, job_id) for job_id in request[QUERY]["job"]]
+    # Reading samples occupies a thread, so comparisons run one at a time.
     rows = await request.app[COMPARISON_WORK].run(
         request, lambda: run_stoppable(lambda stop: compare(jobs, stop.is_set))
     )
     return json_response(
         {
-            "jobs": [_named(each.job) for each in jobs],
+            "jobs": [_job_json(each.job) for each in jobs],
             "confidence": CONFIDENCE,
             "rows": rows,
             "methods": {
@@ -99,15 +97,17 @@ async def get_comparison(request: web.Request) -> web.Response:
     )
 
 
-def compare(jobs: Sequence[_Evaluated], is_over: Callable[[], bool]) -> list[dict[str, Any]]:
-    """A row for each number that one of the jobs has; the first job is the baseline.
+def compare(jobs: Sequence[_Evaluation], is_stopped: Callable[[], bool]) -> list[dict[str, Any]]:
+    """Return a row for each number that one of the jobs has; the first job is the baseline.
 
-    Raises ReadCancelled once ``is_over`` says so.
+    Raises ReadCancelled once ``is_stopped`` says so.
     """
     baseline, *others = jobs
-    differences = {each.job.job_id: dict(_differences(baseline, each, is_over)) for each in others}
+    differences = {
+        each.job.job_id: dict(_differences(baseline, each, is_stopped)) for each in others
+    }
     directions = {
-        key: metric.higher_is_better for each in jobs for key, metric in each.numbers.items()
+        key: metric.higher_is_better for each in jobs for key, metric in each.metrics.items()
     }
     return [
         {
@@ -116,41 +116,42 @@ def compare(jobs: Sequence[_Evaluated], is_over: Callable[[], bool]) -> list[dic
             "filter": key[2],
             "higher_is_better": directions[key],
             "values": [
-                _value(each, key, differences.get(each.job.job_id, {}).get(key)) for each in jobs
+                _value_json(each, key, differences.get(each.job.job_id, {}).get(key))
+                for each in jobs
             ],
         }
         for key in sorted(directions)
     ]
 
 
-def _value(evaluated: _Evaluated, key: Key, difference: Difference | None) -> dict[str, Any]:
-    number = evaluated.numbers.get(key)
+def _value_json(evaluation: _Evaluation, key: Key, difference: Difference | None) -> dict[str, Any]:
+    metric = evaluation.metrics.get(key)
     return {
-        "job_id": evaluated.job.job_id,
-        "value": number and number.value,
-        "stderr": number and number.stderr,
-        "n": number and number.n,
+        "job_id": evaluation.job.job_id,
+        "value": metric and metric.value,
+        "stderr": metric and metric.stderr,
+        "n": metric and metric.n,
         "difference": difference and asdict(difference),
     }
 
 
 def _differences(
-    baseline: _Evaluated, other: _Evaluated, is_over: Callable[[], bool]
+    baseline: _Evaluation, other: _Evaluation, is_stopped: Callable[[], bool]
 ) -> Iterator[tuple[Key, Difference]]:
-    common = sorted(baseline.numbers.keys() & other.numbers.keys())
+    common = sorted(baseline.metrics.keys() & other.metrics.keys())
     for task in dict.fromkeys(key[0] for key in common):
         keys = [key for key in common if key[0] == task]
         try:
-            pair = _scores_of_both(baseline, other, keys, is_over)
+            pair = _load_scores_of_both(baseline, other, keys, is_stopped)
         except (ScoresUnavailable, NotPaired) as error:
             for key in keys:
                 yield (
                     key,
-                    unpaired_difference(baseline.numbers[key], other.numbers[key], str(error)),
+                    unpaired_difference(baseline.metrics[key], other.metrics[key], str(error)),
                 )
             continue
         for key in keys:
-            yield key, _difference(baseline.numbers[key], other.numbers[key], pair)
+            yield key, _difference(baseline.metrics[key], other.metrics[key], pair)
 
 
 def _difference(baseline: Metric, other: Metric, pair: tuple[TaskScores, TaskScores]) -> Difference:
@@ -161,34 +162,36 @@ def _difference(baseline: Metric, other: Metric, pair: tuple[TaskScores, TaskSco
         return unpaired_difference(baseline, other, str(error))
 
 
-def _scores_of_both(
-    baseline: _Evaluated, other: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bool]
+def _load_scores_of_both(
+    baseline: _Evaluation, other: _Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
 ) -> tuple[TaskScores, TaskScores]:
-    first, second = _scores(baseline, keys, is_over), _scores(other, keys, is_over)
+    first, second = _load_scores(baseline, keys, is_stopped), _load_scores(other, keys, is_stopped)
     if not first.has_same_documents(second):
-        raise NotPaired("under the same id the two have different documents")
+        raise NotPaired("the two have different documents with the same id")
     return first, second
 
 
-def _scores(evaluated: _Evaluated, keys: Sequence[Key], is_over: Callable[[], bool]) -> TaskScores:
-    job, task = evaluated.job, keys[0][0]
-    path = evaluated.engine.samples_files(job.result or {}).get(task)
+def _load_scores(
+    evaluation: _Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
+) -> TaskScores:
+    job, task = evaluation.job, keys[0][0]
+    path = evaluation.engine.samples_files(job.result or {}).get(task)
     if path is None:
-        raise ScoresUnavailable(f"job {job.job_id} kept no samples of {task}")
+        raise ScoresUnavailable(f"job {job.job_id} has no samples of {task}")
     try:
         with open_samples(job, path) as file:
-            return read_scores(file, evaluated.engine, [key[1:] for key in keys], is_over)
+            return read_scores(file, evaluation.engine, [key[1:] for key in keys], is_stopped)
     except (ArtifactNotFound, OSError):
         raise ScoresUnavailable(f"the samples of job {job.job_id} were removed") from None
 
 
-async def _evaluated(request: web.Request, job_id: str) -> _Evaluated:
-    job, metrics = await completed(request.app[STORE], job_id)
-    numbers = {(each.task, each.metric, each.filter): each for each in metrics}
-    return _Evaluated(job, numbers, request.app[ENGINES][job.engine])
+async def _load_evaluation(request: web.Request, job_id: str) -> _Evaluation:
+    job, metrics = await load_completed_job(request.app[STORE], job_id)
+    by_key = {(each.task, each.metric, each.filter): each for each in metrics}
+    return _Evaluation(job, by_key, request.app[ENGINES][job.engine])
 
 
-def _named(job: Job) -> dict[str, Any]:
+def _job_json(job: Job) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "attempt": job.attempt,

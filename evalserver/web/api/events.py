@@ -1,7 +1,8 @@
 """Following jobs: ``GET /jobs/{job_id}/events`` and ``GET /events``, as server-sent events.
 
-Ids are those of the audit log: who comes back with the last one that it saw is told exactly what it
-missed. ``news.py`` finds what is new, ``messages.py`` words it, ``event_stream.py`` sends it.
+Event ids are those of the audit log, so a client that reconnects with the last id that it received
+gets exactly the events that it missed. In ``web/streams``, ``updates.py`` finds updates,
+``messages.py`` formats them, and ``event_stream.py`` sends them.
 """
 
 from collections.abc import AsyncGenerator
@@ -24,65 +25,65 @@ from evalserver.web.streams.updates import (
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """``GET /events``: every event from now on, or behind the last one seen, and all progress."""
+    """``GET /events``: all events from now on, or after a given event, and all progress."""
     app = request.app
     with app[BUS].listening() as listener:
         newest = await app[STORE].newest_event_id()
-        seen = _last_seen(request, newest)
-        told = _of_all(app, listener, newest if seen is None else seen)
-        return await send_stream(request, told, app[STREAM_LIMITS].patience_s)
+        last_event_id = _last_event_id(request, newest)
+        messages = _all_messages(app, listener, newest if last_event_id is None else last_event_id)
+        return await send_stream(request, messages, app[STREAM_LIMITS].patience_s)
 
 
 async def get_job_events(request: web.Request) -> web.StreamResponse:
-    """``GET /jobs/{job_id}/events``: the job's story, its progress, and what is still to come."""
+    """``GET /jobs/{job_id}/events``: past and future events of a job, and its progress."""
     app = request.app
     job_id = request.match_info["job_id"]
     with app[BUS].listening(job_id) as listener:
         job = await app[STORE].job(job_id)
-        seen = _last_seen(request, await app[STORE].newest_event_id())
+        last_event_id = _last_event_id(request, await app[STORE].newest_event_id())
         log = await (LogUpdates if request[QUERY].get("log") else NoLogUpdates).of(
             job, app[STREAM_LIMITS].log_s
         )
-        told = _of_job(app, listener, job, seen or 0, log)
-        return await send_stream(request, told, app[STREAM_LIMITS].patience_s)
+        messages = _job_messages(app, listener, job, last_event_id or 0, log)
+        return await send_stream(request, messages, app[STREAM_LIMITS].patience_s)
 
 
-def _last_seen(request: web.Request, newest: int) -> int | None:
-    """The last event that the reader has seen, if it names one.
+def _last_event_id(request: web.Request, newest: int) -> int | None:
+    """Return the id of the last event that the client has received, if it sends one.
 
-    An EventSource that comes back names it in the header, and has still the address that it was
-    given: so the header counts first.
+    The header has precedence, since an EventSource that reconnects adds the header but keeps the
+    original URL.
     """
     given = request[QUERY].get("last_event_id")
-    seen: int | None = request[HEADERS].get("last_event_id", given)
-    # An id that is yet to come is one of another database, such as before a restored backup.
-    return seen if seen is not None and seen <= newest else None
+    last_event_id: int | None = request[HEADERS].get("last_event_id", given)
+    # A future id is from another database, such as before a backup was restored.
+    return last_event_id if last_event_id is not None and last_event_id <= newest else None
 
 
-async def _of_all(
+async def _all_messages(
     app: web.Application, listener: Listener, after: int
 ) -> AsyncGenerator[bytes, None]:
     limits = app[STREAM_LIMITS]
     events = EventUpdates(app[STORE], listener, after)
     progress = ProgressUpdates(app[PROGRESS], limits.progress_s)
-    heart = Heartbeat(limits.heartbeat_s)
+    heartbeat = Heartbeat(limits.heartbeat_s)
     yield opening(after)
     while not listener.closed:
         while page := await events.page():
             yield b"".join(map(status_message, page))
         yield progress.messages()
-        await listener.wait(min(progress.wait_s(), heart.wait_s()))
-        yield heart.message_if_due()
+        await listener.wait(min(progress.wait_s(), heartbeat.wait_s()))
+        yield heartbeat.message_if_due()
     yield STOPPING
 
 
-async def _of_job(
+async def _job_messages(
     app: web.Application, listener: Listener, job: Job, after: int, log: LogUpdates
 ) -> AsyncGenerator[bytes, None]:
     limits = app[STREAM_LIMITS]
     events = EventUpdates(app[STORE], listener, after, job.job_id)
     progress = ProgressUpdates(app[PROGRESS], limits.progress_s, job.job_id)
-    heart = Heartbeat(limits.heartbeat_s)
+    heartbeat = Heartbeat(limits.heartbeat_s)
     status = job.status
     yield opening(after)
     while not listener.closed:
@@ -92,14 +93,14 @@ async def _of_job(
                     yield piece
                 yield status_message(event)
                 log.begin_attempt(event)
-                # A job that is pruned stays what it was when it finished.
+                # Pruning a job does not change its status.
                 status = Status(event.to_status or status)
-        # A job that was tried again had finished before, and goes on.
+        # Only here: a job that was retried had finished before.
         if status in FINISHED:
             yield end_message(job.job_id, status)
             return
         yield progress.messages()
         yield await log.messages()
-        await listener.wait(min(progress.wait_s(), log.wait_s(), heart.wait_s()))
-        yield heart.message_if_due()
+        await listener.wait(min(progress.wait_s(), log.wait_s(), heartbeat.wait_s()))
+        yield heartbeat.message_if_due()
     yield STOPPING

@@ -1,4 +1,4 @@
-"""The header ``Idempotency-Key``: a submission that is sent again is the same submission."""
+"""The header ``Idempotency-Key``, with which a repeated submission creates no second job."""
 
 from http import HTTPStatus
 
@@ -15,7 +15,7 @@ REPLAY_HEADER = "Idempotent-Replay"
 
 
 def idempotency_key(request: web.Request, wanted: EvaluateRequest, submitted_by: str) -> Key | None:
-    """The key that the request carries, or None. Raises BadRequest (422) when it has several."""
+    """Return the key of the request, or None. Raises BadRequest (422) if it has several."""
     if len(request.headers.getall(HEADER, [])) > 1:
         raise BadRequest(
             HTTPStatus.UNPROCESSABLE_ENTITY,

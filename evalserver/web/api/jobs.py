@@ -1,4 +1,4 @@
-"""Submitting a job, looking at it, cancelling it."""
+"""Jobs: submit, read, retry, prioritize, cancel."""
 
 import asyncio
 import shlex
@@ -14,10 +14,10 @@ from evalserver.store import request_bytes
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.api.redaction import (
-    others_values,
-    own_values,
+    owner_view,
+    redacted_view,
     without_checkpoints,
-    without_defaults,
+    without_default_secrets,
 )
 from evalserver.web.http.errors import bad_request
 from evalserver.web.http.responses import (
@@ -43,15 +43,15 @@ from evalserver.web.schemas.job_responses import JOB_KEYS
 from evalserver.web.security.authorization import ACCESS_POLICY, CALLER, require_own
 from evalserver.web.streams.long_poll import wait_for_change
 
-LOOKS = 10
-BETWEEN_LOOKS_SECONDS = 0.01
+MAX_READS = 10
+READ_INTERVAL_SECONDS = 0.01
 
 
 async def evaluate(request: web.Request) -> web.Response:
-    """``POST /evaluate``: queue an evaluation; answers once the job is on disk.
+    """``POST /evaluate``: queue an evaluation; responds when the job is stored on disk.
 
-    With ``?dry_run=1`` it answers with the command line that would run, and queues nothing.
-    With an ``Idempotency-Key``, once for all requests that carry it.
+    With ``?dry_run=1``, returns the command line that would run, and queues nothing. Requests with
+    the same ``Idempotency-Key`` create one job.
     """
     wanted: EvaluateRequest = request[BODY]
     caller, validate = request[CALLER].name, request[QUERY].get("checked", True)
@@ -61,12 +61,12 @@ async def evaluate(request: web.Request) -> web.Response:
         job = await submitter.check(wanted, caller, validate=validate, key=key)
         if isinstance(job, Rejected):
             raise bad_request(job)
-        return json_response(_planned(request, job))
-    outcome = await submitter.submit(wanted, caller, _answer, validate=validate, key=key)
+        return json_response(_plan_json(request, job))
+    outcome = await submitter.submit(wanted, caller, _response_text, validate=validate, key=key)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
     if outcome.answer is None:
-        return _queued(request, outcome.job_id)
+        return _queued_response(request, outcome.job_id)
     response = json_text_response(outcome.answer)
     if outcome.replayed:
         response.headers[REPLAY_HEADER] = "true"
@@ -74,19 +74,19 @@ async def evaluate(request: web.Request) -> web.Response:
 
 
 async def get_job(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for it to change."""
-    waited = await wait_for_change(request, request.match_info["job_id"])
-    job, position = await placed(request, request.match_info["job_id"])
-    values = await shown(request, job, position)
-    # What is left of the time changes all the time, and is no news.
+    """``GET /jobs/{job_id}``: one job; ``?wait=`` waits for a change."""
+    wait_headers = await wait_for_change(request, request.match_info["job_id"])
+    job, position = await job_with_position(request, request.match_info["job_id"])
+    values = await serialize_job(request, job, position)
+    # The remaining time changes constantly, so it is not part of the ETag.
     essence = dump({**values, "eta_s": None})
     answer = cacheable_response(request, dump(values), essence=essence)
-    answer.headers.update(waited)
+    answer.headers.update(wait_headers)
     return answer
 
 
 async def retry_job(request: web.Request) -> web.Response:
-    """``POST /jobs/{job_id}/retry``: queue a finished job for a further attempt."""
+    """``POST /jobs/{job_id}/retry``: queue a finished job for another attempt."""
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
     actor = request[CALLER].name
@@ -95,17 +95,17 @@ async def retry_job(request: web.Request) -> web.Response:
         if rejected is not None:
             raise bad_request(rejected)
         await request.app[COMMANDS].retry(job_id, actor)
-    return _queued(request, job_id)
+    return _queued_response(request, job_id)
 
 
 async def change_job(request: web.Request) -> web.Response:
-    """``PATCH /jobs/{job_id}``: give a job that waits another priority."""
+    """``PATCH /jobs/{job_id}``: change the priority of a queued job."""
     job_id, priority = request.match_info["job_id"], request[BODY]["priority"]
     await _require_own(request, job_id)
     await request.app[COMMANDS].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
-    return json_response({**queued_at(job_id, position), "message": message})
+    return json_response({**queued_json(job_id, position), "message": message})
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -116,34 +116,34 @@ async def cancel_job(request: web.Request) -> web.Response:
     return json_response({"message": message})
 
 
-async def placed(request: web.Request, job_id: str) -> tuple[Job, int | None]:
-    """The job, and its position if it is queued.
+async def job_with_position(request: web.Request, job_id: str) -> tuple[Job, int | None]:
+    """Return the job, and its position in the queue if it is queued.
 
-    The record and the index of the queue are two moments: a job may have been queued or claimed
-    between them, and then both are looked at again.
+    The job may be queued or claimed between the reads of the database and of the queue index; then
+    both are read again.
     """
     store, queue = request.app[STORE], request.app[SCHEDULER].queue
-    for _ in range(LOOKS):
+    for _ in range(MAX_READS):
         job = await store.job(job_id)
         if job.status is not Status.QUEUED:
             return job, None
         position = queue.position(job_id)
         if position is not None:
             return job, position
-        await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
-    # What the index has not heard of for so long comes after all that it knows.
+        await asyncio.sleep(READ_INTERVAL_SECONDS)
+    # A job that is still missing in the index comes after all others.
     return job, len(queue)
 
 
-async def shown(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
-    """The job as clients see it, ready to be written."""
-    # A record may tell of the end a moment before the board has heard of it.
+async def serialize_job(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
+    """Return the job as the JSON object that clients see."""
+    # The job may have finished before its progress is removed.
     runs = job.status is Status.RUNNING
     progress = request.app[PROGRESS].of(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
     is_own = request[CALLER].name == job.submitted_by
-    # Not asdict, which copies all that is below, and takes longer than all else here.
-    record = own_values(job, request.app[ENGINES]) if is_own else others_values(job)
+    # Not asdict: its deep copy takes longer than everything else here.
+    record = owner_view(job, request.app[ENGINES]) if is_own else redacted_view(job)
     if not is_own and not request.app[ACCESS_POLICY].allows(request[CALLER], Role.ADMIN):
         record = without_checkpoints(record)
     values = {
@@ -158,7 +158,7 @@ async def shown(request: web.Request, job: Job, position: int | None) -> dict[st
 
 
 async def _require_own(request: web.Request, job_id: str) -> None:
-    """Raise BadRequest unless the caller may change the job. Who submitted it never changes."""
+    """Raise BadRequest unless the caller may change the job. Its submitter never changes."""
     if not request.app[ACCESS_POLICY].allows(request[CALLER], Role.ADMIN):
         job = await request.app[STORE].job(job_id)
         require_own(request, job.submitted_by, f"Job {job_id}")
@@ -170,7 +170,7 @@ def _links(job: Job) -> dict[str, str]:
     return {"self": path, **{part: f"{path}/{part}" for part in parts}}
 
 
-def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
+def _plan_json(request: web.Request, job: NewJob) -> dict[str, Any]:
     spec = request.app[PLANNER].preview(job)
     argv = spec.command.argv
     return {
@@ -180,23 +180,23 @@ def _planned(request: web.Request, job: NewJob) -> dict[str, Any]:
         "shell": " && ".join(map(shlex.join, [*spec.before.values(), argv])),
         "directory": str(spec.cwd),
         "files": spec.command.files,
-        "request": without_defaults(job.request, request.app[ENGINES][job.engine]),
+        "request": without_default_secrets(job.request, request.app[ENGINES][job.engine]),
     }
 
 
-def _answer(job_id: str, position: int) -> str:
-    """What is kept with an idempotency key, to be answered again."""
-    return dump(queued_at(job_id, position)).decode()
+def _response_text(job_id: str, position: int) -> str:
+    """Return the response body to store with an idempotency key."""
+    return dump(queued_json(job_id, position)).decode()
 
 
-def _queued(request: web.Request, job_id: str) -> web.Response:
-    # An idle scheduler may have claimed it already: then nobody was before it.
+def _queued_response(request: web.Request, job_id: str) -> web.Response:
+    # An idle scheduler may have claimed it already: then no job was before it.
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    return json_response(queued_at(job_id, position))
+    return json_response(queued_json(job_id, position))
 
 
-def queued_at(job_id: str, position: int) -> dict[str, Any]:
-    """What is told of a job that has been queued."""
+def queued_json(job_id: str, position: int) -> dict[str, Any]:
+    """Return the response body for a job that was queued."""
     return {
         "job_id": job_id,
         "status": "queued",

@@ -1,4 +1,4 @@
-"""Logging in with a token, for browsers: a form, and a cookie in the token's place."""
+"""Login for browsers: a form for the token, and a session cookie."""
 
 import asyncio
 import re
@@ -13,24 +13,24 @@ import structlog
 from aiohttp import web
 
 from evalserver.auth.access import SESSION_LIFETIME
-from evalserver.web.api.static_files import POLICY
+from evalserver.web.api.static_files import CONTENT_SECURITY_POLICY
 from evalserver.web.keys import BODY, QUERY
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.security.authentication import session_cookie, shown_session
+from evalserver.web.security.authentication import presented_session, session_cookie
 from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY
 
 log = structlog.get_logger("evalserver.web")
 
-PAGE = Path(__file__).parents[1] / "templates" / "login.html"
+TEMPLATE = Path(__file__).parents[1] / "templates" / "login.html"
 
-HOME = "/"
-"""Where a login leads that was not on the way to another page."""
+DEFAULT_PATH = "/"
+"""The target of a login without ``next``."""
 
-OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-"""A path of this server: nothing that a browser would take for the name of another."""
+LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+"""Paths of this server, which browsers cannot interpret as another host."""
 
-UNKNOWN_TOKEN = "This token is not known here: it may have been revoked, or have expired."  # noqa: S105
+UNKNOWN_TOKEN = "This token is unknown: it may have been revoked, or have expired."  # noqa: S105
 
 
 class LoginQuerySchema(StrictSchema):
@@ -40,7 +40,7 @@ class LoginQuerySchema(StrictSchema):
 
 
 class LoginFormSchema(StrictSchema):
-    """What the login form sends."""
+    """The fields of the login form."""
 
     EXAMPLE = MappingProxyType({"token": "evs_...", "next": "/docs"})
 
@@ -49,19 +49,19 @@ class LoginFormSchema(StrictSchema):
 
 
 async def get_login(request: web.Request) -> web.Response:
-    """``GET /login``: the form that takes a token."""
-    return await _page(request[QUERY].get("next", ""))
+    """``GET /login``: the login form."""
+    return await _login_page(request[QUERY].get("next", ""))
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """``POST /login``: what the form sends; a token that holds opens a session."""
+    """``POST /login``: log in with a valid token, which opens a session."""
     form = request[BODY]
     session = await request.app[ACCESS].log_in(form["token"].strip())
     if session is None:
         address = request.app[ACCESS_POLICY].proxies.client_address(request)
-        log.warning("a login with a token that is not known", address=address)
-        return await _page(form["next"], UNKNOWN_TOKEN, HTTPStatus.UNAUTHORIZED)
-    answer = _lead_to(form["next"] if OWN_PATH.fullmatch(form["next"]) else HOME)
+        log.warning("login with an unknown token", address=address)
+        return await _login_page(form["next"], UNKNOWN_TOKEN, HTTPStatus.UNAUTHORIZED)
+    answer = _redirect(form["next"] if LOCAL_PATH.fullmatch(form["next"]) else DEFAULT_PATH)
     proxies = request.app[ACCESS_POLICY].proxies
     answer.set_cookie(
         session_cookie(request, proxies),
@@ -69,7 +69,7 @@ async def log_in(request: web.Request) -> web.Response:
         max_age=int(SESSION_LIFETIME.total_seconds()),
         httponly=True,
         samesite="Strict",
-        secure=proxies.are_secure(request),
+        secure=proxies.is_secure(request),
     )
     return answer
 
@@ -77,26 +77,28 @@ async def log_in(request: web.Request) -> web.Response:
 async def log_out(request: web.Request) -> web.Response:
     """``POST /logout``: end the session."""
     proxies = request.app[ACCESS_POLICY].proxies
-    session = shown_session(request, proxies)
+    session = presented_session(request, proxies)
     if session is not None:
         await request.app[ACCESS].log_out(session)
-    answer = _lead_to("/login")
+    answer = _redirect("/login")
     answer.del_cookie(
         session_cookie(request, proxies),
         httponly=True,
         samesite="Strict",
-        secure=proxies.are_secure(request),
+        secure=proxies.is_secure(request),
     )
     return answer
 
 
-def _lead_to(path: str) -> web.Response:
+def _redirect(path: str) -> web.Response:
     headers = {"Location": quote(path, safe="/?&=%#+,;:@!$'()*~"), "Cache-Control": "no-store"}
     return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
 
 
-async def _page(after: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    template = Template(await asyncio.to_thread(PAGE.read_text, "utf-8"))
-    text = template.substitute(next=escape(after, quote=True), fault=escape(fault))
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+async def _login_page(
+    next_path: str, error: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    template = Template(await asyncio.to_thread(TEMPLATE.read_text, "utf-8"))
+    text = template.substitute(next=escape(next_path, quote=True), error=escape(error))
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)

@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/log``: what a job's harness prints, whole, in part, or as it comes."""
+"""``GET /jobs/{job_id}/log``: the output of a job's harness: whole, a part, or followed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -26,53 +26,53 @@ HEADERS = {
     hdrs.CONTENT_TYPE: "text/plain; charset=utf-8",
     hdrs.CACHE_CONTROL: "no-store",
     "X-Content-Type-Options": "nosniff",
-    "X-Accel-Buffering": "no",  # nginx would hold back what is followed
+    "X-Accel-Buffering": "no",  # otherwise nginx would buffer the stream
 }
 
 OFFSET_HEADER = "Log-Offset"
-"""The byte of the attempt's log at which the answer begins: who counts what came can go on."""
+"""The offset in bytes of the response in the log, so that clients can continue a download."""
 
 BLOCK_BYTES = 256 * 1024
 PLAIN_BLOCK_BYTES = 32 * 1024
-"""Read at a time, where plain text is made of it in a thread that shares one interpreter."""
+"""Bytes converted to plain text at a time, in a thread that competes for the GIL."""
 
 Pieces = AsyncGenerator[bytes, None]
 
 
 async def get_log(request: web.Request) -> web.StreamResponse:
-    """``GET /jobs/{job_id}/log``: empty while there is none yet, 410 when it is gone."""
+    """``GET /jobs/{job_id}/log``: the log; empty if there is none yet, 410 if it was removed."""
     query, store = request[QUERY], request.app[STORE]
     job = await store.job(request.match_info["job_id"])
     eval_log = EvalLog(await _run_dir(store, job, query.get("attempt")))
     try:
         size = await asyncio.to_thread(eval_log.size)
-        part = ByteRange(await _start(eval_log, size, query), size, size)
+        part = ByteRange(await _start_offset(eval_log, size, query), size, size)
         if query.get("follow"):
             with closing(LogFollower(store, job, query.get("attempt"), eval_log)) as follower:
                 pieces = follower.pieces(request.app[BUS], part.start)
                 return await _stream(request, part, pieces)
         if query.get("plain"):
-            return await _stream(request, part, _pieces(eval_log, part))
-        return await _send(request, eval_log, part)
+            return await _stream(request, part, _read_pieces(eval_log, part))
+        return await _send_part(request, eval_log, part)
     finally:
         eval_log.close()
 
 
 async def _run_dir(store: Store, job: Job, attempt: int | None) -> Path | None:
-    """The run directory of an attempt, by default of the latest; None if none has begun."""
+    """Return the run directory of an attempt, by default the latest; None before the first."""
     if attempt is None or attempt == job.attempt:
         return Path(job.run_dir) if job.run_dir else None
     found = await store.run_dir(job.job_id, attempt)
     if found is None:
         raise BadRequest(
             HTTPStatus.NOT_FOUND,
-            f"Job {job.job_id} has no attempt {attempt}: {job.attempt} have begun by now",
+            f"Job {job.job_id} has no attempt {attempt}; the latest is {job.attempt}",
         )
     return found
 
 
-async def _start(eval_log: EvalLog, size: int, query: Mapping[str, Any]) -> int:
-    """The byte at which the answer begins; never behind the end."""
+async def _start_offset(eval_log: EvalLog, size: int, query: Mapping[str, Any]) -> int:
+    """Return the offset at which the response begins, at most ``size``."""
     offset: int = query.get("offset", 0)
     if "tail" in query:
         last = await asyncio.to_thread(eval_log.find_last_lines, query["tail"], size)
@@ -80,8 +80,10 @@ async def _start(eval_log: EvalLog, size: int, query: Mapping[str, Any]) -> int:
     return min(size, offset)
 
 
-async def _send(request: web.Request, eval_log: EvalLog, part: ByteRange) -> web.StreamResponse:
-    """Answer with bytes as they are: their number is known, however the log grows meanwhile."""
+async def _send_part(
+    request: web.Request, eval_log: EvalLog, part: ByteRange
+) -> web.StreamResponse:
+    """Send a range of bytes of known length, even if the log grows meanwhile."""
     response = web.StreamResponse(headers=HEADERS)
     if request[QUERY].keys().isdisjoint({"tail", "offset"}):
         response.headers[hdrs.ACCEPT_RANGES] = "bytes"
@@ -92,17 +94,17 @@ async def _send(request: web.Request, eval_log: EvalLog, part: ByteRange) -> web
             response.headers[hdrs.CONTENT_RANGE] = part.content_range
     response.headers[OFFSET_HEADER] = str(part.start)
     response.content_length = part.end - part.start
-    return await _answer(request, response, _pieces(eval_log, part))
+    return await _send_pieces(request, response, _read_pieces(eval_log, part))
 
 
 async def _stream(request: web.Request, part: ByteRange, pieces: Pieces) -> web.StreamResponse:
-    """Answer with pieces as they come."""
-    shown = _plain(pieces) if request[QUERY].get("plain") else pieces
+    """Send pieces of unknown total length."""
+    shown = _to_plain_text(pieces) if request[QUERY].get("plain") else pieces
     response = web.StreamResponse(headers={**HEADERS, OFFSET_HEADER: str(part.start)})
-    return await _answer(request, response, shown)
+    return await _send_pieces(request, response, shown)
 
 
-async def _answer(
+async def _send_pieces(
     request: web.Request, response: web.StreamResponse, pieces: Pieces
 ) -> web.StreamResponse:
     await response.prepare(request)
@@ -119,34 +121,34 @@ async def _answer(
                     break
         await response.write_eof()
     except ConnectionError:
-        log.debug("a client left while a log was sent", path=request.path)
+        log.debug("a client disconnected while a log was sent", path=request.path)
     except (LogGone, LogUnreadable) as error:
-        # The answer has begun: that it ends too early is all that can still be told.
-        log.warning("a log could not be sent to its end", path=request.path, error=str(error))
+        # The response has begun: abort it, so that the client sees that it is incomplete.
+        log.warning("aborted the response with a log", path=request.path, error=str(error))
         if request.transport is not None:
             request.transport.abort()
     return response
 
 
-async def _pieces(eval_log: EvalLog, part: ByteRange) -> Pieces:
+async def _read_pieces(eval_log: EvalLog, part: ByteRange) -> Pieces:
     offset = part.start
     while offset < part.end:
-        most = min(BLOCK_BYTES, part.end - offset)
-        piece = await asyncio.to_thread(eval_log.read, offset, most)
+        max_bytes = min(BLOCK_BYTES, part.end - offset)
+        piece = await asyncio.to_thread(eval_log.read, offset, max_bytes)
         if not piece:
             raise LogGone(f"The log has become shorter than {part.end} bytes")
         offset += len(piece)
         yield piece
 
 
-async def _plain(pieces: Pieces) -> Pieces:
+async def _to_plain_text(pieces: Pieces) -> Pieces:
     plain = PlainText()
     async with aclosing(pieces):
         async for piece in pieces:
-            yield await asyncio.to_thread(_fed, plain, piece)
+            yield await asyncio.to_thread(_feed, plain, piece)
     yield plain.rest()
 
 
-def _fed(plain: PlainText, piece: bytes) -> bytes:
+def _feed(plain: PlainText, piece: bytes) -> bytes:
     parts = range(0, len(piece), PLAIN_BLOCK_BYTES)
     return b"".join(plain.feed(piece[at : at + PLAIN_BLOCK_BYTES]) for at in parts)

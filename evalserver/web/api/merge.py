@@ -1,4 +1,4 @@
-"""Merging the shards of a checkpoint: a job of the engine ``merge``, whose end is waited for."""
+"""Merges of sharded checkpoints: jobs of the engine ``merge``."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -12,7 +12,7 @@ from evalserver.checkpoints.merging import Merge
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.submission.rejection import Rejected
-from evalserver.web.api.jobs import queued_at
+from evalserver.web.api.jobs import queued_json
 from evalserver.web.api.metrics import exclude_wait_from_latency
 from evalserver.web.http.errors import RETRY_AFTER_SECONDS, BadRequest, bad_request
 from evalserver.web.http.responses import json_response
@@ -33,7 +33,7 @@ RESPOND_ASYNC = "respond-async"
 
 
 class MergeSchema(StrictSchema):
-    """What is to be merged. null stands for a field that is not given."""
+    """A checkpoint to merge. null is the same as an absent field."""
 
     EXAMPLE = MappingProxyType(
         {"checkpoint_path": "/checkpoints/run-7/checkpoint-1500", "checkpoint_type": "ema"}
@@ -43,17 +43,17 @@ class MergeSchema(StrictSchema):
         longest=2048,
         required=True,
         metadata=about(
-            "A checkpoint in shards, or a directory with several `checkpoint-*`, of which the "
-            "newest is meant; in a directory that the server allows."
+            "A sharded checkpoint, or a directory with several `checkpoint-*`, of which the newest "
+            "is merged; in a directory that the server allows."
         ),
     )
     output_path = MergedDirectory(
         longest=2048,
         allow_none=True,
-        metadata=about("Where the merged one goes; `checkpoint_path` itself if absent."),
+        metadata=about("The path of the merged checkpoint, by default `checkpoint_path`."),
     )
     checkpoint_type = CheckpointType(
-        allow_none=True, metadata=about("Which weights; `regular` if absent.")
+        allow_none=True, metadata=about("Which weights to merge, by default `regular`.")
     )
 
 
@@ -63,12 +63,12 @@ class MergeHeadersSchema(HeadersSchema):
     prefer = Header(
         longest=1024,
         data_key="Prefer",
-        metadata=about("`respond-async` answers at once, with 202 (RFC 7240)."),
+        metadata=about("`respond-async` responds at once with 202 (RFC 7240)."),
     )
 
 
 class MergedSchema(ResponseSchema):
-    """A merge that has gone well."""
+    """A successful merge."""
 
     EXAMPLE = MappingProxyType(
         {
@@ -81,47 +81,47 @@ class MergedSchema(ResponseSchema):
 
     success = fields.Boolean()
     message = fields.String()
-    merged_path = fields.String(metadata=about("The directory of the merged checkpoint."))
+    merged_path = fields.String(metadata=about("The path of the merged checkpoint."))
     job_id = JobId()
 
 
 async def merge_checkpoint(request: web.Request) -> web.Response:
-    """``POST /merge``: merge a checkpoint that training has left in shards.
+    """``POST /merge``: merge a sharded checkpoint.
 
-    It is a job like any other, and waits for its turn. The answer waits for its end, unless the
-    client prefers not to; a client that goes away stops nothing.
+    The merge is a job, and waits in the queue. The response waits for its end, unless the client
+    sends ``Prefer: respond-async``. The job continues if the client disconnects.
     """
     submitter = request.app[SUBMITTER]
-    job = await submitter.check_merge(_wanted(request[BODY]), request[CALLER].name)
+    job = await submitter.check_merge(_parse_merge(request[BODY]), request[CALLER].name)
     outcome = job if isinstance(job, Rejected) else await submitter.enqueue(job)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
     if RESPOND_ASYNC in preferences(request):
-        return _accepted(request, outcome.job_id)
-    ended = await _end_of(request, outcome.job_id)
-    if ended is None:
-        return _accepted(request, outcome.job_id)
-    return _merged(ended)
+        return _accepted_response(request, outcome.job_id)
+    finished = await _wait_until_finished(request, outcome.job_id)
+    if finished is None:
+        return _accepted_response(request, outcome.job_id)
+    return _merged_response(finished)
 
 
-def _wanted(given: dict[str, Any]) -> Merge:
+def _parse_merge(given: dict[str, Any]) -> Merge:
     checkpoint = Path(given["checkpoint_path"])
     output = Path(given.get("output_path") or checkpoint)
     return Merge(checkpoint, given.get("checkpoint_type") or "regular", output)
 
 
-async def _end_of(request: web.Request, job_id: str) -> Job | None:
-    """The job once it has ended; None when its client has gone away.
+async def _wait_until_finished(request: web.Request, job_id: str) -> Job | None:
+    """Wait until the job has finished, and return it; None if the client has disconnected.
 
-    Raises BadRequest: 503 when the server stops before, 401 when the client's token is revoked.
+    Raises BadRequest: 503 if the server stops first, 401 if the client's token is revoked.
     """
     with request.app[BUS].listening(job_id) as listener:
         while (job := await request.app[STORE].job(job_id)).status not in FINISHED:
             if listener.closed:
                 raise BadRequest(
                     HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"The server is stopping; the merge goes on, and GET /jobs/{job_id} tells of it"
-                    " when the server is back",
+                    f"The server is stopping; the merge continues, see GET /jobs/{job_id}"
+                    " after the restart",
                     headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
                 )
             if not is_waiting(request):
@@ -132,20 +132,20 @@ async def _end_of(request: web.Request, job_id: str) -> Job | None:
     return job
 
 
-def _accepted(request: web.Request, job_id: str) -> web.Response:
+def _accepted_response(request: web.Request, job_id: str) -> web.Response:
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    answer = json_response(queued_at(job_id, position), HTTPStatus.ACCEPTED)
+    answer = json_response(queued_json(job_id, position), HTTPStatus.ACCEPTED)
     answer.headers["Location"] = f"/jobs/{job_id}"
     answer.headers[PREFERENCE_APPLIED] = RESPOND_ASYNC
     return answer
 
 
-def _merged(job: Job) -> web.Response:
+def _merged_response(job: Job) -> web.Response:
     where = f"see GET /jobs/{job.job_id} and its log"
     if job.status is Status.CANCELLED:
         raise BadRequest(HTTPStatus.CONFLICT, f"The merge was cancelled; {where}")
     if job.status is Status.FAILED:
-        reason = (job.error or "it does not say why").splitlines()[0]
+        reason = (job.error or "unknown error").splitlines()[0]
         raise BadRequest(HTTPStatus.INTERNAL_SERVER_ERROR, f"Merge failed: {reason}; {where}")
     path = (job.request.lmms_engine_kwargs or {}).get("output_path")
     return json_response(

@@ -1,4 +1,4 @@
-"""``GET /metrics``, and the clock that runs while a request waits for its answer."""
+"""``GET /metrics``, and the measurement of latencies of requests."""
 
 import asyncio
 import time
@@ -14,50 +14,50 @@ from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE
 
 ARRIVED: web.RequestKey[float] = web.RequestKey("arrived")
 
-UNMATCHED = "unmatched"
-"""The route of a request to which no route belongs."""
+UNMATCHED_ROUTE = "unmatched"
+"""The label of requests that match no route."""
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """``GET /metrics``: what the server measures of itself, as Prometheus reads it."""
+    """``GET /metrics``: the metrics of the server, for Prometheus."""
     accept = ",".join(request.headers.getall(hdrs.ACCEPT, []))
-    levels = await _levels(request.app)
+    levels = await _read_levels(request.app)
     instruments = request.app[INSTRUMENTS]
     text, content_type = await asyncio.to_thread(instruments.exposition, levels, accept)
     return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
 
-def measure_answers(app: web.Application) -> None:
-    """Have the application note how long each request waits for the beginning of its answer."""
-    app.middlewares.insert(0, _note_arrival)
-    app.on_response_prepare.append(_note_answer)
+def add_latency_metrics(app: web.Application) -> None:
+    """Measure the time from each request to the beginning of its response."""
+    app.middlewares.insert(0, _record_arrival)
+    app.on_response_prepare.append(_record_latency)
 
 
 def exclude_wait_from_latency(request: web.Request) -> None:
-    """Count from now on: until now the client had asked to wait."""
+    """Restart the measurement, since the client had asked to wait until now."""
     request[ARRIVED] = time.perf_counter()
 
 
 @web.middleware
-async def _note_arrival(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _record_arrival(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[ARRIVED] = time.perf_counter()
     return await handler(request)
 
 
-async def _note_answer(request: web.Request, response: web.StreamResponse) -> None:
-    # Before the first byte of it: how long a stream stays open is its reader's affair.
+async def _record_latency(request: web.Request, response: web.StreamResponse) -> None:
+    # At the beginning of the response: the client determines how long a stream stays open.
     route = request.match_info.route
-    pattern = UNMATCHED if route.resource is None else route.resource.canonical
+    pattern = UNMATCHED_ROUTE if route.resource is None else route.resource.canonical
     now = time.perf_counter()
-    # A refused Expect is answered before anybody has looked at the clock.
+    # A rejected Expect header is answered before the middleware runs.
     seconds = now - request.get(ARRIVED, now)
     request.app[INSTRUMENTS].on_response(route.method, pattern, response.status, seconds)
 
 
-async def _levels(app: web.Application) -> Levels:
+async def _read_levels(app: web.Application) -> Levels:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
-        jobs, age, readable = await store.count_by_status(), await _oldest_age(store), True
+        jobs, age, readable = await store.count_by_status(), await _oldest_queued_age(store), True
     except StoreUnavailable:
         jobs, age, readable = {}, 0.0, False
     return Levels(
@@ -71,7 +71,7 @@ async def _levels(app: web.Application) -> Levels:
     )
 
 
-async def _oldest_age(store: Store) -> float:
+async def _oldest_queued_age(store: Store) -> float:
     oldest = await store.oldest_queued()
     if oldest is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""The queue, and the server's health."""
+"""The queue, and the health of the server."""
 
 from itertools import islice
 
@@ -32,31 +32,31 @@ async def get_queue(request: web.Request) -> web.Response:
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """``GET /health``: the server answers; ``degraded`` while it has a fault, and why.
+    """``GET /health``: the health of the server; ``degraded`` with a reason during a fault.
 
-    One that is draining is healthy: it takes jobs, and starts none.
+    A draining server is healthy: it accepts jobs, but starts none.
     """
-    fault = request.app[HEALTH].degraded_reason
+    reason = request.app[HEALTH].degraded_reason
     health = {
-        "status": HealthStatus.HEALTHY if fault is None else HealthStatus.DEGRADED,
+        "status": HealthStatus.HEALTHY if reason is None else HealthStatus.DEGRADED,
         "timestamp": timestamp(utc_now()),
         "queue_size": len(request.app[SCHEDULER].queue),
     }
-    if fault is not None:
-        health["reason"] = fault
+    if reason is not None:
+        health["reason"] = reason
     if request.app[SCHEDULER].draining is not None:
         health["draining"] = True
     return json_response(health)
 
 
 async def get_liveness(request: web.Request) -> web.Response:
-    """``GET /health/live``: the process answers."""
+    """``GET /health/live``: the process responds."""
     return json_response({"status": "alive"})
 
 
 async def get_readiness(request: web.Request) -> web.Response:
-    """``GET /health/ready``: submissions are taken; 503 with the reason when they are not."""
-    fault = request.app[HEALTH].refusal_reason
-    if fault is not None:
-        raise StoreUnavailable(fault)
+    """``GET /health/ready``: submissions are accepted; 503 with the reason if they are not."""
+    reason = request.app[HEALTH].refusal_reason
+    if reason is not None:
+        raise StoreUnavailable(reason)
     return json_response({"status": "ready"})

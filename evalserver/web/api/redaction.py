@@ -1,4 +1,4 @@
-"""A job's record as it is shown: what is secret in it, to whom."""
+"""Redaction of secrets in a job's values, depending on the reader."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,8 +10,8 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 
 
-def others_values(job: Job) -> dict[str, Any]:
-    """The values as they are shown to those whose job it is not."""
+def redacted_view(job: Job) -> dict[str, Any]:
+    """Return the job's values for readers other than its submitter."""
     wanted = replace(
         job.request,
         model=mask_text(job.request.model),
@@ -23,8 +23,10 @@ def others_values(job: Job) -> dict[str, Any]:
 
 
 def without_checkpoints(values: dict[str, Any]) -> dict[str, Any]:
-    """The values without names and hashes of checkpoints' files, which are for who submitted the
-    job and for administrators."""
+    """Return the values without the names and hashes of checkpoints' files.
+
+    Only the submitter and administrators may see those.
+    """
     known = values["provenance"]
     if known is None or "checkpoints" not in known:
         return values
@@ -32,17 +34,16 @@ def without_checkpoints(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "provenance": rest}
 
 
-def own_values(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
-    """The values as they are shown to who submitted it: all but what is secret of the operator's
-    own, which the request was given."""
+def owner_view(job: Job, engines: Mapping[str, Engine]) -> dict[str, Any]:
+    """Return the job's values for its submitter, without secrets of the operator's defaults."""
     engine = engines.get(job.engine)
     if engine is None or not engine.settings.defaults:
         return vars(job)
-    return {**vars(job), "request": without_defaults(job.request, engine)}
+    return {**vars(job), "request": without_default_secrets(job.request, engine)}
 
 
-def without_defaults(request: EvaluateRequest, engine: Engine) -> EvaluateRequest:
-    """The request without what is secret of the operator's defaults."""
+def without_default_secrets(request: EvaluateRequest, engine: Engine) -> EvaluateRequest:
+    """Return the request without the secrets of the operator's defaults."""
     secrets = find_secrets(engine.settings.defaults)
     if not secrets:
         return request

@@ -1,4 +1,4 @@
-"""The numbers of a completed job."""
+"""The metrics of a completed job."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ from evalserver.web.schemas.queries import StrictSchema
 
 COLUMNS = ("task", "metric", "filter", "value", "stderr", "n", "higher_is_better")
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet run a text instead of showing it."""
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
+"""Prefixes with which a spreadsheet evaluates a text as a formula."""
 
 
 class ResultsQuerySchema(StrictSchema):
@@ -29,15 +29,15 @@ class ResultsQuerySchema(StrictSchema):
 
     format = fields.String(
         validate=validate.OneOf(("json", "csv"), error="Must be json or csv."),
-        metadata=about("`csv` is the same table for a spreadsheet."),
+        metadata=about("`csv` returns the same table for spreadsheets."),
     )
 
 
 async def get_results(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}/results``: one row a task, metric and filter; 409 unless completed."""
-    job, metrics = await completed_job(request)
+    """``GET /jobs/{job_id}/results``: one row per task, metric and filter; 409 unless completed."""
+    job, metrics = await load_requested_job(request)
     if request[QUERY].get("format") == "csv":
-        return _as_csv(job, metrics)
+        return _csv_response(job, metrics)
     result = job.result or {}
     failed_requests = [part.get("failed_requests") for part in result.values()]
     return json_response(
@@ -53,21 +53,21 @@ async def get_results(request: web.Request) -> web.Response:
     )
 
 
-async def completed_job(request: web.Request) -> tuple[Job, list[Metric]]:
-    """The job that the path names, and its numbers.
+async def load_requested_job(request: web.Request) -> tuple[Job, list[Metric]]:
+    """Return the job that the path names, and its metrics.
 
-    Raises JobNotFound, JobPruned, and BadRequest (409) with the reason when it is not completed.
+    Raises JobNotFound, JobPruned, and BadRequest (409) with the reason if it is not completed.
     """
-    return await completed(request.app[STORE], request.match_info["job_id"])
+    return await load_completed_job(request.app[STORE], request.match_info["job_id"])
 
 
-async def completed(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
-    """A completed job and its numbers; raises as ``completed_job``."""
+async def load_completed_job(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
+    """Return a completed job and its metrics. Raises as ``load_requested_job``."""
     job = await store.job(job_id)
     _require_completed(job)
     metrics = await store.metrics(job_id)
     if not metrics:
-        # They went when the job was queued again, between the two questions.
+        # The job may have been retried between the two reads, which removes its metrics.
         job = await store.job(job_id)
         _require_completed(job)
     return job, metrics
@@ -77,26 +77,28 @@ def _require_completed(job: Job) -> None:
     if job.status is Status.COMPLETED:
         return
     if job.status not in FINISHED:
-        raise _conflict(f"Job {job.job_id} is {job.status}; it has results once it is completed")
+        raise _conflict_error(
+            f"Job {job.job_id} is {job.status}; it has results once it is completed"
+        )
     why = f": {job.error.splitlines()[0]}" if job.error else ""
     verb = "was cancelled" if job.status is Status.CANCELLED else "failed"
-    raise _conflict(f"Job {job.job_id} {verb}, so it has no results{why}")
+    raise _conflict_error(f"Job {job.job_id} {verb}, so it has no results{why}")
 
 
-def _conflict(detail: str) -> BadRequest:
+def _conflict_error(detail: str) -> BadRequest:
     return BadRequest(HTTPStatus.CONFLICT, detail)
 
 
-def _as_csv(job: Job, metrics: Sequence[Metric]) -> web.Response:
+def _csv_response(job: Job, metrics: Sequence[Metric]) -> web.Response:
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(("job_id", "model", *COLUMNS))
     for metric in metrics:
         cells = (job.job_id, job.request.model, *(getattr(metric, name) for name in COLUMNS))
-        rows.writerow([as_cell(value) for value in cells])
+        rows.writerow([spreadsheet_cell(value) for value in cells])
     return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
 
 
-def as_cell(value: Any) -> Any:
-    """A value for a spreadsheet, which would run some texts as formulas."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+def spreadsheet_cell(value: Any) -> Any:
+    """Escape a value for a spreadsheet, which would evaluate some texts as formulas."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value

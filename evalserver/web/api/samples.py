@@ -1,4 +1,4 @@
-"""Pages of a completed job's samples: what the model answered, and whether that was right."""
+"""Pages of a completed job's samples: the model's answers, and whether they were right."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ from evalserver.outputs import (
     open_artifact,
     read_page,
 )
-from evalserver.web.api.results import completed_job
+from evalserver.web.api.results import load_requested_job
 from evalserver.web.http.errors import BadRequest, FieldError
 from evalserver.web.http.responses import dump
 from evalserver.web.keys import ENGINES, QUERY
@@ -36,12 +36,12 @@ from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.query_fields import QueryInteger
 
-MOST_SAMPLES = 500
-USUAL_SAMPLES = 50
-"""In a page: at the most, and if the client does not say."""
+MAX_SAMPLES = 500
+DEFAULT_SAMPLES = 50
+"""Samples per page: maximum, and default."""
 
-MOST_NAMED = 20
-"""Tasks and metrics that an error names."""
+MAX_NAMES_IN_ERROR = 20
+"""Maximum names that an error message lists."""
 
 CURSOR = re.compile(rb"([0-9a-f]{1,8})\.(\d{1,18})\.(\d{1,18})\.([01])")
 
@@ -49,22 +49,22 @@ CURSOR = re.compile(rb"([0-9a-f]{1,8})\.(\d{1,18})\.(\d{1,18})\.([01])")
 class SamplesQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/samples/{task}``."""
 
-    limit = QueryInteger(1, MOST_SAMPLES, metadata=about("Samples of a page, else 50."))
-    cursor = Text(longest=256, metadata=about("The `next` of the page before."))
-    # Schemas have an attribute ``only`` of their own.
+    limit = QueryInteger(1, MAX_SAMPLES, metadata=about("Samples per page, by default 50."))
+    cursor = Text(longest=256, metadata=about("The `next` of the previous page."))
+    # Not named ``only``, which is an attribute of schemas.
     verdict = fields.String(
         data_key="only",
         attribute="only",
         validate=validate.OneOf((Verdict.RIGHT, Verdict.WRONG), error="Must be right or wrong."),
-        metadata=about("Only the samples that a metric calls so."),
+        metadata=about("Only samples that are right, or wrong, according to a metric."),
     )
-    metric = Text(longest=256, metadata=about("Which metric says what is right."))
-    filter = Text(longest=256, metadata=about("Only what was judged behind this filter."))
+    metric = Text(longest=256, metadata=about("The metric that decides which samples are right."))
+    filter = Text(longest=256, metadata=about("Only samples that were scored with this filter."))
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A question for a page, and what it is about; ``metrics`` are those of the task."""
+class _SamplesQuery:
+    """A request for a page of samples; ``metrics`` are those of the task."""
 
     job: Job
     engine: Engine
@@ -75,18 +75,22 @@ class _Asked:
 
 
 async def get_samples(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}/samples/{task}``: a page, in the order of the harness's file."""
-    job, metrics = await completed_job(request)
+    """``GET /jobs/{job_id}/samples/{task}``: a page of samples, in the order of the file."""
+    job, metrics = await load_requested_job(request)
     engine, task = request.app[ENGINES][job.engine], request.match_info["task"]
     file = _samples_file(job, engine, task)
     of_task = [metric for metric in metrics if metric.task == task]
-    asked = _Asked(job, engine, task, file, of_task, request[QUERY])
-    _require_known(asked, "metric", {metric.metric for metric in of_task})
-    _require_known(asked, "filter", {metric.filter for metric in of_task})
-    body, following = await asyncio.to_thread(_page, asked, _start(asked))
+    samples_query = _SamplesQuery(job, engine, task, file, of_task, request[QUERY])
+    _require_known(samples_query, "metric", {metric.metric for metric in of_task})
+    _require_known(samples_query, "filter", {metric.filter for metric in of_task})
+    body, next_cursor = await asyncio.to_thread(
+        _page_body, samples_query, _start_position(samples_query)
+    )
     response = web.Response(body=body, content_type="application/json")
-    if following is not None:
-        response.headers["Link"] = f'<{request.rel_url.update_query(cursor=following)}>; rel="next"'
+    if next_cursor is not None:
+        response.headers["Link"] = (
+            f'<{request.rel_url.update_query(cursor=next_cursor)}>; rel="next"'
+        )
     return response
 
 
@@ -104,135 +108,145 @@ def _samples_file(job: Job, engine: Engine, task: str) -> Path:
     if task in files:
         return files[task]
     if not files and not job.request.log_samples:
-        raise _not_found(f"Job {job.job_id} kept no samples: its request has log_samples false")
+        raise _not_found_error(
+            f"Job {job.job_id} has no samples: its request has log_samples false"
+        )
     if not files:
-        raise _not_found(f"Job {job.job_id} has no samples: its harness wrote none")
-    raise _not_found(
-        f"Job {job.job_id} has no samples of {task!r}; it has those of {_named(files)}. "
-        "Samples of a group of tasks are kept by task"
+        raise _not_found_error(f"Job {job.job_id} has no samples: its harness wrote none")
+    raise _not_found_error(
+        f"Job {job.job_id} has no samples of {task!r}; it has those of {_join_names(files)}. "
+        "Samples of a group of tasks are stored per task"
     )
 
 
-def _require_known(asked: _Asked, field: str, known: set[str]) -> None:
-    name = asked.query.get(field)
+def _require_known(samples_query: _SamplesQuery, field: str, known: set[str]) -> None:
+    name = samples_query.query.get(field)
     if name is not None and name not in known:
-        there = f"it has {_named(known)}" if known else "it has none"
-        raise _refused(field, f"The task {asked.task} has no {field} {name!r}; {there}.")
+        there = f"it has {_join_names(known)}" if known else "it has none"
+        raise _invalid_field_error(
+            field, f"The task {samples_query.task} has no {field} {name!r}; {there}."
+        )
 
 
-def _start(asked: _Asked) -> LinePosition:
-    text = asked.query.get("cursor")
-    return LinePosition() if text is None else _place(asked, text)
+def _start_position(samples_query: _SamplesQuery) -> LinePosition:
+    text = samples_query.query.get("cursor")
+    return LinePosition() if text is None else _parse_cursor(samples_query, text)
 
 
-def _page(asked: _Asked, start: LinePosition) -> tuple[bytes, str | None]:
-    """The answer, and the cursor of the next page."""
-    page, metric = _read(asked, start)
-    following = None if page.next is None else _cursor(asked, page.next)
+def _page_body(samples_query: _SamplesQuery, start: LinePosition) -> tuple[bytes, str | None]:
+    """Return the response body, and the cursor of the next page."""
+    page, metric = _read_page(samples_query, start)
+    next_cursor = None if page.next is None else _write_cursor(samples_query, page.next)
     body = {
-        "job_id": asked.job.job_id,
-        "attempt": asked.job.attempt,
-        "task": asked.task,
+        "job_id": samples_query.job.job_id,
+        "attempt": samples_query.job.attempt,
+        "task": samples_query.task,
         "metric": metric,
-        "samples": [_shown(sample) for sample in page.samples],
+        "samples": [_sample_json(sample) for sample in page.samples],
         "undecided": page.undecided,
-        "next": following,
+        "next": next_cursor,
     }
-    return dump(body), following
+    return dump(body), next_cursor
 
 
-def _read(asked: _Asked, start: LinePosition) -> tuple[SamplesPage, str | None]:
-    """The page, and the metric that says in it who was right."""
-    query = asked.query
+def _read_page(samples_query: _SamplesQuery, start: LinePosition) -> tuple[SamplesPage, str | None]:
+    """Read the page; also return the metric that decides which samples are right."""
+    query = samples_query.query
     only = Verdict(query["only"]) if "only" in query else None
-    judging = sorted({each.metric for each in asked.metrics if each.higher_is_better})
-    # Where there is but one filter, a harness need not write down which.
-    several = len({each.filter for each in asked.metrics}) > 1
+    judging = sorted({each.metric for each in samples_query.metrics if each.higher_is_better})
+    # With only one filter, a harness may not write its name.
+    several = len({each.filter for each in samples_query.metrics}) > 1
     behind = query.get("filter") if several else None
     try:
-        with _open(asked) as file:
-            metric = choose_metric(file, asked.engine, judging, query.get("metric"))
+        with _open_samples(samples_query) as file:
+            metric = choose_metric(file, samples_query.engine, judging, query.get("metric"))
             if only and metric is None:
                 raise MetricNotBinary([])
-            wanted = SamplesFilter(query.get("limit", USUAL_SAMPLES), metric, only, behind)
-            return read_page(file, asked.engine, wanted, start), metric
+            wanted = SamplesFilter(query.get("limit", DEFAULT_SAMPLES), metric, only, behind)
+            return read_page(file, samples_query.engine, wanted, start), metric
     except MetricNotBinary as error:
-        raise _not_judged(asked, error.binary_metrics) from None
+        raise _not_judged_error(samples_query, error.binary_metrics) from None
     except InvalidPosition:
-        raise _no_such_place() from None
+        raise _invalid_cursor_error() from None
 
 
-def _open(asked: _Asked) -> BinaryIO:
+def _open_samples(samples_query: _SamplesQuery) -> BinaryIO:
     try:
-        return open_samples(asked.job, asked.file)
+        return open_samples(samples_query.job, samples_query.file)
     except ArtifactNotFound:
         raise BadRequest(
             HTTPStatus.GONE,
-            f"The samples of {asked.task} were removed after the evaluation: "
-            f"there is no file {asked.file} any more",
+            f"The samples of {samples_query.task} were removed after the evaluation: "
+            f"the file {samples_query.file} no longer exists",
         ) from None
 
 
-def _shown(sample: Sample) -> dict[str, Any]:
+def _sample_json(sample: Sample) -> dict[str, Any]:
     line = sample.line
     return {
         "index": line.index,
         "doc_id": line.doc_id,
         "right": sample.right,
         "problem": line.problem,
-        # As the harness wrote it: nothing is lost on the way.
+        # Exactly as the harness wrote it.
         "sample": None if line.text is None else orjson.Fragment(line.text),
     }
 
 
-def _cursor(asked: _Asked, place: LinePosition) -> str:
-    text = f"{_origin(asked):x}.{place.offset}.{place.line}.{place.inside:d}"
+def _write_cursor(samples_query: _SamplesQuery, place: LinePosition) -> str:
+    text = f"{_query_hash(samples_query):x}.{place.offset}.{place.line}.{place.inside:d}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(asked: _Asked, cursor: str) -> LinePosition:
+def _parse_cursor(samples_query: _SamplesQuery, cursor: str) -> LinePosition:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except ValueError:
-        raise _no_such_place() from None
+        raise _invalid_cursor_error() from None
     found = CURSOR.fullmatch(text)
-    if found is None or int(found[1], 16) != _origin(asked):
-        raise _no_such_place()
+    if found is None or int(found[1], 16) != _query_hash(samples_query):
+        raise _invalid_cursor_error()
     return LinePosition(int(found[2]), int(found[3]), found[4] == b"1")
 
 
-def _origin(asked: _Asked) -> int:
-    """What a cursor belongs to: this task's samples of this attempt."""
-    return zlib.crc32(f"{asked.job.job_id}/{asked.job.attempt}/{asked.task}".encode())
-
-
-def _not_judged(asked: _Asked, able: Sequence[str]) -> BadRequest:
-    others = f" Of this task, {_named(able)} can be chosen." if able else ""
-    if "metric" not in asked.query:
-        return _refused("only", f"No metric of {asked.task} says of each sample who was right.")
-    return _refused(
-        "metric",
-        f"{asked.query['metric']} does not say of each sample who was right: it has other values "
-        f"than 0 and 1, or more of it is not better.{others}",
+def _query_hash(samples_query: _SamplesQuery) -> int:
+    """Return a hash of what a cursor belongs to: an attempt and a task."""
+    return zlib.crc32(
+        f"{samples_query.job.job_id}/{samples_query.job.attempt}/{samples_query.task}".encode()
     )
 
 
-def _no_such_place() -> BadRequest:
-    return _refused("cursor", "Must be the 'next' of a page of the same samples; leave it out.")
+def _not_judged_error(samples_query: _SamplesQuery, able: Sequence[str]) -> BadRequest:
+    others = f" Possible metrics of this task: {_join_names(able)}." if able else ""
+    if "metric" not in samples_query.query:
+        return _invalid_field_error(
+            "only", f"No metric of {samples_query.task} decides which samples are right."
+        )
+    return _invalid_field_error(
+        "metric",
+        f"{samples_query.query['metric']} does not decide which samples are right: it has values"
+        f" other than 0 and 1, or higher is not better.{others}",
+    )
 
 
-def _refused(field: str, message: str) -> BadRequest:
+def _invalid_cursor_error() -> BadRequest:
+    return _invalid_field_error(
+        "cursor", "Must be the 'next' of a page of the same samples; leave it out to start again."
+    )
+
+
+def _invalid_field_error(field: str, message: str) -> BadRequest:
     return BadRequest(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"The request was refused. Please correct: {field}",
+        f"The request is invalid. Please correct: {field}",
         (FieldError(field, message),),
     )
 
 
-def _not_found(detail: str) -> BadRequest:
+def _not_found_error(detail: str) -> BadRequest:
     return BadRequest(HTTPStatus.NOT_FOUND, detail)
 
 
-def _named(names: Collection[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(sorted(names)[:MOST_NAMED]) + more
+def _join_names(names: Collection[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES_IN_ERROR} more" if len(names) > MAX_NAMES_IN_ERROR else ""
+    return ", ".join(sorted(names)[:MAX_NAMES_IN_ERROR]) + more

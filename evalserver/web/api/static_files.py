@@ -1,4 +1,4 @@
-"""The files of the server's pages, with the headers that keep a page to itself."""
+"""The static files of the server's pages, and the security headers of pages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,35 +17,35 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-"""What is served, by suffix; licences and the like are not."""
+"""The media types of served files, by suffix; other files, such as licences, are not served."""
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""A page loads what this server has, and nothing else: no inline script, nothing from elsewhere."""
+"""Pages load only files of this server: no inline scripts, and nothing from other sites."""
 
-SAFE_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": POLICY,
+PAGE_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-"""What every page, and every file of one, is sent with."""
+"""Headers of every page and static file."""
 
 
 class StaticFiles:
-    """The files that there are when the server starts; no name leads to any other."""
+    """The static files, listed at start-up; no other file can be requested."""
 
     def __init__(self, directory: Path = DIRECTORY) -> None:
         found = (path for path in directory.rglob("*") if path.suffix in MEDIA_TYPES)
         self._paths = {path.relative_to(directory).as_posix(): path for path in found}
 
-    async def json_response(self, request: web.Request, name: str) -> web.Response:
-        """The file as an answer. Raises aiohttp's HTTPNotFound for a name that is not known."""
+    async def respond(self, request: web.Request, name: str) -> web.Response:
+        """Respond with a file. Raises HTTPNotFound for an unknown name."""
         path = self._paths.get(name)
         if path is None:
             raise web.HTTPNotFound
         body = await asyncio.to_thread(path.read_bytes)
         response = cacheable_response(request, body, MEDIA_TYPES[path.suffix])
-        response.headers.update(SAFE_HEADERS)
+        response.headers.update(PAGE_HEADERS)
         return response

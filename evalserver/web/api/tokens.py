@@ -1,4 +1,4 @@
-"""Tokens: made, listed and taken back by administrators."""
+"""Tokens: create, list and revoke, for administrators."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -38,13 +38,13 @@ EXAMPLE = MappingProxyType(
 
 
 class NewTokenSchema(StrictSchema):
-    """A token that is to be made."""
+    """A token to create."""
 
     EXAMPLE = MappingProxyType({"name": "alice", "role": "submitter", "expires_in_s": 7_776_000})
 
-    name = TokenName(required=True, longest=64, metadata=about("Whose it is, for the audit log."))
-    role = RoleName(required=True, metadata=about("What it allows."))
-    expires_in_s = Seconds(metadata=about("Seconds for which it holds; for ever if absent."))
+    name = TokenName(required=True, longest=64, metadata=about("The owner, for the audit log."))
+    role = RoleName(required=True, metadata=about("The role of its owner."))
+    expires_in_s = Seconds(metadata=about("Seconds until it expires; never if absent."))
 
 
 class TokenSchema(ResponseSchema):
@@ -59,19 +59,19 @@ class TokenSchema(ResponseSchema):
     expires_at = Time(allow_none=True)
     revoked_at = Time(allow_none=True)
     revoked_by = fields.String(allow_none=True)
-    last_used_at = Time(allow_none=True, metadata=about("To the minute."))
+    last_used_at = Time(allow_none=True, metadata=about("Precise to the minute."))
 
 
 class MadeTokenSchema(TokenSchema):
-    """A token that was just made, with its secret, which nobody is shown again."""
+    """A new token with its secret, which is shown only once."""
 
     EXAMPLE = MappingProxyType({**EXAMPLE, "token": "evs_..."})
 
-    token = fields.String(metadata=about("The secret: shown now, and never again."))
+    token = fields.String(metadata=about("The secret, which is shown only once."))
 
 
 class TokensSchema(ResponseSchema):
-    """Every token that there ever was."""
+    """All tokens, including revoked and expired ones."""
 
     EXAMPLE = MappingProxyType({"tokens": [dict(EXAMPLE)]})
 
@@ -79,51 +79,56 @@ class TokensSchema(ResponseSchema):
 
 
 async def get_tokens(request: web.Request) -> web.Response:
-    """``GET /tokens``: every token that there ever was, without the secrets."""
-    _administrator(request)
-    return json_response({"tokens": [_told(each) for each in await request.app[ACCESS].tokens()]})
+    """``GET /tokens``: list all tokens, including revoked and expired ones, without secrets."""
+    _require_admin(request)
+    return json_response(
+        {"tokens": [_token_json(each) for each in await request.app[ACCESS].tokens()]}
+    )
 
 
 async def create_token(request: web.Request) -> web.Response:
-    """``POST /tokens``: make a token; its secret is in this answer alone."""
-    actor = _administrator(request)
-    wanted = request[BODY]
-    seconds = wanted.get("expires_in_s")
+    """``POST /tokens``: create a token; only this response contains its secret."""
+    actor = _require_admin(request)
+    body = request[BODY]
+    seconds = body.get("expires_in_s")
     lifetime = None if seconds is None else timedelta(seconds=seconds)
     try:
         token, secret = await request.app[ACCESS].create(
-            wanted["name"], Role(wanted["role"]), actor.name, lifetime
+            body["name"], Role(body["role"]), actor.name, lifetime
         )
     except InvalidTokenName as error:
         fault = FieldError("name", str(error))
         raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), (fault,)) from None
-    log.info("token made", name=token.name, role=token.role.value, by=actor.name)
-    answer = json_response({**_told(token), "token": secret})
+    log.info("token created", name=token.name, role=token.role.value, by=actor.name)
+    answer = json_response({**_token_json(token), "token": secret})
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
 async def revoke_token(request: web.Request) -> web.Response:
-    """``DELETE /tokens/{name}``: take a token back; it is worth nothing from now on."""
-    actor = _administrator(request)
+    """``DELETE /tokens/{name}``: revoke a token, with immediate effect."""
+    actor = _require_admin(request)
     name = request.match_info["name"]
     await request.app[ACCESS].revoke(name, actor.name)
     log.info("token revoked", name=name, by=actor.name)
     return json_response({"message": f"Token {name} revoked"})
 
 
-def _administrator(request: web.Request) -> Caller:
-    """The caller, who must have proven to be one: a server that is open today may not be so
-    tomorrow, and a token that was made today would be good then."""
+def _require_admin(request: web.Request) -> Caller:
+    """Return the caller, who must have an admin token even if the server is open.
+
+    Otherwise, any caller of an open server could create a token that stays valid when the server
+    later requires tokens.
+    """
     caller = request[CALLER]
     if caller.role is not Role.ADMIN:
         raise BadRequest(
             HTTPStatus.FORBIDDEN,
-            "Tokens are the business of who shows a token of the role admin, or uses 'evalserver"
-            " token' where the server runs",
+            "Managing tokens requires a token of the role admin, or 'evalserver token' on the"
+            " server's machine",
         )
     return caller
 
 
-def _told(token: Token) -> dict[str, Any]:
+def _token_json(token: Token) -> dict[str, Any]:
     return {name: getattr(token, name) for name in TokenSchema().fields}

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from evalserver.core.roles import Role
 from evalserver.store import Draining, Token
-from evalserver.web.api.admin import BACKUPS
+from evalserver.web.api.admin import BACKUPS_NAME
 from evalserver.web.keys import ARGS, SCHEDULER
 from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY, CALLER
 
@@ -57,7 +57,7 @@ async def load_administration(request: web.Request) -> Administration | None:
 
 def _list_backups(data_dir: str) -> list[BackupFile]:
     """Return the newest backups, newest first."""
-    folder = Path(data_dir).absolute() / BACKUPS
+    folder = Path(data_dir).absolute() / BACKUPS_NAME
     newest = sorted(folder.glob("*.db"), key=lambda path: path.name, reverse=True)[:MAX_BACKUPS]
     stats = [(path, path.stat()) for path in newest]
     return [BackupFile(path, stat.st_size, stat.st_mtime) for path, stat in stats]

@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from evalserver.analysis.comparison import QUANTILE
 from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter
-from evalserver.web.api.compare import FEWEST_JOBS, MOST_JOBS, get_comparison
+from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.rendering import call_api, render_page
 from evalserver.web.schemas.fields import Text, about
@@ -29,8 +29,8 @@ class ComparePageQuerySchema(StrictSchema):
 
     @validates_schema
     def _check_count(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
-        if len(dict.fromkeys(data["job"])) > MOST_JOBS:
-            raise ValidationError(f"At most {MOST_JOBS} jobs can be compared.", "job")
+        if len(dict.fromkeys(data["job"])) > MAX_JOBS:
+            raise ValidationError(f"At most {MAX_JOBS} jobs can be compared.", "job")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ async def get_compare_page(request: web.Request) -> web.Response:
         JobFilter(statuses=frozenset({Status.COMPLETED})), MAX_CANDIDATES
     )
     comparison = None
-    if len(selected) >= FEWEST_JOBS:
+    if len(selected) >= MIN_JOBS:
         comparison = await call_api(request, get_comparison, job=selected)
         for row in comparison["rows"]:
             row["bars"] = make_bars(row["values"])

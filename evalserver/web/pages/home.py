@@ -10,7 +10,7 @@ from aiohttp import web
 from evalserver.core.job import Job
 from evalserver.scheduling.forecast import running_text
 from evalserver.store import JobPruned
-from evalserver.web.api.jobs import placed
+from evalserver.web.api.jobs import job_with_position
 from evalserver.web.keys import HEALTH, SCHEDULER, STORE
 from evalserver.web.pages.rendering import job_json, render_page
 
@@ -44,5 +44,5 @@ async def _load_jobs(request: web.Request, job_ids: Iterable[str]) -> list[dict[
     jobs: list[tuple[Job, int | None]] = []
     for job_id in list(job_ids):
         with suppress(JobPruned):
-            jobs.append(await placed(request, job_id))
+            jobs.append(await job_with_position(request, job_id))
     return [await job_json(request, job, position) for job, position in jobs]

@@ -12,7 +12,7 @@ from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.store import Event
 from evalserver.web.api.artifacts import get_artifacts
-from evalserver.web.api.jobs import placed
+from evalserver.web.api.jobs import job_with_position
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, STORE
 from evalserver.web.pages.rendering import call_api, job_json, render_page
@@ -46,7 +46,7 @@ class Snippets:
 async def get_job_page(request: web.Request) -> web.Response:
     """``GET /ui/jobs/{job_id}``: a job's request, timeline, progress, log, results and files."""
     store, job_id = request.app[STORE], request.match_info["job_id"]
-    job, position = await placed(request, job_id)
+    job, position = await job_with_position(request, job_id)
     events = await store.events_after(0, MAX_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
     is_completed = job.status is Status.COMPLETED

@@ -6,7 +6,7 @@ They decide which buttons are shown. The routes enforce the same rules.
 from aiohttp import web
 
 from evalserver.core.roles import Role
-from evalserver.web.security.authentication import shown_session
+from evalserver.web.security.authentication import presented_session
 from evalserver.web.security.authorization import ACCESS_POLICY, ANONYMOUS_CALLER, CALLER
 
 
@@ -23,6 +23,6 @@ def logged_in_user(request: web.Request) -> str | None:
     caller = request.get(CALLER, ANONYMOUS_CALLER)
     has_session = (
         caller.token_id is not None
-        and shown_session(request, request.app[ACCESS_POLICY].proxies) is not None
+        and presented_session(request, request.app[ACCESS_POLICY].proxies) is not None
     )
     return caller.name if has_session else None

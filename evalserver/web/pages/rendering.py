@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evalserver.core.job import Job
 from evalserver.version import __version__
-from evalserver.web.api.jobs import shown
-from evalserver.web.api.static_files import SAFE_HEADERS
+from evalserver.web.api.jobs import serialize_job
+from evalserver.web.api.static_files import PAGE_HEADERS
 from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
 from evalserver.web.http.errors import Handler, problem_middleware
 from evalserver.web.http.responses import cacheable_response, dump
@@ -68,7 +68,7 @@ def render_page(
         response = cacheable_response(request, text.encode(), "text/html")
     else:
         response = web.Response(text=text, status=status, content_type="text/html")
-    response.headers.update(SAFE_HEADERS)
+    response.headers.update(PAGE_HEADERS)
     return response
 
 
@@ -83,7 +83,7 @@ async def call_api(request: web.Request, handler: Handler, **query: Any) -> Any:
 
 async def job_json(request: web.Request, job: Job, position: int | None) -> dict[str, Any]:
     """Return the job as the API serializes it."""
-    serialized: dict[str, Any] = orjson.loads(dump(await shown(request, job, position)))
+    serialized: dict[str, Any] = orjson.loads(dump(await serialize_job(request, job, position)))
     return serialized
 
 

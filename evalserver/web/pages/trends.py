@@ -11,7 +11,7 @@ from marshmallow import fields as schema_fields
 from marshmallow import pre_load, validate
 
 from evalserver.store import Point, Series
-from evalserver.web.api.results import as_cell
+from evalserver.web.api.results import spreadsheet_cell
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.rendering import render_page
 from evalserver.web.schemas.fields import Text, about
@@ -91,7 +91,7 @@ def _csv_response(points: Sequence[Point], metric: MetricKey | None) -> web.Resp
     rows = csv.writer(text)
     rows.writerow(("task", "metric", "filter", *(each.name for each in fields(Point))))
     for point in points:
-        rows.writerow([as_cell(value) for value in (*(metric or ()), *astuple(point))])
+        rows.writerow([spreadsheet_cell(value) for value in (*(metric or ()), *astuple(point))])
     response = web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="trends.csv"'
     return response

@@ -1,1 +1,1 @@
-"""Which requests are let through: hosts, proxies, callers, rates."""
+"""Authentication and authorization of requests: hosts, proxies, tokens, rates."""

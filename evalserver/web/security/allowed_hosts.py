@@ -1,7 +1,7 @@
-"""By which names the server may be called.
+"""Validation of the header ``Host``, against DNS rebinding.
 
-A page from elsewhere can have its own name lead to this server's address (DNS rebinding); then the
-browser takes the server for the page's own origin, and only the header ``Host`` tells.
+A page of another site can make its own host name resolve to this server's address. The browser then
+treats the server as the page's own origin, and only the header ``Host`` reveals it.
 """
 
 import ipaddress
@@ -10,42 +10,43 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-MOST_REMEMBERED = 64
+MAX_CACHED_HEADERS = 64
 
-WILDCARD_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - names them, listens on nothing
+WILDCARD_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - does not listen
 
 
-class Hosts:
-    """The names and addresses for a server that listens on ``bound``.
+class AllowedHosts:
+    """The allowed host names and addresses of a server that listens on ``bound``.
 
-    An address in ``Host`` cannot be rebound, since there is no name in it; all the same, it must be
-    the one that is listened on where that is known.
+    An address in ``Host`` cannot be rebound, but must be the one that the server listens on, if
+    that is known.
     """
 
     def __init__(self, bound: str, allowed: Iterable[str]) -> None:
-        self._bound = _address(bound)
+        self._bound = _parse_address(bound)
         self._local = self._bound is None or self._bound.is_loopback or self._bound.is_unspecified
         names = {bound, *allowed}
         if self._local:
             names.add("localhost")
         if bound in WILDCARD_ADDRESSES:
             names.update({socket.gethostname(), socket.gethostname().partition(".")[0]})
-        self._names = {_plain(name) for name in names}
-        self._fine: set[str] = set()
+        self._names = {_normalize(name) for name in names}
+        self._allowed_headers: set[str] = set()
 
-    def allow(self, header: str) -> bool:
-        """May this be the value of ``Host``? Its port does not matter: ports are forwarded."""
-        if header in self._fine:
+    def allows(self, header: str) -> bool:
+        """Return whether this value of ``Host`` is allowed. Any port is, since ports are
+        forwarded."""
+        if header in self._allowed_headers:
             return True
-        name = _plain(re.sub(r":\d{0,5}\Z", "", header) if not header.endswith("]") else header)
-        if name not in self._names and not self._is_fine_address(name):
+        name = _normalize(re.sub(r":\d{0,5}\Z", "", header) if not header.endswith("]") else header)
+        if name not in self._names and not self._is_allowed_address(name):
             return False
-        if len(self._fine) < MOST_REMEMBERED:
-            self._fine.add(header)
+        if len(self._allowed_headers) < MAX_CACHED_HEADERS:
+            self._allowed_headers.add(header)
         return True
 
-    def _is_fine_address(self, name: str) -> bool:
-        address = _address(name)
+    def _is_allowed_address(self, name: str) -> bool:
+        address = _parse_address(name)
         if address is None:
             return False
         if self._bound is None or self._bound.is_unspecified:
@@ -54,7 +55,7 @@ class Hosts:
 
 
 def is_same_origin(origin: str, host: str) -> bool:
-    """Is it the origin of a page that the server called ``host`` has sent?"""
+    """Return whether an origin is that of the server with this ``Host`` header."""
     try:
         parts = urlsplit(origin)
         default = {"http": 80, "https": 443}[parts.scheme]
@@ -64,11 +65,11 @@ def is_same_origin(origin: str, host: str) -> bool:
         return False
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.lower().rstrip(".").removeprefix("[").removesuffix("]")
 
 
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(name)
     except ValueError:

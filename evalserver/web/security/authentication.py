@@ -1,4 +1,4 @@
-"""Who sends a request: read from its headers, and held against the tokens."""
+"""Authentication of requests by token, session cookie or local socket."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from evalserver.auth.access import OPERATOR, Access, Caller
 from evalserver.core.roles import Role
-from evalserver.web.security.proxies import Proxies
+from evalserver.web.security.proxies import TrustedProxies
 
 LOCAL_OPERATOR = Caller(OPERATOR, Role.ADMIN)
 
@@ -15,13 +15,14 @@ BEARER, BASIC = "bearer", "basic"
 
 
 def is_local(request: web.BaseRequest) -> bool:
-    """Did it come by the socket in the data directory, which its owner alone can open?"""
-    # The name of such a socket is a text; that of one on the network has a port, too.
+    """Return whether it was sent over the socket in the data directory, which only its owner can
+    open."""
+    # The name of a Unix socket is a string; that of a network socket is a tuple.
     return isinstance(request.protocol.sockname, str | bytes)
 
 
-def shown_token(request: web.BaseRequest) -> str | None:
-    """The token that is shown in ``Authorization``: as Bearer, or as the password of Basic."""
+def presented_token(request: web.BaseRequest) -> str | None:
+    """Return the token in ``Authorization``: as Bearer, or as the password of Basic."""
     header = request.headers.get(hdrs.AUTHORIZATION)
     if header is None:
         return None
@@ -29,38 +30,40 @@ def shown_token(request: web.BaseRequest) -> str | None:
     kind = scheme.lower()
     if kind == BEARER:
         return value.strip()
-    return _password(value.strip()) if kind == BASIC else ""
+    return _basic_password(value.strip()) if kind == BASIC else ""
 
 
-def session_cookie(request: web.BaseRequest, proxies: Proxies) -> str:
-    """The name of the cookie: browsers send one to every port of a host, so the port is in it.
+def session_cookie(request: web.BaseRequest, proxies: TrustedProxies) -> str:
+    """Return the name of the session cookie.
 
-    Over TLS it has the prefix that browsers take from this very host alone, and over TLS alone:
-    neither another name below the same domain nor a page without TLS can put one there.
+    It contains the port, since browsers send cookies to all ports of a host. Over TLS it has the
+    prefix ``__Host-``, with which neither a sibling domain nor a page without TLS can set it.
     """
     sockname = request.protocol.sockname
     port = sockname[1] if isinstance(sockname, tuple) else 0
-    prefix = "__Host-" if proxies.are_secure(request) else ""
+    prefix = "__Host-" if proxies.is_secure(request) else ""
     return f"{prefix}evalserver_{port}"
 
 
-def shown_session(request: web.BaseRequest, proxies: Proxies) -> str | None:
-    """What the browser shows since it logged in."""
+def presented_session(request: web.BaseRequest, proxies: TrustedProxies) -> str | None:
+    """Return the session in the cookie of a browser that has logged in."""
     if hdrs.COOKIE not in request.headers:
         return None
     return request.cookies.get(session_cookie(request, proxies))
 
 
-def caller_of(request: web.BaseRequest, access: Access, proxies: Proxies) -> Caller | None:
-    """Whose token or session the request shows; None when it shows none that holds."""
-    token = shown_token(request)
+def authenticate_request(
+    request: web.BaseRequest, access: Access, proxies: TrustedProxies
+) -> Caller | None:
+    """Return the caller by token or session; None without a valid one."""
+    token = presented_token(request)
     if token is not None:
         return access.authenticate(token)
-    session = shown_session(request, proxies)
+    session = presented_session(request, proxies)
     return None if session is None else access.authenticate_session(session)
 
 
-def _password(value: str) -> str:
+def _basic_password(value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
     except (binascii.Error, ValueError):

@@ -16,26 +16,26 @@ from evalserver.auth.access import ANONYMOUS, Access, Caller
 from evalserver.core.roles import Role
 from evalserver.system.sockets import network_key
 from evalserver.web.http.errors import BadRequest, Handler
-from evalserver.web.security.allowed_hosts import Hosts, is_same_origin
+from evalserver.web.security.allowed_hosts import AllowedHosts, is_same_origin
 from evalserver.web.security.authentication import (
     LOCAL_OPERATOR,
-    caller_of,
+    authenticate_request,
     is_local,
-    shown_session,
-    shown_token,
+    presented_session,
+    presented_token,
 )
-from evalserver.web.security.proxies import FORWARDED_FOR, Proxies
+from evalserver.web.security.proxies import FORWARDED_FOR, TrustedProxies
 from evalserver.web.security.rate_limit import RateLimit
 
 log = structlog.get_logger("evalserver.web")
 
 SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
-"""They change nothing, whoever has them sent."""
-OWN_PAGES = frozenset({"same-origin", "none"})
-"""What ``Sec-Fetch-Site`` says of a request by our own page, or by the user."""
+"""Methods that change nothing."""
+ALLOWED_FETCH_SITES = frozenset({"same-origin", "none"})
+"""Values of ``Sec-Fetch-Site`` for requests by our own pages, or by the user."""
 
 FORWARDING_HEADERS = (FORWARDED_FOR, "Forwarded")
-"""By these a proxy tells on whose behalf it asks."""
+"""Headers with which a proxy forwards a client's address."""
 
 ANONYMOUS_CALLER = Caller(ANONYMOUS, Role.ANYONE)
 
@@ -48,42 +48,44 @@ SECURITY_HEADERS = {
     "Vary": "Authorization, Cookie",
     "Cache-Control": "private",
 }
-"""Of every answer that says nothing else: a page has a policy of its own, which lets it load its
-files."""
+"""Default headers of every response. Pages have a content security policy of their own."""
 
 SERVER = "evalserver"
-"""No versions, which would tell who looks for known faults where to begin."""
+"""Without versions, which would help attackers to find known vulnerabilities."""
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="evalserver"'}
-"""Not Basic: browsers would ask for a password, and send it along from then on."""
+"""Not Basic, since browsers would prompt for a password and send it with every request."""
 
 MAX_QUOTED_CHARACTERS = 128
 
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """What the gate goes by. On an ``open`` server everybody may do everything but make tokens;
-    ``local_only`` says that it is so because nobody else was to reach it."""
+    """The rules of authorization.
+
+    On an ``open`` server, all callers have all permissions except to manage tokens. ``local_only``
+    means that it is open only because it is on loopback.
+    """
 
     open: bool
-    hosts: Hosts
-    proxies: Proxies
+    hosts: AllowedHosts
+    proxies: TrustedProxies
     rate: RateLimit
     local_only: bool = False
 
     def allows(self, caller: Caller, needed: Role) -> bool:
-        """May the caller do what a role is needed for?"""
+        """Return whether the caller has the permissions of a role."""
         return self.open or caller.role.covers(needed)
 
 
 ACCESS_POLICY = web.AppKey("access_policy", AccessPolicy)
 ACCESS = web.AppKey("access", Access)
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
-"""Who sent the request."""
+"""The sender of the request."""
 
 
 def add_authorization(app: web.Application, policy: AccessPolicy) -> None:
-    """Have every request of the application pass the gate."""
+    """Check the source of every request of the application."""
     app[ACCESS_POLICY] = policy
     app.middlewares.append(check_source)
     app.on_response_prepare.append(_add_security_headers)
@@ -91,7 +93,7 @@ def add_authorization(app: web.Application, policy: AccessPolicy) -> None:
 
 @web.middleware
 async def check_source(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what comes by a name that is not ours, or changes something from another's page."""
+    """Reject requests with a host that is not allowed, and cross-origin requests that may write."""
     if not is_local(request):
         _check_host(request)
         if request.app[ACCESS_POLICY].local_only:
@@ -102,24 +104,24 @@ async def check_source(request: web.Request, handler: Handler) -> web.StreamResp
 
 
 def authorize(request: web.Request, needed: Role) -> None:
-    """Find out who sends the request, and let it pass to a route that needs this role.
+    """Authenticate the sender of a request, and require a role.
 
-    The caller is under ``CALLER`` from then on. Raises BadRequest: 401 for who shows no token that
-    holds, 403 for one whose role is not enough, 429 for who asks too often. Browsers that want a
-    page are led to the login instead of 401.
+    Stores the caller under ``CALLER``. Raises BadRequest: 401 without a valid token, 403 if the
+    role is insufficient, 429 above the rate limit. Browsers that request a page are redirected to
+    the login instead of 401.
     """
     if is_local(request):
         request[CALLER] = LOCAL_OPERATOR
         return
     policy = request.app[ACCESS_POLICY]
-    caller = caller_of(request, request.app[ACCESS], policy.proxies)
+    caller = authenticate_request(request, request.app[ACCESS], policy.proxies)
     if policy.rate.is_on:
         _check_rate(request, policy, caller)
     request[CALLER] = caller or ANONYMOUS_CALLER
     if policy.allows(request[CALLER], needed):
         return
     if caller is None:
-        raise _unauthorized(request)
+        raise _unauthorized_error(request)
     raise BadRequest(
         HTTPStatus.FORBIDDEN,
         f"The token {caller.name} has the role {caller.role}; {request.method} {request.path} needs"
@@ -128,74 +130,74 @@ def authorize(request: web.Request, needed: Role) -> None:
 
 
 def is_still_authorized(request: web.Request) -> bool:
-    """Does the token still hold with which a long answer was begun?"""
+    """Return whether the token of a request is still valid, during a long response."""
     return request.app[ACCESS_POLICY].open or request.app[ACCESS].is_valid(request[CALLER])
 
 
 def require_still_authorized(request: web.Request) -> None:
-    """Raise BadRequest (401) when the token does not hold any more with which was asked."""
+    """Raise BadRequest (401) if the token of a request is no longer valid."""
     if not is_still_authorized(request):
-        raise _unauthorized(request)
+        raise _unauthorized_error(request)
 
 
 def require_own(request: web.Request, owner: str, what: str) -> None:
-    """Raise BadRequest (403) unless it is the caller's own, or the caller is an administrator."""
+    """Raise BadRequest (403) unless the caller is the owner or an administrator."""
     caller = request[CALLER]
     if caller.name != owner and not request.app[ACCESS_POLICY].allows(caller, Role.ADMIN):
         raise BadRequest(
             HTTPStatus.FORBIDDEN,
             f"{what} was submitted by {owner}; the token {caller.name} has the role {caller.role},"
-            " which may change its own jobs only",
+            " which may only change its own jobs",
         )
 
 
 def _check_host(request: web.Request) -> None:
     given = request.headers.getall(hdrs.HOST, [])
     if len(given) > 1:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, "The request names several hosts")
-    # Only old programs leave it out, never a browser.
-    if given and not request.app[ACCESS_POLICY].hosts.allow(given[0]):
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "The request has several Host headers")
+    # Only old HTTP clients leave it out; browsers never do.
+    if given and not request.app[ACCESS_POLICY].hosts.allows(given[0]):
         raise BadRequest(
             HTTPStatus.MISDIRECTED_REQUEST,
-            f"This server is not called {_printable(given[0])!r}; if it is to be, start it with"
-            " --allowed-host NAME",
+            f"The host name {_replace_unprintable(given[0])!r} is not allowed; to allow it, start"
+            " the server with --allowed-host NAME",
         )
 
 
 def _check_not_forwarded(request: web.Request) -> None:
-    """A proxy of which nobody told the server would let all the world in."""
+    """Reject forwarded requests: a proxy that is not configured may forward for any client."""
     forwarded = [name for name in FORWARDING_HEADERS if name in request.headers]
     if forwarded:
         raise BadRequest(
             HTTPStatus.FORBIDDEN,
-            "This server asks nobody for a token, since only its own machine was to reach it, and"
-            f" this request came by way of a proxy ({forwarded[0]}); start it with --trusted-proxy"
-            " ADDRESS, and it asks for tokens, or with --auth none, and it lets everybody in",
+            "This server requires no tokens, since it only serves its own machine, but this request"
+            f" was forwarded by a proxy ({forwarded[0]}); start the server with --trusted-proxy"
+            " ADDRESS to require tokens, or with --auth none to give all clients access",
         )
 
 
 def _check_origin(request: web.Request) -> None:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
-        if site.lower() not in OWN_PAGES:
-            raise _cross_origin(f"a page of another site ({_printable(site)})")
+        if site.lower() not in ALLOWED_FETCH_SITES:
+            raise _cross_origin_error(f"a page of another site ({_replace_unprintable(site)})")
         return
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None:
         if not is_same_origin(origin, request.headers.get(hdrs.HOST, "")):
-            raise _cross_origin(f"a page of {_printable(origin)}")
-    elif _shows_session(request) and shown_token(request) is None:
-        raise _cross_origin("a browser that does not say which page")
+            raise _cross_origin_error(f"a page of {_replace_unprintable(origin)}")
+    elif _has_session(request) and presented_token(request) is None:
+        raise _cross_origin_error("a browser that does not say which page")
 
 
-def _shows_session(request: web.Request) -> bool:
-    return shown_session(request, request.app[ACCESS_POLICY].proxies) is not None
+def _has_session(request: web.Request) -> bool:
+    return presented_session(request, request.app[ACCESS_POLICY].proxies) is not None
 
 
-def _cross_origin(whose: str) -> BadRequest:
+def _cross_origin_error(source: str) -> BadRequest:
     return BadRequest(
         HTTPStatus.FORBIDDEN,
-        f"The request was sent by {whose}; only pages of this server may change something here",
+        f"The request was sent by {source}; only pages of this server may send requests that write",
     )
 
 
@@ -204,10 +206,10 @@ def _check_rate(request: web.Request, policy: AccessPolicy, caller: Caller | Non
         who, key = f"the token {caller.name}", f"token {caller.token_id}"
     else:
         address = policy.proxies.client_address(request)
-        who, key = f"the address {_printable(address)}", f"address {network_key(address)}"
-    wait_s = policy.rate.wait_s(key)
-    if wait_s > 0:
-        seconds = math.ceil(wait_s)
+        who, key = f"the address {_replace_unprintable(address)}", f"address {network_key(address)}"
+    wait_seconds = policy.rate.acquire(key)
+    if wait_seconds > 0:
+        seconds = math.ceil(wait_seconds)
         raise BadRequest(
             HTTPStatus.TOO_MANY_REQUESTS,
             f"Too many requests from {who}; try again in {seconds} s",
@@ -215,22 +217,22 @@ def _check_rate(request: web.Request, policy: AccessPolicy, caller: Caller | Non
         )
 
 
-def _unauthorized(request: web.Request) -> BadRequest:
+def _unauthorized_error(request: web.Request) -> BadRequest:
     if request.method == hdrs.METH_GET and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
         where = quote(request.path_qs, safe="")
         raise web.HTTPSeeOther(f"/login?next={where}")
-    shown = shown_token(request) is not None or _shows_session(request)
-    said = (
-        "The token is not known to this server: it may have been revoked, or have expired"
-        if shown
-        else "This server needs a token: send it as 'Authorization: Bearer evs_...'"
+    has_credentials = presented_token(request) is not None or _has_session(request)
+    problem = (
+        "The token is unknown: it may have been revoked, or have expired"
+        if has_credentials
+        else "This server requires a token: send it as 'Authorization: Bearer evs_...'"
     )
-    if shown:
+    if has_credentials:
         address = request.app[ACCESS_POLICY].proxies.client_address(request)
-        log.warning("a request with a token that is not known", address=address)
+        log.warning("request with an unknown token", address=address)
     return BadRequest(
         HTTPStatus.UNAUTHORIZED,
-        f"{said}. Administrators make tokens with 'evalserver token create'",
+        f"{problem}. Administrators create tokens with 'evalserver token create'",
         headers=CHALLENGE,
     )
 
@@ -242,5 +244,5 @@ async def _add_security_headers(_request: web.Request, response: web.StreamRespo
     headers[hdrs.SERVER] = SERVER
 
 
-def _printable(text: str) -> str:
+def _replace_unprintable(text: str) -> str:
     return "".join(mark if mark.isprintable() else "?" for mark in text[:MAX_QUOTED_CHARACTERS])

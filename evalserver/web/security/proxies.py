@@ -1,4 +1,4 @@
-"""Whom a request comes from, and whether it came over TLS, when proxies stand in between."""
+"""The address and scheme of a client behind trusted proxies."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ FORWARDED_FOR = "X-Forwarded-For"
 FORWARDED_PROTO = "X-Forwarded-Proto"
 
 
-class Proxies:
-    """The proxies whose word is taken; what all others say of addresses is not looked at."""
+class TrustedProxies:
+    """The proxies whose forwarding headers are trusted; those of others are ignored."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = [ipaddress.ip_network(each, strict=False) for each in networks]
 
     def client_address(self, request: web.BaseRequest) -> str:
-        """The address of the client: the last one in the chain that is no proxy of ours."""
+        """Return the client's address: the last one in the chain that is not a trusted proxy."""
         address = request.remote or ""
         if not self._networks or not self.trusts(address):
             return address
-        # Who sends the header first can write anything; each proxy appends whom it talked to.
+        # The client can send any value; each proxy appends the address of its peer.
         chain = ",".join(request.headers.getall(FORWARDED_FOR, [])).split(",")
         for each in reversed([part.strip() for part in chain]):
             if not _is_address(each):
@@ -30,8 +30,8 @@ class Proxies:
                 break
         return address
 
-    def are_secure(self, request: web.BaseRequest) -> bool:
-        """Did the client speak TLS, with the server or with a trusted proxy?"""
+    def is_secure(self, request: web.BaseRequest) -> bool:
+        """Return whether the client uses TLS, with the server or a trusted proxy."""
         if request.secure:
             return True
         if not self._networks or not self.trusts(request.remote or ""):

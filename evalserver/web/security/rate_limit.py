@@ -1,17 +1,17 @@
-"""How often one token, or one address, may ask."""
+"""Rate limits of requests, per token or address."""
 
 import time
 from collections.abc import Callable
 
 BURST_SECONDS = 10.0
-"""So much of what is allowed in that time may come at once."""
-MOST_KEYS = 10_000
+"""A burst may have as many requests as are allowed in this time."""
+MAX_KEYS = 10_000
 
 
 class RateLimit:
-    """At most ``per_second`` requests of each key, on average; 0: any number.
+    """At most ``per_second`` requests of each key, on average; 0 for no limit.
 
-    For each key it keeps the moment until which its requests so far take up what is allowed.
+    Implements the generic cell rate algorithm: one time per key.
     """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -22,23 +22,23 @@ class RateLimit:
 
     @property
     def is_on(self) -> bool:
-        """Is there a limit at all?"""
+        """Whether there is a limit."""
         return self._interval > 0
 
-    def wait_s(self, key: str) -> float:
-        """Count a request; 0 when it may be answered, else the seconds after which one may."""
+    def acquire(self, key: str) -> float:
+        """Count a request; return 0 if it is allowed, else the seconds until one is allowed."""
         now = self._clock()
         until = max(self._until.get(key, now), now) + self._interval
         excess = until - now - self._burst
         if excess > 0:
             return excess
-        if len(self._until) >= MOST_KEYS and key not in self._until:
-            self._forget(now)
+        if len(self._until) >= MAX_KEYS and key not in self._until:
+            self._evict(now)
         self._until[key] = until
         return 0.0
 
-    def _forget(self, now: float) -> None:
-        """Make room: without those that may ask as much as anybody, else without the oldest."""
+    def _evict(self, now: float) -> None:
+        """Remove keys whose requests no longer count, and the oldest ones if that is not enough."""
         self._until = {key: until for key, until in self._until.items() if until > now}
-        while len(self._until) >= MOST_KEYS:
+        while len(self._until) >= MAX_KEYS:
             del self._until[next(iter(self._until))]

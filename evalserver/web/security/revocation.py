@@ -1,4 +1,4 @@
-"""Ending long answers whose reader's token was revoked, or has expired, meanwhile."""
+"""Aborts long responses when the client's token is revoked or expires."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,31 +10,31 @@ from evalserver.web.security.authorization import is_still_authorized
 
 T = TypeVar("T")
 
-CHECK_SECONDS = 1.0
-"""Between two looks whether the token still holds."""
+CHECK_INTERVAL_SECONDS = 1.0
+"""Time between two checks of the token."""
 
 
-async def while_authorized(request: web.Request, sending: Coroutine[Any, Any, T]) -> T:
-    """What the sending of an answer returns; it is cut off once its reader is not admitted.
+async def while_authorized(request: web.Request, response: Coroutine[Any, Any, T]) -> T:
+    """Send a response, and return its result; abort it when the client is no longer authorized.
 
-    Raises ConnectionError then: the answer has begun, and nothing can be said any more.
+    Raises ConnectionError then, since the response has begun and cannot become an error response.
     """
-    work = asyncio.ensure_future(sending)
+    work = asyncio.ensure_future(response)
     try:
-        while not (await asyncio.wait([work], timeout=CHECK_SECONDS))[0]:
+        while not (await asyncio.wait([work], timeout=CHECK_INTERVAL_SECONDS))[0]:
             if not is_still_authorized(request):
-                await _end(work)
-                # Not before: a connection that is closed while the kernel still sends a file from
-                # it leaves its number watched, and the next connection with it is never heard.
+                await _cancel(work)
+                # Only after cancelling: if a connection is closed during sendfile, the loop keeps
+                # watching its descriptor, and a new connection with that descriptor gets no events.
                 if request.transport is not None:
                     request.transport.abort()
-                raise ConnectionAbortedError("the token does not hold any more")
+                raise ConnectionAbortedError("the token is no longer valid")
         return work.result()
     finally:
-        await _end(work)
+        await _cancel(work)
 
 
-async def _end(work: asyncio.Future[Any]) -> None:
+async def _cancel(work: asyncio.Future[Any]) -> None:
     if not work.done():
         work.cancel()
         await asyncio.wait([work])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.web.api.artifacts import MOST_LISTED
+from evalserver.web.api.artifacts import MAX_LISTED_ENTRIES
 from tests.conftest import MakeApi
 from tests.support import Api, Json
 from tests.web.files import HANG, fetch, listed, listing, output
@@ -81,13 +81,13 @@ async def test_a_completed_jobs_directory_that_somebody_removed_is_410(api: Api,
 
 
 async def test_a_long_list_is_cut_and_says_so(api: Api, job: Json) -> None:
-    for number in range(MOST_LISTED):
+    for number in range(MAX_LISTED_ENTRIES):
         (output(job) / f"{number}").touch()
 
     body = await listing(api, job)
 
     assert body["truncated"]
-    assert len(body["artifacts"]) <= MOST_LISTED
+    assert len(body["artifacts"]) <= MAX_LISTED_ENTRIES
 
 
 async def test_in_a_directory_that_a_client_named_only_the_attempts_own_is_shown(

@@ -77,7 +77,7 @@ async def test_without_samples_the_standard_errors_are_taken(api: Api) -> None:
     found = await difference(api, first, second)
 
     assert found["method"] == "unpaired"
-    assert found["note"] == f"Not paired: job {second} kept no samples of mme."
+    assert found["note"] == f"Not paired: job {second} has no samples of mme."
 
 
 async def test_samples_that_do_not_come_to_the_number_are_not_paired(api: Api) -> None:
@@ -108,7 +108,7 @@ async def test_other_documents_under_the_same_ids_are_not_paired(api: Api) -> No
 
     found = await difference(api, first, second)
 
-    assert found["note"] == "Not paired: under the same id the two have different documents."
+    assert found["note"] == "Not paired: the two have different documents with the same id."
 
 
 async def test_each_filter_is_compared_by_itself(api: Api) -> None:
@@ -173,8 +173,8 @@ async def test_a_job_that_never_was_is_404(api: Api) -> None:
     ("jobs", "message"),
     [
         ([], "Missing data for required field."),
-        (["a"], "Must be given 2 to 10 times, a job each time."),
-        ([str(number) for number in range(11)], "Must be given 2 to 10 times, a job each time."),
+        (["a"], "Must be given 2 to 10 times, once per job."),
+        ([str(number) for number in range(11)], "Must be given 2 to 10 times, once per job."),
         (["a", "b", "a"], "Must be different jobs."),
     ],
 )

@@ -224,9 +224,9 @@ REFUSED = {
     "sort=age": ("sort", "Must be one of created_at, started_at, completed_at, duration"),
     "sort=-prioritiy": ("sort", "Did you mean 'priority'?"),
     "sort=model&finished_after=0": ("sort", "Must be left out with finished_after"),
-    "sort=model&cursor=nonsense": ("cursor", "Must be the 'next' of an answer to this query"),
-    "cursor=nonsense": ("cursor", "Must be the 'next' of an answer to this query"),
-    "cursor=%F0%9F%A6%8A": ("cursor", "Must be the 'next' of an answer to this query"),
+    "sort=model&cursor=nonsense": ("cursor", "Must be the 'next' of a response to this query"),
+    "cursor=nonsense": ("cursor", "Must be the 'next' of a response to this query"),
+    "cursor=%F0%9F%A6%8A": ("cursor", "Must be the 'next' of a response to this query"),
     "state=queued": ("state", "Unknown field."),
     "lable=a=b&lable=c=d": ("lable", "Did you mean 'label'?"),
 }

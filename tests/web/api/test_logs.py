@@ -378,7 +378,7 @@ async def test_an_earlier_attempt_is_found_though_settings_have_changed(make_api
 async def test_an_attempt_that_has_not_begun_is_404(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{await ended(api)}/log?attempt=2", 404)
 
-    assert "has no attempt 2: 1 have begun by now" in problem["detail"]
+    assert "has no attempt 2; the latest is 1" in problem["detail"]
 
 
 async def test_the_log_of_a_job_that_never_was_is_404(api: Api) -> None:

@@ -150,15 +150,15 @@ async def test_a_metric_that_does_not_judge_is_refused_and_told_which_does(
 ) -> None:
     said = await message(api, job, f"only=wrong&metric={metric}")
 
-    assert said.startswith(f"{metric} does not say of each sample who was right")
-    assert said.endswith("Of this task, acc can be chosen.")
+    assert said.startswith(f"{metric} does not decide which samples are right")
+    assert said.endswith("Possible metrics of this task: acc.")
 
 
 async def test_where_no_metric_judges_only_is_refused(api: Api, job: Json) -> None:
     replace(job, [{"doc_id": 0, "acc": 0.25, "f1": 0.5}])
 
     assert await message(api, job, "only=wrong") == (
-        "No metric of mme says of each sample who was right."
+        "No metric of mme decides which samples are right."
     )
 
 
@@ -206,7 +206,7 @@ async def test_a_cursor_of_other_samples_is_refused(api: Api, job: Json) -> None
 
     said = await message(api, job, f"cursor={cursor}")
 
-    assert said == "Must be the 'next' of a page of the same samples; leave it out."
+    assert said == "Must be the 'next' of a page of the same samples; leave it out to start again."
 
 
 async def test_a_cursor_does_not_outlive_the_attempt(api: Api, job: Json) -> None:
@@ -224,7 +224,7 @@ async def test_an_unknown_task_is_404_and_told_which_there_are(api: Api) -> None
 
     assert problem["detail"] == (
         f"Job {job['job_id']} has no samples of 'mmee'; it has those of ai2d, mme. "
-        "Samples of a group of tasks are kept by task"
+        "Samples of a group of tasks are stored per task"
     )
 
 
@@ -238,7 +238,7 @@ async def test_a_job_that_kept_no_samples_is_404_and_says_why(api: Api) -> None:
 
     problem = await samples(api, job, "", 404)
 
-    assert problem["detail"].endswith("kept no samples: its request has log_samples false")
+    assert problem["detail"].endswith("has no samples: its request has log_samples false")
 
 
 async def test_a_job_that_has_not_finished_is_409(api: Api) -> None:

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from evalserver.web.security.allowed_hosts import Hosts
+from evalserver.web.security.allowed_hosts import AllowedHosts
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
 
@@ -34,4 +34,4 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
 def test_a_server_is_called_by_its_address_and_its_names(
     bound: str, header: str, fine: bool
 ) -> None:
-    assert Hosts(bound, ["eval.lab.example"]).allow(header) is fine
+    assert AllowedHosts(bound, ["eval.lab.example"]).allows(header) is fine

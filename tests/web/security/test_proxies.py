@@ -3,7 +3,7 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from evalserver.web.security.proxies import Proxies
+from evalserver.web.security.proxies import TrustedProxies
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ def test_the_client_is_the_last_that_is_no_proxy(
 ) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": forwarded})
 
-    assert Proxies(trusted).client_address(request.clone(remote=peer)) == client
+    assert TrustedProxies(trusted).client_address(request.clone(remote=peer)) == client
 
 
 @pytest.mark.parametrize(("peer", "secure"), [("10.0.0.1", True), ("10.0.0.2", False)])
 def test_a_proxy_says_whether_the_client_spoke_tls(peer: str, secure: bool) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-Proto": "https"})
 
-    assert Proxies(["10.0.0.1"]).are_secure(request.clone(remote=peer)) is secure
+    assert TrustedProxies(["10.0.0.1"]).is_secure(request.clone(remote=peer)) is secure
