@@ -60,7 +60,7 @@ def _judge(
         0,
         result=results.result,
         metrics=results.metrics,
-        provenance=dict(results.said),
+        provenance=dict(results.reported),
     )
 
 

@@ -1,7 +1,7 @@
-"""Engines: our adapters for harnesses, one file a harness, and what they share.
+"""Engines: adapters for harnesses, one file per harness, and what they share.
 
 An engine is a set of pure functions of a request and of files: it builds the command line of an
-attempt and reads the results that the harness left. It starts nothing.
+attempt, and reads the results that the harness wrote. It starts no processes.
 """
 
 from evalserver.engines.base import Command, NoResults, Paths, Question, Results

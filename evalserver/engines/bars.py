@@ -1,9 +1,9 @@
-"""Finding tqdm's progress bars in a harness's output, and reading what they say.
+"""Finding and parsing tqdm's progress bars in a harness's output.
 
     Model Responding:  33%|███▎      | 21/64 [00:01<00:02, 20.15it/s, tokens=1,071]
     Generating test split: 64 examples [00:00, 3250.14 examples/s]
 
-The expression is bounded at every place, so that the cost is that of the text's length alone.
+Every repetition in the expression is bounded, so that the cost is linear in the text's length.
 """
 
 import re
@@ -29,8 +29,8 @@ _SCALES = {letter: 1000.0**power for power, letter in enumerate("kMGTPEZY", star
 
 @dataclass(frozen=True)
 class Bar:
-    """What one bar says: its label (empty if it has none), how many of how many are done, how many
-    a second, and the seconds that are left; None where it does not say."""
+    """A progress bar: its label (empty if it has none), units done and in total, units per second,
+    and seconds left; None for what it does not show."""
 
     label: str
     done: int
@@ -40,12 +40,12 @@ class Bar:
 
     @property
     def fraction(self) -> float | None:
-        """From 0 to 1; None if nobody knows how many there are."""
+        """From 0 to 1; None if the total is unknown."""
         return min(1.0, self.done / self.total) if self.total else None
 
 
 def find_bars(text: str) -> Iterator[tuple[int, Bar]]:
-    """Every bar in the text with its place, also one that is drawn right now."""
+    """Yield every bar in the text with its position, including an unfinished last line."""
     behind = 0
     for match in _BAR.finditer(text):
         try:
@@ -68,7 +68,7 @@ def _parse_bar(match: re.Match[str], label: str) -> Bar:
 
 
 def _label(text: str, behind: int, end: int) -> str:
-    """What stands before a bar on its line, without the colon."""
+    """Return the text before a bar on its line, without the colon."""
     before = text[max(behind, end - LABEL_BYTES) : end]
     line = before[max(before.rfind("\r"), before.rfind("\n")) + 1 :].rstrip()
     if not line.endswith(":"):
@@ -78,16 +78,16 @@ def _label(text: str, behind: int, end: int) -> str:
 
 
 def _parse_count(text: str) -> int:
-    """``1,071`` is 1071, ``1.2k`` is 1200. Raises ValueError for what is no number, or no count."""
+    """``1,071`` is 1071, ``1.2k`` is 1200. Raises ValueError for other text."""
     digits = text.replace(",", "")
     number = int(float(digits.rstrip("kMGTPEZY")) * _SCALES.get(digits[-1], 1.0))
     if number > MAX_COUNT:
-        raise ValueError(f"{text} is more than anybody counts")
+        raise ValueError(f"{text} is too large a count")
     return number
 
 
 def _parse_rate(text: str) -> float | None:
-    """Units a second: of ``20.15it/s``, of ``1.31s/it``, of ``115MB/s``."""
+    """Return units per second from ``20.15it/s``, ``1.31s/it`` or ``115MB/s``."""
     match = _RATE.match(text.strip())
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The values that pass through every engine."""
+"""The values that all engines take and return."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ __all__ = ["Command", "NoResults", "Paths", "Question", "Results"]
 
 
 class NoResults(Exception):
-    """The harness left no results that can be used; says why."""
+    """The harness wrote no usable results; the text says why."""
 
 
 class Question(StrEnum):
-    """What can be asked of a harness outside a job."""
+    """What a harness can be asked outside of a job."""
 
     TASKS = "tasks"
     MODELS = "models"
@@ -26,8 +26,8 @@ class Question(StrEnum):
 
 @dataclass(frozen=True)
 class Paths:
-    """The places of one attempt: its run directory, where the harness writes results, and the
-    response cache of the job, which all its attempts share."""
+    """The paths of one attempt: its run directory, the harness's output directory, and the response
+    cache, which all attempts of the job share."""
 
     run_dir: Path
     output_dir: Path
@@ -36,11 +36,11 @@ class Paths:
 
 @dataclass(frozen=True)
 class Results:
-    """What an attempt produced: ``result`` as the API gives it, its numbers one by one, how many of
-    its requests to the model failed (None: the harness does not go on when one does), and what the
-    harness says of itself and of the machine, for the job's provenance."""
+    """What an attempt produced: ``result`` as the API returns it, its metrics, how many of its
+    requests to the model failed (None: the harness stops at the first failure), and what the
+    harness reports about itself and the machine, for the job's provenance."""
 
     result: dict[str, Any]
     metrics: tuple[Metric, ...]
     failed_requests: FailedRequests | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Engine for an operator's own evaluation program, declared in the TOML file.
 
-The operator writes the command line, with places in it; a client fills the places, each with one
-value of the type that the operator gave it, and can add nothing else: no flag, no argument.
+The operator writes the command line with placeholders. A request fills each with one value of the
+declared type, and can add neither flags nor arguments.
 """
 
 import json
@@ -29,7 +29,7 @@ from evalserver.system.untrusted_files import UntrustedDirectory, list_names
 
 
 class CommandEngine(Engine):
-    """An operator's own program. Raises ValueError when its table is not allowed."""
+    """An operator's own program. Raises ValueError when its table is invalid."""
 
     reasons = MappingProxyType(
         {
@@ -47,7 +47,7 @@ class CommandEngine(Engine):
         ) | ({"use_cache"} if self.caches_by_default else set())
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """The operator's command line with the request's values in its places."""
+        """Return the operator's command line with the request's values filled in."""
         values = {
             **self._values(request),
             "output_dir": str(paths.output_dir),
@@ -71,7 +71,7 @@ class CommandEngine(Engine):
         return found or self._reject_flags(request)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """The numbers in the program's results file, and the files of its samples."""
+        """Return the metrics in the program's results file, and the paths of its samples files."""
         directory = UntrustedDirectory.for_attempt(paths.output_dir)
         content = _add_filters(load_results(directory, self._table.results))
         samples = (
@@ -84,7 +84,7 @@ class CommandEngine(Engine):
         return build_results({name: (path, content, samples)}, request.tasks)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
-        """By the place of the task in the files' names."""
+        """Return the samples files by the task in their names."""
         if self._table.samples is None:
             return {}
         pattern = re.compile(
@@ -94,16 +94,16 @@ class CommandEngine(Engine):
         return {found[1]: path for path in paths if (found := pattern.fullmatch(path.name))}
 
     def progress_reader(self) -> ProgressReader:
-        """By the operator's pattern; bars of tqdm if there is none."""
+        """Return a reader of the operator's pattern; of tqdm bars if there is none."""
         return TqdmReader() if self._table.progress is None else PatternReader(self._table.progress)
 
     @property
     def executable(self) -> str:
-        """The first item of the command line."""
+        """The program: the first item of the command line."""
         return str(self._table.argv[0].fill({"python": self.settings.python}))
 
     def version_argv(self) -> tuple[str, ...]:
-        """The operator's command; without one, what the program's name leads to."""
+        """Return the operator's command; without one, a command that prints the program's files."""
         if self._table.version:
             return self._table.version
         return (
@@ -114,16 +114,17 @@ class CommandEngine(Engine):
         )
 
     def question_argv(self, question: Question) -> tuple[str, ...]:
-        """Prints the operator's lists: this program cannot be asked."""
+        """Return a command that prints the operator's list of tasks; the program cannot be
+        asked."""
         known = list(self._table.tasks) if question is Question.TASKS else []
         return (sys.executable, "-c", "import sys; print(sys.argv[1])", json.dumps(known))
 
     def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
-        """Models are held against the operator's wildcards elsewhere."""
+        """Return whether a task is known. Models are checked against the settings instead."""
         return question is Question.MODELS or super().is_known(question, name, known)
 
     def _values(self, request: EvaluateRequest) -> dict[str, str]:
-        """What is put into the places, but for those of an attempt."""
+        """Return the values of placeholders, except those of an attempt."""
         limit = None if request.limit == NO_LIMIT else request.limit
         fields = {**{name: getattr(request, name) for name in FIELDS}, "limit": limit}
         values = {name: str(value) for name, value in fields.items() if value is not None}
@@ -162,7 +163,8 @@ class CommandEngine(Engine):
         return {}
 
     def _list_program_files(self) -> list[str]:
-        """The program, and files among its fixed arguments, each with its time."""
+        """Return the program and the files among its fixed arguments, with their modification
+        times."""
         fixed = [each.text for each in self._table.argv[1:]]
         found = [shutil.which(self.executable) or self.executable, *fixed]
         files = (Path(each) for each in found if Path(each).is_file())
@@ -190,7 +192,7 @@ def _match_folders(directory: UntrustedDirectory, pattern: str) -> list[str]:
 
 
 def _add_filters(content: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that stand under a metric's name alone are those of no filter."""
+    """Add the filter ``none`` to metrics without a filter."""
     results = {
         task: {key if "," in key else f"{key},none": value for key, value in values.items()}
         for task, values in content["results"].items()

@@ -1,4 +1,4 @@
-"""The table of an operator's own program, ``[engines.NAME]`` with ``type = "command"``, as read."""
+"""Parsing the table of an operator's own program: ``[engines.NAME]`` with ``type = "command"``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,30 +14,29 @@ from evalserver.engines.settings import EngineSettings
 from evalserver.engines.template import Template, TemplateError
 
 KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
-"""What the table of such an engine holds beside what every table may hold."""
+"""The keys of such a table, beside those of every engine."""
 
 SCALARS = (Kind.NAME, Kind.INTEGER, Kind.BATCH_SIZE, Kind.LIMIT)
-"""Kinds of fields of which the value is one argument."""
+"""Kinds of fields whose value fits into one argument."""
 
 ALWAYS = ("model", "tasks", "output_dir", "run_dir", "python", "num_gpus")
-"""Places that have a value in every request."""
+"""Placeholders that always have a value."""
 FIELDS = tuple(
     name
     for name, row in REQUEST_FIELDS.items()
     if row.addressee is Addressee.HARNESS and not row.required and row.kind in SCALARS
 )
-"""Places that have a value when the request does; a request that sets one without a place is
-rejected."""
+"""Placeholders for optional fields of the request."""
 CACHE = "cache_dir"
-"""The place that has a value unless the request has ``use_cache = false``."""
+"""The placeholder that has a value unless the request has ``use_cache = false``."""
 
 TASK = "{task}"
 
 
 @dataclass(frozen=True)
 class CommandTable:
-    """The command line, its parameters by name, where the program leaves what, how it tells its
-    progress (a regular expression), what tells its version, and which tasks it knows."""
+    """The command line, its parameters by name, the paths of results and samples, a regular
+    expression for progress, the command that prints the version, and the known tasks."""
 
     argv: tuple[Template, ...]
     parameters: Mapping[str, Parameter]
@@ -49,12 +48,12 @@ class CommandTable:
 
     @property
     def places(self) -> set[str]:
-        """The names of all places in the command line."""
+        """The names of all placeholders in the command line."""
         return {name for template in self.argv for name in template.places}
 
 
 def read_table(settings: EngineSettings) -> CommandTable:
-    """The table. Raises ValueError, which names the key, what it holds, and what is allowed."""
+    """Parse the table. Raises ValueError with the key, its value, and what is allowed."""
     where, options = f"engines.{settings.name}", settings.options
     _check_keys(where, options)
     parameters = _parse_parameters(f"{where}.parameters", options.get("parameters", {}))
@@ -72,7 +71,7 @@ def read_table(settings: EngineSettings) -> CommandTable:
         raise ValueError(f"{where}.samples must have {TASK} in it once, got {samples!r}")
     for name in parameters:
         if name not in table.places:
-            raise ValueError(f"{where}.parameters.{name} has no place in argv: {{{name}}}")
+            raise ValueError(f"{where}.parameters.{name} has no placeholder in argv: {{{name}}}")
     return table
 
 
@@ -92,7 +91,7 @@ def _parse_parameters(where: str, tables: Any) -> dict[str, Parameter]:
         raise ValueError(f"{where} must be a table, got {tables!r}")
     for name in tables:
         if name in (*ALWAYS, CACHE, *FIELDS):
-            raise ValueError(f"{where}.{name}: a place of evalserver's own has this name")
+            raise ValueError(f"{where}.{name}: this is the name of a built-in placeholder")
     return {name: Parameter.read(where, name, table) for name, table in tables.items()}
 
 
@@ -106,13 +105,13 @@ def _parse_templates(
     if not templates:
         raise ValueError(f"{where} must begin with a program")
     if set(templates[0].places) - {"python"}:
-        raise ValueError(f"{where}: no client may say which program runs: {templates[0].text}")
+        raise ValueError(f"{where}: a request must not choose the program: {templates[0].text}")
     known = (*ALWAYS, CACHE, *FIELDS, *parameters)
     for name in (name for template in templates for name in template.places):
         if name not in known:
             raise ValueError(
-                f"{where}: nothing is called {{{name}}}.{did_you_mean(name, known)} "
-                f"Known places: {', '.join(known)}"
+                f"{where}: unknown placeholder {{{name}}}.{did_you_mean(name, known)} "
+                f"Known placeholders: {', '.join(known)}"
             )
     return templates
 

@@ -1,7 +1,4 @@
-"""What every engine is: the one class that an adapter for a further harness derives from.
-
-``docs/engines.md`` shows one, from its first line to the server that runs it.
-"""
+"""The base class of every engine. ``docs/engines.md`` has a complete example."""
 
 import json
 from abc import ABC, abstractmethod
@@ -33,18 +30,18 @@ PROBE = Path(in_harness.__file__).with_name("probe.py")
 
 
 class Engine(ABC):
-    """The adapter for one harness: pure functions of a request and of files. It starts nothing.
+    """The adapter for one harness: pure functions of a request and of files.
 
-    A subclass needs no more than ``command``, and a harness that writes its results in the form of
-    ``docs/engines.md``. Raises ValueError at construction when its settings are not allowed.
+    A subclass needs no more than ``accepts`` and ``command``, if the harness writes its results in
+    the form of ``docs/engines.md``. The constructor raises ValueError for invalid settings.
     """
 
     package: ClassVar[str | None] = None
-    """The name under which the harness is installed, for its version."""
+    """The distribution package of the harness, whose version is reported."""
     written_for: ClassVar[str | None] = None
-    """The version of it that the engine was written against."""
+    """The version of the harness that the engine was written for."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Others that numbers depend on."""
+    """Other packages that results depend on."""
     file_names: ClassVar[FileNames] = USUAL_FILES
     accepts: frozenset[str] = frozenset()
     """The fields of a request that reach the harness, beside ``model`` and ``tasks``: of those that
@@ -54,8 +51,8 @@ class Engine(ABC):
     caches_by_default: bool = False
     """Whether ``use_cache`` holds for requests that do not set it."""
     questions: ClassVar[Mapping[Question, str]] = {}
-    """Python that prints a JSON list of names on its last line, run by the harness's interpreter;
-    its argument is the directory of task definitions, or an empty text."""
+    """Python code that prints a JSON list of names on its last line, run by the harness's
+    interpreter; its argument is the directory of task definitions, or empty."""
 
     def __init__(self, settings: EngineSettings) -> None:
         require_no_options(settings)
@@ -63,7 +60,7 @@ class Engine(ABC):
 
     @property
     def name(self) -> str:
-        """What requests call it."""
+        """The name of the engine in requests."""
         return self.settings.name
 
     @property
@@ -73,7 +70,7 @@ class Engine(ABC):
 
     @abstractmethod
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """How to run the harness so that every field of the request reaches it."""
+        """Return the command that runs the harness with every accepted field of the request."""
 
     def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
         """The accepted fields whose values the harness cannot use, with a sentence for each."""
@@ -90,50 +87,49 @@ class Engine(ABC):
         return always or name in self.accepts or row.is_neutral(value)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """What an attempt left in its output directory, for all tasks that were asked for.
+        """Return the results in the attempt's output directory, for all requested tasks.
 
         Raises NoResults.
         """
         return read_results(paths.output_dir, request.tasks, self.file_names)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
-        """The file of each task that has samples, among those that a job's result names."""
+        """Return the samples file of each task, from those that a job's result names."""
         return files_by_task(result, self.file_names.task)
 
     def verdict(self, sample: Mapping[str, Any], metric: str) -> Verdict | None:
-        """Was this sample, a line of a samples file, answered right? None: the metric says nothing.
-
-        Only for a metric of which more is better.
+        """Return whether a sample (a line of a samples file) is right; None if the metric does not
+        decide. Only for metrics of which higher is better.
         """
         return verdict(sample, metric)
 
     def score(self, sample: Mapping[str, Any], metric: str) -> float | None:
-        """The number that this sample got; None: it has none of its own under this metric."""
+        """Return the sample's score under a metric; None if it has no score of its own."""
         return score(sample, metric)
 
     def filter_of(self, sample: Mapping[str, Any]) -> str | None:
-        """Under which of its task's filters the sample was judged; None: it does not say."""
+        """Return the filter under which the sample was judged; None if it does not say."""
         name = sample.get("filter")
         return name if isinstance(name, str) else None
 
     def progress_reader(self) -> ProgressReader:
-        """What reads progress from the log of one attempt: here, bars of tqdm."""
+        """Return a reader of progress in the log of one attempt; by default of tqdm bars."""
         return TqdmReader()
 
     @property
     def executable(self) -> str:
-        """What an attempt runs."""
+        """The program that an attempt runs."""
         return self.settings.python
 
     def probe_argv(self) -> tuple[str, ...]:
-        """A command that prints what numbers depend on, as a line of JSON."""
+        """Return a command that prints the versions that results depend on, as a line of JSON."""
         names = (self.package,) if self.package else ()
         return (self.settings.python, str(PROBE), *names, *self.packages)
 
     def version_argv(self) -> tuple[str, ...]:
-        """A command that prints what answers depend on: the harness's version; it is quick.
+        """Return a quick command that prints what lists of names depend on: the harness's version.
 
-        It asks the package's metadata, and so imports nothing heavy.
+        It reads the package's metadata, without importing the harness.
         """
         version = f"version({self.package!r})" if self.package else "''"
         code = (
@@ -142,12 +138,12 @@ class Engine(ABC):
         return (self.settings.python, "-c", code)
 
     def question_argv(self, question: Question) -> tuple[str, ...]:
-        """A command that prints the answer to a question on the last line of stdout."""
+        """Return a command that prints the answer to a question on the last line of stdout."""
         code = self.questions.get(question, "print([])")
         return (self.settings.python, "-c", code, self.settings.include_path or "")
 
     def parse_answer(self, output: str) -> list[str]:
-        """The names in the output of a question. Raises ValueError when there is no list."""
+        """Return the names in the output of a question. Raises ValueError when there is no list."""
         lines = output.strip().splitlines()
         names = json.loads(lines[-1]) if lines else None
         if not isinstance(names, list):
@@ -155,7 +151,7 @@ class Engine(ABC):
         return [str(name) for name in names]
 
     def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
-        """Is a task or a model of this name among those that the harness knows?"""
+        """Return whether a task or a model is among those that the harness knows."""
         if name in known:
             return True
         wildcard = question is Question.TASKS and not WILDCARDS.isdisjoint(name)

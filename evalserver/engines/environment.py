@@ -1,5 +1,5 @@
-"""The environment that a harness gets: of the server's own what harnesses are known to read, and
-what the operator names. All else may be secret, and no harness's business."""
+"""The environment of a harness: the variables of the server's that harnesses are known to read, and
+those that the operator names. All others may be secret."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,12 @@ LAUNCHER_VARIABLES = frozenset(
         "MPI_LOCALRANKID", "MPI_LOCALNRANKS",
     }
 )  # fmt: skip
-"""What srun, mpirun, torchrun and accelerate set. A harness that finds them takes itself for one
-rank of a distributed job that does not exist, and waits for the others or fails."""
+"""Set by srun, mpirun, torchrun and accelerate. A harness that finds them takes itself for one rank
+of a distributed job that does not exist, and waits for the others or fails."""
 
 SYSTEMD_PREFIXES = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
-"""What systemd tells the server: the harness must not speak for it, nor take its sockets."""
+"""systemd's variables for the server: the harness must not notify in its name or take its
+sockets."""
 
 OWN_PREFIX = "EVALSERVER_"
 
@@ -43,19 +44,19 @@ ALLOWED_VARIABLES = re.compile(
     r"|INSPECT|OPENAI|AZURE_OPENAI|ANTHROPIC|GOOGLE_API|GEMINI|DASHSCOPE|REKA|TEXTSYNTH|WATSONX)"
     r"(?:_[A-Z0-9_]*)?"
 )
-"""What is passed on, if it is there and not among what is left out."""
+"""The names of variables that are passed on, unless they are excluded."""
 
 BAR_SECONDS = "2"
-"""Between two states of one progress bar: fresh enough to look at, and at most some 4 MB of log a
-day. tqdm's own tenth of a second makes 80."""
+"""Between two states of a progress bar: at most some 4 MB of log per day, where tqdm's own default
+of a tenth of a second makes 80."""
 
 
 def harness_environment(
     environment: Mapping[str, str], named: Iterable[str] = ()
 ) -> dict[str, str]:
-    """The variables for a harness that is started from a server with this environment.
+    """Return the environment of a harness that a server with this environment starts.
 
-    ``named`` are what the operator adds: ``NAME``, if it is there, or ``NAME=VALUE``.
+    ``named`` are the operator's additions: ``NAME`` (passed on if set), or ``NAME=VALUE``.
     """
     kept = {name: value for name, value in environment.items() if _is_passed_on(name)}
     for each in named:
@@ -64,7 +65,7 @@ def harness_environment(
             continue
         if given or name in environment:
             kept[name] = value if given else environment[name]
-    # Unbuffered: else a harness's output reaches the log in blocks, minutes late.
+    # Unbuffered, or a harness's output would reach the log minutes late.
     return {"TQDM_MININTERVAL": BAR_SECONDS, **kept, "PYTHONUNBUFFERED": "1"}
 
 

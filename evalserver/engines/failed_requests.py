@@ -1,4 +1,4 @@
-"""Counting the requests to a model that failed in an evaluation which went on all the same.
+"""Counting failed requests to a model in an evaluation that did not stop because of them.
 
 lmms-eval (0.7.3: ``models/chat/async_openai.py`` and others) gives ``[LMMS_EVAL_REQUEST_FAILED
 after N retries] why`` for the model's answer, scores it as wrong, and exits 0.
@@ -22,20 +22,20 @@ from evalserver.system.untrusted_files import (
 
 MARK = "[LMMS_EVAL_REQUEST_FAILED"
 QUOTED = b'"' + MARK.encode()
-"""How a text begins with the mark in JSON."""
+"""A JSON string that begins with the mark."""
 QUOTED_MARK = re.compile(rb'"(' + re.escape(MARK.encode()) + rb'[^"\\]{0,300})')
 MAX_PIECE_BYTES = 1024 * 1024
 MAX_BYTES = 16 * 1024**3
-"""Of one file: to read more would take minutes."""
+"""Of one file; reading more would take minutes."""
 ANSWERS = ("resps", "filtered_resps")
-"""The keys of a sample that hold what the model said."""
+"""The keys of a sample with the model's answers."""
 GAVE_UP = re.compile(rb"All \S+ attempts failed")
-"""What lmms-eval logs, once a request, when it gives one up."""
+"""What lmms-eval logs once for each request that it gives up."""
 
 
 @dataclass(frozen=True)
 class FailedRequests:
-    """How many of an evaluation's samples had no answer, because the request for it failed."""
+    """How many of an evaluation's samples have no answer because the request failed."""
 
     failed: int
     of: int
@@ -48,7 +48,7 @@ class FailedRequests:
 
 
 def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> FailedRequests:
-    """Count in samples files of the directory; no more than a megabyte of one is in memory.
+    """Count in samples files of the directory, with at most a megabyte of a file in memory.
 
     Raises UnreadableFile, also when a file has more than ``MAX_BYTES``.
     """
@@ -85,14 +85,15 @@ def count_in_log(run_dir: Path, of: int) -> FailedRequests:
 
 
 def _read_pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool]]:
-    """The lines of a file, those that are very long in pieces: does it begin one, and is it all."""
+    """Yield lines, long ones in pieces: whether a line begins, the piece, whether it is
+    complete."""
     size = os.fstat(file.fileno()).st_size
     if size > MAX_BYTES:
         raise UnreadableFile(
             f"{path}: it has {size} bytes, more than the {MAX_BYTES} that are read"
         )
     begins = True
-    # What grows meanwhile is read as far as it goes now.
+    # A file that grows meanwhile is read up to its size now.
     while size > 0 and (piece := file.readline(min(size, MAX_PIECE_BYTES))):
         size -= len(piece)
         ends = piece.endswith(b"\n") or len(piece) < MAX_PIECE_BYTES
@@ -101,9 +102,9 @@ def _read_pieces(file: BinaryIO, path: Path) -> Iterator[tuple[bool, bytes, bool
 
 
 def _find_failure(piece: bytes, is_line: bool) -> str | None:
-    """The first answer of a sample that is none, or None."""
+    """Return the first failed answer of a sample, or None."""
     if not is_line:
-        # It is too long to be parsed: a text in it that begins with the mark has to do.
+        # Too long to parse: search for a string that begins with the mark.
         found = QUOTED_MARK.search(piece)
         return None if found is None else found[1].decode(errors="replace")
     try:

@@ -1,5 +1,5 @@
-"""What lmms-eval and lm-eval share: the one is a fork of the other, their flags and files are
-nearly the same. What differs is told by the two engines' own files.
+"""What the engines of lmms-eval and lm-eval share: one harness is a fork of the other, with nearly
+the same flags and files.
 """
 
 from abc import abstractmethod
@@ -13,10 +13,10 @@ from evalserver.engines.base import Command, Paths
 from evalserver.engines.engine import Engine
 
 CONFIG_FILE = "config.yaml"
-"""In the run directory: the arguments that no flag can carry."""
+"""In the run directory: arguments that cannot be passed as flags."""
 
 NO_LIMIT = -1
-"""The ``limit`` that means no limit."""
+"""The value of ``limit`` that means no limit."""
 
 
 class LmEvalFamily(Engine):
@@ -27,10 +27,10 @@ class LmEvalFamily(Engine):
         "predict_only", "seed", "use_cache",
     })  # fmt: skip
     program: ClassVar[tuple[str, ...]]
-    """What follows the interpreter: ``-m``, the module, and its subcommand if it has one."""
+    """The arguments after the interpreter: ``-m``, the module, and a subcommand if there is one."""
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """The harness's command line, with a configuration file where a flag cannot carry it."""
+        """Return the command line, with a configuration file for what flags cannot carry."""
         flags = [*self._flags(request), f"--output_path={paths.output_dir}"]
         directories: tuple[Path, ...] = (paths.output_dir,)
         if request.use_cache:
@@ -47,11 +47,12 @@ class LmEvalFamily(Engine):
 
     @abstractmethod
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
-        """``model_args`` and ``gen_kwargs``: as flags, or as entries of the configuration file."""
+        """Return ``model_args`` and ``gen_kwargs`` as flags and as entries of the configuration
+        file."""
 
     @abstractmethod
     def _cache_target(self, cache_dir: Path) -> Path:
-        """What ``--use_cache`` takes to keep its cache in ``cache_dir``."""
+        """Return the value of ``--use_cache`` for a cache in ``cache_dir``."""
 
     def _limit(self, limit: int | float | None) -> int | float | None:
         return limit

@@ -1,11 +1,11 @@
 """Engine for Inspect AI (written against version 0.3.285).
 
 A launcher (``in_harness/inspect_launcher.py``) calls Inspect's own ``eval`` in its interpreter, so
-that every value arrives as it was sent, reads the logs that it leaves through Inspect's own API,
-and writes numbers and samples in the form of ``docs/engines.md`` beside them.
+that every value arrives unchanged, reads the logs through Inspect's API, and writes metrics and
+samples beside them in the form of ``docs/engines.md``.
 
-A task is the name of one in the directory of task definitions, or ``package:task`` for one that an
-installed package registers, such as ``inspect_evals:gsm8k``. A model is as Inspect calls it:
+A task is named as in the directory of task definitions, or ``package:task`` if an installed package
+registers it, such as ``inspect_evals:gsm8k``. A model has Inspect's name:
 ``openai/gpt-4o``, ``hf/org/name``.
 """
 
@@ -48,7 +48,7 @@ class InspectAi(Engine):
         {
             "num_fewshot": "Inspect's tasks have their examples in their own prompts.",
             "device": "Give it in model_args, where the model's provider takes one.",
-            "predict_only": "Inspect's results are its scores.",
+            "predict_only": "Inspect always computes its scores.",
         }
     )
     questions: ClassVar[Mapping[Question, str]] = MappingProxyType(
@@ -59,7 +59,7 @@ class InspectAi(Engine):
     )
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """The launcher, and a file of what it hands to Inspect."""
+        """Return the launcher's command, with a file of what it passes to Inspect."""
         limit = None if request.limit == NO_LIMIT else request.limit
         config = {
             "model": request.model,
@@ -79,7 +79,7 @@ class InspectAi(Engine):
         return Command(argv, {CONFIG_FILE: json.dumps(config, indent=1)}, directories)
 
     def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
-        """Values of a type that Inspect does not take."""
+        """Return the fields with values of a type that Inspect does not accept."""
         found = {
             "limit": isinstance(request.limit, float) and "Must be a number of samples.",
             "batch_size": isinstance(request.batch_size, str)
@@ -90,11 +90,11 @@ class InspectAi(Engine):
         return {field: sentence for field, sentence in found.items() if sentence}
 
     def progress_reader(self) -> ProgressReader:
-        """Reads the lines of Inspect's plain display."""
+        """Return a reader of Inspect's plain display."""
         return PatternReader(STEPS)
 
     def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
-        """A model is known by its provider."""
+        """Return whether a task, or the provider of a model, is known."""
         if question is Question.MODELS:
             return name.partition("/")[0] in known
         return super().is_known(question, name, known)

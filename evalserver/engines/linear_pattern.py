@@ -1,7 +1,7 @@
-"""Regular expressions that operators give: matching one takes time linear in the text.
+"""Regular expressions of operators, matched in time linear in the text.
 
-They are matched by RE2, which has no backreferences and no lookaround: an expression that no text
-can make slow. A pattern of Python's own engine may take years over forty characters.
+They are matched by RE2, which has no backreferences and no lookaround. With Python's own engine a
+pattern may take years on forty characters.
 """
 
 import re2  # type: ignore[import-untyped]
@@ -12,8 +12,8 @@ each of them: counted repetitions within each other have thousands."""
 
 
 class LinearPattern:
-    """A compiled pattern. Raises ValueError when it is none, RE2 cannot express it, or it is
-    too large."""
+    """A compiled pattern. Raises ValueError when it is invalid, not supported by RE2, or too
+    large."""
 
     def __init__(self, pattern: str, max_program_size: int = MAX_PROGRAM_SIZE) -> None:
         options = re2.Options()
@@ -34,15 +34,15 @@ class LinearPattern:
 
     @property
     def group_names(self) -> frozenset[str]:
-        """The names of its groups."""
+        """The names of the groups."""
         return frozenset(self._compiled.groupindex)
 
     def matches(self, text: str) -> bool:
-        """Does it match the whole text?"""
+        """Return whether the pattern matches the whole text."""
         return self._compiled.fullmatch(text) is not None
 
     def search(self, text: str) -> dict[str, str | None] | None:
-        """What its named groups match at the first place where it does; None where it does not."""
+        """Return the named groups of the first match; None without a match."""
         match = self._compiled.search(text)
         return None if match is None else dict(match.groupdict())
 

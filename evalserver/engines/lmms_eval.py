@@ -50,7 +50,7 @@ class LmmsEval(LmEvalFamily):
     }
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """As of every harness of the family, and the requests that failed are counted."""
+        """Return the results of the family, with the number of failed requests."""
         results = super().read_results(request, paths)
         failed = self._failed_requests(results, paths)
         told = {"failed": failed.failed, "of": failed.of, "share": failed.share}
@@ -99,12 +99,12 @@ class LmmsEval(LmEvalFamily):
 
 
 def _is_plain(key: str, value: object) -> bool:
-    # A secret never goes on the command line, where every user of the machine can see it.
+    # Secrets never go on the command line, which every user of the machine can see.
     return _survives_parsing(value) and not is_secret_name(key) and not find_secrets({key: value})
 
 
 def _survives_parsing(value: object) -> bool:
-    """Does lmms-eval read ``str(value)`` as exactly this value?"""
+    """Return whether lmms-eval parses ``str(value)`` as exactly this value."""
     if isinstance(value, bool):
         return True
     if isinstance(value, int):

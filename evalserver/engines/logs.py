@@ -1,4 +1,4 @@
-"""Reading the end of a harness's log: its last lines, and what it says went wrong."""
+"""Reading the end of a harness's log, and the error in it."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def tail(run_dir: Path, lines: int = LINES, most_bytes: int = BYTES) -> str:
 
 
 def cause(log_tail: str) -> str | None:
-    """The last line that names an exception, or None."""
+    """Return the last line that names an exception, or None."""
     for line in reversed(log_tail.splitlines()):
         if _EXCEPTION.match(line.strip()):
             return line.strip()[:500]

@@ -1,8 +1,8 @@
-"""Engine for lmms-engine's merger, which makes one checkpoint of its shards (version 0.1.4).
+"""Engine for lmms-engine's merger, which merges the shards of a checkpoint (version 0.1.4).
 
-A launcher (``in_harness/merge_checkpoint.py``) runs ``python -m lmms_engine.merger``, unless it was
-done before. The engine has no tasks and no models: its jobs are those of ``POST /merge``, and its
-command is what goes first in a job that is to evaluate what has to be merged.
+A launcher (``in_harness/merge_checkpoint.py``) runs ``python -m lmms_engine.merger`` unless the
+checkpoint was merged before. The engine has no tasks and no models: it runs the jobs of ``POST
+/merge``, and its command is the first stage of jobs that evaluate a sharded checkpoint.
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ class MergeEngine(Engine):
     package = "lmms-engine"
     written_for = "0.1.4"
     packages = ("torch", "transformers", "accelerate")
-    # It imports much that is only for training: whether it can merge shows when it is imported.
+    # The merger imports much that only training needs: only importing it shows whether it works.
     questions: ClassVar[Mapping[Question, str]] = {
         Question.TASKS: (f"import json, lmms_engine.merger; print(); print(json.dumps([{TASK!r}]))")
     }
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """How to merge what the request says is to be merged."""
+        """Return the command that merges the request's checkpoint."""
         merge = requested_merge(request)
         if merge is None:
             raise ValueError("a request without lmms_engine_kwargs has nothing to merge")
@@ -47,7 +47,7 @@ class MergeEngine(Engine):
         return Command(argv, directories=(paths.output_dir,))
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """Where the merged checkpoint is; there are no numbers. Raises NoResults."""
+        """Return the path of the merged checkpoint; there are no metrics. Raises NoResults."""
         merge = requested_merge(request)
         if merge is None:
             raise NoResults("left no merged checkpoint")
@@ -60,7 +60,7 @@ class MergeEngine(Engine):
 
 
 def request_to_merge(merge: Merge) -> EvaluateRequest:
-    """The request of a job that merges, and does nothing else."""
+    """Return the request of a job that only merges."""
     return EvaluateRequest(
         str(merge.model_path), (TASK,), engine=NAME, lmms_engine_kwargs=merge.as_kwargs()
     )

@@ -1,4 +1,4 @@
-"""The typed parameters of an operator's own program: what a client may send for each."""
+"""The typed parameters of an operator's own program."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_TEXT_LENGTH = 4096
 
 
 class Kind(StrEnum):
-    """What a parameter may be."""
+    """The type of a parameter."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -28,7 +28,7 @@ KEYS = ("type", "required", "default", "min", "max", "choices", "pattern")
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter: its name, and what it takes."""
+    """A parameter: its name, type and constraints."""
 
     name: str
     kind: Kind = Kind.STRING
@@ -41,7 +41,7 @@ class Parameter:
 
     @classmethod
     def read(cls, where: str, name: str, table: Any) -> "Parameter":
-        """The parameter in a table. Raises ValueError, which names ``where`` and the key."""
+        """Parse the table of a parameter. Raises ValueError, which names ``where`` and the key."""
         if not isinstance(table, Mapping):
             raise ValueError(f"{where}.{name} must be a table, got {table!r}")
         for key in table:
@@ -67,20 +67,21 @@ class Parameter:
         return made
 
     def invalid_reason(self, value: Any) -> str | None:
-        """What is allowed, as a sentence, if the value is not; None if it is."""
+        """Return a sentence with what is allowed if the value is invalid, else None."""
         sentence: str | None = _CHECKS[self.kind](self, value)
         return sentence
 
     def text(self, value: Any) -> str:
-        """An allowed value as it stands in an argument."""
+        """Return a valid value as the text of an argument."""
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def within(self, value: float) -> bool:
-        """Is a number within the bounds?"""
+        """Return whether a number is within the bounds."""
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
     def matches(self, text: str) -> bool:
-        """Is a text like the pattern, if there is one? Raises ValueError for an invalid pattern."""
+        """Return whether a text matches the pattern, if any. Raises ValueError if that is
+        invalid."""
         return self._compiled is None or self._compiled.matches(text)
 
     @cached_property
@@ -89,14 +90,14 @@ class Parameter:
 
     @property
     def bounds(self) -> str:
-        """The bounds, in words."""
+        """The bounds in words."""
         low = "" if self.low is None else f" of at least {self.low}"
         high = "" if self.high is None else f" of at most {self.high}"
         return " and".join(filter(None, (low, high)))
 
     def _check(self, where: str) -> None:
         if self.kind is Kind.CHOICE and not self.choices:
-            raise ValueError(f"{where}.{self.name}.choices must list what can be chosen")
+            raise ValueError(f"{where}.{self.name}.choices must list the allowed values")
         if self.pattern is not None:
             try:
                 self.matches("")
@@ -114,7 +115,7 @@ def _check_string(parameter: Parameter, value: Any) -> str | None:
     ):
         return f"Must be a text of 1 to {MAX_TEXT_LENGTH} printable characters."
     if not parameter.matches(value):
-        return f"Must be like {parameter.pattern} (a regular expression)."
+        return f"Must match the regular expression {parameter.pattern}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Reading progress where it is told in lines of a harness's own, and not in bars of tqdm."""
+"""Reading progress from lines that match a pattern, for harnesses without tqdm bars."""
 
 import re
 
@@ -10,13 +10,13 @@ MAX_COUNT = 2**53
 """JSON's numbers are exact up to here."""
 
 MAX_PROGRAM_SIZE = 500
-"""Of a pattern that is tried on every line of a log."""
+"""Limit for a pattern that is tried on every line of a log."""
 MAX_SEARCHED_BYTES = 16 * 1024
-"""Of one piece, from its end: what is printed within half a second."""
+"""Searched in one piece (half a second of output), from its end."""
 
 
 class PatternReader:
-    """Finds, in the lines of a log, how many of how many are done.
+    """Reads progress from lines of a log that match a pattern.
 
     The pattern is a regular expression with a group ``done``, and ``total`` and ``stage`` if the
     lines tell them. It is tried on the lines of a piece, the first 1024 bytes of each, from the
@@ -29,7 +29,8 @@ class PatternReader:
         self._newest = Progress(STARTING)
 
     def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
-        """The progress after a piece of the log; ``after_gap`` says that some before is missing."""
+        """Return the progress after a piece; ``after_gap`` says that output before it is
+        missing."""
         output = piece if after_gap else self._rest + piece
         *lines, rest = re.split(rb"[\r\n]+", output)
         self._rest = rest[:MAX_REST_BYTES]
@@ -44,7 +45,7 @@ class PatternReader:
         return self._newest
 
     def _take(self, line: str) -> bool:
-        """Take the progress that a line has; False if it has none."""
+        """Update the progress from a line; return False if it has none."""
         groups = self._pattern.search(line)
         if groups is None:
             if line.strip() and self._newest.stage == STARTING:

@@ -1,4 +1,4 @@
-"""Which engines there are: ours, and those that other packages bring as plug-ins."""
+"""Making the engines: the built-in ones, and plug-ins of other packages."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +16,7 @@ from evalserver.engines.merge import MergeEngine
 from evalserver.engines.settings import EngineSettings, read_settings
 
 GROUP = "evalserver.engines"
-"""The group of entry points in which a package names its engines."""
+"""The entry point group of plug-ins."""
 
 EngineType = Callable[[EngineSettings], Engine]
 
@@ -30,17 +30,16 @@ BUILT_IN_TYPES: Mapping[str, EngineType] = MappingProxyType(
     }
 )
 BUILT_IN_ENGINES = ("lmms_eval", "lm_eval", "inspect", "merge")
-"""These need no table: they are run by the server's ``engine_python`` then."""
+"""These exist without a table; the setting ``engine_python`` is their interpreter then."""
 
 
 def make_engines(
     python: str, include_path: str | None, tables: Mapping[str, Any] | None = None
 ) -> dict[str, Engine]:
-    """Every engine by its name: those of the tables, and ours that need none.
+    """Return all engines by name: those of the tables, and the built-in ones.
 
-    The interpreter ``python`` runs harnesses whose table names no other; ``include_path`` is a
-    directory of task definitions beside the harness's own. Raises ValueError, which names the
-    table and the key, when one is not allowed.
+    ``python`` and ``include_path`` are the defaults of these keys. Raises ValueError, which names
+    the table and the key, when one is invalid.
     """
     return {
         name: make_engine(name, table, python, include_path)
@@ -49,14 +48,14 @@ def make_engines(
 
 
 def all_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of all engines by their names: those that were given, and ours that need none."""
+    """Return the tables of all engines by name, with empty ones for the built-in engines."""
     return {**{name: {} for name in BUILT_IN_ENGINES}, **tables}
 
 
 def make_engine(
     name: str, table: Mapping[str, Any], python: str, include_path: str | None
 ) -> Engine:
-    """One engine, as its table sets it up. Raises ValueError as ``make_engines`` does."""
+    """Make one engine from its table. Raises ValueError as ``make_engines`` does."""
     settings = read_settings(name, table, python, include_path)
     if (settings.type == merge.NAME) != (name == merge.NAME):
         raise ValueError(

@@ -1,9 +1,9 @@
-"""A harness's output becomes progress: the stage it is in, and how far it is in that stage.
+"""Reading progress from a harness's output: the stage, and how far it is in that stage.
 
-The newest bar counts. Its stage is its label, or, if it has none, what the harness announced last.
-Within a stage progress never falls back: a bar that begins anew under the label of one before it
-is a further round, and the stage says which, as in ``Requesting API (2)``; a bar that is behind
-without having begun anew is that of another process of the same evaluation, and is left out.
+The newest bar counts. Its stage is its label, or without one the last announcement of the harness.
+Within a stage progress never goes back: a bar that starts again under the same label is another
+round, which the stage names, as in ``Requesting API (2)``; a bar that is behind without having
+started again belongs to another process of the evaluation, and is ignored.
 """
 
 import re
@@ -15,26 +15,26 @@ from evalserver.engines.bars import Bar, find_bars
 
 STARTING = "starting"
 RUNNING = "running"
-"""The stage before the harness has said a word, and when its words went by unread."""
+"""The stages before the harness has printed anything, and when its output was missed."""
 
 MAX_LABELS = 64
 MAX_REST_BYTES = 1024
 SLICE_BYTES = 8 * 1024
-"""Looked through at a time: while an expression is matched, nothing else of the server runs."""
+"""Searched at a time: while a pattern is matched, nothing else in the server runs."""
 
 _ANNOUNCEMENT = re.compile(
     r"(?P<stage>Initializing [\w-]{1,60} model|Building contexts for [\w.-]{1,100}"
     r"|Running \w{1,40} requests|Saving results aggregated"
     r"|(?<=evalserver: )(?:merging the checkpoint|evaluating))(?=[^\w:.-])"
 )
-"""How both harnesses say what they do next, and how the runner says which of several stages
-begins; the bar that follows often has no label."""
+"""How harnesses announce their next step, and the runner the next stage; the bar that follows often
+has no label."""
 
 _PART = re.compile(r"evalserver: asking for answers (\d{1,12}) to (\d{1,12}) of (\d{1,12})\s")
-"""What our launcher says before it asks lmms-eval's model for a part of all answers."""
+"""Printed by our launcher before it asks lmms-eval's model for a part of all answers."""
 
 ASKING = "Model Responding"
-"""lmms-eval's label for the bar of the requests that it was given."""
+"""lmms-eval's label for the bar of its requests."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,16 @@ class Progress:
 
 
 class ProgressReader(Protocol):
-    """Reads progress from an attempt's log, piece by piece; its work is bounded by their size."""
+    """Reads progress from an attempt's log, piece by piece, at a cost that their size bounds."""
 
     def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
-        """The progress after a piece; ``after_gap`` says that some before it is missing."""
+        """Return the progress after a piece; ``after_gap`` says that output before it is
+        missing."""
 
 
 @dataclass(frozen=True)
 class _Round:
-    """The foremost bar of one label, and which round of it this is."""
+    """The most advanced bar of one label, and the number of its round."""
 
     bar: Bar
     number: int = 1
@@ -72,14 +73,14 @@ class _Round:
 
 @dataclass(frozen=True)
 class _Part:
-    """Which of all answers the model is being asked for."""
+    """The part of all answers that the model is being asked for."""
 
     first: int
     last: int
     of: int
 
     def of_all(self, bar: Bar, rate_before: float | None) -> Bar:
-        """What a bar of this part means for all answers; a new bar has no rate of its own yet."""
+        """Return a bar of this part as one of all answers; a new bar has no rate of its own yet."""
         size = self.last - self.first + 1
         done = self.first - 1 + int(size * (bar.fraction or 0))
         rate = bar.rate * size / bar.total if bar.rate and bar.total else rate_before
@@ -87,7 +88,7 @@ class _Part:
 
 
 class TqdmReader:
-    """Reads progress from an attempt's log, piece by piece."""
+    """Reads progress from tqdm bars and announcements in an attempt's log."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -98,9 +99,9 @@ class TqdmReader:
         self._newest = Progress(STARTING)
 
     def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
-        """The progress after a piece of the log; ``after_gap`` says that some before it is missing.
+        """Return the progress after a piece; ``after_gap`` says that output before it is missing.
 
-        The cost is that of the piece's length, whatever is in it.
+        The cost is linear in the piece's length, whatever is in it.
         """
         if after_gap:
             piece = self._resume(piece)
@@ -110,13 +111,13 @@ class TqdmReader:
 
     def _read(self, piece: bytes) -> None:
         output = self._rest + piece
-        # A bar stands at the end of its line until it is drawn anew, and may be cut in two.
+        # A bar stays at the end of its line until it is redrawn, and may be cut in two.
         self._rest = output[_find_last_break(output) :][-MAX_REST_BYTES:]
         for word in _find_words(output.decode(errors="replace")):
             self._take(word)
 
     def _resume(self, piece: bytes) -> bytes:
-        """Go on behind a gap: what stood in it is not known, least of all what had begun anew."""
+        """Continue after a gap, in which any bar may have started again."""
         if self._newest.stage == STARTING:
             self._newest = Progress(RUNNING)
         self._rounds = {label: replace(each, over=True) for label, each in self._rounds.items()}
@@ -135,7 +136,7 @@ class TqdmReader:
     def _begin_part(self, part: _Part) -> None:
         before = self._rounds.get(ASKING)
         if before is not None and self._part is None:
-            # Its bars were taken for bars of all answers.
+            # Earlier bars were taken for bars of all answers.
             self._rounds[ASKING] = replace(before, over=True)
         self._part = part
         self._show_bar(self._of_all(Bar(ASKING, 0)))
@@ -156,7 +157,7 @@ class TqdmReader:
         label = bar.label or self._announced or RUNNING
         before = self._rounds.pop(label, None)
         now = _next_round(before, bar)
-        # The label that was drawn last is the last one to be forgotten.
+        # The most recent label is the last one to be dropped.
         self._rounds[label] = now
         if len(self._rounds) > MAX_LABELS:
             del self._rounds[next(iter(self._rounds))]
@@ -177,7 +178,7 @@ class TqdmReader:
 
 
 def _next_round(before: _Round | None, bar: Bar) -> _Round:
-    """The round that a label is in, once this bar was drawn under it."""
+    """Return the round of a label after this bar."""
     over = bar.total is not None and bar.done >= bar.total
     if before is None:
         return _Round(bar, over=over)
@@ -195,7 +196,7 @@ def _is_behind(bar: Bar, before: Bar) -> bool:
 
 
 def _find_words(text: str) -> Iterator["Bar | _Part | str"]:
-    """What the text says of progress, in its order."""
+    """Yield bars, parts and announcements in the order of the text."""
     found: list[tuple[int, Bar | _Part | str]] = list(find_bars(text))
     found += [(each.start(), each["stage"]) for each in _ANNOUNCEMENT.finditer(text)]
     found += [(each.start(), part) for each in _PART.finditer(text) if (part := _part(each))]
@@ -209,7 +210,7 @@ def _part(match: re.Match[str]) -> _Part | None:
 
 
 def _find_first_break(output: bytes) -> int:
-    """Where the first whole line begins; the end if there is none."""
+    """Return where the first complete line begins; the end if there is none."""
     breaks = [at for at in (output.find(b"\r"), output.find(b"\n")) if at >= 0]
     return min(breaks, default=len(output))
 

@@ -1,4 +1,4 @@
-"""Did a harness answer for everything that it was asked for? Checked in its own results files.
+"""Checking that a harness's results files have metrics for every requested task.
 
 A request names tasks, groups of tasks, tags or wildcards. A results file of the lm-eval family
 names tasks under ``results``, the members of groups under ``group_subtasks``, and each task's tags
@@ -15,7 +15,7 @@ from evalserver.engines.base import NoResults
 from evalserver.system.untrusted_files import UnreadableFile, read_named_file
 
 Content = Mapping[str, Any]
-"""What a results file says."""
+"""The content of a results file."""
 
 MAX_TASK_FILE_BYTES = 1024 * 1024
 
@@ -23,7 +23,7 @@ MAX_TASK_FILE_BYTES = 1024 * 1024
 def check_requested_tasks(
     tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
 ) -> None:
-    """Raise NoResults unless every task that was asked for is among those that have a number."""
+    """Raise NoResults unless every requested task has a metric."""
     missing = sorted(set(_find_missing(tasks, contents, with_numbers)))
     if missing:
         there = ", ".join(sorted(with_numbers)[:20]) or "no task"
@@ -34,7 +34,7 @@ def check_requested_tasks(
 
 
 def read_task_name(path: Path) -> str:
-    """What a task file calls its task or group, under which its numbers are found."""
+    """Return the name of the task or group in a task file, under which its metrics are found."""
     try:
         text = read_named_file(path, MAX_TASK_FILE_BYTES).decode()
     except (UnreadableFile, UnicodeDecodeError):
@@ -55,7 +55,7 @@ def _find_missing(
 
 
 def _resolve_name(name: str, content: Content) -> list[str]:
-    """The tasks of a results file that a name of a request stands for."""
+    """Return the tasks of a results file that a name in the request stands for."""
     groups = _mapping(content, "group_subtasks")
     named = {*_mapping(content, "results"), *groups}
     found = [each for each in named if fnmatchcase(each, name)]
@@ -66,8 +66,8 @@ def _resolve_name(name: str, content: Content) -> list[str]:
 
 
 def _expand_group(name: str, groups: Mapping[str, Any]) -> list[str]:
-    """The tasks of a group, however deep; a task is its own only member."""
-    # Each is looked at once: groups may be in each other, or in many others.
+    """Return the tasks of a group, at any depth; a task is its own only member."""
+    # Each is visited once: groups may contain each other.
     found, seen, waiting = [], {name}, [name]
     while waiting:
         each = waiting.pop()

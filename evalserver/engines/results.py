@@ -1,4 +1,4 @@
-"""Reading the results files that the lm-eval family writes.
+"""Reading the results files of the lm-eval family.
 
 Layout: ``OUTPUT/<model>/`` or, for a model without a name, ``OUTPUT/`` itself; in it one results
 file and one samples file a task, which share a time stamp. Shape of a results file, as far as it
@@ -30,7 +30,7 @@ from evalserver.system.untrusted_files import (
 VERSIONS = ("lmms_eval_version", "lm_eval_version")
 UNKNOWN = ("", "N/A", "unknown", "unknown@unknown", "Could not collect")
 GPUS = re.compile(r"GPU models and configuration: ?\n?((?:GPU \d+: .+\n?)+)")
-"""In what torch tells of the machine."""
+"""In torch's report about the machine."""
 MAX_FACT_LENGTH = 1024
 MAX_RESULTS_BYTES = 16 * 1024 * 1024
 MAX_RESULTS_VALUES = 300_000
@@ -41,13 +41,13 @@ MAX_ENTRIES = 100_000
 MAX_N = 2**53
 """JSON's numbers are exact up to here."""
 Part = tuple[Path, dict[str, Any], list[str]]
-"""A results file, what it says, and the samples files that belong to it."""
+"""A results file, its content, and its samples files."""
 
 
 @dataclass(frozen=True)
 class FileNames:
-    """How a harness names its files: two patterns, what cuts the time stamp out of a stem, and what
-    cuts the task out of the stem of a samples file."""
+    """How a harness names its files: patterns of results and samples files, and functions that
+    extract the time stamp from a stem, and the task from the stem of a samples file."""
 
     results: str
     samples: str
@@ -56,9 +56,9 @@ class FileNames:
 
 
 def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Results:
-    """The newest results of every model folder in ``output_dir``.
+    """Return the newest results of every model folder in ``output_dir``.
 
-    Raises NoResults when there is no results file, or one without a number for one of the tasks.
+    Raises NoResults when there is no results file, or a task has no metric.
     """
     root = UntrustedDirectory.for_attempt(output_dir)
     parts: dict[str, Part] = {}
@@ -75,10 +75,8 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
 
 
 def build_results(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
-    """The results of each model: in which file they stand, what it says, and its samples files.
-
-    Raises NoResults when there is no number for one of the tasks.
-    """
+    """Return the results of the models' results files. Raises NoResults when a task has no
+    metric."""
     result = {
         model: {
             "results": str(path),
@@ -92,30 +90,32 @@ def build_results(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
     if not metrics:
         raise NoResults("wrote a results file without a single number")
     check_requested_tasks(tasks, contents, {metric.task for metric in metrics})
-    said = _said(contents[0])
-    _require_encodable(result, said, [[each.filter, each.task, each.metric] for each in metrics])
+    reported = _reported_facts(contents[0])
+    _require_encodable(
+        result, reported, [[each.filter, each.task, each.metric] for each in metrics]
+    )
     numbers = tuple({_key(metric): metric for metric in metrics}.values())
-    return Results(result, numbers, said=said)
+    return Results(result, numbers, reported=reported)
 
 
-def _said(content: dict[str, Any]) -> dict[str, str]:
-    """What the harness says of itself and of the machine."""
+def _reported_facts(content: dict[str, Any]) -> dict[str, str]:
+    """Return what the harness reports about itself and the machine."""
     version = next((content[key] for key in VERSIONS if key in content), None)
     gpus = GPUS.search(str(content.get("pretty_env_info"))[:MAX_MACHINE_CHARACTERS])
-    said = {
+    reported = {
         "harness_version": version,
         "git_commit": content.get("git_hash"),
         "gpus": gpus and ", ".join(gpus[1].splitlines()),
     }
     return {
         name: value[:MAX_FACT_LENGTH]
-        for name, value in said.items()
+        for name, value in reported.items()
         if isinstance(value, str) and value not in UNKNOWN
     }
 
 
 def load_results(directory: UntrustedDirectory, path: str) -> dict[str, Any]:
-    """What a results file says. Raises NoResults when it cannot be read, or has no ``results``."""
+    """Return the content of a results file. Raises NoResults if it is unreadable or incomplete."""
     whole = directory.path / path
     try:
         content = read_json(directory, path, MAX_RESULTS_BYTES, MAX_RESULTS_VALUES)
@@ -129,7 +129,7 @@ def load_results(directory: UntrustedDirectory, path: str) -> dict[str, Any]:
 
 
 def _require_encodable(*values: Any) -> None:
-    # Python reads integers of any size, and halves of characters; JSON of others does not.
+    # Python reads integers of any size and lone surrogates; other JSON libraries do not.
     try:
         orjson.dumps(values)
     except TypeError as error:
@@ -137,7 +137,7 @@ def _require_encodable(*values: Any) -> None:
 
 
 def _list_folders(root: UntrustedDirectory) -> Iterator[tuple[UntrustedDirectory, list[str]]]:
-    """The output directory and the folders in it, each with the names in it."""
+    """Yield the output directory and its folders, each with the names in it."""
     try:
         names = list_names(root, MAX_ENTRIES)
         yield root, list(names)
@@ -183,7 +183,7 @@ def _iterate_metrics(content: dict[str, Any]) -> Iterator[Metric]:
 
 
 def _is_number(key: str, value: object) -> bool:
-    # Only "<metric>,<filter>" is a metric; beside them stand names, aliases and sample counts.
+    # Only "<metric>,<filter>" is a metric; other keys are names, aliases and sample counts.
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return "," in key and number and math.isfinite(value)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""What the samples files of the lm-eval family say: which task each is of, and who was right.
+"""Reading samples of the lm-eval family: their files by task, scores and verdicts.
 
 A line of a samples file is a JSON object: ``doc_id``, ``target``, ``resps``, and under each
 metric's name what the sample got. That is a number (``"acc": 1.0``); in many tasks of lmms-eval an
@@ -20,7 +20,7 @@ NAMED = {"True": 1.0, "False": 0.0}
 
 
 class Verdict(StrEnum):
-    """What a metric says of one sample."""
+    """A metric's judgement of one sample."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 def verdict(sample: Mapping[str, Any], metric: str) -> Verdict | None:
-    """What a metric for which 1 is right says of a sample; None if it says nothing of it."""
+    """Return the verdict of a metric for which 1 is right; None if it does not judge the sample."""
     value = _value(sample, metric)
     if value is None:
         return None
@@ -43,7 +43,7 @@ def verdict(sample: Mapping[str, Any], metric: str) -> Verdict | None:
 
 
 def score(sample: Mapping[str, Any], metric: str) -> float | None:
-    """The number that a sample got under a metric; None if it is not a single number."""
+    """Return a sample's score under a metric; None if it is not a single number."""
     value = _value(sample, metric)
     if isinstance(value, str):
         value = NAMED.get(value)
@@ -55,7 +55,7 @@ def score(sample: Mapping[str, Any], metric: str) -> float | None:
 def files_by_task(
     result: Mapping[str, Mapping[str, Any]], task_of: Callable[[str], str]
 ) -> dict[str, Path]:
-    """The samples file of every task in a job's result; ``task_of`` reads a file's stem."""
+    """Return the samples file of every task in a job's result; ``task_of`` parses a file's stem."""
     paths = (Path(each) for part in result.values() for each in part.get("samples", ()))
     return {task_of(path.stem): path for path in paths}
 

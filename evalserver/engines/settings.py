@@ -1,4 +1,4 @@
-"""What an operator says of an engine: the table ``[engines.NAME]`` of the TOML file."""
+"""The operator's settings of an engine: the table ``[engines.NAME]`` of the TOML file."""
 
 import os
 import re
@@ -16,18 +16,18 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 DEFAULTS = tuple(name for name, row in REQUEST_FIELDS.items() if row.engine_default)
-"""The fields of a request that an engine may have a default for."""
+"""The fields of a request for which an engine's table may have a default."""
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How one engine is set up.
+    """The settings of one engine.
 
-    ``name`` is what requests call it, ``type`` which adapter it is, ``python`` the interpreter of
-    its harness, ``include_path`` a directory of task definitions beside the harness's own.
-    ``environment`` is added to what its harness is started with, ``defaults`` are fields of a
-    request that says nothing of them, ``models`` the names (or wildcards) that a request may have
-    as its model, None: any. ``options`` is what is left of the table: the type's own.
+    ``name`` is its name in requests, ``type`` the adapter, ``python`` the interpreter of the
+    harness, ``include_path`` a directory of task definitions beside the harness's own.
+    ``environment`` is added to the harness's environment, ``defaults`` apply to fields that a
+    request does not set, ``models`` are the names or wildcards of allowed models (None: any).
+    ``options`` are the remaining keys, which belong to the type.
     """
 
     name: str
@@ -40,21 +40,21 @@ class EngineSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, model: str) -> bool:
-        """May a request have this model?"""
+        """Return whether a request may have this model."""
         return self.models is None or any(fnmatchcase(model, each) for each in self.models)
 
 
 def read_settings(
     name: str, table: Mapping[str, Any], python: str, include_path: str | None
 ) -> EngineSettings:
-    """The settings in a table; ``python`` and ``include_path`` hold where it says nothing of them.
+    """Parse the table of an engine; ``python`` and ``include_path`` are the defaults of these keys.
 
-    Raises ValueError, which names the key, what it holds, and what is allowed.
+    Raises ValueError with the key, its value, and what is allowed.
     """
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"engines: {name!r} is no name for an engine: it must be up to 64 letters, digits or "
-            "_ . - and begin with a letter"
+            f"engines: {name!r} is not a valid name for an engine: up to 64 letters, digits or "
+            "_ . -, beginning with a letter"
         )
     if not isinstance(table, Mapping):
         raise ValueError(f"engines.{name} must be a table, got {table!r}")
@@ -72,15 +72,15 @@ def read_settings(
 
 
 def find_program(name: str, setting: str) -> str:
-    """The absolute path of a program. Raises ValueError, naming the setting, when there is none."""
+    """Return the absolute path of a program. Raises ValueError, naming the setting, without one."""
     found = shutil.which(os.path.expanduser(name))  # noqa: PTH111 - a text
     if found is None:
-        raise ValueError(f"{setting}: {name} is not a program that can be run")
+        raise ValueError(f"{setting}: {name} is not an executable program")
     return str(Path(found).absolute())
 
 
 def require_no_options(settings: EngineSettings) -> None:
-    """Raise ValueError for the first key of the table that nobody reads."""
+    """Raise ValueError for the first unknown key of the table."""
     for key in settings.options:
         known = tuple(_CHECKS)
         raise ValueError(
@@ -110,7 +110,7 @@ def _check_text(value: Any) -> str | None:
 
 
 def _check_path(value: Any) -> str | None:
-    # lmms-eval cuts paths at commas, and joins what quotes and brackets enclose.
+    # lmms-eval splits paths at commas outside of quotes and brackets.
     fine = _check_text(value) is None and not set(value) & set(",'\"[]{}")
     return None if fine else "a path without commas, quotes or brackets"
 
@@ -141,4 +141,4 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "defaults": _check_defaults,
     "models": _check_texts,
 }
-"""What every engine may be told, and what is allowed there (None: it is fine)."""
+"""The keys of every engine's table. A check returns what is allowed if the value is invalid."""

@@ -1,4 +1,4 @@
-"""The progress of an attempt that merges a checkpoint before its harness begins."""
+"""Progress of an attempt that merges a checkpoint before it evaluates."""
 
 from evalserver.engines.progress import Progress, ProgressReader, TqdmReader
 
@@ -7,7 +7,7 @@ EVALUATING = b"evalserver: evaluating\n"
 
 
 class MergeThenEvaluateReader:
-    """Reads bars of the merger, and what comes behind them as the harness's own reader does."""
+    """Reads tqdm bars of the merge, then the evaluation by the harness's own reader."""
 
     def __init__(self, of_harness: ProgressReader) -> None:
         self._reader: ProgressReader = TqdmReader()
@@ -15,9 +15,9 @@ class MergeThenEvaluateReader:
         self._end = b""
 
     def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
-        """The progress after a piece; ``after_gap`` says that some before it is missing.
+        """Return the progress after a piece; ``after_gap`` says that output before it is missing.
 
-        A merger says little: who missed something, missed the end of it.
+        A merge prints little, so after a gap it is taken as over.
         """
         if self._reader is self._of_harness:
             return self._reader.read(piece, after_gap=after_gap)

@@ -1,7 +1,7 @@
-"""A command line with places in it, as the TOML file of an operator has it.
+"""Command lines with placeholders, as in an operator's TOML file.
 
-Each item of it stays one argument, whatever is put into its places; an item of which a place has no
-value is left out.
+Each item stays one argument, whatever its values; an item with a placeholder that has no value is
+left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,19 @@ from string import Formatter
 
 
 class TemplateError(ValueError):
-    """A template cannot be read, or a value does not fit into it; says why."""
+    """A template is invalid, or a value does not fit into it; the text says why."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One item: texts, and names of places, by turns."""
+    """One item: pairs of a text and the name of the placeholder after it."""
 
     text: str
     parts: tuple[tuple[str, str | None], ...]
 
     @classmethod
     def parse(cls, text: str) -> "Template":
-        """The template in a text such as ``--steps={steps}``; braces are written twice.
+        """Parse a text such as ``--steps={steps}``; literal braces are doubled.
 
         Raises TemplateError.
         """
@@ -34,14 +34,14 @@ class Template:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """The names of the places."""
+        """The names of the placeholders."""
         return tuple(name for _, name in self.parts if name is not None)
 
     def fill(self, values: Mapping[str, str]) -> str | None:
-        """The argument with these values; None when a place has none.
+        """Return the argument with these values; None when a value is missing.
 
-        Raises TemplateError, whose first argument is the name of the place, when a value would make
-        a flag of an argument that begins with it.
+        Raises TemplateError, with the name of the placeholder as its first argument, when a value
+        would turn the argument into a flag.
         """
         if any(name not in values for name in self.places):
             return None
@@ -52,7 +52,7 @@ class Template:
 
 
 def fill_all(templates: Sequence[Template], values: Mapping[str, str]) -> tuple[str, ...]:
-    """The arguments; those of which a place has no value are left out. Raises TemplateError."""
+    """Return the arguments, without those that lack a value. Raises TemplateError."""
     filled = (template.fill(values) for template in templates)
     return tuple(each for each in filled if each is not None)
 
@@ -62,5 +62,5 @@ def _parse_part(
 ) -> tuple[str, str | None]:
     literal, name, form, conversion = part
     if name is not None and (form or conversion or not name.isidentifier()):
-        raise TemplateError(f"{text!r}: a place is a name in braces, such as {{steps}}")
+        raise TemplateError(f"{text!r}: a placeholder is a name in braces, such as {{steps}}")
     return literal, name

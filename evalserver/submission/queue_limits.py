@@ -62,26 +62,24 @@ class QueueLimits:
 
     def _check_quotas(self, submitter: str) -> Rejected | None:
         if self._all_jobs >= self._total.jobs:
-            return _queue_full(
-                f"{self._all_jobs} jobs wait, which is all that may (max_queued_jobs)"
-            )
+            return _queue_full(f"{self._all_jobs} jobs are queued, the limit is max_queued_jobs")
         if self._all_bytes >= self._total.request_bytes:
             return _queue_full(
-                f"the requests of the jobs that wait have {self._all_bytes} bytes, which is all"
-                " that they may (max_queued_bytes)"
+                f"the requests of queued jobs have {self._all_bytes} bytes, the limit is"
+                " max_queued_bytes"
             )
         # Without tokens, the server cannot tell its clients apart.
         if submitter == ANONYMOUS:
             return None
         if self._jobs[submitter] >= self._per_token.jobs:
             return _queue_full(
-                f"{self._jobs[submitter]} jobs of {submitter} wait, which is all that may of one"
-                " token (max_queued_per_token)"
+                f"{self._jobs[submitter]} jobs of {submitter} are queued, the limit of one token is"
+                " max_queued_per_token"
             )
         if self._bytes[submitter] >= self._per_token.request_bytes:
             return _queue_full(
-                f"the requests of the jobs of {submitter} that wait have {self._bytes[submitter]}"
-                " bytes, which is all that those of one token may (max_queued_bytes_per_token)"
+                f"the requests of {submitter}'s queued jobs have {self._bytes[submitter]} bytes;"
+                " the limit of one token is max_queued_bytes_per_token"
             )
         return None
 
@@ -94,9 +92,9 @@ class QueueLimits:
             del self._jobs[submitter], self._bytes[submitter]
 
 
-def _queue_full(why: str) -> Rejected:
+def _queue_full(reason: str) -> Rejected:
     return Rejected(
         Reason.QUEUE_FULL,
-        f"The queue is full: {why}; the job was not accepted, try again later",
+        f"The queue is full: {reason}; the job was not accepted, try again later",
         retry_after_s=RETRY_AFTER_SECONDS,
     )

@@ -164,7 +164,7 @@ def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> 
     ("options", "message"),
     [
         (["--default-engine", "lm_evl"], "Did you mean 'lm_eval'?"),
-        (["--engine-python", "/no/such/python"], "/no/such/python is not a program"),
+        (["--engine-python", "/no/such/python"], "/no/such/python is not an executable program"),
         (["--include-path", "/no/such/tasks"], "/no/such/tasks is not a directory"),
     ],
 )

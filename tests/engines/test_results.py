@@ -248,10 +248,10 @@ def _write(output_dir: Path, results: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "said"), [("lm_chat", {"harness_version": "0.4.13"}), ("lmms_async", {})]
+    ("case", "reported"), [("lm_chat", {"harness_version": "0.4.13"}), ("lmms_async", {})]
 )
-def test_what_the_harness_says_of_itself_is_kept(case: str, said: dict[str, str]) -> None:
-    assert read(case).said == said
+def test_what_the_harness_says_of_itself_is_kept(case: str, reported: dict[str, str]) -> None:
+    assert read(case).reported == reported
 
 
 def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
@@ -263,9 +263,9 @@ def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
     content = {**json.loads(file.read_text()), "git_hash": "abc", "pretty_env_info": torch}
     file.write_text(json.dumps(content))
 
-    said = read("lm_chat", place).said
+    reported = read("lm_chat", place).reported
 
-    assert (said["git_commit"], said["gpus"]) == ("abc", "GPU 0: A, GPU 1: B")
+    assert (reported["git_commit"], reported["gpus"]) == ("abc", "GPU 0: A, GPU 1: B")
 
 
 def test_a_count_of_samples_that_no_column_takes_is_left_out(tmp_path: Path) -> None:

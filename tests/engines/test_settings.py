@@ -20,7 +20,10 @@ def refusal(name: str, table: Any) -> str:
     [
         ({"type": "lmms_evil"}, "Did you mean 'lmms_eval'"),
         ({"type": 1}, "engines.a.type must be a non-empty text, got 1"),
-        ({"type": "lm_eval", "python": "/no/such"}, "engines.a.python: /no/such is not a program"),
+        (
+            {"type": "lm_eval", "python": "/no/such"},
+            "engines.a.python: /no/such is not an executable",
+        ),
         ({"type": "lm_eval", "include_path": "/no/such"}, "is not a directory"),
         ({"type": "lm_eval", "environment": {"A": 1}}, "a table of variables"),
         ({"type": "lm_eval", "environment": {"A=B": "1"}}, "a table of variables"),
@@ -35,7 +38,7 @@ def test_a_table_that_is_wrong_is_refused_in_readable_words(table: Any, message:
 
 @pytest.mark.parametrize("name", ["", "a b", "-x", "1", "a/b"])
 def test_a_name_that_is_wrong_is_refused(name: str) -> None:
-    assert "is no name for an engine" in refusal(name, {"type": "lm_eval"})
+    assert "is not a valid name for an engine" in refusal(name, {"type": "lm_eval"})
 
 
 def test_two_engines_of_one_type_have_interpreters_of_their_own(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ async def test_the_requests_total_queued_jobs_have_limited_bytes(submitter: Subm
     rejected = await submitter.submit(REQUEST, "bob", answer)
 
     assert isinstance(rejected, Rejected)
-    assert "(max_queued_bytes)" in rejected.detail
+    assert "the limit is max_queued_bytes;" in rejected.detail
 
 
 async def test_a_cancelled_job_takes_no_bytes_of_the_queue(
