@@ -154,7 +154,7 @@ def test_a_data_directory_that_everybody_can_write_to_is_refused(
 
 
 def test_root_is_warned(labs: list[Lab], tmp_path: Path) -> None:
-    assert "running as root" in started(labs, tmp_path).server.log.read_text()
+    assert "run as root" in started(labs, tmp_path).server.log.read_text()
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(labs: list[Lab], tmp_path: Path) -> None:
