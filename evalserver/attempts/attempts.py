@@ -25,7 +25,7 @@ from evalserver.core.lifecycle import Status
 from evalserver.core.supervision import log_failure
 from evalserver.engines import Engine, Paths
 from evalserver.executors import Executor, ExecutorError, LaunchSpec, ResourcesExhausted
-from evalserver.monitoring.progress import ProgressBoard, watched
+from evalserver.monitoring.progress import ProgressBoard, watch_progress
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
@@ -218,7 +218,7 @@ class Attempts:
         probing = asyncio.create_task(probe, name="probe a harness")
         reader = self._planner.progress_reader(job)
         try:
-            async with watched(self._board, self._health, job.job_id, paths.run_dir, reader):
+            async with watch_progress(self._board, self._health, job.job_id, paths.run_dir, reader):
                 end = await self._executor.wait(paths.run_dir)
             await asyncio.wait([probing])
             is_failed = probing.cancelled() or probing.exception() is not None

@@ -1,4 +1,4 @@
-"""``evalserver health``, ``tasks``, ``models``: how the server is, and what its harnesses know."""
+"""``evalserver health``, ``tasks``, ``models``: the server's health and its harnesses' names."""
 
 from fnmatch import fnmatchcase
 
@@ -7,7 +7,7 @@ import click
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, engine_option, with_server
 from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.screens import as_json, on_terminal, print_json, print_record
+from evalserver.cli.screens import as_json, print_hint, print_json, print_record
 
 pattern = click.argument("pattern", required=False)
 
@@ -16,9 +16,9 @@ pattern = click.argument("pattern", required=False)
 @as_json
 @with_server
 def health(server: Server, as_json: bool) -> None:
-    """Ask the server how it is.
+    """Show the health of the server.
 
-    Exit code 1 when it is not healthy: it answers, but can write nothing.
+    Exit code 1 if it is not healthy: it responds, but cannot write to its database.
     """
     with server.client() as client:
         found = client.health()
@@ -26,9 +26,11 @@ def health(server: Server, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        said = {name: value for name, value in found.items() if value is not None}
-        shown = {"server": where, **{name.replace("_", " "): said[name] for name in said}}
-        print_record({name: cells.text(value) for name, value in shown.items()})
+        values = {
+            name.replace("_", " "): value for name, value in found.items() if value is not None
+        }
+        record = {"server": where, **values}
+        print_record({name: cells.text(value) for name, value in record.items()})
     if found.get("status") != "healthy":
         raise click.exceptions.Exit(ExitCode.JOB_FAILED)
 
@@ -39,9 +41,9 @@ def health(server: Server, as_json: bool) -> None:
 @as_json
 @with_server
 def tasks(server: Server, pattern: str | None, engine: str | None, as_json: bool) -> None:
-    """List the tasks that can be evaluated, one a line.
+    """List the tasks that can be evaluated, one per line.
 
-    PATTERN is part of a name, or has * and ? for what is left open.
+    PATTERN is a part of a name, or a pattern with the wildcards * and ?.
     """
     with server.client() as client:
         names = client.list_tasks(engine=engine)
@@ -54,9 +56,9 @@ def tasks(server: Server, pattern: str | None, engine: str | None, as_json: bool
 @as_json
 @with_server
 def models(server: Server, pattern: str | None, engine: str | None, as_json: bool) -> None:
-    """List the kinds of models that the harness knows, one a line.
+    """List the model types that the harness supports, one per line.
 
-    PATTERN is part of a name, or has * and ? for what is left open.
+    PATTERN is a part of a name, or a pattern with the wildcards * and ?.
     """
     with server.client() as client:
         names = client.list_models(engine=engine)
@@ -64,13 +66,13 @@ def models(server: Server, pattern: str | None, engine: str | None, as_json: boo
 
 
 def _print_names(names: list[str], pattern: str | None, *, as_json: bool) -> None:
-    wanted = [name for name in names if pattern is None or _matches(name, pattern)]
+    matching = [name for name in names if pattern is None or _matches(name, pattern)]
     if as_json:
-        print_json(wanted)
-    elif wanted:
-        click.echo("\n".join(map(cells.text, wanted)))
+        print_json(matching)
+    elif matching:
+        click.echo("\n".join(map(cells.text, matching)))
     else:
-        on_terminal(lambda: f"None of {len(names)} names is like {pattern!r}.")
+        print_hint(lambda: f"None of the {len(names)} names matches {pattern!r}.")
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -1,25 +1,24 @@
-"""``evalserver drain``, ``resume`` and ``prune``: what administrators do to the server."""
+"""``evalserver drain``, ``resume`` and ``prune``: administering the server."""
 
 from typing import Any
 
 import click
 
-from evalserver.cli.change import do_to_each
+from evalserver.cli.change import run_for_each
 from evalserver.cli.completing import complete_jobs
-from evalserver.cli.connection import Server, job_id_of, with_server
+from evalserver.cli.connection import Server, resolve_job_id, with_server
 from evalserver.cli.screens import as_json, print_json
-from evalserver.cli.values import read_with, seconds
+from evalserver.cli.values import parse_with, seconds
 
 
 @click.command()
-@click.option("--reason", metavar="TEXT", help="Why; whoever has a job that waits is told.")
+@click.option("--reason", metavar="TEXT", help="The reason, shown to users with waiting jobs.")
 @as_json
 @with_server
 def drain(server: Server, reason: str | None, as_json: bool) -> None:
-    """Start nothing new, until 'evalserver resume'.
+    """Start no more jobs, until 'evalserver resume'.
 
-    What runs goes on; what is submitted is taken, and waits. It holds also when the server is
-    restarted.
+    Running jobs continue; new jobs are accepted and wait. A restart of the server does not end it.
     """
     with server.client() as client:
         _print(client.drain(reason), as_json=as_json)
@@ -37,13 +36,15 @@ def resume(server: Server, as_json: bool) -> None:
 @click.command()
 @click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=complete_jobs)
 @click.option(
-    "--keep", type=click.IntRange(min=0), help="All finished jobs but the newest so many."
+    "--keep",
+    type=click.IntRange(min=0),
+    help="Remove all finished jobs but this many of the newest.",
 )
 @click.option(
     "--older-than",
     metavar="TIME",
-    callback=read_with(seconds),
-    help="Those that finished longer ago: seconds, or 12h, 30d.",
+    callback=parse_with(seconds),
+    help="Remove jobs that finished longer ago than this: seconds, or 12h, 30d.",
 )
 @as_json
 @with_server
@@ -54,16 +55,16 @@ def prune(
     older_than: float | None,
     as_json: bool,
 ) -> None:
-    """Remove finished jobs with their files: these, or by number or age.
+    """Remove finished jobs and their files: the given ones, or by number or age.
 
-    The audit log remembers them. What a client named as its job's output directory stays.
+    Their events stay in the audit log. Output directories that clients chose are kept.
     """
     if (len(jobs) > 0) + (keep is not None) + (older_than is not None) != 1:
         raise click.UsageError("Give one of: JOB..., --keep, --older-than.")
     with server.client() as client:
         if jobs:
-            job_ids = [job_id_of(client, job) for job in jobs]
-            do_to_each(client.prune_job, job_ids, as_json=as_json)
+            job_ids = [resolve_job_id(client, job) for job in jobs]
+            run_for_each(client.prune_job, job_ids, as_json=as_json)
         else:
             _print(client.prune(keep=keep, older_than_s=older_than), as_json=as_json)
 

@@ -1,7 +1,7 @@
-"""``evalserver audit archive``: the oldest part of the audit log goes to a file.
+"""``evalserver audit archive``: moving the oldest events of the audit log to a file.
 
-The file is written and checked first. Then the server that runs, or else this command, records it
-in the log and removes its events. Whatever interrupts that, the same command again goes on.
+The file is written and checked first. Then the running server, or else this command, records it in
+the log and removes its events. After an interruption, the same command continues.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalserver.cli.database import database_of, errors_in_words, with_data_dir
+from evalserver.cli.database import database_path, report_database_errors, with_data_dir
 from evalserver.cli.local_server import ask_server
 from evalserver.cli.screens import as_json, print_json
 
@@ -36,17 +36,17 @@ REMOVAL_TIMEOUT_S = 3600.0
 def archive(
     path: Path, before: datetime, config: Path | None, data_dir: str | None, as_json: bool
 ) -> None:
-    """Move the oldest events of the log to PATH, also while the server runs.
+    """Move the oldest events of the log to PATH, even while the server runs.
 
-    The file is a SQLite database whose hashes join on to what stays. It is checked, and durable,
-    before anything is removed. Events of jobs that are still there stay, with all behind them.
-    When it is interrupted, the same command again goes on.
+    The file is a SQLite database whose hash chain continues in the log. It is checked and durable
+    before events are removed. Events of existing jobs, and all later events, are kept.
+    After an interruption, the same command continues.
     """
     from evalserver.core.clock import timestamp
     from evalserver.store import read_archive, write_archive
 
-    source = database_of(config, data_dir)
-    with errors_in_words():
+    source = database_path(config, data_dir)
+    with report_database_errors():
         if path.exists():
             made = read_archive(path)
             _require_unfinished(source, path, made)

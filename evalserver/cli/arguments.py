@@ -1,4 +1,4 @@
-"""Arguments of a model as users of lmms-eval write them: ``pretrained=x,limit=8``, or JSON."""
+"""Parsing model arguments as lmms-eval does: ``pretrained=x,limit=8``, or JSON."""
 
 import json
 import re
@@ -7,61 +7,63 @@ from typing import Any
 QUOTES = "'\""
 OPENING, CLOSING = "[{", "]}"
 
-WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
+INTEGER = re.compile(r"[+-]?[0-9]{1,300}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-WORDS = {"true": True, "false": False}
+BOOLEANS = {"true": True, "false": False}
 
 
-def arguments_of(text: str) -> dict[str, Any]:
-    """The arguments that a text names.
+def parse_arguments(text: str) -> dict[str, Any]:
+    """Parse arguments, with the types that lmms-eval gives their values.
 
-    A text that begins with ``{`` is JSON, and taken as it is. In any other one lmms-eval guesses:
-    ``true``, ``false`` and numbers are those, everything else is a text; commas within quotes,
-    brackets and braces part nothing. Raises ValueError, naming what is wrong.
+    A text that begins with ``{`` is JSON. In other texts, ``true``, ``false`` and numbers have
+    their types, and all other values are strings; commas inside quotes, brackets and braces do not
+    separate. Raises ValueError.
     """
     if text.lstrip().startswith("{"):
-        return _object(text)
+        return _parse_json(text)
     arguments: dict[str, Any] = {}
-    for part in parted(text):
+    for part in split_commas(text):
         name, sign, value = part.partition("=")
         if not sign or not name.strip():
-            raise ValueError(f"{part!r} is not like name=value; values with commas need JSON")
-        arguments[name.strip()] = _guessed(value)
+            raise ValueError(
+                f"{part!r} is not name=value; write values that contain commas as JSON"
+            )
+        arguments[name.strip()] = _guess_value(value)
     return arguments
 
 
-def parted(text: str) -> list[str]:
-    """The parts between commas, without those that are empty."""
+def split_commas(text: str) -> list[str]:
+    """Split a text at its commas, except inside quotes and brackets, and drop empty parts."""
     parts = [""]
     quote = ""
     depth = 0
-    for mark in text:
+    for character in text:
         if quote:
-            quote = "" if mark == quote else quote
-        elif mark in QUOTES:
-            quote = mark
+            quote = "" if character == quote else quote
+        elif character in QUOTES:
+            quote = character
         else:
-            depth += (mark in OPENING) - (mark in CLOSING)
-        if mark == "," and not quote and depth == 0:
+            depth += (character in OPENING) - (character in CLOSING)
+        if character == "," and not quote and depth == 0:
             parts.append("")
         else:
-            parts[-1] += mark
+            parts[-1] += character
     return [part.strip() for part in parts if part.strip()]
 
 
-def _object(text: str) -> dict[str, Any]:
+def _parse_json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{text!r} begins like JSON, and is none: {error}") from None
+        raise ValueError(f"{text!r} begins like JSON, but is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{text!r} must be a JSON object")
     return value
 
 
-def _guessed(text: str) -> Any:
-    if text.lower() in WORDS:
-        return WORDS[text.lower()]
-    if WHOLE.fullmatch(text):
+def _guess_value(text: str) -> Any:
+    if text.lower() in BOOLEANS:
+        return BOOLEANS[text.lower()]
+    if INTEGER.fullmatch(text):
         return int(text)
     return float(text) if NUMBER.fullmatch(text) else text

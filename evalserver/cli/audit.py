@@ -1,4 +1,4 @@
-"""``evalserver audit``: is the audit log whole, and what happened to a job?"""
+"""``evalserver audit``: verifying the audit log, and showing the history of a job."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,9 +9,9 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.archive import archive
-from evalserver.cli.database import database_of, errors_in_words, with_database
+from evalserver.cli.database import database_path, report_database_errors, with_database
 from evalserver.cli.screens import as_json, plain_table, print_json
-from evalserver.cli.settings import HELP_NAMES
+from evalserver.cli.settings import HELP_OPTIONS
 
 if TYPE_CHECKING:
     from evalserver.store import Story, Verdict
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 COLUMNS = ("event", "at", "who", "what", "from", "to", "attempt", "detail")
 
 
-@click.group(context_settings=HELP_NAMES)
+@click.group(context_settings=HELP_OPTIONS)
 def audit() -> None:
-    """Check, read and archive the audit log."""
+    """Verify, read and archive the audit log."""
 
 
 audit.add_command(archive)
@@ -44,23 +44,23 @@ def verify(
     database: Path | None,
     as_json: bool,
 ) -> None:
-    """Check that the audit log is whole and leads to the jobs' states.
+    """Verify that the audit log is complete and matches the jobs.
 
-    Every event must carry the hash of its content and of the event before, no number may be
-    missing, every event must be allowed where it stands, and the jobs must be as their events
-    leave them. Exit code 1 names the first bad row.
+    Every event must have the hash of its content and of the previous event, no number may be
+    missing, every event must be allowed in the state of its job, and every job must be in the
+    state that its events lead to. With exit code 1, the first invalid row is named.
     """
     from evalserver.store import snapshot, verify_log
 
-    with errors_in_words(), snapshot(database_of(config, data_dir, database)) as opened:
+    with report_database_errors(), snapshot(database_path(config, data_dir, database)) as opened:
         verdict = verify_log(opened, archives)
     if as_json:
         print_json({"ok": verdict.problem is None, **asdict(verdict)})
-    fail_if_bad(verdict)
+    exit_if_invalid(verdict)
     if not as_json:
         click.echo(
-            f"The audit log is whole: {verdict.events} events lead to the states of"
-            f" {verdict.jobs} jobs.\nThe newest hash, to keep elsewhere: {verdict.last_hash}"
+            f"The audit log is complete: {verdict.events} events lead to the states of"
+            f" {verdict.jobs} jobs.\nThe newest hash, to be kept elsewhere: {verdict.last_hash}"
         )
         for part in verdict.parts:
             unread = "" if part.was_read else "; it was not read: give it with --archive"
@@ -78,24 +78,24 @@ def show(
     database: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell the story of a job, also of one that was pruned."""
+    """Show the history of a job, even of a pruned one."""
     from evalserver.store import snapshot, story_of
 
-    with errors_in_words(), snapshot(database_of(config, data_dir, database)) as opened:
+    with report_database_errors(), snapshot(database_path(config, data_dir, database)) as opened:
         story = story_of(opened, job_id)
     if as_json:
         print_json(asdict(story))
     else:
-        click.echo(_told(story))
+        click.echo(_format_history(story))
 
 
-def fail_if_bad(verdict: "Verdict") -> None:
-    """End with exit code 1 and the first bad row on stderr, if there is one."""
+def exit_if_invalid(verdict: "Verdict") -> None:
+    """Exit with code 1 and name the first invalid row on stderr, if there is one."""
     if verdict.problem is not None:
         raise click.ClickException(verdict.problem.message)
 
 
-def _told(story: "Story") -> str:
+def _format_history(story: "Story") -> str:
     rows = [
         (
             str(event.event_id),
@@ -120,7 +120,7 @@ def _told(story: "Story") -> str:
 
 def _record(record: Mapping[str, Any] | None) -> list[str]:
     if record is None:
-        return ["  was pruned; its events are left"]
+        return ["  was pruned; its events are kept"]
     said = {name: cells.text(value) for name, value in record.items() if value not in (None, {})}
     width = max(len(name) for name in said)
     return [f"  {name:<{width}}  {value}" for name, value in said.items()]

@@ -1,18 +1,18 @@
-"""What stands in a cell of a table: times, durations, texts of others, as a person reads them."""
+"""Formatting values for people: times, durations, numbers, and texts from untrusted sources."""
 
 import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-NOTHING = "-"
-"""What stands where there is nothing, so that columns can be counted."""
+EMPTY = "-"
+"""Shown for missing values, so that scripts can count the columns."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def text(value: Any) -> str:
-    """A value on one line that cannot steer the terminal: texts come from clients and logs."""
+    """Format a value on one line, without control characters, which clients could inject."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
@@ -20,62 +20,62 @@ def text(value: Any) -> str:
     if isinstance(value, Mapping):
         return pairs(value)
     return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode()
-        for mark in str(value)
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)
     )
 
 
 def pairs(values: Mapping[str, Any]) -> str:
-    """``name=value name=value``, of those that are there."""
+    """Format as ``name=value name=value``, without missing values."""
     return " ".join(f"{name}={text(value)}" for name, value in values.items() if value is not None)
 
 
 def lines(value: str) -> str:
-    """A text of several lines, none of which can steer the terminal."""
+    """Format a text of several lines, without control characters."""
     return "\n".join(text(line) for line in value.splitlines())
 
 
-def moment(value: str | None) -> str:
-    """A time of the server's (ISO 8601, UTC) on the clock of this machine, to the second."""
+def local_time(value: str | None) -> str:
+    """Format a time of the server (ISO 8601, UTC) in the local time zone, to the second."""
     if value is None:
-        return NOTHING
+        return EMPTY
     return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float | None) -> str:
-    """``8s``, ``3m 20s``, ``2h 5m``, ``1d 4h``."""
+    """Format as ``8s``, ``3m 20s``, ``2h 5m`` or ``1d 4h``."""
     if seconds is None or math.isnan(seconds):
-        return NOTHING
+        return EMPTY
     whole = max(0, round(seconds))
-    for unit, below, name, small in ((DAY, HOUR, "d", "h"), (HOUR, MINUTE, "h", "m")):
+    for unit, smaller_unit, name, smaller_name in ((DAY, HOUR, "d", "h"), (HOUR, MINUTE, "h", "m")):
         if whole >= unit:
-            return f"{whole // unit}{name} {whole % unit // below}{small}"
+            return f"{whole // unit}{name} {whole % unit // smaller_unit}{smaller_name}"
     return f"{whole // MINUTE}m {whole % MINUTE}s" if whole >= MINUTE else f"{whole}s"
 
 
-def took(job: Mapping[str, Any]) -> str:
-    """How long the last attempt of a finished job took."""
+def run_time(job: Mapping[str, Any]) -> str:
+    """Format how long the last attempt of a finished job took."""
     if job["started_at"] is None or job["completed_at"] is None:
-        return NOTHING
+        return EMPTY
     began, ended = (datetime.fromisoformat(job[name]) for name in ("started_at", "completed_at"))
     return duration((ended - began).total_seconds())
 
 
 def progress(job: Mapping[str, Any]) -> str:
-    """How far a job is: its place in the queue, its stage and share, or how long it took."""
+    """Format the progress of a job: its queue position, its stage, or how long it took."""
     if job["status"] == "queued":
-        return f"{job['position_in_queue']} before it"
+        return f"{job['position_in_queue']} ahead"
     if job["status"] != "running":
-        return took(job)
-    said = job["progress"] or {"stage": "starting", "fraction": None}
-    share = "" if said["fraction"] is None else f" {said['fraction']:.0%}"
-    return f"{text(said['stage'])}{share}"
+        return run_time(job)
+    state = job["progress"] or {"stage": "starting", "fraction": None}
+    percentage = "" if state["fraction"] is None else f" {state['fraction']:.0%}"
+    return f"{text(state['stage'])}{percentage}"
 
 
 def number(value: float | None) -> str:
-    """A number as precise as a person compares it."""
+    """Format a number with four significant decimals."""
     if value is None:
-        return NOTHING
+        return EMPTY
     if isinstance(value, int) or (value.is_integer() and abs(value) >= 1):
         return f"{value:.0f}"
     return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4g}"

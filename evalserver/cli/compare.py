@@ -1,4 +1,4 @@
-"""``evalserver compare``: whether the numbers of jobs differ by more than noise."""
+"""``evalserver compare``: whether the metrics of jobs differ by more than noise."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.connection import Server, job_id_of, jobs_argument, with_server
-from evalserver.cli.screens import Column, as_json, on_terminal, print_json, print_table
+from evalserver.cli.connection import Server, jobs_argument, resolve_job_id, with_server
+from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 
 COLUMNS = (
     Column("TASK"),
@@ -19,7 +19,7 @@ COLUMNS = (
     Column("INTERVAL"),
     Column("VERDICT"),
     Column("N", right=True, optional=True),
-    Column("HOW", optional=True),
+    Column("METHOD", optional=True),
 )
 
 
@@ -28,14 +28,14 @@ COLUMNS = (
 @as_json
 @with_server
 def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
-    """Compare the numbers of completed jobs with those of the first one.
+    """Compare the metrics of completed jobs with those of the first job.
 
-    Where both kept samples, document by document: that tells smaller differences from noise.
+    If both jobs kept samples, document by document, which detects smaller differences.
     """
     if len(jobs) < 2:
-        raise click.UsageError("name two jobs or more: the first is what the others differ from")
+        raise click.UsageError("give at least two jobs: the first is the baseline")
     with server.client() as client:
-        found = client.compare(*(job_id_of(client, job) for job in jobs))
+        found = client.compare(*(resolve_job_id(client, job) for job in jobs))
     if as_json:
         print_json(found)
         return
@@ -48,8 +48,12 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     if rows:
         print_table(COLUMNS, rows)
     else:
-        on_terminal(lambda: "None of the jobs has a number: they merged, or were to predict only.")
-    on_terminal(lambda: _translate_errors(found))
+        print_hint(
+            lambda: (
+                "None of the jobs has metrics: they merged checkpoints, or ran with --predict-only."
+            )
+        )
+    print_hint(lambda: _describe_methods(found))
 
 
 def _row(row: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -60,16 +64,20 @@ def _row(row: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
         cells.text(row["filter"]),
         cells.text(value["job_id"]),
         cells.number(value["value"]),
-        *(_told(difference) if difference else [cells.NOTHING, cells.NOTHING, "baseline"]),
-        str((difference or {}).get("n") or value["n"] or cells.NOTHING),
-        difference["method"] if difference else cells.NOTHING,
+        *(
+            _describe_difference(difference)
+            if difference
+            else [cells.EMPTY, cells.EMPTY, "baseline"]
+        ),
+        str((difference or {}).get("n") or value["n"] or cells.EMPTY),
+        difference["method"] if difference else cells.EMPTY,
     )
 
 
-def _told(difference: Mapping[str, Any]) -> list[str]:
-    """The difference, its interval, and what that means."""
+def _describe_difference(difference: Mapping[str, Any]) -> list[str]:
+    """Format the difference, its interval, and the verdict."""
     low, high = difference["low"], difference["high"]
-    interval = cells.NOTHING if low is None else f"{_signed(low)} to {_signed(high)}"
+    interval = cells.EMPTY if low is None else f"{_signed(low)} to {_signed(high)}"
     return [_signed(difference["value"]), interval, _verdict(difference)]
 
 
@@ -85,7 +93,7 @@ def _signed(value: float) -> str:
     return f"+{cells.number(value)}" if value > 0 else cells.number(value)
 
 
-def _translate_errors(found: Mapping[str, Any]) -> str:
+def _describe_methods(found: Mapping[str, Any]) -> str:
     used = {
         value["difference"]["method"]
         for row in found["rows"]
@@ -97,4 +105,4 @@ def _translate_errors(found: Mapping[str, Any]) -> str:
         for name, about in found["methods"].items()
         if name in used
     ]
-    return "\n".join([f"The intervals are those of {found['confidence']:.0%}.", *lines])
+    return "\n".join([f"The intervals have a confidence of {found['confidence']:.0%}.", *lines])

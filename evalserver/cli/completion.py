@@ -1,4 +1,4 @@
-"""``evalserver completion``: what a shell needs to complete commands, jobs and tasks."""
+"""``evalserver completion``: the script that makes a shell complete commands, jobs and tasks."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ VARIABLE = "_EVALSERVER_COMPLETE"
 @click.argument("shell", required=False, type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str | None) -> None:
-    """Print what SHELL needs for TAB to work; it is guessed if it is not named.
+    """Print the completion script for SHELL; by default, for the shell in $SHELL.
 
     \b
     bash   echo 'eval "$(evalserver completion bash)"' >> ~/.bashrc
@@ -22,9 +22,9 @@ def completion(ctx: click.Context, shell: str | None) -> None:
     fish   evalserver completion fish > ~/.config/fish/completions/evalserver.fish
     """
     name = shell or Path(os.environ.get("SHELL", "")).name
-    kind = get_completion_class(name) if name in SHELLS else None
-    if kind is None:
-        raise click.UsageError(f"name a shell: {', '.join(SHELLS)}")
-    maker = kind(ctx.find_root().command, {}, "evalserver", VARIABLE)
-    # Bash's own way starts a bash first, to look at its version.
-    click.echo(ShellComplete.source(maker))
+    shell_class = get_completion_class(name) if name in SHELLS else None
+    if shell_class is None:
+        raise click.UsageError(f"give the name of a shell: {', '.join(SHELLS)}")
+    generator = shell_class(ctx.find_root().command, {}, "evalserver", VARIABLE)
+    # The method of the class for bash first runs bash, to check its version.
+    click.echo(ShellComplete.source(generator))

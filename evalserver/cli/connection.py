@@ -1,4 +1,4 @@
-"""The server that a command speaks to: where it is, how long it is tried, which job is meant."""
+"""The options for connecting to the server, and resolving the ids of jobs."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
-QUICK_SECONDS = 5.0
-"""For so long somebody who asks is kept waiting for a server that does not answer."""
-PATIENT_SECONDS = 120.0
-"""For so long, once a job is waited for: a server that restarts is back by then."""
+DEFAULT_RETRY_SECONDS = 5.0
+"""How long a server that does not respond is tried."""
+WAITING_RETRY_SECONDS = 120.0
+"""How long it is tried while waiting for a job, so that a restart of the server is survived."""
 
 UUID_LENGTH = 36
-MOST_NAMED = 3
+MAX_LISTED_IDS = 3
 
 
-def to_stderr(text: str) -> None:
-    """Say what is not part of the output."""
+def print_to_stderr(text: str) -> None:
+    """Print a message that is not part of the output."""
     click.echo(text, err=True)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server is. ``retry_for`` are the seconds that the command line gives it."""
+    """The connection options of a command; ``retry_for`` is in seconds."""
 
     url: str | None
     token: str | None
@@ -42,23 +42,23 @@ class Server:
 
     @contextmanager
     def client(
-        self, *, patient: bool = False, note: Callable[[str], None] = to_stderr
+        self, *, is_waiting: bool = False, on_retry: Callable[[str], None] = print_to_stderr
     ) -> Iterator["EvalClient"]:
-        """A client for the length of the block; ``note`` is told when something is tried again."""
+        """Open a client for the block. ``on_retry`` is called with a message before each retry."""
         from evalserver.client import EvalClient
 
-        usual = PATIENT_SECONDS if patient else QUICK_SECONDS
-        seconds = usual if self.retry_for is None else self.retry_for
+        default = WAITING_RETRY_SECONDS if is_waiting else DEFAULT_RETRY_SECONDS
+        seconds = default if self.retry_for is None else self.retry_for
         try:
             client = EvalClient(self.url, token=self.token, retry_for=seconds)
         except ValueError as error:
             raise Failure(str(error).replace("base_url", "--url", 1), ExitCode.USAGE) from error
-        with _noted(note), client:
+        with _report_client_log(on_retry), client:
             yield client
 
 
 def with_server(command: Command) -> Command:
-    """Give a command the options that say which server it speaks to, and that as ``server``."""
+    """Add the connection options to a command, which gets them as ``server``."""
 
     @wraps(command)
     def called(
@@ -73,12 +73,12 @@ def with_server(command: Command) -> Command:
 
 
 def job_argument(command: Command) -> Command:
-    """Give a command the argument JOB."""
+    """Add the argument JOB to a command."""
     return click.argument("job", metavar="JOB", shell_complete=complete_jobs)(command)
 
 
 def jobs_argument(command: Command) -> Command:
-    """Give a command the argument JOB, one or several."""
+    """Add the argument JOB to a command, for one or several jobs."""
     several = click.argument(
         "jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_jobs
     )
@@ -86,43 +86,43 @@ def jobs_argument(command: Command) -> Command:
 
 
 def engine_option(command: Command) -> Command:
-    """Give a command the option that names an engine."""
-    return click.option("--engine", metavar="NAME", help="Which harness: lmms_eval, lm_eval.")(
-        command
-    )
+    """Add the option ``--engine`` to a command."""
+    return click.option(
+        "--engine", metavar="NAME", help="The harness, such as lmms_eval or lm_eval."
+    )(command)
 
 
-def job_id_of(client: "EvalClient", given: str) -> str:
-    """The id of the job that is meant by it, or by its beginning.
+def resolve_job_id(client: "EvalClient", given: str) -> str:
+    """Return the id of the job that has this id or prefix of an id.
 
-    Raises Failure when it is no job's beginning, or that of several.
+    Raises Failure if no job or several jobs have this prefix.
     """
     given = given.strip().lower()
     if len(given) == UUID_LENGTH or not given:
-        return _not_empty(given)
+        return _require_not_empty(given)
     found = [job["job_id"] for job in client.jobs() if job["job_id"].startswith(given)]
     if len(found) == 1:
         return str(found[0])
     if not found:
         raise Failure(
-            f"no job's id begins with {given!r}; 'evalserver jobs' shows which jobs there are",
+            f"no job has an id that begins with {given!r}; 'evalserver jobs' lists the jobs",
             ExitCode.USAGE,
         )
-    named = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
-    raise Failure(f"the ids of {len(found)} jobs begin with {given!r}: {named}", ExitCode.USAGE)
+    ids = ", ".join(found[:MAX_LISTED_IDS]) + (", ..." if len(found) > MAX_LISTED_IDS else "")
+    raise Failure(f"the ids of {len(found)} jobs begin with {given!r}: {ids}", ExitCode.USAGE)
 
 
-def _not_empty(given: str) -> str:
+def _require_not_empty(given: str) -> str:
     if not given:
-        raise Failure("JOB is empty; give the id of a job, or its beginning", ExitCode.USAGE)
+        raise Failure("JOB is empty; give the id of a job, or the beginning of one", ExitCode.USAGE)
     return given
 
 
 @contextmanager
-def _noted(note: Callable[[str], None]) -> Iterator[None]:
-    """What the client logs is told."""
+def _report_client_log(on_message: Callable[[str], None]) -> Iterator[None]:
+    """Report the warnings that the client logs."""
     log = logging.getLogger("evalserver.client")
-    handler = _Teller(note)
+    handler = _CallbackHandler(on_message)
     log.addHandler(handler)
     try:
         yield
@@ -130,32 +130,32 @@ def _noted(note: Callable[[str], None]) -> Iterator[None]:
         log.removeHandler(handler)
 
 
-class _Teller(logging.Handler):
-    def __init__(self, note: Callable[[str], None]) -> None:
+class _CallbackHandler(logging.Handler):
+    def __init__(self, on_message: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._note = note
+        self._on_message = on_message
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._note(record.getMessage())
+        self._on_message(record.getMessage())
 
 
 _URL = click.option(
     "--url",
     metavar="URL",
     envvar="EVALSERVER_URL",
-    help="Where the server is [default: http://localhost:8000] [EVALSERVER_URL]",
+    help="Address of the server [default: http://localhost:8000] [EVALSERVER_URL]",
 )
-# The client itself looks at the variable: a token in the URL comes before it.
+# The client reads the variable itself: a token in the URL takes precedence over it.
 _TOKEN = click.option(
     "--token",
     metavar="TOKEN",
-    help="Token to show it; others of this machine can see it here, the variable they cannot."
-    " [EVALSERVER_TOKEN]",
+    help="Token for the server. Other users of this machine can see it on the command line, but not"
+    " in the variable. [EVALSERVER_TOKEN]",
 )
 _RETRY_FOR = click.option(
     "--retry-for",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help=f"For how long a server that does not answer is tried"
-    f" [default: {QUICK_SECONDS:.0f}; while waiting for a job {PATIENT_SECONDS:.0f}]",
+    help=f"How long to retry if the server does not respond"
+    f" [default: {DEFAULT_RETRY_SECONDS:.0f}; while waiting for a job {WAITING_RETRY_SECONDS:.0f}]",
 )

@@ -1,4 +1,4 @@
-"""What the commands share that read a database: which one, and what is said when it cannot be."""
+"""What the commands that read a database share: choosing it, and reporting its errors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from evalserver.cli.settings import given_settings, with_settings
+from evalserver.cli.settings import settings_from_options, with_settings
 
 Command = Callable[..., Any]
 
@@ -15,30 +15,30 @@ with_data_dir = with_settings("data_dir")
 
 
 def with_database(command: Command) -> Command:
-    """Give a command the options that say which database to read."""
+    """Add the options that select the database to a command."""
     file = click.option(
         "--database",
         type=click.Path(path_type=Path),
-        help="Read this file, such as a backup, and not the one in the data directory.",
+        help="Read this file, such as a backup, instead of the one in the data directory.",
     )
     return with_data_dir(file(command))
 
 
-def database_of(config: Path | None, data_dir: str | None, database: Path | None = None) -> Path:
-    """The database that the options name, else the one that the server would use."""
+def database_path(config: Path | None, data_dir: str | None, database: Path | None = None) -> Path:
+    """Return the database that the options select, else the one that the server would use."""
     from evalserver.store import DATABASE_NAME
 
     if database is None:
-        args = given_settings(config, {"data_dir": data_dir})
+        args = settings_from_options(config, {"data_dir": data_dir})
         return Path(args.data_dir).absolute() / DATABASE_NAME
     if data_dir is not None:
-        raise click.UsageError("--database and --data-dir name two databases; give one of them")
+        raise click.UsageError("--database and --data-dir exclude each other; give one of them")
     return database
 
 
 @contextmanager
-def errors_in_words() -> Iterator[None]:
-    """What can go wrong with a database becomes one line on stderr, and exit code 1."""
+def report_database_errors() -> Iterator[None]:
+    """Turn errors of the database into one line on stderr and exit code 1."""
     from evalserver.store import StoreError
     from evalserver.system.data_dir import DataDirTaken
 

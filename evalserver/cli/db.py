@@ -1,24 +1,24 @@
-"""``evalserver db``: back up, check, migrate and describe the database."""
+"""``evalserver db``: backing up, checking, migrating and describing the database."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from evalserver.cli.audit import fail_if_bad
+from evalserver.cli.audit import exit_if_invalid
 from evalserver.cli.database import (
-    database_of,
-    errors_in_words,
+    database_path,
+    report_database_errors,
     with_data_dir,
     with_database,
 )
 from evalserver.cli.screens import as_json, print_json
-from evalserver.cli.settings import HELP_NAMES
+from evalserver.cli.settings import HELP_OPTIONS
 
 
-@click.group(context_settings=HELP_NAMES)
+@click.group(context_settings=HELP_OPTIONS)
 def db() -> None:
-    """Look after the database."""
+    """Maintain the database."""
 
 
 @db.command()
@@ -26,16 +26,16 @@ def db() -> None:
 @with_data_dir
 @as_json
 def backup(path: Path, config: Path | None, data_dir: str | None, as_json: bool) -> None:
-    """Copy the database to PATH, also while the server runs.
+    """Copy the database to PATH, even while the server runs.
 
-    The copy is one file, as of one moment, checked as `db check` does before it gets its name. A
-    file that is there already is never overwritten. To restore: stop the server, move the old
-    evalserver.db, -wal and -shm away, and copy the backup to evalserver.db.
+    The copy is one consistent file, checked like 'db check' does before it gets its name. An
+    existing file is never overwritten. To restore: stop the server, move the old evalserver.db,
+    -wal and -shm away, and copy the backup to evalserver.db.
     """
     from evalserver.store import back_up
 
-    with errors_in_words():
-        made = back_up(database_of(config, data_dir), path)
+    with report_database_errors():
+        made = back_up(database_path(config, data_dir), path)
     if as_json:
         print_json(asdict(made))
         return
@@ -46,22 +46,22 @@ def backup(path: Path, config: Path | None, data_dir: str | None, as_json: bool)
 @with_database
 @as_json
 def check(config: Path | None, data_dir: str | None, database: Path | None, as_json: bool) -> None:
-    """Check file, references, schema and audit log, also while the server runs.
+    """Check file, references, schema and audit log, even while the server runs.
 
-    Exit code 1 names the first problem.
+    With exit code 1, the first problem is named.
     """
     from evalserver.store import check_database, snapshot
 
-    path = database_of(config, data_dir, database)
-    with errors_in_words(), snapshot(path) as opened:
+    path = database_path(config, data_dir, database)
+    with report_database_errors(), snapshot(path) as opened:
         verdict = check_database(opened)
     if as_json:
         print_json({"path": path, "ok": verdict.problem is None, **asdict(verdict)})
-    fail_if_bad(verdict)
+    exit_if_invalid(verdict)
     if as_json:
         return
     click.echo(
-        f"{path} is sound: file, references, schema, and an audit log of {verdict.events} events"
+        f"{path} is valid: file, references, schema, and an audit log of {verdict.events} events"
         f" that lead to the states of {verdict.jobs} jobs"
     )
 
@@ -70,17 +70,17 @@ def check(config: Path | None, data_dir: str | None, database: Path | None, as_j
 @with_data_dir
 @as_json
 def migrate(config: Path | None, data_dir: str | None, as_json: bool) -> None:
-    """Bring the database to this evalserver's schema, while no server runs.
+    """Migrate the database to the schema of this evalserver, while no server runs.
 
-    The server does the same when it starts. The old database is copied beside itself first.
+    The server does the same when it starts. A backup is made next to the database first.
     """
     from evalserver.store import migrate_database, snapshot
     from evalserver.system.data_dir import lock_data_dir
 
-    path = database_of(config, data_dir)
-    with errors_in_words():
+    path = database_path(config, data_dir)
+    with report_database_errors():
         with snapshot(path):
-            pass  # there must be one: a server makes it, a mistyped directory does not
+            pass  # it must exist, so that a mistyped directory gets no new database
         with lock_data_dir(path.parent, "evalserver db migrate"):
             done = migrate_database(path)
     if as_json:
@@ -95,11 +95,11 @@ def migrate(config: Path | None, data_dir: str | None, as_json: bool) -> None:
 @with_database
 @as_json
 def info(config: Path | None, data_dir: str | None, database: Path | None, as_json: bool) -> None:
-    """Tell what the database holds, in figures, also while the server runs."""
+    """Show statistics of the database, even while the server runs."""
     from evalserver.store import describe, snapshot
 
-    path = database_of(config, data_dir, database)
-    with errors_in_words(), snapshot(path) as opened:
+    path = database_path(config, data_dir, database)
+    with report_database_errors(), snapshot(path) as opened:
         found = describe(opened)
     values = {"path": str(path), "size": _size(path), **asdict(found)}
     if as_json:
@@ -112,6 +112,7 @@ def info(config: Path | None, data_dir: str | None, database: Path | None, as_js
 
 
 def _size(path: Path) -> int:
-    """Bytes of the file, and of the log beside it in which the newest changes may still lie."""
+    """Return the bytes of the file and of its write-ahead log, which may have the newest
+    changes."""
     wal = path.with_name(f"{path.name}-wal")
     return sum(file.stat().st_size for file in (path, wal) if file.exists())

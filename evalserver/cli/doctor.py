@@ -1,4 +1,4 @@
-"""``evalserver doctor``: can each engine work, and what is to be done where one cannot?"""
+"""``evalserver doctor``: checking whether each engine works, and what to do if one does not."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli.screens import as_json, print_json
-from evalserver.cli.settings import HELP_NAMES, given_settings, with_settings
+from evalserver.cli.settings import HELP_OPTIONS, settings_from_options, with_settings
 
 if TYPE_CHECKING:
     from evalserver.engines import Engine
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from evalserver.settings.server_args import ServerArgs
 
 
-@click.command(context_settings=HELP_NAMES)
+@click.command(context_settings=HELP_OPTIONS)
 @click.argument("engines", nargs=-1, metavar="[ENGINE]...")
 @with_settings("engine_python", "default_engine", "include_path", "engine_env")
 @as_json
 def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
-    """Check whether engines can work, and say what to do.
+    """Check whether engines work, and what to do if not.
 
-    Each ENGINE, or all if none is named: imports, version, GPUs, tasks.
-    Exit code 1 if one that is set up cannot work: one that was named here, one with a table in
-    the TOML file, or the default one.
+    Checks imports, version, GPUs and tasks of each ENGINE, by default of all engines.
+    Exit code 1 if a configured engine does not work: one given here, one with a table in the TOML
+    file, or the default engine.
     """
-    args = given_settings(config, flags)
-    wanted = {*engines} or {args.default_engine, *args.engines}
-    found = _diagnosed(args, engines)
+    args = settings_from_options(config, flags)
+    configured = {*engines} or {args.default_engine, *args.engines}
+    found = _diagnose(args, engines)
     if as_json:
         print_json([{**asdict(each), "works": each.works} for each in found])
     else:
-        click.echo("\n".join(line for each in found for line in _told(each, wanted)))
-    if any(each.engine in wanted and not each.works for each in found):
+        click.echo("\n".join(line for each in found for line in _report(each, configured)))
+    if any(each.engine in configured and not each.works for each in found):
         raise click.exceptions.Exit(1)
 
 
-def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
+def _diagnose(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
     import asyncio
 
     from evalserver.engines import all_tables, make_engine
@@ -51,48 +51,52 @@ def _diagnosed(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
     for name in names:
         if name not in tables:
             raise click.UsageError(f"There is no engine {name!r}; known: {', '.join(tables)}")
-    made: list[Engine] = []
-    refused: list[Diagnosis] = []
+    engines: list[Engine] = []
+    invalid: list[Diagnosis] = []
     for name in names or tables:
         try:
-            made.append(make_engine(name, tables[name], args.engine_python, args.include_path))
+            engines.append(make_engine(name, tables[name], args.engine_python, args.include_path))
         except ValueError as error:
             finding = Finding(str(error), "correct the TOML file")
-            refused.append(Diagnosis(name, tables[name].get("type", name), findings=(finding,)))
+            invalid.append(Diagnosis(name, tables[name].get("type", name), findings=(finding,)))
     environment = harness_environment(os.environ, args.engine_env)
-    return [*asyncio.run(diagnose_all(made, environment, LocalExecutor())), *refused]
+    return [*asyncio.run(diagnose_all(engines, environment, LocalExecutor())), *invalid]
 
 
-def _told(seen: "Diagnosis", wanted: set[str]) -> Iterator[str]:
-    state = "ok" if seen.works else ("CANNOT WORK" if seen.engine in wanted else "not set up")
-    kind = "" if seen.type == seen.engine else f" ({seen.type})"
-    yield f"{seen.engine}{kind}: {state}"
+def _report(diagnosis: "Diagnosis", configured: set[str]) -> Iterator[str]:
+    state = (
+        "ok"
+        if diagnosis.works
+        else ("DOES NOT WORK" if diagnosis.engine in configured else "not set up")
+    )
+    kind = "" if diagnosis.type == diagnosis.engine else f" ({diagnosis.type})"
+    yield f"{diagnosis.engine}{kind}: {state}"
     facts = {
-        "program": seen.program,
-        "harness": _harness(seen),
-        "Python": seen.python,
-        "packages": ", ".join(f"{name} {version}" for name, version in seen.packages.items()),
-        "GPUs": _gpus(seen),
-        "tasks": seen.tasks,
-        "models": seen.models,
+        "program": diagnosis.program,
+        "harness": _harness(diagnosis),
+        "Python": diagnosis.python,
+        "packages": ", ".join(f"{name} {version}" for name, version in diagnosis.packages.items()),
+        "GPUs": _gpus(diagnosis),
+        "tasks": diagnosis.tasks,
+        "models": diagnosis.models,
     }
     for name, fact in facts.items():
         if fact not in (None, ""):
             yield f"  {name:<9} {fact}"
-    for finding in seen.findings:
+    for finding in diagnosis.findings:
         yield f"  {'problem' if finding.grave else 'note':<9} {finding.what}"
         yield f"  {'to do':<9} {finding.do}"
 
 
-def _harness(seen: "Diagnosis") -> str | None:
-    if seen.version is None:
+def _harness(diagnosis: "Diagnosis") -> str | None:
+    if diagnosis.version is None:
         return None
-    commit = f", commit {seen.commit}" if seen.commit else ""
-    return f"{seen.harness} {seen.version}{commit}"
+    commit = f", commit {diagnosis.commit}" if diagnosis.commit else ""
+    return f"{diagnosis.harness} {diagnosis.version}{commit}"
 
 
-def _gpus(seen: "Diagnosis") -> str | None:
-    if seen.python is None:
+def _gpus(diagnosis: "Diagnosis") -> str | None:
+    if diagnosis.python is None:
         return None
-    there = ", ".join(seen.gpus) or "none found by nvidia-smi"
-    return there if seen.gpus_seen is None else f"{there}; torch sees {seen.gpus_seen}"
+    found = ", ".join(diagnosis.gpus) or "none found by nvidia-smi"
+    return found if diagnosis.gpus_seen is None else f"{found}; torch sees {diagnosis.gpus_seen}"

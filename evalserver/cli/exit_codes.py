@@ -1,26 +1,26 @@
-"""Exit codes: what a script learns of a command without reading what it printed."""
+"""The exit codes of the commands, for scripts."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended; ``docs/cli.md`` has a row for each."""
+    """How a command ended; ``docs/cli.md`` documents each code."""
 
     DONE = 0
-    """What was asked for is done; of a job that was waited for: it is completed."""
+    """The command succeeded; if it waited for a job, the job is completed."""
     JOB_FAILED = 1
-    """The job that was waited for failed; what needs no server could not be done."""
+    """The job that the command waited for failed; or a command without a server failed."""
     USAGE = 2
-    """The command line is wrong, or the server refuses what it asks for."""
+    """The command line is invalid, or the server rejected the request."""
     UNREACHABLE = 3
-    """The server cannot be reached, or cannot answer now."""
+    """The server cannot be reached, or cannot respond at the moment."""
     CANCELLED = 4
-    """The job that was waited for was cancelled."""
+    """The job that the command waited for was cancelled."""
     FAULT = 70
-    """A fault of evalserver's own; `--debug` shows where."""
+    """An internal error of evalserver; `--debug` shows the traceback."""
     TIMED_OUT = 124
-    """The time to wait was over; the job goes on."""
+    """The wait timed out; the job continues."""
     INTERRUPTED = 130
-    """Interrupted with Ctrl-C; a job that was waited for goes on."""
+    """Interrupted with Ctrl-C; a job that the command waited for continues."""
     PIPE_CLOSED = 141
-    """Nobody reads the output any more, as in `evalserver jobs | head -1`."""
+    """The reader of the output has ended, as in `evalserver jobs | head -1`."""

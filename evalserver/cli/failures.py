@@ -1,4 +1,4 @@
-"""What goes wrong in a command, as one clear line on stderr and an exit code."""
+"""Turning the errors of commands into one clear line on stderr and an exit code."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ DEBUG = "evalserver.debug"
 
 
 class Failure(click.ClickException):
-    """Ends the command with a line on stderr and this exit code."""
+    """An error that ends the command with its message on stderr and this exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
         super().__init__(message)
@@ -28,12 +28,12 @@ class Failure(click.ClickException):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """What click ends with."""
+        """The exit code for click."""
         return self.code
 
 
 def with_debug(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option to show where an error comes from."""
+    """Add the option ``--debug`` to a command, which shows the tracebacks of errors."""
 
     def remember(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
         if value:
@@ -44,19 +44,20 @@ def with_debug(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         expose_value=False,
         callback=remember,
-        help="Show where an error comes from.",
+        help="Show the traceback of an error.",
     )
     return option(command)
 
 
 @contextmanager
-def ends_in_words(ctx: click.Context | None) -> Iterator[None]:
-    """Within the block, every error becomes words and an exit code. None: before there is one."""
+def report_errors(ctx: click.Context | None) -> Iterator[None]:
+    """Turn every error in the block into a message and an exit code. ``ctx`` is None before click
+    has made a context."""
     try:
         yield
         _flush()
     except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
-        _show_trace(ctx, error)
+        _print_traceback(ctx, error)
         raise
     except KeyboardInterrupt:
         raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
@@ -64,21 +65,21 @@ def ends_in_words(ctx: click.Context | None) -> Iterator[None]:
         _drop_output()
         raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
     except Exception as error:
-        _show_trace(ctx, error)
+        _print_traceback(ctx, error)
         try:
             _flush()
         except OSError:
             _drop_output()
-        raise failure_of(error) from error
+        raise to_failure(error) from error
 
 
-def failure_of(error: Exception) -> Failure:
-    """The words and the exit code for an error that no command has dealt with."""
+def to_failure(error: Exception) -> Failure:
+    """Return the message and the exit code for an error."""
     from evalserver.client import JobCancelled, JobFailed, RequestFailed, ServerUnreachable
 
     match error:
         case RequestFailed():
-            return _answered(error)
+            return _describe_response(error)
         case ServerUnreachable():
             advice = "is it running, and is --url (EVALSERVER_URL) right?"
             return Failure(f"{error}; {advice}", ExitCode.UNREACHABLE)
@@ -92,35 +93,35 @@ def failure_of(error: Exception) -> Failure:
             return Failure(f"{name}: {error.strerror}", ExitCode.USAGE)
         case OSError(errno=errno.ENOSPC | errno.EIO | errno.EDQUOT):
             return Failure(f"the output cannot be written: {error.strerror}", ExitCode.USAGE)
-    words = f"{type(error).__name__}: {error}"
-    advice = "this is a fault of evalserver; --debug shows where, please report it"
-    return Failure(f"{words}; {advice}", ExitCode.FAULT)
+    message = f"{type(error).__name__}: {error}"
+    advice = "this is an internal error of evalserver; please report it with the output of --debug"
+    return Failure(f"{message}; {advice}", ExitCode.FAULT)
 
 
-def _answered(error: "RequestFailed") -> Failure:
+def _describe_response(error: "RequestFailed") -> Failure:
     if not {"type", "title", "detail"} <= error.problem.keys():
-        advice = "is that an evalserver? Its address is --url, or EVALSERVER_URL"
-        asked = f"{error.request.method} {error.request.url}"
-        said = f"{asked} was answered {error.status}: {error}" if error.problem else str(error)
-        return Failure(f"{said}; {advice}", ExitCode.UNREACHABLE)
+        advice = "is this an evalserver? Its address comes from --url or EVALSERVER_URL"
+        request = f"{error.request.method} {error.request.url}"
+        message = f"{request} returned {error.status}: {error}" if error.problem else str(error)
+        return Failure(f"{message}; {advice}", ExitCode.UNREACHABLE)
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        advice = "the token is taken from --token, or EVALSERVER_TOKEN"
+        advice = "the token comes from --token or EVALSERVER_TOKEN"
         return Failure(f"{error}; {advice}", ExitCode.USAGE)
-    is_refusal = error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not error.temporary
-    return Failure(str(error), ExitCode.USAGE if is_refusal else ExitCode.UNREACHABLE)
+    is_rejected = error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not error.temporary
+    return Failure(str(error), ExitCode.USAGE if is_rejected else ExitCode.UNREACHABLE)
 
 
-def _show_trace(ctx: click.Context | None, error: Exception) -> None:
+def _print_traceback(ctx: click.Context | None, error: Exception) -> None:
     if ctx and ctx.meta.get(DEBUG) and not isinstance(error, click.exceptions.Exit):
         traceback.print_exception(error)
 
 
 def _flush() -> None:
-    if sys.stdout is not None:  # it was closed before the command began
+    if sys.stdout is not None:  # it can be closed before the command starts
         sys.stdout.flush()
 
 
 def _drop_output() -> None:
-    # Python flushes once more when it ends, and would complain then.
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - not a path of ours
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    # Python flushes again at exit, and would report an error then.
+    with open(os.devnull, "wb") as null_device:  # noqa: PTH123 - not a path of ours
+        os.dup2(null_device.fileno(), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""``evalserver jobs`` and ``evalserver status``: which jobs there are, and all about one."""
+"""``evalserver jobs`` and ``evalserver status``: listing jobs, and the details of one."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,20 +9,26 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.completing import complete_models, complete_tasks
-from evalserver.cli.connection import Server, engine_option, job_argument, job_id_of, with_server
+from evalserver.cli.connection import (
+    Server,
+    engine_option,
+    job_argument,
+    resolve_job_id,
+    with_server,
+)
 from evalserver.cli.screens import (
     Column,
     as_json,
-    on_terminal,
+    print_hint,
     print_json,
     print_record,
     print_table,
 )
 from evalserver.cli.values import duration, labels_option
 
-USUAL = 20
+DEFAULT_LIMIT = 20
 
-SORTED_BY = (
+SORT_KEYS = (
     "created_at", "started_at", "completed_at", "duration", "priority", "status", "model",
 )  # fmt: skip
 
@@ -41,33 +47,38 @@ COLUMNS = (
 @click.option(
     *("--status", "-s"),
     multiple=True,
-    help="Only jobs that are: queued, running, completed, failed, cancelled; several with commas.",
+    help="Only jobs with this status: queued, running, completed, failed, cancelled; or several,"
+    " separated by commas.",
 )
-@click.option("--model", help="Only of this model.", shell_complete=complete_models)
-@click.option("--task", help="Only with this task.", shell_complete=complete_tasks)
+@click.option("--model", help="Only jobs of this model.", shell_complete=complete_models)
+@click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
-@labels_option("Only with this label.")
-@click.option("--submitted-by", metavar="WHO", help="Only from this submitter.")
+@labels_option("Only jobs with this label.")
+@click.option("--submitted-by", metavar="NAME", help="Only jobs of this submitter.")
 @click.option(
-    "--since", metavar="TIME", help="Only submitted since: ISO 8601, or an age like 30m, 2h, 3d."
+    "--since",
+    metavar="TIME",
+    help="Only jobs submitted since: ISO 8601, or an age like 30m, 2h, 3d.",
 )
-@click.option("--before", metavar="TIME", help="Only submitted before, likewise.")
-@click.option("--search", metavar="TEXT", help="Only with this in id, model, task or model_args.")
+@click.option("--before", metavar="TIME", help="Only jobs submitted before; same format.")
+@click.option(
+    "--search", metavar="TEXT", help="Only jobs with this in id, model, task or model_args."
+)
 @click.option(
     "--sort",
     metavar="KEY",
-    type=click.Choice([f"{sign}{key}" for key in SORTED_BY for sign in ("", "-")]),
-    help="By created_at, started_at, completed_at, duration, priority, status or model; -KEY turns"
-    " it round. [default: -created_at]",
+    type=click.Choice([f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")]),
+    help="created_at, started_at, completed_at, duration, priority, status or model; -KEY for"
+    " descending order. [default: -created_at]",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    default=USUAL,
+    default=DEFAULT_LIMIT,
     show_default=True,
-    help="Jobs to show.",
+    help="Maximum number of jobs.",
 )
-@click.option("--all", "everything", is_flag=True, help="Show all of them.")
+@click.option("--all", "everything", is_flag=True, help="Show all jobs.")
 @as_json
 @with_server
 def jobs(
@@ -79,16 +90,16 @@ def jobs(
     limit: int,
     everything: bool,
     as_json: bool,
-    **wanted: Any,
+    **filters: Any,
 ) -> None:
-    """List jobs, the newest first unless --sort says otherwise."""
+    """List jobs, by default the newest first."""
     with server.client() as client:
         found = client.jobs(
             status=",".join(status) or None,
             labels=labels,
-            created_after=_moment(since),
-            created_before=_moment(before),
-            **wanted,
+            created_after=_parse_time(since),
+            created_before=_parse_time(before),
+            **filters,
         )
         shown = list(found if everything else islice(found, limit))
         more = not everything and next(found, None) is not None
@@ -97,9 +108,9 @@ def jobs(
     elif shown:
         print_table(COLUMNS, [_row(job) for job in shown])
     else:
-        on_terminal(lambda: "There are no such jobs.")
+        print_hint(lambda: "No jobs match.")
     if more:
-        on_terminal(lambda: f"There are more than these {limit}: --limit N, or --all.")
+        print_hint(lambda: f"There are more than {limit}; show them with --limit N or --all.")
 
 
 @click.command()
@@ -107,9 +118,9 @@ def jobs(
 @as_json
 @with_server
 def status(server: Server, job: str, as_json: bool) -> None:
-    """Show all about a job."""
+    """Show the details of a job."""
     with server.client() as client:
-        found = client.get_job(job_id_of(client, job))
+        found = client.get_job(resolve_job_id(client, job))
     if as_json:
         print_json(found)
     else:
@@ -124,8 +135,8 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
         cells.text(request["model"]),
         cells.text(",".join(request["tasks"])),
         cells.progress(job),
-        cells.moment(job["created_at"]),
-        cells.pairs(job["labels"]) or cells.NOTHING,
+        cells.local_time(job["created_at"]),
+        cells.pairs(job["labels"]) or cells.EMPTY,
     )
 
 
@@ -140,14 +151,14 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "ends in": None if job["eta_s"] is None else cells.duration(job["eta_s"]),
         "model": request["model"],
         "tasks": list(request["tasks"]),
-        **{name.replace("_", " "): request[name] for name in _told(request)},
+        **{name.replace("_", " "): request[name] for name in _other_fields(request)},
         "engine": job["engine"],
         "labels": job["labels"] or None,
         "priority": job["priority"] or None,
-        "submitted": f"{cells.moment(job['created_at'])} by {job['submitted_by']}",
-        "started": _optional_moment(job["started_at"]),
-        "ended": _optional_moment(job["completed_at"]),
-        "took": cells.took(job) if job["completed_at"] and job["started_at"] else None,
+        "submitted": f"{cells.local_time(job['created_at'])} by {job['submitted_by']}",
+        "started": _optional_time(job["started_at"]),
+        "ended": _optional_time(job["completed_at"]),
+        "took": cells.run_time(job) if job["completed_at"] and job["started_at"] else None,
         "attempt": attempts,
         "exit code": job["exit_code"],
         "output": job["output_dir"],
@@ -156,24 +167,24 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
     return shown | ({"error": cells.lines(job["error"])} if job["error"] else {})
 
 
-def _told(request: Mapping[str, Any]) -> list[str]:
-    """What of a request is not told elsewhere, and is not as usual."""
-    usual = {"log_samples": True, "predict_only": False, "num_gpus": 1}
+def _other_fields(request: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a request that are not shown elsewhere and have no default value."""
+    defaults = {"log_samples": True, "predict_only": False, "num_gpus": 1}
     elsewhere = {"model", "tasks", "engine", "labels", "priority", "max_attempts", "output_dir"}
     return [
         name
         for name, value in request.items()
-        if name not in elsewhere and value not in (None, {}) and value != usual.get(name)
+        if name not in elsewhere and value not in (None, {}) and value != defaults.get(name)
     ]
 
 
-def _optional_moment(value: str | None) -> str | None:
-    return None if value is None else cells.moment(value)
+def _optional_time(value: str | None) -> str | None:
+    return None if value is None else cells.local_time(value)
 
 
-def _moment(given: str | None) -> str | datetime | None:
-    """A time, or how long ago it was."""
-    if given is None or given.isdigit():  # a year alone is a time, and not so many seconds
+def _parse_time(given: str | None) -> str | datetime | None:
+    """Parse a time, or an age."""
+    if given is None or given.isdigit():  # a year is a time, not an age in seconds
         return given
     try:
         return datetime.now(UTC) - duration(given)

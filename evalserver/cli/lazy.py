@@ -1,4 +1,4 @@
-"""A group whose commands are loaded when they are needed, so that each starts quickly."""
+"""A group that imports its commands when they are needed, so that each starts quickly."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -6,40 +6,42 @@ from typing import Any
 
 import click
 
-from evalserver.cli.failures import ends_in_words
+from evalserver.cli.failures import report_errors
 from evalserver.core.suggestions import did_you_mean
 
 Table = Mapping[str, Mapping[str, str]]
-"""Titles; under each, names of commands, and where the command is: ``module:name``."""
+"""Section titles, and the commands in each: names, and locations as ``module:name``."""
 
 
 class LazyGroup(click.Group):
-    """Finds its commands in a table; whatever goes wrong in them becomes words and an exit code."""
+    """Finds its commands in a table, and turns their errors into messages and exit codes."""
 
     def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._table = table
-        self._places = {name: place for rows in table.values() for name, place in rows.items()}
+        self._locations = {
+            name: location for rows in table.values() for name, location in rows.items()
+        }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
-        return list(self._places)
+        """Return the names, in the order of the table."""
+        return list(self._locations)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, if there is one."""
-        if cmd_name not in self._places:
+        """Return the command of this name, or None."""
+        if cmd_name not in self._locations:
             return None
-        module, _, name = self._places[cmd_name].partition(":")
+        module, _, name = self._locations[cmd_name].partition(":")
         command: click.Command = getattr(import_module(f"evalserver.cli.{module}"), name)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that was asked for. Raises UsageError, naming the nearest known one."""
+        """Find the command. Raises UsageError, suggesting the most similar name."""
         name = args[0]
-        if name not in self._places and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"There is no command {name!r}.{did_you_mean(name, self._places)}")
+        if name not in self._locations and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"There is no command {name!r}.{did_you_mean(name, self._locations)}")
         return super().resolve_command(ctx, args)
 
     def make_context(
@@ -49,17 +51,17 @@ class LazyGroup(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Read the words before the command; of these, --help and --version are carried out."""
-        with ends_in_words(None):
+        """Parse the options before the command; --help and --version are executed."""
+        with report_errors(None):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Carry out what was asked for."""
-        with ends_in_words(ctx):
+        """Run the command."""
+        with report_errors(ctx):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands, each under its title."""
+        """Write the help for the commands, by section."""
         for title, names in self._table.items():
             commands = ((name, self.get_command(ctx, name)) for name in names)
             rows = [(name, found.get_short_help_str(60)) for name, found in commands if found]

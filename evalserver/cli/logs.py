@@ -1,4 +1,4 @@
-"""``evalserver logs``: what a job's harness prints."""
+"""``evalserver logs``: the output of a job's harness."""
 
 import os
 import re
@@ -7,27 +7,29 @@ from collections.abc import Callable
 
 import click
 
-from evalserver.cli.connection import Server, job_argument, job_id_of, with_server
-from evalserver.cli.screens import is_terminal, on_terminal, print_json_line
+from evalserver.cli.connection import Server, job_argument, resolve_job_id, with_server
+from evalserver.cli.screens import is_terminal, print_hint, print_json_line
 
-COLOURS_OFF = "\x1b[0m"
+RESET_COLORS = "\x1b[0m"
 
-STEERING = re.compile(
-    r"(?P<colour>\x1b\[[0-9;]*m)"
+CONTROL_SEQUENCES = re.compile(
+    r"(?P<color>\x1b\[[0-9;]*m)"
     r"|\x1b\[[0-?]*[ -/]*[@-~]"
     r"|\x1b\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)"
     r"|[^\t\r\n\x20-\x7e\xa0-\U0010ffff]"
 )
-"""What a terminal does not show but obeys; of that, colours do no harm."""
+"""What a terminal executes instead of showing; of these, only colors are harmless."""
 
 
 @click.command()
 @job_argument
-@click.option("--follow", "-f", is_flag=True, help="Go on as it grows, until the job has ended.")
-@click.option("--tail", "-n", type=click.IntRange(min=1), metavar="LINES", help="The last so many.")
-@click.option("--attempt", type=click.IntRange(min=1), help="Of an earlier attempt.")
-@click.option("--raw", is_flag=True, help="As it was printed: colours, redrawn bars and all.")
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each line.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the log until the job has ended.")
+@click.option(
+    "--tail", "-n", type=click.IntRange(min=1), metavar="LINES", help="Only the last lines."
+)
+@click.option("--attempt", type=click.IntRange(min=1), help="The log of this attempt.")
+@click.option("--raw", is_flag=True, help="Unchanged, with colors and redrawn progress bars.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per line.")
 @with_server
 def logs(
     server: Server,
@@ -38,35 +40,37 @@ def logs(
     raw: bool,
     as_json: bool,
 ) -> None:
-    """Show what a job's harness prints.
+    """Show the output of a job's harness.
 
-    On a terminal, with its colours and progress bars; else as plain text, with the last state of
+    With colors and progress bars on a terminal, otherwise as plain text with the last state of
     each bar.
     """
     with server.client() as client:
-        job_id = job_id_of(client, job)
+        job_id = resolve_job_id(client, job)
         if client.get_job(job_id)["status"] == "queued" and attempt is None:
-            on_terminal(lambda: "The job is queued and prints nothing yet.")
-    show = _shown(raw=raw, as_json=as_json)
+            print_hint(lambda: "The job is queued and has no output yet.")
+    show = _line_printer(raw=raw, as_json=as_json)
     plain = not raw and (as_json or not is_terminal(sys.stdout))
-    with server.client(patient=follow) as client:
+    with server.client(is_waiting=follow) as client:
         lines = client.logs(job_id, tail=tail, follow=follow, plain=plain, attempt=attempt)
         for line in lines:
             show(line)
     if is_terminal(sys.stdout):
-        click.echo(COLOURS_OFF, nl=False)
+        click.echo(RESET_COLORS, nl=False)
 
 
-def _shown(*, raw: bool, as_json: bool) -> Callable[[str], None]:
-    """How a line is shown."""
+def _line_printer(*, raw: bool, as_json: bool) -> Callable[[str], None]:
+    """Return the function that prints a line."""
     if as_json:
         return lambda line: print_json_line({"line": line.rstrip("\r\n")})
     if raw or not is_terminal(sys.stdout):
         return lambda line: click.echo(line, nl=False, color=True)
-    colours = not os.environ.get("NO_COLOR")
-    return lambda line: click.echo(_harmless(line, colours=colours), nl=False, color=True)
+    colors = not os.environ.get("NO_COLOR")
+    return lambda line: click.echo(
+        _remove_control_sequences(line, colors=colors), nl=False, color=True
+    )
 
 
-def _harmless(line: str, *, colours: bool) -> str:
-    """The line without what would steer the terminal: it may come from a model."""
-    return STEERING.sub(lambda found: (found["colour"] or "") if colours else "", line)
+def _remove_control_sequences(line: str, *, colors: bool) -> str:
+    """Remove control sequences from a line, which a model may have generated."""
+    return CONTROL_SEQUENCES.sub(lambda found: (found["color"] or "") if colors else "", line)

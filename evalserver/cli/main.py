@@ -1,10 +1,10 @@
-"""``evalserver``: the command line."""
+"""The command ``evalserver``, and the table of its subcommands."""
 
 import click
 
 from evalserver.cli.failures import with_debug
 from evalserver.cli.lazy import LazyGroup, Table
-from evalserver.cli.start_up import leave_out_httpx_command
+from evalserver.cli.start_up import disable_httpx_command
 from evalserver.version import __version__
 
 COMMANDS: Table = {
@@ -16,7 +16,7 @@ COMMANDS: Table = {
         "retry": "change:retry",
         "priority": "change:priority",
     },
-    "Look": {
+    "Inspect": {
         "jobs": "jobs:jobs",
         "status": "jobs:status",
         "queue": "queue:queue",
@@ -25,7 +25,7 @@ COMMANDS: Table = {
         "samples": "samples:samples",
         "compare": "compare:compare",
     },
-    "The server": {
+    "Server": {
         "health": "about_server:health",
         "tasks": "about_server:tasks",
         "models": "about_server:models",
@@ -40,11 +40,11 @@ COMMANDS: Table = {
         "doctor": "doctor:doctor",
         "token": "token:token",
     },
-    "This shell": {
+    "Shell": {
         "completion": "completion:completion",
     },
 }
-"""Every command, and where it is."""
+"""All commands by section, with their locations."""
 
 
 @click.group(
@@ -55,6 +55,7 @@ COMMANDS: Table = {
 def main() -> None:
     """A durable evaluation server for machine-learning labs, and its client.
 
-    Where the server is: --url, or EVALSERVER_URL. Who asks: --token, or EVALSERVER_TOKEN.
+    The address of the server comes from --url or EVALSERVER_URL, the token from --token or
+    EVALSERVER_TOKEN.
     """
-    leave_out_httpx_command()
+    disable_httpx_command()

@@ -1,4 +1,4 @@
-"""``evalserver queue``: what runs, and what waits in which order."""
+"""``evalserver queue``: the running jobs, and the queued jobs in their order."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.connection import Server, to_stderr, with_server
-from evalserver.cli.screens import Column, as_json, on_terminal, print_json, print_table
+from evalserver.cli.connection import Server, print_to_stderr, with_server
+from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
 
 COLUMNS = (
-    Column("PLACE", right=True),
+    Column("POSITION", right=True),
     Column("JOB"),
     Column("MODEL", optional=True),
     Column("TASKS", optional=True),
@@ -29,33 +29,33 @@ COLUMNS = (
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Waiting jobs to show; --json has the ids of all.",
+    help="Maximum number of queued jobs; --json has the ids of all.",
 )
 @as_json
 @with_server
 def queue(server: Server, limit: int, as_json: bool) -> None:
-    """Show what runs, and what waits in which order."""
+    """Show the running jobs, and the queued jobs in their order."""
     with server.client() as client:
         found = client.get_queue_status()
         if as_json:
             print_json(found)
             return
         running = found["running_jobs"]
-        jobs = _still_there(client, [*running, *found["queued_jobs"][:limit]])
+        jobs = _unfinished_jobs(client, [*running, *found["queued_jobs"][:limit]])
     if jobs:
         print_table(COLUMNS, [_row(job) for job in jobs])
-    on_terminal(
+    print_hint(
         lambda: (
             f"{len(running)} running, {found['queue_size']} queued;"
             f" {found['completed_jobs']} completed, {found['failed_jobs']} failed"
         )
     )
     if "draining" in found:
-        to_stderr(_why_nothing_starts(found["draining"]))
+        print_to_stderr(_describe_draining(found["draining"]))
 
 
-def _still_there(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any]]:
-    """The jobs, in this order, without those that have finished meanwhile."""
+def _unfinished_jobs(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any]]:
+    """Return the jobs in this order, without those that have finished meanwhile."""
     from evalserver.client import NotFound, Pruned
 
     jobs = []
@@ -69,21 +69,23 @@ def _still_there(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any
     return jobs
 
 
-def _why_nothing_starts(draining: Mapping[str, Any]) -> str:
+def _describe_draining(draining: Mapping[str, Any]) -> str:
     reason = "" if draining["reason"] is None else f": {cells.text(draining['reason'])}"
-    since, who = cells.moment(draining["since"]), cells.text(draining["by"])
-    return f"Draining since {since}, by {who}{reason}. Nothing new is started until it is resumed."
+    since, who = cells.local_time(draining["since"]), cells.text(draining["by"])
+    return (
+        f"Draining since {since}, by {who}{reason}. No job is started until the server is resumed."
+    )
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     request = job["request"]
-    place = job["position_in_queue"]
+    position = job["position_in_queue"]
     return (
-        "running" if place is None else str(place),
+        "running" if position is None else str(position),
         cells.text(job["job_id"]),
         cells.text(request["model"]),
         cells.text(",".join(request["tasks"])),
         str(job["priority"]),
-        cells.NOTHING if job["status"] == "queued" else cells.progress(job),
+        cells.EMPTY if job["status"] == "queued" else cells.progress(job),
         cells.duration(job["eta_s"]),
     )

@@ -8,7 +8,7 @@ import click
 
 from evalserver.cli import values
 from evalserver.cli.completing import complete_models, complete_tasks
-from evalserver.cli.values import read_with
+from evalserver.cli.values import parse_with
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.request_fields import Kind, RequestField
 
@@ -46,13 +46,13 @@ def _option(row: RequestField) -> Callable[[Command], Command]:
 _ARGUMENTS = {
     "metavar": "NAME=VALUE,...",
     "multiple": True,
-    "callback": read_with(values.arguments),
+    "callback": parse_with(values.arguments),
 }
-_SECONDS = {"metavar": "SECONDS|30m|2h", "callback": read_with(values.seconds)}
+_SECONDS = {"metavar": "SECONDS|30m|2h", "callback": parse_with(values.seconds)}
 
 _BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     Kind.NAME: {"metavar": "NAME"},
-    Kind.NAMES: {"metavar": "NAME,...", "multiple": True, "callback": read_with(values.names)},
+    Kind.NAMES: {"metavar": "NAME,...", "multiple": True, "callback": parse_with(values.names)},
     Kind.INTEGER: {"type": int},
     Kind.BOOLEAN: {},
     Kind.SECONDS: _SECONDS,
@@ -60,16 +60,16 @@ _BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     Kind.ARGUMENTS: _ARGUMENTS,
     Kind.GENERATION_ARGUMENTS: {
         "metavar": "NAME=VALUE,...",
-        "callback": read_with(values.generation_arguments),
+        "callback": parse_with(values.generation_arguments),
     },
-    Kind.BATCH_SIZE: {"metavar": "N", "callback": read_with(values.whole_or_word)},
-    Kind.LIMIT: {"metavar": "NUMBER", "callback": read_with(values.number)},
+    Kind.BATCH_SIZE: {"metavar": "N", "callback": parse_with(values.integer_or_text)},
+    Kind.LIMIT: {"metavar": "NUMBER", "callback": parse_with(values.number)},
     Kind.OUTPUT_DIRECTORY: {"metavar": "PATH"},
     Kind.ENGINE: {"metavar": "NAME"},
     Kind.LABELS: {
         "metavar": "NAME=TEXT",
         "multiple": True,
-        "callback": read_with(values.labels),
+        "callback": parse_with(values.labels),
     },
     Kind.MERGE: _ARGUMENTS,
 }

@@ -1,4 +1,4 @@
-"""``evalserver results``: the numbers of a completed job."""
+"""``evalserver results``: the metrics of a completed job."""
 
 import csv
 import sys
@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.connection import Server, job_argument, job_id_of, with_server
-from evalserver.cli.screens import Column, as_json, on_terminal, print_json, print_table
+from evalserver.cli.connection import Server, job_argument, resolve_job_id, with_server
+from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 
 COLUMNS = (
     Column("TASK"),
@@ -27,11 +27,11 @@ COLUMNS = (
 @as_json
 @with_server
 def results(server: Server, job: str, as_csv: bool, as_json: bool) -> None:
-    """Show the numbers of a completed job."""
+    """Show the metrics of a completed job."""
     if as_csv and as_json:
-        raise click.UsageError("--csv and --json are two formats; give one of them")
+        raise click.UsageError("--csv and --json exclude each other; give one of them")
     with server.client() as client:
-        rows = client.results(job_id_of(client, job))
+        rows = client.results(resolve_job_id(client, job))
     if as_json:
         print_json(rows)
     elif as_csv:
@@ -41,9 +41,11 @@ def results(server: Server, job: str, as_csv: bool, as_json: bool) -> None:
 
 
 def print_results(rows: Sequence[Mapping[str, Any]], *, with_job: bool = False) -> None:
-    """Print the numbers of a job; of several, each with its ``job``."""
+    """Print metrics; ``with_job`` adds a column for the job."""
     if not rows:
-        on_terminal(lambda: "It has no numbers: it merged a checkpoint, or was to predict only.")
+        print_hint(
+            lambda: "There are no metrics: the job merged a checkpoint, or ran with --predict-only."
+        )
         return
     if with_job:
         columns = (Column("JOB"), *COLUMNS)
@@ -59,7 +61,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
         cells.number(row["value"]),
         cells.number(row["stderr"]),
         cells.text(row["filter"]),
-        cells.NOTHING if row["n"] is None else str(row["n"]),
+        cells.EMPTY if row["n"] is None else str(row["n"]),
     )
 
 

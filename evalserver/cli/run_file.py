@@ -1,6 +1,6 @@
-"""lmms-eval's own files for ``--config``: one evaluation, or a list of them, as YAML.
+"""Reading lmms-eval's ``--config`` files: one evaluation, or a list of evaluations, as YAML.
 
-What a file says reaches the server, or is told. It may have this server's own fields, too.
+No key is dropped silently. A file can also have the request fields of this server.
 """
 
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalserver.cli.arguments import arguments_of, parted
+from evalserver.cli.arguments import parse_arguments, split_commas
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
 
-WHERE_IT_WRITES = frozenset({
+OUTPUT_KEYS = frozenset({
     "output_path", "log_samples_suffix", "verbosity", "timezone", "show_config", "write_out",
     "use_cache", "cache_requests", "check_integrity", "process_docs_parallel", "config", "tui",
 })  # fmt: skip
-"""Keys of lmms-eval that change no number: where it writes, what it prints, what it keeps."""
+"""Keys of lmms-eval that do not change results: output, logging and caching."""
 
-NOT_TAKEN = frozenset({
+UNSUPPORTED_KEYS = frozenset({
     "env", "launcher_args", "max_batch_size", "offset", "wandb_args", "wandb_log_samples",
     "swanlab_args", "swanlab_log_samples", "system_instruction", "apply_chat_template",
     "fewshot_as_multiturn", "include_path", "reasoning_tags", "hf_hub_log_args",
@@ -26,115 +26,118 @@ NOT_TAKEN = frozenset({
     "baseline", "max_tokens", "power_analysis", "effect_size", "alpha", "power", "correlation",
     "std_a", "std_b",
 })  # fmt: skip
-"""Keys of lmms-eval that this server has no field for."""
+"""Keys of lmms-eval for which this server has no field."""
 
-AS_IF_NOT_GIVEN: tuple[Any, ...] = (None, False, "", {}, [])
-SEEDS_OF_LMMS_EVAL = "0,1234,1234,1234"
+EMPTY_VALUES: tuple[Any, ...] = (None, False, "", {}, [])
+LMMS_EVAL_DEFAULT_SEEDS = "0,1234,1234,1234"
 
 
-class BadRunFile(ValueError):
-    """The file cannot be used; says where and why."""
+class InvalidRunFile(ValueError):
+    """The file cannot be used; the message says where and why."""
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """What a file asks for: the fields of each request, and what of it the server does not get."""
+    """The contents of a file: the fields of each request, and the keys that are not sent."""
 
     requests: tuple[dict[str, Any], ...]
     is_list: bool
-    left_out: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 def read_run_file(text: str, name: str, *, lenient: bool = False) -> RunFile:
-    """The requests in the text of a file. Raises BadRunFile.
+    """Parse the text of a file. Raises InvalidRunFile.
 
-    With ``lenient`` what the server has no field for is left out, and not refused.
+    ``lenient`` ignores keys that the server does not support, instead of rejecting them.
     """
-    content = _yaml(text, name)
+    content = _parse_yaml(text, name)
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise BadRunFile(f"{name} is empty")
-    requests, left_out = [], set[str]()
+        raise InvalidRunFile(f"{name} is empty")
+    requests, ignored = [], set[str]()
     for number, entry in enumerate(entries, 1):
         where = f"{name}, entry {number}" if isinstance(content, list) else name
-        request, left = _request(entry, where, lenient=lenient)
+        request, keys = _parse_request(entry, where, lenient=lenient)
         requests.append(request)
-        left_out |= left
-    return RunFile(tuple(requests), isinstance(content, list), tuple(sorted(left_out)))
+        ignored |= keys
+    return RunFile(tuple(requests), isinstance(content, list), tuple(sorted(ignored)))
 
 
-def _yaml(text: str, name: str) -> Any:
+def _parse_yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadRunFile(f"{name} is not YAML: {' '.join(str(error).split())}") from None
+        raise InvalidRunFile(f"{name} is not YAML: {' '.join(str(error).split())}") from None
 
 
-def _request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, Any], set[str]]:
+def _parse_request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, Any], set[str]]:
     if not isinstance(entry, Mapping) or not all(isinstance(key, str) for key in entry):
-        raise BadRunFile(f"{where}: must be names with values, as in 'model: qwen2_5_vl'")
-    given = {key: value for key, value in entry.items() if value not in AS_IF_NOT_GIVEN}
-    ours = {key for key in entry if key in REQUEST_FIELDS}
-    left_out = {key for key in given if key in WHERE_IT_WRITES and not _is_ours(key, given[key])}
-    foreign = {key for key in given if key in NOT_TAKEN}
-    _refuse_unknown(entry, where)
-    if foreign and not lenient:
-        raise BadRunFile(
-            f"{where}: {', '.join(sorted(foreign))}: the server has no such field, so its numbers "
-            "could differ; take it out of the file, or leave it out with --lenient"
+        raise InvalidRunFile(
+            f"{where}: must be a mapping of names to values, such as 'model: qwen2_5_vl'"
         )
-    fields = {key: entry[key] for key in entry if key in ours and key not in left_out}
-    return _converted(fields, where), left_out | foreign
+    given = {key: value for key, value in entry.items() if value not in EMPTY_VALUES}
+    ours = {key for key in entry if key in REQUEST_FIELDS}
+    ignored = {key for key in given if key in OUTPUT_KEYS and not _is_server_field(key, given[key])}
+    unsupported = {key for key in given if key in UNSUPPORTED_KEYS}
+    _reject_unknown(entry, where)
+    if unsupported and not lenient:
+        raise InvalidRunFile(
+            f"{where}: {', '.join(sorted(unsupported))}: the server does not support this, "
+            "so that results could differ; remove it from the file, or ignore it with --lenient"
+        )
+    fields = {key: entry[key] for key in entry if key in ours and key not in ignored}
+    return _convert(fields, where), ignored | unsupported
 
 
-def _refuse_unknown(entry: Mapping[str, Any], where: str) -> None:
-    known = {*REQUEST_FIELDS, *WHERE_IT_WRITES, *NOT_TAKEN}
+def _reject_unknown(entry: Mapping[str, Any], where: str) -> None:
+    known = {*REQUEST_FIELDS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS}
     for key in entry:
         if key not in known:
-            raise BadRunFile(
+            raise InvalidRunFile(
                 f"{where}: neither lmms-eval nor evalserver has a key {key!r}."
                 f"{did_you_mean(key, known)}"
             )
 
 
-def _is_ours(key: str, value: Any) -> bool:
-    """lmms-eval's ``use_cache`` is a path, the server's is yes or no."""
+def _is_server_field(key: str, value: Any) -> bool:
+    """Return whether a key is meant for the server: its ``use_cache`` is a boolean, lmms-eval's a
+    path."""
     return key == "use_cache" and isinstance(value, bool)
 
 
-def _converted(fields: dict[str, Any], where: str) -> dict[str, Any]:
-    """The fields as the server takes them: of what lmms-eval reads as text, what it says."""
+def _convert(fields: dict[str, Any], where: str) -> dict[str, Any]:
+    """Convert the fields to the types of the server, where lmms-eval accepts texts."""
     try:
         if isinstance(fields.get("model_args"), str):
-            fields["model_args"] = arguments_of(fields["model_args"])
+            fields["model_args"] = parse_arguments(fields["model_args"])
         if isinstance(fields.get("tasks"), str):
-            fields["tasks"] = parted(fields["tasks"])
+            fields["tasks"] = split_commas(fields["tasks"])
         if isinstance(fields.get("seed"), str):
-            fields["seed"] = _seed(fields["seed"])
+            fields["seed"] = _parse_seed(fields["seed"])
     except ValueError as error:
-        raise BadRunFile(f"{where}: {error}") from None
+        raise InvalidRunFile(f"{where}: {error}") from None
     limit, size = fields.get("limit"), fields.get("batch_size")
     if isinstance(limit, float) and limit.is_integer() and abs(limit) != 1:
-        fields["limit"] = int(limit)  # lmms-eval reads every limit as a float
+        fields["limit"] = int(limit)  # lmms-eval parses every limit as a float
     if isinstance(size, str) and size.isascii() and size.isdigit():
         fields["batch_size"] = int(size)
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _seed(text: str) -> int | None:
-    """lmms-eval's four seeds, where they are one, or those that it has anyhow."""
+def _parse_seed(text: str) -> int | None:
+    """Convert lmms-eval's four seeds, which must be equal, or its defaults."""
     parts = {part.strip() for part in text.split(",")}
-    if text.replace(" ", "") == SEEDS_OF_LMMS_EVAL:
+    if text.replace(" ", "") == LMMS_EVAL_DEFAULT_SEEDS:
         return None
     if len(parts) == 1 and text.strip().split(",")[0].strip().isdigit():
         return int(parts.pop())
-    raise ValueError(f"seed: {text!r}: the server takes one number for all four seeds")
+    raise ValueError(f"seed: {text!r}: the server accepts one number for all four seeds")
 
 
-def text_of(path: str) -> tuple[str, str]:
-    """What a file holds, and what to call it; ``-`` is the standard input. Raises OSError."""
+def read_text(path: str) -> tuple[str, str]:
+    """Read a file, or the standard input for ``-``. Returns the text and a name. Raises OSError."""
     import sys
 
     if path == "-":

@@ -1,4 +1,4 @@
-"""``evalserver samples``: what the model answered to single documents of a task."""
+"""``evalserver samples``: the answers of the model to the documents of a task."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -8,16 +8,16 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.completing import complete_tasks
-from evalserver.cli.connection import Server, job_argument, job_id_of, with_server
+from evalserver.cli.connection import Server, job_argument, resolve_job_id, with_server
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure
-from evalserver.cli.screens import Column, on_terminal, print_json_line, print_table
+from evalserver.cli.screens import Column, print_hint, print_json_line, print_table
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
 
-LONGEST_ANSWER = 60
-"""Characters of an answer in a table; --json has all of it."""
+MAX_ANSWER_LENGTH = 60
+"""In characters, in a table; --json has the full answer."""
 
 COLUMNS = (
     Column("DOC"),
@@ -27,20 +27,26 @@ COLUMNS = (
     Column("FILTER", optional=True),
 )
 
-MARKS = {True: "yes", False: "no", None: cells.NOTHING}
+RIGHT_TEXTS = {True: "yes", False: "no", None: cells.EMPTY}
 
 
 @click.command()
 @job_argument
 @click.argument("task", required=False, shell_complete=complete_tasks)
-@click.option("--only", type=click.Choice(["right", "wrong"]), help="Only those answered so.")
-@click.option("--metric", help="What says which are right, where several could.")
-@click.option("--filter", help="Under which filter, where there are several.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Samples to show."
+    "--only", type=click.Choice(["right", "wrong"]), help="Only right or only wrong answers."
 )
-@click.option("--all", "everything", is_flag=True, help="Show all of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each, whole.")
+@click.option("--metric", help="The metric that decides which answers are right.")
+@click.option("--filter", help="Only samples of this filter.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Maximum number of samples.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show all samples.")
+@click.option("--json", "as_json", is_flag=True, help="Print each sample as a line of JSON.")
 @with_server
 def samples(
     server: Server,
@@ -53,12 +59,12 @@ def samples(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Show what the model answered to single documents of TASK.
+    """Show the answers of the model to the documents of TASK.
 
-    TASK may be left out where the job has only one.
+    TASK can be omitted if the job has only one.
     """
     with server.client() as client:
-        job_id = job_id_of(client, job)
+        job_id = resolve_job_id(client, job)
         found = client.samples(
             job_id, task or _only_task(client, job_id), only, metric=metric, filter=filter
         )
@@ -70,22 +76,22 @@ def samples(
             _print(list(shown))
         more = not everything and next(found, None) is not None
     if more:
-        on_terminal(lambda: f"There are more than these {limit}: --limit N, or --all.")
+        print_hint(lambda: f"There are more than {limit}; show them with --limit N or --all.")
 
 
 def _print(found: list[Mapping[str, Any]]) -> None:
     if found:
         print_table(COLUMNS, [_row(sample) for sample in found])
     else:
-        on_terminal(lambda: "There are no such samples.")
+        print_hint(lambda: "No samples match.")
 
 
 def _only_task(client: "EvalClient", job_id: str) -> str:
     tasks = sorted({str(row["task"]) for row in client.results(job_id)})
     if len(tasks) == 1:
         return tasks[0]
-    named = ", ".join(map(cells.text, tasks)) or "none that has numbers"
-    raise Failure(f"name the TASK; those of the job are: {named}", ExitCode.USAGE)
+    named = ", ".join(map(cells.text, tasks)) or "none with metrics"
+    raise Failure(f"give a TASK; the tasks of the job are: {named}", ExitCode.USAGE)
 
 
 def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -93,15 +99,15 @@ def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
     answer = sample.get("filtered_resps", sample.get("resps"))
     return (
         cells.text(found["doc_id"]),
-        MARKS[found["right"]],
-        _short(answer),
-        _short(sample.get("target")),
-        cells.text(sample.get("filter") or cells.NOTHING),
+        RIGHT_TEXTS[found["right"]],
+        _shorten(answer),
+        _shorten(sample.get("target")),
+        cells.text(sample.get("filter") or cells.EMPTY),
     )
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    said = cells.NOTHING if value is None else cells.text(value)
-    return said if len(said) <= LONGEST_ANSWER else f"{said[: LONGEST_ANSWER - 1]}…"
+    text = cells.EMPTY if value is None else cells.text(value)
+    return text if len(text) <= MAX_ANSWER_LENGTH else f"{text[: MAX_ANSWER_LENGTH - 1]}…"

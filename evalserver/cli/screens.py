@@ -1,6 +1,6 @@
-"""What is printed: tables with colours on a terminal, aligned plain text in a pipe, JSON.
+"""Printing tables and records: with colors on a terminal, as plain text in a pipe, or as JSON.
 
-The cells are the same in both; they hold nothing that could steer a terminal (``cells.py``).
+Cells have the same text in both, and contain no control characters (``cells.py``).
 """
 
 import json
@@ -14,25 +14,25 @@ import click
 
 Row = Sequence[str]
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 GAP = 2
-"""Blanks between two columns."""
+"""Spaces between two columns."""
 
-WORDS_OF_STATUS = {
+STATUS_COLORS = {
     "queued": "yellow",
     "running": "cyan",
     "completed": "green",
     "failed": "red",
     "cancelled": "magenta",
 }
-"""Cells that have a colour on a terminal."""
+"""The colors of statuses on a terminal."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, whether its cells stand at the right, and whether it may be left out on
-    a narrow terminal: of those that may, the last goes first."""
+    """A column: its title, whether it is right-aligned, and whether it is omitted if the terminal
+    is too narrow (the last optional column first)."""
 
     title: str
     right: bool = False
@@ -40,35 +40,35 @@ class Column:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one JSON document that a person can read too."""
+    """Print a value as one indented JSON document."""
     click.echo(_json(value, indent=2))
 
 
 def print_json_line(value: Any) -> None:
-    """Print a value as a line of JSON, one of many."""
+    """Print a value as one line of JSON."""
     click.echo(_json(value, indent=None))
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Print rows under titles."""
+    """Print a table."""
     if not is_terminal(sys.stdout):
         click.echo("\n".join(plain_table([column.title for column in columns], rows)))
         return
     from rich.table import Table
 
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    shown = _fitting(columns, rows, shutil.get_terminal_size().columns)
-    for at in shown:
-        column = columns[at]
+    visible = _fitting_columns(columns, rows, shutil.get_terminal_size().columns)
+    for index in visible:
+        column = columns[index]
         side = "right" if column.right else "left"
         table.add_column(column.title, justify=side, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(_coloured(row[at]) for at in shown))
+        table.add_row(*(_color(row[index]) for index in visible))
     _print_rich(table)
 
 
 def print_record(values: Mapping[str, str]) -> None:
-    """Print names with their values, one below the other."""
+    """Print names with their values, one per line."""
     if not is_terminal(sys.stdout):
         width = max(map(len, values))
         for name, value in values.items():
@@ -81,12 +81,12 @@ def print_record(values: Mapping[str, str]) -> None:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        grid.add_row(name, _coloured(value))
+        grid.add_row(name, _color(value))
     _print_rich(grid)
 
 
 def plain_table(head: Row, rows: Sequence[Row]) -> list[str]:
-    """Lines of aligned text."""
+    """Format a table as lines of aligned text."""
     widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -95,33 +95,34 @@ def plain_table(head: Row, rows: Sequence[Row]) -> list[str]:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person looks at it; None is a stream that was closed before the command began."""
+    """Return whether a stream is a terminal; it is None if it was closed before the command
+    started."""
     return stream is not None and stream.isatty()
 
 
-def on_terminal(say: Callable[[], str]) -> None:
-    """Say something to a person who looks; a script does not get it."""
+def print_hint(hint: Callable[[], str]) -> None:
+    """Print a hint on stderr, if that is a terminal and not a script."""
     if is_terminal(sys.stderr):
-        click.echo(say(), err=True)
+        click.echo(hint(), err=True)
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
-    """The columns that have room beside each other."""
+def _fitting_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
+    """Return the indexes of the columns that fit into the width."""
     widths = [
         max(len(cell) for cell in [column.title, *(row[at] for row in rows)])
         for at, column in enumerate(columns)
     ]
-    shown = list(range(len(columns)))
+    visible = list(range(len(columns)))
     for at in reversed(range(len(columns))):
-        if columns[at].optional and sum(widths[each] + GAP for each in shown) > width:
-            shown.remove(at)
-    return shown
+        if columns[at].optional and sum(widths[each] + GAP for each in visible) > width:
+            visible.remove(at)
+    return visible
 
 
-def _coloured(cell: str) -> Any:
+def _color(cell: str) -> Any:
     from rich.text import Text
 
-    return Text(cell, style=WORDS_OF_STATUS.get(cell, ""))
+    return Text(cell, style=STATUS_COLORS.get(cell, ""))
 
 
 def _print_rich(renderable: Any) -> None:
@@ -131,6 +132,6 @@ def _print_rich(renderable: Any) -> None:
 
 
 def _json(value: Any, indent: int | None) -> str:
-    # Escapes are JSON in every encoding that a terminal or a locale may have.
+    # The encoding of the locale may not have all characters, so they are escaped.
     unicode = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
     return json.dumps(value, indent=indent, ensure_ascii=not unicode, default=str)

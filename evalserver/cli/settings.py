@@ -1,4 +1,4 @@
-"""Settings on the command line: options made from the table of ``ServerArgs``."""
+"""Options for settings, generated from the fields of ``ServerArgs``."""
 
 import os
 from collections.abc import Callable
@@ -21,11 +21,11 @@ from evalserver.settings.sources import (
 
 Command = Callable[..., Any]
 
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 
 def with_settings(*names: str) -> Callable[[Command], Command]:
-    """Give a command the options of these settings, of all when none is named, and ``--config``."""
+    """Add ``--config`` and the options of these settings to a command, by default of all."""
 
     def decorate(command: Command) -> Command:
         command = with_debug(_config(command))
@@ -33,7 +33,7 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
             if not names or setting.name in names:
                 option = click.option(
                     _flag(setting),
-                    type=_kind(setting),
+                    type=_option_type(setting),
                     help=_help(setting),
                     multiple=is_list(setting),
                 )
@@ -43,29 +43,29 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def given_settings(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
-    """The settings that these options, the environment and the file come to.
+def settings_from_options(config: Path | None, flags: dict[str, Any]) -> ServerArgs:
+    """Load the settings from these options, the environment and the TOML file.
 
-    Raises UsageError when one is not allowed.
+    Raises UsageError if one is invalid.
     """
     try:
-        return load_settings(_given(flags), os.environ, config)
+        return load_settings(_options_set(flags), os.environ, config)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
-def origins_of_settings(config: Path | None, flags: dict[str, Any]) -> dict[str, str]:
-    """Where the settings come from that were given, in words."""
-    return origins(_given(flags), os.environ, config)
+def settings_origins(config: Path | None, flags: dict[str, Any]) -> dict[str, str]:
+    """Return where each setting that is not a default comes from."""
+    return origins(_options_set(flags), os.environ, config)
 
 
-def secrets_on_command_line(flags: dict[str, Any]) -> list[str]:
-    """The variables of harnesses whose secret values stand in an option."""
+def exposed_secrets(flags: dict[str, Any]) -> list[str]:
+    """Return the harness variables whose secret values are on the command line."""
     pairs = (each.partition("=") for each in flags.get("engine_env") or ())
     return [name for name, given, value in pairs if given and find_secrets({name: value})]
 
 
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
+def _options_set(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value not in (None, ())}
 
 
@@ -74,7 +74,7 @@ def _config(command: Command) -> Command:
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="EVALSERVER_CONFIG",
-        help="TOML file of settings, named as the options with _ for -. [EVALSERVER_CONFIG]",
+        help="TOML file of settings, named like the options with _ for -. [EVALSERVER_CONFIG]",
     )(command)
 
 
@@ -82,14 +82,14 @@ def _flag(setting: Field[Any]) -> str:
     return "--" + setting.name.replace("_", "-")
 
 
-def _kind(setting: Field[Any]) -> type:
+def _option_type(setting: Field[Any]) -> type:
     return number_type(setting) or str
 
 
 def _help(setting: Field[Any]) -> str:
-    said = setting.metadata["help"]
-    shown = f" [default: {setting.default}]" if _has_default(setting) else ""
-    return f"{said}{shown} [{environment_name(setting.name)}]"
+    text = setting.metadata["help"]
+    default = f" [default: {setting.default}]" if _has_default(setting) else ""
+    return f"{text}{default} [{environment_name(setting.name)}]"
 
 
 def _has_default(setting: Field[Any]) -> bool:

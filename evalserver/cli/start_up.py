@@ -1,14 +1,14 @@
-"""Starting quickly: what is left out of what a command loads."""
+"""Avoiding slow imports, so that commands start quickly."""
 
 import sys
 
 COMMAND_OF_HTTPX = "httpx._main"
 
 
-def leave_out_httpx_command() -> None:
-    """Have httpx, once it is loaded, do without the command line that it brings.
+def disable_httpx_command() -> None:
+    """Keep httpx from importing its own command line, which needs rich and pygments.
 
-    It loads that, and with it rich and pygments, wherever they are installed: a quarter of the
-    time in which a command starts. httpx is made to go without where they are not.
+    That would take a quarter of the time in which a command starts. httpx works without it, as
+    where these packages are not installed.
     """
     sys.modules.setdefault(COMMAND_OF_HTTPX, None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""``evalserver submit``: queue evaluations, and wait for them if that is wanted."""
+"""``evalserver submit``: queueing evaluations, and optionally waiting for them."""
 
 import json
 import uuid
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli import values
-from evalserver.cli.connection import Server, to_stderr, with_server
+from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.failures import Failure, failure_of
+from evalserver.cli.failures import Failure, to_failure
 from evalserver.cli.request_options import with_request
-from evalserver.cli.run_file import BadRunFile, read_run_file, text_of
-from evalserver.cli.screens import as_json, on_terminal, print_json
-from evalserver.cli.values import read_with
+from evalserver.cli.run_file import InvalidRunFile, read_run_file, read_text
+from evalserver.cli.screens import as_json, print_hint, print_json
+from evalserver.cli.values import parse_with
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 
-MERGED = ("model_args", "labels")
-"""Of these, single values override those of a file; of the others, the whole."""
+MERGED_FIELDS = ("model_args", "labels")
+"""Options add to these fields of a file; other fields are replaced as a whole."""
 
 
 @click.command(
@@ -37,16 +37,20 @@ MERGED = ("model_args", "labels")
     type=click.Path(dir_okay=False, allow_dash=True),
     help="An lmms-eval --config file (YAML): one evaluation, or a list. Options override it.",
 )
-@click.option("--lenient", is_flag=True, help="Leave out of FILE what the server has no field for.")
-@click.option("--wait", "-w", "waits", is_flag=True, help="Wait for it, as 'evalserver wait' does.")
+@click.option(
+    "--lenient", is_flag=True, help="Ignore keys of FILE that the server does not support."
+)
+@click.option(
+    "--wait", "-w", "waits", is_flag=True, help="Wait for the job, as 'evalserver wait' does."
+)
 @with_waiting()
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    callback=read_with(values.key),
-    help="The same key again makes no further job; without it, each call is a job of its own.",
+    callback=parse_with(values.key),
+    help="A repeated call with the same key queues no second job.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the request without sending it.")
 @as_json
 @with_server
 def submit(
@@ -71,95 +75,99 @@ def submit(
         print_json(requests if is_list else requests[0])
         return
     with server.client() as client:
-        answers = _submitted(client, requests, idempotency_key or uuid.uuid4().hex)
-    job_ids = [answer["job_id"] for answer in answers]
+        responses = _submit_all(client, requests, idempotency_key or uuid.uuid4().hex)
+    job_ids = [response["job_id"] for response in responses]
     if waits:
         raise click.exceptions.Exit(wait_for(server, job_ids, waiting, as_json=as_json))
     if as_json:
-        print_json(answers if is_list else answers[0])
+        print_json(responses if is_list else responses[0])
         return
     click.echo("\n".join(job_ids))
-    on_terminal(lambda: f"{_said(answers)} Follow: evalserver wait {' '.join(job_ids)}")
+    print_hint(lambda: f"{_summary(responses)} Follow with: evalserver wait {' '.join(job_ids)}")
 
 
 def _requests(fields: Fields, config: str | None, *, lenient: bool) -> tuple[list[Fields], bool]:
-    """What is to be submitted, and whether it came as a list."""
+    """Return the requests to submit, and whether they came as a list."""
     if config is None:
-        return [_complete(fields, "")], False
+        return [_require_complete(fields, "")], False
     try:
-        found = read_run_file(*text_of(config), lenient=lenient)
+        found = read_run_file(*read_text(config), lenient=lenient)
     except OSError as error:
         raise Failure(f"cannot read {config}: {error.strerror}", ExitCode.USAGE) from error
     except UnicodeDecodeError as error:
-        raise Failure(f"{config} is no text in UTF-8", ExitCode.USAGE) from error
-    except BadRunFile as error:
+        raise Failure(f"{config} is not UTF-8 text", ExitCode.USAGE) from error
+    except InvalidRunFile as error:
         raise Failure(str(error), ExitCode.USAGE) from error
-    if found.left_out:
-        to_stderr(f"Left out of what the server gets: {', '.join(found.left_out)}")
+    if found.ignored:
+        print_to_stderr(f"Ignored, not sent to the server: {', '.join(found.ignored)}")
     several = len(found.requests) > 1
     requests = [
-        _complete(_overridden(request, fields), f" in entry {number}" if several else "")
+        _require_complete(_override(request, fields), f" in entry {number}" if several else "")
         for number, request in enumerate(found.requests, 1)
     ]
     return requests, found.is_list
 
 
-def _overridden(request: Fields, fields: Fields) -> Fields:
+def _override(request: Fields, fields: Fields) -> Fields:
     merged = {
         name: {**request[name], **fields[name]}
-        for name in MERGED
+        for name in MERGED_FIELDS
         if isinstance(request.get(name), dict) and name in fields
     }
     return {**request, **fields, **merged}
 
 
-def _complete(fields: Fields, where: str) -> Fields:
-    """The fields, which can be sent. Raises Failure when they cannot, as they are."""
+def _require_complete(fields: Fields, where: str) -> Fields:
+    """Return the fields. Raises Failure if one is missing, or if they cannot be sent."""
     for name in ("model", "tasks"):
         if not fields.get(name):
             raise Failure(
-                f"there is no --{name}{where}; give one, or a --config that has it", ExitCode.USAGE
+                f"--{name} is missing{where}; give the option, or a --config file that has it",
+                ExitCode.USAGE,
             )
     try:
         json.dumps(fields, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        words = f"what is given{where} is no text in UTF-8"
-        raise Failure(words, ExitCode.USAGE) from None
+        message = f"the request{where} is not UTF-8 text"
+        raise Failure(message, ExitCode.USAGE) from None
     except (TypeError, ValueError, RecursionError) as error:
         advice = "numbers must be finite, and dates in quotes"
-        words = f"what is given{where} cannot be sent as JSON ({error}); {advice}"
-        raise Failure(words, ExitCode.USAGE) from None
+        message = f"the request{where} cannot be sent as JSON ({error}); {advice}"
+        raise Failure(message, ExitCode.USAGE) from None
     return fields
 
 
-def _submitted(client: "EvalClient", requests: Sequence[Fields], key: str) -> list[Fields]:
-    """The answers to the submissions. Ends in a Failure that tells what was queued before it."""
+def _submit_all(client: "EvalClient", requests: Sequence[Fields], key: str) -> list[Fields]:
+    """Submit the requests, and return the responses. Raises Failure, which names the queued
+    jobs."""
     from evalserver.client import RequestFailed, ServerUnreachable
 
-    answers: list[Fields] = []
+    responses: list[Fields] = []
     for number, request in enumerate(requests, 1):
         own_key = key if len(requests) == 1 else f"{key}-{number}"
         try:
-            answers.append(client.evaluate(**request, idempotency_key=own_key))
+            responses.append(client.evaluate(**request, idempotency_key=own_key))
         except KeyboardInterrupt:
-            words = f"Interrupted; 'evalserver jobs' shows what was queued. {_again(key)}"
-            raise Failure(words, ExitCode.INTERRUPTED) from None
+            message = (
+                f"Interrupted; 'evalserver jobs' shows which jobs were queued. {_retry_hint(key)}"
+            )
+            raise Failure(message, ExitCode.INTERRUPTED) from None
         except (RequestFailed, ServerUnreachable) as error:
-            failure = failure_of(error)
+            failure = to_failure(error)
             if len(requests) == 1:
                 raise failure from error
-            queued = ", ".join(answer["job_id"] for answer in answers) or "none"
-            which = f"This was number {number} of {len(requests)}; queued before it: {queued}."
-            words = f"{failure.message}\n{which} {_again(key)}"
-            raise Failure(words, failure.code) from error
-    return answers
+            queued = ", ".join(response["job_id"] for response in responses) or "none"
+            which = f"This was request {number} of {len(requests)}; queued before it: {queued}."
+            message = f"{failure.message}\n{which} {_retry_hint(key)}"
+            raise Failure(message, failure.code) from error
+    return responses
 
 
-def _again(key: str) -> str:
-    return f"To submit again without doubling anything, add: --idempotency-key {key}"
+def _retry_hint(key: str) -> str:
+    return f"To submit again without duplicates, add: --idempotency-key {key}"
 
 
-def _said(answers: Sequence[Fields]) -> str:
-    if len(answers) > 1:
-        return f"{len(answers)} jobs are queued."
-    return f"Queued, {answers[0]['position_in_queue']} before it."
+def _summary(responses: Sequence[Fields]) -> str:
+    if len(responses) > 1:
+        return f"{len(responses)} jobs queued."
+    return f"Queued, {responses[0]['position_in_queue']} ahead."

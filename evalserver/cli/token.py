@@ -1,7 +1,7 @@
-"""``evalserver token``: make, list and revoke tokens.
+"""``evalserver token``: creating, listing and revoking tokens.
 
-Two connections must never write one database. So where a server runs, it does what is asked for,
-told by the socket in its data directory; where none runs, the command takes the server's own lock.
+Only one process may write the database. If a server runs, the command asks it through the socket in
+its data directory; otherwise the command takes the lock of the data directory itself.
 """
 
 import re
@@ -15,10 +15,10 @@ from urllib.parse import quote
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.database import database_of, errors_in_words, with_data_dir
+from evalserver.cli.database import database_path, report_database_errors, with_data_dir
 from evalserver.cli.local_server import ask_server
 from evalserver.cli.screens import Column, as_json, print_json, print_table
-from evalserver.cli.settings import HELP_NAMES
+from evalserver.cli.settings import HELP_OPTIONS
 from evalserver.core.roles import ASSIGNABLE_ROLES, Role
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-LONGEST_LIFETIME = timedelta(days=3660)
+MAX_LIFETIME = timedelta(days=3660)
 COLUMNS = (
     Column("NAME"),
     Column("ROLE"),
@@ -41,35 +41,37 @@ COLUMNS = (
 
 
 class Lifetime(click.ParamType[timedelta]):
-    """A time such as 90d."""
+    """A duration such as 90d."""
 
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        """The time in a text."""
+        """Parse a duration."""
         found = re.fullmatch(r"([0-9]{1,9})([smhdw])", str(value))
         if not found:
-            self.fail(f"{value!r} is not a time such as 90d, 12h or 30m", param, ctx)
+            self.fail(f"{value!r} is not a duration such as 90d, 12h or 30m", param, ctx)
         lifetime = timedelta(seconds=int(found[1]) * UNITS[found[2]])
-        if not timedelta(0) < lifetime <= LONGEST_LIFETIME:
-            self.fail(f"{value!r} is not above 0 and at most ten years", param, ctx)
+        if not timedelta(0) < lifetime <= MAX_LIFETIME:
+            self.fail(f"{value!r} must be above 0 and at most ten years", param, ctx)
         return lifetime
 
 
-@click.group(context_settings=HELP_NAMES)
+@click.group(context_settings=HELP_OPTIONS)
 def token() -> None:
-    """Make, list and revoke tokens, also while the server runs."""
+    """Create, list and revoke tokens, even while the server runs."""
 
 
 @token.command()
-@click.option("--name", required=True, help="Whose token it is; the audit log says so.")
+@click.option("--name", required=True, help="Name of the token, as in the audit log.")
 @click.option(
     "--role",
     required=True,
     type=click.Choice([str(role) for role in ASSIGNABLE_ROLES]),
-    help="viewer reads; submitter also submits, and cancels its own; admin does everything.",
+    help="viewer reads; submitter also submits, and cancels its own jobs; admin can do everything.",
 )
-@click.option("--expires", type=Lifetime(), help="How long it holds, such as 90d; else for ever.")
+@click.option(
+    "--expires", type=Lifetime(), help="How long it is valid, such as 90d; by default for ever."
+)
 @with_data_dir
 @as_json
 def create(
@@ -80,28 +82,28 @@ def create(
     data_dir: str | None,
     as_json: bool,
 ) -> None:
-    """Make a token, and show it: this once."""
+    """Create a token, and show it once."""
     from evalserver.auth.access import OPERATOR, InvalidTokenName
 
-    async def make(access: "Access") -> dict[str, Any]:
-        made, secret = await access.create(name, Role(role), OPERATOR, expires)
-        return {"name": made.name, "role": str(made.role), "token": secret}
+    async def create_token(access: "Access") -> dict[str, Any]:
+        token, secret = await access.create(name, Role(role), OPERATOR, expires)
+        return {"name": token.name, "role": str(token.role), "token": secret}
 
     body = {"name": name, "role": role}
     if expires is not None:
         body["expires_in_s"] = expires.total_seconds()  # type: ignore[assignment]
     try:
-        folder = _folder(config, data_dir)
-        made = _do(folder, make, "POST", "/tokens", body)
+        folder = _data_directory(config, data_dir)
+        created = _run_locked_or_ask(folder, create_token, "POST", "/tokens", body)
     except InvalidTokenName as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        print_json({key: made[key] for key in ("name", "role", "token")})
+        print_json({key: created[key] for key in ("name", "role", "token")})
         return
-    # A mistyped directory is one that a server could begin with: it must be seen.
-    told = f"Token {made['name']}, {made['role']}, for the server of {folder}; shown this once:"
-    click.echo(told, err=True)
-    click.echo(made["token"])
+    # The directory is shown, because a mistyped one would work as well.
+    token_name = f"Token {created['name']}, {created['role']}"
+    click.echo(f"{token_name}, for the server of {folder}; it is shown only once:", err=True)
+    click.echo(created["token"])
 
 
 @token.command()
@@ -109,13 +111,15 @@ def create(
 @with_data_dir
 @as_json
 def revoke(name: str, config: Path | None, data_dir: str | None, as_json: bool) -> None:
-    """Take a token back: it is worth nothing from now on."""
+    """Revoke a token; it is invalid from now on."""
     from evalserver.auth.access import OPERATOR
 
-    async def take_back(access: "Access") -> None:
+    async def revoke_token(access: "Access") -> None:
         await access.revoke(name, OPERATOR)
 
-    _do(_folder(config, data_dir), take_back, "DELETE", f"/tokens/{quote(name, safe='')}")
+    _run_locked_or_ask(
+        _data_directory(config, data_dir), revoke_token, "DELETE", f"/tokens/{quote(name, safe='')}"
+    )
     if as_json:
         print_json({"name": name, "revoked": True})
         return
@@ -126,10 +130,10 @@ def revoke(name: str, config: Path | None, data_dir: str | None, as_json: bool) 
 @with_data_dir
 @as_json
 def list_tokens(config: Path | None, data_dir: str | None, as_json: bool) -> None:
-    """List every token that there ever was, without the secrets."""
+    """List all tokens, including revoked and expired ones, without their secrets."""
     from evalserver.store import Token, snapshot, tokens_in
 
-    with errors_in_words(), snapshot(database_of(config, data_dir)) as opened:
+    with report_database_errors(), snapshot(database_path(config, data_dir)) as opened:
         found = tokens_in(opened)
     if as_json:
         names = [each.name for each in fields(Token) if each.name != "secret_hash"]
@@ -143,47 +147,47 @@ def _row(token: "Token") -> tuple[str, ...]:
         token.name,
         token.role,
         _state(token),
-        cells.moment(token.created_at),
+        cells.local_time(token.created_at),
         cells.text(token.created_by),
-        cells.moment(token.expires_at),
-        cells.moment(token.last_used_at),
+        cells.local_time(token.expires_at),
+        cells.local_time(token.last_used_at),
     )
 
 
 def _state(token: "Token") -> str:
     if token.revoked_at is not None:
         return "revoked"
-    over = token.expires_at is not None and datetime.fromisoformat(
+    is_expired = token.expires_at is not None and datetime.fromisoformat(
         token.expires_at
     ) <= datetime.now(UTC)
-    return "expired" if over else "holds"
+    return "expired" if is_expired else "valid"
 
 
-def _folder(config: Path | None, data_dir: str | None) -> Path:
-    return database_of(config, data_dir).parent
+def _data_directory(config: Path | None, data_dir: str | None) -> Path:
+    return database_path(config, data_dir).parent
 
 
-def _do(
+def _run_locked_or_ask(
     folder: Path,
-    deed: Callable[["Access"], Awaitable[T]],
+    operation: Callable[["Access"], Awaitable[T]],
     method: str,
     path: str,
     body: dict[str, Any] | None = None,
 ) -> Any:
-    """Do it here, if no server runs, or else have the server do the same."""
+    """Run the operation here if no server runs, else send the request to the server."""
     import asyncio
 
     from evalserver.system.data_dir import DataDirTaken, lock_data_dir
 
-    with errors_in_words():
+    with report_database_errors():
         try:
             with lock_data_dir(folder, "evalserver token"):
-                return asyncio.run(_with_access(folder, deed))
+                return asyncio.run(_with_access(folder, operation))
         except DataDirTaken as error:
             return ask_server(folder, method, path, body, error)
 
 
-async def _with_access(folder: Path, deed: Callable[["Access"], Awaitable[T]]) -> T:
+async def _with_access(folder: Path, operation: Callable[["Access"], Awaitable[T]]) -> T:
     from evalserver.auth.access import Access
     from evalserver.store import Store
 
@@ -191,6 +195,6 @@ async def _with_access(folder: Path, deed: Callable[["Access"], Awaitable[T]]) -
     try:
         access = Access(store.tokens)
         await access.load()
-        return await deed(access)
+        return await operation(access)
     finally:
         await store.close()

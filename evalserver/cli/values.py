@@ -1,6 +1,6 @@
-"""Values of options: texts of the command line, and what they stand for.
+"""Parsing the values of options.
 
-Each raises ValueError, saying what would be allowed; ``read_with`` makes a usage error of that.
+Each function raises ValueError, which says what is allowed; ``parse_with`` makes it a usage error.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from evalserver.cli.arguments import arguments_of, parted
+from evalserver.cli.arguments import parse_arguments, split_commas
 
 Command = Callable[..., Any]
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
@@ -19,12 +19,12 @@ Callback = Callable[[click.Context, click.Parameter, Any], Any]
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)")
 UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-LONGEST_WHOLE = 18
-"""Digits."""
+MAX_DIGITS = 18
+"""Of an integer."""
 
 
-def read_with(read: Callable[[Any], Any]) -> Callback:
-    """The callback of an option whose text is read so; one that is not given stays None."""
+def parse_with(read: Callable[[Any], Any]) -> Callback:
+    """Return the callback of an option that parses its text; an absent option stays None."""
 
     def callback(_ctx: click.Context, _option: click.Parameter, given: Any) -> Any:
         try:
@@ -36,31 +36,31 @@ def read_with(read: Callable[[Any], Any]) -> Callback:
 
 
 def labels_option(help_text: str) -> Callable[[Command], Command]:
-    """Give a command an option for labels, which it gets as a mapping ``labels``."""
+    """Add the option ``--label`` to a command, which gets a mapping ``labels``."""
     return click.option(
         *("--label", "-l", "labels"),
         metavar="NAME=TEXT",
         multiple=True,
-        callback=read_with(labels),
+        callback=parse_with(labels),
         help=f"{help_text} May be given several times.",
     )
 
 
 def duration(text: str) -> timedelta:
-    """``90``, ``0.5``: seconds; ``30m``, ``2h``, ``3d``."""
+    """Parse a duration: ``90`` and ``0.5`` are seconds; ``30m``, ``2h``, ``3d``."""
     found = DURATION.fullmatch(text.strip().lower())
     if found is None:
-        raise ValueError(f"{text!r} is no length of time; give seconds, or 30m, 2h, 3d")
+        raise ValueError(f"{text!r} is not a duration; give seconds, or 30m, 2h, 3d")
     return timedelta(**{UNITS[found[2]]: float(found[1])})
 
 
 def seconds(text: str) -> float:
-    """A duration in seconds."""
+    """Parse a duration, in seconds."""
     return duration(text).total_seconds()
 
 
 def number(text: str) -> int | float:
-    """A whole number, or one with a fraction."""
+    """Parse an integer or a decimal number."""
     try:
         return int(text)
     except ValueError:
@@ -68,47 +68,47 @@ def number(text: str) -> int | float:
     try:
         found = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no number") from None
+        raise ValueError(f"{text!r} is not a number") from None
     if not math.isfinite(found):
-        raise ValueError(f"{text!r} is no number that can be counted to")
+        raise ValueError(f"{text!r} is not a finite number")
     return found
 
 
-def whole_or_word(text: str) -> int | str:
-    """A whole number, or else a word for the server to look at."""
-    is_whole = text.isascii() and text.isdigit() and len(text) <= LONGEST_WHOLE
-    return int(text) if is_whole else text
+def integer_or_text(text: str) -> int | str:
+    """Parse an integer; the server checks any other text."""
+    is_integer = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_integer else text
 
 
 def arguments(texts: tuple[str, ...]) -> dict[str, Any]:
-    """Arguments, of which the last of one name counts."""
-    return {name: value for text in texts for name, value in arguments_of(text).items()}
+    """Parse arguments; the last value of a name counts."""
+    return {name: value for text in texts for name, value in parse_arguments(text).items()}
 
 
 def generation_arguments(text: str) -> str | dict[str, Any]:
-    """A JSON object, or else a text that the harness reads itself."""
-    return arguments_of(text) if text.lstrip().startswith("{") else text
+    """Parse a JSON object; the harness parses any other text."""
+    return parse_arguments(text) if text.lstrip().startswith("{") else text
 
 
 def names(texts: tuple[str, ...]) -> list[str]:
-    """Names, separated by commas or given one by one."""
-    return [name for text in texts for name in parted(text)]
+    """Parse names, which are separated by commas or given one by one."""
+    return [name for text in texts for name in split_commas(text)]
 
 
 def labels(texts: tuple[str, ...]) -> dict[str, str]:
-    """Labels, each like ``name=text``."""
+    """Parse labels, each ``name=text``."""
     found: dict[str, str] = {}
     for each in texts:
         name, sign, text = each.partition("=")
         if not (sign and name):
-            raise ValueError(f"{each!r} is not like name=text")
+            raise ValueError(f"{each!r} is not name=text")
         if found.setdefault(name, text) != text:
             raise ValueError(f"{name!r} is given twice, as {found[name]!r} and {text!r}")
     return found
 
 
 def key(text: str) -> str:
-    """What may stand in a header."""
+    """Check that a key is valid in a header."""
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("a key has printable ASCII characters only")
+        raise ValueError("a key must consist of printable ASCII characters")
     return text

@@ -1,4 +1,4 @@
-"""Waiting for jobs: what happens until they have ended, and what came of them."""
+"""Waiting until jobs have ended, and showing their outcome."""
 
 import signal
 import time
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli import cells, values
-from evalserver.cli.connection import Server, to_stderr
+from evalserver.cli.connection import Server, print_to_stderr
 from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.failures import Failure, failure_of
+from evalserver.cli.failures import Failure, to_failure
 from evalserver.cli.results import print_results
 from evalserver.cli.screens import print_json
-from evalserver.cli.values import read_with
-from evalserver.cli.watching import View, view_of
+from evalserver.cli.values import parse_with
+from evalserver.cli.watching import View, choose_view
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -25,14 +25,14 @@ Job = dict[str, Any]
 Command = Callable[..., Any]
 
 MERGE = "merge"
-"""The engine whose jobs have no numbers, but the path of a merged checkpoint."""
+"""The engine whose jobs have the path of a merged checkpoint instead of metrics."""
 
 FINISHED = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How to wait: for how many seconds, what Ctrl-C does, whether anything is told meanwhile."""
+    """How to wait: the timeout in seconds, what Ctrl-C does, and whether to show progress."""
 
     timeout: float | None
     cancel_on_interrupt: bool
@@ -40,13 +40,13 @@ class Waiting:
 
 
 CANCEL_ON_INTERRUPT = click.option(
-    "--cancel-on-interrupt", is_flag=True, help="Ctrl-C (and SIGTERM) cancels what is waited for."
+    "--cancel-on-interrupt", is_flag=True, help="Ctrl-C and SIGTERM cancel the jobs."
 )
-QUIET = click.option("--quiet", "-q", is_flag=True, help="Do not tell what happens meanwhile.")
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Do not show progress.")
 
 
 def with_waiting(*more_names: str) -> Callable[[Command], Command]:
-    """Give a command the options of waiting, and what they say as ``waiting``."""
+    """Add the options of waiting to a command, which gets them as ``waiting``."""
 
     def decorate(command: Command) -> Command:
         @wraps(command)
@@ -58,9 +58,9 @@ def with_waiting(*more_names: str) -> Callable[[Command], Command]:
 
         timeout = click.option(
             *("--wait-timeout", *more_names, "wait_timeout"),
-            callback=read_with(values.seconds),
+            callback=parse_with(values.seconds),
             metavar="SECONDS",
-            help="Wait no longer than this (30m, 2h); the job goes on.",
+            help="Maximum time to wait (30m, 2h); the job continues after it.",
         )
         wrapped: Command = timeout(CANCEL_ON_INTERRUPT(QUIET(called)))
         return wrapped
@@ -71,27 +71,27 @@ def with_waiting(*more_names: str) -> Callable[[Command], Command]:
 def wait_for(
     server: Server, job_ids: Sequence[str], waiting: Waiting, *, as_json: bool
 ) -> ExitCode:
-    """Wait until the jobs have ended, and show what came of them."""
+    """Wait until the jobs have ended, and show their outcome."""
     if waiting.cancel_on_interrupt:
-        # Schedulers and CI systems end what they run with it.
+        # Schedulers and CI systems send it to stop a command.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    view = view_of(quiet=waiting.quiet, as_json=as_json)
+    view = choose_view(quiet=waiting.quiet, as_json=as_json)
     ended: dict[str, Job] = {}
     try:
-        with server.client(patient=True, note=view.note) as client:
+        with server.client(is_waiting=True, on_retry=view.warn) as client:
             _wait(client, job_ids, waiting, view, ended)
             _show(client, list(ended.values()), as_json=as_json)
     except KeyboardInterrupt:
-        left = [job_id for job_id in job_ids if job_id not in ended]
-        if not left:
+        remaining = [job_id for job_id in job_ids if job_id not in ended]
+        if not remaining:
             raise
         if not waiting.cancel_on_interrupt:
-            _tell_detached(left)
+            _print_detached(remaining)
             return ExitCode.INTERRUPTED
-        with server.client(patient=True, note=view.note) as client:
-            _cancel(client, left, view, ended)
+        with server.client(is_waiting=True, on_retry=view.warn) as client:
+            _cancel(client, remaining, view, ended)
             _show(client, list(ended.values()), as_json=as_json)
-    return _code(ended.values())
+    return _exit_code(ended.values())
 
 
 def _wait(
@@ -103,21 +103,21 @@ def _wait(
 ) -> None:
     from evalserver.client import RequestFailed, ServerUnreachable
 
-    until = None if waiting.timeout is None else time.monotonic() + waiting.timeout
+    deadline = None if waiting.timeout is None else time.monotonic() + waiting.timeout
     for job_id in job_ids:
-        left = None if until is None else max(0.0, until - time.monotonic())
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            ended[job_id] = _end_of(client, job_id, view, left)
+            ended[job_id] = _wait_for_end(client, job_id, view, timeout)
         except (TimeoutError, RequestFailed, ServerUnreachable) as error:
-            failure = failure_of(error)
+            failure = to_failure(error)
             rest = " ".join(each for each in job_ids if each not in ended)
-            advice = f"come back with: evalserver wait {rest}"
+            advice = f"wait again with: evalserver wait {rest}"
             raise Failure(f"{failure.message}; {advice}", failure.code) from error
-        _tell_end(ended[job_id], view)
+        _print_end(ended[job_id], view)
 
 
-def _end_of(client: "EvalClient", job_id: str, view: View, timeout: float | None) -> Job:
-    """The record of the job once it has ended, however it did."""
+def _wait_for_end(client: "EvalClient", job_id: str, view: View, timeout: float | None) -> Job:
+    """Return the job once it has ended, whatever its status."""
     from evalserver.client import JobCancelled, JobFailed
 
     try:
@@ -129,29 +129,29 @@ def _end_of(client: "EvalClient", job_id: str, view: View, timeout: float | None
         return error.job
 
 
-def _tell_end(job: Job, view: View) -> None:
+def _print_end(job: Job, view: View) -> None:
     job_id = job["job_id"]
     if job["status"] == "completed":
-        view.tell(f"Job {job_id} is completed" + _after(job))
+        view.info(f"Job {job_id} is completed" + _after_run_time(job))
     elif job["status"] == "cancelled":
-        to_stderr(f"Job {job_id} was cancelled")
+        print_to_stderr(f"Job {job_id} was cancelled")
     else:
-        error = cells.lines(job["error"] or "for a reason that is not known")
-        to_stderr(f"Error: job {job_id} failed: {error}\nIts log: evalserver logs {job_id}")
+        error = cells.lines(job["error"] or "for an unknown reason")
+        print_to_stderr(f"Error: job {job_id} failed: {error}\nIts log: evalserver logs {job_id}")
 
 
-def _after(job: Job) -> str:
-    took = cells.took(job)
-    return "" if took == cells.NOTHING else f" after {took}"
+def _after_run_time(job: Job) -> str:
+    run_time = cells.run_time(job)
+    return "" if run_time == cells.EMPTY else f" after {run_time}"
 
 
-def _tell_detached(job_ids: Sequence[str]) -> None:
-    named = " ".join(job_ids)
-    goes, it = ("goes", "it") if len(job_ids) == 1 else ("go", "them")
+def _print_detached(job_ids: Sequence[str]) -> None:
+    ids = " ".join(job_ids)
+    continues, it = ("continues", "it") if len(job_ids) == 1 else ("continue", "them")
     noun = "job" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
-    to_stderr(
-        f"Detached; the {noun} {goes} on. Come back with: evalserver wait {named}\n"
-        f"Or end {it} with: evalserver cancel {named}"
+    print_to_stderr(
+        f"Detached; the {noun} {continues}. Wait again with: evalserver wait {ids}\n"
+        f"Or cancel {it} with: evalserver cancel {ids}"
     )
 
 
@@ -161,20 +161,20 @@ def _cancel(
     """Cancel jobs, and wait until they have ended."""
     from evalserver.client import RequestFailed
 
-    named = " ".join(job_ids)
+    ids = " ".join(job_ids)
     try:
-        to_stderr(f"Cancelling {named}")
+        print_to_stderr(f"Cancelling {ids}")
         for job_id in job_ids:
             try:
                 client.cancel_job(job_id)
             except RequestFailed as error:
-                to_stderr(f"Error: {error}")
+                print_to_stderr(f"Error: {error}")
         for job_id in job_ids:
-            ended[job_id] = _end_of(client, job_id, view, None)
-            _tell_end(ended[job_id], view)
+            ended[job_id] = _wait_for_end(client, job_id, view, None)
+            _print_end(ended[job_id], view)
     except KeyboardInterrupt:
-        words = f"Left before all had ended; look with: evalserver wait {named}"
-        raise Failure(words, ExitCode.INTERRUPTED) from None
+        message = f"Interrupted before all jobs had ended; wait again with: evalserver wait {ids}"
+        raise Failure(message, ExitCode.INTERRUPTED) from None
 
 
 def _show(client: "EvalClient", ended: list[Job], *, as_json: bool) -> None:
@@ -193,7 +193,7 @@ def _show(client: "EvalClient", ended: list[Job], *, as_json: bool) -> None:
         print_results(rows, with_job=len(ended) > 1)
 
 
-def _code(ended: Any) -> ExitCode:
+def _exit_code(ended: Any) -> ExitCode:
     statuses = {job["status"] for job in ended}
     if "failed" in statuses:
         return ExitCode.JOB_FAILED

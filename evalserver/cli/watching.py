@@ -1,4 +1,4 @@
-"""What somebody who waits for a job sees meanwhile, on stderr: a bar, lines, or nothing."""
+"""Showing the progress of a job on stderr while waiting for it: a bar, lines, or nothing."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -12,38 +12,37 @@ from evalserver.cli.screens import is_terminal
 
 Job = dict[str, Any]
 
-NARROW = 70
-"""Columns of a terminal that has no room for details."""
-LONGEST_STAGE = 24
-REFRESHES = 8
-"""A second."""
+NARROW_WIDTH = 70
+"""Terminals with fewer columns show no details."""
+MAX_STAGE_WIDTH = 24
+REFRESHES_PER_SECOND = 8
 
 
 class View(AbstractContextManager[Any], Protocol):
-    """Shows a job for the length of a block, one after the other."""
+    """Shows one job at a time, each in a ``with`` block."""
 
     poll_seconds: float
-    """How often there is something new to see."""
+    """How often to fetch the job."""
 
     def show(self, job: Job) -> None:
-        """The job as it is now."""
+        """Show the current state of the job."""
 
-    def note(self, text: str) -> None:
-        """Something to know, such as that the server does not answer."""
+    def warn(self, text: str) -> None:
+        """Print a warning, such as that the server does not respond."""
 
-    def tell(self, text: str) -> None:
-        """Something that is nice to know."""
+    def info(self, text: str) -> None:
+        """Print an informational message."""
 
 
-def view_of(*, quiet: bool, as_json: bool) -> View:
-    """What fits who waits: a person at a terminal, a log, a program."""
+def choose_view(*, quiet: bool, as_json: bool) -> View:
+    """Choose the view for a terminal, a log file, or a program."""
     if is_terminal(sys.stderr) and not quiet:
-        return Bar()
-    return Silence() if quiet or as_json else Lines()
+        return BarView()
+    return QuietView() if quiet or as_json else LineView()
 
 
-class Silence:
-    """Shows nothing but what one must know."""
+class QuietView:
+    """Shows only warnings."""
 
     poll_seconds = 30.0
 
@@ -59,38 +58,38 @@ class Silence:
         return None
 
     def show(self, job: Job) -> None:
-        """Nothing."""
+        """Show nothing."""
 
-    def note(self, text: str) -> None:
-        """A line."""
+    def warn(self, text: str) -> None:
+        """Print a line."""
         click.echo(text, err=True)
 
-    def tell(self, text: str) -> None:
-        """Nothing."""
+    def info(self, text: str) -> None:
+        """Show nothing."""
 
 
-class Lines(Silence):
-    """A line for each change: for logs."""
+class LineView(QuietView):
+    """Prints a line for each change, for log files."""
 
     poll_seconds = 5.0
 
     def __init__(self) -> None:
-        self._told = ""
+        self._last_line = ""
 
     def show(self, job: Job) -> None:
-        """A line, if it says something new."""
+        """Print a line if it differs from the last one."""
         if job["status"] in ("queued", "running"):
-            self.tell(f"Job {job['job_id']} {_state(job)}")
+            self.info(f"Job {job['job_id']} {_state(job)}")
 
-    def tell(self, text: str) -> None:
-        """A line, if it says something new."""
-        if text != self._told:
+    def info(self, text: str) -> None:
+        """Print a line if it differs from the last one."""
+        if text != self._last_line:
             click.echo(text, err=True)
-            self._told = text
+            self._last_line = text
 
 
-class Bar:
-    """One line that is drawn over and over: queue position, then stage, bar and ETA."""
+class BarView:
+    """One line that is redrawn: the queue position, then stage, progress bar and ETA."""
 
     poll_seconds = 1.0
 
@@ -107,9 +106,9 @@ class Bar:
         from rich.live import Live
 
         self._live = Live(
-            get_renderable=self._drawn,
+            get_renderable=self._render,
             console=self._console,
-            refresh_per_second=REFRESHES,
+            refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
         )
         self._live.start()
@@ -124,24 +123,24 @@ class Bar:
         self._live.stop()
 
     def show(self, job: Job) -> None:
-        """The job as it is now."""
+        """Show the current state of the job."""
         if self._job is None or self._job["job_id"] != job["job_id"]:
             self._print(f"Waiting for job {job['job_id']}")
         self._job = job
         self._live.refresh()
 
-    def note(self, text: str) -> None:
-        """A line above the bar."""
+    def warn(self, text: str) -> None:
+        """Print a line above the bar."""
         self._print(text)
 
-    def tell(self, text: str) -> None:
-        """A line."""
+    def info(self, text: str) -> None:
+        """Print a line."""
         self._print(text)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def _drawn(self) -> Any:
+    def _render(self) -> Any:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -153,46 +152,46 @@ class Bar:
         grid.add_column(no_wrap=True)
         if job is None or job["status"] != "running":
             grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-            grid.add_row(self._spinner, Text("asking" if job is None else _waits(job)))
+            grid.add_row(self._spinner, Text("connecting" if job is None else _queue_state(job)))
             return grid
         progress = job["progress"] or {"stage": "starting", "fraction": None}
-        grid.add_column(max_width=LONGEST_STAGE, no_wrap=True, overflow="ellipsis")
+        grid.add_column(max_width=MAX_STAGE_WIDTH, no_wrap=True, overflow="ellipsis")
         grid.add_column(ratio=1, min_width=6)
         grid.add_column(no_wrap=True, justify="right")
         fraction = progress["fraction"]
         bar = ProgressBar(total=1.0, completed=fraction or 0.0, pulse=fraction is None)
-        details = _details(job, progress, narrow=self._console.width < NARROW)
+        details = _details(job, progress, narrow=self._console.width < NARROW_WIDTH)
         grid.add_row(self._spinner, Text(cells.text(progress["stage"])), bar, Text(details))
         return grid
 
 
 def _state(job: Job) -> str:
     if job["status"] == "queued":
-        return _waits(job)
+        return _queue_state(job)
     stage = (job["progress"] or {"stage": "starting"})["stage"]
     return f"running: {cells.text(stage)}"
 
 
-def _waits(job: Job) -> str:
+def _queue_state(job: Job) -> str:
     if job["status"] != "queued":
         return str(job["status"])
-    why = f": {cells.text(job['waiting_for'])}" if job.get("waiting_for") else ""
-    return f"queued, {job['position_in_queue']} before it{why}{_ends(job)}"
+    reason = f": {cells.text(job['waiting_for'])}" if job.get("waiting_for") else ""
+    return f"queued, {job['position_in_queue']} ahead{reason}{_ends(job)}"
 
 
 def _details(job: Job, progress: dict[str, Any], *, narrow: bool) -> str:
     if progress["fraction"] is None:
         return _ends(job).removeprefix(", ")
-    share = f"{progress['fraction']:.0%}"
-    left = progress.get("eta_s")
-    remaining = "" if left is None else f" {cells.duration(left)} left"
+    percentage = f"{progress['fraction']:.0%}"
+    eta_s = progress.get("eta_s")
+    remaining = "" if eta_s is None else f" {cells.duration(eta_s)} left"
     if narrow:
-        return f"{share}{remaining}"
+        return f"{percentage}{remaining}"
     rate = "" if progress.get("rate") is None else f" {progress['rate']:.3g}/s"
-    return f"{share} {progress['done']}/{progress['total']}{rate}{remaining}{_ends(job)}"
+    return f"{percentage} {progress['done']}/{progress['total']}{rate}{remaining}{_ends(job)}"
 
 
 def _ends(job: Job) -> str:
-    """When the job will have ended, as far as the server knows; nothing once it takes longer."""
+    """Format when the job will end, if the server knows; empty once it takes longer."""
     eta = job.get("eta_s")
     return "" if not eta else f", ends in {cells.duration(eta)}"

@@ -1,1 +1,1 @@
-"""Watching jobs while they run: events, progress, logs, metrics of the server."""
+"""Monitoring jobs while they run: event bus, progress, logs, and Prometheus metrics."""

@@ -1,8 +1,7 @@
-"""The event bus: wakes who waits for news of a job, or of any.
+"""The event bus: wakes listeners when there is news of a job.
 
-It carries no news itself, only the number of the newest event, so that nobody looks for events in
-vain. Who is woken reads what is new where it is kept: events in the store, progress on its board.
-So nothing is buffered for a slow listener, and none can miss anything.
+It carries only the id of the newest event. Listeners read events from the store, and progress from
+the progress board. So nothing is buffered for a slow listener, and no listener misses an event.
 """
 
 import asyncio
@@ -16,22 +15,22 @@ ANY_JOB = None
 
 
 class Listener:
-    """Who waits for news; made by ``EventBus.listening``."""
+    """Waits for news; created by ``EventBus.listening``."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
-        self.newest_event = 0
-        """The id of the newest event that it was woken for; 0 before any."""
+        self.newest_event_id = 0
+        """The id of the newest event that woke the listener; 0 before the first."""
         self.closed = False
-        """The server is going away: there will be no more news."""
+        """Whether the server is stopping, so that there will be no more news."""
 
     def wake(self, event_id: int = 0) -> None:
-        """There is something new: an event of this id, or something else."""
-        self.newest_event = max(self.newest_event, event_id)
+        """Wake the listener for an event, or, without an id, for other news."""
+        self.newest_event_id = max(self.newest_event_id, event_id)
         self._news.set()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for news since the last call; False if there were none for so many seconds."""
+        """Wait for news since the last call. Returns False after a timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._news.wait()
@@ -43,7 +42,7 @@ class Listener:
 
 
 class EventBus:
-    """Knows who listens to which job."""
+    """Wakes the listeners of each job."""
 
     def __init__(self) -> None:
         self._listeners: defaultdict[str | None, set[Listener]] = defaultdict(set)
@@ -51,10 +50,9 @@ class EventBus:
 
     @contextmanager
     def listening(self, job_id: str | None = ANY_JOB) -> Iterator[Listener]:
-        """A listener to one job, or to all.
+        """Listen to one job, or to all, during the block.
 
-        News that come after the beginning of the block are not missed: look for what is there
-        already within it.
+        To miss nothing, read the present state inside the block.
         """
         listener = Listener()
         self._listeners[job_id].add(listener)
@@ -68,15 +66,15 @@ class EventBus:
                 del self._listeners[job_id]
 
     def on_event(self, event: CommittedEvent) -> None:
-        """Tell of a change that is on disk; a listener of the store."""
+        """Wake the listeners for a committed event; called by the store."""
         self._wake(event.job_id, event.event_id)
 
-    def tell(self, job_id: str) -> None:
-        """Wake who listens to this job, and who listens to all: there is other news than events."""
+    def notify(self, job_id: str) -> None:
+        """Wake the listeners of this job and of all jobs for news that is not an event."""
         self._wake(job_id)
 
     def close(self) -> None:
-        """Wake everybody for the last time, so that open streams and long polls end."""
+        """Wake all listeners for the last time, so that open streams and long polls end."""
         self._closed = True
         for listeners in self._listeners.values():
             for listener in listeners:

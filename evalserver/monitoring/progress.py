@@ -1,4 +1,4 @@
-"""How far the running evaluations are, as their logs last told."""
+"""The progress of running evaluations, as read from their logs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,55 +14,55 @@ from evalserver.monitoring.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import CommittedEvent
 
-__all__ = ["Progress", "ProgressBoard", "watched"]
+__all__ = ["Progress", "ProgressBoard", "watch_progress"]
 
-LOOK_SECONDS = 0.5
-"""Between two looks at a log: so often is progress told at most."""
-MOST_BYTES = 64 * 1024
-"""What is read of a log at one look: the newest of it, where more is new."""
+POLL_SECONDS = 0.5
+"""Between two reads of a log."""
+MAX_READ_BYTES = 64 * 1024
+"""Read of a log at a time: the newest bytes, if there are more."""
 
 
 class ProgressBoard:
     """The newest progress of each running job.
 
-    In memory alone: after a restart the logs tell it again.
+    It is kept only in memory: after a restart it is read from the logs again.
     """
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._newest: dict[str, Progress] = {}
 
-    def of(self, job_id: str) -> Progress | None:
-        """The job's newest progress; None before its harness has told any, and after its end."""
+    def get(self, job_id: str) -> Progress | None:
+        """Return the newest progress of a job; None before there is any, and after its end."""
         return self._newest.get(job_id)
 
     def all(self) -> dict[str, Progress]:
-        """The newest progress of every running job that has told any, by job id."""
+        """Return the newest progress of all running jobs, by job id."""
         return dict(self._newest)
 
-    def post(self, job_id: str, progress: Progress) -> None:
-        """Keep it, and wake who waits for news of the job."""
+    def update(self, job_id: str, progress: Progress) -> None:
+        """Store the progress of a job, and notify its listeners if it changed."""
         if self._newest.get(job_id) != progress:
             self._newest[job_id] = progress
-            self._bus.tell(job_id)
+            self._bus.notify(job_id)
 
     def on_event(self, event: CommittedEvent) -> None:
-        """Forget the progress of an attempt that has ended; a listener of the store."""
+        """Remove the progress of an attempt that has ended; called by the store."""
         if event.before is Status.RUNNING and event.after is not Status.RUNNING:
             self.clear(event.job_id)
 
     def clear(self, job_id: str) -> None:
-        """Forget it: the attempt has ended."""
+        """Remove the progress of a job whose attempt has ended."""
         self._newest.pop(job_id, None)
 
 
 @asynccontextmanager
-async def watched(
+async def watch_progress(
     board: ProgressBoard, health: Health, job_id: str, run_dir: Path, reader: ProgressReader
 ) -> AsyncIterator[None]:
-    """Within the block, what the attempt's log tells of its progress is posted.
+    """Update the board from the log of an attempt during the block.
 
-    Whatever becomes of the log, the block goes on.
+    Errors of reading the log do not affect the block.
     """
     name = f"progress of job {job_id}"
     watch = partial(_watch, board, job_id, run_dir, reader)
@@ -75,17 +75,17 @@ async def watched(
 
 
 async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader) -> None:
-    look = _Look(EvalLog(run_dir), reader)
+    log_reader = _LogReader(EvalLog(run_dir), reader)
     try:
         while True:
-            board.post(job_id, await asyncio.to_thread(look))
-            await asyncio.sleep(LOOK_SECONDS)
+            board.update(job_id, await asyncio.to_thread(log_reader))
+            await asyncio.sleep(POLL_SECONDS)
     finally:
-        look.log.close()
+        log_reader.log.close()
 
 
-class _Look:
-    """Reads what is new in a log, or the end of it; the cost is bounded, whatever was printed."""
+class _LogReader:
+    """Reads what was appended to a log, or its end if that is too much."""
 
     def __init__(self, log: EvalLog, reader: ProgressReader) -> None:
         self.log = log
@@ -94,10 +94,10 @@ class _Look:
 
     def __call__(self) -> Progress:
         try:
-            start = max(self._offset, self.log.size() - MOST_BYTES)
-            piece = self.log.read(start, MOST_BYTES)
+            start = max(self._offset, self.log.size() - MAX_READ_BYTES)
+            piece = self.log.read(start, MAX_READ_BYTES)
         except (LogGone, LogUnreadable):
-            # The attempt goes on all the same, and may have more to tell later.
+            # The attempt continues, and its log may be readable later.
             start, piece = self._offset, b""
         gap, self._offset = start > self._offset, start + len(piece)
         return self._reader.read(piece, after_gap=gap)

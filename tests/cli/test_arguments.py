@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.cli.arguments import arguments_of
+from evalserver.cli.arguments import parse_arguments
 from tests.real_harness import interpreter, offline_environment
 
 AS_LMMS_EVAL: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ OURS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("text", [*AS_LMMS_EVAL, *OURS])
 def test_a_text_names_arguments(text: str) -> None:
-    found = arguments_of(text)
+    found = parse_arguments(text)
 
     wanted = {**AS_LMMS_EVAL, **OURS}[text]
     assert found == wanted
@@ -48,7 +48,7 @@ def test_a_text_names_arguments(text: str) -> None:
 @pytest.mark.parametrize("text", ["x", "a=1,x", "=1", "{", '{"a": 1', "{}x", "{'a': 1}"])
 def test_a_text_that_names_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"name=value|JSON"):
-        arguments_of(text)
+        parse_arguments(text)
 
 
 @pytest.mark.real_harness("lmms-eval")

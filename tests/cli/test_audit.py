@@ -86,7 +86,7 @@ async def test_a_pruned_job_still_has_its_story(store: Store, tmp_path: Path) ->
 
     result = evalserver("audit", "show", job_id, *where(tmp_path))
 
-    assert "was pruned; its events are left" in result.stdout
+    assert "was pruned; its events are kept" in result.stdout
     assert [line.split()[3] for line in result.stdout.splitlines()[-4:]] == [
         "submitted", "claimed", "completed", "pruned"
     ]  # fmt: skip
@@ -178,7 +178,7 @@ async def test_two_databases_are_one_too_many(tmp_path: Path) -> None:
     result = evalserver("audit", "verify", *where(tmp_path), "--database", tmp_path / "copy.db")
 
     assert result.exit_code == 2
-    assert "--database and --data-dir name two databases" in result.stderr
+    assert "--database and --data-dir exclude each other" in result.stderr
 
 
 async def test_the_database_is_found_as_the_server_finds_it(store: Store, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ async def test_a_server_that_is_silent_keeps_nobody_waiting(complete: Complete) 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_script(shell: str) -> None:
-    assert f"_EVALSERVER_COMPLETE={shell}_complete" in Shell().says("completion", shell)
+    assert f"_EVALSERVER_COMPLETE={shell}_require_complete" in Shell().says("completion", shell)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -79,7 +79,7 @@ async def test_a_sound_database_is_told_so(store: Store, tmp_path: Path) -> None
     result = evalserver("db", "check", *where(tmp_path))
 
     assert (result.exit_code, result.stderr) == (0, "")
-    assert f"{tmp_path}/evalserver.db is sound" in result.stdout
+    assert f"{tmp_path}/evalserver.db is valid" in result.stdout
     assert "an audit log of 3 events" in result.stdout
 
 

@@ -227,7 +227,7 @@ async def test_3_it_is_no_evalserver(faulty: FaultyServer, answer: Answer) -> No
     done = await run(faulty, "jobs")
 
     assert done.returncode == ExitCode.UNREACHABLE
-    assert "is that an evalserver?" in last_line(done)
+    assert "is this an evalserver?" in last_line(done)
 
 
 async def test_4_a_job_was_cancelled(server: ServerProcess) -> None:
@@ -260,7 +260,7 @@ async def test_124_the_time_to_wait_is_over(server: ServerProcess) -> None:
         status = shell.json("status", job)["status"]
 
     assert (done.returncode, status) == (ExitCode.TIMED_OUT, "running")
-    assert last_line(done).endswith(f"come back with: evalserver wait {job}")
+    assert last_line(done).endswith(f"wait again with: evalserver wait {job}")
 
 
 @pytest.mark.parametrize("command", ["jobs", "jobs --json", "logs {job}", "results {job}", "tasks"])

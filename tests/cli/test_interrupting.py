@@ -44,7 +44,7 @@ async def test_the_same_holds_for_one_that_is_queued(server: ServerProcess) -> N
         shell.submit("-a", "behave=hang")
         queued = shell.submit()
         with terminal(server, "wait", queued) as screen:
-            screen.until("queued, 0 before it")
+            screen.until("queued, 0 ahead")
             screen.press_ctrl_c()
             code = screen.end()
         status = shell.json("status", queued)["status"]
@@ -88,7 +88,7 @@ async def test_ctrl_c_once_more_leaves_the_cancelling_to_the_server(tmp_path: Pa
         ended = await server.api.finished(job)
 
     assert (code, ended["status"]) == (ExitCode.INTERRUPTED, "cancelled")
-    assert "Left before all had ended" in screen.screen()
+    assert "Interrupted before all jobs had ended" in screen.screen()
 
 
 async def test_a_submission_that_is_interrupted_says_how_not_to_double_it(

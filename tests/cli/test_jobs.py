@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from evalserver.cli.jobs import SORTED_BY
-from evalserver.cli.logs import _harmless
+from evalserver.cli.jobs import SORT_KEYS
+from evalserver.cli.logs import _remove_control_sequences
 from tests.cli.shell import Shell
 from tests.cli.terminal import Terminal
 from tests.support import Api, ServerProcess
@@ -78,7 +78,7 @@ async def test_a_terminal_says_that_there_are_more(server: ServerProcess) -> Non
         with Terminal("jobs", "--limit", "1", environment=environment) as terminal:
             terminal.end()
 
-    assert "There are more than these 1: --limit N, or --all." in terminal.screen()
+    assert "There are more than 1; show them with --limit N or --all." in terminal.screen()
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "logs"])
@@ -97,14 +97,17 @@ async def test_what_others_write_cannot_steer_the_terminal(
     assert b"\x1b[2J" not in terminal.written
 
 
-def test_of_a_log_only_colours_reach_the_terminal() -> None:
+def test_of_a_log_only_colors_reach_the_terminal() -> None:
     line = f"\x1b[31mred\x1b[0m {EVIL}"
 
-    assert _harmless(line, colours=True) == "\x1b[31mred\x1b[0m [red]x[/red]\r\n"
+    assert _remove_control_sequences(line, colors=True) == "\x1b[31mred\x1b[0m [red]x[/red]\r\n"
 
 
-def test_without_colours_nothing_of_it_does() -> None:
-    assert _harmless(f"\x1b[31mred\x1b[0m\x9b2J {EVIL}", colours=False) == "red2J [red]x[/red]\r\n"
+def test_without_colors_nothing_of_it_does() -> None:
+    assert (
+        _remove_control_sequences(f"\x1b[31mred\x1b[0m\x9b2J {EVIL}", colors=False)
+        == "red2J [red]x[/red]\r\n"
+    )
 
 
 async def test_times_are_those_of_this_machine(server: ServerProcess) -> None:
@@ -147,4 +150,4 @@ async def test_every_order_of_the_server_is_one_of_the_command(api: Api) -> None
 
     keys = description["paths"]["/jobs"]["get"]["parameters"]
     [sort] = [each["schema"] for each in keys if each["name"] == "sort"]
-    assert {each.removeprefix("-") for each in sort["enum"]} == set(SORTED_BY)
+    assert {each.removeprefix("-") for each in sort["enum"]} == set(SORT_KEYS)

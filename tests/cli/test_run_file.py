@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.cli.run_file import NOT_TAKEN, WHERE_IT_WRITES, BadRunFile, read_run_file
+from evalserver.cli.run_file import OUTPUT_KEYS, UNSUPPORTED_KEYS, InvalidRunFile, read_run_file
 from evalserver.core.request import REQUEST_FIELDS
 from tests.cli.commands import evalserver
 from tests.real_harness import interpreter, offline_environment
@@ -45,7 +45,7 @@ def test_a_file_becomes_a_request() -> None:
 
 
 def test_what_says_where_lmms_eval_writes_is_left_out_and_told() -> None:
-    assert read_run_file(ONE, "run.yaml").left_out == ("output_path",)
+    assert read_run_file(ONE, "run.yaml").ignored == ("output_path",)
 
 
 def test_a_list_becomes_several() -> None:
@@ -83,23 +83,23 @@ def test_a_value_is_sent_as_it_is_meant(line: str, sent: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("env: {A: b}", "env: the server has no such field"),
-        ("apply_chat_template: true", "apply_chat_template: the server has no such field"),
+        ("env: {A: b}", "env: the server does not support this"),
+        ("apply_chat_template: true", "apply_chat_template: the server does not support this"),
         ("modle: x", "has a key 'modle'. Did you mean 'model'?"),
         ("seed: '0,1,2,3'", "one number for all four seeds"),
-        ("model_args: x", "'x' is not like name=value"),
+        ("model_args: x", "'x' is not name=value"),
         ("[]", "run.yaml is empty"),
-        ("", "must be names with values"),
-        ("just a text", "must be names with values"),
-        ("- {model: a}\n- 5", "run.yaml, entry 2: must be names with values"),
-        ("1: 2", "must be names with values"),
+        ("", "must be a mapping of names to values"),
+        ("just a text", "must be a mapping of names to values"),
+        ("- {model: a}\n- 5", "run.yaml, entry 2: must be a mapping of names to values"),
+        ("1: 2", "must be a mapping of names to values"),
         ("a: [", "is not YAML"),
         ("\x00", "is not YAML"),
         ("!!python/object:os.system {}", "is not YAML"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
-    with pytest.raises(BadRunFile) as error:
+    with pytest.raises(InvalidRunFile) as error:
         read_run_file(text, "run.yaml")
 
     assert words in str(error.value)
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
 def test_lenient_leaves_out_what_the_server_has_no_field_for() -> None:
     found = read_run_file("{model: a, env: {A: b}, offset: 3}", "run.yaml", lenient=True)
 
-    assert (found.requests, found.left_out) == (({"model": "a"},), ("env", "offset"))
+    assert (found.requests, found.ignored) == (({"model": "a"},), ("env", "offset"))
 
 
 def test_options_override_a_file_argument_by_argument(tmp_path: Path) -> None:
@@ -153,4 +153,4 @@ def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
     )
 
     keys = set(json.loads(done.stdout.splitlines()[-1])) - {"help"}
-    assert keys - {*REQUEST_FIELDS, *WHERE_IT_WRITES, *NOT_TAKEN} == set()
+    assert keys - {*REQUEST_FIELDS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS} == set()

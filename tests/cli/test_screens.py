@@ -57,7 +57,7 @@ def words(command: str, lab: Lab) -> list[str]:
     return command.format(**vars(lab)).split()
 
 
-def on_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
+def print_hint(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
     """The command on a terminal."""
     return Terminal(*words(command, lab), columns=columns, environment={"EVALSERVER_URL": lab.url})
 
@@ -65,7 +65,7 @@ def on_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_screen_is_as_it_was_on_a_terminal(lab: Lab, name: str) -> None:
     columns = WIDE if name in SHOW_PATHS else USUAL
-    with on_terminal(SCREENS[name], lab, columns) as terminal:
+    with print_hint(SCREENS[name], lab, columns) as terminal:
         terminal.end()
 
         assert_screen(f"{name}-on-a-terminal", terminal.screen())
@@ -80,7 +80,7 @@ def test_a_screen_is_as_it_was_in_a_pipe(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jobs", "results", "queue", "refused"])
 def test_a_screen_is_as_it_was_on_a_narrow_terminal(lab: Lab, name: str) -> None:
-    with on_terminal(SCREENS[name], lab, NARROW) as terminal:
+    with print_hint(SCREENS[name], lab, NARROW) as terminal:
         terminal.end()
 
         assert_screen(f"{name}-narrow", terminal.screen())
@@ -88,17 +88,17 @@ def test_a_screen_is_as_it_was_on_a_narrow_terminal(lab: Lab, name: str) -> None
 
 @pytest.mark.parametrize(("columns", "suffix"), [(USUAL, ""), (NARROW, "-narrow")])
 def test_a_running_job_is_a_bar_on_a_terminal(lab: Lab, columns: int, suffix: str) -> None:
-    with on_terminal("wait {running}", lab, columns) as terminal:
+    with print_hint("wait {running}", lab, columns) as terminal:
         assert_screen(f"wait-running{suffix}", terminal.until("50%"))
 
 
 def test_a_queued_job_shows_its_place_on_a_terminal(lab: Lab) -> None:
-    with on_terminal("wait {queued}", lab) as terminal:
-        assert_screen("wait-queued", terminal.until("queued, 0 before it"))
+    with print_hint("wait {queued}", lab) as terminal:
+        assert_screen("wait-queued", terminal.until("queued, 0 ahead"))
 
 
 def test_ctrl_c_says_how_to_come_back(lab: Lab) -> None:
-    with on_terminal("wait {running}", lab) as terminal:
+    with print_hint("wait {running}", lab) as terminal:
         terminal.until("50%")
         terminal.press_ctrl_c()
         terminal.end()
@@ -106,7 +106,7 @@ def test_ctrl_c_says_how_to_come_back(lab: Lab) -> None:
         assert_screen("wait-detached", terminal.screen())
 
 
-def test_a_terminal_that_is_told_so_has_no_colours(lab: Lab) -> None:
+def test_a_terminal_that_is_told_so_has_no_colors(lab: Lab) -> None:
     environment = {"EVALSERVER_URL": lab.url, "NO_COLOR": "1"}
     with Terminal("jobs", environment=environment) as terminal:
         terminal.end()
@@ -114,8 +114,8 @@ def test_a_terminal_that_is_told_so_has_no_colours(lab: Lab) -> None:
         assert b"\x1b[3" not in terminal.written
 
 
-def test_a_terminal_has_colours(lab: Lab) -> None:
-    with on_terminal("jobs", lab) as terminal:
+def test_a_terminal_has_colors(lab: Lab) -> None:
+    with print_hint("jobs", lab) as terminal:
         terminal.end()
 
         assert b"\x1b[32m" in terminal.written

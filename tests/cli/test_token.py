@@ -27,7 +27,7 @@ def listed(folder: Path) -> list[list[str]]:
     return [line.split() for line in result.stdout.splitlines()[1:]]
 
 
-def test_the_secret_alone_is_the_output_and_the_rest_says_where_it_holds(tmp_path: Path) -> None:
+def test_only_the_secret_is_on_stdout_and_the_server_is_named_on_stderr(tmp_path: Path) -> None:
     result = evalserver("token", "create", "--name", "ann", "--role", "admin", *where(tmp_path))
 
     assert result.stdout.startswith("evs_")
@@ -49,7 +49,7 @@ def test_programs_are_told_of_the_revoked_as_json(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == {"name": "ann", "revoked": True}
 
 
-def test_the_list_says_of_each_whether_it_holds(tmp_path: Path) -> None:
+def test_the_list_shows_whether_each_token_is_valid(tmp_path: Path) -> None:
     for name in ("ann", "bob", "cyd"):
         make(tmp_path, name, "--expires", "90d")
     evalserver("token", "revoke", "bob", *where(tmp_path))
@@ -61,7 +61,7 @@ def test_the_list_says_of_each_whether_it_holds(tmp_path: Path) -> None:
     rows = listed(tmp_path)
 
     assert [(row[0], row[2]) for row in rows] == [
-        ("ann", "holds"),
+        ("ann", "valid"),
         ("bob", "revoked"),
         ("cyd", "expired"),
     ]
@@ -75,7 +75,7 @@ def test_a_cell_without_a_value_can_be_counted(tmp_path: Path) -> None:
     assert (name, role, state, by, expires, used) == (
         "ann",
         "viewer",
-        "holds",
+        "valid",
         "operator",
         "-",
         "-",
@@ -90,7 +90,7 @@ def test_a_narrow_terminal_shows_what_matters(tmp_path: Path) -> None:
 
     assert [line.split() for line in terminal.screen().splitlines()] == [
         ["NAME", "ROLE", "STATE"],
-        ["ann", "viewer", "holds"],
+        ["ann", "viewer", "valid"],
     ]
 
 

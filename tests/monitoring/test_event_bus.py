@@ -12,7 +12,7 @@ async def test_a_listener_is_woken_by_news_of_its_job() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
-        bus.tell("a")
+        bus.notify("a")
 
         assert await listener.wait(SOON)
 
@@ -21,7 +21,7 @@ async def test_a_listener_sleeps_through_news_of_another_job() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
-        bus.tell("b")
+        bus.notify("b")
 
         assert not await listener.wait(SOON)
 
@@ -30,7 +30,7 @@ async def test_a_listener_to_all_is_woken_by_news_of_any_job() -> None:
     bus = EventBus()
 
     with bus.listening() as listener:
-        bus.tell("a")
+        bus.notify("a")
 
         assert await listener.wait(SOON)
 
@@ -39,8 +39,8 @@ async def test_news_wake_a_listener_once() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
-        bus.tell("a")
-        bus.tell("a")
+        bus.notify("a")
+        bus.notify("a")
         await listener.wait(SOON)
 
         assert not await listener.wait(SOON)
@@ -52,9 +52,9 @@ async def test_a_listener_knows_the_newest_event_that_it_was_woken_for() -> None
     with bus.listening("a") as listener:
         bus.on_event(event(7, "a"))
         bus.on_event(event(8, "b"))
-        bus.tell("a")
+        bus.notify("a")
 
-        assert listener.newest_event == 7
+        assert listener.newest_event_id == 7
 
 
 async def test_a_bus_that_closes_wakes_everybody_for_good() -> None:

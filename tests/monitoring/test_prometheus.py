@@ -6,10 +6,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
 from evalserver.core.request import EvaluateRequest
-from evalserver.monitoring.prometheus import Instruments, Levels
+from evalserver.monitoring.prometheus import GaugeValues, Instruments
 from evalserver.store import Commit, CommittedEvent
 
-NOTHING = Levels({}, 0, 0.0, False, 0, False, 0)
+NOTHING = GaugeValues({}, 0, 0.0, False, 0, False, 0)
 
 
 def clock(seconds: float) -> str:
@@ -57,7 +57,7 @@ def shown(instruments: Instruments, name: str, **labels: str) -> float:
     return shown_at(NOTHING, instruments, name, **labels)
 
 
-def shown_at(levels: Levels, instruments: Instruments, name: str, **labels: str) -> float:
+def shown_at(levels: GaugeValues, instruments: Instruments, name: str, **labels: str) -> float:
     """The same, at a moment that the gauges show."""
     text, _ = instruments.exposition(levels, accept="")
     found = [
@@ -178,7 +178,7 @@ def test_a_commit_has_a_size_and_a_time() -> None:
 
 def test_gauges_show_the_moment() -> None:
     instruments = Instruments()
-    levels = Levels({Status.QUEUED: 3}, 3, 12.5, True, 1, True, 200)
+    levels = GaugeValues({Status.QUEUED: 3}, 3, 12.5, True, 1, True, 200)
 
     assert shown_at(levels, instruments, "evalserver_jobs", status="queued") == 3
     assert shown_at(levels, instruments, "evalserver_queue_size") == 3

@@ -119,7 +119,7 @@ def test_every_instrument_is_in_the_table_of_metrics(row: Instrument[Any]) -> No
     name = f"{row.name}_info" if kind == "info" else row.name
     labels = ", ".join(f"`{label}`" for label in row.labels) or "-"
 
-    assert f"| `{name}` | {kind} | {labels} | {row.meaning} |" in METRICS
+    assert f"| `{name}` | {kind} | {labels} | {row.description} |" in METRICS
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -139,7 +139,7 @@ async def serialize_job(request: web.Request, job: Job, position: int | None) ->
     """Return the job as the JSON object that clients see."""
     # The job may have finished before its progress is removed.
     runs = job.status is Status.RUNNING
-    progress = request.app[PROGRESS].of(job.job_id) if runs else None
+    progress = request.app[PROGRESS].get(job.job_id) if runs else None
     forecast = await request.app[FORECASTS].of(job, position)
     is_own = request[CALLER].name == job.submitted_by
     # Not asdict: its deep copy takes longer than everything else here.

@@ -7,7 +7,7 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from evalserver.core.clock import utc_now
-from evalserver.monitoring.prometheus import Levels
+from evalserver.monitoring.prometheus import GaugeValues
 from evalserver.store import Store, StoreUnavailable
 from evalserver.web.http.errors import Handler
 from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE
@@ -54,13 +54,13 @@ async def _record_latency(request: web.Request, response: web.StreamResponse) ->
     request.app[INSTRUMENTS].on_response(route.method, pattern, response.status, seconds)
 
 
-async def _read_levels(app: web.Application) -> Levels:
+async def _read_levels(app: web.Application) -> GaugeValues:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
         jobs, age, readable = await store.count_by_status(), await _oldest_queued_age(store), True
     except StoreUnavailable:
         jobs, age, readable = {}, 0.0, False
-    return Levels(
+    return GaugeValues(
         jobs=jobs,
         queue_size=len(scheduler.queue),
         oldest_age_s=age,

@@ -76,7 +76,7 @@ def is_waiting(request: web.Request) -> bool:
 async def _event_after(seen: int, listener: Listener, request: web.Request, seconds: float) -> None:
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while listener.newest_event <= seen and not listener.closed and is_waiting(request):
+    while listener.newest_event_id <= seen and not listener.closed and is_waiting(request):
         left = until - clock()
         if left <= 0:
             return

@@ -36,7 +36,7 @@ class EventUpdates:
 
     async def page(self) -> list[Event]:
         """The next events; empty when the client has received all of them."""
-        if not self._more and self._listener.newest_event <= self._after:
+        if not self._more and self._listener.newest_event_id <= self._after:
             return []
         page = await self._store.events_after(self._after, PAGE, self._job_id)
         self._more = len(page) == PAGE
@@ -72,7 +72,7 @@ class ProgressUpdates:
     def _newest(self) -> Mapping[str, Progress]:
         if self._job_id is None:
             return self._board.all()
-        progress = self._board.of(self._job_id)
+        progress = self._board.get(self._job_id)
         return {} if progress is None else {self._job_id: progress}
 
     def _wait_for(self, job_id: str, newest: Progress, now: float) -> float:

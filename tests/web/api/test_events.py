@@ -218,7 +218,7 @@ async def test_progress_of_what_runs_is_told(api: Api) -> None:
     job_id = await running(api)
     async with api.stream("/events") as reader:
         await reader.opened()
-        app(api)[PROGRESS].post(job_id, HALF)
+        app(api)[PROGRESS].update(job_id, HALF)
 
         message = await reader.next()
 

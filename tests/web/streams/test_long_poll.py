@@ -55,7 +55,7 @@ async def test_an_event_that_leaves_the_status_as_it_is_is_a_change(api: Api, ru
 async def test_progress_is_no_change(api: Api, running: str) -> None:
     answer = await waiting(api, f"/jobs/{running}?wait=60")
 
-    app(api)[PROGRESS].post(running, Progress("Model Responding", fraction=0.5))
+    app(api)[PROGRESS].update(running, Progress("Model Responding", fraction=0.5))
     before = await api.job(running)
     await api.call("DELETE", f"/jobs/{running}")
 

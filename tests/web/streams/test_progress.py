@@ -67,7 +67,7 @@ async def test_an_ended_job_has_no_progress_though_the_board_has_not_heard_of_it
 ) -> None:
     job_id = await api.submit()
     await api.finished(job_id)
-    api._session.app[PROGRESS].post(job_id, Progress("Model Responding"))
+    api._session.app[PROGRESS].update(job_id, Progress("Model Responding"))
 
     assert (await api.job(job_id))["progress"] is None
 

@@ -18,12 +18,12 @@ from tests.web.following import HALF, app, is_kind, running
 @pytest.fixture(autouse=True)
 def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher looks into a log once: what these tests post is the newest from then on."""
-    monkeypatch.setattr("evalserver.monitoring.progress.LOOK_SECONDS", 3600)
+    monkeypatch.setattr("evalserver.monitoring.progress.POLL_SECONDS", 3600)
 
 
 async def test_it_is_told_without_an_id(api: Api) -> None:
     job_id = await running(api)
-    app(api)[PROGRESS].post(job_id, HALF)
+    app(api)[PROGRESS].update(job_id, HALF)
 
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         message = await reader.until(is_kind("progress"))
@@ -38,7 +38,7 @@ async def test_it_is_told_as_it_comes(api: Api) -> None:
     job_id = await running(api)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         await reader.opened()
-        app(api)[PROGRESS].post(job_id, HALF)
+        app(api)[PROGRESS].update(job_id, HALF)
 
         message = await reader.until(lambda message: message.data.get("fraction") is not None)
 
@@ -48,11 +48,11 @@ async def test_it_is_told_as_it_comes(api: Api) -> None:
 async def test_what_comes_faster_than_it_may_be_told_is_left_out(make_api: MakeApi) -> None:
     api = await make_api(StreamLimits(progress_s=3600))
     job_id = await running(api)
-    app(api)[PROGRESS].post(job_id, HALF)
+    app(api)[PROGRESS].update(job_id, HALF)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         await reader.until(is_kind("progress"))
 
-        app(api)[PROGRESS].post(job_id, replace(HALF, fraction=0.6))
+        app(api)[PROGRESS].update(job_id, replace(HALF, fraction=0.6))
         await api.call("DELETE", f"/jobs/{job_id}")
 
         assert story(await reader.rest()) == ["cancel_requested", "cancelled", "end"]
@@ -61,12 +61,12 @@ async def test_what_comes_faster_than_it_may_be_told_is_left_out(make_api: MakeA
 async def test_of_what_was_left_out_the_newest_is_told_when_it_may(make_api: MakeApi) -> None:
     api = await make_api(StreamLimits(progress_s=0.3))
     job_id = await running(api)
-    app(api)[PROGRESS].post(job_id, HALF)
+    app(api)[PROGRESS].update(job_id, HALF)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         await reader.until(is_kind("progress"))
 
         for fraction in (0.6, 0.7):
-            app(api)[PROGRESS].post(job_id, replace(HALF, fraction=fraction))
+            app(api)[PROGRESS].update(job_id, replace(HALF, fraction=fraction))
 
         assert (await reader.next()).data["fraction"] == 0.7
 
