@@ -1,10 +1,10 @@
-"""Where each job's files lie under the data directory, and removing them.
+"""The layout of jobs' files in the data directory, and removing them.
 
 Under ``DATA_DIR/runs/<prefix><job id>/``:
 
 * ``attempt-1/`` is the run directory of the first attempt,
-* ``attempt-1/output/`` its output, unless the client named another place,
-* ``cache/`` keeps the responses that all attempts share.
+* ``attempt-1/output/`` is its output, unless the client named another directory,
+* ``cache/`` contains responses of the model, shared by all attempts.
 """
 
 import shutil
@@ -28,20 +28,20 @@ class RunDirectories:
     root: Path
     prefix: str
     outputs: AllowedDirectories | None = None
-    """Where output may be written that a client names; None: anywhere."""
+    """Where clients may have output written; None: anywhere."""
     task_files: AllowedDirectories | None = None
-    """Whose files may be tasks; None: anybody's."""
+    """Where task files may be; None: anywhere."""
 
     def next_attempt(self, job: Job) -> Paths:
-        """The places of the attempt that the job is about to make."""
+        """Return the paths of the job's next attempt."""
         return self._attempt(job, job.attempt + 1)
 
     def first_attempt(self, job: NewJob) -> Paths:
-        """The places that the first attempt of a new job would have."""
+        """Return the paths that the first attempt of a new job would have."""
         return self._attempt(job, 1)
 
     def current_attempt(self, job: Job) -> Paths:
-        """The places of the attempt that the job is making."""
+        """Return the paths of the job's current attempt."""
         paths = self._attempt(job, job.attempt)
         # As recorded when it was claimed: settings may have changed since.
         run_dir = Path(job.run_dir) if job.run_dir else paths.run_dir
@@ -52,8 +52,8 @@ class RunDirectories:
         )
 
     def fault(self, job: Job) -> str | None:
-        """Why the job may not use the places that its request names, as they are by now."""
-        for name, path in self._named(job).items():
+        """Return why the job may not use the paths in its request; checks them as they are now."""
+        for name, path in self._requested_directories(job).items():
             fault = None if self.outputs is None else self.outputs.fault(path)
             if fault is not None:
                 return f"{name}: {fault}"
@@ -62,28 +62,28 @@ class RunDirectories:
         return next((f"tasks: {fault}" for fault in faults if fault is not None), None)
 
     def remove(self, job_ids: Iterable[str]) -> None:
-        """Delete all files of these jobs; never a directory that a client named."""
-        # Not by glob, which keeps a compiled pattern for each of the last jobs.
-        endings = tuple(job_ids)
-        if not endings or not self.root.is_dir():
+        """Delete all files of these jobs, except directories that a client named."""
+        # Without glob, which caches a compiled pattern for each job.
+        suffixes = tuple(job_ids)
+        if not suffixes or not self.root.is_dir():
             return
         for folder in self.root.iterdir():
-            if folder.name.endswith(endings):
+            if folder.name.endswith(suffixes):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def job_ids(self) -> list[str]:
-        """The jobs that seem to have files here: whose ids end the name of a directory."""
+        """Return the job ids with which names of directories end."""
         if not self.root.is_dir():
             return []
         found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
         return sorted(name for name in found if _is_job_id(name))
 
-    def _named(self, job: Job) -> dict[str, Path]:
-        """The directories that the request names, by its fields."""
+    def _requested_directories(self, job: Job) -> dict[str, Path]:
+        """Return the directories in the request, by the names of its fields."""
         merge = requested_merge(job.request)
-        named = {"output_dir": self.current_attempt(job).output_dir}
+        output = {"output_dir": self.current_attempt(job).output_dir}
         return {
-            **(named if job.request.output_dir is not None else {}),
+            **(output if job.request.output_dir is not None else {}),
             **({} if merge is None else {"lmms_engine_kwargs.model_path": merge.shards}),
             **({} if merge is None else {"lmms_engine_kwargs.output_path": merge.output_path}),
         }
@@ -92,7 +92,7 @@ class RunDirectories:
         job_dir = self.root / f"{self.prefix}{job.job_id}"
         run_dir = job_dir / f"attempt-{number}"
         named = job.request.output_dir
-        # A folder of its own below the client's: only files of this attempt count as its results.
+        # A directory of its own: only files of this attempt may count as its results.
         output_dir = Path(named) / job.job_id / run_dir.name if named else run_dir / "output"
         return Paths(run_dir, output_dir.absolute(), job_dir / "cache")
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-# The package without its __init__, which would import the whole server.
+# A package without its __init__, which would import the client and the server.
 package = ModuleType("evalserver")
 package.__path__ = [str(Path(__file__).resolve().parents[1])]
 sys.modules.setdefault("evalserver", package)

@@ -1,9 +1,9 @@
 """Control groups: the kernel's own list of an attempt's processes.
 
-A child begins in its parent's cgroup, and only root, or the owner of a delegated tree, can move it:
-so whatever a process does to its session, parent or environment, it stays in the list. Both kinds
-are used, wherever one can be made: the unified hierarchy (version 2, as ``Delegate=yes`` of a
-systemd unit gives it), and the freezer of version 1.
+A child starts in its parent's cgroup, and only root, or the owner of a delegated tree, can move it.
+Whatever a process does to its session, parent or environment, it stays in the list. Both kinds are
+used where they are available: the unified hierarchy (version 2, as delegated by ``Delegate=yes`` of
+a systemd unit), and the freezer of version 1.
 """
 
 import os
@@ -18,18 +18,18 @@ from pathlib import Path
 from evalserver.runner.crash_point import crash_point
 
 VARIABLE = "EVALSERVER_CGROUPS"
-"""Environment variable: the kinds that may be used, of ``unified`` and ``freezer``."""
+"""Environment variable with the allowed kinds: ``unified``, ``freezer``, or both."""
 KINDS = "unified,freezer"
 
 FREEZE_SECONDS = 1.0
-"""How long processes are waited for to freeze: one in the middle of a disk access may not."""
+"""How long to wait until processes are frozen: one that waits for a disk may not freeze."""
 REMOVE_SECONDS = 1.0
 POLL_SECONDS = 0.005
 MAX_NAME_CHARACTERS = 120
 
 
 class Cgroup:
-    """One attempt's cgroup, at ``path``, with all cgroups that its processes made in it."""
+    """The cgroup of one attempt, including cgroups that its processes created in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,18 +43,18 @@ class Cgroup:
             os.close(descriptor)
 
     def pids(self) -> list[int]:
-        """The processes in it; none when it is gone."""
+        """Return the pids of its processes; empty if it does not exist."""
         found: list[int] = []
         for folder in self._folders():
             with suppress(OSError):
                 found.extend(map(int, (folder / "cgroup.procs").read_text("ascii").split()))
-        # The kernel writes 0 for a process that has no pid here; for kill() that means ourselves.
+        # The kernel writes 0 for a process without a pid in this namespace; kill(0) is ourselves.
         return [pid for pid in found if pid > 0 and pid != os.getpid()]
 
     def kill(self) -> list[int]:
-        """Kill every process in it at once: frozen, none can fork meanwhile.
+        """Kill every process in it. They are frozen first, so that none can fork meanwhile.
 
-        Returns their pids. They may take a moment to be gone.
+        Returns their pids. They may take a moment to end.
         """
         pids = self.pids()
         if not pids:
@@ -72,24 +72,24 @@ class Cgroup:
         return pids
 
     def thaw(self) -> None:
-        """Have its processes run, and so die where they were killed."""
+        """Let its processes continue, so that killed ones can end."""
         self._write("freezer.state", "THAWED")
         self._write("cgroup.freeze", "0")
 
     def remove(self) -> None:
-        """Remove it if it is empty."""
-        patience = time.monotonic() + REMOVE_SECONDS
+        """Remove it, if it is empty or becomes empty within a second."""
+        deadline = time.monotonic() + REMOVE_SECONDS
         while self.path.is_dir():
             for folder in reversed(self._folders()):
                 with suppress(OSError):
                     folder.rmdir()
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 return
             if self.path.is_dir():
                 time.sleep(POLL_SECONDS)
 
     def can_hold_processes(self) -> bool:
-        """Try it with a child process that ends at once."""
+        """Return whether a process can enter it, tried with a child that exits at once."""
         if not any((self.path / name).exists() for name in ("freezer.state", "cgroup.freeze")):
             return False
         self.thaw()
@@ -105,8 +105,8 @@ class Cgroup:
     def _freeze(self) -> None:
         self._write("freezer.state", "FROZEN")
         self._write("cgroup.freeze", "1")
-        patience = time.monotonic() + FREEZE_SECONDS
-        while not self._is_frozen() and time.monotonic() < patience:
+        deadline = time.monotonic() + FREEZE_SECONDS
+        while not self._is_frozen() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
     def _is_frozen(self) -> bool:
@@ -119,7 +119,7 @@ class Cgroup:
         return [Path(folder) for folder, _, _ in os.walk(self.path)]
 
     def _write(self, name: str, text: str) -> None:
-        """Write one of its control files, if it is there: which are depends on kind and kernel."""
+        """Write one of its control files, if it exists, which depends on kind and kernel."""
         with suppress(OSError):
             descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CLOEXEC)
             try:
@@ -129,7 +129,7 @@ class Cgroup:
 
 
 def make_cgroup(run_dir: Path) -> Cgroup | None:
-    """A cgroup for the attempt in ``run_dir``; None where the machine does not let us make one."""
+    """Create the cgroup of the attempt in ``run_dir``; None if this machine does not allow it."""
     for cgroup in possible_cgroups(run_dir):
         try:
             cgroup.path.mkdir(exist_ok=True)
@@ -142,20 +142,20 @@ def make_cgroup(run_dir: Path) -> Cgroup | None:
 
 
 def possible_cgroups(run_dir: Path) -> list[Cgroup]:
-    """Where a process in our own cgroups would make that of the attempt, best first."""
+    """Return where this process would create the cgroup of the attempt, best first."""
     kinds = os.environ.get(VARIABLE, KINDS).split(",")
     own = dict(_own_cgroups())
     return [Cgroup(own[kind] / cgroup_name(run_dir)) for kind in kinds if kind in own]
 
 
 def cgroup_name(run_dir: Path) -> str:
-    """The name that the attempt's cgroup has; no other attempt has it."""
+    """Return the name of the attempt's cgroup, which no other attempt has."""
     readable = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join(run_dir.parts[-2:]))[-MAX_NAME_CHARACTERS:]
     return f"evalserver-{readable}-{zlib.crc32(os.fsencode(run_dir)):08x}"
 
 
 def _own_cgroups() -> Iterator[tuple[str, Path]]:
-    """Kind and directory of each cgroup that this process is in."""
+    """Yield kind and directory of each cgroup that this process is in."""
     try:
         memberships = Path("/proc/self/cgroup").read_text("utf-8", "replace").splitlines()
         mounts = dict(_mounts(Path("/proc/self/mountinfo").read_text("utf-8", "replace")))
@@ -174,7 +174,7 @@ def _own_cgroups() -> Iterator[tuple[str, Path]]:
 
 
 def _mounts(mountinfo: str) -> Iterator[tuple[str, tuple[str, Path]]]:
-    """Of each kind of hierarchy, which part of it is mounted, and where."""
+    """Yield each kind of hierarchy, with the root and the directory of its mount."""
     for line in mountinfo.splitlines():
         place, _, what = line.partition(" - ")
         root, mount = place.split()[3:5]

@@ -1,4 +1,4 @@
-"""Crash points: places where a test has a process end as SIGKILL ends it, or stop.
+"""Crash points: places in the code where a test can kill (SIGKILL) or stop (SIGSTOP) a process.
 
 ``EVALSERVER_CRASH_AT=claimed`` kills the process that reaches the point ``claimed``;
 ``EVALSERVER_STOP_AT=claimed`` stops it there until it gets SIGCONT.
@@ -13,14 +13,14 @@ STOP_VARIABLE = "EVALSERVER_STOP_AT"
 
 
 def crash_point(name: str) -> None:
-    """End or stop here and now, without a last word, if this is the point that a test has named."""
-    if _named(VARIABLE) == name:
+    """Kill or stop this process if a test has selected this crash point."""
+    if _selected(VARIABLE) == name:
         os.kill(os.getpid(), signal.SIGKILL)
-    if _named(STOP_VARIABLE) == name:
+    if _selected(STOP_VARIABLE) == name:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
 @cache
-def _named(variable: str) -> str | None:
-    # Looked up once: some points lie where a process passes thousands of times a second.
+def _selected(variable: str) -> str | None:
+    # Cached: some crash points are passed thousands of times a second.
     return os.environ.get(variable)

@@ -1,16 +1,16 @@
-"""The files of a run directory: the runner's whole interface.
+"""The files of a run directory: the interface between server and runner.
 
     job.json     read    what to run: see ``launch_spec.py``
-    cancel       read    appears when the attempt is to be stopped
-    lock         held    with flock, for as long as the runner lives
+    cancel       read    exists when the attempt is to be stopped
+    lock         held    with flock, while the runner is alive
     runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null)
     processes.json  written about once a second, if changed: the runner and its descendants, as
                  pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
-    runner.log   written what the runner itself complains of
+    runner.log   written errors of the runner itself
 
-Is it alive? Try the lock. What happened? Read ``exit.json``.
+A runner is alive while its lock is held. How the attempt ended is in ``exit.json``.
 """
 
 import errno
@@ -37,30 +37,29 @@ RUNNER_LOG_FILE = "runner.log"
 LOCK_BUSY = 75
 """Exit code of a runner: another one holds the run directory."""
 STARTED_BEFORE = 76
-"""Exit code of a runner: this attempt was started before; it is never started twice."""
+"""Exit code of a runner: this attempt was started before, and is not started twice."""
 RESOURCES_EXHAUSTED = 77
 """Exit code of a runner: it cannot write into the run directory, and has started nothing."""
 
 EXHAUSTION_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
 }  # fmt: skip
-"""Errors that pass: the machine has no disk, memory, process or open file left right now."""
+"""Temporary errors: the machine has run out of disk, memory, processes or file descriptors."""
 
-
-LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-NO_LOCK = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
-"""What the kernel says where there is no lock, or something else in its place."""
+LOCK_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+NO_LOCK_ERRORS = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
+"""Errors of opening the lock when it does not exist, or is no regular file."""
 
 
 @dataclass(frozen=True)
 class Exit:
-    """What ``exit.json`` says.
+    """The contents of ``exit.json``.
 
     ``reason`` is ``exited`` (by itself), ``cancelled``, ``timed_out``, ``terminated`` (the runner
-    itself was told to stop, by a shutdown of the machine) or ``not_started`` (``error`` says why).
+    got a signal, as at a shutdown of the machine) or ``not_started`` (``error`` says why).
     ``exit_code`` is the harness's, 128 + n when signal n ended it, None if it never ran.
     ``leftovers`` counts the processes that outlived the harness and were ended.
-    ``stage`` names the command line before the harness's at which it ended; None: it got further.
+    ``stage`` names the earlier stage in which it ended; None: it reached the harness.
     """
 
     reason: str
@@ -73,11 +72,11 @@ class Exit:
 
 
 def lock_is_held(run_dir: Path) -> bool:
-    """Does a living runner hold this run directory?"""
+    """Return whether a running runner holds the lock. Raises OSError if that is unknown."""
     try:
-        descriptor = os.open(run_dir / LOCK_FILE, LOCK)
+        descriptor = os.open(run_dir / LOCK_FILE, LOCK_FLAGS)
     except OSError as error:
-        if error.errno in NO_LOCK:
+        if error.errno in NO_LOCK_ERRORS:
             return False
         raise
     try:
@@ -89,12 +88,12 @@ def lock_is_held(run_dir: Path) -> bool:
     return False
 
 
-def write_whole(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all, also after a power cut.
+def write_atomically(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file atomically and durably: also after a power cut it is complete or absent.
 
-    What a harness has put in its place gives way.
+    Whatever a harness has created under that name is replaced.
     """
-    # Under a new name: what has the name of a draft may be a FIFO, or a directory.
+    # A random name: a harness may have created a FIFO or a directory under a predictable one.
     descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.draft-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -110,7 +109,7 @@ def write_whole(path: Path, values: dict[str, Any]) -> None:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file so that a reader finds it whole; a power cut may take it away."""
+    """Write a file atomically, but not durably: it may be lost in a power cut."""
     descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.draft-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -122,5 +121,5 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def boot_id() -> str:
-    """What names the time since the machine was started."""
+    """Return the id that the kernel gave to the current boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

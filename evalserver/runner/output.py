@@ -1,4 +1,4 @@
-"""The harness's output on its way into ``eval.log``: what is secret is masked before it is kept."""
+"""Writing the harness's output to ``eval.log``, with secrets masked."""
 
 import os
 import re
@@ -11,17 +11,17 @@ from typing import BinaryIO
 MASK = b"[secret]"
 CHUNK_BYTES = 64 * 1024
 MAX_PART_BYTES = 1024
-"""Of a secret that is looked for as a whole; a longer one is looked for in parts."""
+"""Longer secrets are searched for in parts of at most this length."""
 DRAIN_SECONDS = 5.0
-"""For what is still in the pipe when all processes are gone; a stranger may hold its other end."""
+"""How long the pipe is read after all processes ended: another process may hold it open."""
 
 
 class MaskedLog:
-    """A pipe into a log file. Give ``writer`` to the harness, and ``let_go`` of it then; leaving
-    the block empties the pipe.
+    """A pipe into a log file. Pass ``writer`` to the harness, then call ``close_writer``. Leaving
+    the ``with`` block reads the pipe to its end.
 
-    A thread carries the output, so that the harness never waits for who supervises it. When the
-    disk is full, output is lost and the harness goes on.
+    A thread copies the output, so that the harness never blocks on the runner. When the disk is
+    full, output is lost, and the harness continues.
     """
 
     def __init__(self, path: Path, secrets: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class MaskedLog:
         hidden = [each.encode(errors="surrogateescape") for each in secrets]
         self._mask = Mask(hidden, lambda _secret: MASK)
         self._reader, self.writer = os.pipe()
-        self._thread = threading.Thread(target=self._carry, name="output", daemon=True)
+        self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
 
     def __enter__(self) -> "MaskedLog":
         return self
@@ -40,30 +40,30 @@ class MaskedLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.let_go()
+        self.close_writer()
         if self._thread.is_alive():
             self._thread.join(DRAIN_SECONDS)
 
-    def begin(self) -> None:
-        """Carry output from now on."""
+    def start(self) -> None:
+        """Start to copy output."""
         self._thread.start()
 
-    def let_go(self) -> None:
-        """Nothing more is started that writes here: when those who do have ended, so does this."""
+    def close_writer(self) -> None:
+        """Close the pipe's writing end here: it ends when the processes that have it do."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def feed(self, piece: bytes) -> None:
-        """Keep a piece of output."""
+        """Write a piece of output."""
         self._write(self._mask.feed(piece))
 
     def finish(self) -> None:
-        """Keep what was held back: nothing comes any more."""
+        """Write what was held back, and close the log: the output has ended."""
         self._write(self._mask.rest())
         self._file.close()
 
-    def _carry(self) -> None:
+    def _copy(self) -> None:
         while piece := os.read(self._reader, CHUNK_BYTES):
             self.feed(piece)
         self.finish()
@@ -77,10 +77,10 @@ class MaskedLog:
 
 
 class Mask:
-    """Replaces secrets in a stream that comes in pieces, wherever it is cut: the result is the same
-    as if it came whole. Where several secrets begin at one place, the longest counts.
+    """Replaces secrets in a stream that arrives in pieces. The result does not depend on where it
+    is cut. If several secrets begin at the same position, the longest is replaced.
 
-    ``replace`` makes of a secret what stands in its place.
+    ``replace`` returns the replacement for a secret.
     """
 
     def __init__(self, secrets: Sequence[bytes], replace: Callable[[bytes], bytes]) -> None:
@@ -93,34 +93,33 @@ class Mask:
         self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """What can be written now: all before a place at which a secret may begin that is not there
-        to its end."""
+        """Return what can be written now: everything before a possible, still incomplete secret."""
         if self._pattern is None:
             return piece
         text = self._held + piece
         masked: list[bytes] = []
         done = 0
         while True:
-            open_at = self._open_end(text, done)
+            incomplete_at = self._incomplete_start(text, done)
             match = self._pattern.search(text, done)
-            if match is None or match.start() >= open_at:
-                self._held = text[open_at:]
-                return b"".join([*masked, text[done:open_at]])
+            if match is None or match.start() >= incomplete_at:
+                self._held = text[incomplete_at:]
+                return b"".join([*masked, text[done:incomplete_at]])
             masked += [text[done : match.start()], self._replace(match.group())]
             done = match.end()
 
     def rest(self) -> bytes:
-        """What was held back, when nothing comes any more."""
+        """Return what was held back, after the end of the stream."""
         held, self._held = self._held, b""
         if self._pattern is None:
             return held
         return self._pattern.sub(lambda match: self._replace(match.group()), held)
 
-    def _open_end(self, text: bytes, start: int) -> int:
-        """The first place at which a secret may begin that is longer than the rest of the text."""
-        for place in range(max(start, len(text) - len(self._secrets[-1]) + 1), len(text)):
-            if text[place] in self._first_bytes and self._begins_secret(text[place:]):
-                return place
+    def _incomplete_start(self, text: bytes, start: int) -> int:
+        """Return the first position of a possible secret that the text cuts off."""
+        for position in range(max(start, len(text) - len(self._secrets[-1]) + 1), len(text)):
+            if text[position] in self._first_bytes and self._begins_secret(text[position:]):
+                return position
         return len(text)
 
     def _begins_secret(self, end: bytes) -> bool:
@@ -128,8 +127,8 @@ class Mask:
 
 
 def _parts(secret: bytes) -> list[bytes]:
-    """A secret in parts of equal length, of which each is masked by itself: else the end of every
-    piece would have to be compared with all of it."""
+    """Split a secret into parts of equal length, each of which is masked by itself. Otherwise the
+    end of every piece would be compared with the whole secret."""
     count = -(-len(secret) // MAX_PART_BYTES)
     size = -(-len(secret) // count)
     return [secret[at : at + size] for at in range(0, len(secret), size)]

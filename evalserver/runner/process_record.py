@@ -1,7 +1,7 @@
-"""The processes of an attempt, written down while their runner lives.
+"""A record of the processes of an attempt, kept while the runner is alive.
 
-Should the runner be killed, it is read by whoever ends what is left of them: a process can take
-away the variable that marks it, but not its pid, nor the time of its start.
+If the runner is killed, the server uses it to find the remaining processes: a process can remove
+the token from its environment, but can change neither its pid nor its start time.
 """
 
 import json
@@ -14,9 +14,9 @@ from evalserver.runner.files import PROCESSES_FILE, boot_id, replace_file
 from evalserver.runner.procfs import descendants, read_process
 
 RECORD_SECONDS = 1.0
-"""Between two looks at the processes, at least."""
+"""The minimum time between two records."""
 MAX_SHARE = 0.02
-"""Of a core, that looking may take: with thousands of threads it is done less often."""
+"""The share of a core that recording may take: with thousands of processes it is rarer."""
 
 
 class ProcessRecorder:
@@ -25,25 +25,25 @@ class ProcessRecorder:
     def __init__(self, run_dir: Path, output_pipe: int) -> None:
         self._path = run_dir / PROCESSES_FILE
         self._constant = {"boot_id": boot_id(), "output_pipe": output_pipe}
-        self._look_at = 0.0
+        self._next_at = 0.0
         self._written: list[tuple[int, int, int]] = []
 
     def record_if_due(self) -> None:
-        """Look at the processes, about once a second, and write them down if they have changed."""
+        """List the processes, about once a second, and write them if they have changed."""
         begun = time.monotonic()
-        if begun < self._look_at:
+        if begun < self._next_at:
             return
         processes = _own_processes()
         if processes != self._written:
-            with suppress(OSError):  # without room the older record has to do
+            with suppress(OSError):  # if the disk is full, the older record remains
                 replace_file(self._path, json.dumps({**self._constant, "processes": processes}))
                 self._written = processes
         now = time.monotonic()
-        self._look_at = now + max(RECORD_SECONDS, (now - begun) / MAX_SHARE)
+        self._next_at = now + max(RECORD_SECONDS, (now - begun) / MAX_SHARE)
 
 
 def _own_processes() -> list[tuple[int, int, int]]:
-    """Pid, start and session of the runner and all below it that run."""
+    """Return pid, start time and session of the runner and its running descendants."""
     found = [read_process(pid) for pid in (os.getpid(), *descendants(os.getpid()))]
     return [
         (each.pid, each.started, each.session)

@@ -20,15 +20,15 @@ MAX_STOP_PASSES = 1000
 
 
 def become_subreaper() -> None:
-    """Inherit every orphan below this process, so that none gets away."""
+    """Become the parent of every orphaned descendant, so that none escapes."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def harness_setup(cgroup: Cgroup | None) -> Callable[[], None]:
-    """What a harness does between its fork and its start.
+    """Return what a harness does between fork and exec.
 
-    It enters its cgroup, unblocks the signals that the runner waits for, and is killed with the
-    runner: without one nobody could stop it, and a second attempt would run beside it.
+    It enters its cgroup, unblocks the signals that the runner waits for, and requests to be killed
+    with the runner: otherwise nothing could stop it, and a second attempt would run beside it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     runner = os.getpid()
@@ -45,10 +45,10 @@ def harness_setup(cgroup: Cgroup | None) -> Callable[[], None]:
 
 
 class Processes:
-    """All processes of one attempt: the runner's descendants, and what is in the cgroup.
+    """All processes of one attempt: the runner's descendants, and those in the cgroup.
 
-    That none is left is believed of the kernel alone: ``waitpid`` has no child any more, and a
-    subreaper's children are all that lost their parents below it.
+    Whether one is left is decided by the kernel: ``waitpid`` reports no child, and orphaned
+    descendants become children of the runner, which is a subreaper.
     """
 
     def __init__(self, cgroup: Cgroup | None) -> None:
@@ -63,7 +63,7 @@ class Processes:
         self.status = None
 
     def reap(self) -> bool:
-        """Reap all that have ended; is any descendant left?"""
+        """Reap all that have ended, and return whether any descendant is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | WAIT_ALL)
@@ -75,11 +75,11 @@ class Processes:
                 self.status = status
 
     def signal(self, signum: int) -> None:
-        """Send a signal to all that can be seen now."""
+        """Send a signal to all processes that are visible now."""
         _send(signum, self._visible())
 
     def end(self, grace_s: float) -> int:
-        """End all that is left, and count it: TERM, a grace, then KILL."""
+        """End all remaining processes (TERM, KILL after ``grace_s``), and return their number."""
         if not self._is_any_left():
             return 0
         leftovers = max(1, sum(map(_is_running, self._visible())))
@@ -93,10 +93,10 @@ class Processes:
         return leftovers
 
     def kill(self) -> None:
-        """Kill all, and reap them, until none is left.
+        """Kill and reap all processes, until none is left.
 
-        Those in the cgroup are frozen meanwhile, the others stopped: who forks and ends, again and
-        again, would always be one ahead.
+        Those in the cgroup are frozen and the others stopped first: a process that forks and exits
+        again and again could otherwise always escape.
         """
         while self._is_any_left():
             if self._cgroup is not None:
@@ -107,17 +107,17 @@ class Processes:
                 time.sleep(POLL_SECONDS)
 
     def _stop(self) -> None:
-        """Stop every descendant, looking again until there is no new one."""
+        """Stop every descendant, until a further pass finds no new one."""
         stopped: set[int] = set()
         for _ in range(MAX_STOP_PASSES):
-            # What ended is reaped at once: it would fill the table of processes.
+            # Reaped at once: zombies would fill the table of processes.
             self.reap()
-            seen = dict.fromkeys(descendants(os.getpid()))
-            new = [pid for pid in seen if pid not in stopped]
+            found = dict.fromkeys(descendants(os.getpid()))
+            new = [pid for pid in found if pid not in stopped]
             if not new:
                 return
             _send(signal.SIGSTOP, new)
-            stopped = set(seen)
+            stopped = set(found)
 
     def _visible(self) -> set[int]:
         in_cgroup = [] if self._cgroup is None else self._cgroup.pids()
@@ -129,14 +129,14 @@ class Processes:
 
 
 def exit_code(status: int) -> int:
-    """The exit code in a wait status: 128 + n when signal n ended the process."""
+    """Return the exit code of a wait status: 128 + n if signal n ended the process."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
 def _send(signum: int, pids: Iterable[int]) -> None:
     for pid in pids:
-        # One that became another user's (sudo) ends by itself, or with its cgroup.
+        # A process of another user (sudo) ends by itself, or with its cgroup.
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signum)
 

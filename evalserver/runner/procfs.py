@@ -1,4 +1,4 @@
-"""What ``/proc`` says of processes."""
+"""Reading processes from ``/proc``."""
 
 import os
 import signal
@@ -9,14 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 ENDED = "ZX"
-"""States of a process that runs no more, and only waits to be reaped."""
+"""States of a process that has ended, and waits to be reaped."""
 
 MAX_OPEN_FILES = 4096
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process. ``started`` (clock ticks since the boot) tells it from another with its pid."""
+    """One process. ``started`` (clock ticks since the boot) distinguishes it from a later process
+    with the same pid."""
 
     pid: int
     started: int
@@ -27,15 +28,15 @@ class Process:
 
     @property
     def has_ended(self) -> bool:
-        """Is it a zombie?"""
+        """Whether it is a zombie."""
         return self.state in ENDED
 
 
 def read_process(pid: int) -> Process | None:
-    """The process with this pid, or None when there is none."""
+    """Return the process with this pid, or None."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            # The name, in parentheses, may hold anything: the fields begin after the last one.
+            # The name, in parentheses, may contain anything: the fields begin after the last one.
             fields = file.read().rpartition(")")[2].split()
     except OSError:
         return None
@@ -52,7 +53,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def command_line(pid: int) -> list[bytes]:
-    """The arguments that a process runs with; none when it is gone, or has no program."""
+    """Return the arguments of a process; empty if it has ended, or has no program."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
@@ -60,7 +61,7 @@ def command_line(pid: int) -> list[bytes]:
 
 
 def files_written(pid: int) -> Iterator[str]:
-    """What a process has open for writing, as the kernel names it; of many, the first ones."""
+    """Yield the names of files that a process has open for writing, up to a maximum."""
     with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         for entry in islice(entries, MAX_OPEN_FILES):
             with suppress(OSError, ValueError, IndexError):
@@ -70,7 +71,7 @@ def files_written(pid: int) -> Iterator[str]:
 
 
 def send_signal(process: Process, signum: int) -> None:
-    """Send a signal to this very process, and not to another that got its pid meanwhile."""
+    """Send a signal to this process, but not to a later one with the same pid."""
     with suppress(ProcessLookupError, PermissionError):
         descriptor = os.pidfd_open(process.pid)
         try:
@@ -82,7 +83,7 @@ def send_signal(process: Process, signum: int) -> None:
 
 
 def all_processes() -> Iterator[Process]:
-    """Every process of the machine that can be seen, zombies among them."""
+    """Yield every visible process of the machine, including zombies."""
     for entry in os.listdir("/proc"):  # noqa: PTH208 - many entries, names are all it takes
         process = read_process(int(entry)) if entry.isdigit() else None
         if process is not None:
@@ -90,9 +91,9 @@ def all_processes() -> Iterator[Process]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids below a process, parents before their children; zombies are among them.
+    """Return the pids of all descendants, parents before their children, including zombies.
 
-    It is not one moment's picture: who forks or ends meanwhile may be missing.
+    It is no atomic snapshot: processes that fork or end meanwhile may be missing.
     """
     if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists():
         return _below(pid, _children_by_parent())
@@ -105,9 +106,9 @@ def descendants(pid: int) -> list[int]:
 
 
 def _children(pid: int) -> list[int]:
-    # Much quicker than a look at every process: who forks all the time can be caught up with.
+    # Much faster than reading every process, so that it keeps up with one that always forks.
     found: list[int] = []
-    with suppress(OSError):  # it has ended: its children are somebody else's by now
+    with suppress(OSError):  # it has ended, and its children have another parent
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as above
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
                 found.extend(map(int, file.read().split()))

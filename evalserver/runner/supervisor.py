@@ -1,6 +1,6 @@
 """Supervises one attempt of a job, from its run directory (``files.py``).
 
-An attempt is started at most once: where ``runner.json`` is, a second runner refuses.
+An attempt is started at most once: if ``runner.json`` exists, a second runner exits.
 """
 
 import fcntl
@@ -27,24 +27,24 @@ from evalserver.runner.files import (
     STARTED_BEFORE,
     Exit,
     boot_id,
-    write_whole,
+    write_atomically,
 )
 from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes, become_subreaper, exit_code, harness_setup
-from evalserver.runner.watch import WOKEN_BY, Watch
+from evalserver.runner.watch import WAKE_SIGNALS, Watch
 
-LOCK_PATIENCE_SECONDS = 2.0
+MAX_LOCK_SECONDS = 2.0
 LEFTOVER_GRACE_SECONDS = 5.0
-DISK_RETRY_SECONDS = 1.0
+WRITE_RETRY_SECONDS = 1.0
 SHELL_NOT_FOUND = 127
 EVALUATING = "evaluating"
-"""What the log calls the last stage, when there are others before it."""
+"""The name of the last stage in the log, if there are others before it."""
 
 
 def main(run_dir: Path) -> int:
-    """Become the runner of ``run_dir`` in the background; returns when it is supervising."""
+    """Start the runner in the background. Returns an exit code once it supervises, or cannot."""
     try:
         lock = _take_lock(run_dir)
     except OSError as error:
@@ -55,34 +55,34 @@ def main(run_dir: Path) -> int:
         return LOCK_BUSY
     if (run_dir / RUNNER_FILE).exists():
         return STARTED_BEFORE
-    ready, tell = os.pipe()
+    ready, report = os.pipe()
     if os.fork() > 0:
-        os.close(tell)
+        os.close(report)
         crash_point("runner_forked")
-        told = os.read(ready, 1)
-        return told[0] if told else 1
+        code = os.read(ready, 1)
+        return code[0] if code else 1
     os.close(ready)
     os.setsid()
-    _supervise(run_dir, tell)
+    _supervise(run_dir, report)
     os._exit(0)
 
 
 def _take_lock(run_dir: Path) -> int | None:
     descriptor = os.open(run_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    patience = time.monotonic() + LOCK_PATIENCE_SECONDS
+    deadline = time.monotonic() + MAX_LOCK_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return descriptor
         except BlockingIOError:
-            # Somebody may only be trying the lock, to see whether a runner lives.
-            if time.monotonic() > patience:
+            # The server may hold it for a moment, to check whether a runner is alive.
+            if time.monotonic() > deadline:
                 return None
             time.sleep(0.02)
 
 
-def _supervise(run_dir: Path, tell: int) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, WOKEN_BY)
+def _supervise(run_dir: Path, report: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAKE_SIGNALS)
     become_subreaper()
     started_at = _now()
     crash_point("runner_locked")
@@ -94,17 +94,17 @@ def _supervise(run_dir: Path, tell: int) -> None:
         "cgroup": None if cgroup is None else str(cgroup.path),
     }
     try:
-        write_whole(run_dir / RUNNER_FILE, started)
+        write_atomically(run_dir / RUNNER_FILE, started)
     except OSError as error:
         if cgroup is not None:
             cgroup.remove()
         if error.errno not in EXHAUSTION_ERRORS:
             raise
-        _tell(tell, RESOURCES_EXHAUSTED)
+        _report_start(report, RESOURCES_EXHAUSTED)
         return
     crash_point("runner_started")
-    _tell(tell, 0)
-    os.close(tell)
+    _report_start(report, 0)
+    os.close(report)
     end = _run(run_dir, cgroup, started_at)
     if cgroup is not None:
         cgroup.remove()
@@ -112,21 +112,21 @@ def _supervise(run_dir: Path, tell: int) -> None:
     _write_exit(run_dir / EXIT_FILE, end)
 
 
-def _tell(tell: int, code: int) -> None:
-    # Whoever started this runner may have been killed meanwhile: that is no reason to stop.
+def _report_start(report: int, code: int) -> None:
+    # The process that reads it may have been killed. The runner continues without it.
     with suppress(BrokenPipeError):
-        os.write(tell, bytes([code]))
+        os.write(report, bytes([code]))
 
 
 def _write_exit(path: Path, end: Exit) -> None:
-    """Write ``exit.json``, however long a full disk takes to have room for it again."""
+    """Write ``exit.json``, and try again for as long as the disk is full."""
     while path.parent.is_dir():
         try:
-            write_whole(path, asdict(end))
+            write_atomically(path, asdict(end))
             return
         except OSError:
-            # Not a word of it: the runner's own log is on the same disk.
-            time.sleep(DISK_RETRY_SECONDS)
+            # Not logged: the runner's own log is on the same disk.
+            time.sleep(WRITE_RETRY_SECONDS)
 
 
 def _run(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
@@ -142,7 +142,7 @@ def _run(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
 
 
 def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started_at: str) -> Exit:
-    """Run what is to be run before the harness, then the harness, as long as each goes well."""
+    """Run the earlier stages and then the harness; end at the first that does not succeed."""
     processes = Processes(cgroup)
     recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
     watch = Watch(spec, processes, recorder)
@@ -156,13 +156,13 @@ def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             return _not_started(error, started_at, stage)
         if number == 0:
-            log.begin()
+            log.start()
         if stage is None:
-            log.let_go()
-        reason, status = watch.until_it_ends(process)
+            log.close_writer()
+        reason, status = watch.wait(process)
         leftovers += processes.end(min(spec.grace_s, LEFTOVER_GRACE_SECONDS))
         if stage is not None and reason == "exited":
-            reason = watch.due() or reason
+            reason = watch.stop_reason() or reason
         if reason != "exited" or status != 0:
             break
         if stage is not None:
@@ -184,7 +184,7 @@ def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroup: Cgroup 
         stderr=subprocess.STDOUT,
         preexec_fn=harness_setup(cgroup),
     )
-    # Reaped by waitpid like every other descendant, not by subprocess.
+    # It is reaped by waitpid, like every other descendant, and not by subprocess.
     process.returncode = 0
     return process.pid
 

@@ -1,1 +1,1 @@
-"""Which job runs next, when the others will, and how long finished ones are kept."""
+"""Which job runs next, forecasts for the others, and how long finished jobs are kept."""

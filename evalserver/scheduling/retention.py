@@ -1,4 +1,4 @@
-"""Pruning on request: finished jobs go, record and files, as they go when others finish."""
+"""Pruning on request: removing finished jobs with their records and files."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,17 +6,17 @@ from evalserver.attempts.attempts import Attempts
 from evalserver.store import IllegalTransition, Store
 
 BATCH_SIZE = 200
-"""Jobs of one transaction: others who write wait for no more than that."""
+"""Jobs of one transaction. Other writers wait for one transaction at most."""
 
 
 class NotPrunable(Exception):
-    """The job cannot be pruned, since it has not ended yet."""
+    """The job cannot be pruned, because it has not ended yet."""
 
 
 class Pruner:
     """Removes finished jobs of a store, and the files of their attempts.
 
-    What the client named as a job's output directory stays.
+    Output directories that a client named are kept.
     """
 
     def __init__(self, store: Store, attempts: Attempts) -> None:
@@ -26,14 +26,14 @@ class Pruner:
     async def keep_newest(self, keep: int, actor: str) -> int:
         """Remove the oldest finished jobs beyond the newest ``keep``; returns how many.
 
-        Raises StoreUnavailable; those that were removed until then stay removed.
+        Raises StoreUnavailable; jobs that were removed before that stay removed.
         """
         return await self._remove_all(lambda: self._store.prune(keep, actor, BATCH_SIZE))
 
     async def remove_older(self, before: str, actor: str) -> int:
         """Remove the jobs that finished before a time; returns how many.
 
-        Raises StoreUnavailable; those that were removed until then stay removed.
+        Raises StoreUnavailable; jobs that were removed before that stay removed.
         """
         return await self._remove_all(lambda: self._store.prune_older(before, actor, BATCH_SIZE))
 
@@ -53,7 +53,7 @@ class Pruner:
         await self._attempts.remove_files([job_id])
 
     async def _remove_all(self, prune_some: Callable[[], Awaitable[list[str]]]) -> int:
-        """Prune some until none is left, and remove their files; returns how many they were."""
+        """Prune jobs in batches, with their files, until none is left. Returns how many."""
         count = 0
         while pruned := await prune_some():
             await self._attempts.remove_files(pruned)

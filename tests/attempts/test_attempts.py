@@ -1,4 +1,4 @@
-"""What becomes of a job whose files do not answer when its attempt has ended."""
+"""Jobs whose files are on a disk that hangs, at the start and at the end of an attempt."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
 from evalserver.executors import LocalExecutor
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
-from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_whole
+from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_atomically
 from evalserver.store import Store
 from tests.store.test_jobs import submit
 
 
 class OnDeadDisk(Engine):
-    """An engine whose results are on a disk that does not answer."""
+    """An engine whose results are on a disk that hangs."""
 
     answers = threading.Event()
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """Nothing that is ever run."""
+        """Return a command that is never run."""
         return Command(("true",))
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """Waits for the disk."""
+        """Wait for the disk."""
         self.answers.wait()
         return Results({}, ())
 
@@ -51,7 +51,7 @@ def engines() -> Iterator[Mapping[str, Engine]]:
         ("cancelled", ("cancelled", "")),
     ],
 )
-async def test_a_job_whose_results_do_not_answer_ends(
+async def test_a_job_whose_results_are_on_a_hanging_disk_ends(
     store: Store,
     tmp_path: Path,
     engines: Mapping[str, Engine],
@@ -85,8 +85,8 @@ def _leave_an_end(run_dir: Path, reason: str) -> None:
         "ended_at": "2026-01-01T00:01:00.000+00:00",
     }
     (run_dir / LOCK_FILE).touch()
-    write_whole(run_dir / RUNNER_FILE, {"pid": 1, "boot_id": "x", "started_at": "x"})
-    write_whole(run_dir / EXIT_FILE, {"reason": reason, "exit_code": 0, **times})
+    write_atomically(run_dir / RUNNER_FILE, {"pid": 1, "boot_id": "x", "started_at": "x"})
+    write_atomically(run_dir / EXIT_FILE, {"reason": reason, "exit_code": 0, **times})
 
 
 async def test_a_job_whose_checkpoint_is_on_a_disk_that_hangs_fails_alone(

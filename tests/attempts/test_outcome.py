@@ -1,4 +1,4 @@
-"""How an attempt's end becomes a job's outcome, and what a failure tells its reader."""
+"""The outcome of a job from the end of its attempt, and the text of failures."""
 
 import shutil
 import socket
@@ -49,7 +49,7 @@ JOB = Job(
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """The places of an attempt that has written nothing yet."""
+    """The paths of an attempt that has written nothing yet."""
     paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache")
     paths.output_dir.mkdir()
     return paths
@@ -90,7 +90,7 @@ def test_an_exit_of_0_without_results_fails_the_job(paths: Paths) -> None:
     assert headline(outcome) == "The harness exited with 0 but wrote no results file"
 
 
-def test_an_exit_of_0_with_useless_results_fails_the_job(paths: Paths) -> None:
+def test_an_exit_of_0_with_empty_results_fails_the_job(paths: Paths) -> None:
     (paths.output_dir / "20260101_000000_results.json").write_text('{"results": {}}')
 
     outcome = judged(paths, ExitReason.EXITED, 0)
@@ -99,7 +99,7 @@ def test_an_exit_of_0_with_useless_results_fails_the_job(paths: Paths) -> None:
     assert "wrote a results file without a single number" in headline(outcome)
 
 
-def test_results_do_not_save_a_harness_that_failed(paths: Paths) -> None:
+def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
 
     outcome = judged(paths, ExitReason.EXITED, 1)
@@ -107,7 +107,7 @@ def test_results_do_not_save_a_harness_that_failed(paths: Paths) -> None:
     assert (outcome.status, outcome.result, outcome.metrics) == (Status.FAILED, None, ())
 
 
-def test_a_cancelled_attempt_is_a_cancelled_job_even_with_results(paths: Paths) -> None:
+def test_a_cancelled_attempt_with_results_is_a_cancelled_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
 
     outcome = judged(paths, ExitReason.CANCELLED, 143)
@@ -144,7 +144,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("reason", "code", "words"), FAILURES.values(), ids=FAILURES.keys())
-def test_a_failure_says_in_one_line_what_happened(
+def test_the_first_line_of_a_failure_says_what_happened(
     paths: Paths, reason: ExitReason, code: int, words: str
 ) -> None:
     outcome = judged(paths, reason, code, "no such program")
@@ -154,14 +154,14 @@ def test_a_failure_says_in_one_line_what_happened(
 
 
 @pytest.mark.parametrize("reason", ExitReason)
-def test_every_way_to_end_has_an_outcome(paths: Paths, reason: ExitReason) -> None:
+def test_every_exit_reason_has_an_outcome(paths: Paths, reason: ExitReason) -> None:
     outcome = judged(paths, reason, None if reason is ExitReason.CANCELLED else 1)
 
     assert outcome.status in (Status.FAILED, Status.CANCELLED)
     assert outcome.completed_at == ENDED
 
 
-def test_a_failures_first_line_names_the_exception_in_the_log(paths: Paths) -> None:
+def test_the_first_line_of_a_failure_names_the_exception_in_the_log(paths: Paths) -> None:
     (paths.run_dir / LOG_FILE).write_text("Traceback:\n  ...\nValueError: no such task\ndone\n")
 
     outcome = judged(paths, ExitReason.EXITED, 1)
@@ -171,7 +171,7 @@ def test_a_failures_first_line_names_the_exception_in_the_log(paths: Paths) -> N
     )
 
 
-def test_a_failure_carries_the_last_lines_of_the_log_and_says_where_it_is(paths: Paths) -> None:
+def test_a_failure_has_the_last_lines_and_the_path_of_the_log(paths: Paths) -> None:
     log = paths.run_dir / LOG_FILE
     log.write_text("".join(f"line {number}\n" for number in range(100)))
 
@@ -198,7 +198,7 @@ def test_a_failure_has_at_most_16_kb_and_ends_where_the_log_ends(
     assert outcome.error.endswith("the very last words")
 
 
-def test_an_outcome_tells_by_what_and_where_it_was_made(paths: Paths) -> None:
+def test_an_outcome_has_version_host_and_command(paths: Paths) -> None:
     outcome = judged(paths, ExitReason.EXITED, 1)
 
     assert outcome.provenance == {
@@ -217,7 +217,7 @@ def test_an_outcome_does_not_need_the_command_line(paths: Paths) -> None:
     assert outcome.provenance["command"] is None
 
 
-def test_an_evaluation_whose_requests_failed_has_failed_though_it_exited_0(paths: Paths) -> None:
+def test_an_exit_of_0_with_failed_requests_fails_the_job(paths: Paths) -> None:
     shutil.copytree(DATA / "lmms_dead", paths.output_dir, dirs_exist_ok=True)
 
     outcome = judged(paths, ExitReason.EXITED, 0)
@@ -231,7 +231,7 @@ def test_an_evaluation_whose_requests_failed_has_failed_though_it_exited_0(paths
 
 
 @pytest.mark.parametrize(("failures", "status"), [(3, Status.COMPLETED), (4, Status.FAILED)])
-def test_a_few_failed_requests_are_told_and_more_fail_the_job(
+def test_a_few_failed_requests_are_reported_and_more_fail_the_job(
     paths: Paths, failures: int, status: Status
 ) -> None:
     shutil.copytree(DATA / "lmms_async", paths.output_dir, dirs_exist_ok=True)
@@ -248,7 +248,7 @@ def test_a_few_failed_requests_are_told_and_more_fail_the_job(
         assert outcome.result["digits-svc"]["failed_requests"] == told
 
 
-def test_a_task_that_got_no_number_fails_the_job(paths: Paths) -> None:
+def test_a_task_without_a_metric_fails_the_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
     job = replace(JOB, request=replace(JOB.request, tasks=("digits_vqa", "mme")))
 
@@ -261,7 +261,7 @@ def test_a_task_that_got_no_number_fails_the_job(paths: Paths) -> None:
     )
 
 
-def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths) -> None:
+def test_a_lost_runner_fails_the_job_and_names_the_attempt(paths: Paths) -> None:
     outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
@@ -269,7 +269,7 @@ def test_a_lost_runner_fails_the_job_and_says_which_attempt_it_was(paths: Paths)
     assert outcome.error.startswith("The runner of attempt 2 of 2 was lost: it was killed. ")
 
 
-def test_a_lost_runner_leaves_the_end_of_the_log_and_what_was_run(paths: Paths) -> None:
+def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(paths: Paths) -> None:
     (paths.run_dir / LOG_FILE).write_text("it was half way\n")
 
     outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
@@ -280,11 +280,11 @@ def test_a_lost_runner_leaves_the_end_of_the_log_and_what_was_run(paths: Paths) 
     assert outcome.provenance["command"] == ["lmms_eval"]
 
 
-def test_a_runner_that_was_lost_while_being_cancelled_leaves_a_cancelled_job(paths: Paths) -> None:
+def test_a_runner_that_is_lost_during_a_cancel_is_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
     assert lost(job, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED
 
 
-def test_a_failure_without_a_harness_is_its_reason() -> None:
+def test_a_failure_without_a_harness_has_its_reason_as_error() -> None:
     assert failed("no room", ENDED) == Outcome(Status.FAILED, ENDED, error="no room")

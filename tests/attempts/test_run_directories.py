@@ -1,4 +1,4 @@
-"""Where each job's files lie, and that only those are ever removed."""
+"""The layout of jobs' files, and removing only those."""
 
 import uuid
 from dataclasses import replace
@@ -23,18 +23,20 @@ def directories(tmp_path: Path) -> RunDirectories:
 
 
 def job_with_output_in(path: Path) -> Job:
-    """The job of a client that names an output directory."""
+    """Return a job whose client named an output directory."""
     return replace(JOB, request=replace(JOB.request, output_dir=str(path)))
 
 
 def filled(directory: Path) -> Path:
-    """A directory with a file in it."""
+    """Create a directory with a file."""
     directory.mkdir(parents=True)
     (directory / "file").write_text("kept?")
     return directory
 
 
-def test_an_attempts_places_are_below_its_jobs_directory(directories: RunDirectories) -> None:
+def test_the_paths_of_an_attempt_are_in_the_directory_of_its_job(
+    directories: RunDirectories,
+) -> None:
     job_dir = directories.root / f"eval_{JOB_ID}"
 
     assert directories.current_attempt(JOB) == Paths(
@@ -44,7 +46,7 @@ def test_an_attempts_places_are_below_its_jobs_directory(directories: RunDirecto
     )
 
 
-def test_the_next_attempt_has_fresh_places_and_the_same_cache(
+def test_the_next_attempt_has_new_paths_and_the_same_cache(
     directories: RunDirectories,
 ) -> None:
     job_dir = directories.root / f"eval_{JOB_ID}"
@@ -56,7 +58,7 @@ def test_the_next_attempt_has_fresh_places_and_the_same_cache(
     )
 
 
-def test_output_in_a_clients_directory_has_a_folder_of_its_own_for_job_and_attempt(
+def test_output_in_a_named_directory_is_separated_by_job_and_attempt(
     directories: RunDirectories, tmp_path: Path
 ) -> None:
     named = tmp_path / "mine"
@@ -71,7 +73,7 @@ def test_output_in_a_clients_directory_has_a_folder_of_its_own_for_job_and_attem
     assert places[0].run_dir == directories.root / f"eval_{JOB_ID}" / "attempt-1"
 
 
-def test_a_relative_directory_of_a_client_becomes_absolute(
+def test_a_relative_output_directory_becomes_absolute(
     directories: RunDirectories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -82,7 +84,7 @@ def test_a_relative_directory_of_a_client_becomes_absolute(
     assert output_dir == tmp_path / "mine" / JOB_ID / "attempt-1"
 
 
-def test_a_running_attempts_places_are_those_recorded_when_it_was_claimed(
+def test_the_paths_of_a_running_attempt_are_those_of_its_claim(
     directories: RunDirectories,
 ) -> None:
     job = replace(JOB, run_dir="/earlier/attempt-1", output_dir="/earlier/output")
@@ -115,7 +117,7 @@ def test_removing_finds_a_job_that_was_made_under_another_prefix(
     assert list(directories.root.iterdir()) == []
 
 
-def test_removing_a_job_never_touches_the_directory_that_its_client_named(
+def test_removing_a_job_keeps_the_directory_that_its_client_named(
     directories: RunDirectories, tmp_path: Path
 ) -> None:
     job = job_with_output_in(tmp_path / "mine")
@@ -142,13 +144,13 @@ def test_removing_does_not_follow_a_link_out_of_the_data_directory(
     assert (outside / "file").exists()
 
 
-def test_removing_what_is_not_there_does_nothing(directories: RunDirectories) -> None:
+def test_removing_an_unknown_job_does_nothing(directories: RunDirectories) -> None:
     directories.remove([JOB_ID])
 
     assert not directories.root.exists()
 
 
-def test_the_jobs_that_have_files_are_found_whatever_the_prefix_was(
+def test_jobs_with_files_are_found_under_any_prefix(
     directories: RunDirectories,
 ) -> None:
     filled(directories.root / f"eval_{JOB_ID}")
@@ -160,13 +162,11 @@ def test_the_jobs_that_have_files_are_found_whatever_the_prefix_was(
 @pytest.mark.parametrize(
     "name", ["notes", "lost+found", ".hidden", "eval_", f"{OTHER}.bak", OTHER.upper() + "A"]
 )
-def test_a_folder_that_is_no_jobs_is_not_taken_for_one(
-    directories: RunDirectories, name: str
-) -> None:
+def test_a_directory_without_a_job_id_is_ignored(directories: RunDirectories, name: str) -> None:
     filled(directories.root / name)
 
     assert directories.job_ids() == []
 
 
-def test_without_any_runs_no_job_has_files(directories: RunDirectories) -> None:
+def test_without_a_directory_of_runs_no_job_has_files(directories: RunDirectories) -> None:
     assert directories.job_ids() == []

@@ -1,4 +1,4 @@
-"""Asking a program: its answer, or one sentence on why there is none."""
+"""Asking a program: its answer, or an error of one sentence."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ async def test_a_long_answer_arrives_whole() -> None:
     assert len(answer) == 2**22 + 1
 
 
-async def test_the_program_has_the_given_environment_alone() -> None:
+async def test_the_program_gets_only_the_given_environment() -> None:
     program = "import os; print(os.environ.get('GIVEN'), os.environ.get('HOME'))"
 
     answer = await ask(_python(program), {"GIVEN": "this"}, WAIT_SECONDS)
@@ -43,7 +43,7 @@ async def test_a_failing_program_is_quoted_by_the_last_line_of_its_stderr() -> N
         await ask(_python(program), {}, WAIT_SECONDS)
 
 
-async def test_a_program_that_fails_without_a_word_is_an_error_all_the_same() -> None:
+async def test_a_program_that_fails_without_output_is_an_error() -> None:
     with pytest.raises(ExecutorError, match=r"ended with exit code 3: no message$"):
         await ask(_python("raise SystemExit(3)"), {}, WAIT_SECONDS)
 
@@ -65,7 +65,7 @@ async def test_a_missing_program_is_named() -> None:
         await ask(["/no/such/program"], dict(os.environ), WAIT_SECONDS)
 
 
-async def test_who_gives_up_asking_does_not_wait_for_what_nobody_reads(tmp_path: Path) -> None:
+async def test_a_cancelled_question_does_not_wait_for_unread_output(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     flood = f"open({str(begun)!r}, 'w')\nwhile True: print('x' * 100_000, flush=True)"
     asking = asyncio.create_task(ask(_python(flood), os.environ, 1000))
@@ -77,7 +77,7 @@ async def test_who_gives_up_asking_does_not_wait_for_what_nobody_reads(tmp_path:
     assert done == {asking}
 
 
-async def test_who_gives_up_when_the_program_has_just_ended_leaves_its_exit_status_to_asyncio(
+async def test_a_question_that_is_cancelled_when_the_program_ends_leaves_the_exit_status_to_asyncio(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     may_reap = threading.Event()

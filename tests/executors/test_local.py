@@ -1,4 +1,4 @@
-"""The local executor with real runners: starting, finding again, stopping, cleaning up."""
+"""The local executor with real runners: starting, finding, stopping, and killing orphans."""
 
 import asyncio
 import json
@@ -93,14 +93,14 @@ async def test_another_executor_finds_a_running_attempt_again(lab: Lab) -> None:
     assert end.reason is ExitReason.CANCELLED
 
 
-async def test_another_executor_learns_how_an_attempt_ended_meanwhile(lab: Lab) -> None:
+async def test_another_executor_reads_how_an_attempt_ended_meanwhile(lab: Lab) -> None:
     spec = await lab.started("print('ready'); raise SystemExit(3)")
     end = await lab.executor.wait(spec.run_dir)
 
     assert await LocalExecutor().wait(spec.run_dir) == end
 
 
-async def test_a_wait_that_is_given_up_leaves_the_attempt_alone(lab: Lab) -> None:
+async def test_a_cancelled_wait_leaves_the_attempt_alone(lab: Lab) -> None:
     spec = await lab.started(HANGS)
     waiting = asyncio.create_task(lab.executor.wait(spec.run_dir))
     await asyncio.sleep(0.1)
@@ -132,7 +132,7 @@ async def test_starting_a_running_attempt_again_does_nothing(lab: Lab) -> None:
     assert is_running(runner)
 
 
-async def test_a_start_that_is_given_up_still_leaves_a_supervised_attempt(lab: Lab) -> None:
+async def test_a_cancelled_start_still_leaves_a_supervised_attempt(lab: Lab) -> None:
     spec = lab.spec(HANGS)
     starting = asyncio.create_task(lab.executor.start(spec))
     await asyncio.sleep(0)
@@ -191,7 +191,7 @@ async def test_orphans_of_an_attempt_are_killed_and_those_of_another_are_not(lab
     assert files.lock_is_held(other.run_dir)
 
 
-async def test_what_an_attempt_is_given_is_for_its_owners_eyes_only(lab: Lab) -> None:
+async def test_the_files_of_an_attempt_are_readable_by_their_owner_only(lab: Lab) -> None:
     spec = lab.spec("print('ready')", files={"config.yaml": "api_key: secret"})
 
     await lab.executor.start(spec)

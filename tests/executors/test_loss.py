@@ -1,4 +1,4 @@
-"""An attempt whose runner left no word: how that is told from one that ended, and why it was."""
+"""An attempt whose runner ended without an exit record: how that is detected, and the reason."""
 
 import json
 import os
@@ -34,7 +34,7 @@ async def test_the_run_directory_is_gone(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"reason": "exi', "[]", '{"reason": "bored"}', "{}"])
-async def test_an_exit_file_that_cannot_be_read_is_no_outcome(lab: Lab, text: str) -> None:
+async def test_an_unreadable_exit_file_is_a_loss(lab: Lab, text: str) -> None:
     spec = await _killed(lab)
     (spec.run_dir / files.EXIT_FILE).write_text(text)
 
@@ -44,24 +44,24 @@ async def test_an_exit_file_that_cannot_be_read_is_no_outcome(lab: Lab, text: st
     assert end.why.startswith("its exit.json cannot be read")
 
 
-async def test_a_process_that_got_the_pid_of_a_dead_runner_is_left_alone(lab: Lab) -> None:
+async def test_a_process_that_reuses_the_pid_of_a_dead_runner_is_left_alone(lab: Lab) -> None:
     spec = await _killed(lab)
-    stranger = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.DEVNULL)
+    other_process = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.DEVNULL)
     try:
-        _rewrite(spec.run_dir / files.RUNNER_FILE, pid=stranger.pid)
+        _rewrite(spec.run_dir / files.RUNNER_FILE, pid=other_process.pid)
 
         end = await lab.executor.wait(spec.run_dir)
         await lab.executor.kill_orphans(spec.run_dir, spec.token)
 
         assert end == Lost("it was killed")
-        assert is_running(stranger.pid)
+        assert is_running(other_process.pid)
     finally:
-        os.kill(stranger.pid, signal.SIGKILL)
-        stranger.wait()
+        os.kill(other_process.pid, signal.SIGKILL)
+        other_process.wait()
 
 
 async def _killed(lab: Lab) -> LaunchSpec:
-    """An attempt whose runner was killed, and all that it supervised with it."""
+    """Return an attempt of which the runner and all other processes were killed."""
     spec = await lab.started(HANGS)
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)

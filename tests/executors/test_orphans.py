@@ -1,4 +1,4 @@
-"""What a killed runner, or who started it, leaves behind is found."""
+"""The processes that a killed runner leaves are found and killed."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from evalserver.runner import files
 from evalserver.runner.crash_point import VARIABLE as CRASH_VARIABLE
 from tests.executors.conftest import Lab
 from tests.executors.test_local import kill_runner
-from tests.runner.escaping import ONLY_HANGS, contain_by, has_survivors, starts_away
+from tests.runner.escaping import ONLY_HANGS, has_survivors, start_detached, use_cgroups
 from tests.runner.runs import HANGS
 from tests.support import until
 
@@ -21,8 +21,8 @@ from tests.support import until
 async def test_a_worker_that_emptied_its_environment_is_killed_with_the_cgroup(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    contain_by(kind, lab.directory, monkeypatch)
-    spec = await lab.started(starts_away(ONLY_HANGS, and_then="time.sleep(10_000)"))
+    use_cgroups(kind, lab.directory, monkeypatch)
+    spec = await lab.started(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
     kill_runner(spec)
     assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
     assert has_survivors(lab.directory)
@@ -36,8 +36,8 @@ async def test_a_worker_that_emptied_its_environment_is_killed_with_the_cgroup(
 async def test_a_worker_that_emptied_its_environment_is_killed_without_a_cgroup(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contain_by("none", lab.directory, monkeypatch)
-    spec = await lab.started(starts_away(ONLY_HANGS, and_then="time.sleep(10_000)"))
+    use_cgroups("none", lab.directory, monkeypatch)
+    spec = await lab.started(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
     await until(partial(_are_recorded, spec, 3))
     kill_runner(spec)
     assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
@@ -53,11 +53,11 @@ async def test_a_worker_that_emptied_its_environment_is_killed_without_a_cgroup(
     "holds",
     ["os.open('attempt-1/held', os.O_WRONLY | os.O_CREAT)", "os.dup2(1, 9)"],
 )
-async def test_a_worker_that_no_record_names_is_found_by_what_it_writes_to(
+async def test_an_unrecorded_worker_is_found_by_its_open_files(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, holds: str
 ) -> None:
-    contain_by("none", lab.directory, monkeypatch)
-    worker = starts_away(ONLY_HANGS, and_then="time.sleep(10_000)")
+    use_cgroups("none", lab.directory, monkeypatch)
+    worker = start_detached(ONLY_HANGS, and_then="time.sleep(10_000)")
     keeps = worker.replace("    nothing =", f"    os.set_inheritable({holds}, True)\n    nothing =")
     spec = await lab.started(keeps)
     await until(partial(_are_recorded, spec, 3))
@@ -72,27 +72,27 @@ async def test_a_worker_that_no_record_names_is_found_by_what_it_writes_to(
     assert not has_survivors(lab.directory)
 
 
-async def test_a_process_that_got_a_recorded_pid_is_left_alone(
+async def test_a_process_that_reuses_a_recorded_pid_is_left_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contain_by("none", lab.directory, monkeypatch)
+    use_cgroups("none", lab.directory, monkeypatch)
     spec = await lab.started(HANGS)
     await until(partial(_are_recorded, spec, 2))
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
     path = spec.run_dir / files.PROCESSES_FILE
     record = json.loads(path.read_text())
-    stranger = subprocess.Popen([sys.executable, "-c", ONLY_HANGS], start_new_session=True)
+    other_process = subprocess.Popen([sys.executable, "-c", ONLY_HANGS], start_new_session=True)
     try:
-        one = [stranger.pid, record["processes"][0][1], stranger.pid]
-        path.write_text(json.dumps({**record, "processes": [*record["processes"], one]}))
+        reused = [other_process.pid, record["processes"][0][1], other_process.pid]
+        path.write_text(json.dumps({**record, "processes": [*record["processes"], reused]}))
 
         await lab.executor.kill_orphans(spec.run_dir, spec.token)
 
-        assert stranger.poll() is None
+        assert other_process.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other_process.kill()
+        other_process.wait()
 
 
 async def _are_recorded(spec: LaunchSpec, number: int) -> bool:
@@ -100,10 +100,10 @@ async def _are_recorded(spec: LaunchSpec, number: int) -> bool:
     return path.exists() and len(json.loads(path.read_text())["processes"]) >= number
 
 
-async def test_without_a_cgroup_it_is_said_what_may_be_left(
+async def test_without_a_cgroup_possible_orphans_are_reported(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contain_by("none", lab.directory, monkeypatch)
+    use_cgroups("none", lab.directory, monkeypatch)
     spec = await lab.started(HANGS)
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
@@ -113,7 +113,7 @@ async def test_without_a_cgroup_it_is_said_what_may_be_left(
     assert orphans.doubt is not None
 
 
-async def test_a_runner_whose_starter_was_killed_is_attended(
+async def test_a_runner_whose_parent_was_killed_is_supervised(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(CRASH_VARIABLE, "runner_forked")

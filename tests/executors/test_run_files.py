@@ -1,4 +1,4 @@
-"""A run directory whose files something else has taken the place of."""
+"""A run directory in which the harness has replaced files."""
 
 import json
 import os
@@ -38,9 +38,7 @@ def run_dir(tmp_path: Path) -> Path:
     ],
     ids=["text", "huge", "list", "none", "reason", "more", "long"],
 )
-def test_an_end_that_no_runner_writes_is_a_loss(
-    run_dir: Path, wrong: dict[str, Any], why: str
-) -> None:
+def test_an_invalid_exit_file_is_a_loss(run_dir: Path, wrong: dict[str, Any], why: str) -> None:
     (run_dir / files.EXIT_FILE).write_text(json.dumps({**EXIT, **wrong}))
 
     end = read_exit(run_dir)
@@ -50,7 +48,7 @@ def test_an_end_that_no_runner_writes_is_a_loss(
 
 
 @pytest.mark.parametrize("name", [files.EXIT_FILE, files.RUNNER_FILE, files.JOB_FILE])
-def test_a_fifo_is_not_waited_for(run_dir: Path, name: str) -> None:
+def test_a_fifo_does_not_block_a_reader(run_dir: Path, name: str) -> None:
     (run_dir / files.LOCK_FILE).touch()
     os.mkfifo(run_dir / name)
 
@@ -58,14 +56,14 @@ def test_a_fifo_is_not_waited_for(run_dir: Path, name: str) -> None:
     assert read_attempt_info(run_dir) == AttemptInfo()
 
 
-async def test_a_lock_that_became_a_directory_is_held_by_nobody(lab: Lab) -> None:
+async def test_a_lock_that_became_a_directory_is_not_held(lab: Lab) -> None:
     spec = lab.spec(HANGS)
     (spec.run_dir / files.LOCK_FILE).mkdir(parents=True)
 
     assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
 
 
-async def test_a_link_to_nowhere_stops_an_attempt_as_well(lab: Lab) -> None:
+async def test_a_dangling_link_cancels_an_attempt_too(lab: Lab) -> None:
     spec = await lab.started(HANGS)
     (spec.run_dir / files.CANCEL_FILE).symlink_to("nowhere/at/all")
 
@@ -77,9 +75,7 @@ async def test_a_link_to_nowhere_stops_an_attempt_as_well(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", [files.JOB_FILE, files.RUNNER_LOG_FILE])
-async def test_a_fifo_in_the_place_of_a_new_file_is_an_error_of_the_start(
-    lab: Lab, name: str
-) -> None:
+async def test_a_fifo_with_the_name_of_a_new_file_fails_the_start(lab: Lab, name: str) -> None:
     spec = lab.spec(HANGS)
     spec.run_dir.mkdir()
     os.mkfifo(spec.run_dir / name)

@@ -1,4 +1,4 @@
-"""A runner, or who starts it, that is stopped by SIGSTOP holds up neither a cancel nor a start."""
+"""A runner, or its parent, that is stopped by SIGSTOP blocks neither a cancel nor a start."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from tests.executors.conftest import Lab
 from tests.runner.runs import HANGS, STUBBORN, is_running
 from tests.support import WAIT_SECONDS
 
-STOPS_AGAIN_AND_AGAIN = f"""
+STOPS_REPEATEDLY = f"""
 import os, signal, sys, time
 last = time.time() + {2 * WAIT_SECONDS}
 while time.time() < last:
@@ -47,12 +47,12 @@ async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
     assert end.reason is ExitReason.CANCELLED
 
 
-async def test_a_runner_that_is_stopped_again_and_again_is_killed_to_carry_out_a_cancel(
+async def test_a_runner_that_is_stopped_repeatedly_is_killed_on_a_cancel(
     lab: Lab,
 ) -> None:
     spec = await lab.started(HANGS)
     runner = _runner(spec)
-    stopper = subprocess.Popen([sys.executable, "-c", STOPS_AGAIN_AND_AGAIN, str(runner)])
+    stopper = subprocess.Popen([sys.executable, "-c", STOPS_REPEATEDLY, str(runner)])
     try:
         await lab.executor.stop(spec.run_dir)
         end = await asyncio.wait_for(lab.executor.wait(spec.run_dir), WAIT_SECONDS)
@@ -60,13 +60,13 @@ async def test_a_runner_that_is_stopped_again_and_again_is_killed_to_carry_out_a
         stopper.kill()
         stopper.wait()
 
-    # Between SIGCONT and the next SIGSTOP it may have done it.
+    # It may have carried it out between SIGCONT and the next SIGSTOP.
     was_killed = isinstance(end, Lost) and "it was stopped" in end.why
     assert was_killed or (isinstance(end, Exit) and end.reason is ExitReason.CANCELLED)
     assert not is_running(runner)
 
 
-async def test_a_stopped_runner_of_which_no_cancel_is_asked_is_left_alone(lab: Lab) -> None:
+async def test_a_stopped_runner_without_a_cancel_is_left_alone(lab: Lab) -> None:
     spec = await lab.started(HANGS)
     runner = _runner(spec)
     os.kill(runner, signal.SIGSTOP)
@@ -80,7 +80,7 @@ async def test_a_stopped_runner_of_which_no_cancel_is_asked_is_left_alone(lab: L
     await asyncio.wait([waiting])
 
 
-async def test_a_runner_that_takes_its_time_is_never_killed(lab: Lab) -> None:
+async def test_a_slow_runner_is_not_killed(lab: Lab) -> None:
     spec = await lab.started(STUBBORN)
 
     await lab.executor.stop(spec.run_dir)
@@ -91,7 +91,7 @@ async def test_a_runner_that_takes_its_time_is_never_killed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("point", ["runner_locked", "runner_forked"])
-async def test_a_start_that_is_stopped_half_way_is_attended_and_can_be_cancelled(
+async def test_a_start_that_was_stopped_halfway_is_supervised_and_can_be_cancelled(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     spec = lab.spec(HANGS)
@@ -108,7 +108,7 @@ async def test_a_start_that_is_stopped_half_way_is_attended_and_can_be_cancelled
 
 
 async def _start_within_a_limit(spec: LaunchSpec) -> None:
-    # Where the machine is so slow that nothing was started when the limit came, with a longer one.
+    # On a slow machine nothing may be started within the first limit.
     for limit_s in (1, 10):
         with contextlib.suppress(ResourcesExhausted):
             return await LocalExecutor(max_start_s=limit_s).start(spec)

@@ -30,12 +30,12 @@ MUTATIONS = (
         ("runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one",),
     ),
     Mutation(
-        "what a lost attempt wrote is not masked",
+        "the files of a lost attempt are not masked",
         "attempts/conclusion.py",
         "        await self._mask_output(job, paths, info)\n        if isinstance",
         "        if not isinstance(end, Lost):\n"
         "            await self._mask_output(job, paths, info)\n        if isinstance",
-        ("scheduling/test_scheduler.py::test_what_a_lost_attempt_wrote_shows_no_secret",),
+        ("scheduling/test_scheduler.py::test_the_files_of_a_lost_attempt_are_masked",),
     ),
     Mutation(
         "a secret of 8 characters is none",
@@ -77,13 +77,13 @@ MUTATIONS = (
         "runner/watch.py",
         "time.monotonic() + self._grace_s",
         "time.monotonic()",
-        ("runner/test_stopping.py::test_a_cancelled_harness_has_the_grace_to_save_its_work",),
+        ("runner/test_stopping.py::test_a_cancelled_harness_has_a_grace_period_to_save_its_work",),
     ),
     Mutation(
         "a lock that is busy for a moment is given up at once",
         "runner/supervisor.py",
-        "LOCK_PATIENCE_SECONDS = 2.0",
-        "LOCK_PATIENCE_SECONDS = 0.0",
+        "MAX_LOCK_SECONDS = 2.0",
+        "MAX_LOCK_SECONDS = 0.0",
         ("runner/test_supervisor.py",),
     ),
     Mutation(

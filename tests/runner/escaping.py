@@ -1,4 +1,4 @@
-"""Programs that try to get away from their runner, and how a test knows whether one has."""
+"""Programs that try to escape from their runner, and how a test detects it."""
 
 import fcntl
 import os
@@ -10,15 +10,15 @@ import pytest
 from evalserver.runner import cgroups
 from tests.support import WAIT_SECONDS
 
-CONTAINMENTS = ("unified", "freezer", "none")
-"""What may hold an attempt's processes together: a cgroup of either version, or none."""
+CGROUP_KINDS = ("unified", "freezer", "none")
+"""The kinds of cgroup that an attempt may have, or none."""
 
 HELD_FILE = "held"
 
-GIVES_UP_SECONDS = 2 * WAIT_SECONDS
-"""A process that did get away ends by itself then."""
+MAX_ESCAPE_SECONDS = 2 * WAIT_SECONDS
+"""A process that did escape ends by itself after this time."""
 
-FORKS_AND_ENDS = """
+KEEPS_FORKING = """
 import os, sys, time
 pause, last = float(sys.argv[1]), float(sys.argv[2])
 while time.time() < last:
@@ -29,12 +29,12 @@ while time.time() < last:
     os.setsid()
 """
 
-ONLY_HANGS = f"import time; time.sleep({GIVES_UP_SECONDS})"
+ONLY_HANGS = f"import time; time.sleep({MAX_ESCAPE_SECONDS})"
 
 
-def starts_away(program: str, *arguments: object, and_then: str) -> str:
-    """A harness that starts a program of which nothing shows where it came from: in a session of
-    its own, without an environment, a parent, or an output. It holds ``HELD_FILE`` open, locked."""
+def start_detached(program: str, *arguments: object, and_then: str) -> str:
+    """Return a harness that starts a program with no trace of its origin: in its own session,
+    without environment, parent or output. It keeps ``HELD_FILE`` open and locked."""
     command = [sys.executable, "-S", "-c", program, *map(str, arguments)]
     return f"""
 import fcntl, os, time
@@ -57,7 +57,7 @@ print("ready", flush=True)
 
 
 def has_survivors(directory: Path) -> bool:
-    """Is a process of such a harness alive? The kernel tells: they all hold one lock."""
+    """Return whether a process of such a harness is alive: they all hold one lock."""
     descriptor = os.open(directory / HELD_FILE, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,8 +68,8 @@ def has_survivors(directory: Path) -> bool:
     return False
 
 
-def contain_by(kind: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runners and servers of this test use cgroups of this kind alone, if any."""
+def use_cgroups(kind: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runners and servers of this test use only cgroups of this kind, if any."""
     monkeypatch.setenv(cgroups.VARIABLE, kind)
     if kind == "none":
         return

@@ -1,4 +1,4 @@
-"""A run directory with the real runner on it: what the tests of the runner share."""
+"""Shared by the tests of the runner: a run directory with a real runner."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from evalserver.runner.launch_spec import Command, LaunchSpec
 from tests.support import WAIT_SECONDS, until
 
 MARK = "RUNNER_TEST_DIRECTORY"
-"""Names the run directory in the environment of every process that a test's harness starts."""
+"""Variable with the run directory, in the environment of every process of a test's harness."""
 
 HANGS = "import time; print('ready', flush=True); time.sleep(10_000)"
 
@@ -37,12 +37,12 @@ time.sleep(10_000)
 
 
 def runner_command(run_dir: Path) -> list[str]:
-    """How a runner is started."""
+    """Return the command that starts a runner."""
     return [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)]
 
 
 def is_running(pid: int) -> bool:
-    """Is there such a process, and is it more than a zombie that nobody has reaped?"""
+    """Return whether the process exists and is no zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -50,12 +50,12 @@ def is_running(pid: int) -> bool:
 
 
 def runner_of(run_dir: Path) -> int:
-    """The pid that the runner of a run directory wrote down."""
+    """Return the recorded pid of the runner of a run directory."""
     return int(json.loads((run_dir / files.RUNNER_FILE).read_text())["pid"])
 
 
 async def is_recorded(run_dir: Path, pid_file: Path) -> bool:
-    """Has the runner written down the process whose pid is in a file?"""
+    """Return whether the runner has recorded the process whose pid is in a file."""
     record = run_dir / files.PROCESSES_FILE
     if not (pid_file.exists() and pid_file.read_text() and record.exists()):
         return False
@@ -64,7 +64,7 @@ async def is_recorded(run_dir: Path, pid_file: Path) -> bool:
 
 
 class Run:
-    """One attempt of a harness that is a few lines of Python."""
+    """One attempt of a harness of a few lines of Python."""
 
     def __init__(self, directory: Path) -> None:
         self.dir = directory
@@ -77,7 +77,7 @@ class Run:
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
     ) -> None:
-        """Say what the runner is to run: a Python program."""
+        """Write ``job.json`` for a Python program."""
         self.prepare_command([sys.executable, "-c", program], timeout_s, grace_s, secrets)
 
     def prepare_command(
@@ -87,7 +87,7 @@ class Run:
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
     ) -> None:
-        """Say what the runner is to run: any command."""
+        """Write ``job.json`` for any command."""
         spec = LaunchSpec(
             run_dir=self.dir,
             token=str(self.dir),
@@ -101,7 +101,7 @@ class Run:
         (self.dir / files.JOB_FILE).write_text(spec.to_json())
 
     def start_runner(self) -> int:
-        """Start a runner; returns its exit code once it is in the background, or refused."""
+        """Start a runner; return its exit code once it is in the background, or has failed."""
         not_for_the_harness = b"what the runner's own stdin holds"
         return subprocess.run(
             runner_command(self.dir), input=not_for_the_harness, check=False
@@ -110,13 +110,13 @@ class Run:
     async def start(
         self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
     ) -> None:
-        """Run a Python program that says when it is ready, and wait until it does."""
+        """Run a Python program that prints when it is ready, and wait for that."""
         self.prepare(program, timeout_s, grace_s)
         assert self.start_runner() == 0
         await self.says("ready")
 
     async def says(self, word: str) -> None:
-        """Wait until the harness has said this."""
+        """Wait until the harness has printed this."""
 
         async def said() -> bool:
             return word in self.log
@@ -124,7 +124,7 @@ class Run:
         await until(said)
 
     async def end(self) -> Exit:
-        """How the attempt ended, once the runner is gone."""
+        """Wait for the end of the runner, and return how the attempt ended."""
 
         async def gone() -> bool:
             return self.exit_file.exists() and not self.is_locked
@@ -138,29 +138,29 @@ class Run:
 
     @property
     def log(self) -> str:
-        """What the harness has said so far."""
+        """The output of the harness so far."""
         path = self.dir / files.LOG_FILE
         return path.read_text() if path.exists() else ""
 
     @property
     def is_locked(self) -> bool:
-        """Does a runner hold the directory?"""
+        """Whether a runner holds the lock."""
         return files.lock_is_held(self.dir)
 
     @property
     def runner(self) -> int:
-        """The pid that the runner wrote down."""
+        """The recorded pid of the runner."""
         return runner_of(self.dir)
 
     @property
     def cgroup(self) -> Path | None:
-        """The cgroup that the runner made for its attempt."""
+        """The cgroup that the runner created."""
         path = json.loads((self.dir / files.RUNNER_FILE).read_text())["cgroup"]
         return None if path is None else Path(path)
 
     @property
     def harness_processes(self) -> list[int]:
-        """What is alive of the harness and all that it started, whoever its parent is."""
+        """The running processes of the harness, whatever their parents are."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -172,7 +172,7 @@ class Run:
         return found
 
     async def clean_up(self) -> None:
-        """End whatever a test left running."""
+        """Kill all processes that a test left."""
         if self.is_locked:
             os.kill(self.runner, signal.SIGKILL)
         while left := self.harness_processes:

@@ -1,4 +1,4 @@
-"""Nothing that a harness started is alive when its end is written down, however it hides."""
+"""No process of a harness is alive when its end is recorded, however it hides."""
 
 import time
 
@@ -6,13 +6,13 @@ import pytest
 
 from evalserver.runner import cgroups
 from tests.runner.escaping import (
-    CONTAINMENTS,
-    FORKS_AND_ENDS,
-    GIVES_UP_SECONDS,
+    CGROUP_KINDS,
+    KEEPS_FORKING,
+    MAX_ESCAPE_SECONDS,
     ONLY_HANGS,
-    contain_by,
     has_survivors,
-    starts_away,
+    start_detached,
+    use_cgroups,
 )
 from tests.runner.runs import HANGS, Run
 
@@ -22,13 +22,13 @@ REPETITIONS = 3
 
 @pytest.mark.parametrize("repetition", range(REPETITIONS))
 @pytest.mark.parametrize("pause_s", [0, 0.02, 0.1])
-@pytest.mark.parametrize("kind", CONTAINMENTS)
-async def test_who_forks_and_ends_again_and_again_is_gone_after_a_cancel(
+@pytest.mark.parametrize("kind", CGROUP_KINDS)
+async def test_a_process_that_keeps_forking_is_killed_by_a_cancel(
     run: Run, monkeypatch: pytest.MonkeyPatch, kind: str, pause_s: float, repetition: int
 ) -> None:
-    contain_by(kind, run.dir, monkeypatch)
-    last = time.time() + GIVES_UP_SECONDS
-    await run.start(starts_away(FORKS_AND_ENDS, pause_s, last, and_then=HANGS_ON), grace_s=0.2)
+    use_cgroups(kind, run.dir, monkeypatch)
+    last = time.time() + MAX_ESCAPE_SECONDS
+    await run.start(start_detached(KEEPS_FORKING, pause_s, last, and_then=HANGS_ON), grace_s=0.2)
     assert has_survivors(run.dir)
 
     run.cancel()
@@ -39,13 +39,13 @@ async def test_who_forks_and_ends_again_and_again_is_gone_after_a_cancel(
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.02])
-@pytest.mark.parametrize("kind", CONTAINMENTS)
-async def test_who_forks_and_ends_again_and_again_does_not_outlive_a_harness_that_exits(
+@pytest.mark.parametrize("kind", CGROUP_KINDS)
+async def test_a_process_that_keeps_forking_does_not_outlive_its_harness(
     run: Run, monkeypatch: pytest.MonkeyPatch, kind: str, pause_s: float
 ) -> None:
-    contain_by(kind, run.dir, monkeypatch)
-    last = time.time() + GIVES_UP_SECONDS
-    await run.start(starts_away(FORKS_AND_ENDS, pause_s, last, and_then=""), grace_s=0.2)
+    use_cgroups(kind, run.dir, monkeypatch)
+    last = time.time() + MAX_ESCAPE_SECONDS
+    await run.start(start_detached(KEEPS_FORKING, pause_s, last, and_then=""), grace_s=0.2)
 
     end = await run.end()
 
@@ -54,13 +54,13 @@ async def test_who_forks_and_ends_again_and_again_does_not_outlive_a_harness_tha
 
 
 @pytest.mark.parametrize("kind", ["unified", "freezer"])
-async def test_a_process_that_root_moved_out_of_the_cgroup_is_ended_all_the_same(
+async def test_a_process_that_root_moved_out_of_the_cgroup_is_killed(
     run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    contain_by(kind, run.dir, monkeypatch)
+    use_cgroups(kind, run.dir, monkeypatch)
     outside = cgroups.possible_cgroups(run.dir)[0].path.parent / "cgroup.procs"
     moves = f"open({str(outside)!r}, 'w').write('0'); {ONLY_HANGS}"
-    await run.start(starts_away(moves, and_then=HANGS_ON), grace_s=0.2)
+    await run.start(start_detached(moves, and_then=HANGS_ON), grace_s=0.2)
 
     run.cancel()
     await run.end()
@@ -72,7 +72,7 @@ async def test_a_process_that_root_moved_out_of_the_cgroup_is_ended_all_the_same
 async def test_the_cgroup_of_an_attempt_is_removed_at_its_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    contain_by(kind, run.dir, monkeypatch)
+    use_cgroups(kind, run.dir, monkeypatch)
     await run.start(HANGS)
     cgroup = run.cgroup
     assert cgroup is not None
@@ -87,7 +87,7 @@ async def test_the_cgroup_of_an_attempt_is_removed_at_its_end(
 async def test_an_attempt_runs_where_no_cgroup_can_be_made(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contain_by("none", run.dir, monkeypatch)
+    use_cgroups("none", run.dir, monkeypatch)
     await run.start("print('ready')")
 
     end = await run.end()

@@ -1,4 +1,4 @@
-"""A runner that cannot write how its harness ended keeps trying: the outcome is not lost."""
+"""A runner whose disk is full tries to write its exit record until it succeeds."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ raise SystemExit(7)
 """
 
 
-async def test_the_outcome_is_written_once_there_is_room_again(
+async def test_the_exit_record_is_written_once_the_disk_has_space_again(
     tmp_path: Path, small_disks: list[Path]
 ) -> None:
     mount_small_disk(tmp_path)

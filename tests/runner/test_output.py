@@ -1,4 +1,4 @@
-"""The way of a harness's output into its log: whole, in order, and without secrets."""
+"""The output of a harness in its log: complete, in order, and without secrets."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from tests.runner.runs import Run
 SECRET = "sk-0123456789"  # noqa: S105 - nobody's
 
 
-async def test_a_secret_is_masked_before_it_is_kept(run: Run) -> None:
+async def test_a_secret_is_masked_before_it_is_written(run: Run) -> None:
     run.prepare(f"print('key={SECRET}, and {SECRET}{SECRET} again')", secrets=[SECRET])
 
     run.start_runner()
@@ -24,28 +24,28 @@ async def test_a_secret_is_masked_before_it_is_kept(run: Run) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len(SECRET)))
-def test_a_secret_that_comes_in_two_pieces_is_masked(tmp_path: Path, cut: int) -> None:
+def test_a_secret_that_arrives_in_two_pieces_is_masked(tmp_path: Path, cut: int) -> None:
     pieces = [f"key={SECRET[:cut]}", f"{SECRET[cut:]}\n"]
 
-    assert _carried(tmp_path, pieces, [SECRET]) == "key=[secret]\n"
+    assert _logged(tmp_path, pieces, [SECRET]) == "key=[secret]\n"
 
 
-def test_the_longer_of_two_secrets_is_masked_whole(tmp_path: Path) -> None:
-    assert _carried(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
+def test_the_longer_of_two_secrets_is_masked_completely(tmp_path: Path) -> None:
+    assert _logged(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
 
 
 def test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one(tmp_path: Path) -> None:
     long = f"{SECRET}-and-much-more"
     pieces = [f"key={long[:-1]}", f"{long[-1]}\n"]
 
-    assert _carried(tmp_path, pieces, ["short-one", long]) == "key=[secret]\n"
+    assert _logged(tmp_path, pieces, ["short-one", long]) == "key=[secret]\n"
 
 
 @pytest.mark.parametrize(
     "secrets",
     [[b"ab", b"abca"], [b"ab", b"bab", b"abaa"], [b"aa", b"aaa"], [b"a", b"cb", b"bcab"], [b"abc"]],
 )
-def test_where_the_output_is_cut_changes_nothing(secrets: list[bytes]) -> None:
+def test_the_result_does_not_depend_on_where_the_output_is_cut(secrets: list[bytes]) -> None:
     by_length = sorted(secrets, key=lambda secret: len(secret), reverse=True)
     longest_first = re.compile(b"|".join(by_length))
     for letters in product(b"abc", repeat=6):
@@ -58,12 +58,12 @@ def test_where_the_output_is_cut_changes_nothing(secrets: list[bytes]) -> None:
 def test_a_very_long_secret_is_masked(tmp_path: Path) -> None:
     secret = "".join(f"{number:06d}" for number in range(MAX_PART_BYTES))
 
-    shown = _carried(tmp_path, [f"key={secret[:5000]}", f"{secret[5000:]} end"], [secret])
+    shown = _logged(tmp_path, [f"key={secret[:5000]}", f"{secret[5000:]} end"], [secret])
 
     assert re.fullmatch(r"key=(\[secret\])+ end", shown)
 
 
-def test_a_secret_that_is_no_text_is_masked(tmp_path: Path) -> None:
+def test_an_undecodable_secret_is_masked(tmp_path: Path) -> None:
     log = MaskedLog(tmp_path / LOG_FILE, [os.fsdecode(b"\xff\xfe-0123456789")])
 
     log.feed(b"key=\xff\xfe-0123456789")
@@ -72,11 +72,11 @@ def test_a_secret_that_is_no_text_is_masked(tmp_path: Path) -> None:
     assert (tmp_path / LOG_FILE).read_bytes() == b"key=[secret]"
 
 
-def test_what_only_looks_like_the_beginning_of_a_secret_is_kept(tmp_path: Path) -> None:
-    assert _carried(tmp_path, ["sk-01", "x sk-0"], [SECRET]) == "sk-01x sk-0"
+def test_an_incomplete_secret_is_not_masked(tmp_path: Path) -> None:
+    assert _logged(tmp_path, ["sk-01", "x sk-0"], [SECRET]) == "sk-01x sk-0"
 
 
-async def test_bytes_that_are_no_text_come_through(run: Run) -> None:
+async def test_undecodable_bytes_are_written_unchanged(run: Run) -> None:
     run.prepare("import sys; sys.stdout.buffer.write(bytes(range(256)))", secrets=[SECRET])
 
     run.start_runner()
@@ -85,7 +85,7 @@ async def test_bytes_that_are_no_text_come_through(run: Run) -> None:
     assert (run.dir / LOG_FILE).read_bytes() == bytes(range(256))
 
 
-async def test_a_full_disk_costs_the_log_and_not_the_evaluation(run: Run) -> None:
+async def test_a_full_disk_loses_output_but_not_the_evaluation(run: Run) -> None:
     (run.dir / LOG_FILE).symlink_to("/dev/full")
     run.prepare("print('x' * 1_000_000, flush=True); raise SystemExit(7)")
 
@@ -94,8 +94,8 @@ async def test_a_full_disk_costs_the_log_and_not_the_evaluation(run: Run) -> Non
     assert (await run.end()).exit_code == 7
 
 
-def _carried(folder: Path, pieces: list[str], secrets: list[str]) -> str:
-    """What is in the log of a harness that wrote these pieces, one after the other."""
+def _logged(folder: Path, pieces: list[str], secrets: list[str]) -> str:
+    """Return the log of a harness that wrote these pieces, one after the other."""
     log = MaskedLog(folder / LOG_FILE, secrets)
     for piece in pieces:
         log.feed(piece.encode())
@@ -104,7 +104,7 @@ def _carried(folder: Path, pieces: list[str], secrets: list[str]) -> str:
 
 
 def _masked(text: bytes, cuts: tuple[bool, ...], secrets: list[bytes]) -> bytes:
-    """What a mask makes of a text that is cut behind the letters for which ``cuts`` is true."""
+    """Return the masked text, cut after the letters for which ``cuts`` is true."""
     mask, begin, shown = Mask(secrets, lambda _secret: b"*"), 0, b""
     for place, cut in enumerate(cuts, start=1):
         if cut:

@@ -1,4 +1,4 @@
-"""Several command lines, one after the other: each is run if all before it went well."""
+"""Several stages, one after the other: each runs if all before it have succeeded."""
 
 import json
 import os
@@ -12,7 +12,7 @@ SECOND = "print('second')"
 
 
 def start(run: Run, first: str, second: str = SECOND, **values: Any) -> None:
-    """Have a runner run two Python programs, the first as the stage ``preparing``."""
+    """Start a runner with two Python programs, the first as the stage ``preparing``."""
     run.prepare(second)
     path = run.dir / "job.json"
     before = {"preparing": [sys.executable, "-c", first]}
@@ -20,7 +20,7 @@ def start(run: Run, first: str, second: str = SECOND, **values: Any) -> None:
     assert run.start_runner() == 0
 
 
-async def test_the_log_says_which_stage_begins(run: Run) -> None:
+async def test_the_log_names_each_stage(run: Run) -> None:
     start(run, "print('first')")
 
     end = await run.end()
@@ -29,7 +29,7 @@ async def test_the_log_says_which_stage_begins(run: Run) -> None:
     assert run.log == "evalserver: preparing\nfirst\nevalserver: evaluating\nsecond\n"
 
 
-async def test_a_stage_that_fails_is_the_last(run: Run) -> None:
+async def test_no_stage_runs_after_one_that_failed(run: Run) -> None:
     start(run, "raise SystemExit(3)")
 
     end = await run.end()
@@ -46,7 +46,9 @@ async def test_a_stage_that_cannot_be_started_is_named(run: Run) -> None:
     assert (end.reason, end.stage) == ("not_started", "preparing")
 
 
-async def test_the_last_one_that_cannot_be_started_leaves_what_was_said_before(run: Run) -> None:
+async def test_a_harness_that_cannot_be_started_keeps_the_output_of_the_stages_before(
+    run: Run,
+) -> None:
     start(run, "print('first')", argv=["/no/such/program"])
 
     end = await run.end()
@@ -55,7 +57,7 @@ async def test_the_last_one_that_cannot_be_started_leaves_what_was_said_before(r
     assert "first" in run.log
 
 
-async def test_what_is_cancelled_between_two_stages_starts_no_further_one(run: Run) -> None:
+async def test_a_cancel_between_two_stages_starts_no_further_one(run: Run) -> None:
     start(run, f"open({str(run.dir / 'cancel')!r}, 'w')")
 
     end = await run.end()
@@ -64,7 +66,7 @@ async def test_what_is_cancelled_between_two_stages_starts_no_further_one(run: R
     assert "second" not in run.log
 
 
-async def test_the_time_of_all_stages_counts(run: Run) -> None:
+async def test_the_time_limit_covers_all_stages(run: Run) -> None:
     start(run, "import time; time.sleep(0.3)", HANGS, timeout_s=0.2)
 
     end = await run.end()
@@ -72,7 +74,7 @@ async def test_the_time_of_all_stages_counts(run: Run) -> None:
     assert (end.reason, end.stage) == ("timed_out", "preparing")
 
 
-async def test_what_a_stage_leaves_behind_is_ended_before_the_next(run: Run) -> None:
+async def test_processes_that_a_stage_leaves_are_ended_before_the_next(run: Run) -> None:
     start(run, "import subprocess; subprocess.Popen(['sleep', '10000'], start_new_session=True)")
 
     end = await run.end()
@@ -80,7 +82,7 @@ async def test_what_a_stage_leaves_behind_is_ended_before_the_next(run: Run) -> 
     assert (end.exit_code, end.leftovers) == (0, 1)
 
 
-async def test_who_ends_the_runner_ends_the_stage_that_runs(run: Run) -> None:
+async def test_a_terminated_runner_ends_the_current_stage(run: Run) -> None:
     start(run, HANGS)
     await run.says("ready")
 

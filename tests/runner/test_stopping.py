@@ -1,4 +1,4 @@
-"""The runner ends an evaluation: when that is asked or due, gently first, and all of it."""
+"""The runner stops all processes of an evaluation, on request or at its time limit."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ LEAVES_A_STUBBORN_CHILD = HIDES.rpartition("time.sleep")[0] + (
 )
 
 
-async def test_a_cancelled_harness_is_asked_to_end_and_may_do_so_its_own_way(run: Run) -> None:
+async def test_a_cancelled_harness_may_exit_by_itself_on_term(run: Run) -> None:
     await run.start(SAYS_GOODBYE)
 
     run.cancel()
@@ -45,7 +45,7 @@ async def test_a_cancelled_harness_is_asked_to_end_and_may_do_so_its_own_way(run
     assert (end.reason, end.exit_code, end.leftovers) == ("cancelled", 3, 0)
 
 
-async def test_a_cancelled_harness_has_the_grace_to_save_its_work(run: Run) -> None:
+async def test_a_cancelled_harness_has_a_grace_period_to_save_its_work(run: Run) -> None:
     await run.start(SAVES_ITS_WORK)
 
     run.cancel()
@@ -54,7 +54,7 @@ async def test_a_cancelled_harness_has_the_grace_to_save_its_work(run: Run) -> N
     assert (end.reason, end.exit_code) == ("cancelled", 3)
 
 
-async def test_a_cancelled_harness_that_does_nothing_about_it_ends_by_term(run: Run) -> None:
+async def test_a_cancelled_harness_without_a_handler_is_ended_by_term(run: Run) -> None:
     await run.start(HANGS)
 
     run.cancel()
@@ -63,7 +63,7 @@ async def test_a_cancelled_harness_that_does_nothing_about_it_ends_by_term(run: 
     assert (end.reason, end.exit_code) == ("cancelled", 128 + signal.SIGTERM)
 
 
-async def test_a_stubborn_harness_is_killed_after_the_grace(run: Run) -> None:
+async def test_a_harness_that_ignores_term_is_killed_after_the_grace_period(run: Run) -> None:
     await run.start(STUBBORN, grace_s=0.3)
 
     run.cancel()
@@ -72,7 +72,7 @@ async def test_a_stubborn_harness_is_killed_after_the_grace(run: Run) -> None:
     assert (end.reason, end.exit_code) == ("cancelled", 128 + signal.SIGKILL)
 
 
-async def test_a_stopped_harness_is_killed_after_the_grace(run: Run) -> None:
+async def test_a_stopped_harness_is_killed_after_the_grace_period(run: Run) -> None:
     await run.start(HANGS, grace_s=0.3)
     for pid in run.harness_processes:
         os.kill(pid, signal.SIGSTOP)
@@ -134,7 +134,7 @@ async def test_an_evaluation_that_takes_too_long_is_stopped(run: Run) -> None:
     assert (end.reason, end.exit_code) == ("timed_out", 128 + signal.SIGTERM)
 
 
-async def test_a_stubborn_evaluation_that_takes_too_long_is_killed(run: Run) -> None:
+async def test_a_timed_out_evaluation_that_ignores_term_is_killed(run: Run) -> None:
     run.prepare(STUBBORN, timeout_s=1, grace_s=0.3)
     run.start_runner()
 
@@ -152,7 +152,7 @@ async def test_an_evaluation_within_its_time_is_left_alone(run: Run) -> None:
     assert (end.reason, end.exit_code) == ("exited", 0)
 
 
-async def test_what_a_harness_leaves_behind_is_ended_and_counted(run: Run) -> None:
+async def test_processes_that_a_harness_leaves_are_ended_and_counted(run: Run) -> None:
     await run.start(LEAVES_CHILDREN)
 
     end = await run.end()
@@ -161,7 +161,9 @@ async def test_what_a_harness_leaves_behind_is_ended_and_counted(run: Run) -> No
     assert not any(is_running(int(pid)) for pid in run.log.split()[1:])
 
 
-async def test_a_stubborn_child_that_hid_is_ended_after_its_harness_has_exited(run: Run) -> None:
+async def test_a_hidden_child_that_ignores_term_is_ended_after_its_harness_has_exited(
+    run: Run,
+) -> None:
     await run.start(LEAVES_A_STUBBORN_CHILD, grace_s=0.3)
 
     end = await run.end()
@@ -171,7 +173,7 @@ async def test_a_stubborn_child_that_hid_is_ended_after_its_harness_has_exited(r
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-async def test_a_runner_that_is_told_to_end_stops_its_harness_and_says_so(
+async def test_a_terminated_runner_stops_its_harness_and_records_it(
     run: Run, told: signal.Signals
 ) -> None:
     await run.start(HANGS)
@@ -183,7 +185,7 @@ async def test_a_runner_that_is_told_to_end_stops_its_harness_and_says_so(
     assert run.harness_processes == []
 
 
-async def test_a_hang_up_does_not_disturb_the_runner(run: Run) -> None:
+async def test_the_runner_ignores_sighup(run: Run) -> None:
     await run.start(SAYS_GOODBYE)
 
     os.kill(run.runner, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""The runner as a real process: how it lives, what it holds, and what it leaves behind."""
+"""The runner as a real process: its start, its lock, its harness and its exit record."""
 
 import ast
 import asyncio
@@ -19,7 +19,7 @@ from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, is_running, runner_co
 from tests.support import WAIT_SECONDS, until
 
 
-def test_the_runner_needs_the_standard_library_alone() -> None:
+def test_the_runner_imports_only_the_standard_library() -> None:
     # As an executor starts it, in an interpreter that has nothing but the standard library.
     code = (
         "import runpy, sys; sys.argv[1:] = ['no-such-directory']\n"
@@ -53,7 +53,7 @@ async def test_the_runner_is_in_a_session_of_its_own(run: Run) -> None:
     assert os.getsid(run.runner) == run.runner
 
 
-async def test_the_runner_writes_down_when_and_in_which_boot_it_started(run: Run) -> None:
+async def test_the_runner_records_its_start_time_and_boot_id(run: Run) -> None:
     await run.start("print('ready')")
 
     written = json.loads((run.dir / files.RUNNER_FILE).read_text())
@@ -62,7 +62,7 @@ async def test_the_runner_writes_down_when_and_in_which_boot_it_started(run: Run
     assert written["started_at"] == (await run.end()).started_at
 
 
-async def test_the_lock_is_held_for_as_long_as_the_runner_lives(run: Run) -> None:
+async def test_the_lock_is_held_while_the_runner_is_alive(run: Run) -> None:
     await run.start(
         "import os, time; print('ready', flush=True)\n"
         "while not os.path.exists('go on'): time.sleep(0.02)"
@@ -103,7 +103,7 @@ async def test_a_run_directory_without_a_runner_is_not_locked(tmp_path: Path) ->
     assert not files.lock_is_held(tmp_path)
 
 
-async def test_the_outcome_is_the_harnesss_exit_code(run: Run) -> None:
+async def test_the_exit_record_has_the_exit_code_of_the_harness(run: Run) -> None:
     await run.start("print('ready'); raise SystemExit(7)")
 
     end = await run.end()
@@ -111,7 +111,7 @@ async def test_the_outcome_is_the_harnesss_exit_code(run: Run) -> None:
     assert (end.reason, end.exit_code, end.leftovers, end.error) == ("exited", 7, 0, None)
 
 
-async def test_the_outcome_says_from_when_to_when_it_ran_in_utc(run: Run) -> None:
+async def test_the_exit_record_has_start_and_end_in_utc(run: Run) -> None:
     await run.start("import time; print('ready'); time.sleep(0.5)")
 
     end = await run.end()
@@ -121,7 +121,7 @@ async def test_the_outcome_says_from_when_to_when_it_ran_in_utc(run: Run) -> Non
     assert (ended - started).total_seconds() >= 0.5
 
 
-async def test_a_harness_that_a_signal_ended_has_128_and_the_signals_number(run: Run) -> None:
+async def test_a_harness_killed_by_a_signal_has_exit_code_128_plus_its_number(run: Run) -> None:
     await run.start("import os; print('ready', flush=True); os.kill(os.getpid(), 9)")
 
     end = await run.end()
@@ -129,7 +129,7 @@ async def test_a_harness_that_a_signal_ended_has_128_and_the_signals_number(run:
     assert (end.reason, end.exit_code) == ("exited", 137)
 
 
-async def test_the_log_holds_stdout_and_stderr(run: Run) -> None:
+async def test_the_log_contains_stdout_and_stderr(run: Run) -> None:
     await run.start(
         "import sys; print('ready to say'); sys.stdout.flush(); print('a word', file=sys.stderr)"
     )
@@ -159,7 +159,7 @@ async def test_100_mb_of_output_reach_the_log(run: Run) -> None:
     assert (end.exit_code, size) == (0, 100 * 2**20)
 
 
-async def test_the_harness_has_nothing_to_read_on_stdin(run: Run) -> None:
+async def test_the_stdin_of_the_harness_is_empty(run: Run) -> None:
     await run.start("import sys; print('ready', repr(sys.stdin.read()))")
 
     await run.end()
@@ -175,7 +175,7 @@ async def test_the_harness_inherits_no_blocked_signals(run: Run) -> None:
     assert run.log == "ready set()\n"
 
 
-async def test_the_harness_has_the_jobs_environment_and_directory_only(run: Run) -> None:
+async def test_the_harness_gets_only_the_environment_and_directory_of_its_job(run: Run) -> None:
     await run.start("import os; print('ready', os.getcwd(), sorted(os.environ))")
 
     await run.end()
@@ -196,7 +196,7 @@ async def test_a_missing_program_is_not_started_and_named(run: Run) -> None:
     assert "No such file or directory: '/no/such/program'" in end.error
 
 
-async def test_a_broken_job_file_is_an_attempt_that_was_not_started(run: Run) -> None:
+async def test_an_attempt_with_a_malformed_job_file_is_not_started(run: Run) -> None:
     (run.dir / files.JOB_FILE).write_text('{"argv": [')
     run.start_runner()
 
@@ -205,7 +205,7 @@ async def test_a_broken_job_file_is_an_attempt_that_was_not_started(run: Run) ->
     assert end.reason == "not_started"
 
 
-async def test_a_lock_that_is_tried_for_a_moment_keeps_no_runner_from_starting(run: Run) -> None:
+async def test_a_runner_starts_although_its_lock_is_held_for_a_moment(run: Run) -> None:
     run.prepare(HANGS)
     lock = run.dir / files.LOCK_FILE
     with lock.open("w") as tried:
@@ -221,7 +221,7 @@ async def test_a_lock_that_is_tried_for_a_moment_keeps_no_runner_from_starting(r
     assert await asyncio.to_thread(starting.wait, WAIT_SECONDS) == 0
 
 
-async def test_a_second_runner_refuses_while_the_first_one_lives(run: Run) -> None:
+async def test_a_second_runner_exits_while_the_first_one_is_alive(run: Run) -> None:
     await run.start(HANGS)
     first = run.runner
 
@@ -232,7 +232,7 @@ async def test_a_second_runner_refuses_while_the_first_one_lives(run: Run) -> No
     assert is_running(first)
 
 
-async def test_a_second_runner_refuses_after_the_first_one_has_ended(run: Run) -> None:
+async def test_a_second_runner_exits_after_the_first_one_has_ended(run: Run) -> None:
     await run.start("print('ready')")
     outcome = await run.end()
 
@@ -243,7 +243,7 @@ async def test_a_second_runner_refuses_after_the_first_one_has_ended(run: Run) -
     assert run.log == "ready\n"
 
 
-async def test_a_killed_runner_leaves_no_outcome_and_a_free_lock(run: Run) -> None:
+async def test_a_killed_runner_leaves_no_exit_record_and_releases_its_lock(run: Run) -> None:
     await run.start(HANGS)
 
     psutil.Process(run.runner).kill()
@@ -256,7 +256,7 @@ async def test_a_killed_runner_leaves_no_outcome_and_a_free_lock(run: Run) -> No
     assert run.start_runner() == files.STARTED_BEFORE
 
 
-async def test_the_runner_outlives_whoever_started_it(run: Run) -> None:
+async def test_the_runner_outlives_the_process_that_started_it(run: Run) -> None:
     run.prepare(HANGS)
     program = f"import subprocess; subprocess.run({runner_command(run.dir)!r}); print(flush=True)"
     parent = subprocess.Popen(
@@ -278,7 +278,7 @@ async def test_the_runner_outlives_whoever_started_it(run: Run) -> None:
 
 
 def _open_files(pid: int) -> list[str]:
-    """The paths of what a process has open; none when it is gone."""
+    """Return the paths of a process's open files; empty if it has ended."""
     try:
         return [file.path for file in psutil.Process(pid).open_files()]
     except psutil.NoSuchProcess:

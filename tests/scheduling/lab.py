@@ -24,7 +24,7 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
 class Lab:
-    """A store and a scheduler that starts nothing by itself, at a time that the test sets."""
+    """A store, and a scheduler that starts nothing by itself, with a clock that the test sets."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
@@ -44,21 +44,21 @@ class Lab:
         self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
 
     async def took(self, seconds: float, **request: Any) -> str:
-        """Have a job complete that took so long; returns its id."""
+        """Complete a job that took ``seconds``; return its id."""
         job_id = await start(self.store, **request)
         await self.end(job_id, seconds)
         return job_id
 
     async def end(self, job_id: str, seconds: float) -> None:
-        """Have a running job complete, so long after noon."""
+        """Complete a running job, ``seconds`` after noon."""
         end = timestamp(NOON + timedelta(seconds=seconds))
         await self.store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
 
     async def forecast(self, job_id: str) -> Forecast:
-        """The forecast for a job."""
+        """Return the forecast for a job."""
         position = self.scheduler.queue.position(job_id)
         return await self.forecaster.of(await self.store.job(job_id), position)
 
     async def eta(self, job_id: str) -> float | None:
-        """The seconds until a job will have ended."""
+        """Return the seconds until a job will have ended."""
         return (await self.forecast(job_id)).eta_s

@@ -1,4 +1,4 @@
-"""What a job can expect: what it waits for, and when it will have ended."""
+"""Forecasts: what a job waits for, and when it will have ended."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.scheduling.lab import Lab
 from tests.store.test_jobs import claim, start, submit
 
 
-async def test_without_a_basis_nobody_knows_how_long_it_takes(lab: Lab) -> None:
+async def test_without_a_completed_job_there_is_no_estimate(lab: Lab) -> None:
     assert await lab.eta(await submit(lab.store)) is None
     assert await lab.eta(await start(lab.store)) is None
 
@@ -20,7 +20,7 @@ async def test_a_queued_job_takes_the_median_of_its_kind(lab: Lab) -> None:
     assert await lab.eta(await submit(lab.store)) == 20
 
 
-async def test_a_running_job_takes_what_is_left_of_the_median(lab: Lab) -> None:
+async def test_a_running_job_takes_the_rest_of_the_median(lab: Lab) -> None:
     await lab.took(100)
     job_id = await start(lab.store)
     lab.now += timedelta(seconds=30.04)
@@ -28,7 +28,7 @@ async def test_a_running_job_takes_what_is_left_of_the_median(lab: Lab) -> None:
     assert await lab.eta(job_id) == 70.0
 
 
-async def test_a_running_job_that_takes_longer_than_usual_is_due_at_any_moment(lab: Lab) -> None:
+async def test_the_estimate_of_an_overdue_job_is_zero(lab: Lab) -> None:
     await lab.took(100)
     job_id = await start(lab.store)
     lab.now += timedelta(seconds=1000)
@@ -36,7 +36,7 @@ async def test_a_running_job_that_takes_longer_than_usual_is_due_at_any_moment(l
     assert await lab.eta(job_id) == 0
 
 
-async def test_a_queued_job_waits_for_the_running_one_and_for_those_before_it(lab: Lab) -> None:
+async def test_the_estimate_of_a_queued_job_includes_all_jobs_before_it(lab: Lab) -> None:
     await lab.took(100, model="large")
     await lab.took(10)
     await start(lab.store, model="large")
@@ -47,21 +47,21 @@ async def test_a_queued_job_waits_for_the_running_one_and_for_those_before_it(la
     assert await lab.eta(last) == 60 + 10 + 10
 
 
-async def test_behind_a_job_of_an_unknown_kind_nobody_knows(lab: Lab) -> None:
+async def test_behind_a_job_of_an_unknown_kind_there_is_no_estimate(lab: Lab) -> None:
     await lab.took(10)
     await submit(lab.store, model="never seen")
 
     assert await lab.eta(await submit(lab.store)) is None
 
 
-async def test_while_a_job_of_an_unknown_kind_runs_nobody_knows(lab: Lab) -> None:
+async def test_while_a_job_of_an_unknown_kind_runs_there_is_no_estimate(lab: Lab) -> None:
     await lab.took(10)
     await start(lab.store, model="never seen")
 
     assert await lab.eta(await submit(lab.store)) is None
 
 
-async def test_behind_too_many_jobs_nobody_knows(lab: Lab) -> None:
+async def test_behind_too_many_jobs_there_is_no_estimate(lab: Lab) -> None:
     await lab.took(10)
     jobs = [await submit(lab.store) for _ in range(MAX_JOBS_BEFORE + 2)]
 
@@ -69,7 +69,7 @@ async def test_behind_too_many_jobs_nobody_knows(lab: Lab) -> None:
     assert await lab.eta(jobs[MAX_JOBS_BEFORE + 1]) is None
 
 
-async def test_a_job_that_completes_changes_what_is_expected_of_its_kind(lab: Lab) -> None:
+async def test_a_completed_job_changes_the_estimate_of_its_kind(lab: Lab) -> None:
     await lab.took(10)
     job_id = await submit(lab.store)
     before = await lab.eta(job_id)
@@ -79,7 +79,7 @@ async def test_a_job_that_completes_changes_what_is_expected_of_its_kind(lab: La
     assert (before, await lab.eta(job_id)) == (10, 20)
 
 
-async def test_a_job_that_is_tried_again_is_no_basis_any_more(lab: Lab) -> None:
+async def test_a_retried_job_no_longer_counts_for_the_estimate(lab: Lab) -> None:
     done = await lab.took(10)
     job_id = await submit(lab.store, priority=1)
     before = await lab.eta(job_id)
@@ -89,7 +89,7 @@ async def test_a_job_that_is_tried_again_is_no_basis_any_more(lab: Lab) -> None:
     assert (before, await lab.eta(job_id)) == (10, None)
 
 
-async def test_a_job_that_runs_by_now_is_expected_from_its_start(lab: Lab) -> None:
+async def test_the_estimate_of_a_running_job_counts_from_its_start(lab: Lab) -> None:
     await lab.took(10)
     first, second = await submit(lab.store), await submit(lab.store)
     before = await lab.eta(second)
@@ -99,7 +99,7 @@ async def test_a_job_that_runs_by_now_is_expected_from_its_start(lab: Lab) -> No
     assert (before, await lab.eta(second)) == (20, 16)
 
 
-async def test_what_was_asked_before_is_answered_from_memory(lab: Lab, tmp_path: Path) -> None:
+async def test_a_repeated_forecast_is_answered_from_memory(lab: Lab, tmp_path: Path) -> None:
     await lab.took(10)
     await start(lab.store)
     jobs = [await submit(lab.store) for _ in range(3)]
@@ -110,7 +110,7 @@ async def test_what_was_asked_before_is_answered_from_memory(lab: Lab, tmp_path:
     assert (await lab.forecaster.of(job, 2)).eta_s == 40
 
 
-async def test_an_ended_job_expects_nothing(lab: Lab) -> None:
+async def test_a_finished_job_has_no_forecast(lab: Lab) -> None:
     assert await lab.forecast(await lab.took(10)) == Forecast(None, None)
 
 
@@ -118,7 +118,7 @@ async def test_a_running_job_waits_for_nothing(lab: Lab) -> None:
     assert (await lab.forecast(await start(lab.store))).waiting_for is None
 
 
-async def test_a_job_waits_for_the_one_that_runs_and_for_those_before_it(lab: Lab) -> None:
+async def test_a_queued_job_waits_for_the_running_one_and_those_before_it(lab: Lab) -> None:
     running = await start(lab.store)
     jobs = [await submit(lab.store) for _ in range(3)]
 
@@ -131,7 +131,7 @@ async def test_a_job_waits_for_the_one_that_runs_and_for_those_before_it(lab: La
     ]
 
 
-async def test_a_job_that_is_started_just_now_does_not_wait_for_itself(lab: Lab) -> None:
+async def test_a_job_that_has_just_started_does_not_wait_for_itself(lab: Lab) -> None:
     await lab.took(100)
     record = await lab.store.job(await submit(lab.store))
     await claim(lab.store, record.job_id)
@@ -149,7 +149,7 @@ async def test_between_two_jobs_the_next_one_waits_for_its_start(lab: Lab) -> No
     assert words == ["its start, which comes next", "1 job before it in the queue"]
 
 
-async def test_a_server_that_shuts_down_starts_nothing(lab: Lab) -> None:
+async def test_a_job_waits_for_the_restart_of_a_server_that_shuts_down(lab: Lab) -> None:
     job_id = await submit(lab.store)
     lab.scheduler.holding = True
 
@@ -158,7 +158,7 @@ async def test_a_server_that_shuts_down_starts_nothing(lab: Lab) -> None:
     assert words == "the next start of the server: it is shutting down, and starts nothing more"
 
 
-async def test_a_server_that_cannot_write_starts_nothing_and_says_why(lab: Lab) -> None:
+async def test_a_job_waits_for_a_server_that_cannot_write(lab: Lab) -> None:
     job_id = await submit(lab.store)
     job, position = await lab.store.job(job_id), 0
     lab.store._writer._health.report("database", "the database cannot be written: disk full")

@@ -1,4 +1,4 @@
-"""The queue's order in memory, against a list that is sorted anew after every deed."""
+"""The queue's order in memory, compared with a list that is sorted after every operation."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -9,7 +9,7 @@ JOBS = st.integers(0, 15)
 
 
 class QueueAndList(RuleBasedStateMachine):
-    """Does the same to the index and to a list of (negated priority, submission, job)."""
+    """Applies the same operations to the index and to a list of sort keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,17 +18,17 @@ class QueueAndList(RuleBasedStateMachine):
 
     @rule(seq=JOBS, priority=st.integers(-2, 2))
     def add(self, seq: int, priority: int) -> None:
-        """Add a job, which may be there already, with another priority."""
+        """Add a job, which may already be queued with another priority."""
         job_id = f"job-{seq}"
-        others = [place for place in self.model if place[2] != job_id]
+        others = [key for key in self.model if key[2] != job_id]
         self.model = sorted([*others, (-priority, seq, job_id)])
         self.index.add(job_id, priority, seq)
 
     @rule(seq=JOBS)
     def remove(self, seq: int) -> None:
-        """Remove a job, which may not be there."""
+        """Remove a job, which may not be queued."""
         job_id = f"job-{seq}"
-        self.model = [place for place in self.model if place[2] != job_id]
+        self.model = [key for key in self.model if key[2] != job_id]
         self.index.remove(job_id)
 
     @invariant()
@@ -44,10 +44,10 @@ class QueueAndList(RuleBasedStateMachine):
 
     @invariant()
     def has_the_same_positions(self) -> None:
-        """A position counts those before, and is None for who is not there."""
-        places = {job_id: place for place, job_id in enumerate(self.jobs())}
+        """A position is the number of jobs before; it is None for a job that is not queued."""
+        positions = {job_id: position for position, job_id in enumerate(self.jobs())}
         for job_id in (f"job-{seq}" for seq in range(16)):
-            assert self.index.position(job_id) == places.get(job_id)
+            assert self.index.position(job_id) == positions.get(job_id)
 
     def jobs(self) -> list[str]:
         """The ids in the order of the model."""
@@ -73,7 +73,7 @@ def test_within_a_priority_the_earlier_submission_is_first() -> None:
     assert index.first() == "b-earlier-one"
 
 
-def test_an_interrupted_job_gets_its_old_place_back() -> None:
+def test_an_interrupted_job_gets_its_position_back() -> None:
     index = QueueIndex()
     for seq in range(3):
         index.add(f"job-{seq}", priority=0, seq=seq)
@@ -84,11 +84,11 @@ def test_an_interrupted_job_gets_its_old_place_back() -> None:
     assert index.position("job-1") == 1
 
 
-def test_an_empty_queue_has_no_first() -> None:
+def test_an_empty_queue_has_no_first_job() -> None:
     assert QueueIndex().first() is None
 
 
-def test_jobs_that_come_and_go_before_it_change_nothing_for_an_iteration() -> None:
+def test_an_iteration_is_not_affected_by_jobs_added_or_removed_before_it() -> None:
     index = QueueIndex()
     for seq in range(4):
         index.add(f"job-{seq}", priority=0, seq=seq)

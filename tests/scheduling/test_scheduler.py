@@ -1,6 +1,4 @@
-"""The scheduler on real processes: order, one at a time, and what becomes of evaluations that end
-in every way they can.
-"""
+"""The scheduler with real processes: the order of jobs, and every way in which one can end."""
 
 import uuid
 from pathlib import Path
@@ -30,7 +28,7 @@ async def test_jobs_run_one_after_another_in_the_order_of_submission(
     ]
 
 
-async def test_a_higher_priority_runs_before_what_was_submitted_earlier(
+async def test_a_higher_priority_runs_before_an_earlier_submission(
     api: Api, tmp_path: Path
 ) -> None:
     journal = str(tmp_path / "journal")
@@ -56,7 +54,7 @@ ENDS: dict[str, tuple[Json, str, str]] = {
 
 
 @pytest.mark.parametrize(("model_args", "status", "error"), ENDS.values(), ids=ENDS.keys())
-async def test_an_evaluation_ends_as_what_it_was(
+async def test_the_status_of_a_job_follows_from_how_its_evaluation_ended(
     api: Api, model_args: Json, status: str, error: str
 ) -> None:
     job = await api.finished(await api.submit(model_args=model_args))
@@ -71,7 +69,7 @@ async def test_a_job_that_takes_longer_than_its_timeout_is_stopped(api: Api) -> 
     assert job["error"].startswith("The evaluation was stopped: it took longer than 0.5 s")
 
 
-async def test_a_cancelled_job_leaves_no_process_however_it_hid(api: Api, tmp_path: Path) -> None:
+async def test_a_cancelled_job_leaves_no_hidden_process(api: Api, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     job_id = await api.submit(model_args={"behave": "hide", "pid_file": str(pid_file)})
 
@@ -82,10 +80,10 @@ async def test_a_cancelled_job_leaves_no_process_however_it_hid(api: Api, tmp_pa
     await api.call("DELETE", f"/jobs/{job_id}")
     await api.finished(job_id)
 
-    assert not _lives(pid)
+    assert not _is_running(pid)
 
 
-async def test_a_lost_runner_makes_a_second_attempt(api: Api) -> None:
+async def test_a_lost_runner_leads_to_a_second_attempt(api: Api) -> None:
     job_id = await api.submit(model_args={"seconds": 2})
     await _kill_the_runner(api, job_id)
 
@@ -94,7 +92,7 @@ async def test_a_lost_runner_makes_a_second_attempt(api: Api) -> None:
     assert (job["status"], job["attempt"]) == ("completed", 2)
 
 
-async def test_a_cancel_that_crosses_a_loss_stops_the_attempt_that_runs_then(
+async def test_a_cancel_during_a_loss_stops_the_next_attempt(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = await api.submit(model_args={"behave": "hang"})
@@ -118,7 +116,7 @@ async def _runs_its_second_attempt(api: Api, job_id: str) -> bool:
     return (job["status"], job["attempt"]) == ("running", 2)
 
 
-async def test_a_runner_lost_for_the_last_time_fails_the_job(api: Api) -> None:
+async def test_losing_the_runner_of_the_last_attempt_fails_the_job(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "hang"}, max_attempts=1)
     await _kill_the_runner(api, job_id)
 
@@ -133,10 +131,10 @@ async def test_a_lost_runner_leaves_no_process_of_its_evaluation(api: Api) -> No
 
     await api.finished(job_id)
 
-    assert not _lives(harness)
+    assert not _is_running(harness)
 
 
-async def test_what_a_lost_attempt_wrote_shows_no_secret(api: Api) -> None:
+async def test_the_files_of_a_lost_attempt_are_masked(api: Api) -> None:
     secret = "quite-a-secret"  # noqa: S105 - the test's own
     args = {"behave": "hang", "api_key": secret}
     job_id = await api.submit(model_args=args, max_attempts=1)
@@ -154,7 +152,7 @@ async def test_an_attempt_that_is_lost_after_a_cancel_is_not_tried_again(make_ap
     api = await make_api(cancel_grace=WAIT_SECONDS)
     job_id = await api.submit(model_args={"behave": "stubborn"}, max_attempts=2)
     run_dir = Path((await api.under_way(job_id))["run_dir"])
-    await until(lambda: _has_said(run_dir, "ignores TERM now"))
+    await until(lambda: _has_printed(run_dir, "ignores TERM now"))
     await api.call("DELETE", f"/jobs/{job_id}")
 
     await _kill_the_runner(api, job_id)
@@ -163,7 +161,7 @@ async def test_an_attempt_that_is_lost_after_a_cancel_is_not_tried_again(make_ap
     assert (job["status"], job["attempt"]) == ("cancelled", 1)
 
 
-async def test_a_fault_of_the_servers_own_leaves_no_evaluation_running(
+async def test_an_internal_error_leaves_no_evaluation_running(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Planner, job: Job) -> None:
@@ -192,7 +190,7 @@ async def test_finished_jobs_beyond_the_maximum_are_pruned_with_their_files(
     await until(only_the_newest_are_there)
 
 
-async def test_a_start_removes_no_directory_but_those_of_pruned_jobs(
+async def test_a_start_removes_only_directories_of_pruned_jobs(
     make_api: MakeApi, data_dir: Path
 ) -> None:
     foreign = data_dir / "runs" / f"experiment-{uuid.uuid4()}"
@@ -203,7 +201,7 @@ async def test_a_start_removes_no_directory_but_those_of_pruned_jobs(
     assert foreign.exists()
 
 
-async def test_pruning_never_touches_a_directory_that_the_client_named(
+async def test_pruning_keeps_a_directory_that_the_client_named(
     make_api: MakeApi, tmp_path: Path
 ) -> None:
     api = await make_api(max_completed_jobs=1)
@@ -225,21 +223,20 @@ async def test_two_jobs_with_one_output_dir_get_their_own_results(api: Api, tmp_
     assert (await api.finished(second))["status"] == "failed"
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-async def _has_said(run_dir: Path, words: str) -> bool:
+async def _has_printed(run_dir: Path, words: str) -> bool:
     log = run_dir / LOG_FILE
     return log.exists() and words in log.read_text()
 
 
 async def _kill_the_runner(api: Api, job_id: str) -> int:
-    """Kill the job's runner once its harness runs; returns the pid of the harness."""
-
+    """Kill the job's runner once its harness runs; return the pid of the harness."""
     harness = await harness_of(job_id)
     psutil.Process(harness.ppid()).kill()
     return int(harness.pid)

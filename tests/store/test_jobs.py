@@ -165,7 +165,7 @@ async def test_a_job_is_not_claimed_while_another_is_before_it(store: Store) -> 
     assert (await store.job(job.job_id)).status is Status.QUEUED
 
 
-async def test_an_interrupted_job_gets_its_old_place_back(store: Store) -> None:
+async def test_an_interrupted_job_gets_its_position_back(store: Store) -> None:
     interrupted = await start(store)
     later = await submit(store)
 
