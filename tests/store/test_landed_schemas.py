@@ -58,7 +58,7 @@ def test_no_migration_that_has_landed_was_edited() -> None:
 
 
 def test_every_landed_schema_has_its_database() -> None:
-    assert len(DUMPS) >= 11
+    assert len(DUMPS) >= 12
 
 
 def test_data_of_a_landed_schema_gets_the_schema_of_a_new_database(
