@@ -102,7 +102,7 @@ class Attempts:
         """Delete the files of pruned jobs that were left by a crash."""
         # A directory is removed only if the audit log knows its job as pruned.
         found = await asyncio.to_thread(self._directories.job_ids)
-        leftovers = await self._store.pruned_among(found)
+        leftovers = await self._store.queries.pruned_among(found)
         if leftovers:
             log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
         await self.remove_files(leftovers)
@@ -119,7 +119,7 @@ class Attempts:
     async def _stop_again(self, job: Job) -> None:
         await asyncio.sleep(RETRY_SECONDS)
         with contextlib.suppress(JobPruned, StoreUnavailable):
-            current = await self._store.job(job.job_id)
+            current = await self._store.queries.job(job.job_id)
             if (current.status, current.attempt) == (Status.RUNNING, job.attempt):
                 await self.stop(job)
 
@@ -155,7 +155,7 @@ class Attempts:
             await self._start(job)
             return
         log.info("found a running evaluation again", job=job.job_id, attempt=job.attempt)
-        await retry_until_writable(lambda: self._store.reattach(job.job_id))
+        await retry_until_writable(lambda: self._store.jobs.reattach(job.job_id))
         if job.cancel_requested_at is not None:
             await self.stop(job)
         await self._supervise(job, paths)
@@ -174,7 +174,7 @@ class Attempts:
             return
         try:
             while not await self._try_start(spec):
-                current = await retry_until_writable(lambda: self._store.job(job.job_id))
+                current = await retry_until_writable(lambda: self._store.queries.job(job.job_id))
                 if current.cancel_requested_at:
                     await self._concluder.cancel(job)
                     return

@@ -90,7 +90,7 @@ class Concluder:
     async def finish(self, job: Job, outcome: Outcome) -> None:
         """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
         pruned = await retry_until_writable(
-            lambda: self._store.finish(job.job_id, outcome, self._policy.max_completed_jobs)
+            lambda: self._store.jobs.finish(job.job_id, outcome, self._policy.max_completed_jobs)
         )
         crash_point("finished")
         log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
@@ -152,10 +152,10 @@ class Concluder:
         if orphans.doubt is not None:
             why = f"{why}; {orphans.doubt}"
         crash_point("lost")
-        current = await retry_until_writable(lambda: self._store.job(job.job_id))
+        current = await retry_until_writable(lambda: self._store.queries.job(job.job_id))
         if current.cancel_requested_at is None and job.attempt < job.max_attempts:
             reason = f"the runner was lost: {why}"
-            await retry_until_writable(lambda: self._store.interrupt(job.job_id, reason))
+            await retry_until_writable(lambda: self._store.jobs.interrupt(job.job_id, reason))
             crash_point("interrupted")
             return
         outcome = await asyncio.to_thread(lost, current, paths, info, why, self._now())

@@ -56,7 +56,7 @@ class Catalog:
 
     async def answer(self, engine: str, question: Question) -> list[str]:
         """Return the harness's answer. Raises HarnessUnavailable, StoreUnavailable."""
-        cached = await self._store.find_answer(engine, question.value)
+        cached = await self._store.engine_cache.find(engine, question.value)
         refresh = self._refresh(engine, question)
         if cached is not None:
             return cached.answer
@@ -91,7 +91,7 @@ class Catalog:
         """Load the cached answers, for ``known``."""
         for engine in self._engines:
             for question in Question:
-                cached = await self._store.find_answer(engine, question.value)
+                cached = await self._store.engine_cache.find(engine, question.value)
                 if cached is not None:
                     self._known[engine, question] = frozenset(cached.answer)
 
@@ -155,7 +155,7 @@ class Catalog:
                 _definitions_version, engine.settings.include_path
             )
             version = f"{version.strip()} {definitions}"
-            cached = await self._store.find_answer(name, question.value)
+            cached = await self._store.engine_cache.find(name, question.value)
             if cached is not None and cached.version == version:
                 self._remember(name, question, cached.answer)
                 return cached.answer
@@ -169,7 +169,7 @@ class Catalog:
             ) from error
         self._remember(name, question, answer)
         with contextlib.suppress(StoreUnavailable):  # the answer is only not cached
-            await self._store.keep_answer(name, question.value, version, answer)
+            await self._store.engine_cache.keep(name, question.value, version, answer)
         return answer
 
     def _remember(self, name: str, question: Question, answer: list[str]) -> None:

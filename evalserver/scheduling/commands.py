@@ -34,18 +34,18 @@ class JobCommands:
         A running job is being stopped when this returns; it is ``cancelled`` once all of its
         processes have ended. Raises AlreadyFinished, JobNotFound, JobPruned, StoreUnavailable.
         """
-        while (job := await self._store.job(job_id)).status not in FINISHED:
+        while (job := await self._store.queries.job(job_id)).status not in FINISHED:
             # If the status has changed since it was read, read it again.
             with contextlib.suppress(IllegalTransition):
                 if job.status is Status.QUEUED:
-                    pruned = await self._store.cancel_queued(job_id, actor, self._keep)
+                    pruned = await self._store.jobs.cancel_queued(job_id, actor, self._keep)
                     crash_point("cancelled_queued")
                     await self._attempts.remove_files(pruned)
                     return f"Job {job_id} cancelled"
-                await self._store.request_cancel(job_id, actor)
+                await self._store.jobs.request_cancel(job_id, actor)
                 crash_point("cancel_requested")
                 # Read again: another attempt may have begun since.
-                await self._attempts.stop(await self._store.job(job_id))
+                await self._attempts.stop(await self._store.queries.job(job_id))
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
 
@@ -55,10 +55,10 @@ class JobCommands:
         Raises NotFinished, JobNotFound, JobPruned, StoreUnavailable.
         """
         try:
-            await self._store.retry(job_id, actor)
+            await self._store.jobs.retry(job_id, actor)
             crash_point("retried")
         except IllegalTransition:
-            job = await self._store.job(job_id)
+            job = await self._store.queries.job(job_id)
             raise NotFinished(
                 f"Job {job_id} is {job.status}; only a finished job can be tried again"
             ) from None
@@ -69,9 +69,9 @@ class JobCommands:
         Raises NotQueued, JobNotFound, JobPruned, StoreUnavailable.
         """
         try:
-            await self._store.prioritize(job_id, priority, actor)
+            await self._store.jobs.prioritize(job_id, priority, actor)
         except IllegalTransition:
-            job = await self._store.job(job_id)
+            job = await self._store.queries.job(job_id)
             raise NotQueued(
                 f"Job {job_id} is {job.status}; only the priority of a queued job can be changed"
             ) from None

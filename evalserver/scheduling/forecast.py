@@ -121,7 +121,7 @@ class Forecaster:
     async def _median(self, kind: Kind) -> float | None:
         medians, changes = self._medians, self._changes
         if kind not in medians:
-            seconds = await self._store.durations(kind)
+            seconds = await self._store.durations.of_kind(kind)
             found = median(seconds) if seconds else None
             if self._changes != changes:
                 return found  # it is outdated already
@@ -134,7 +134,7 @@ class Forecaster:
         if not missing:
             return self._jobs
         changes = self._changes
-        found = await self._store.known(missing)
+        found = await self._store.durations.known(missing)
         known = {**self._jobs, **found}
         if self._changes == changes:
             _clear_if_full(self._jobs, MAX_KNOWN_JOBS)

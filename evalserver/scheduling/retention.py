@@ -28,14 +28,16 @@ class Pruner:
 
         Raises StoreUnavailable; jobs that were removed before that stay removed.
         """
-        return await self._remove_all(lambda: self._store.prune(keep, actor, BATCH_SIZE))
+        return await self._remove_all(lambda: self._store.jobs.prune(keep, actor, BATCH_SIZE))
 
     async def remove_older(self, before: str, actor: str) -> int:
         """Remove the jobs that finished before a time; returns how many.
 
         Raises StoreUnavailable; jobs that were removed before that stay removed.
         """
-        return await self._remove_all(lambda: self._store.prune_older(before, actor, BATCH_SIZE))
+        return await self._remove_all(
+            lambda: self._store.jobs.prune_older(before, actor, BATCH_SIZE)
+        )
 
     async def remove(self, job_id: str, actor: str) -> None:
         """Remove one finished job.
@@ -43,9 +45,9 @@ class Pruner:
         Raises NotPrunable, JobNotFound, JobPruned, StoreUnavailable.
         """
         try:
-            await self._store.prune_job(job_id, actor)
+            await self._store.jobs.prune_job(job_id, actor)
         except IllegalTransition:
-            job = await self._store.job(job_id)
+            job = await self._store.queries.job(job_id)
             raise NotPrunable(
                 f"Job {job_id} is {job.status}; only a finished job can be pruned, so cancel it"
                 " first"

@@ -84,9 +84,9 @@ class Scheduler:
         """Read the queue from the store, follow it, and remove what a crash left."""
         self.draining = await self._store.server.draining()
         self._store.subscribe(self._on_event)
-        for job_id, priority, seq in await self._store.queued():
+        for job_id, priority, seq in await self._store.queries.queued():
             self.queue.add(job_id, priority, seq)
-        running = await self._store.running()
+        running = await self._store.queries.running()
         self._running = dict.fromkeys(job.job_id for job in running)
         try:
             await self._clean_up()
@@ -94,12 +94,12 @@ class Scheduler:
             log.error("cannot remove what a crash left; the next start will", error=str(error))
 
     async def _clean_up(self) -> None:
-        await self._attempts.remove_files(await self._store.prune(self._keep))
+        await self._attempts.remove_files(await self._store.jobs.prune(self._keep))
         await self._attempts.remove_leftovers()
 
     async def run(self) -> None:
         """Until cancelled, run jobs: first those that ran when the server last ended."""
-        for interrupted in await self._store.running():
+        for interrupted in await self._store.queries.running():
             await self._attempts.resume(interrupted)
         while True:
             claimed = await self._claim(await self._next())
@@ -190,7 +190,7 @@ class Scheduler:
             job = self._waiting.get(job_id)
             if job is None:
                 try:
-                    job = await retry_until_writable(partial(self._store.job, job_id))
+                    job = await retry_until_writable(partial(self._store.queries.job, job_id))
                 except JobPruned:
                     self.queue.remove(job_id)
                     continue
@@ -205,13 +205,13 @@ class Scheduler:
         try:
             paths = await self._attempts.reserve(job)
             await retry_until_writable(
-                lambda: self._store.claim(job, paths.run_dir, paths.output_dir)
+                lambda: self._store.jobs.claim(job, paths.run_dir, paths.output_dir)
             )
         except IllegalTransition:
             self._waiting.pop(job_id, None)
             return None
         crash_point("claimed")
-        return await retry_until_writable(lambda: self._store.job(job_id))
+        return await retry_until_writable(lambda: self._store.queries.job(job_id))
 
 
 async def _wait_until_set(event: asyncio.Event, limit_s: float | None) -> None:

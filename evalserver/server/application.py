@@ -130,7 +130,7 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE].subscribe(app[PROGRESS].on_event)
     app[STORE].subscribe(app[BUS].on_event)
     app[STORE].subscribe(app[INSTRUMENTS].on_event)
-    app[QUEUE_LIMITS].load(await app[STORE].queued_by_submitter())
+    app[QUEUE_LIMITS].load(await app[STORE].queries.queued_by_submitter())
     app[STORE].subscribe(app[QUEUE_LIMITS].on_event)
     app[STORE].watch(app[INSTRUMENTS].on_commit)
     yield

@@ -183,7 +183,7 @@ async def _cancel_running(app: web.Application) -> None:
 
 async def log_detached_jobs(store: Store, executor: Executor) -> None:
     with suppress(StoreUnavailable):
-        for job in await store.running():
+        for job in await store.queries.running():
             run_dir = Path(job.run_dir or "")
             log.warning(
                 "stopping; this evaluation continues, and is reattached at the next start",

@@ -23,7 +23,8 @@ from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
-from evalserver.store.jobs import Queued
+from evalserver.store.job_queries import JobQueries, Queued
+from evalserver.store.job_store import JobStore
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
@@ -60,6 +61,8 @@ __all__ = [
     "JobFilter",
     "JobNotFound",
     "JobPruned",
+    "JobQueries",
+    "JobStore",
     "Key",
     "KeyReused",
     "Kind",

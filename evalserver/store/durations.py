@@ -43,43 +43,48 @@ def kind_of(engine: str, request: EvaluateRequest) -> Kind:
     return Kind(engine, request.model, request.tasks, limit, request.num_gpus)
 
 
-async def durations(readers: Readers, kind: Kind) -> list[float]:
-    """What the newest completed jobs of a kind took, in seconds; of their last attempts."""
-    rows = await readers.fetch(
-        """
-        SELECT (julianday(completed_at) - julianday(started_at)) * 86400 AS seconds
-        FROM jobs
-        WHERE status = 'completed' AND engine = :engine AND model = :model AND tasks = :tasks
-          AND coalesce(json_extract(request, '$.limit'), -1) = :limit
-          AND json_extract(request, '$.num_gpus') = :num_gpus
-        ORDER BY finish_number DESC
-        LIMIT :newest
-        """,
-        {
-            "engine": kind.engine,
-            "model": kind.model,
-            "tasks": json_text(kind.tasks),
-            "limit": kind.limit,
-            "num_gpus": kind.num_gpus,
-            "newest": NEWEST,
-        },
-    )
-    # A clock that was set back makes an end before its beginning.
-    return [max(0.0, row["seconds"]) for row in rows]
+class Durations:
+    """Reads how long jobs took, and what an estimate needs to know of a job."""
 
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
 
-async def known(readers: Readers, job_ids: Sequence[str]) -> dict[str, Known]:
-    """What is known of these jobs; nothing of those that are pruned or damaged."""
-    rows: list[Any] = await readers.fetch(
-        "SELECT job_id, engine, request, started_at FROM jobs"
-        " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
-        {"job_ids": json_text(job_ids)},
-    )
-    return {
-        row["job_id"]: Known(kind_of(row["engine"], request), row["started_at"])
-        for row in rows
-        if (request := _request(row)) is not None
-    }
+    async def of_kind(self, kind: Kind) -> list[float]:
+        """What the newest completed jobs of a kind took, in seconds; of their last attempts."""
+        rows = await self._readers.fetch(
+            """
+            SELECT (julianday(completed_at) - julianday(started_at)) * 86400 AS seconds
+            FROM jobs
+            WHERE status = 'completed' AND engine = :engine AND model = :model AND tasks = :tasks
+              AND coalesce(json_extract(request, '$.limit'), -1) = :limit
+              AND json_extract(request, '$.num_gpus') = :num_gpus
+            ORDER BY finish_number DESC
+            LIMIT :newest
+            """,
+            {
+                "engine": kind.engine,
+                "model": kind.model,
+                "tasks": json_text(kind.tasks),
+                "limit": kind.limit,
+                "num_gpus": kind.num_gpus,
+                "newest": NEWEST,
+            },
+        )
+        # A clock that was set back makes an end before its beginning.
+        return [max(0.0, row["seconds"]) for row in rows]
+
+    async def known(self, job_ids: Sequence[str]) -> dict[str, Known]:
+        """What is known of these jobs; nothing of those that are pruned or damaged."""
+        rows: list[Any] = await self._readers.fetch(
+            "SELECT job_id, engine, request, started_at FROM jobs"
+            " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
+            {"job_ids": json_text(job_ids)},
+        )
+        return {
+            row["job_id"]: Known(kind_of(row["engine"], request), row["started_at"])
+            for row in rows
+            if (request := _request(row)) is not None
+        }
 
 
 def _request(row: Any) -> EvaluateRequest | None:

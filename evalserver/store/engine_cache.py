@@ -1,5 +1,6 @@
 """What harnesses answered outside a job, kept per version of the harness."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import orjson
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Transaction
+from evalserver.store.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,21 @@ async def find(readers: Readers, engine: str, question: str) -> Answer | None:
         return None
     row = rows[0]
     return Answer(engine, question, row["version"], orjson.loads(row["answer"]), row["fetched_at"])
+
+
+class EngineCache:
+    """Keeps the answers of harnesses to questions outside a job, such as for their tasks."""
+
+    def __init__(self, writer: Writer, readers: Readers, now: Callable[[], str]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._now = now
+
+    async def keep(self, engine: str, question: str, version: str, answer: list[str]) -> None:
+        """Keep an answer in place of an older one to the same question."""
+        entry = Answer(engine, question, version, answer, self._now())
+        await self._writer.run(lambda tx: keep(tx, entry))
+
+    async def find(self, engine: str, question: str) -> Answer | None:
+        """Return the answer that was kept last, or None."""
+        return await find(self._readers, engine, question)

@@ -27,21 +27,28 @@ class Event:
 COLUMNS = "event_id, at, actor, job_id, event, from_status, to_status, attempt, detail"
 
 
-async def events_after(readers: Readers, after: int, most: int, job_id: str | None) -> list[Event]:
-    """The first ``most`` events of jobs with an id above ``after``, of one job or of all."""
-    of_job = "event <> 'archived'" if job_id is None else "job_id = :job_id"
-    rows = await readers.fetch(
-        f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after AND {of_job}"  # noqa: S608
-        " ORDER BY event_id LIMIT :most",
-        {"after": after, "most": most, "job_id": job_id},
-    )
-    return [event_of(row) for row in rows]
+class EventLog:
+    """Reads the audit log."""
 
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
 
-async def newest_event_id(readers: Readers) -> int:
-    """The id of the newest event of all; 0 when there is none."""
-    rows = await readers.fetch("SELECT coalesce(max(event_id), 0) AS newest FROM job_events")
-    return int(rows[0]["newest"])
+    async def after(self, after: int, most: int = 500, job_id: str | None = None) -> list[Event]:
+        """The first ``most`` events of jobs with an id above ``after``, of one job or of all."""
+        of_job = "event <> 'archived'" if job_id is None else "job_id = :job_id"
+        rows = await self._readers.fetch(
+            f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after AND {of_job}"  # noqa: S608
+            " ORDER BY event_id LIMIT :most",
+            {"after": after, "most": most, "job_id": job_id},
+        )
+        return [event_of(row) for row in rows]
+
+    async def newest_id(self) -> int:
+        """The id of the newest event of all; 0 when there is none."""
+        rows = await self._readers.fetch(
+            "SELECT coalesce(max(event_id), 0) AS newest FROM job_events"
+        )
+        return int(rows[0]["newest"])
 
 
 def event_of(row: Mapping[str, Any]) -> Event:

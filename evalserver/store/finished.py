@@ -6,7 +6,7 @@ last number of a page is where the next one begins, however much later it is ask
 
 from evalserver.core.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
-from evalserver.store.jobs import RECORD, job_of
+from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
 from evalserver.store.readers import Readers
 from evalserver.store.search import with_search

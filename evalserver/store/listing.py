@@ -14,7 +14,7 @@ from evalserver.store.criteria import (
     JobFilter,
     criteria_of,
 )
-from evalserver.store.jobs import RECORD, job_of
+from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.search import with_search

@@ -34,58 +34,60 @@ class Point:
     n: int | None
 
 
-async def series(readers: Readers) -> list[Series]:
-    """The series that jobs have, by name."""
-    rows = await readers.fetch(
-        "SELECT text AS name, count(*) AS jobs FROM job_labels WHERE name = :series"
-        " GROUP BY text ORDER BY text LIMIT :most",
-        {"series": SERIES, "most": MOST_SERIES},
-    )
-    return [Series(row["name"], row["jobs"]) for row in rows]
+class SeriesQueries:
+    """Reads the series of evaluations of a training run."""
 
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
 
-async def numbers_of(readers: Readers, names: Sequence[str]) -> list[tuple[str, str, str]]:
-    """The task, metric and filter of every number that the jobs of these series have."""
-    rows = await readers.fetch(
-        """
-        SELECT DISTINCT metrics.task, metrics.metric, metrics.filter
-        FROM json_each(:names) AS wanted
-        CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
-        CROSS JOIN jobs ON jobs.seq = job_labels.seq
-        CROSS JOIN metrics ON metrics.job_id = jobs.job_id
-        ORDER BY 1, 2, 3
-        """,
-        {"names": json_text(list(names)), "series": SERIES},
-    )
-    return [tuple(row) for row in rows]
+    async def all(self) -> list[Series]:
+        """The series that jobs have, by name."""
+        rows = await self._readers.fetch(
+            "SELECT text AS name, count(*) AS jobs FROM job_labels WHERE name = :series"
+            " GROUP BY text ORDER BY text LIMIT :most",
+            {"series": SERIES, "most": MOST_SERIES},
+        )
+        return [Series(row["name"], row["jobs"]) for row in rows]
 
+    async def metrics_of(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """The task, metric and filter of every number that the jobs of these series have."""
+        rows = await self._readers.fetch(
+            """
+            SELECT DISTINCT metrics.task, metrics.metric, metrics.filter
+            FROM json_each(:names) AS wanted
+            CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
+            CROSS JOIN jobs ON jobs.seq = job_labels.seq
+            CROSS JOIN metrics ON metrics.job_id = jobs.job_id
+            ORDER BY 1, 2, 3
+            """,
+            {"names": json_text(list(names)), "series": SERIES},
+        )
+        return [tuple(row) for row in rows]
 
-async def points(
-    readers: Readers, names: Sequence[str], task: str, metric: str, kind: str
-) -> list[Point]:
-    """One number of all jobs of these series, in the order of submission."""
-    rows = await readers.fetch(
-        """
-        SELECT wanted.value AS series,
-               (SELECT text FROM job_labels AS steps
-                WHERE steps.seq = jobs.seq AND steps.name = :step) AS step,
-               jobs.job_id, jobs.completed_at, metrics.value, metrics.stderr, metrics.n
-        FROM json_each(:names) AS wanted
-        CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
-        CROSS JOIN jobs ON jobs.seq = job_labels.seq
-        CROSS JOIN metrics ON metrics.job_id = jobs.job_id AND metrics.task = :task
-                          AND metrics.metric = :metric AND metrics.filter = :filter
-        ORDER BY jobs.seq
-        LIMIT :most
-        """,
-        {
-            "names": json_text(list(names)),
-            "series": SERIES,
-            "step": STEP,
-            "task": task,
-            "metric": metric,
-            "filter": kind,
-            "most": MOST_POINTS,
-        },
-    )
-    return [Point(**dict(row)) for row in rows]
+    async def points(self, names: Sequence[str], task: str, metric: str, kind: str) -> list[Point]:
+        """One number of all jobs of these series, in the order of submission."""
+        rows = await self._readers.fetch(
+            """
+            SELECT wanted.value AS series,
+                   (SELECT text FROM job_labels AS steps
+                    WHERE steps.seq = jobs.seq AND steps.name = :step) AS step,
+                   jobs.job_id, jobs.completed_at, metrics.value, metrics.stderr, metrics.n
+            FROM json_each(:names) AS wanted
+            CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
+            CROSS JOIN jobs ON jobs.seq = job_labels.seq
+            CROSS JOIN metrics ON metrics.job_id = jobs.job_id AND metrics.task = :task
+                              AND metrics.metric = :metric AND metrics.filter = :filter
+            ORDER BY jobs.seq
+            LIMIT :most
+            """,
+            {
+                "names": json_text(list(names)),
+                "series": SERIES,
+                "step": STEP,
+                "task": task,
+                "metric": metric,
+                "filter": kind,
+                "most": MOST_POINTS,
+            },
+        )
+        return [Point(**dict(row)) for row in rows]

@@ -96,7 +96,7 @@ class Submitter:
             request = await self._threads.run(pin_checkpoint, request)
         provenance = await self._check_all(request, engine, validate=validate)
         if isinstance(provenance, Rejected):
-            if key is None or not await self._store.was_answered(key):
+            if key is None or not await self._store.jobs.was_answered(key):
                 return provenance
             provenance = None
         return NewJob(new_job_id(), name, request, submitted_by, provenance)
@@ -140,7 +140,7 @@ class Submitter:
         with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
             if rejected is not None:
                 return rejected
-            await self._store.submit(job)
+            await self._store.jobs.submit(job)
         _log_submission(job)
         return Accepted(job.job_id)
 
@@ -155,7 +155,7 @@ class Submitter:
                 rejected = stack.enter_context(reservation)
                 if rejected is not None:
                     return rejected
-            answered = await self._store.submit_once(job, key, answer)
+            answered = await self._store.jobs.submit_once(job, key, answer)
         if not answered.again:
             _log_submission(job)
         return Accepted(job.job_id, answered.answer, answered.again)

@@ -59,14 +59,14 @@ async def test_a_job_whose_results_are_on_a_hanging_disk_ends(
     told: tuple[str, str],
 ) -> None:
     attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05, max_reading_s=0.01))
-    job = await store.job(await submit(store))
+    job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)
-    await store.claim(job, paths.run_dir, paths.output_dir)
+    await store.jobs.claim(job, paths.run_dir, paths.output_dir)
     _leave_an_end(paths.run_dir, reason)
 
-    await attempts.resume(await store.job(job.job_id))
+    await attempts.resume(await store.queries.job(job.job_id))
 
-    ended = await store.job(job.job_id)
+    ended = await store.queries.job(job.job_id)
     assert (ended.status, (ended.error or "")[: len(told[1])]) == told
 
 
@@ -96,14 +96,14 @@ async def test_a_job_whose_checkpoint_is_on_a_disk_that_hangs_fails_alone(
     monkeypatch.setattr("evalserver.attempts.attempts.START_LIMIT_SECONDS", 0.05)
     monkeypatch.setattr("evalserver.attempts.attempts.at_start", lambda *_, **__: disk.wait())
     attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05))
-    job = await store.job(await submit(store))
+    job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)
-    await store.claim(job, paths.run_dir, paths.output_dir)
+    await store.jobs.claim(job, paths.run_dir, paths.output_dir)
 
-    await attempts.begin(await store.job(job.job_id))
+    await attempts.begin(await store.queries.job(job.job_id))
 
     disk.set()
-    ended = await store.job(job.job_id)
+    ended = await store.queries.job(job.job_id)
     assert ended.error == (
         "The evaluation was not started; reading the files of an attempt: a disk did not respond"
         " within 0.05 s, where its checkpoint or output is"

@@ -113,7 +113,7 @@ async def _seed(data_dir: Path, queued: int) -> None:
     try:
         for first in range(0, 1 + queued, SEEDING_BATCH):
             jobs = range(first, min(1 + queued, first + SEEDING_BATCH))
-            await asyncio.gather(*(store.submit(_job()) for _ in jobs))
+            await asyncio.gather(*(store.jobs.submit(_job()) for _ in jobs))
     finally:
         await store.close()
 

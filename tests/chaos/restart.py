@@ -56,7 +56,7 @@ async def _fill(data_dir: Path, queued: int) -> None:
             NewJob(f"job-{number}", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "anonymous")
             for number in range(first, min(first + BATCH_SIZE, queued))
         )
-        await asyncio.gather(*map(store.submit, jobs))
+        await asyncio.gather(*map(store.jobs.submit, jobs))
     await store.close()
 
 

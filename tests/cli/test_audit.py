@@ -63,7 +63,7 @@ async def test_programs_get_the_first_bad_row_as_json(store: Store, tmp_path: Pa
 
 async def test_a_story_is_a_table(store: Store, tmp_path: Path) -> None:
     job_id = await start(store, labels={"team": "vision"})
-    await store.interrupt(job_id, "the runner vanished")
+    await store.jobs.interrupt(job_id, "the runner vanished")
 
     result = evalserver("audit", "show", job_id, *where(tmp_path))
 
@@ -116,7 +116,7 @@ async def test_the_beginning_of_several_ids_is_an_error_that_names_them(
     twins = [f"{'a' * 8}-0000-4000-8000-00000000000{number}" for number in (1, 2)]
     for twin in twins:
         request = EvaluateRequest(model="dummy", tasks=("mme",))
-        await store.submit(NewJob(twin, "lmms_eval", request, "alice"))
+        await store.jobs.submit(NewJob(twin, "lmms_eval", request, "alice"))
 
     result = evalserver("audit", "show", "aaaa", *where(tmp_path))
 
@@ -133,7 +133,7 @@ async def test_what_a_harness_said_cannot_steer_the_terminal(store: Store, tmp_p
     job_id = await start(store)
     error = "\x1b[2J\x9b31mbad\u202egood\nsecond line"
     outcome = Outcome(Status.FAILED, "2030-01-01T00:00:00.000+00:00", 1, error)
-    await store.finish(job_id, outcome, PLENTY)
+    await store.jobs.finish(job_id, outcome, PLENTY)
 
     result = evalserver("audit", "show", job_id, *where(tmp_path))
 

@@ -43,7 +43,7 @@ async def test_a_server_can_start_from_a_backup(store: Store, tmp_path: Path) ->
     evalserver("db", "backup", restored / DATABASE_NAME, *where(tmp_path))
 
     again = await Store.open(restored)
-    assert await again.job(job_id) == await store.job(job_id)
+    assert await again.queries.job(job_id) == await store.queries.job(job_id)
     await again.close()
 
 

@@ -52,12 +52,12 @@ class Lab:
     async def end(self, job_id: str, seconds: float) -> None:
         """Complete a running job, ``seconds`` after noon."""
         end = timestamp(NOON + timedelta(seconds=seconds))
-        await self.store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
+        await self.store.jobs.finish(job_id, replace(completed(), completed_at=end), PLENTY)
 
     async def forecast(self, job_id: str) -> Forecast:
         """Return the forecast for a job."""
         position = self.scheduler.queue.position(job_id)
-        return await self.forecaster.of(await self.store.job(job_id), position)
+        return await self.forecaster.of(await self.store.queries.job(job_id), position)
 
     async def eta(self, job_id: str) -> float | None:
         """Return the seconds until a job will have ended."""

@@ -84,7 +84,7 @@ async def test_a_retried_job_no_longer_counts_for_the_estimate(lab: Lab) -> None
     job_id = await submit(lab.store, priority=1)
     before = await lab.eta(job_id)
 
-    await lab.store.retry(done, "alice")
+    await lab.store.jobs.retry(done, "alice")
 
     assert (before, await lab.eta(job_id)) == (10, None)
 
@@ -103,7 +103,7 @@ async def test_a_repeated_forecast_is_answered_from_memory(lab: Lab, tmp_path: P
     await lab.took(10)
     await start(lab.store)
     jobs = [await submit(lab.store) for _ in range(3)]
-    job = await lab.store.job(jobs[-1])
+    job = await lab.store.queries.job(jobs[-1])
     await lab.forecaster.of(job, 2)
     await lab.store.close()
 
@@ -133,7 +133,7 @@ async def test_a_queued_job_waits_for_the_running_one_and_those_before_it(lab: L
 
 async def test_a_job_that_has_just_started_does_not_wait_for_itself(lab: Lab) -> None:
     await lab.took(100)
-    record = await lab.store.job(await submit(lab.store))
+    record = await lab.store.queries.job(await submit(lab.store))
     await claim(lab.store, record.job_id)
 
     seen = await lab.forecaster.of(record, 0)
@@ -160,7 +160,7 @@ async def test_a_job_waits_for_the_restart_of_a_server_that_shuts_down(lab: Lab)
 
 async def test_a_job_waits_for_a_server_that_cannot_write(lab: Lab) -> None:
     job_id = await submit(lab.store)
-    job, position = await lab.store.job(job_id), 0
+    job, position = await lab.store.queries.job(job_id), 0
     lab.store._writer._health.report("database", "the database cannot be written: disk full")
 
     words = (await lab.forecaster.of(job, position)).waiting_for

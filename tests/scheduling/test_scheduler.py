@@ -9,7 +9,7 @@ import pytest
 from evalserver.attempts.launch import Planner
 from evalserver.core.job import Job
 from evalserver.runner.files import LOG_FILE
-from evalserver.store import Store
+from evalserver.store import JobStore
 from tests.conftest import MakeApi
 from tests.support import WAIT_SECONDS, Api, Json, harness_of, until
 
@@ -97,14 +97,14 @@ async def test_a_cancel_during_a_loss_stops_the_next_attempt(
 ) -> None:
     job_id = await api.submit(model_args={"behave": "hang"})
     await api.when(job_id, "running")
-    request_cancel = Store.request_cancel
+    request_cancel = JobStore.request_cancel
 
-    async def after_a_loss(self: Store, *args: str) -> None:
+    async def after_a_loss(self: JobStore, *args: str) -> None:
         await _kill_the_runner(api, job_id)
         await until(lambda: _runs_its_second_attempt(api, job_id))
         await request_cancel(self, *args)
 
-    monkeypatch.setattr(Store, "request_cancel", after_a_loss)
+    monkeypatch.setattr(JobStore, "request_cancel", after_a_loss)
     await api.call("DELETE", f"/jobs/{job_id}")
 
     job = await api.finished(job_id)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evalserver.scheduling.queue_index import QueueIndex
-from evalserver.store import Store
+from evalserver.store import JobQueries
 from tests.scheduling.lab import Lab
 from tests.store.test_jobs import claim, start, submit
 
@@ -40,13 +40,13 @@ async def queue(lab: Lab) -> CountingIndex:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs that were read from the store, one entry for each read."""
     reads: list[str] = []
-    read = Store.job
+    read = JobQueries.job
 
-    async def counted(self: Store, job_id: str) -> Any:
+    async def counted(self: JobQueries, job_id: str) -> Any:
         reads.append(job_id)
         return await read(self, job_id)
 
-    monkeypatch.setattr(Store, "job", counted)
+    monkeypatch.setattr(JobQueries, "job", counted)
     return reads
 
 
@@ -79,7 +79,7 @@ async def test_a_waiting_job_that_changed_is_read_again(
     reads.clear()
     changed = next(iter(queue))
 
-    await lab.store.prioritize(changed, 5, "alice")
+    await lab.store.jobs.prioritize(changed, 5, "alice")
     await lab.scheduler._first_ready()
 
     assert reads[0] == changed

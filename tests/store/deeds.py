@@ -92,7 +92,7 @@ LEGAL = st.fixed_dictionaries(
 async def answer(store: Store, deed: Deed) -> Any:
     """What the store returns, or IllegalTransition; whatever else it raises fails the test."""
     try:
-        return await getattr(store, deed.name)(*deed.arguments)
+        return await getattr(store.jobs, deed.name)(*deed.arguments)
     except IllegalTransition:
         return IllegalTransition
 
@@ -114,7 +114,7 @@ async def leaving(store: Store, deeds: list[Deed], passes: int) -> list[Any]:
     first.cancel()
     await asyncio.wait([first, others])
     # Comes behind whatever was handed in, so that this is decided; there is nothing to prune.
-    await store.prune(PLENTY)
+    await store.jobs.prune(PLENTY)
     return others.result() if first.cancelled() else [first.result(), *others.result()]
 
 
@@ -153,7 +153,7 @@ async def killed(
 
 async def read_all(store: Store, job_ids: Iterable[str]) -> list[Any]:
     """The records of the jobs, or the type of the error that is raised in a record's place."""
-    found = await asyncio.gather(*map(store.job, job_ids), return_exceptions=True)
+    found = await asyncio.gather(*map(store.queries.job, job_ids), return_exceptions=True)
     return [type(one) if isinstance(one, Exception) else one for one in found]
 
 

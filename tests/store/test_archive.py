@@ -37,7 +37,7 @@ async def folder(tmp_path: Path) -> Path:
     """A data directory in which five finished jobs were pruned, and two are there."""
     await live(tmp_path)
     store = await Store.open(tmp_path)
-    await store.prune(0)
+    await store.jobs.prune(0)
     await store.close()
     return tmp_path
 
@@ -108,10 +108,10 @@ async def test_a_pruned_job_is_still_known_to_have_been(folder: Path) -> None:
 
     store = await Store.open(folder)
     with pytest.raises(JobPruned):
-        await store.job("lost")
+        await store.queries.job("lost")
     with pytest.raises(JobNotFound):
-        await store.job("never")
-    assert await store.pruned_among(["lost", "waiting", "never"]) == ["lost"]
+        await store.queries.job("never")
+    assert await store.queries.pruned_among(["lost", "waiting", "never"]) == ["lost"]
     await store.close()
 
 
@@ -119,9 +119,9 @@ async def test_events_of_jobs_that_are_there_stay(folder: Path) -> None:
     await archive(folder)
 
     store = await Store.open(folder)
-    assert (await store.events_after(0, 10, "waiting"))[0].event == "submitted"
-    assert await store.run_dir("running", 1) == Path("/runs/running/1")
-    assert (await store.job("running")).event_id > 0
+    assert (await store.events.after(0, 10, "waiting"))[0].event == "submitted"
+    assert await store.queries.run_dir("running", 1) == Path("/runs/running/1")
+    assert (await store.queries.job("running")).event_id > 0
     await store.close()
 
 
@@ -160,8 +160,8 @@ async def test_the_log_goes_on_after_an_archive(folder: Path) -> None:
     newest = read(folder / DATABASE_NAME, "SELECT max(event_id) FROM job_events")[0][0]
 
     store = await Store.open(folder)
-    await store.cancel_queued("waiting", "bob", 100)
-    [job] = await store.last_finished(1)
+    await store.jobs.cancel_queued("waiting", "bob", 100)
+    [job] = await store.queries.last_finished(1)
     await store.close()
 
     assert job.event_id == newest + 1
@@ -353,7 +353,7 @@ async def test_events_behind_one_that_is_archived_begin_with_the_first_that_is_t
     first = "SELECT min(event_id) FROM job_events WHERE event <> 'archived'"
 
     store = await Store.open(folder)
-    events = await store.events_after(2, 100)
+    events = await store.events.after(2, 100)
     await store.close()
 
     assert [(events[0].event_id,)] == read(folder / DATABASE_NAME, first)
@@ -363,12 +363,12 @@ async def test_events_behind_one_that_is_archived_begin_with_the_first_that_is_t
 async def test_what_finished_behind_an_archived_event_is_listed(tmp_path: Path) -> None:
     await live(tmp_path)
     store = await Store.open(tmp_path)
-    before = await store.finished_page(JobFilter(), 100, 1)
+    before = await store.queries.finished_page(JobFilter(), 100, 1)
     await store.close()
     await archive(tmp_path, "a.db")
 
     store = await Store.open(tmp_path)
-    after = await store.finished_page(JobFilter(), 100, 1)
+    after = await store.queries.finished_page(JobFilter(), 100, 1)
     await store.close()
 
     assert after == before

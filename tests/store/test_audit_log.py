@@ -28,14 +28,14 @@ CANCELLED = Outcome(Status.CANCELLED, "2030-01-01T00:00:00.000+00:00")
 
 DEEDS: dict[str, Deed] = {
     "claim": claim,
-    "retry": lambda store, job_id: store.retry(job_id, "bob"),
-    "reattach": lambda store, job_id: store.reattach(job_id),
-    "cancel_queued": lambda store, job_id: store.cancel_queued(job_id, "bob", PLENTY),
-    "request_cancel": lambda store, job_id: store.request_cancel(job_id, "bob"),
-    "interrupt": lambda store, job_id: store.interrupt(job_id, "lost"),
-    "complete": lambda store, job_id: store.finish(job_id, completed(ACCURACY), PLENTY),
-    "fail": lambda store, job_id: store.finish(job_id, FAILED, PLENTY),
-    "end_cancelled": lambda store, job_id: store.finish(job_id, CANCELLED, PLENTY),
+    "retry": lambda store, job_id: store.jobs.retry(job_id, "bob"),
+    "reattach": lambda store, job_id: store.jobs.reattach(job_id),
+    "cancel_queued": lambda store, job_id: store.jobs.cancel_queued(job_id, "bob", PLENTY),
+    "request_cancel": lambda store, job_id: store.jobs.request_cancel(job_id, "bob"),
+    "interrupt": lambda store, job_id: store.jobs.interrupt(job_id, "lost"),
+    "complete": lambda store, job_id: store.jobs.finish(job_id, completed(ACCURACY), PLENTY),
+    "fail": lambda store, job_id: store.jobs.finish(job_id, FAILED, PLENTY),
+    "end_cancelled": lambda store, job_id: store.jobs.finish(job_id, CANCELLED, PLENTY),
 }
 
 REPLACE = (
@@ -162,11 +162,11 @@ async def test_a_deleted_event_shows(store: Store, tmp_path: Path) -> None:
 
 async def test_every_event_says_who(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    await store.interrupt(job_id, "lost")
+    await store.jobs.interrupt(job_id, "lost")
     await claim(store, job_id)
-    await store.reattach(job_id)
-    await store.request_cancel(job_id, "bob")
-    await store.finish(job_id, CANCELLED, keep=0)
+    await store.jobs.reattach(job_id)
+    await store.jobs.request_cancel(job_id, "bob")
+    await store.jobs.finish(job_id, CANCELLED, keep=0)
 
     assert events_of(tmp_path, job_id) == [
         ("submitted", "alice"),
@@ -182,10 +182,10 @@ async def test_every_event_says_who(store: Store, tmp_path: Path) -> None:
 
 async def test_asking_again_for_a_cancel_changes_nothing(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    await store.request_cancel(job_id, "bob")
+    await store.jobs.request_cancel(job_id, "bob")
     before = contents(tmp_path)
 
-    await store.request_cancel(job_id, "carol")
+    await store.jobs.request_cancel(job_id, "carol")
 
     assert contents(tmp_path) == before
 
@@ -197,7 +197,7 @@ async def test_metrics_that_cannot_be_written_leave_the_job_running(
     before = contents(tmp_path)
 
     with pytest.raises(sqlite3.IntegrityError):
-        await store.finish(job_id, completed(ACCURACY, ACCURACY), PLENTY)
+        await store.jobs.finish(job_id, completed(ACCURACY, ACCURACY), PLENTY)
 
     assert contents(tmp_path) == before
 
@@ -210,14 +210,14 @@ async def test_a_deed_from_the_wrong_state_is_refused_and_changes_nothing(
     store: Store, tmp_path: Path, state: str, deed: str
 ) -> None:
     job_id = await REACH[state](store)
-    job = await store.job(job_id)
+    job = await store.queries.job(job_id)
     if state == "pruned":
-        await store.prune(keep=0)
+        await store.jobs.prune(keep=0)
     before = contents(tmp_path)
 
     with pytest.raises(IllegalTransition, match=job_id):
         if deed == "claim":
-            await store.claim(job, Path("run"), Path("output"))
+            await store.jobs.claim(job, Path("run"), Path("output"))
         else:
             await DEEDS[deed](store, job_id)
 
@@ -251,8 +251,8 @@ async def _live(folder: Path, chance: random.Random, deeds: int) -> None:
 async def _do_deeds(store: Store, chance: random.Random, deeds: int) -> None:
     submitted: list[str] = []
     for _ in range(deeds):
-        kept = await store.all_ids()
-        jobs = [await store.job(job_id) for job_id in submitted if job_id in kept]
+        kept = await store.queries.all_ids()
+        jobs = [await store.queries.job(job_id) for job_id in submitted if job_id in kept]
         job = chance.choice([None, *jobs])
         legal = sorted(LEGAL.get(job.status, ())) if job else []
         if job and legal:
@@ -260,4 +260,4 @@ async def _do_deeds(store: Store, chance: random.Random, deeds: int) -> None:
         elif chance.random() < 0.8:
             submitted.append(await submit(store))
         else:
-            await store.prune(keep=chance.randint(0, 3))
+            await store.jobs.prune(keep=chance.randint(0, 3))

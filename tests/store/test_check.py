@@ -37,7 +37,7 @@ def tamper_unseen(folder: Path, sql: str) -> None:
 
 async def test_a_database_in_use_is_sound(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
     verdict = check(tmp_path / DATABASE_NAME)
 
@@ -71,7 +71,7 @@ async def test_an_index_that_is_not_as_its_table_is_found(store: Store, tmp_path
 
 async def test_a_row_whose_parent_is_gone_is_found(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
     change(tmp_path / DATABASE_NAME, "PRAGMA foreign_keys = OFF; DELETE FROM jobs;")
 

@@ -29,7 +29,7 @@ MANY = 3 * SUBMISSIONS_OF_A_SPAN
 async def submit_as(store: Store, submitter: str, engine: str = "lmms_eval") -> str:
     """Submit a job of somebody, for an engine; returns its id."""
     job = NewJob(str(uuid.uuid4()), engine, EvaluateRequest("dummy", ("mme",)), submitter)
-    await store.submit(job)
+    await store.jobs.submit(job)
     return job.job_id
 
 
@@ -49,7 +49,7 @@ async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
     completed = await complete(store)
     running = await start(store)
     cancelled = await submit(store)
-    await store.cancel_queued(cancelled, "bob", PLENTY)
+    await store.jobs.cancel_queued(cancelled, "bob", PLENTY)
     queued = await submit(store)
 
     assert await listed(store, _with(Status.QUEUED)) == [queued]
@@ -60,7 +60,7 @@ async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
 
 async def test_a_job_is_found_by_the_status_that_it_has_now(store: Store) -> None:
     job_id = await start(store)
-    await store.interrupt(job_id, "lost")
+    await store.jobs.interrupt(job_id, "lost")
 
     assert await listed(store, _with(Status.RUNNING)) == []
     assert await listed(store, _with(Status.QUEUED)) == [job_id]
@@ -147,7 +147,7 @@ async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: 
             "labels": {name: chance.choice("12") for name in chance.sample(("run", "team"), 1)},
         }
         await chance.choice([submit, start, complete])(store, **request)
-    all_jobs = (await store.page(ALL, 500)).jobs
+    all_jobs = (await store.queries.page(ALL, 500)).jobs
 
     for _ in range(200):
         wanted = _some_filter(chance, all_jobs)
@@ -160,7 +160,7 @@ async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: 
 async def test_a_pruned_job_is_found_by_nothing(store: Store, tmp_path: Path) -> None:
     await complete(store, labels={"team": "a"})
 
-    await store.prune(keep=0)
+    await store.jobs.prune(keep=0)
 
     assert await listed(store) == []
     assert await listed(store, JobFilter(task="mme")) == []

@@ -30,35 +30,37 @@ async def take(store: Store, seconds: float, **request: Any) -> str:
     """Have a job complete that took so long; returns its id."""
     job_id = await start(store, **request)
     end = timestamp(NOON + timedelta(seconds=seconds))
-    await store.finish(job_id, replace(completed(), completed_at=end), PLENTY)
+    await store.jobs.finish(job_id, replace(completed(), completed_at=end), PLENTY)
     return job_id
 
 
 async def test_a_job_took_the_time_from_its_last_start_to_its_end(store: Store) -> None:
     await take(store, 12.5)
 
-    assert await store.durations(MME) == [pytest.approx(12.5, abs=0.001)]
+    assert await store.durations.of_kind(MME) == [pytest.approx(12.5, abs=0.001)]
 
 
 async def test_the_newest_twenty_are_looked_at(store: Store) -> None:
     for seconds in range(25):
         await take(store, seconds)
 
-    assert [round(each) for each in await store.durations(MME)] == list(range(24, 4, -1))
+    assert [round(each) for each in await store.durations.of_kind(MME)] == list(range(24, 4, -1))
 
 
 async def test_a_clock_that_was_set_back_makes_no_negative_time(store: Store) -> None:
     await take(store, -5)
 
-    assert await store.durations(MME) == [0.0]
+    assert await store.durations.of_kind(MME) == [0.0]
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
 async def test_jobs_that_did_not_complete_do_not_count(store: Store, status: Status) -> None:
     job_id = await start(store)
-    await store.finish(job_id, replace(completed(), status=status, error="x", result=None), PLENTY)
+    await store.jobs.finish(
+        job_id, replace(completed(), status=status, error="x", result=None), PLENTY
+    )
 
-    assert await store.durations(MME) == []
+    assert await store.durations.of_kind(MME) == []
 
 
 OTHERS: dict[str, dict[str, Any]] = {
@@ -74,15 +76,15 @@ OTHERS: dict[str, dict[str, Any]] = {
 async def test_another_kind_of_job_is_no_basis(store: Store, request_: dict[str, Any]) -> None:
     await take(store, 10, **request_)
 
-    found = await store.durations(kind_of("lmms_eval", _request(**request_)))
+    found = await store.durations.of_kind(kind_of("lmms_eval", _request(**request_)))
 
-    assert (await store.durations(MME), len(found)) == ([], 1)
+    assert (await store.durations.of_kind(MME), len(found)) == ([], 1)
 
 
 async def test_another_engine_is_another_kind(store: Store) -> None:
     await take(store, 10)
 
-    assert await store.durations(replace(MME, engine="lm_eval")) == []
+    assert await store.durations.of_kind(replace(MME, engine="lm_eval")) == []
 
 
 @pytest.mark.parametrize(
@@ -93,13 +95,13 @@ async def test_what_takes_about_as_long_is_the_same_kind(
 ) -> None:
     await take(store, 10, **request_)
 
-    assert len(await store.durations(MME)) == 1
+    assert len(await store.durations.of_kind(MME)) == 1
 
 
 async def test_of_jobs_it_is_known_what_kind_they_are_and_when_they_began(store: Store) -> None:
     running, queued = await start(store), await submit(store, limit=0.5)
 
-    known = await store.known([running, queued, "nobody"])
+    known = await store.durations.known([running, queued, "nobody"])
 
     assert {job_id: (each.kind, each.started_at) for job_id, each in known.items()} == {
         running: (MME, timestamp(NOON)),

@@ -37,7 +37,7 @@ async def test_the_store_says_what_is_wrong_and_notices_when_it_is_over(
         assert store.fault == f"the database cannot be written: {error}"
 
     await until(lambda: _is_well(store))
-    assert await store.queued() == []
+    assert await store.queries.queued() == []
     assert await submit(store)
 
 
@@ -52,7 +52,7 @@ async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
 
     await until(lambda: _is_well(store))
     job_id = await submit(store)
-    assert [each for each, _, _ in await store.queued()] == [job_id]
+    assert [each for each, _, _ in await store.queries.queued()] == [job_id]
 
 
 async def test_what_is_answered_survives_a_power_cut(store: Store) -> None:

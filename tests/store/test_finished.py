@@ -17,13 +17,13 @@ ALL = JobFilter()
 
 async def finished(store: Store, after: int = 0, wanted: JobFilter = ALL) -> list[str]:
     """The ids of the jobs that finished behind an event."""
-    return [job.job_id for job in (await store.finished_page(wanted, PLENTY, after)).jobs]
+    return [job.job_id for job in (await store.queries.finished_page(wanted, PLENTY, after)).jobs]
 
 
 async def finish(store: Store, job_id: str) -> int:
     """Have a running job complete; returns the id of the event with which it did."""
-    await store.finish(job_id, completed(), PLENTY)
-    return (await store.job(job_id)).event_id
+    await store.jobs.finish(job_id, completed(), PLENTY)
+    return (await store.queries.job(job_id)).event_id
 
 
 async def pages(store: Store, most: int) -> list[list[str]]:
@@ -31,7 +31,7 @@ async def pages(store: Store, most: int) -> list[list[str]]:
     found = []
     after: int | None = 0
     while after is not None:
-        page = await store.finished_page(ALL, most, after)
+        page = await store.queries.finished_page(ALL, most, after)
         found.append([job.job_id for job in page.jobs])
         after = page.next
     return found
@@ -49,9 +49,9 @@ async def test_every_kind_of_end_is_listed_and_nothing_else(store: Store) -> Non
     await submit(store)
     await start(store)
     completes, fails = await complete(store), await start(store)
-    await store.finish(fails, Outcome(Status.FAILED, "2030-01-01", error="Boom"), PLENTY)
+    await store.jobs.finish(fails, Outcome(Status.FAILED, "2030-01-01", error="Boom"), PLENTY)
     cancelled = await submit(store)
-    await store.cancel_queued(cancelled, "bob", PLENTY)
+    await store.jobs.cancel_queued(cancelled, "bob", PLENTY)
 
     assert await finished(store) == [completes, fails, cancelled]
 
@@ -59,9 +59,9 @@ async def test_every_kind_of_end_is_listed_and_nothing_else(store: Store) -> Non
 async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
     job_id = await complete(store, labels={"team": "a"})
 
-    page = await store.finished_page(ALL, 1)
+    page = await store.queries.finished_page(ALL, 1)
 
-    assert page.jobs == [await store.job(job_id)]
+    assert page.jobs == [await store.queries.job(job_id)]
 
 
 async def test_only_what_finished_behind_the_event_is_listed(store: Store) -> None:
@@ -75,7 +75,7 @@ async def test_only_what_finished_behind_the_event_is_listed(store: Store) -> No
 
 async def test_what_finishes_after_a_look_is_behind_all_that_was_listed(store: Store) -> None:
     await complete(store)
-    page = await store.finished_page(ALL, PLENTY)
+    page = await store.queries.finished_page(ALL, PLENTY)
 
     late = await complete(store)
 
@@ -85,8 +85,8 @@ async def test_what_finishes_after_a_look_is_behind_all_that_was_listed(store: S
 async def test_a_job_that_finishes_again_is_listed_again(store: Store) -> None:
     job_id = await complete(store)
     other = await complete(store)
-    seen = (await store.job(other)).event_id
-    await store.retry(job_id, "bob")
+    seen = (await store.queries.job(other)).event_id
+    await store.jobs.retry(job_id, "bob")
     assert await finished(store, seen) == []
     await claim(store, job_id)
 
@@ -98,8 +98,8 @@ async def test_a_job_that_finishes_again_is_listed_again(store: Store) -> None:
 
 async def test_the_newest_being_retried_hides_nobody_who_finishes_then(store: Store) -> None:
     newest = await complete(store)
-    seen = (await store.job(newest)).event_id
-    await store.retry(newest, "bob")
+    seen = (await store.queries.job(newest)).event_id
+    await store.jobs.retry(newest, "bob")
 
     other = await complete(store)
 
@@ -154,7 +154,7 @@ async def test_a_jobs_finish_number_is_its_finishing_event(store: Store, tmp_pat
 
     [(number,)] = rows(tmp_path, "SELECT finish_number FROM jobs WHERE job_id = ?", job_id)
 
-    assert number == (await store.job(job_id)).event_id
+    assert number == (await store.queries.job(job_id)).event_id
 
 
 async def test_finish_numbers_of_an_older_database_become_finishing_events(
@@ -162,7 +162,7 @@ async def test_finish_numbers_of_an_older_database_become_finishing_events(
 ) -> None:
     store = await Store.open(tmp_path)
     jobs = [await complete(store) for _ in range(3)]
-    events = [(await store.job(job_id)).event_id for job_id in jobs]
+    events = [(await store.queries.job(job_id)).event_id for job_id in jobs]
     await store.close()
     older = "UPDATE jobs SET finish_number = -finish_number; UPDATE jobs SET finish_number = seq;"
     change(tmp_path / DATABASE_NAME, older)

@@ -20,7 +20,7 @@ async def send(store: Store, key: Key = KEY, priority: int = 0) -> Answered:
     """Submit with a key; the answer tells the job and its position."""
     request = EvaluateRequest("dummy", ("mme",), priority=priority)
     job = NewJob(str(uuid.uuid4()), "lmms_eval", request, key.submitted_by)
-    return await store.submit_once(job, key, lambda position: f"{job.job_id} {position}")
+    return await store.jobs.submit_once(job, key, lambda position: f"{job.job_id} {position}")
 
 
 async def test_a_key_is_kept_with_its_job_and_its_answer(store: Store, tmp_path: Path) -> None:
@@ -67,17 +67,17 @@ async def test_of_many_at_once_one_is_carried_out(store: Store) -> None:
 
     assert [answered.again for answered in answers].count(False) == 1
     assert len({answered.answer for answered in answers}) == 1
-    assert len(await store.queued()) == 1
+    assert len(await store.queries.queued()) == 1
 
 
 async def test_a_key_is_known_after_its_job_was_pruned(store: Store) -> None:
     first = await send(store)
-    await store.cancel_queued(first.answer.split()[0], "bob", keep=0)
+    await store.jobs.cancel_queued(first.answer.split()[0], "bob", keep=0)
 
     again = await send(store)
 
     assert again == Answered(first.answer, again=True)
-    assert await store.all_ids() == set()
+    assert await store.queries.all_ids() == set()
 
 
 async def test_a_key_is_known_after_the_store_was_opened_again(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_a_key_is_known_after_the_store_was_opened_again(tmp_path: Path) -
 async def test_the_position_is_that_in_the_queue_whatever_the_priorities(store: Store) -> None:
     await start(store)
     await complete(store)
-    await store.cancel_queued(await submit(store), "bob", PLENTY)
+    await store.jobs.cancel_queued(await submit(store), "bob", PLENTY)
     for priority in (0, 5, -5, 1):
         await submit(store, priority=priority)
 

@@ -27,7 +27,7 @@ async def submit(store: Store, **request: Any) -> str:
     """Submit a job; returns its id."""
     values = {"model": "dummy", "tasks": ("mme",), **request}
     job = NewJob(str(uuid.uuid4()), "lmms_eval", EvaluateRequest(**values), "alice")
-    await store.submit(job)
+    await store.jobs.submit(job)
     return job.job_id
 
 
@@ -40,15 +40,15 @@ async def start(store: Store, **request: Any) -> str:
 
 async def claim(store: Store, job_id: str) -> None:
     """Claim the next attempt of a job, whatever is queued before it."""
-    attempt = (await store.job(job_id)).attempt + 1
-    claim = jobs.Claim(job_id, store._now(), f"run-{attempt}", "output")
+    attempt = (await store.queries.job(job_id)).attempt + 1
+    claim = jobs.Claim(job_id, store.jobs._now(), f"run-{attempt}", "output")
     await store._writer.run(lambda tx: jobs.claim(tx, claim, attempt))
 
 
 async def complete(store: Store, keep: int = PLENTY, **request: Any) -> str:
     """Submit a job and have it run and complete; returns its id."""
     job_id = await start(store, **request)
-    await store.finish(job_id, completed(), keep)
+    await store.jobs.finish(job_id, completed(), keep)
     return job_id
 
 
@@ -63,20 +63,20 @@ async def test_a_submitted_job_is_queued_with_its_whole_request(store: Store) ->
     tasks, labels = ("mme", "gsm8k"), {"team": "ä"}
     request = EvaluateRequest("dummy", tasks, {"a": 1.5}, limit=0.25, labels=labels, priority=-3)
 
-    await store.submit(NewJob("the-id", "lmms_eval", request, "alice"))
+    await store.jobs.submit(NewJob("the-id", "lmms_eval", request, "alice"))
 
-    job = await store.job("the-id")
+    job = await store.queries.job("the-id")
     assert (job.status, job.attempt, job.submitted_by) == (Status.QUEUED, 0, "alice")
     assert job.request == request
 
 
 async def test_the_same_id_cannot_be_submitted_twice(store: Store, tmp_path: Path) -> None:
     job = NewJob("the-id", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
-    await store.submit(job)
+    await store.jobs.submit(job)
     before = contents(tmp_path)
 
     with pytest.raises(sqlite3.IntegrityError):
-        await store.submit(job)
+        await store.jobs.submit(job)
 
     assert contents(tmp_path) == before
 
@@ -87,7 +87,7 @@ async def test_the_queue_is_in_order_of_submission_within_a_priority(store: Stor
     second = await submit(store)
     high = await submit(store, priority=7)
 
-    queue = await store.queued()
+    queue = await store.queries.queued()
 
     assert [job_id for job_id, _, _ in queue] == [high, first, second, low]
 
@@ -95,20 +95,20 @@ async def test_the_queue_is_in_order_of_submission_within_a_priority(store: Stor
 async def test_a_claimed_job_runs_its_first_attempt(store: Store) -> None:
     job_id = await start(store)
 
-    [job] = await store.running()
+    [job] = await store.queries.running()
 
     assert (job.job_id, job.attempt, job.run_dir) == (job_id, 1, "run-1")
     assert job.started_at is not None
-    assert await store.queued() == []
+    assert await store.queries.queued() == []
 
 
 async def test_a_finished_job_has_its_outcome(store: Store) -> None:
     job_id = await start(store)
     outcome = Outcome(Status.FAILED, "2030-01-01T00:00:00.000+00:00", 3, "it broke\nhere")
 
-    await store.finish(job_id, outcome, PLENTY)
+    await store.jobs.finish(job_id, outcome, PLENTY)
 
-    job = await store.job(job_id)
+    job = await store.queries.job(job_id)
     found = Outcome(job.status, str(job.completed_at), job.exit_code, job.error, job.result)
     assert found == outcome
 
@@ -117,7 +117,7 @@ async def test_finishing_writes_the_metrics(store: Store, tmp_path: Path) -> Non
     job_id = await start(store)
     loss = Metric("mme", "loss", "none", 2.0, None, None, None)
 
-    await store.finish(job_id, completed(ACCURACY, loss), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY, loss), PLENTY)
 
     assert rows(tmp_path, "SELECT * FROM metrics ORDER BY metric") == [
         (job_id, "mme", "acc", "none", 0.5, 0.01, 100, 1),
@@ -128,10 +128,10 @@ async def test_finishing_writes_the_metrics(store: Store, tmp_path: Path) -> Non
 async def test_a_cancelled_queued_job_leaves_the_queue(store: Store, tmp_path: Path) -> None:
     job_id = await submit(store)
 
-    await store.cancel_queued(job_id, "bob", PLENTY)
+    await store.jobs.cancel_queued(job_id, "bob", PLENTY)
 
-    assert (await store.job(job_id)).status is Status.CANCELLED
-    assert await store.queued() == []
+    assert (await store.queries.job(job_id)).status is Status.CANCELLED
+    assert await store.queries.queued() == []
     assert events_of(tmp_path, job_id) == [("submitted", "alice"), ("cancelled", "bob")]
 
 
@@ -139,48 +139,48 @@ async def test_cancelling_a_queued_job_prunes_too(store: Store) -> None:
     old = await complete(store)
     job_id = await submit(store)
 
-    pruned = await store.cancel_queued(job_id, "bob", keep=1)
+    pruned = await store.jobs.cancel_queued(job_id, "bob", keep=1)
 
     assert pruned == [old]
-    assert await store.all_ids() == {job_id}
+    assert await store.queries.all_ids() == {job_id}
 
 
 async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -> None:
     job_id = await start(store)
 
-    await store.request_cancel(job_id, "bob")
+    await store.jobs.request_cancel(job_id, "bob")
 
-    job = await store.job(job_id)
+    job = await store.queries.job(job_id)
     assert job.status is Status.RUNNING
     assert job.cancel_requested_at is not None
 
 
 async def test_a_job_is_not_claimed_while_another_is_before_it(store: Store) -> None:
-    job = await store.job(await submit(store))
+    job = await store.queries.job(await submit(store))
     urgent = await submit(store, priority=1)
 
     with pytest.raises(IllegalTransition, match=f"{urgent} is before it"):
-        await store.claim(job, Path("run"), Path("output"))
+        await store.jobs.claim(job, Path("run"), Path("output"))
 
-    assert (await store.job(job.job_id)).status is Status.QUEUED
+    assert (await store.queries.job(job.job_id)).status is Status.QUEUED
 
 
 async def test_an_interrupted_job_gets_its_position_back(store: Store) -> None:
     interrupted = await start(store)
     later = await submit(store)
 
-    await store.interrupt(interrupted, "the runner vanished")
+    await store.jobs.interrupt(interrupted, "the runner vanished")
 
-    assert [job_id for job_id, _, _ in await store.queued()] == [interrupted, later]
+    assert [job_id for job_id, _, _ in await store.queries.queued()] == [interrupted, later]
 
 
 async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -> None:
     job_id = await start(store)
-    await store.interrupt(job_id, "the runner vanished")
+    await store.jobs.interrupt(job_id, "the runner vanished")
 
     await claim(store, job_id)
 
-    job = await store.job(job_id)
+    job = await store.queries.job(job_id)
     assert (job.attempt, job.run_dir) == (2, "run-2")
 
 
@@ -188,47 +188,47 @@ async def test_no_attempt_begins_twice_by_a_record_that_is_out_of_date(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await submit(store)
-    old = await store.job(job_id)
+    old = await store.queries.job(job_id)
     await claim(store, job_id)
-    await store.interrupt(job_id, "the runner vanished")
+    await store.jobs.interrupt(job_id, "the runner vanished")
     before = contents(tmp_path)
 
     with pytest.raises(IllegalTransition, match=job_id):
-        await store.claim(old, Path("run-1"), Path("output"))
+        await store.jobs.claim(old, Path("run-1"), Path("output"))
 
     assert contents(tmp_path) == before
 
 
 async def test_a_reattached_job_is_still_the_same_attempt(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    before = await store.job(job_id)
+    before = await store.queries.job(job_id)
 
-    await store.reattach(job_id)
+    await store.jobs.reattach(job_id)
 
-    assert await store.job(job_id) == replace(before, event_id=before.event_id + 1)
+    assert await store.queries.job(job_id) == replace(before, event_id=before.event_id + 1)
     assert events_of(tmp_path, job_id)[-1] == ("reattached", "server")
 
 
 async def test_a_job_that_never_was_is_not_found(store: Store) -> None:
     with pytest.raises(JobNotFound, match="no-such-job"):
-        await store.job("no-such-job")
+        await store.queries.job("no-such-job")
 
 
 async def test_pruning_keeps_the_newest_finished_jobs(store: Store) -> None:
     old, middle, new = [await complete(store) for _ in range(3)]
     open_jobs = {await submit(store), await start(store)}
 
-    pruned = await store.prune(keep=1)
+    pruned = await store.jobs.prune(keep=1)
 
     assert pruned == [old, middle]
-    assert await store.all_ids() == {new, *open_jobs}
+    assert await store.queries.all_ids() == {new, *open_jobs}
 
 
 async def test_finishing_a_job_prunes_the_oldest(store: Store) -> None:
     old = await complete(store)
     job_id = await start(store)
 
-    pruned = await store.finish(job_id, completed(), keep=1)
+    pruned = await store.jobs.finish(job_id, completed(), keep=1)
 
     assert pruned == [old]
 
@@ -239,7 +239,7 @@ async def test_the_job_that_finished_last_is_kept_when_the_clock_was_set_back(
     yesterday = Outcome(Status.FAILED, "2001-01-01T00:00:00.000+00:00", 1, "it broke")
     old, new = await complete(store), await start(store)
 
-    pruned = await store.finish(new, yesterday, keep=1)
+    pruned = await store.jobs.finish(new, yesterday, keep=1)
 
     assert pruned == [old]
 
@@ -249,9 +249,9 @@ async def test_a_job_with_a_higher_priority_goes_before_what_was_submitted_earli
 ) -> None:
     first, second = await submit(store), await submit(store)
 
-    await store.prioritize(second, 1, "bob")
+    await store.jobs.prioritize(second, 1, "bob")
 
-    assert [queued for queued, _, _ in await store.queued()] == [second, first]
+    assert [queued for queued, _, _ in await store.queries.queued()] == [second, first]
 
 
 async def test_the_audit_log_has_the_priority_before_and_after(
@@ -259,8 +259,8 @@ async def test_the_audit_log_has_the_priority_before_and_after(
 ) -> None:
     job_id = await submit(store)
 
-    await store.prioritize(job_id, 5, "bob")
-    await store.prioritize(job_id, 5, "carol")
+    await store.jobs.prioritize(job_id, 5, "bob")
+    await store.jobs.prioritize(job_id, 5, "carol")
 
     [event] = rows(tmp_path, "SELECT actor, detail FROM job_events WHERE event = 'prioritized'")
     assert (event[0], json.loads(event[1])) == ("bob", {"before": 0, "after": 5})
@@ -270,18 +270,18 @@ async def test_the_priority_of_a_job_that_runs_cannot_be_changed(store: Store) -
     job_id = await start(store)
 
     with pytest.raises(IllegalTransition):
-        await store.prioritize(job_id, 1, "bob")
+        await store.jobs.prioritize(job_id, 1, "bob")
 
 
 async def test_a_retried_job_is_queued_at_its_place_as_if_it_had_not_ended(store: Store) -> None:
     job_id = await start(store, max_attempts=3)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
     later = await submit(store)
 
-    await store.retry(job_id, "bob")
+    await store.jobs.retry(job_id, "bob")
 
-    job = await store.job(job_id)
-    assert [queued for queued, _, _ in await store.queued()] == [job_id, later]
+    job = await store.queries.job(job_id)
+    assert [queued for queued, _, _ in await store.queries.queued()] == [job_id, later]
     assert (job.status, job.attempt, job.completed_at) == (Status.QUEUED, 1, None)
     assert (job.exit_code, job.error, job.result, job.provenance) == (None, None, None, None)
 
@@ -291,9 +291,9 @@ async def test_a_retried_job_may_make_as_many_attempts_as_it_was_given_at_first(
 ) -> None:
     job_id = await complete(store, max_attempts=3)
 
-    await store.retry(job_id, "bob")
+    await store.jobs.retry(job_id, "bob")
 
-    assert (await store.job(job_id)).max_attempts == 1 + 3
+    assert (await store.queries.job(job_id)).max_attempts == 1 + 3
 
 
 async def test_the_audit_log_keeps_what_a_retried_job_had_come_to(
@@ -302,9 +302,9 @@ async def test_the_audit_log_keeps_what_a_retried_job_had_come_to(
     job_id = await start(store)
     numbers = {"mme": {"acc,none": 0.5}}
     ended = replace(completed(ACCURACY), result={"dummy": {"metrics": numbers}})
-    await store.finish(job_id, ended, PLENTY)
+    await store.jobs.finish(job_id, ended, PLENTY)
 
-    await store.retry(job_id, "bob")
+    await store.jobs.retry(job_id, "bob")
 
     ((actor, detail),) = rows(
         tmp_path, "SELECT actor, detail FROM job_events WHERE event = 'retried'"
@@ -322,27 +322,27 @@ async def test_a_retried_job_has_no_numbers_until_it_completes_again(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
-    await store.retry(job_id, "bob")
+    await store.jobs.retry(job_id, "bob")
 
     assert rows(tmp_path, "SELECT * FROM metrics") == []
 
 
 async def test_a_retried_job_is_not_pruned(store: Store) -> None:
     retried, finished = await complete(store), await complete(store)
-    await store.retry(retried, "bob")
+    await store.jobs.retry(retried, "bob")
 
-    pruned = await store.prune(keep=0)
+    pruned = await store.jobs.prune(keep=0)
 
     assert pruned == [finished]
 
 
 async def test_pruning_takes_the_metrics_along(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
-    await store.prune(keep=0)
+    await store.jobs.prune(keep=0)
 
     assert rows(tmp_path, "SELECT * FROM metrics") == []
 
@@ -351,7 +351,7 @@ async def test_a_pruned_job_is_told_from_one_that_never_was(store: Store) -> Non
     job_id = await complete(store, keep=0)
 
     with pytest.raises(JobPruned, match=job_id):
-        await store.job(job_id)
+        await store.queries.job(job_id)
 
 
 async def test_jobs_are_counted_by_status(store: Store) -> None:
@@ -360,7 +360,7 @@ async def test_jobs_are_counted_by_status(store: Store) -> None:
     await complete(store)
     await complete(store)
 
-    counts = await store.count_by_status()
+    counts = await store.queries.count_by_status()
 
     assert [(status.value, n) for status, n in counts.items()] == [
         ("queued", 1), ("running", 1), ("completed", 2), ("failed", 0), ("cancelled", 0)

@@ -89,10 +89,10 @@ def test_data_of_a_landed_schema_is_sound(landed: Path) -> None:
 
 async def test_jobs_of_a_landed_schema_go_on(landed: Path) -> None:
     store = await Store.open(landed.parent)
-    [(first, *_), *_] = await store.queued()
-    jobs = [await store.job(job_id) for job_id in await store.all_ids()]
-    await store.claim(await store.job(first), Path("/runs/next"), Path("/out"))
-    started = await store.job(first)
+    [(first, *_), *_] = await store.queries.queued()
+    jobs = [await store.queries.job(job_id) for job_id in await store.queries.all_ids()]
+    await store.jobs.claim(await store.queries.job(first), Path("/runs/next"), Path("/out"))
+    started = await store.queries.job(first)
     await store.close()
 
     assert {job.job_id for job in jobs} == {

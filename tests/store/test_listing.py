@@ -66,7 +66,7 @@ async def readers(store: Store, tmp_path: Path) -> AsyncIterator[Interrupted]:
 
 async def listed(store: Store, wanted: JobFilter = ALL, most: int = 100) -> list[str]:
     """The ids of the wanted jobs, from one page."""
-    return [job.job_id for job in (await store.page(wanted, most)).jobs]
+    return [job.job_id for job in (await store.queries.page(wanted, most)).jobs]
 
 
 async def pages(store: Store, wanted: JobFilter, most: int) -> list[list[str]]:
@@ -74,7 +74,7 @@ async def pages(store: Store, wanted: JobFilter, most: int) -> list[list[str]]:
     found = []
     before: int | None = NEWEST
     while before is not None:
-        page = await store.page(wanted, most, before)
+        page = await store.queries.page(wanted, most, before)
         found.append([job.job_id for job in page.jobs])
         before = page.next
     return found
@@ -89,9 +89,9 @@ async def test_jobs_are_listed_the_newest_first(store: Store) -> None:
 async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
     job_id = await complete(store, labels={"team": "a"})
 
-    page = await store.page(ALL, 1)
+    page = await store.queries.page(ALL, 1)
 
-    assert page.jobs == [await store.job(job_id)]
+    assert page.jobs == [await store.queries.job(job_id)]
 
 
 async def test_an_empty_store_has_one_empty_page(store: Store) -> None:
@@ -129,7 +129,7 @@ async def test_the_last_page_is_known_as_the_last_even_when_it_is_full(store: St
     await submit(store)
     await submit(store)
 
-    assert (await store.page(ALL, 2)).next is None
+    assert (await store.queries.page(ALL, 2)).next is None
 
 
 async def test_pages_of_a_filter_have_every_job_once(store: Store) -> None:
@@ -146,23 +146,23 @@ async def test_pages_of_a_filter_have_every_job_once(store: Store) -> None:
 
 async def test_what_is_submitted_meanwhile_moves_no_page(store: Store) -> None:
     old = [await submit(store) for _ in range(4)]
-    first = await store.page(ALL, 2)
+    first = await store.queries.page(ALL, 2)
     assert first.next is not None
     await submit(store)
 
-    second = await store.page(ALL, 2, first.next)
+    second = await store.queries.page(ALL, 2, first.next)
 
     assert [job.job_id for job in second.jobs] == [old[1], old[0]]
 
 
 async def test_a_page_goes_on_behind_a_job_that_was_pruned(store: Store) -> None:
     oldest, last = await submit(store), await complete(store)
-    page = await store.page(ALL, 1)
+    page = await store.queries.page(ALL, 1)
     assert [job.job_id for job in page.jobs] == [last]
     assert page.next is not None
-    await store.prune(keep=0)
+    await store.jobs.prune(keep=0)
 
-    rest = await store.page(ALL, 2, page.next)
+    rest = await store.queries.page(ALL, 2, page.next)
 
     assert [job.job_id for job in rest.jobs] == [oldest]
 
@@ -179,7 +179,7 @@ async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
 
     queued = JobFilter(statuses=frozenset({Status.QUEUED}))
     assert await page_while(lambda: claim(store, goes), queued) == [stays]
-    assert await page_while(lambda: store.finish(goes, completed(), 0), ALL) == [stays]
+    assert await page_while(lambda: store.jobs.finish(goes, completed(), 0), ALL) == [stays]
 
 
 async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:

@@ -10,30 +10,30 @@ WORSE = Metric("mme", "perplexity", "none", 1e300, None, 3, higher_is_better=Fal
 
 async def test_numbers_come_back_exactly_and_in_order(store: Store) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(WORSE, ACCURACY, UNTOLD), PLENTY)
+    await store.jobs.finish(job_id, completed(WORSE, ACCURACY, UNTOLD), PLENTY)
 
-    assert await store.metrics(job_id) == [UNTOLD, ACCURACY, WORSE]
+    assert await store.queries.metrics(job_id) == [UNTOLD, ACCURACY, WORSE]
 
 
 async def test_a_truth_value_comes_back_as_one(store: Store) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
-    [metric] = await store.metrics(job_id)
+    [metric] = await store.queries.metrics(job_id)
 
     assert metric.higher_is_better is True
 
 
 async def test_numbers_are_those_of_the_job_alone(store: Store) -> None:
-    await store.finish(await start(store), completed(ACCURACY), PLENTY)
+    await store.jobs.finish(await start(store), completed(ACCURACY), PLENTY)
     job_id = await start(store)
 
-    assert await store.metrics(job_id) == []
+    assert await store.queries.metrics(job_id) == []
 
 
 async def test_numbers_go_when_the_job_is_tried_again(store: Store) -> None:
     job_id = await start(store)
-    await store.finish(job_id, completed(ACCURACY), PLENTY)
-    await store.retry(job_id, "alice")
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
+    await store.jobs.retry(job_id, "alice")
 
-    assert await store.metrics(job_id) == []
+    assert await store.queries.metrics(job_id) == []

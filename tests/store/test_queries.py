@@ -22,28 +22,29 @@ from evalserver.core.roles import Role
 from evalserver.store import (
     NEWEST,
     JobFilter,
+    JobQueries,
     Order,
     Place,
     SortKey,
     Store,
     durations,
     engine_cache,
-    event_log,
     finished,
     idempotency,
     jobs,
     listing,
-    metrics,
     pruning,
     server_events,
     sorting,
     submission,
     tokens,
-    trends,
 )
+from evalserver.store.durations import Durations
+from evalserver.store.event_log import EventLog
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.transaction import Row, Transaction
+from evalserver.store.trends import SeriesQueries
 from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
 from tests.store.test_migrate import change, read, rows
 
@@ -90,6 +91,10 @@ async def _first_sorted(wanted: JobFilter, readers: Readers) -> None:
         await sorting.sorted_page(readers, wanted, 1, order, place)
 
 
+def _queries(readers: Readers) -> JobQueries:
+    return JobQueries(readers, readers)
+
+
 LISTED = {
     "no filter": JobFilter(),
     **FILTERS,
@@ -101,19 +106,21 @@ LISTED = {
 }
 
 QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
-    "get": lambda readers: jobs.get(readers, "id"),
-    "was_known": lambda readers: jobs.was_known(readers, "id"),
-    "running": jobs.running,
-    "queued": jobs.queued,
-    "queued_by_submitter": jobs.queued_by_submitter,
-    "oldest_queued": jobs.oldest_queued,
-    "all_ids": jobs.all_ids,
-    "pruned_among": lambda readers: jobs.pruned_among(readers, ["id"]),
-    "events_after": lambda readers: event_log.events_after(readers, 1, 10, None),
-    "events_after of a job": lambda readers: event_log.events_after(readers, 1, 10, "id"),
-    "newest_event_id": event_log.newest_event_id,
+    "JobQueries.find": lambda readers: _queries(readers).find("id"),
+    "JobQueries.was_known": lambda readers: _queries(readers).was_known("id"),
+    "JobQueries.running": lambda readers: _queries(readers).running(),
+    "JobQueries.queued": lambda readers: _queries(readers).queued(),
+    "JobQueries.queued_by_submitter": lambda readers: JobQueries(
+        readers, readers
+    ).queued_by_submitter(),
+    "JobQueries.oldest_queued": lambda readers: _queries(readers).oldest_queued(),
+    "JobQueries.all_ids": lambda readers: _queries(readers).all_ids(),
+    "JobQueries.pruned_among": lambda readers: _queries(readers).pruned_among(["id"]),
+    "EventLog.after": lambda readers: EventLog(readers).after(1, 10, None),
+    "EventLog.after of a job": lambda readers: EventLog(readers).after(1, 10, "id"),
+    "EventLog.newest_id": lambda readers: EventLog(readers).newest_id(),
     "draining": server_events.draining,
-    "count_by_status": jobs.count_by_status,
+    "JobQueries.count_by_status": lambda readers: _queries(readers).count_by_status(),
     **{f"page of {name}": partial(_first_page, wanted) for name, wanted in LISTED.items()},
     **{
         f"finished_page of {name}": partial(_first_finished, wanted)
@@ -121,13 +128,15 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     },
     **{f"sorted_page of {name}": partial(_first_sorted, wanted) for name, wanted in LISTED.items()},
     "last_finished": lambda readers: finished.last_finished(readers, 10),
-    "series": trends.series,
-    "numbers_of": lambda readers: trends.numbers_of(readers, ["run"]),
-    "points": lambda readers: trends.points(readers, ["run"], "mme", "acc", "none"),
-    "of_job": lambda readers: metrics.of_job(readers, "id"),
-    "run_dir": lambda readers: jobs.run_dir(readers, "id", 1),
-    "durations": lambda readers: durations.durations(readers, KIND),
-    "known": lambda readers: durations.known(readers, ["id"]),
+    "SeriesQueries.all": lambda readers: SeriesQueries(readers).all(),
+    "SeriesQueries.metrics_of": lambda readers: SeriesQueries(readers).metrics_of(["run"]),
+    "SeriesQueries.points": lambda readers: SeriesQueries(readers).points(
+        ["run"], "mme", "acc", "none"
+    ),
+    "JobQueries.metrics": lambda readers: _queries(readers).metrics("id"),
+    "JobQueries.run_dir": lambda readers: _queries(readers).run_dir("id", 1),
+    "Durations.of_kind": lambda readers: Durations(readers).of_kind(KIND),
+    "Durations.known": lambda readers: Durations(readers).known(["id"]),
     "all_tokens": tokens.all_tokens,
     "all_sessions": tokens.all_sessions,
     "was_answered": lambda readers: idempotency.was_answered(readers, KEY),
@@ -193,15 +202,17 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 
 MODULES = (
-    jobs, durations, engine_cache, event_log, finished, listing, idempotency, metrics,
-    pruning, server_events, sorting, submission, tokens, trends,
+    jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting, submission,
+    tokens,
 )  # fmt: skip
+PARTS = (JobQueries, SeriesQueries, Durations, EventLog)
 
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Deed", "Draining", "Event", "Key", "Kind", "Known",
-    "LoginSession", "Order", "Page", "Place", "Point", "Series", "SortKey", "SortedPage", "Stretch",
-    "Submission", "Token", "counted", "event_of", "job_of", "kind_of", "read_jobs", "size_of",
-    "stretch_of", "token_of", "tokens_in",
+    "Answer", "Answered", "Claim", "Deed", "Draining", "EngineCache", "Key", "LoginSession",
+    "Order", "Page", "Place", "SortKey", "SortedPage", "Stretch", "Submission", "Token", "counted",
+    "read_jobs", "size_of", "stretch_of", "token_of", "tokens_in",
+    "JobQueries.job", "JobQueries.page", "JobQueries.sorted_page", "JobQueries.finished_page",
+    "JobQueries.last_finished",
 }  # fmt: skip
 """What the modules have beside deeds and questions."""
 
@@ -296,6 +307,8 @@ def test_every_deed_and_question_is_looked_at() -> None:
         and not name.startswith("_")
     }
 
+    public |= {f"{part.__name__}.{name}" for part in PARTS for name in vars(part) if name[0] != "_"}
+
     looked_at = {name.partition(" ")[0] for name in [*QUESTIONS, *DEEDS]}
     assert public - NOT_ASKED == looked_at
 
@@ -317,7 +330,7 @@ async def test_a_page_reads_no_more_of_an_index_than_its_end(
 async def test_the_queue_needs_no_sorting(
     readers: Readers, statements: list[str], tmp_path: Path
 ) -> None:
-    await jobs.queued(readers)
+    await _queries(readers).queued()
 
     [sql] = statements
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
@@ -326,7 +339,7 @@ async def test_the_queue_needs_no_sorting(
 async def test_durations_are_read_from_their_index_alone(
     readers: Readers, statements: list[str], tmp_path: Path
 ) -> None:
-    await durations.durations(readers, KIND)
+    await Durations(readers).of_kind(KIND)
 
     [sql] = statements
     [step] = plan(tmp_path, sql)
@@ -351,7 +364,7 @@ async def test_leaderboard_shows_the_best_of_each_metric_first(
     for model, value in {"bad": 0.25, "good": 0.75}.items():
         job_id = await start(store, model=model, model_args={"path": model})
         numbers = (replace(ACCURACY, value=value), replace(loss, value=1 - value))
-        await store.finish(job_id, completed(*numbers), PLENTY)
+        await store.jobs.finish(job_id, completed(*numbers), PLENTY)
 
     board = rows(tmp_path, "SELECT metric, value, model, model_args FROM leaderboard")
 

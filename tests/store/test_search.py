@@ -11,7 +11,7 @@ RUNNING = frozenset({Status.RUNNING})
 
 async def found(store: Store, search: str, **wanted: object) -> list[str]:
     """The ids of the jobs that are found."""
-    page = await store.page(JobFilter(search=search, **wanted), PLENTY)  # type: ignore[arg-type]
+    page = await store.queries.page(JobFilter(search=search, **wanted), PLENTY)  # type: ignore[arg-type]
     return [job.job_id for job in page.jobs]
 
 
@@ -61,9 +61,9 @@ async def test_pages_of_a_search_follow_each_other(store: Store) -> None:
     jobs = [await submit(store, model="qwen2_vl") for _ in range(3)]
     wanted = JobFilter(search="qwen")
 
-    first = await store.page(wanted, 2)
+    first = await store.queries.page(wanted, 2)
     assert first.next is not None
-    second = await store.page(wanted, 2, first.next)
+    second = await store.queries.page(wanted, 2, first.next)
 
     assert [job.job_id for job in (*first.jobs, *second.jobs)] == [*reversed(jobs)]
 
@@ -100,6 +100,6 @@ async def test_no_secret_is_found(store: Store, search: str) -> None:
 async def test_a_pruned_job_is_not_searched_any_more(store: Store) -> None:
     await complete(store, model_args={"pretrained": "/ckpt/gone"})
 
-    await store.prune(0)
+    await store.jobs.prune(0)
 
     assert await found(store, "/ckpt/gone") == []

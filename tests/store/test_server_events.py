@@ -13,7 +13,7 @@ from tests.store.test_migrate import rows
 
 async def claim(store: Store, job_id: str) -> None:
     """Begin the job's first attempt."""
-    await store.claim(await store.job(job_id), Path("run"), Path("out"))
+    await store.jobs.claim(await store.queries.job(job_id), Path("run"), Path("out"))
 
 
 async def test_a_draining_store_lets_nothing_be_claimed_until_it_is_resumed(store: Store) -> None:
@@ -25,7 +25,7 @@ async def test_a_draining_store_lets_nothing_be_claimed_until_it_is_resumed(stor
 
     await store.server.resume("bob")
     await claim(store, job_id)
-    assert (await store.job(job_id)).status == "running"
+    assert (await store.queries.job(job_id)).status == "running"
 
 
 async def test_it_is_known_who_drained_it_since_when_and_why(store: Store) -> None:

@@ -26,7 +26,7 @@ async def listed(store: Store, wanted: JobFilter, order: Order, most: int = 2) -
     found: list[str] = []
     after: Place | None = None
     while True:
-        page = await store.sorted_page(wanted, most, order, after)
+        page = await store.queries.sorted_page(wanted, most, order, after)
         found += [job.job_id for job in page.jobs]
         if page.next is None:
             return found
@@ -91,10 +91,10 @@ async def test_a_job_that_comes_between_two_pages_displaces_none(store: Store) -
     jobs = [await submit(store, priority=1) for _ in range(4)]
     order = Order(SortKey.PRIORITY, descending=True)
 
-    first = await store.sorted_page(ALL, 2, order)
+    first = await store.queries.sorted_page(ALL, 2, order)
     await submit(store, priority=5)
     await submit(store, priority=1)
-    second = await store.sorted_page(ALL, 10, order, first.next)
+    second = await store.queries.sorted_page(ALL, 10, order, first.next)
 
     assert [job.job_id for job in (*first.jobs, *second.jobs)] == jobs[::-1]
 

@@ -83,7 +83,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self.known_at_start = len(audit_log(self.folder))
         self.index = QueueIndex()
         self.store.subscribe(self.listen)
-        for job_id, priority, seq in await self.store.queued():
+        for job_id, priority, seq in await self.store.queries.queued():
             self.index.add(job_id, priority, seq)
 
     def listen(self, event: CommittedEvent) -> None:
@@ -238,30 +238,30 @@ class StoreAndModel(RuleBasedStateMachine):
     def the_queue_has_the_same_order(self) -> None:
         """In the store, and in the index that follows it."""
         queue = self.model.queue()
-        assert self.run(self.store.queued()) == queue
+        assert self.run(self.store.queries.queued()) == queue
         assert list(self.index) == [job_id for job_id, _, _ in queue]
 
     @invariant()
     def the_oldest_of_the_queue_is_the_first_submission(self) -> None:
         """Whatever its priority."""
         first = min(self.model.having("queued"), key=lambda job: job.seq, default=None)
-        assert self.run(self.store.oldest_queued()) == (first and first.created_at)
+        assert self.run(self.store.queries.oldest_queued()) == (first and first.created_at)
 
     @invariant()
     def the_jobs_are_counted(self) -> None:
         """By state, all ids, and those that run."""
         states = [job.status for job in self.model.jobs.values()]
         counts = {status: states.count(status) for status in Status}
-        assert self.run(self.store.count_by_status()) == counts
-        assert self.run(self.store.all_ids()) == set(self.model.jobs)
-        running = self.run(self.store.running())
+        assert self.run(self.store.queries.count_by_status()) == counts
+        assert self.run(self.store.queries.all_ids()) == set(self.model.jobs)
+        running = self.run(self.store.queries.running())
         assert sorted(running, key=lambda job: job.seq) == self.model.having("running")
 
     @invariant()
     def the_jobs_are_listed(self) -> None:
         """By state, the newest submission first."""
         for status in Status:
-            page = self.run(self.store.page(JobFilter(frozenset({status})), PLENTY))
+            page = self.run(self.store.queries.page(JobFilter(frozenset({status})), PLENTY))
             assert page == Page(self.model.having(status)[::-1], None)
 
     @invariant()

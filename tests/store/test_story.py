@@ -63,7 +63,7 @@ async def test_a_job_that_never_was_has_no_story(store: Store, tmp_path: Path) -
 
 async def test_the_figures_count_what_is_there(store: Store, tmp_path: Path) -> None:
     running = await start(store)
-    await store.finish(running, completed(ACCURACY), PLENTY)
+    await store.jobs.finish(running, completed(ACCURACY), PLENTY)
     await submit(store)
     await asyncio.gather(*(complete(store, keep=1) for _ in range(3)))
 

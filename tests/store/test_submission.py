@@ -16,7 +16,9 @@ MANY = 2 * LARGEST_STATEMENT + 1
 
 async def submit_as(store: Store, job_id: str) -> None:
     """Submit a job that has this id."""
-    await store.submit(NewJob(job_id, "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice"))
+    await store.jobs.submit(
+        NewJob(job_id, "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+    )
 
 
 async def test_submissions_that_come_together_are_queued_in_the_order_of_their_coming(
@@ -24,7 +26,8 @@ async def test_submissions_that_come_together_are_queued_in_the_order_of_their_c
 ) -> None:
     await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
 
-    assert [job_id for job_id, _, _ in await store.queued()] == [f"job {n}" for n in range(MANY)]
+    queued = await store.queries.queued()
+    assert [job_id for job_id, _, _ in queued] == [f"job {n}" for n in range(MANY)]
 
 
 async def test_each_has_an_event_of_its_own_in_the_same_order(store: Store, tmp_path: Path) -> None:
@@ -63,14 +66,15 @@ async def test_one_that_fails_leaves_the_others(store: Store) -> None:
     assert [type(each) for each in outcomes] == [type(None)] * 2 + [sqlite3.IntegrityError] + [
         type(None)
     ]
-    assert [job_id for job_id, _, _ in await store.queued()] == ["a", "b", "c"]
+    queued = await store.queries.queued()
+    assert [job_id for job_id, _, _ in queued] == ["a", "b", "c"]
 
 
 async def test_text_of_every_kind_is_kept_as_it_is(store: Store) -> None:
     text = "\"'\\ \n\t $[0] ä 😀 \u2028"
     request = EvaluateRequest("dummy", (text,), {text: [text, 2**63, 0.1]}, labels={text: text})
 
-    await store.submit(NewJob(text, "lmms_eval", request, text))
+    await store.jobs.submit(NewJob(text, "lmms_eval", request, text))
 
-    job = await store.job(text)
+    job = await store.queries.job(text)
     assert (job.request, job.labels, job.submitted_by) == (request, {text: text}, text)

@@ -57,16 +57,16 @@ def write_log(path: Path, jobs: int) -> int:
 
 async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Path) -> None:
     interrupted = await start(store)
-    await store.interrupt(interrupted, "lost")
+    await store.jobs.interrupt(interrupted, "lost")
     await claim(store, interrupted)
-    await store.reattach(interrupted)
-    await store.request_cancel(interrupted, "bob")
-    await store.finish(interrupted, CANCELLED, PLENTY)
-    await store.retry(interrupted, "bob")
-    await store.cancel_queued(interrupted, "bob", keep=0)
+    await store.jobs.reattach(interrupted)
+    await store.jobs.request_cancel(interrupted, "bob")
+    await store.jobs.finish(interrupted, CANCELLED, PLENTY)
+    await store.jobs.retry(interrupted, "bob")
+    await store.jobs.cancel_queued(interrupted, "bob", keep=0)
     for _ in range(3):
         await complete(store, keep=2)
-    await store.prioritize(await submit(store), 1, "bob")
+    await store.jobs.prioritize(await submit(store), 1, "bob")
 
     verdict = verify(tmp_path)
 
@@ -159,7 +159,7 @@ async def test_a_job_that_is_not_as_its_events_left_it_is_found(
 
 async def test_a_pruned_job_that_is_still_there_is_found(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
-    await store.prune(keep=0)
+    await store.jobs.prune(keep=0)
     columns = "job_id, status, engine, model, tasks, request, submitted_by, created_at"
 
     change(

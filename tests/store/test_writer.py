@@ -243,7 +243,7 @@ async def test_listeners_hear_nothing_of_what_failed(store: Store) -> None:
     store.subscribe(heard.append)
 
     with pytest.raises(IllegalTransition):
-        await store.interrupt(job_id, "never ran")
+        await store.jobs.interrupt(job_id, "never ran")
 
     assert heard == []
 

@@ -58,20 +58,20 @@ async def test_an_accepted_job_is_on_disk(store: Store, submitter: Submitter) ->
     accepted = await submitter.submit(REQUEST, "alice", answer)
 
     assert isinstance(accepted, Accepted)
-    assert (await store.job(accepted.job_id)).submitted_by == "alice"
+    assert (await store.queries.job(accepted.job_id)).submitted_by == "alice"
 
 
 async def test_a_request_gets_the_servers_defaults(store: Store, submitter: Submitter) -> None:
     accepted = await submitter.submit(REQUEST, "alice", answer)
 
     assert isinstance(accepted, Accepted)
-    assert (await store.job(accepted.job_id)).request.timeout_s == 60.0
+    assert (await store.queries.job(accepted.job_id)).request.timeout_s == 60.0
 
 
 async def test_a_checked_request_writes_nothing(store: Store, submitter: Submitter) -> None:
     await submitter.check(REQUEST, "alice")
 
-    assert await store.queued() == []
+    assert await store.queries.queued() == []
 
 
 async def test_every_fault_of_a_request_is_returned(store: Store, submitter: Submitter) -> None:
@@ -149,7 +149,7 @@ async def test_a_cancelled_job_takes_no_bytes_of_the_queue(
     large = await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
     assert isinstance(large, Accepted)
 
-    await store.cancel_queued(large.job_id, "alice", keep=10)
+    await store.jobs.cancel_queued(large.job_id, "alice", keep=10)
 
     assert isinstance(await submitter.submit(REQUEST, "alice", answer), Accepted)
 
@@ -159,15 +159,15 @@ async def test_what_waits_is_counted_as_a_restart_counts_it(
 ) -> None:
     accepted = [await submitter.submit(of_bytes(5000), "ä", answer) for _ in range(2)]
     ids = [each.job_id for each in accepted if isinstance(each, Accepted)]
-    await store.prioritize(ids[1], 3, "ä")
-    await store.claim(await store.job(ids[1]), tmp_path, tmp_path)
-    await store.interrupt(ids[1], "its runner was lost")
-    await store.claim(await store.job(ids[1]), tmp_path, tmp_path)
-    await store.cancel_queued(ids[0], "ä", keep=10)
-    await store.retry(ids[0], "ä")
+    await store.jobs.prioritize(ids[1], 3, "ä")
+    await store.jobs.claim(await store.queries.job(ids[1]), tmp_path, tmp_path)
+    await store.jobs.interrupt(ids[1], "its runner was lost")
+    await store.jobs.claim(await store.queries.job(ids[1]), tmp_path, tmp_path)
+    await store.jobs.cancel_queued(ids[0], "ä", keep=10)
+    await store.jobs.retry(ids[0], "ä")
 
     restarted = QueueLimits(limits._total, limits._per_token)
-    restarted.load(await store.queued_by_submitter())
+    restarted.load(await store.queries.queued_by_submitter())
 
     assert vars(limits) == vars(restarted)
 
@@ -181,7 +181,7 @@ async def test_the_same_key_makes_one_job(store: Store, submitter: Submitter) ->
     assert isinstance(first, Accepted)
     assert isinstance(second, Accepted)
     assert (second.answer, second.replayed) == (first.answer, True)
-    assert len(await store.queued()) == 1
+    assert len(await store.queries.queued()) == 1
 
 
 async def test_a_key_that_is_being_used_is_rejected(submitter: Submitter) -> None:

@@ -101,7 +101,7 @@ class ArtifactsQuerySchema(StrictSchema):
 
 async def get_artifacts(request: web.Request) -> web.StreamResponse:
     """``GET /jobs/{job_id}/artifacts``: list the files; ``?format=zip`` sends them all."""
-    job = await request.app[STORE].job(request.match_info["job_id"])
+    job = await request.app[STORE].queries.job(request.match_info["job_id"])
     if request[QUERY].get("format") == "zip":
         return await _send_zip(request, job)
     body = await asyncio.to_thread(_listing_body, job)
@@ -110,7 +110,7 @@ async def get_artifacts(request: web.Request) -> web.StreamResponse:
 
 async def get_artifact(request: web.Request) -> web.StreamResponse:
     """``GET /jobs/{job_id}/artifacts/{path}``: send one file, or a range of it."""
-    job = await request.app[STORE].job(request.match_info["job_id"])
+    job = await request.app[STORE].queries.job(request.match_info["job_id"])
     path = _artifact_path(request)
     try:
         file = await asyncio.to_thread(_open, job, path)

@@ -28,7 +28,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """``GET /events``: all events from now on, or after a given event, and all progress."""
     app = request.app
     with app[BUS].listening() as listener:
-        newest = await app[STORE].newest_event_id()
+        newest = await app[STORE].events.newest_id()
         last_event_id = _last_event_id(request, newest)
         messages = _all_messages(app, listener, newest if last_event_id is None else last_event_id)
         return await send_stream(request, messages, app[STREAM_LIMITS].patience_s)
@@ -39,8 +39,8 @@ async def get_job_events(request: web.Request) -> web.StreamResponse:
     app = request.app
     job_id = request.match_info["job_id"]
     with app[BUS].listening(job_id) as listener:
-        job = await app[STORE].job(job_id)
-        last_event_id = _last_event_id(request, await app[STORE].newest_event_id())
+        job = await app[STORE].queries.job(job_id)
+        last_event_id = _last_event_id(request, await app[STORE].events.newest_id())
         log = await (LogUpdates if request[QUERY].get("log") else NoLogUpdates).of(
             job, app[STREAM_LIMITS].log_s
         )

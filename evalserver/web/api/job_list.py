@@ -142,18 +142,18 @@ async def _find_jobs(request: web.Request) -> _JobPage:
     store = request.app[STORE]
     fingerprint = _query_fingerprint(wanted, finished_after, order)
     if order != NEWEST_FIRST:
-        ordered = await store.sorted_page(wanted, limit, order, position)
+        ordered = await store.queries.sorted_page(wanted, limit, order, position)
         behind = ordered.next
         return _JobPage(ordered.jobs, None if behind is None else write_place(behind, fingerprint))
     if finished_after is None:
-        page = await store.page(wanted, limit, NEWEST if position is None else position)
+        page = await store.queries.page(wanted, limit, NEWEST if position is None else position)
     else:
         after = finished_after if position is None else position
-        if after > await store.newest_event_id():
+        if after > await store.events.newest_id():
             # A future event is from another database, such as before a backup was restored: start
             # from the beginning.
             after = 0
-        page = await store.finished_page(wanted, limit, after)
+        page = await store.queries.finished_page(wanted, limit, after)
     return _JobPage(page.jobs, None if page.next is None else write_cursor(page.next, fingerprint))
 
 

@@ -90,7 +90,7 @@ async def retry_job(request: web.Request) -> web.Response:
     job_id = request.match_info["job_id"]
     await _require_own(request, job_id)
     actor = request[CALLER].name
-    job = await request.app[STORE].job(job_id)
+    job = await request.app[STORE].queries.job(job_id)
     with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as rejected:
         if rejected is not None:
             raise bad_request(rejected)
@@ -124,7 +124,7 @@ async def job_with_position(request: web.Request, job_id: str) -> tuple[Job, int
     """
     store, queue = request.app[STORE], request.app[SCHEDULER].queue
     for _ in range(MAX_READS):
-        job = await store.job(job_id)
+        job = await store.queries.job(job_id)
         if job.status is not Status.QUEUED:
             return job, None
         position = queue.position(job_id)
@@ -160,7 +160,7 @@ async def serialize_job(request: web.Request, job: Job, position: int | None) ->
 async def _require_own(request: web.Request, job_id: str) -> None:
     """Raise BadRequest unless the caller may change the job. Its submitter never changes."""
     if not request.app[ACCESS_POLICY].allows(request[CALLER], Role.ADMIN):
-        job = await request.app[STORE].job(job_id)
+        job = await request.app[STORE].queries.job(job_id)
         require_own(request, job.submitted_by, f"Job {job_id}")
 
 

@@ -42,7 +42,7 @@ Pieces = AsyncGenerator[bytes, None]
 async def get_log(request: web.Request) -> web.StreamResponse:
     """``GET /jobs/{job_id}/log``: the log; empty if there is none yet, 410 if it was removed."""
     query, store = request[QUERY], request.app[STORE]
-    job = await store.job(request.match_info["job_id"])
+    job = await store.queries.job(request.match_info["job_id"])
     eval_log = EvalLog(await _run_dir(store, job, query.get("attempt")))
     try:
         size = await asyncio.to_thread(eval_log.size)
@@ -62,7 +62,7 @@ async def _run_dir(store: Store, job: Job, attempt: int | None) -> Path | None:
     """Return the run directory of an attempt, by default the latest; None before the first."""
     if attempt is None or attempt == job.attempt:
         return Path(job.run_dir) if job.run_dir else None
-    found = await store.run_dir(job.job_id, attempt)
+    found = await store.queries.run_dir(job.job_id, attempt)
     if found is None:
         raise BadRequest(
             HTTPStatus.NOT_FOUND,

@@ -116,7 +116,7 @@ async def _wait_until_finished(request: web.Request, job_id: str) -> Job | None:
     Raises BadRequest: 503 if the server stops first, 401 if the client's token is revoked.
     """
     with request.app[BUS].listening(job_id) as listener:
-        while (job := await request.app[STORE].job(job_id)).status not in FINISHED:
+        while (job := await request.app[STORE].queries.job(job_id)).status not in FINISHED:
             if listener.closed:
                 raise BadRequest(
                     HTTPStatus.SERVICE_UNAVAILABLE,

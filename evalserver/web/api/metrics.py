@@ -57,7 +57,11 @@ async def _record_latency(request: web.Request, response: web.StreamResponse) ->
 async def _read_levels(app: web.Application) -> GaugeValues:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
-        jobs, age, readable = await store.count_by_status(), await _oldest_queued_age(store), True
+        jobs, age, readable = (
+            await store.queries.count_by_status(),
+            await _oldest_queued_age(store),
+            True,
+        )
     except StoreUnavailable:
         jobs, age, readable = {}, 0.0, False
     return GaugeValues(
@@ -72,7 +76,7 @@ async def _read_levels(app: web.Application) -> GaugeValues:
 
 
 async def _oldest_queued_age(store: Store) -> float:
-    oldest = await store.oldest_queued()
+    oldest = await store.queries.oldest_queued()
     if oldest is None:
         return 0.0
     return max(0.0, (utc_now() - datetime.fromisoformat(oldest)).total_seconds())

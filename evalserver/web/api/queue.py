@@ -17,7 +17,7 @@ async def get_queue(request: web.Request) -> web.Response:
 
     ``?limit=`` names only so many of those that wait; ``queue_size`` counts them all.
     """
-    counts = await request.app[STORE].count_by_status()
+    counts = await request.app[STORE].queries.count_by_status()
     scheduler = request.app[SCHEDULER]
     queue = {
         "queue_size": len(scheduler.queue),

@@ -63,12 +63,12 @@ async def load_requested_job(request: web.Request) -> tuple[Job, list[Metric]]:
 
 async def load_completed_job(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
     """Return a completed job and its metrics. Raises as ``load_requested_job``."""
-    job = await store.job(job_id)
+    job = await store.queries.job(job_id)
     _require_completed(job)
-    metrics = await store.metrics(job_id)
+    metrics = await store.queries.metrics(job_id)
     if not metrics:
         # The job may have been retried between the two reads, which removes its metrics.
-        job = await store.job(job_id)
+        job = await store.queries.job(job_id)
         _require_completed(job)
     return job, metrics
 

@@ -48,7 +48,7 @@ class Bar:
 async def get_compare_page(request: web.Request) -> web.Response:
     """``GET /ui/compare``: jobs compared with a baseline; with fewer than two jobs, a selection."""
     selected = list(dict.fromkeys(request[QUERY]["job"]))
-    candidates = await request.app[STORE].page(
+    candidates = await request.app[STORE].queries.page(
         JobFilter(statuses=frozenset({Status.COMPLETED})), MAX_CANDIDATES
     )
     comparison = None
@@ -57,7 +57,7 @@ async def get_compare_page(request: web.Request) -> web.Response:
         for row in comparison["rows"]:
             row["bars"] = make_bars(row["values"])
         for job in comparison["jobs"]:
-            job["request"] = asdict((await request.app[STORE].job(job["job_id"])).request)
+            job["request"] = asdict((await request.app[STORE].queries.job(job["job_id"])).request)
     return render_page(
         request,
         "compare.html",

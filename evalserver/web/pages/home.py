@@ -23,7 +23,7 @@ async def get_home(request: web.Request) -> web.Response:
     """``GET /``: an overview of all jobs, updated live."""
     store, scheduler = request.app[STORE], request.app[SCHEDULER]
     running = scheduler.running
-    finished = await store.last_finished(MAX_FINISHED)
+    finished = await store.queries.last_finished(MAX_FINISHED)
     return render_page(
         request,
         "home.html",
@@ -31,7 +31,7 @@ async def get_home(request: web.Request) -> web.Response:
         running_text=running_text(running) if running else "-",
         queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),
         finished=[await job_json(request, job, None) for job in finished],
-        counts=await store.count_by_status(),
+        counts=await store.queries.count_by_status(),
         queue_size=len(scheduler.queue),
         fault=request.app[HEALTH].refusal_reason,
         degraded=request.app[HEALTH].degraded_reason,

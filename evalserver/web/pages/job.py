@@ -47,7 +47,7 @@ async def get_job_page(request: web.Request) -> web.Response:
     """``GET /ui/jobs/{job_id}``: a job's request, timeline, progress, log, results and files."""
     store, job_id = request.app[STORE], request.match_info["job_id"]
     job, position = await job_with_position(request, job_id)
-    events = await store.events_after(0, MAX_EVENTS, job_id)
+    events = await store.events.after(0, MAX_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
     is_completed = job.status is Status.COMPLETED
     # The API's form of the job masks the secrets of other submitters.
@@ -60,7 +60,7 @@ async def get_job_page(request: web.Request) -> web.Response:
         explicit_fields=explicit_fields,
         is_finished=job.status in FINISHED,
         cancelling=job.cancel_requested_at is not None and job.status is Status.RUNNING,
-        metrics=[asdict(each) for each in await store.metrics(job_id)],
+        metrics=[asdict(each) for each in await store.queries.metrics(job_id)],
         sample_tasks=sorted(engine.samples_files(job.result or {}))
         if engine and is_completed
         else [],

@@ -72,7 +72,7 @@ async def get_jobs_page(request: web.Request) -> web.Response:
         sort=query.get("sort", [DEFAULT_SORT])[0],
         sort_url=lambda key: _make_url(request, _sort_by(query, key)),
         filters={name: ", ".join(each) for name, each in query.items()},
-        counts=await store.count_by_status(),
+        counts=await store.queries.count_by_status(),
         statuses=[status.value for status in Status],
         engines=[*request.app[ENGINES].keys()],
     )

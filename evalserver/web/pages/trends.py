@@ -54,11 +54,11 @@ class TrendsQuerySchema(StrictSchema):
 async def get_trends_page(request: web.Request) -> web.Response:
     """``GET /ui/trends``: one metric of the selected series, over steps or time."""
     store, query = request.app[STORE], request[QUERY]
-    all_series = await store.series()
+    all_series = await store.series.all()
     selected = query["series"] or [each.name for each in _largest(all_series)]
-    metrics = await store.numbers_of_series(selected)
+    metrics = await store.series.metrics_of(selected)
     metric = _select_metric(metrics, query.get("number"))
-    points = await store.points(selected, *metric) if metric else []
+    points = await store.series.points(selected, *metric) if metric else []
     if query["format"] == "csv":
         return _csv_response(points, metric)
     return render_page(

@@ -62,7 +62,7 @@ class LogFollower:
 
     async def _reload_job(self) -> None:
         try:
-            self._job = await self._store.job(self._job.job_id)
+            self._job = await self._store.queries.job(self._job.job_id)
         except (JobNotFound, JobPruned):
             self._pruned = True
         except StoreUnavailable:

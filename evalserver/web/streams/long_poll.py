@@ -33,7 +33,7 @@ async def wait_for_change(request: web.Request, job_id: str) -> Mapping[str, str
     seconds, headers = _requested_wait(request)
     if seconds > 0:
         with request.app[BUS].listening(job_id) as listener:
-            job = await request.app[STORE].job(job_id)
+            job = await request.app[STORE].queries.job(job_id)
             seen = request[QUERY].get("since")
             # A finished job changes only if it is retried or pruned. A client that waits for that
             # names the event that it knows.

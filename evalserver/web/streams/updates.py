@@ -38,7 +38,7 @@ class EventUpdates:
         """The next events; empty when the client has received all of them."""
         if not self._more and self._listener.newest_event_id <= self._after:
             return []
-        page = await self._store.events_after(self._after, PAGE, self._job_id)
+        page = await self._store.events.after(self._after, PAGE, self._job_id)
         self._more = len(page) == PAGE
         if page:
             self._after = page[-1].event_id

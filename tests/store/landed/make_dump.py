@@ -12,6 +12,7 @@ import tempfile
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from evalserver.core.job import Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
@@ -26,12 +27,15 @@ async def write(folder: Path) -> None:
     ticks = iter(range(10_000))
     store = await Store.open(folder, lambda: BEGIN + timedelta(minutes=next(ticks)))
 
+    jobs: Any = getattr(store, "jobs", store)
+    queries: Any = getattr(store, "queries", store)
+
     async def claim(job_id: str) -> None:
-        await store.claim(await store.job(job_id), Path(f"/runs/{job_id}/1"), Path("/out"))
+        await jobs.claim(await queries.job(job_id), Path(f"/runs/{job_id}/1"), Path("/out"))
 
     for job_id in ("pruned", "completed", "failed", "cancelled", "running", "queued"):
         request = EvaluateRequest("small", ("mme", "mmmu"), {"size": 1}, labels={"team": "vision"})
-        await store.submit(NewJob(job_id, "lmms_eval", request, "alice"))
+        await jobs.submit(NewJob(job_id, "lmms_eval", request, "alice"))
     metric = Metric("mme", "acc", "none", 0.5, 0.1, 64, True)
     result: dict[str, object] = {
         "small": {"results": None, "samples": [], "metrics": {"mme": {"acc": 0.5}}}
@@ -45,11 +49,11 @@ async def write(folder: Path) -> None:
     }
     for job_id, outcome in ends.items():
         await claim(job_id)
-        await store.finish(job_id, outcome, 2)
-    await store.cancel_queued("cancelled", "bob", 3)
+        await jobs.finish(job_id, outcome, 2)
+    await jobs.cancel_queued("cancelled", "bob", 3)
     await claim("running")
-    if hasattr(store, "retry"):
-        await store.retry("failed", "carol")
+    if hasattr(jobs, "retry"):
+        await jobs.retry("failed", "carol")
     await store.close()
 
 

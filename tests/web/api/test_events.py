@@ -19,7 +19,7 @@ async def test_a_finished_job_is_told_whole_and_then_ends(api: Api) -> None:
 async def test_the_ids_are_those_of_the_audit_log(api: Api) -> None:
     await finished(api)
     job_id = await finished(api)
-    log = await app(api)[STORE].events_after(0, job_id=job_id)
+    log = await app(api)[STORE].events.after(0, job_id=job_id)
 
     messages = await told(api, f"/jobs/{job_id}/events")
 
@@ -28,7 +28,7 @@ async def test_the_ids_are_those_of_the_audit_log(api: Api) -> None:
 
 async def test_a_status_carries_its_whole_event(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"}, max_attempts=1)
-    *_, event = await app(api)[STORE].events_after(0, job_id=job_id)
+    *_, event = await app(api)[STORE].events.after(0, job_id=job_id)
 
     message = (await told(api, f"/jobs/{job_id}/events"))[-2]
 
@@ -101,7 +101,7 @@ async def job(api: Api) -> tuple[str, list[int]]:
     """A finished job, and the ids of its events."""
     await finished(api)
     job_id = await finished(api)
-    events = await app(api)[STORE].events_after(0, job_id=job_id)
+    events = await app(api)[STORE].events.after(0, job_id=job_id)
     return job_id, [each.event_id for each in events]
 
 

@@ -333,8 +333,8 @@ async def test_a_job_that_ended_just_before_it_was_followed_is_not_waited_for(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
-    as_it_was = await store.job(job_id)
-    await store.finish(job_id, completed(), PLENTY)
+    as_it_was = await store.queries.job(job_id)
+    await store.jobs.finish(job_id, completed(), PLENTY)
     (tmp_path / "eval.log").write_bytes(TEXT)
     with closing(LogFollower(store, as_it_was, None, EvalLog(tmp_path))) as follower:
         pieces = [piece async for piece in follower.pieces(EventBus(), 0)]

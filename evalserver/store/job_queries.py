@@ -1,0 +1,192 @@
+"""Queries about jobs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalserver.core.job import Job, Metric
+from evalserver.core.lifecycle import Status
+from evalserver.store import finished, listing, sorting
+from evalserver.store.criteria import JobFilter
+from evalserver.store.errors import JobNotFound, JobPruned
+from evalserver.store.events import REQUEST_BYTES
+from evalserver.store.job_rows import RECORD, job_of
+from evalserver.store.json_text import json_text
+from evalserver.store.listing import NEWEST, Page
+from evalserver.store.readers import Readers
+from evalserver.store.sorting import Order, Place, SortedPage
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Jobs that are queued, and the bytes of their requests."""
+
+    jobs: int
+    request_bytes: int
+
+
+class JobQueries:
+    """Reads jobs, their metrics and the queue.
+
+    Searches have readers of their own, so that no other query waits for them.
+    """
+
+    def __init__(self, readers: Readers, search_readers: Readers) -> None:
+        self._readers = readers
+        self._search_readers = search_readers
+
+    async def job(self, job_id: str) -> Job:
+        """The record of a job. Raises JobNotFound or JobPruned."""
+        job = await self.find(job_id)
+        if job is not None:
+            return job
+        if await self.was_known(job_id):
+            raise JobPruned(
+                f"Job {job_id} finished and was pruned; what is left of it is in the audit log"
+            )
+        raise JobNotFound(f"Job {job_id} not found")
+
+    async def find(self, job_id: str) -> Job | None:
+        """The job's record, or None when there is none (any more)."""
+        row = await self._readers.look_up(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
+        return None if row is None else job_of(row)
+
+    async def was_known(self, job_id: str) -> bool:
+        """Did a job of this id ever exist?"""
+        sql = (
+            "SELECT 1 FROM job_events WHERE job_id = :job_id AND event <> 'archived'"
+            " UNION ALL SELECT 1 FROM archived_jobs WHERE job_id = :job_id LIMIT 1"
+        )
+        return await self._readers.look_up(sql, {"job_id": job_id}) is not None
+
+    async def page(self, wanted: JobFilter, most: int, before: int = NEWEST) -> Page:
+        """The newest ``most`` wanted jobs that were submitted before the one of seq ``before``.
+
+        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        """
+        return await listing.page(self._readers_for(wanted), wanted, most, before)
+
+    async def sorted_page(
+        self, wanted: JobFilter, most: int, order: Order, after: Place | None = None
+    ) -> SortedPage:
+        """The first ``most`` wanted jobs in this order behind the place ``after``.
+
+        They may be fewer, and others be left, when their records are large.
+        """
+        return await sorting.sorted_page(self._readers_for(wanted), wanted, most, order, after)
+
+    async def finished_page(self, wanted: JobFilter, most: int, after: int = 0) -> Page:
+        """The first ``most`` wanted jobs that finished with events behind ``after``, in order.
+
+        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        """
+        return await finished.finished_page(self._readers_for(wanted), wanted, most, after)
+
+    async def last_finished(self, most: int) -> list[Job]:
+        """The ``most`` jobs that finished last, the last one first."""
+        return await finished.last_finished(self._readers, most)
+
+    async def metrics(self, job_id: str) -> list[Metric]:
+        """The job's numbers, by task, metric and filter; none unless it is completed."""
+        rows = await self._readers.fetch(
+            """
+            SELECT task, metric, filter, value, stderr, n, higher_is_better
+            FROM metrics
+            WHERE job_id = :job_id
+            ORDER BY task, metric, filter
+            """,
+            {"job_id": job_id},
+        )
+        return [_metric(*row) for row in rows]
+
+    async def run_dir(self, job_id: str, attempt: int) -> Path | None:
+        """The run directory that an attempt was given when it was claimed; None if it was not."""
+        rows = await self._readers.fetch(
+            "SELECT json_extract(detail, '$.run_dir') AS run_dir FROM job_events"
+            " WHERE job_id = :job_id AND event = 'claimed' AND attempt = :attempt",
+            {"job_id": job_id, "attempt": attempt},
+        )
+        return Path(rows[0]["run_dir"]) if rows else None
+
+    async def running(self) -> list[Job]:
+        """The jobs that run, in the order of their start."""
+        rows = await self._readers.fetch(
+            f"{RECORD} WHERE status = 'running' ORDER BY started_at, seq"
+        )
+        return [job_of(row) for row in rows]
+
+    async def queued(self) -> list[tuple[str, int, int]]:
+        """Id, priority and submission number of every queued job, in the order of the queue."""
+        rows = await self._readers.fetch(
+            "SELECT job_id, priority, seq FROM jobs"
+            " WHERE status = 'queued' ORDER BY priority DESC, seq"
+        )
+        return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
+
+    async def queued_by_submitter(self) -> dict[str, Queued]:
+        """How many jobs of each submitter are queued, and the bytes of their requests."""
+        rows = await self._readers.fetch(
+            f"SELECT submitted_by, count(*) AS jobs, sum({REQUEST_BYTES}) AS bytes"  # noqa: S608
+            " FROM jobs WHERE status = 'queued' GROUP BY submitted_by"
+        )
+        return {row["submitted_by"]: Queued(row["jobs"], row["bytes"]) for row in rows}
+
+    async def oldest_queued(self) -> str | None:
+        """When the earliest submission that is queued was made; None when nothing is queued."""
+        # From priority to priority, and the first of each: a step for every priority that is there,
+        # however many jobs are.
+        rows = await self._readers.fetch(
+            """
+            WITH RECURSIVE levels (priority) AS (
+                SELECT max(priority) FROM jobs WHERE status = 'queued'
+                UNION ALL
+                SELECT (SELECT max(priority) FROM jobs
+                        WHERE status = 'queued' AND priority < levels.priority)
+                FROM levels WHERE levels.priority IS NOT NULL
+            )
+            SELECT created_at FROM jobs
+            WHERE seq = (
+                SELECT min((SELECT min(seq) FROM jobs
+                            WHERE status = 'queued' AND priority = levels.priority))
+                FROM levels
+            )
+            """
+        )
+        return rows[0]["created_at"] if rows else None
+
+    async def all_ids(self) -> set[str]:
+        """The ids of all jobs that the store keeps."""
+        return {row["job_id"] for row in await self._readers.fetch("SELECT job_id FROM jobs")}
+
+    async def pruned_among(self, job_ids: list[str]) -> list[str]:
+        """Those of the ids that belong to pruned jobs."""
+        rows = await self._readers.fetch(
+            "SELECT job_id FROM job_events WHERE event = 'pruned'"
+            " AND job_id IN (SELECT value FROM json_each(:job_ids))"
+            # Every archived job is a pruned one.
+            " UNION SELECT job_id FROM archived_jobs"
+            " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",
+            {"job_ids": json_text(job_ids)},
+        )
+        return [row["job_id"] for row in rows]
+
+    async def count_by_status(self) -> dict[Status, int]:
+        """How many jobs the store keeps in each state."""
+        rows = await self._readers.fetch("SELECT status, jobs FROM job_counts")
+        counts = {row["status"]: int(row["jobs"]) for row in rows}
+        return {status: counts[status.value] for status in Status}
+
+    def _readers_for(self, wanted: JobFilter) -> Readers:
+        """A search may take long: it has a connection that nothing else waits for."""
+        return self._readers if wanted.search is None else self._search_readers
+
+
+def _metric(
+    task: str,
+    metric: str,
+    kind: str,
+    value: float,
+    stderr: float | None,
+    n: int | None,
+    better: int | None,
+) -> Metric:
+    return Metric(task, metric, kind, value, stderr, n, None if better is None else bool(better))

@@ -1,0 +1,74 @@
+"""Rows of the table ``jobs`` as jobs."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+
+from evalserver.core.job import Job
+from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
+from evalserver.store.stored_request import DamagedRequest, parse_request
+from evalserver.store.transaction import Row
+
+RECORD = (
+    "SELECT *, (SELECT max(event_id) FROM job_events WHERE job_events.job_id = jobs.job_id)"
+    " AS event_id FROM jobs"
+)
+"""A job's record, of the same moment as its newest event."""
+
+T = TypeVar("T")
+
+UNREADABLE_REQUEST = EvaluateRequest(model="unreadable", tasks=("unreadable",))
+"""Stands for a request that is damaged."""
+
+
+def job_of(row: Row) -> Job:
+    """The job in a row of ``RECORD``; what cannot be read of it is left out, and said."""
+    damage: list[str] = []
+    return Job(
+        seq=row["seq"],
+        job_id=row["job_id"],
+        status=Status(row["status"]),
+        engine=row["engine"],
+        priority=row["priority"],
+        labels=_readable(row, "labels", _object, damage) or {},
+        request=_readable(row, "request", parse_request, damage) or UNREADABLE_REQUEST,
+        submitted_by=row["submitted_by"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        run_dir=row["run_dir"],
+        output_dir=row["output_dir"],
+        exit_code=row["exit_code"],
+        error=row["error"],
+        result=_readable(row, "result", _object, damage),
+        provenance=_readable(row, "provenance", _object, damage),
+        event_id=row["event_id"],
+        damage="; ".join(damage) or None,
+    )
+
+
+def _readable(row: Row, column: str, parse: Callable[[str], T], damage: list[str]) -> T | None:
+    """The value of a column; None if there is none, or none that can be read.
+
+    A stranger may have written there: one damaged record must not hide all others.
+    """
+    text = row[column]
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except (ValueError, TypeError, DamagedRequest) as error:
+        damage.append(f"its column {column} cannot be read ({error})")
+        return None
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = orjson.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("it is not an object")
+    return value

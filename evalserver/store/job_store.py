@@ -1,0 +1,120 @@
+"""Operations that change jobs, each in one transaction."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from evalserver.core.job import Job, NewJob, Outcome
+from evalserver.store import idempotency, jobs, pruning, server_events
+from evalserver.store.idempotency import Answered, Key
+from evalserver.store.readers import Readers
+from evalserver.store.submission import Submission
+from evalserver.store.transaction import Transaction
+from evalserver.store.writer import Writer
+
+
+class JobStore:
+    """Changes jobs. Every method returns once its change is durable.
+
+    Methods raise StoreUnavailable, having changed nothing, when the database cannot be written.
+    """
+
+    def __init__(self, writer: Writer, readers: Readers, now: Callable[[], str]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._now = now
+
+    async def submit(self, job: NewJob) -> None:
+        """Put a new job into the queue."""
+        await self._writer.run(Submission(job, self._now))
+
+    async def submit_once(self, job: NewJob, key: Key, answer: Callable[[int], str]) -> Answered:
+        """Put a new job into the queue, if its key was not used; else, answer as was answered then.
+
+        ``answer`` makes the answer from the job's position in the queue; job, key and answer are
+        one unit of work. Raises KeyReused when the key was used for something else.
+        """
+        return await self._writer.run(
+            lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer)
+        )
+
+    async def was_answered(self, key: Key) -> bool:
+        """Was a submission with this key accepted?"""
+        return await idempotency.was_answered(self._readers, key)
+
+    async def prioritize(self, job_id: str, priority: int, actor: str) -> None:
+        """Give a queued job another priority. Raises IllegalTransition if it is not queued."""
+        await self._writer.run(lambda tx: jobs.prioritize(tx, job_id, priority, self._now(), actor))
+
+    async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
+        """Start the attempt behind those that ``job``, a record of a queued job, has made.
+
+        Raises IllegalTransition if it is not queued, if another has come before it in the queue,
+        if it has made further attempts since it was read, or while the server is draining.
+        """
+        claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
+
+        def work(tx: Transaction) -> None:
+            server_events.require_open_queue(tx)
+            jobs.require_first(tx, job.job_id)
+            jobs.claim(tx, claim, job.attempt + 1)
+
+        await self._writer.run(work)
+
+    async def reattach(self, job_id: str) -> None:
+        """Note that a restarted server found a running job's attempt again."""
+        await self._writer.run(lambda tx: jobs.reattach(tx, job_id, self._now()))
+
+    async def cancel_queued(self, job_id: str, actor: str, keep: int) -> list[str]:
+        """End a job before its start, and prune as ``finish`` does.
+
+        Raises IllegalTransition if it is not queued any more.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            now = self._now()
+            jobs.cancel_queued(tx, job_id, now, actor)
+            return pruning.prune(tx, keep, now)
+
+        return await self._writer.run(work)
+
+    async def request_cancel(self, job_id: str, actor: str) -> None:
+        """Note that a running job is to be stopped. Raises IllegalTransition if it has ended."""
+        await self._writer.run(lambda tx: jobs.request_cancel(tx, job_id, self._now(), actor))
+
+    async def interrupt(self, job_id: str, reason: str) -> None:
+        """Put a running job whose attempt was lost back into the queue."""
+        await self._writer.run(lambda tx: jobs.interrupt(tx, job_id, self._now(), reason))
+
+    async def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
+        """Write how a running job ended, and prune; one unit of work.
+
+        Returns the ids of the jobs that were pruned to keep the newest ``keep`` finished ones.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            now = self._now()
+            jobs.finish(tx, job_id, now, outcome)
+            return pruning.prune(tx, keep, now)
+
+        return await self._writer.run(work)
+
+    async def retry(self, job_id: str, actor: str) -> None:
+        """Queue a finished job for a further attempt. Raises IllegalTransition if it is not."""
+        await self._writer.run(lambda tx: jobs.retry(tx, job_id, self._now(), actor))
+
+    async def prune(
+        self, keep: int, actor: str = jobs.SERVER, most: int = pruning.ALL
+    ) -> list[str]:
+        """Remove the oldest finished jobs beyond the newest ``keep``, or ``most`` of these; returns
+        their ids."""
+        return await self._writer.run(lambda tx: pruning.prune(tx, keep, self._now(), actor, most))
+
+    async def prune_older(self, before: str, actor: str, most: int) -> list[str]:
+        """Remove ``most`` of the jobs that finished before a time; returns their ids."""
+        return await self._writer.run(
+            lambda tx: pruning.prune_older(tx, before, self._now(), actor, most)
+        )
+
+    async def prune_job(self, job_id: str, actor: str) -> None:
+        """Remove one finished job. Raises IllegalTransition if it is not, or is not there."""
+        await self._writer.run(lambda tx: pruning.prune_one(tx, job_id, self._now(), actor))
