@@ -14,7 +14,7 @@ from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.settings import HELP_OPTIONS
 
 if TYPE_CHECKING:
-    from evalserver.store import Story, Verdict
+    from evalserver.store import JobHistory, Verdict
 
 COLUMNS = ("event", "at", "who", "what", "from", "to", "attempt", "detail")
 
@@ -79,14 +79,14 @@ def show(
     as_json: bool,
 ) -> None:
     """Show the history of a job, even of a pruned one."""
-    from evalserver.store import snapshot, story_of
+    from evalserver.store import history_of, snapshot
 
     with report_database_errors(), snapshot(database_path(config, data_dir, database)) as opened:
-        story = story_of(opened, job_id)
+        history = history_of(opened, job_id)
     if as_json:
-        print_json(asdict(story))
+        print_json(asdict(history))
     else:
-        click.echo(_format_history(story))
+        click.echo(_format_history(history))
 
 
 def exit_if_invalid(verdict: "Verdict") -> None:
@@ -95,7 +95,7 @@ def exit_if_invalid(verdict: "Verdict") -> None:
         raise click.ClickException(verdict.problem.message)
 
 
-def _format_history(story: "Story") -> str:
+def _format_history(history: "JobHistory") -> str:
     rows = [
         (
             str(event.event_id),
@@ -107,14 +107,20 @@ def _format_history(story: "Story") -> str:
             str(event.attempt),
             cells.pairs(event.detail),
         )
-        for event in story.events
+        for event in history.events
     ]
     archives = [
         f"  Events of it are in the archive {archive.name} (SHA-256 {archive.sha256})"
-        for archive in story.archives
+        for archive in history.archives
     ]
     return "\n".join(
-        [f"Job {story.job_id}", *_record(story.record), *archives, "", *plain_table(COLUMNS, rows)]
+        [
+            f"Job {history.job_id}",
+            *_record(history.record),
+            *archives,
+            "",
+            *plain_table(COLUMNS, rows),
+        ]
     )
 
 

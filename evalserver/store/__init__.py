@@ -35,7 +35,7 @@ from evalserver.store.server_store import ServerStore
 from evalserver.store.sorting import Order, Place, SortedPage, SortKey
 from evalserver.store.store import DATABASE_NAME, Store
 from evalserver.store.stored_request import request_bytes
-from evalserver.store.story import Story, story_of
+from evalserver.store.story import JobHistory, history_of
 from evalserver.store.token_store import TokenStore
 from evalserver.store.tokens import LoginSession, Token, tokens_in
 from evalserver.store.trends import Point, Series
@@ -59,6 +59,7 @@ __all__ = [
     "IllegalTransition",
     "Info",
     "JobFilter",
+    "JobHistory",
     "JobNotFound",
     "JobPruned",
     "JobQueries",
@@ -82,7 +83,6 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
-    "Story",
     "Token",
     "TokenExists",
     "TokenNotFound",
@@ -94,12 +94,12 @@ __all__ = [
     "check_database",
     "describe",
     "first_event_id",
+    "history_of",
     "kind_of",
     "migrate_database",
     "read_archive",
     "request_bytes",
     "snapshot",
-    "story_of",
     "tokens_in",
     "verify_log",
     "write_archive",

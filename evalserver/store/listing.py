@@ -26,7 +26,7 @@ NEWEST = 2**63 - 1
 SUBMISSIONS_OF_A_SPAN = 512
 """How many submissions share a row of ``job_spans``."""
 
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 """Criteria that more jobs meet than this are taken for equally common."""
 
 JOBS_AT_ONCE = 25
@@ -50,7 +50,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class SeqRange:
     """The submissions that are looked at: seqs, both ends included."""
 
     low: int
@@ -63,16 +63,16 @@ async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> P
     They may be fewer, and others be left, when their records are large.
     """
     wanted = await with_search(readers, wanted)
-    stretch = await stretch_of(readers, wanted, before)
-    seqs = await _find(readers, wanted, stretch, most + 1)
+    seq_range = await seq_range_of(readers, wanted, before)
+    seqs = await _find(readers, wanted, seq_range, most + 1)
     jobs, read = await read_jobs(readers, wanted, seqs[:most])
     return Page(jobs, seqs[read - 1] if read < len(seqs) else None)
 
 
-async def stretch_of(readers: Readers, wanted: JobFilter, before: int) -> Stretch:
+async def seq_range_of(readers: Readers, wanted: JobFilter, before: int) -> SeqRange:
     """Where the wanted times are: whole spans, so that the times have to be tested still."""
     if not wanted.has_times:
-        return Stretch(0, before - 1)
+        return SeqRange(0, before - 1)
     rows = await readers.fetch(
         "SELECT min(span) AS first, max(span) AS last FROM job_spans"
         " WHERE latest >= :after AND earliest < :before",
@@ -80,16 +80,16 @@ async def stretch_of(readers: Readers, wanted: JobFilter, before: int) -> Stretc
     )
     first, last = rows[0]["first"], rows[0]["last"]
     if first is None:
-        return Stretch(0, -1)
+        return SeqRange(0, -1)
     end = (last + 1) * SUBMISSIONS_OF_A_SPAN
-    return Stretch(first * SUBMISSIONS_OF_A_SPAN, min(end, before) - 1)
+    return SeqRange(first * SUBMISSIONS_OF_A_SPAN, min(end, before) - 1)
 
 
-async def _find(readers: Readers, wanted: JobFilter, stretch: Stretch, most: int) -> list[int]:
+async def _find(readers: Readers, wanted: JobFilter, seq_range: SeqRange, most: int) -> list[int]:
     """The seq of each wanted job, the newest first."""
-    leading, *others = await _rarest_first(readers, list(criteria_of(wanted)), stretch)
+    leading, *others = await _rarest_first(readers, list(criteria_of(wanted)), seq_range)
     tests = [criterion.test for criterion in others]
-    parameters = {**_parameters([leading, *others], stretch), "most": most}
+    parameters = {**_parameters([leading, *others], seq_range), "most": most}
     if wanted.has_times:
         tests.append(TEST_OF_TIMES)
         parameters |= wanted.times
@@ -98,21 +98,21 @@ async def _find(readers: Readers, wanted: JobFilter, stretch: Stretch, most: int
 
 
 async def _rarest_first(
-    readers: Readers, criteria: list[Criterion], stretch: Stretch
+    readers: Readers, criteria: list[Criterion], seq_range: SeqRange
 ) -> list[Criterion]:
     if len(criteria) < 2:
         return criteria or [ALL_JOBS]
-    return [criterion for _, criterion in await counted(readers, criteria, stretch)]
+    return [criterion for _, criterion in await counted(readers, criteria, seq_range)]
 
 
 async def counted(
-    readers: Readers, criteria: list[Criterion], stretch: Stretch
+    readers: Readers, criteria: list[Criterion], seq_range: SeqRange
 ) -> list[tuple[int, Criterion]]:
     """How many jobs meet each criterion, as far as that is counted; the rarest first."""
     if not criteria:
         return []
     counts = ", ".join(criterion.count for criterion in criteria)
-    parameters = {**_parameters(criteria, stretch), "most": MOST_COUNTED}
+    parameters = {**_parameters(criteria, seq_range), "most": MAX_COUNTED}
     [row] = await readers.fetch(f"SELECT {counts}", parameters)
     return sorted(zip(row, criteria, strict=True), key=lambda pair: pair[0])
 
@@ -153,8 +153,8 @@ def size_of(record: Row) -> int:
     return sum(len(record[column] or "") for column in LARGE_COLUMNS)
 
 
-def _parameters(criteria: list[Criterion], stretch: Stretch) -> dict[str, object]:
-    parameters: dict[str, object] = {"low": stretch.low, "high": stretch.high}
+def _parameters(criteria: list[Criterion], seq_range: SeqRange) -> dict[str, object]:
+    parameters: dict[str, object] = {"low": seq_range.low, "high": seq_range.high}
     for criterion in criteria:
         parameters |= criterion.parameters
     return parameters

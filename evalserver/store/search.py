@@ -15,10 +15,10 @@ from evalserver.core.masking import MASK, masked
 from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
 
-MOST_NAMES = 50
+MAX_NAMES = 50
 """Of a kind; who means more has to say more."""
 
-LONGEST_TEXT = 4096
+MAX_TEXT = 4096
 """Characters of a job's arguments that are searched: more would make every search slow."""
 
 ID_BEGINS = re.compile(r"[0-9a-f-]{4,36}")
@@ -47,7 +47,7 @@ async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
     named.append(("argument", part))
     for kind, (column, table) in PLACES.items():
         rows = await readers.fetch(
-            NAMES.format(column=column, table=table), {"part": part, "most": MOST_NAMES}
+            NAMES.format(column=column, table=table), {"part": part, "most": MAX_NAMES}
         )
         named += [(kind, row["name"]) for row in rows]
     return replace(wanted, named=tuple(named))
@@ -57,7 +57,7 @@ def searched_text(model_args: Mapping[str, Any] | None) -> str | None:
     """What a search finds of a model's arguments: the values that everybody is shown; None if there
     are none."""
     texts = [*_texts(masked(model_args or {}))]
-    return "\n".join(texts).lower()[:LONGEST_TEXT] or None
+    return "\n".join(texts).lower()[:MAX_TEXT] or None
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -22,7 +22,7 @@ NEWEST = (
 """The state of the queue is the last that was done to it."""
 
 
-class Deed(StrEnum):
+class ServerOperation(StrEnum):
     """What can be done to a server; the word that its log uses for it."""
 
     DRAINED = "drained"
@@ -44,7 +44,7 @@ def drain(tx: Transaction, at: str, actor: str, reason: str | None) -> Draining:
     now = _draining(tx.execute(NEWEST))
     if now is not None and reason in (None, now.reason):
         return now
-    append(tx, Deed.DRAINED, at, actor, {"reason": reason})
+    append(tx, ServerOperation.DRAINED, at, actor, {"reason": reason})
     return Draining(at, actor, reason)
 
 
@@ -52,16 +52,18 @@ def resume(tx: Transaction, at: str, actor: str) -> bool:
     """Start jobs again from now on; False when nothing had kept them."""
     if _draining(tx.execute(NEWEST)) is None:
         return False
-    append(tx, Deed.RESUMED, at, actor, {})
+    append(tx, ServerOperation.RESUMED, at, actor, {})
     return True
 
 
-def append(tx: Transaction, deed: Deed, at: str, actor: str, detail: Mapping[str, Any]) -> None:
+def append(
+    tx: Transaction, operation: ServerOperation, at: str, actor: str, detail: Mapping[str, Any]
+) -> None:
     """Write down what was done."""
     tx.execute(
         "INSERT INTO server_events (at, actor, event, detail)"
         " VALUES (:at, :actor, :event, :detail)",
-        {"at": at, "actor": actor, "event": deed.value, "detail": json_text(dict(detail))},
+        {"at": at, "actor": actor, "event": operation.value, "detail": json_text(dict(detail))},
     )
 
 
@@ -77,7 +79,7 @@ async def draining(readers: Readers) -> Draining | None:
 
 
 def _draining(rows: list[Row]) -> Draining | None:
-    if not rows or rows[0]["event"] != Deed.DRAINED:
+    if not rows or rows[0]["event"] != ServerOperation.DRAINED:
         return None
     reason = orjson.loads(rows[0]["detail"]).get("reason")
     return Draining(rows[0]["at"], rows[0]["actor"], reason)

@@ -9,7 +9,7 @@ from evalserver.store import archiving, server_events
 from evalserver.store.archive_file import Archive, read_archive
 from evalserver.store.backup import Backup
 from evalserver.store.readers import Readers
-from evalserver.store.server_events import Deed, Draining
+from evalserver.store.server_events import Draining, ServerOperation
 from evalserver.store.writer import Writer
 
 
@@ -55,5 +55,7 @@ class ServerStore:
         """Write down that somebody had a backup made."""
         detail = {"name": backup.path.name, "jobs": backup.jobs, "events": backup.events}
         await self._writer.run(
-            lambda tx: server_events.append(tx, Deed.BACKED_UP, self._now(), actor, detail)
+            lambda tx: server_events.append(
+                tx, ServerOperation.BACKED_UP, self._now(), actor, detail
+            )
         )

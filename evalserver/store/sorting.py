@@ -11,12 +11,12 @@ from enum import StrEnum
 from evalserver.core.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, Criterion, JobFilter, criteria_of
 from evalserver.store.listing import (
-    MOST_COUNTED,
+    MAX_COUNTED,
     NEWEST,
-    Stretch,
+    SeqRange,
     counted,
     read_jobs,
-    stretch_of,
+    seq_range_of,
 )
 from evalserver.store.readers import Readers
 from evalserver.store.search import with_search
@@ -92,8 +92,8 @@ async def sorted_page(
     between two pages may be in both, or in neither.
     """
     wanted = await with_search(readers, wanted)
-    stretch = await stretch_of(readers, wanted, NEWEST)
-    found = await _find(readers, wanted, stretch, most + 1, order, after)
+    seq_range = await seq_range_of(readers, wanted, NEWEST)
+    found = await _find(readers, wanted, seq_range, most + 1, order, after)
     jobs, read = await read_jobs(readers, wanted, [row["seq"] for row in found[:most]])
     if read == len(found):
         return SortedPage(jobs, None)
@@ -104,13 +104,13 @@ async def sorted_page(
 async def _find(
     readers: Readers,
     wanted: JobFilter,
-    stretch: Stretch,
+    seq_range: SeqRange,
     most: int,
     order: Order,
     after: Place | None,
 ) -> list[Row]:
     """Seq and value of each wanted job, in their order."""
-    source, tests, parameters = await _candidates(readers, wanted, stretch, order)
+    source, tests, parameters = await _candidates(readers, wanted, seq_range, order)
     if after is not None:
         parameters |= {"value": after.value, "seq": after.seq}
     column, index = PLACES[order.key]
@@ -136,17 +136,17 @@ async def _find(
 
 
 async def _candidates(
-    readers: Readers, wanted: JobFilter, stretch: Stretch, order: Order
+    readers: Readers, wanted: JobFilter, seq_range: SeqRange, order: Order
 ) -> tuple[str, list[str], dict[str, object]]:
     """Where the jobs are looked for, what each is tested for, and the parameters of both."""
     criteria = list(criteria_of(wanted))
-    parameters: dict[str, object] = {"low": stretch.low, "high": stretch.high}
+    parameters: dict[str, object] = {"low": seq_range.low, "high": seq_range.high}
     for criterion in criteria:
         parameters |= criterion.parameters
     _, index = PLACES[order.key]
     source = WALKED.format(index)
-    pairs = await counted(readers, criteria, stretch)
-    if pairs and pairs[0][0] < MOST_COUNTED:
+    pairs = await counted(readers, criteria, seq_range)
+    if pairs and pairs[0][0] < MAX_COUNTED:
         source = _gathered(pairs[0][1])
         pairs = pairs[1:]
     tests = [criterion.of_row or criterion.test for _, criterion in pairs]

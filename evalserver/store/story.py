@@ -19,13 +19,13 @@ RECORD = (
 
 BEHIND_ALL = "\U0010ffff"
 """Sorts behind every mark of an id."""
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 OF_JSON = {"tasks", "labels"}
 
 
 @dataclass(frozen=True)
-class Story:
+class JobHistory:
     """A job's record, None when it was pruned, and its events, the oldest first.
 
     ``archives`` have events of it that are not in the database any more.
@@ -37,7 +37,7 @@ class Story:
     archives: list[Archive]
 
 
-def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
+def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
     """The story of the job with this id, or of the only one whose id begins so.
 
     Raises JobNotFound when no job's ever did, or those of several do.
@@ -48,7 +48,7 @@ def story_of(snapshot: sqlite3.Connection, job_id: str) -> Story:
     archives = _archives(snapshot, job_id)
     if not events and record is None and not archives:
         raise JobNotFound(f"Job {job_id} not found: the audit log has no event of it")
-    return Story(job_id, record, events, archives)
+    return JobHistory(job_id, record, events, archives)
 
 
 def _whole(snapshot: sqlite3.Connection, begun: str) -> str:
@@ -61,13 +61,13 @@ def _whole(snapshot: sqlite3.Connection, begun: str) -> str:
     rows = snapshot.execute(
         "SELECT job_id FROM job_events WHERE job_id >= :begun AND job_id < :end"  # noqa: S608
         f"{archived or ' GROUP BY job_id'} ORDER BY job_id LIMIT :most",
-        {"begun": begun, "end": begun + BEHIND_ALL, "most": MOST_NAMED + 1},
+        {"begun": begun, "end": begun + BEHIND_ALL, "most": MAX_NAMED + 1},
     )
     found = [row["job_id"] for row in rows] if begun else []
     if begun in found or not found:
         return begun
     if len(found) > 1:
-        named = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+        named = ", ".join(found[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
         raise JobNotFound(f"The ids of several jobs begin with {begun!r}: {named}")
     return str(found[0])
 

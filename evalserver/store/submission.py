@@ -10,7 +10,7 @@ from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
 from evalserver.store.search import searched_text
-from evalserver.store.transaction import JointWork, Transaction
+from evalserver.store.transaction import BatchOperation, Transaction
 
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
@@ -24,23 +24,23 @@ INSERT = f"""
     FROM json_each(:rows)
 """  # noqa: S608 - of this module's own constants
 
-LARGEST_STATEMENT = 64
+MAX_STATEMENT = 64
 """Jobs of one statement: each may have a megabyte to say."""
 
 
 @dataclass(frozen=True)
-class Submission(JointWork[None]):
+class Submission(BatchOperation[None]):
     """The unit of work that puts a new job into the queue; ``now`` tells the time."""
 
     job: NewJob
     now: Callable[[], str]
 
     @classmethod
-    def together(cls, tx: Transaction, works: list[Self]) -> list[None]:
+    def run_batch(cls, tx: Transaction, works: list[Self]) -> list[None]:
         """Put all of them into the queue, in their order."""
         at = works[0].now()
-        for first in range(0, len(works), LARGEST_STATEMENT):
-            submit(tx, [each.job for each in works[first : first + LARGEST_STATEMENT]], at)
+        for first in range(0, len(works), MAX_STATEMENT):
+            submit(tx, [each.job for each in works[first : first + MAX_STATEMENT]], at)
         return [None] * len(works)
 
 

@@ -41,7 +41,7 @@ Work = Callable[[Transaction], T]
 """A unit of work. It may be run twice, and then nothing is left of the first time."""
 
 
-class JointWork(Generic[T]):
+class BatchOperation(Generic[T]):
     """A unit of work that may be carried out at once with those of its kind that wait beside it.
 
     A statement for all costs far less than one for each: at every statement the writer's thread
@@ -50,9 +50,9 @@ class JointWork(Generic[T]):
 
     def __call__(self, tx: Transaction) -> T:
         """Carry out this one alone."""
-        return self.together(tx, [self])[0]
+        return self.run_batch(tx, [self])[0]
 
     @classmethod
     @abstractmethod
-    def together(cls, tx: Transaction, works: list[Self]) -> list[T]:
+    def run_batch(cls, tx: Transaction, works: list[Self]) -> list[T]:
         """Carry out all of them in their order; returns what each comes to."""

@@ -9,8 +9,8 @@ from evalserver.store.readers import Readers
 SERIES, STEP = "series", "step"
 """The labels by which a training run's evaluations are found and put in order."""
 
-MOST_SERIES = 500
-MOST_POINTS = 20_000
+MAX_SERIES = 500
+MAX_POINTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SeriesQueries:
         rows = await self._readers.fetch(
             "SELECT text AS name, count(*) AS jobs FROM job_labels WHERE name = :series"
             " GROUP BY text ORDER BY text LIMIT :most",
-            {"series": SERIES, "most": MOST_SERIES},
+            {"series": SERIES, "most": MAX_SERIES},
         )
         return [Series(row["name"], row["jobs"]) for row in rows]
 
@@ -87,7 +87,7 @@ class SeriesQueries:
                 "task": task,
                 "metric": metric,
                 "filter": kind,
-                "most": MOST_POINTS,
+                "most": MAX_POINTS,
             },
         )
         return [Point(**dict(row)) for row in rows]

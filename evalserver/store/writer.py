@@ -25,7 +25,7 @@ from evalserver.core.supervision import pause_after
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 from evalserver.store.named_files import NamedFiles
-from evalserver.store.transaction import JointWork, Transaction, Work
+from evalserver.store.transaction import BatchOperation, Transaction, Work
 
 log = structlog.get_logger("evalserver.store")
 
@@ -42,7 +42,7 @@ FAULT = "database"
 
 THREAD = "the thread that writes to the database"
 
-LARGEST_BATCH = 500
+MAX_BATCH = 500
 """Units of one transaction: bounds how long the first of them waits for its answer."""
 
 
@@ -191,7 +191,7 @@ class Writer:
             unit = self._units.get(timeout=PROBE_SECONDS)
             while unit is not None:
                 batch.append(unit)
-                if len(batch) == LARGEST_BATCH:
+                if len(batch) == MAX_BATCH:
                     return False
                 unit = self._units.get_nowait()
         except Empty:
@@ -319,9 +319,9 @@ class Writer:
 
 
 def _run_of_a_kind(tx: Transaction, kind: type, units: list[_Unit[Any]]) -> list[_Done]:
-    if issubclass(kind, JointWork):
+    if issubclass(kind, BatchOperation):
         works: list[Any] = [unit.work for unit in units]
-        values = kind.together(tx, works)
+        values = kind.run_batch(tx, works)
     else:
         values = [unit.work(tx) for unit in units]
     return [_Done(unit, value) for unit, value in zip(units, values, strict=True)]

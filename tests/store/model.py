@@ -39,17 +39,17 @@ NO_END: dict[str, Any] = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class Deed:
+class Operation:
     """Something that is asked of the store, and of the model by the same name."""
 
     name: str
     arguments: tuple[Any, ...]
 
-    def on(self, job: Job) -> "Deed":
+    def on(self, job: Job) -> "Operation":
         """The same, to the job of this record. A claim goes by what was read of the job."""
         if self.name == "prune":
             return self
-        return Deed(self.name, (job if self.name == "claim" else job.job_id, *self.arguments))
+        return Operation(self.name, (job if self.name == "claim" else job.job_id, *self.arguments))
 
 
 @dataclass
@@ -91,20 +91,20 @@ class Model:
         places = [(job.job_id, job.priority, job.seq) for job in self.having("queued")]
         return sorted(places, key=lambda place: (-place[1], place[2]))
 
-    def answer(self, deed: Deed) -> Any:
+    def answer(self, operation: Operation) -> Any:
         """Do it, and return what the store should; IllegalTransition where it should refuse."""
         try:
-            return getattr(self, deed.name)(*deed.arguments)
+            return getattr(self, operation.name)(*operation.arguments)
         except IllegalTransition:
             return IllegalTransition
 
-    def after_each(self, deeds: Iterable[Deed]) -> Iterator["Model"]:
+    def after_each(self, deeds: Iterable[Operation]) -> Iterator["Model"]:
         """This model, then what it is after the first deed, after the second, and so on."""
         model = deepcopy(self)
         yield model
-        for deed in deeds:
+        for operation in deeds:
             model = deepcopy(model)
-            model.answer(deed)
+            model.answer(operation)
             yield model
 
     def submit(self, job: NewJob) -> None:
@@ -210,8 +210,8 @@ class Model:
             self._tell("pruned", SERVER, job, job.status, None)
         return oldest
 
-    def _may(self, deed: str, job_id: str) -> Job:
-        if self.state(job_id) not in STARTS_FROM[deed]:
+    def _may(self, operation: str, job_id: str) -> Job:
+        if self.state(job_id) not in STARTS_FROM[operation]:
             raise IllegalTransition
         return self.jobs[job_id]
 

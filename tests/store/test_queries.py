@@ -105,7 +105,7 @@ LISTED = {
     "all together": together(*FILTERS.values()),
 }
 
-QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
+QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.find": lambda readers: _queries(readers).find("id"),
     "JobQueries.was_known": lambda readers: _queries(readers).was_known("id"),
     "JobQueries.running": lambda readers: _queries(readers).running(),
@@ -143,7 +143,7 @@ QUESTIONS: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
-DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
+OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
@@ -162,7 +162,7 @@ DEEDS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "resume": lambda tx, queued, running: server_events.resume(tx, NOW, "bob"),
     "require_open_queue": lambda tx, queued, running: server_events.require_open_queue(tx),
     "append": lambda tx, queued, running: server_events.append(
-        tx, server_events.Deed.BACKED_UP, NOW, "bob", {}
+        tx, server_events.ServerOperation.BACKED_UP, NOW, "bob", {}
     ),
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
     "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
@@ -208,9 +208,10 @@ MODULES = (
 PARTS = (JobQueries, SeriesQueries, Durations, EventLog)
 
 NOT_ASKED = {
-    "Answer", "Answered", "Claim", "Deed", "Draining", "EngineCache", "Key", "LoginSession",
-    "Order", "Page", "Place", "SortKey", "SortedPage", "Stretch", "Submission", "Token", "counted",
-    "read_jobs", "size_of", "stretch_of", "token_of", "tokens_in",
+    "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
+    "LoginSession", "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
+    "Submission", "Token", "counted", "read_jobs", "size_of",
+    "seq_range_of", "token_of", "tokens_in",
     "JobQueries.job", "JobQueries.page", "JobQueries.sorted_page", "JobQueries.finished_page",
     "JobQueries.last_finished",
 }  # fmt: skip
@@ -273,17 +274,17 @@ def _reads_all(step: str, sql: str) -> bool:
     return step.startswith("SCAN ") and not fine
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-async def test_no_question_reads_a_whole_table(
+@pytest.mark.parametrize("name", QUERIES)
+async def test_no_query_reads_a_whole_table(
     readers: Readers, statements: list[str], tmp_path: Path, name: str
 ) -> None:
-    await QUESTIONS[name](readers)
+    await QUERIES[name](readers)
 
     assert full_scans(tmp_path, statements) == []
 
 
-@pytest.mark.parametrize("name", DEEDS)
-async def test_no_deed_reads_a_whole_table(
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_no_operation_reads_a_whole_table(
     store: Store,
     transaction: Transaction,
     statements: list[str],
@@ -292,12 +293,12 @@ async def test_no_deed_reads_a_whole_table(
 ) -> None:
     queued, running, _ = await submit(store), await start(store), await complete(store)
 
-    DEEDS[name](transaction, queued, running)
+    OPERATIONS[name](transaction, queued, running)
 
     assert full_scans(tmp_path, statements) == []
 
 
-def test_every_deed_and_question_is_looked_at() -> None:
+def test_every_operation_and_query_is_covered() -> None:
     public = {
         name
         for module in MODULES
@@ -309,7 +310,7 @@ def test_every_deed_and_question_is_looked_at() -> None:
 
     public |= {f"{part.__name__}.{name}" for part in PARTS for name in vars(part) if name[0] != "_"}
 
-    looked_at = {name.partition(" ")[0] for name in [*QUESTIONS, *DEEDS]}
+    looked_at = {name.partition(" ")[0] for name in [*QUERIES, *OPERATIONS]}
     assert public - NOT_ASKED == looked_at
 
 

@@ -38,11 +38,12 @@ from evalserver.store import (
     check_database,
     snapshot,
 )
-from tests.store.deeds import (
-    ANY_DEED,
-    DEEDS,
+from tests.store.model import LEAVE_THE_STATE, STARTS_FROM, Model, Operation
+from tests.store.operations import (
+    ANY_OPERATION,
     JOBS,
     LEGAL,
+    OPERATIONS,
     PLENTY,
     RECORDS,
     REQUESTS,
@@ -55,7 +56,6 @@ from tests.store.deeds import (
     leaving,
     read_all,
 )
-from tests.store.model import LEAVE_THE_STATE, STARTS_FROM, Deed, Model
 from tests.store.test_audit_log import broken_links
 from tests.store.test_migrate import contents, rows
 
@@ -102,18 +102,18 @@ class StoreAndModel(RuleBasedStateMachine):
             assert check_database(database).problem is None
         self.temporary.cleanup()
 
-    def aim(self, aimed: Iterable[Aimed]) -> list[Deed]:
+    def aim(self, aimed: Iterable[Aimed]) -> list[Operation]:
         """The deeds as somebody hands them in who has just read the jobs."""
-        return [deed.on(self.model.record(job_id)) for job_id, deed in aimed]
+        return [operation.on(self.model.record(job_id)) for job_id, operation in aimed]
 
     def _first_or(self, job_id: str) -> str:
         """The first of the queue instead of a queued job: no other one may be claimed."""
         return self.model.queue()[0][0] if self.model.state(job_id) == "queued" else job_id
 
-    def do(self, *deeds: Deed) -> list[Any]:
+    def do(self, *deeds: Operation) -> list[Any]:
         """Do it to both, and compare their answers."""
         answers = self.run(at_once(self.store, deeds))
-        assert answers == [self.model.answer(deed) for deed in deeds]
+        assert answers == [self.model.answer(operation) for operation in deeds]
         return answers
 
     def settle(self, possible: Iterable[Model]) -> None:
@@ -137,7 +137,7 @@ class StoreAndModel(RuleBasedStateMachine):
             NewJob(f"job-{number}", "lmms_eval", request, "alice")
             for number, request in enumerate(requests, start=self.model.submitted + 1)
         ]
-        submissions = [Deed("submit", (job,)) for job in new]
+        submissions = [Operation("submit", (job,)) for job in new]
         self.do(*submissions, *self.aim(others))
         return multiple(*(job.job_id for job in new))
 
@@ -146,13 +146,13 @@ class StoreAndModel(RuleBasedStateMachine):
         """Do whatever there is to do, may it be legal or not, to whatever jobs."""
         self.do(*self.aim(aimed))
 
-    @rule(job_id=JOBS, deeds=st.lists(ANY_DEED, min_size=2, max_size=5))
-    def do_several_things_to_one_job(self, job_id: str, deeds: list[Deed]) -> None:
+    @rule(job_id=JOBS, deeds=st.lists(ANY_OPERATION, min_size=2, max_size=5))
+    def do_several_things_to_one_job(self, job_id: str, deeds: list[Operation]) -> None:
         """What the first changes decides what may be done after it."""
-        self.do(*self.aim((job_id, deed) for deed in deeds))
+        self.do(*self.aim((job_id, operation) for operation in deeds))
 
     @rule(target=RECORDS, job_id=JOBS, legal=LEGAL, seconds=st.integers(-5000, 5000))
-    def go_on(self, job_id: str, legal: dict[str, Deed], seconds: int) -> Job:
+    def go_on(self, job_id: str, legal: dict[str, Operation], seconds: int) -> Job:
         """Do what is legal in the state that the job is in, by a clock that may be set back."""
         job_id = self._first_or(job_id)
         before = self.model.record(job_id)
@@ -163,14 +163,14 @@ class StoreAndModel(RuleBasedStateMachine):
         return before
 
     @rule(several=st.lists(st.tuples(JOBS, LEGAL), min_size=2, max_size=5))
-    def go_on_with_several_at_once(self, several: list[tuple[str, dict[str, Deed]]]) -> None:
+    def go_on_with_several_at_once(self, several: list[tuple[str, dict[str, Operation]]]) -> None:
         """What is legal when it is handed in may not be so any more when its turn comes."""
         states = [(job_id, self.model.state(job_id), legal) for job_id, legal in several]
         self.do(*self.aim((job_id, legal[state]) for job_id, state, legal in states if state))
 
     @rule(job_id=JOBS, some=LEGAL, others=LEGAL)
     def try_two_that_exclude_each_other(
-        self, job_id: str, some: dict[str, Deed], others: dict[str, Deed]
+        self, job_id: str, some: dict[str, Operation], others: dict[str, Operation]
     ) -> None:
         """Of two deeds that both lead out of the job's state, exactly one is done."""
         job_id = self._first_or(job_id)
@@ -179,17 +179,19 @@ class StoreAndModel(RuleBasedStateMachine):
             answers = self.do(*self.aim([(job_id, some[state]), (job_id, others[state])]))
             assert [answer is IllegalTransition for answer in answers] == [False, True]
 
-    @rule(job_id=JOBS | st.just(UNKNOWN), deeds=st.fixed_dictionaries(DEEDS))
-    def try_all_that_is_illegal(self, job_id: str, deeds: dict[str, Deed]) -> None:
+    @rule(job_id=JOBS | st.just(UNKNOWN), deeds=st.fixed_dictionaries(OPERATIONS))
+    def try_all_that_is_illegal(self, job_id: str, deeds: dict[str, Operation]) -> None:
         """What may not start from the job's state is refused, and changes nothing."""
         before = contents(self.folder)
         state = self.model.state(job_id)
-        illegal = [deed for name, deed in deeds.items() if state not in STARTS_FROM[name]]
-        assert set(self.do(*self.aim((job_id, deed) for deed in illegal))) == {IllegalTransition}
+        illegal = [operation for name, operation in deeds.items() if state not in STARTS_FROM[name]]
+        assert set(self.do(*self.aim((job_id, operation) for operation in illegal))) == {
+            IllegalTransition
+        }
         assert contents(self.folder) == before
 
-    @rule(record=RECORDS, claim=DEEDS["claim"])
-    def claim_by_an_old_record(self, record: Job, claim: Deed) -> None:
+    @rule(record=RECORDS, claim=OPERATIONS["claim"])
+    def claim_by_an_old_record(self, record: Job, claim: Operation) -> None:
         """An attempt that began since is not begun once more."""
         self.do(claim.on(record))
 
@@ -199,11 +201,11 @@ class StoreAndModel(RuleBasedStateMachine):
         deeds = self.aim(aimed)
         answers = self.run(leaving(self.store, deeds, passes))
         done, undone = deepcopy(self.model), deepcopy(self.model)
-        expected = [done.answer(deed) for deed in deeds]
+        expected = [done.answer(operation) for operation in deeds]
         possible = []
         if answers == expected[len(expected) - len(answers) :]:
             possible.append(done)
-        if answers == [undone.answer(deed) for deed in deeds[1:]]:
+        if answers == [undone.answer(operation) for operation in deeds[1:]]:
             possible.append(undone)
         self.settle(possible)
 
@@ -212,7 +214,7 @@ class StoreAndModel(RuleBasedStateMachine):
         """Close the store, and open it again; what was handed in before is carried out."""
         deeds = self.aim(aimed)
         answers = self.run(closing(self.store, deeds))
-        assert answers == [self.model.answer(deed) for deed in deeds]
+        assert answers == [self.model.answer(operation) for operation in deeds]
         self.run(self.open())
 
     @rule(aimed=SEVERAL, statement=st.integers(1, 40))

@@ -8,21 +8,21 @@ import pytest
 from evalserver.store import (
     DATABASE_NAME,
     Info,
+    JobHistory,
     JobNotFound,
     Store,
-    Story,
     describe,
+    history_of,
     snapshot,
-    story_of,
 )
 from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
 from tests.store.test_migrate import rows
 
 
-def story(folder: Path, job_id: str) -> Story:
+def story(folder: Path, job_id: str) -> JobHistory:
     """A job's story, from the database of a data directory."""
     with snapshot(folder / DATABASE_NAME) as opened:
-        return story_of(opened, job_id)
+        return history_of(opened, job_id)
 
 
 def info(folder: Path) -> Info:

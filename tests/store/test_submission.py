@@ -7,11 +7,11 @@ from pathlib import Path
 from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, snapshot, verify_log
-from evalserver.store.submission import LARGEST_STATEMENT
+from evalserver.store.submission import MAX_STATEMENT
 from tests.store.test_jobs import submit
 from tests.store.test_migrate import read
 
-MANY = 2 * LARGEST_STATEMENT + 1
+MANY = 2 * MAX_STATEMENT + 1
 
 
 async def submit_as(store: Store, job_id: str) -> None:

@@ -13,7 +13,7 @@ from evalserver.core.lifecycle import EventKind
 from evalserver.store import CommittedEvent, IllegalTransition, Store, StoreUnavailable
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.transaction import Transaction, Work
-from evalserver.store.writer import LARGEST_BATCH, Writer
+from evalserver.store.writer import MAX_BATCH, Writer
 from tests.store.test_jobs import complete, start, submit
 from tests.store.test_migrate import contents, read
 from tests.support import WAIT_SECONDS
@@ -80,7 +80,7 @@ async def test_a_unit_is_on_disk_when_it_is_answered(writer: Writer, path: Path)
     assert numbers(path) == [7]
 
 
-@pytest.mark.parametrize(("units", "commits"), [(LARGEST_BATCH, 1), (LARGEST_BATCH + 1, 2)])
+@pytest.mark.parametrize(("units", "commits"), [(MAX_BATCH, 1), (MAX_BATCH + 1, 2)])
 async def test_units_that_wait_together_share_commits(
     writer: Writer, path: Path, statements: list[str], units: int, commits: int
 ) -> None:

@@ -15,7 +15,7 @@ from evalserver.core.job import Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, Store
-from tests.store.model import FINISHED, STARTS_FROM, Deed
+from tests.store.model import FINISHED, STARTS_FROM, Operation
 from tests.store.test_migrate import rows
 
 JOBS: Bundle[str] = Bundle("jobs")
@@ -59,56 +59,62 @@ FAILED = st.builds(
 CANCELLED = st.builds(Outcome, st.just(Status.CANCELLED), TIMES, st.none() | st.integers(0, 255))
 
 
-def deed(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Deed]:
+def operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
     """Deeds of one kind, not aimed at a job yet."""
-    return st.builds(Deed, st.just(name), st.tuples(*arguments))
+    return st.builds(Operation, st.just(name), st.tuples(*arguments))
 
 
-DEEDS = {
-    "claim": st.one_of(*(deed("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")),
-    "cancel_queued": deed("cancel_queued", ACTORS, KEEP),
-    "prioritize": deed("prioritize", st.integers(-2, 2), ACTORS),
-    "reattach": deed("reattach"),
-    "request_cancel": deed("request_cancel", ACTORS),
-    "interrupt": deed("interrupt", st.just("lost")),
-    "finish": st.one_of(*(deed("finish", end, KEEP) for end in (COMPLETED, FAILED, CANCELLED))),
-    "retry": deed("retry", ACTORS),
+OPERATIONS = {
+    "claim": st.one_of(
+        *(operation("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")
+    ),
+    "cancel_queued": operation("cancel_queued", ACTORS, KEEP),
+    "prioritize": operation("prioritize", st.integers(-2, 2), ACTORS),
+    "reattach": operation("reattach"),
+    "request_cancel": operation("request_cancel", ACTORS),
+    "interrupt": operation("interrupt", st.just("lost")),
+    "finish": st.one_of(
+        *(operation("finish", end, KEEP) for end in (COMPLETED, FAILED, CANCELLED))
+    ),
+    "retry": operation("retry", ACTORS),
 }
-ANY_DEED = st.one_of(*DEEDS.values(), deed("prune", KEEP))
+ANY_OPERATION = st.one_of(*OPERATIONS.values(), operation("prune", KEEP))
 
-Aimed = tuple[str, Deed]
-SEVERAL = st.lists(st.tuples(JOBS, ANY_DEED), max_size=4)
+Aimed = tuple[str, Operation]
+SEVERAL = st.lists(st.tuples(JOBS, ANY_OPERATION), max_size=4)
 """Deeds, legal or not, and the jobs that they are to be done to."""
 
 LEGAL = st.fixed_dictionaries(
     {
-        state: st.one_of(*(DEEDS[name] for name, states in STARTS_FROM.items() if state in states))
+        state: st.one_of(
+            *(OPERATIONS[name] for name, states in STARTS_FROM.items() if state in states)
+        )
         for state in ("queued", "running", *FINISHED)
     }
 )
 """A legal deed for each of the states that a job may be found in."""
 
 
-async def answer(store: Store, deed: Deed) -> Any:
+async def answer(store: Store, operation: Operation) -> Any:
     """What the store returns, or IllegalTransition; whatever else it raises fails the test."""
     try:
-        return await getattr(store.jobs, deed.name)(*deed.arguments)
+        return await getattr(store.jobs, operation.name)(*operation.arguments)
     except IllegalTransition:
         return IllegalTransition
 
 
-async def at_once(store: Store, deeds: Iterable[Deed]) -> list[Any]:
+async def at_once(store: Store, operations: Iterable[Operation]) -> list[Any]:
     """The answers to deeds that are handed in at the same moment, in this order."""
-    return await asyncio.gather(*(answer(store, deed) for deed in deeds))
+    return await asyncio.gather(*(answer(store, operation) for operation in operations))
 
 
-async def leaving(store: Store, deeds: list[Deed], passes: int) -> list[Any]:
+async def leaving(store: Store, operations: list[Operation], passes: int) -> list[Any]:
     """The same, but the first caller is cancelled after some passes of the event loop.
 
     Its answer is missing if it had none by then.
     """
-    first = asyncio.create_task(answer(store, deeds[0]))
-    others = asyncio.create_task(at_once(store, deeds[1:]))
+    first = asyncio.create_task(answer(store, operations[0]))
+    others = asyncio.create_task(at_once(store, operations[1:]))
     for _ in range(passes):
         await asyncio.sleep(0)
     first.cancel()
@@ -118,16 +124,16 @@ async def leaving(store: Store, deeds: list[Deed], passes: int) -> list[Any]:
     return others.result() if first.cancelled() else [first.result(), *others.result()]
 
 
-async def closing(store: Store, deeds: Iterable[Deed]) -> list[Any]:
+async def closing(store: Store, operations: Iterable[Operation]) -> list[Any]:
     """The same, but the store is closed while the callers wait."""
-    callers = [asyncio.create_task(answer(store, deed)) for deed in deeds]
+    callers = [asyncio.create_task(answer(store, operation)) for operation in operations]
     await asyncio.sleep(0)
     await store.close()
     return await asyncio.gather(*callers)
 
 
 async def killed(
-    store: Store, deeds: Iterable[Deed], folder: Path, remains: Path, statement: int
+    store: Store, operations: Iterable[Operation], folder: Path, remains: Path, statement: int
 ) -> bool:
     """Have what SIGKILL would leave of ``folder`` before that statement of the writer, or at last.
 
@@ -143,7 +149,7 @@ async def killed(
 
     # Called by SQLite between two statements, when nobody writes to the files.
     store._connection.set_trace_callback(count)
-    await at_once(store, deeds)
+    await at_once(store, operations)
     answered = seen < statement
     if answered:
         shutil.copytree(folder, remains)
