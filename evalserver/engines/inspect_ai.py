@@ -26,7 +26,7 @@ from evalserver.engines.progress import ProgressReader
 CONFIG_FILE = "inspect.json"
 LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")
 
-STEPS = r"^(?:(?P<stage>\S{1,100}) *\|.*)?Steps: *(?P<done>\d+)/ *(?P<total>\d+)"
+STEPS = r"^(?:(?P<stage>\S+) *\|.*)?Steps: *(?P<done>\d+)/ *(?P<total>\d+)"
 """``capitals | generate | Steps: 2/20 10% | Samples: 2/ 20 | ...``"""
 
 _ASK = (

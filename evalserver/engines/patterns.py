@@ -14,6 +14,8 @@ MAX_PROGRAM_SIZE = 500
 MAX_SEARCHED_BYTES = 16 * 1024
 """Searched in one piece (half a second of output), from its end."""
 
+MAX_STAGE_CHARACTERS = 100
+
 
 class PatternReader:
     """Reads progress from lines of a log that match a pattern.
@@ -55,7 +57,8 @@ class PatternReader:
         if done is None:
             return False
         fraction = min(1.0, done / total) if total else None
-        self._newest = Progress(groups.get("stage") or RUNNING, fraction, done, total)
+        stage = (groups.get("stage") or RUNNING)[:MAX_STAGE_CHARACTERS]
+        self._newest = Progress(stage, fraction, done, total)
         return True
 
 

@@ -108,7 +108,7 @@ async def test_what_inspect_cannot_take_is_refused_at_once(inspect_server: Serve
         body = {"model": MODEL, "tasks": ["capitals"], "num_fewshot": 2, "limit": 0.5}
         problem = await server.api.call("POST", "/evaluate", 422, json=body)
 
-    assert [each["field"] for each in problem["errors"]] == ["limit", "num_fewshot"]
+    assert [each["field"] for each in problem["errors"]] == ["num_fewshot", "limit"]
 
 
 async def test_tasks_and_models_are_those_of_the_harness(inspect_server: ServerProcess) -> None:

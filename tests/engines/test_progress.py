@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from evalserver.engines import EngineSettings
 from evalserver.engines.in_harness.lmms_eval_cache import _announce
+from evalserver.engines.inspect_ai import InspectAi
 from evalserver.engines.progress import Progress, TqdmReader
 
 LOGS = Path(__file__).parent / "data" / "logs"
@@ -235,3 +237,11 @@ def test_labels_that_never_end_take_no_memory() -> None:
 
     assert len(reader._rounds) <= 64
     assert len(reader._rest) <= 1024
+
+
+def test_the_steps_of_inspect_are_read_from_its_lines() -> None:
+    reader = InspectAi(EngineSettings("inspect", "inspect", "python3")).progress_reader()
+
+    progress = reader.read(b"capitals | generate | Steps:  2/20 10% | Samples:  2/ 20\n")
+
+    assert (progress.stage, progress.done, progress.total) == ("capitals", 2, 20)
