@@ -1,1 +1,1 @@
-"""One attempt at a job, from its launch to its outcome."""
+"""One attempt at a job, from its launch to its outcome, and how long finished jobs are kept."""

@@ -15,6 +15,7 @@ import structlog
 from evalserver.attempts.conclusion import Concluder, Policy, attempt_token
 from evalserver.attempts.launch import Planner
 from evalserver.attempts.provenance import HarnessProbe, at_start
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import RETRY_SECONDS, retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.waits import missing_checkpoint_reason
@@ -48,6 +49,7 @@ class Attempts:
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         planner: Planner,
+        retention: Retention,
         policy: Policy,
         board: ProgressBoard,
         health: Health,
@@ -64,7 +66,7 @@ class Attempts:
         self._clock = clock
         self._threads = DiskThreads("reading the files of an attempt", START_LIMIT_SECONDS)
         self._concluder = Concluder(
-            store, executor, engines, directories, policy, clock, self._threads
+            store, executor, engines, directories, retention, policy, clock, self._threads
         )
         self._probe = HarnessProbe(executor)
         self._retries: set[asyncio.Task[None]] = set()
@@ -92,20 +94,6 @@ class Attempts:
     async def resume(self, job: Job) -> None:
         """Continue with a job that was running when the server last ended."""
         await self._run_guarded(job, self._recover)
-
-    async def remove_files(self, job_ids: list[str]) -> None:
-        """Delete all files of these jobs, except directories that a client named."""
-        if job_ids:
-            await asyncio.to_thread(self._directories.remove, job_ids)
-
-    async def remove_leftovers(self) -> None:
-        """Delete the files of pruned jobs that were left by a crash."""
-        # A directory is removed only if the audit log knows its job as pruned.
-        found = await asyncio.to_thread(self._directories.job_ids)
-        leftovers = await self._store.queries.pruned_among(found)
-        if leftovers:
-            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
-        await self.remove_files(leftovers)
 
     async def stop(self, job: Job) -> None:
         """Request the end of the job's attempt. If that fails now, it is tried again later."""
@@ -203,9 +191,9 @@ class Attempts:
         fault = self._directories.fault(job)
         if fault is not None:
             return f"The evaluation was not started. {fault}"
-        doomed = missing_checkpoint_reason(job)
-        if doomed is not None:
-            return doomed
+        reason = missing_checkpoint_reason(job)
+        if reason is not None:
+            return reason
         spec = self._planner.launch_spec(job, paths, attempt_token(job))
         files = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
         command = replace(spec.command, files={**spec.command.files, **files})

@@ -10,6 +10,7 @@ import structlog
 
 from evalserver.attempts.outcome import failed, judge, lost, unread
 from evalserver.attempts.provenance import at_end
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.clock import Clock, timestamp
@@ -27,11 +28,10 @@ log = structlog.get_logger("evalserver.attempts.conclusion")
 
 @dataclass(frozen=True)
 class Policy:
-    """The operator's decisions: how many finished jobs are kept, the share of an evaluation's
-    requests to its model that may fail, whether every byte of a checkpoint is hashed, and the
-    seconds that reading the output and the checkpoints may take."""
+    """The operator's decisions: the share of an evaluation's requests to its model that may fail,
+    whether every byte of a checkpoint is hashed, and the seconds that reading the output and the
+    checkpoints may take."""
 
-    max_completed_jobs: int
     max_failed_requests: float
     full_fingerprints: bool = False
     max_reading_s: float = 900.0
@@ -47,6 +47,7 @@ class Concluder:
         executor: Executor,
         engines: Mapping[str, Engine],
         directories: RunDirectories,
+        retention: Retention,
         policy: Policy,
         clock: Clock,
         threads: DiskThreads,
@@ -55,6 +56,7 @@ class Concluder:
         self._executor = executor
         self._engines = engines
         self._directories = directories
+        self._retention = retention
         self._policy = policy
         self._clock = clock
         self._threads = threads
@@ -90,12 +92,11 @@ class Concluder:
     async def finish(self, job: Job, outcome: Outcome) -> None:
         """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
         pruned = await retry_until_writable(
-            lambda: self._store.jobs.finish(job.job_id, outcome, self._policy.max_completed_jobs)
+            lambda: self._store.jobs.finish(job.job_id, outcome, self._retention.max_finished)
         )
         crash_point("finished")
         log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
-        if pruned:
-            await asyncio.to_thread(self._directories.remove, pruned)
+        await self._retention.remove_files(pruned)
 
     async def _mask_output(self, job: Job, paths: Paths, info: AttemptInfo) -> None:
         """Mask secrets in the harness's files before anybody can read them."""

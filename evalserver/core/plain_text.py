@@ -7,7 +7,7 @@ Works on a stream of chunks in bounded memory.
 import codecs
 import re
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE_CHARACTERS = 64 * 1024
 """Characters of a line that are buffered until its end is known; a longer line is split."""
 MAX_ESCAPE_CHARACTERS = 256
 
@@ -44,7 +44,7 @@ class PlainText:
         clean = self._line + without_escapes(text[:whole])
         end = clean.rfind("\n") + 1
         lines, self._line = _visible(clean[:end]), _drop_overwritten(clean[end:])
-        if len(self._line) <= LONGEST_LINE:
+        if len(self._line) <= MAX_LINE_CHARACTERS:
             return lines
         # On a terminal, too, text that has scrolled away is not overwritten.
         long_line, self._line = _overlay(self._line.split("\r")), ""

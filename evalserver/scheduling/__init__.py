@@ -1,1 +1,1 @@
-"""Which job runs next, forecasts for the others, and how long finished jobs are kept."""
+"""Which job runs next, commands on jobs, and forecasts."""

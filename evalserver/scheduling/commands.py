@@ -3,6 +3,7 @@
 import contextlib
 
 from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.retention import Retention
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, Store
@@ -21,12 +22,12 @@ class NotQueued(Exception):
 
 
 class JobCommands:
-    """Changes jobs on request. The newest ``keep`` finished jobs are kept."""
+    """Changes jobs on request."""
 
-    def __init__(self, store: Store, attempts: Attempts, keep: int) -> None:
+    def __init__(self, store: Store, attempts: Attempts, retention: Retention) -> None:
         self._store = store
         self._attempts = attempts
-        self._keep = keep
+        self._retention = retention
 
     async def cancel(self, job_id: str, actor: str) -> str:
         """Cancel a job that has not finished, and return a sentence on what was done.
@@ -38,9 +39,11 @@ class JobCommands:
             # If the status has changed since it was read, read it again.
             with contextlib.suppress(IllegalTransition):
                 if job.status is Status.QUEUED:
-                    pruned = await self._store.jobs.cancel_queued(job_id, actor, self._keep)
+                    pruned = await self._store.jobs.cancel_queued(
+                        job_id, actor, self._retention.max_finished
+                    )
                     crash_point("cancelled_queued")
-                    await self._attempts.remove_files(pruned)
+                    await self._retention.remove_files(pruned)
                     return f"Job {job_id} cancelled"
                 await self._store.jobs.request_cancel(job_id, actor)
                 crash_point("cancel_requested")

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.checkpoints.waits import CheckpointWaits
 from evalserver.core.clock import Clock, utc_now
@@ -46,8 +47,6 @@ RECHECK_SECONDS = 1.0
 class Scheduler:
     """Runs the queue of one store. Call ``load`` first, then await ``run`` and
     ``watch_checkpoints`` in tasks, which may be restarted when they fail; in the end ``close``.
-
-    The newest ``keep`` finished jobs are kept.
     """
 
     def __init__(
@@ -55,13 +54,13 @@ class Scheduler:
         store: Store,
         attempts: Attempts,
         commands: JobCommands,
-        keep: int,
+        retention: Retention,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._attempts = attempts
         self._commands = commands
-        self._keep = keep
+        self._retention = retention
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         threads = DiskThreads("checking a checkpoint", CHECK_LIMIT_SECONDS)
@@ -89,13 +88,9 @@ class Scheduler:
         running = await self._store.queries.running()
         self._running = dict.fromkeys(job.job_id for job in running)
         try:
-            await self._clean_up()
+            await self._retention.clean_up()
         except StoreUnavailable as error:
             log.error("cannot remove what a crash left; the next start will", error=str(error))
-
-    async def _clean_up(self) -> None:
-        await self._attempts.remove_files(await self._store.jobs.prune(self._keep))
-        await self._attempts.remove_leftovers()
 
     async def run(self) -> None:
         """Until cancelled, run jobs: first those that ran when the server last ended."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.auth.access import Access
 from evalserver.core.clock import timestamp, utc_now
@@ -26,7 +27,6 @@ from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
 from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
-from evalserver.scheduling.retention import Pruner
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.server.access_policy import (
     make_access_policy,
@@ -56,8 +56,8 @@ from evalserver.web.keys import (
     ORIGINS,
     PLANNER,
     PROGRESS,
-    PRUNER,
     QUEUE_LIMITS,
+    RETENTION,
     SCHEDULER,
     SEARCH_WORK,
     STARTED_AT,
@@ -177,20 +177,21 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     environment = harness_environment(os.environ, args.engine_env)
     context = LaunchContext(environment, Path.cwd(), args.cancel_grace)
     app[PLANNER] = Planner(app[ENGINES], directories, context)
+    app[RETENTION] = Retention(app[STORE], directories, args.max_completed_jobs)
     attempts = Attempts(
         app[STORE],
         app[EXECUTOR],
         app[ENGINES],
         directories,
         app[PLANNER],
-        Policy(args.max_completed_jobs, args.max_failed_requests, args.fingerprint == "full"),
+        app[RETENTION],
+        Policy(args.max_failed_requests, args.fingerprint == "full"),
         app[PROGRESS],
         app[HEALTH],
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
-    app[PRUNER] = Pruner(app[STORE], attempts)
-    app[COMMANDS] = JobCommands(app[STORE], attempts, args.max_completed_jobs)
-    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS], args.max_completed_jobs)
+    app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])
+    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS], app[RETENTION])
     await app[SCHEDULER].load()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works = {

@@ -7,7 +7,7 @@ last number of a page is where the next one begins, however much later it is ask
 from evalserver.core.job import Job
 from evalserver.store.criteria import TEST_OF_TIMES, JobFilter, criteria_of
 from evalserver.store.job_rows import RECORD, job_of
-from evalserver.store.listing import JOBS_AT_ONCE, LARGEST_PAGE, Page, size_of
+from evalserver.store.listing import JOBS_AT_ONCE, MAX_PAGE_BYTES, Page, size_of
 from evalserver.store.readers import Readers
 from evalserver.store.search import with_search
 from evalserver.store.transaction import Row
@@ -21,7 +21,7 @@ async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: i
     wanted = await with_search(readers, wanted)
     rows: list[Row] = []
     more = True
-    while more and len(rows) < most and sum(map(size_of, rows)) < LARGEST_PAGE:
+    while more and len(rows) < most and sum(map(size_of, rows)) < MAX_PAGE_BYTES:
         few = min(JOBS_AT_ONCE, most - len(rows))
         found = await _rows(readers, wanted, few + 1, after)
         more = len(found) > few

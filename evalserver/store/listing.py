@@ -30,7 +30,7 @@ MAX_COUNTED = 1000
 """Criteria that more jobs meet than this are taken for equally common."""
 
 JOBS_AT_ONCE = 25
-LARGEST_PAGE = 4 * 1024 * 1024
+MAX_PAGE_BYTES = 4 * 1024 * 1024
 """A page ends early when its records have more characters than this, and takes little memory."""
 
 LARGE_COLUMNS = ("request", "labels", "result", "error", "provenance")
@@ -132,7 +132,7 @@ async def read_jobs(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tup
             if record is None:
                 continue
             size += size_of(record)
-            if size > LARGEST_PAGE and number > 0:
+            if size > MAX_PAGE_BYTES and number > 0:
                 return jobs, number
             job = job_of(record)
             if not wanted.statuses or job.status in wanted.statuses:

@@ -1,4 +1,4 @@
-"""The server's own state as the rest of the server sees it: deeds and questions, no SQL."""
+"""The server's own state as the rest of the server sees it: commands and queries, no SQL."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from evalserver.store.writer import Writer
 
 
 class ServerStore:
-    """The part of a store that is about the server itself; every deed returns once it is durable.
+    """The part of a store that is about the server itself; every command returns once it is
+    durable.
 
-    Deeds raise StoreUnavailable, having changed nothing, when the database cannot be written.
+    Commands raise StoreUnavailable, having changed nothing, when the database cannot be written.
     """
 
     def __init__(self, writer: Writer, readers: Readers, now: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""Tokens as the rest of the server sees them: deeds and questions, no SQL."""
+"""Tokens as the rest of the server sees them: commands and queries, no SQL."""
 
 from evalserver.store import tokens
 from evalserver.store.readers import Readers
@@ -7,9 +7,9 @@ from evalserver.store.writer import Writer
 
 
 class TokenStore:
-    """The part of a store that is about tokens; every deed returns once it is durable.
+    """The part of a store that is about tokens; every command returns once it is durable.
 
-    Deeds raise StoreUnavailable, having changed nothing, when the database cannot be written.
+    Commands raise StoreUnavailable, having changed nothing, when the database cannot be written.
     """
 
     def __init__(self, writer: Writer, readers: Readers) -> None:

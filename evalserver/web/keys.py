@@ -8,6 +8,7 @@ from aiohttp import web
 from jinja2 import Environment
 
 from evalserver.attempts.launch import Planner
+from evalserver.attempts.retention import Retention
 from evalserver.core.health import Health
 from evalserver.engines import Engine
 from evalserver.harnesses.catalog import Catalog
@@ -16,7 +17,6 @@ from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
 from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
-from evalserver.scheduling.retention import Pruner
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
@@ -37,7 +37,7 @@ STORE = web.AppKey("store", Store)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
 COMMANDS = web.AppKey("commands", JobCommands)
 PLANNER = web.AppKey("planner", Planner)
-PRUNER = web.AppKey("pruner", Pruner)
+RETENTION = web.AppKey("retention", Retention)
 BACKUP_LOCK = web.AppKey("backing_up", asyncio.Lock)
 """Held while a backup is made."""
 CATALOG = web.AppKey("catalog", Catalog)

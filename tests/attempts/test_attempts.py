@@ -10,6 +10,7 @@ import pytest
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.health import Health
 from evalserver.core.request import EvaluateRequest
@@ -58,7 +59,7 @@ async def test_a_job_whose_results_are_on_a_hanging_disk_ends(
     reason: str,
     told: tuple[str, str],
 ) -> None:
-    attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05, max_reading_s=0.01))
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05, max_reading_s=0.01))
     job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)
     await store.jobs.claim(job, paths.run_dir, paths.output_dir)
@@ -76,7 +77,10 @@ def _attempts(
     directories = RunDirectories(tmp_path, "")
     planner = Planner(engines, directories, LaunchContext({}, tmp_path, 1.0))
     board = ProgressBoard(EventBus())
-    return Attempts(store, LocalExecutor(), engines, directories, planner, policy, board, Health())
+    executor, retention = LocalExecutor(), Retention(store, directories, 1000)
+    return Attempts(
+        store, executor, engines, directories, planner, retention, policy, board, Health()
+    )
 
 
 def _leave_an_end(run_dir: Path, reason: str) -> None:
@@ -95,7 +99,7 @@ async def test_a_job_whose_checkpoint_is_on_a_disk_that_hangs_fails_alone(
     disk = threading.Event()
     monkeypatch.setattr("evalserver.attempts.attempts.START_LIMIT_SECONDS", 0.05)
     monkeypatch.setattr("evalserver.attempts.attempts.at_start", lambda *_, **__: disk.wait())
-    attempts = _attempts(store, tmp_path, engines, Policy(1000, 0.05))
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05))
     job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)
     await store.jobs.claim(job, paths.run_dir, paths.output_dir)

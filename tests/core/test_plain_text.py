@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evalserver.core.plain_text import LONGEST_LINE, PlainText, plain_text
+from evalserver.core.plain_text import MAX_LINE_CHARACTERS, PlainText, plain_text
 
 BAR = "Model Responding: {percent:>3}%|####      | {percent}/100 [00:01<00:02, 20.03it/s]"
 
@@ -126,7 +126,7 @@ def test_a_line_without_an_end_takes_no_memory(piece: bytes) -> None:
     finally:
         tracemalloc.stop()
 
-    assert kept < 20 * LONGEST_LINE
+    assert kept < 20 * MAX_LINE_CHARACTERS
 
 
 def test_nothing_of_a_line_without_an_end_is_lost() -> None:

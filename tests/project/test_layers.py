@@ -78,8 +78,9 @@ LAYERS = {
     ),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
-        "web analysis attempts.launch attempts.provenance auth checkpoints core engines harnesses"
-        f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
+        "web analysis attempts.launch attempts.provenance attempts.retention auth checkpoints core"
+        " engines harnesses monitoring outputs scheduling settings store! submission system"
+        f" version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),

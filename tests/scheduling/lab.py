@@ -8,6 +8,7 @@ from typing import Any
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.clock import timestamp
 from evalserver.core.health import Health
@@ -30,17 +31,20 @@ class Lab:
         self.store = store
         self.now = NOON
         directories = RunDirectories(folder, "")
+        retention = Retention(store, directories, PLENTY)
         attempts = Attempts(
             store,
             LocalExecutor(),
             {},
             directories,
             Planner({}, directories, LaunchContext({}, folder, 1.0)),
-            Policy(PLENTY, 0.05),
+            retention,
+            Policy(0.05),
             ProgressBoard(EventBus()),
             Health(),
         )
-        self.scheduler = Scheduler(store, attempts, JobCommands(store, attempts, PLENTY), PLENTY)
+        commands = JobCommands(store, attempts, retention)
+        self.scheduler = Scheduler(store, attempts, commands, retention)
         self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
 
     async def took(self, seconds: float, **request: Any) -> str:

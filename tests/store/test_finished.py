@@ -7,7 +7,7 @@ import pytest
 from evalserver.core.job import Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.store import DATABASE_NAME, JobFilter, Store
-from evalserver.store.listing import LARGEST_PAGE
+from evalserver.store.listing import MAX_PAGE_BYTES
 from evalserver.store.migration_files import known_migrations
 from tests.store.test_jobs import PLENTY, claim, complete, completed, start, submit
 from tests.store.test_migrate import change, rows
@@ -135,7 +135,7 @@ async def test_pages_have_every_job_once(store: Store, most: int) -> None:
 
 
 async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
-    large = {"text": "x" * (LARGEST_PAGE // 20)}
+    large = {"text": "x" * (MAX_PAGE_BYTES // 20)}
     jobs = [await complete(store, model_args=large) for _ in range(60)]
 
     found = await pages(store, 60)

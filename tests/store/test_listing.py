@@ -11,7 +11,7 @@ import pytest
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.lifecycle import Status
 from evalserver.store import DATABASE_NAME, NEWEST, JobFilter, Store, listing
-from evalserver.store.listing import LARGEST_PAGE
+from evalserver.store.listing import MAX_PAGE_BYTES
 from evalserver.store.readers import Readers
 from tests.store.test_jobs import claim, complete, completed, submit
 
@@ -183,14 +183,14 @@ async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
 
 
 async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
-    large = {"text": "x" * (LARGEST_PAGE // 3)}
+    large = {"text": "x" * (MAX_PAGE_BYTES // 3)}
     jobs = [await submit(store, model_args=large) for _ in range(3)]
 
     assert await pages(store, ALL, 3) == [[jobs[2], jobs[1]], [jobs[0]]]
 
 
 async def test_a_record_that_is_too_large_for_any_page_has_one_to_itself(store: Store) -> None:
-    too_large = {"text": "x" * LARGEST_PAGE}
+    too_large = {"text": "x" * MAX_PAGE_BYTES}
     jobs = [await submit(store, model_args=too_large) for _ in range(3)]
 
     assert await pages(store, ALL, 3) == [[job_id] for job_id in jobs[::-1]]

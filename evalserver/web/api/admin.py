@@ -22,7 +22,7 @@ from evalserver.store import (
 from evalserver.system.permissions import make_private
 from evalserver.web.http.errors import BadRequest, FieldError
 from evalserver.web.http.responses import json_response
-from evalserver.web.keys import ARGS, BACKUP_LOCK, BODY, PRUNER, QUERY, SCHEDULER, STORE
+from evalserver.web.keys import ARGS, BACKUP_LOCK, BODY, QUERY, RETENTION, SCHEDULER, STORE
 from evalserver.web.schemas.fields import PublicText, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.query_fields import QueryInteger, QuerySeconds
@@ -100,12 +100,12 @@ async def prune(request: web.Request) -> web.Response:
         message = "Must have exactly one of keep and older_than_s."
         faults = tuple(FieldError(name, message) for name in ("keep", "older_than_s"))
         raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, message, faults)
-    pruner = request.app[PRUNER]
+    retention = request.app[RETENTION]
     if "keep" in query:
-        count = await pruner.keep_newest(query["keep"], actor)
+        count = await retention.keep_newest(query["keep"], actor)
     else:
         before = timestamp(utc_now() - timedelta(seconds=query["older_than_s"]))
-        count = await pruner.remove_older(before, actor)
+        count = await retention.remove_older(before, actor)
     log.info("pruned finished jobs", jobs=count, by=actor)
     jobs = "1 finished job was" if count == 1 else f"{count} finished jobs were"
     return json_response({"message": f"{jobs} pruned", "pruned": count})
@@ -114,7 +114,7 @@ async def prune(request: web.Request) -> web.Response:
 async def prune_job(request: web.Request) -> web.Response:
     """``POST /jobs/{job_id}/prune``: remove one finished job with its files."""
     job_id, actor = request.match_info["job_id"], request[CALLER].name
-    await request.app[PRUNER].remove(job_id, actor)
+    await request.app[RETENTION].remove(job_id, actor)
     log.info("pruned a finished job", job=job_id, by=actor)
     return json_response({"message": f"Job {job_id} was pruned"})
 

@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from evalserver.attempts.retention import NotPrunable
 from evalserver.core.masking import mask_text
 from evalserver.harnesses.catalog import HarnessUnavailable
 from evalserver.monitoring.eval_log import LogGone, LogUnreadable
 from evalserver.scheduling.commands import AlreadyFinished, NotFinished, NotQueued
-from evalserver.scheduling.retention import NotPrunable
 from evalserver.store import (
     BackupFailed,
     JobNotFound,

@@ -1,9 +1,17 @@
-"""Pruning on request: removing finished jobs with their records and files."""
+"""How long finished jobs are kept: the one place that removes jobs and the files of their attempts.
 
+Output directories that a client named are never removed.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable
 
-from evalserver.attempts.attempts import Attempts
+import structlog
+
+from evalserver.attempts.run_directories import RunDirectories
 from evalserver.store import IllegalTransition, Store
+
+log = structlog.get_logger("evalserver.attempts.retention")
 
 BATCH_SIZE = 200
 """Jobs of one transaction. Other writers wait for one transaction at most."""
@@ -13,15 +21,26 @@ class NotPrunable(Exception):
     """The job cannot be pruned, because it has not ended yet."""
 
 
-class Pruner:
-    """Removes finished jobs of a store, and the files of their attempts.
+class Retention:
+    """Keeps the newest ``max_finished`` finished jobs, and removes others on request."""
 
-    Output directories that a client named are kept.
-    """
-
-    def __init__(self, store: Store, attempts: Attempts) -> None:
+    def __init__(self, store: Store, directories: RunDirectories, max_finished: int) -> None:
         self._store = store
-        self._attempts = attempts
+        self._directories = directories
+        self.max_finished = max_finished
+
+    async def clean_up(self) -> None:
+        """Remove jobs beyond the limit, and files of pruned jobs that were left by a crash.
+
+        Raises StoreUnavailable.
+        """
+        await self.remove_files(await self._store.jobs.prune(self.max_finished))
+        # A directory is removed only if the audit log knows its job as pruned.
+        found = await asyncio.to_thread(self._directories.job_ids)
+        leftovers = await self._store.queries.pruned_among(found)
+        if leftovers:
+            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
+        await self.remove_files(leftovers)
 
     async def keep_newest(self, keep: int, actor: str) -> int:
         """Remove the oldest finished jobs beyond the newest ``keep``; returns how many.
@@ -52,12 +71,17 @@ class Pruner:
                 f"Job {job_id} is {job.status}; only a finished job can be pruned, so cancel it"
                 " first"
             ) from None
-        await self._attempts.remove_files([job_id])
+        await self.remove_files([job_id])
+
+    async def remove_files(self, job_ids: list[str]) -> None:
+        """Delete the files of pruned jobs."""
+        if job_ids:
+            await asyncio.to_thread(self._directories.remove, job_ids)
 
     async def _remove_all(self, prune_some: Callable[[], Awaitable[list[str]]]) -> int:
         """Prune jobs in batches, with their files, until none is left. Returns how many."""
         count = 0
         while pruned := await prune_some():
-            await self._attempts.remove_files(pruned)
+            await self.remove_files(pruned)
             count += len(pruned)
         return count
