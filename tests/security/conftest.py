@@ -1,4 +1,4 @@
-"""One closed server for the tests of a module, which leave it as it was."""
+"""A server with authentication, shared by the tests of a module, which leave it unchanged."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.security.lab import Lab
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A closed server whose first job never ends, so that all others wait."""
+    """A server with authentication whose first job never ends, so that all others wait."""
     lab = Lab(tmp_path_factory.mktemp("lab"))
     lab.open()
     lab.when(lab.submit(model_args={"behave": "hang"}), "running")

@@ -1,4 +1,4 @@
-"""A closed server of a lab, with people who have a token each, and one who has none."""
+"""A server with authentication in a process of its own, and a token for each role."""
 
 import asyncio
 import subprocess
@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Lab:
-    """A real server in a process of its own, and a token of each role by the role's name."""
+    """A real server in a process of its own, and a token for each role."""
 
     def __init__(self, place: Path, *options: str, auth: str = "token") -> None:
         self.data_dir = place / "data"
@@ -30,12 +30,12 @@ class Lab:
         self._browsers: list[httpx.Client] = []
 
     def open(self) -> None:
-        """Make the tokens, start the server, and wait until it answers."""
+        """Create the tokens, start the server, and wait until it responds."""
         self.tokens = asyncio.run(_make_tokens(self.data_dir))
         self.start()
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server and wait until it responds."""
         self.server.launch()
         until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
@@ -48,18 +48,18 @@ class Lab:
         raise AssertionError("the server does not answer")
 
     def close(self) -> None:
-        """End the server and all that it started."""
+        """Stop the server and everything it started."""
         self.server.stop()
         for client in (self.client, *self._browsers):
             client.close()
         asyncio.run(end_runners(self.data_dir))
 
     def command(self, *words: object) -> subprocess.CompletedProcess[str]:
-        """``evalserver token`` on the lab's data directory."""
+        """Return the ``evalserver token`` command for the lab's data directory."""
         return run_evalserver("token", *words, "--data-dir", self.data_dir)
 
     def make_token(self, name: str, role: Role, *more: object) -> str:
-        """A new token's secret."""
+        """Create a token; return its secret."""
         made = self.command("create", "--name", name, "--role", role, *more)
         assert made.returncode == 0, made.stderr
         return made.stdout.strip()
@@ -67,14 +67,14 @@ class Lab:
     def ask(
         self, method: str, path: str, role: Role | None = None, **kwargs: Any
     ) -> httpx.Response:
-        """The answer to who has this role; None: to who shows no token."""
+        """Return the response to a request with this role's token; None sends no token."""
         headers = dict(kwargs.pop("headers", {}))
         if role is not None:
             headers["Authorization"] = f"Bearer {self.tokens[role]}"
         return self.client.request(method, self.server.url + path, headers=headers, **kwargs)
 
     def log_in(self, role: Role) -> httpx.Client:
-        """A browser that has logged in."""
+        """Log in with a browser; return its session."""
         browser = httpx.Client(base_url=self.server.url, trust_env=False)
         self._browsers.append(browser)
         answer = browser.post(
@@ -84,13 +84,13 @@ class Lab:
         return browser
 
     def submit(self, role: Role = Role.SUBMITTER, **fields: Any) -> str:
-        """A job of the role's."""
+        """Submit a job with this role."""
         answer = self.ask("POST", "/evaluate", role, json=request(**fields))
         assert answer.status_code == 200, answer.text
         return str(answer.json()["job_id"])
 
     def when(self, job_id: str, *statuses: str) -> Json:
-        """The job, as its submitter sees it, once its status is one of these."""
+        """Wait until the job has one of these statuses; return it as its submitter sees it."""
         until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
             job: Json = self.ask("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
@@ -101,7 +101,7 @@ class Lab:
 
 
 async def _make_tokens(data_dir: Path) -> dict[Role, str]:
-    """Make a token of each role without a process for each: a process takes a second to start."""
+    """Create a token for each role in this process: starting one each would take a second."""
     data_dir.mkdir(mode=0o700)
     store = await Store.open(data_dir)
     access = Access(store.tokens)

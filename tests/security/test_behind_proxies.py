@@ -1,4 +1,4 @@
-"""The proxies of docs/security.md, as they are written there, in front of a real server."""
+"""The proxy configurations of docs/security.md, unchanged, in front of a real server."""
 
 import re
 import shutil
@@ -30,14 +30,14 @@ STRANGER = "6.6.6.6"
 
 
 def block(first: str) -> str:
-    """The example of the guide that begins with this line, without its comment."""
+    """Return the guide's example that starts with this line, without its comment."""
     [found] = re.findall(rf"^    {re.escape(first)}.*\n((?:    .*\n)+)", GUIDE, re.MULTILINE)
     return "\n".join(line[4:] for line in found.splitlines())
 
 
 @dataclass(frozen=True)
 class Place:
-    """What an example of the guide gets in the place of its own ports and files."""
+    """Replacements for the ports and files of an example."""
 
     folder: Path
     port: int
@@ -46,7 +46,7 @@ class Place:
     key: Path
 
     def filled(self, text: str, *changes: tuple[str, str]) -> str:
-        """The example with these texts changed, of which each must be there."""
+        """Substitute these texts in the example; each must occur."""
         for old, new in ((f"127.0.0.1:{8000}", f"127.0.0.1:{self.backend}"), *changes):
             assert old in text, old
             text = text.replace(old, new)
@@ -54,7 +54,7 @@ class Place:
 
 
 def nginx(place: Place) -> list[str]:
-    """Its configuration, and the words that run it in the foreground."""
+    """Return nginx's configuration and the command that runs it in the foreground."""
     example = place.filled(
         block("# nginx;"),
         ("listen 443", f"listen 127.0.0.1:{place.port}"),
@@ -73,7 +73,7 @@ def nginx(place: Place) -> list[str]:
 
 
 def caddy(place: Place) -> list[str]:
-    """The same for Caddy, which would get itself a certificate."""
+    """Return the same for Caddy, without its request for a certificate."""
     example = place.filled(
         block("# Caddy;"), (f"{NAME} {{", f"{NAME} {{\n    tls {place.cert} {place.key}")
     )
@@ -89,7 +89,7 @@ PROXIES: dict[str, Callable[[Place], list[str]]] = {"nginx": nginx, "caddy": cad
 
 
 class Visitor:
-    """Who comes through the proxy, from another address than the proxy's own."""
+    """A client that connects through the proxy, from another address than the proxy's."""
 
     def __init__(self, lab: Lab, port: int, cert: Path) -> None:
         self.lab = lab
@@ -106,7 +106,7 @@ class Visitor:
     def request(
         self, method: str, path: str, role: Role | None = None, **more: object
     ) -> httpx.Request:
-        """A request for the lab's name, by who has this role."""
+        """Send a request for the lab's host name with this role's token."""
         request = self.client.build_request(method, self._url + path, **more)  # type: ignore[arg-type]
         request.extensions["sni_hostname"] = NAME
         if role is not None:
@@ -116,11 +116,11 @@ class Visitor:
     def ask(
         self, method: str, path: str, role: Role | None = None, **more: object
     ) -> httpx.Response:
-        """The answer."""
+        """Return the response."""
         return self.client.send(self.request(method, path, role, **more))
 
     def answers(self) -> bool:
-        """Is the proxy there?"""
+        """Whether the proxy responds."""
         try:
             return self.ask("GET", "/health").status_code == 200
         except httpx.TransportError:
@@ -131,13 +131,13 @@ class Visitor:
 def visitor(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Visitor]:
-    """A visitor of a server behind this proxy."""
+    """A client of a server behind this proxy."""
     name = str(request.param)
     program = shutil.which(name) or shutil.which(UNPACKED / name)
     if program is None:
         pytest.skip(f"{name} is NOT INSTALLED, so this was NOT TESTED: run ./scripts/test")
     folder = tmp_path_factory.mktemp(name)
-    folder.chmod(0o755)  # nginx's workers are of another user
+    folder.chmod(0o755)  # nginx's workers run as another user
     lab = Lab(folder, "--trusted-proxy", "127.0.0.1", "--allowed-host", NAME, auth="auto")
     cert, key = certificate(folder, NAME, NAME)
     place = Place(folder, free_port(), lab.server.port, cert, key)
@@ -160,7 +160,7 @@ def visitor(
         lab.close()
 
 
-def test_a_token_is_asked_for_and_taken(visitor: Visitor) -> None:
+def test_a_token_is_required_and_accepted(visitor: Visitor) -> None:
     assert visitor.ask("GET", "/queue").status_code == 401
     assert visitor.ask("GET", "/queue", Role.VIEWER).status_code == 200
 
@@ -182,7 +182,7 @@ def test_a_browser_logs_in_and_acts(visitor: Visitor) -> None:
     assert visitor.ask("POST", "/evaluate", json=body, headers=foreign | acts).status_code == 403
 
 
-def test_news_comes_when_it_happens(visitor: Visitor) -> None:
+def test_events_are_delivered_without_delay(visitor: Visitor) -> None:
     request = visitor.request("GET", "/events", Role.VIEWER)
     with closing(visitor.client.send(request, stream=True)) as answer:
         lines = answer.iter_lines()
@@ -192,7 +192,7 @@ def test_news_comes_when_it_happens(visitor: Visitor) -> None:
         assert next(line for line in lines if job_id in line)
 
 
-def test_a_long_poll_is_answered_when_the_job_changes_or_the_time_is_up(visitor: Visitor) -> None:
+def test_a_long_poll_ends_when_the_job_changes_or_the_time_is_up(visitor: Visitor) -> None:
     job_id = visitor.lab.submit()
     job = visitor.ask("GET", f"/jobs/{job_id}", Role.VIEWER).json()
 
@@ -204,7 +204,7 @@ def test_a_long_poll_is_answered_when_the_job_changes_or_the_time_is_up(visitor:
     assert changed.json()["status"] == "cancelled"
 
 
-def test_the_address_is_that_of_the_client_and_not_what_it_says(visitor: Visitor) -> None:
+def test_the_clients_address_is_the_real_one_not_a_forged_header(visitor: Visitor) -> None:
     visitor.ask("POST", "/login", data={"token": "evs_wrong"}, headers={"Origin": visitor.origin})
 
     [line] = [
@@ -216,13 +216,13 @@ def test_the_address_is_that_of_the_client_and_not_what_it_says(visitor: Visitor
     assert STRANGER not in line
 
 
-def test_a_name_that_is_not_the_servers_is_refused(visitor: Visitor) -> None:
+def test_a_foreign_host_name_is_rejected(visitor: Visitor) -> None:
     with socket.create_connection(("127.0.0.1", visitor.lab.server.port)) as connection:
         connection.sendall(b"GET /health HTTP/1.0\r\nHost: evil.example\r\n\r\n")
         assert connection.recv(64).startswith(b"HTTP/1.0 421")
 
 
-def test_a_body_that_is_too_large_is_refused(visitor: Visitor) -> None:
+def test_an_oversized_body_is_rejected(visitor: Visitor) -> None:
     refused = visitor.ask("POST", "/evaluate", Role.SUBMITTER, content=b" " * 3_000_000)
 
     assert refused.status_code in (413, 415)

@@ -1,4 +1,4 @@
-"""What pages from elsewhere may have a browser do: nothing."""
+"""Pages of other sites cannot make a browser act on the server."""
 
 import re
 import socket
@@ -26,7 +26,7 @@ BODY = {"model": "dummy", "tasks": ["mme"]}
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login"])
-def test_a_name_that_is_not_the_servers_is_refused(lab: Lab, host: str, path: str) -> None:
+def test_a_foreign_host_name_is_rejected(lab: Lab, host: str, path: str) -> None:
     headers = [(b"Host", host.encode("latin-1"))]
 
     answer = lab.client.get(lab.server.url + path, headers=headers)
@@ -37,7 +37,7 @@ def test_a_name_that_is_not_the_servers_is_refused(lab: Lab, host: str, path: st
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:8000"])
-def test_the_servers_own_names_are_taken_with_any_port(lab: Lab, host: str) -> None:
+def test_the_servers_own_names_are_accepted_with_any_port(lab: Lab, host: str) -> None:
     answer = lab.client.get(f"{lab.server.url}/health", headers={"Host": host})
 
     assert answer.status_code == 200
@@ -66,7 +66,7 @@ def test_another_sites_page_cannot_use_a_browsers_session(
 
 
 @pytest.mark.parametrize("which", ["origin", "fetch metadata"])
-def test_the_servers_own_page_can(lab: Lab, which: str) -> None:
+def test_the_servers_own_page_can_use_the_session(lab: Lab, which: str) -> None:
     browser = lab.log_in(Role.SUBMITTER)
     headers = {
         "origin": {"Origin": lab.server.url},
@@ -76,7 +76,7 @@ def test_the_servers_own_page_can(lab: Lab, which: str) -> None:
     assert browser.post("/evaluate", json=BODY, headers=headers[which]).status_code == 200
 
 
-def test_another_sites_page_cannot_use_a_password_that_the_browser_remembers(lab: Lab) -> None:
+def test_another_sites_page_cannot_use_remembered_basic_credentials(lab: Lab) -> None:
     auth = ("x", lab.tokens[Role.SUBMITTER])
     headers = {"Origin": "http://evil.example"}
 
@@ -85,13 +85,13 @@ def test_another_sites_page_cannot_use_a_password_that_the_browser_remembers(lab
     assert answer.status_code == 403
 
 
-def test_a_form_of_another_site_cannot_submit(lab: Lab) -> None:
+def test_another_sites_form_cannot_submit_a_job(lab: Lab) -> None:
     answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
 
     assert answer.status_code == 415
 
 
-def test_no_other_origin_is_told_that_it_may_read(lab: Lab) -> None:
+def test_no_other_origin_is_allowed_by_cors(lab: Lab) -> None:
     for method in ("GET", "OPTIONS"):
         answer = lab.ask(
             method, "/jobs", Role.ADMIN,
@@ -102,7 +102,7 @@ def test_no_other_origin_is_told_that_it_may_read(lab: Lab) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login", "/docs", "/metrics"])
 @pytest.mark.parametrize("role", [None, Role.ADMIN])
-def test_every_answer_protects_itself(lab: Lab, path: str, role: Role | None) -> None:
+def test_every_response_has_security_headers(lab: Lab, path: str, role: Role | None) -> None:
     headers = lab.ask("GET", path, role).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -121,7 +121,9 @@ def test_every_answer_protects_itself(lab: Lab, path: str, role: Role | None) ->
         b"GET / HTTP/1.1\r\nX: " + b"<script>" * 4096 + b"\r\n\r\n",
     ],
 )
-def test_the_answer_to_what_is_no_request_protects_itself_too(lab: Lab, nonsense: bytes) -> None:
+def test_the_response_to_a_malformed_request_has_security_headers_too(
+    lab: Lab, nonsense: bytes
+) -> None:
     with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
         connection.settimeout(WAIT_SECONDS)
         connection.sendall(nonsense)
@@ -135,7 +137,7 @@ def test_the_answer_to_what_is_no_request_protects_itself_too(lab: Lab, nonsense
     assert "aiohttp" not in said
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites(lab: Lab) -> None:
+def test_the_cookie_is_protected_from_scripts_and_other_sites(lab: Lab) -> None:
     answer = lab.client.post(f"{lab.server.url}/login", data={"token": lab.tokens[Role.VIEWER]})
     lab.client.cookies.clear()
 
@@ -144,7 +146,7 @@ def test_the_cookie_is_kept_from_scripts_and_other_sites(lab: Lab) -> None:
     assert lab.tokens[Role.VIEWER] not in cookie
 
 
-def test_a_session_is_over_after_logging_out(lab: Lab) -> None:
+def test_a_session_ends_with_the_logout(lab: Lab) -> None:
     browser = lab.log_in(Role.VIEWER)
     cookies = dict(browser.cookies)
     assert browser.get("/queue").status_code == 200
@@ -154,7 +156,7 @@ def test_a_session_is_over_after_logging_out(lab: Lab) -> None:
     assert httpx.get(f"{lab.server.url}/queue", cookies=cookies).status_code == 401
 
 
-def test_a_session_is_over_when_its_token_is_revoked(lab: Lab) -> None:
+def test_a_session_ends_when_its_token_is_revoked(lab: Lab) -> None:
     lab.tokens[Role.ANYONE] = lab.make_token("browsing", Role.VIEWER)
     browser = lab.log_in(Role.ANYONE)
     assert browser.get("/queue").status_code == 200
@@ -164,7 +166,7 @@ def test_a_session_is_over_when_its_token_is_revoked(lab: Lab) -> None:
     assert browser.get("/queue").status_code == 401
 
 
-def test_the_database_has_only_a_hash_of_a_session(lab: Lab) -> None:
+def test_the_database_stores_only_a_hash_of_a_session(lab: Lab) -> None:
     browser = lab.log_in(Role.VIEWER)
     [session] = browser.cookies.values()
     uri = f"file:{lab.data_dir / 'evalserver.db'}?mode=ro"
@@ -174,7 +176,7 @@ def test_the_database_has_only_a_hash_of_a_session(lab: Lab) -> None:
     assert session not in kept
 
 
-def test_nobody_can_choose_the_session_of_another(lab: Lab) -> None:
+def test_a_session_cannot_be_fixed_by_another_client(lab: Lab) -> None:
     name = f"evalserver_{lab.server.port}"
     with httpx.Client(base_url=lab.server.url, cookies={name: "chosen"}) as browser:
         answer = browser.post("/login", data={"token": lab.tokens[Role.VIEWER]}, headers={
@@ -190,7 +192,7 @@ def test_nobody_can_choose_the_session_of_another(lab: Lab) -> None:
         "/a\r\nSet-Cookie: x=y", "\t//evil.example", "/\t/evil.example", "evil.example",
     ],
 )  # fmt: skip
-def test_a_login_leads_nowhere_else(lab: Lab, after: str) -> None:
+def test_a_login_redirects_to_no_other_site(lab: Lab, after: str) -> None:
     form = {"token": lab.tokens[Role.VIEWER], "next": after}
 
     answer = lab.client.post(f"{lab.server.url}/login", data=form)
@@ -201,7 +203,7 @@ def test_a_login_leads_nowhere_else(lab: Lab, after: str) -> None:
     assert "evil" not in where
 
 
-def test_a_page_shows_what_it_was_sent_as_text(lab: Lab) -> None:
+def test_a_page_escapes_submitted_text(lab: Lab) -> None:
     script = '"><script>alert(1)</script>'
 
     shown = lab.client.get(f"{lab.server.url}/login", params={"next": script}).text
@@ -211,7 +213,7 @@ def test_a_page_shows_what_it_was_sent_as_text(lab: Lab) -> None:
     assert refused.status_code == 401
 
 
-def test_who_wants_a_page_is_led_to_the_login_and_back(lab: Lab) -> None:
+def test_a_page_without_a_session_redirects_to_the_login_and_back(lab: Lab) -> None:
     answer = lab.ask("GET", "/docs?a=b", headers={"Accept": "text/html"})
 
     assert answer.status_code == 303

@@ -1,5 +1,4 @@
-"""Who else on the machine can read what a server keeps: the mode of every file, as docs/security.md
-says it."""
+"""The mode of every file that a server keeps, as documented in docs/security.md."""
 
 import os
 import stat
@@ -36,7 +35,7 @@ BEHIND_PRIVATE = "runs/*"
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
-    """Within the block, what is started has this umask."""
+    """Start processes with this umask within the block."""
     before = os.umask(mask)
     try:
         yield
@@ -45,9 +44,7 @@ def umask(mask: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022])
-async def test_every_file_has_the_mode_that_the_documentation_says(
-    tmp_path: Path, mask: int
-) -> None:
+async def test_every_file_has_its_documented_mode(tmp_path: Path, mask: int) -> None:
     named = tmp_path / "named"
     server = ServerProcess(tmp_path / "data", "--allow-path", str(tmp_path))
     with umask(mask):
@@ -67,7 +64,7 @@ async def test_every_file_has_the_mode_that_the_documentation_says(
 
 
 def modes(data_dir: Path) -> dict[tuple[str, bool], int]:
-    """The mode of everything in a data directory, by its path there; is it a directory?"""
+    """Return the mode of everything in a data directory by path, and whether it is a directory."""
     paths = [data_dir, *data_dir.rglob("*")]
     return {
         (str(path.relative_to(data_dir)), path.is_dir()): stat.S_IMODE(path.lstat().st_mode)
@@ -76,7 +73,7 @@ def modes(data_dir: Path) -> dict[tuple[str, bool], int]:
 
 
 def expected_mode(name: str, is_directory: bool, mask: int) -> int:
-    """The mode that the table says; below a private directory, what the umask leaves."""
+    """Return the documented mode; below a private directory, what the umask leaves."""
     for pattern, mode in OWN_MODES.items():
         if fnmatchcase(name, pattern):
             return mode

@@ -1,4 +1,4 @@
-"""Names and hashes of files: of which places they are kept, and to whom they are shown."""
+"""Names and hashes of checkpoint files: for which paths they are stored, and who sees them."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NOWHERE = AllowedDirectories("--allow-path", ())
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A closed server that allows no place beside its own."""
+    """A server with authentication that allows no directory beside its own."""
     lab = Lab(tmp_path_factory.mktemp("lab"))
     lab.open()
     yield lab
@@ -35,42 +35,42 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def kept_of(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, Any]:
-    """What is kept of a path that a client names as its model."""
+    """Return what is stored about a path that a client names as its model."""
     return fingerprints({"pretrained": str(path)}, allowed, full=True)
 
 
 def hashes(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, str | None]:
-    """The hash of each file of a checkpoint."""
+    """Return the hash of each file of a checkpoint."""
     files = fingerprint(path, allowed, full=False)["files"]
     return {file["name"]: file["sha256"] for file in files}
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/etc/nosuch", "/", "/usr", "/proc/self"])
-def test_nothing_is_kept_of_a_place_that_is_no_checkpoint(path: str) -> None:
+def test_nothing_is_stored_about_a_path_that_is_no_checkpoint(path: str) -> None:
     assert kept_of(Path(path)) == {}
 
 
-def test_a_place_that_the_operator_allows_is_hashed_whatever_it_is(tmp_path: Path) -> None:
+def test_any_path_in_an_allowed_directory_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
 
     assert kept_of(tmp_path, AllowedDirectories("--allow-path", [tmp_path])) != {}
 
 
-def test_a_checkpoint_is_hashed_wherever_it_is(checkpoint: Path) -> None:
+def test_a_checkpoint_is_hashed_anywhere(checkpoint: Path) -> None:
     assert None not in hashes(checkpoint).values()
 
 
-def test_a_file_of_weights_is_hashed_wherever_it_is(checkpoint: Path) -> None:
+def test_a_weights_file_is_hashed_anywhere(checkpoint: Path) -> None:
     assert kept_of(checkpoint / "model.safetensors") != {}
 
 
-def test_a_link_named_like_weights_is_taken_for_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_link_named_like_weights_is_judged_by_its_target(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").symlink_to("/etc/passwd")
 
     assert kept_of(tmp_path / "model.safetensors") == {}
 
 
-def test_a_link_out_of_a_checkpoint_gives_no_hash(checkpoint: Path) -> None:
+def test_a_link_out_of_a_checkpoint_is_not_hashed(checkpoint: Path) -> None:
     (checkpoint / "vocab.txt").symlink_to("/etc/passwd")
 
     assert hashes(checkpoint)["vocab.txt"] is None
@@ -84,7 +84,7 @@ def test_a_link_to_another_checkpoint_is_followed(checkpoint: Path, tmp_path: Pa
     assert hashes(other)["model.safetensors"] == hashes(checkpoint)["model.safetensors"]
 
 
-def test_the_links_in_a_cache_of_hugging_face_are_followed(tmp_path: Path) -> None:
+def test_links_within_a_hugging_face_cache_are_followed(tmp_path: Path) -> None:
     snapshot, blobs = tmp_path / "snapshots" / "main", tmp_path / "blobs"
     snapshot.mkdir(parents=True)
     blobs.mkdir()
@@ -97,7 +97,7 @@ def test_the_links_in_a_cache_of_hugging_face_are_followed(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("role", "sees"), [(Role.VIEWER, False), (Role.SUBMITTER, True), (Role.ADMIN, True)]
 )
-def test_only_who_submitted_and_administrators_see_names_and_hashes(
+def test_only_the_submitter_and_administrators_see_names_and_hashes(
     lab: Lab, checkpoint: Path, role: Role, sees: bool
 ) -> None:
     job_id = lab.submit(model_args={"pretrained": str(checkpoint)})
@@ -109,7 +109,7 @@ def test_only_who_submitted_and_administrators_see_names_and_hashes(
         assert ("sha256" in text) == shows_all, path
 
 
-def test_another_submitter_sees_no_names_and_hashes(lab: Lab, checkpoint: Path) -> None:
+def test_another_submitter_sees_no_names_or_hashes(lab: Lab, checkpoint: Path) -> None:
     job_id = lab.submit(Role.ADMIN, model_args={"pretrained": str(checkpoint)})
     lab.when(job_id, "completed")
 
@@ -119,7 +119,7 @@ def test_another_submitter_sees_no_names_and_hashes(lab: Lab, checkpoint: Path) 
     assert job["provenance"]["weights_changed"] is False
 
 
-def test_a_file_of_the_system_leaves_no_hash_in_its_job(lab: Lab) -> None:
+def test_a_system_file_is_not_hashed_into_its_job(lab: Lab) -> None:
     job_id = lab.submit(model_args={"pretrained": "/etc/passwd"})
     lab.when(job_id, "completed")
 
@@ -130,7 +130,7 @@ def test_a_file_of_the_system_leaves_no_hash_in_its_job(lab: Lab) -> None:
     assert kept == []
 
 
-def test_what_is_hashed_of_a_checkpoint_is_limited_in_the_order_of_names(
+def test_the_number_of_hashed_files_is_limited_in_name_order(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evalserver.checkpoints.fingerprints.MAX_QUICK_BYTES", len("{}"))

@@ -1,4 +1,4 @@
-"""What reaches a harness, and what of it reaches others: arguments, variables, places, secrets."""
+"""What reaches a harness, and what of it others see: arguments, variables, paths, secrets."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ PASSWORD = "quite-a-secret"  # noqa: S105 - the test's own
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A closed server with nothing to do, whose environment has secrets."""
+    """A server with authentication and no jobs, whose environment contains secrets."""
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "mine.yaml").write_text(TASK)
     (tmp_path / "foreign.yaml").write_text(TASK)
@@ -45,12 +45,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 
 def finished(lab: Lab, **fields: Any) -> Json:
-    """A job of the submitter's, once it has ended."""
+    """Run a job of the submitter's to its end."""
     return lab.when(lab.submit(**fields), "completed", "failed")
 
 
 def ran(job: Json) -> Json:
-    """How the runner ran it: command line and environment."""
+    """Return how the runner started it: command line and environment."""
     values: Json = json.loads((Path(job["run_dir"]) / "job.json").read_text())
     return values
 
@@ -58,7 +58,7 @@ def ran(job: Json) -> Json:
 @pytest.mark.parametrize(
     "text", ["x,trust_remote_code=True", "x --config=/etc/x", "a=b,c", "$(id)"]
 )
-def test_a_text_is_one_argument_with_its_own_name(lab: Lab, text: str) -> None:
+def test_a_string_is_one_argument_with_its_own_name(lab: Lab, text: str) -> None:
     job = finished(lab, model=text, device=text, model_args={"pretrained": text})
 
     argv = ran(job)["argv"]
@@ -77,7 +77,7 @@ def test_a_harness_gets_no_secret_of_the_server(lab: Lab) -> None:
     assert "PATH" in env
 
 
-def test_a_runner_has_nothing_of_the_servers_environment_to_be_read(lab: Lab) -> None:
+def test_a_runners_environment_exposes_nothing_of_the_servers(lab: Lab) -> None:
     job = lab.when(lab.submit(model_args={"behave": "hang"}), "running")
 
     runner = asyncio.run(harness_of(job["job_id"])).parent()
@@ -89,9 +89,7 @@ def test_a_runner_has_nothing_of_the_servers_environment_to_be_read(lab: Lab) ->
 
 
 @pytest.mark.parametrize("text", [f"api_key={PASSWORD}", f"x={KEY}", f"u=http://u:{PASSWORD}@h"])
-def test_a_secret_in_a_text_of_generation_arguments_is_on_no_command_line(
-    lab: Lab, text: str
-) -> None:
+def test_a_secret_in_generation_arguments_is_on_no_command_line(lab: Lab, text: str) -> None:
     argv = " ".join(ran(finished(lab, gen_kwargs=text))["argv"])
 
     assert not [secret for secret in (PASSWORD, KEY) if secret in argv]
@@ -108,14 +106,14 @@ def test_a_secret_in_a_text_of_generation_arguments_is_on_no_command_line(
         {"device": KEY},
     ],
 )
-def test_a_secret_where_everybody_is_shown_it_is_refused(lab: Lab, fields: dict[str, Any]) -> None:
+def test_a_secret_in_a_public_field_is_rejected(lab: Lab, fields: dict[str, Any]) -> None:
     refused = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(**fields))
 
     assert refused.status_code == 422
     assert "api_key" in refused.json()["errors"][0]["message"]
 
 
-def test_the_operators_secrets_are_shown_to_no_submitter(lab: Lab) -> None:
+def test_the_operators_secrets_are_hidden_from_submitters(lab: Lab) -> None:
     job = finished(lab, model_args={"api_key": PASSWORD})
     plan = lab.ask("POST", "/evaluate?dry_run=1", Role.SUBMITTER, json=request())
     shown = [plan.text] + [
@@ -154,7 +152,7 @@ def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
             assert not [secret for secret in secrets if secret in answer.text], path
 
 
-def test_secrets_are_shown_to_their_owner_alone(lab: Lab) -> None:
+def test_secrets_are_visible_only_to_their_owner(lab: Lab) -> None:
     secrets = {"api_key": PASSWORD, "base_url": f"http://u:{PASSWORD}@host/v1", "note": KEY}
     job = finished(lab, model_args={**secrets, "deep": [{"hf_token": HUB}]}, tasks=["mme"])
     path = f"/jobs/{job['job_id']}"
@@ -170,7 +168,7 @@ def test_secrets_are_shown_to_their_owner_alone(lab: Lab) -> None:
     assert PASSWORD not in " ".join(ran(job)["argv"])
 
 
-def test_a_results_file_shows_nobody_a_secret(lab: Lab) -> None:
+def test_a_results_file_reveals_no_secret(lab: Lab) -> None:
     job = finished(lab, model_args={"api_key": PASSWORD, "deep": [{"hf_token": HUB}]})
     path = f"/jobs/{job['job_id']}/artifacts"
 
@@ -188,7 +186,7 @@ def test_a_results_file_shows_nobody_a_secret(lab: Lab) -> None:
     assert not [secret for secret in (PASSWORD, HUB) if secret in text]
 
 
-def test_a_place_that_became_a_link_after_the_submission_is_refused_at_the_start(
+def test_a_path_replaced_by_a_link_after_the_submission_is_rejected_at_the_start(
     lab: Lab, tmp_path: Path
 ) -> None:
     blocking = lab.submit(model_args={"behave": "hang"})
@@ -206,7 +204,7 @@ def test_a_place_that_became_a_link_after_the_submission_is_refused_at_the_start
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_a_task_file_may_be_named_where_the_operator_says_so(lab: Lab, tmp_path: Path) -> None:
+def test_a_task_file_is_accepted_in_an_allowed_directory(lab: Lab, tmp_path: Path) -> None:
     inside, outside = tmp_path / "tasks" / "mine.yaml", tmp_path / "foreign.yaml"
     link = tmp_path / "tasks" / "link.yaml"
     link.symlink_to(outside)
@@ -221,7 +219,7 @@ def test_a_task_file_may_be_named_where_the_operator_says_so(lab: Lab, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["..", "a/../../b", "c:\\x", "-rf", "line\nbreak", 'quo"te'])
-def test_names_in_an_archive_and_in_headers_stay_names(lab: Lab, name: str) -> None:
+def test_names_in_archives_and_headers_cannot_inject_anything(lab: Lab, name: str) -> None:
     job = finished(lab)
     if name not in ("..", "a/../../b"):
         (Path(job["output_dir"]) / name).write_text("x")

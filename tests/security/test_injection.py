@@ -1,4 +1,4 @@
-"""Texts of clients on their way to a command line, a log, a header, a query, a file."""
+"""Client strings on their way to a command line, log, header, query or file."""
 
 import json
 import socket
@@ -17,31 +17,33 @@ from evalserver.core.roles import Role
 from tests.security.lab import JSON, Lab
 from tests.support import request
 
-REFUSED = HTTPStatus.UNPROCESSABLE_ENTITY
+REJECTED = HTTPStatus.UNPROCESSABLE_ENTITY
 
 FLAGS = ["--include_path=/tmp", "-c", "--config=/etc/passwd", "x,trust_remote_code=True", "--"]
 TEXT_FIELDS = ("model", "tasks", "device", "gen_kwargs", "output_dir", "engine")
 
 
 def field(name: str, text: str) -> dict[str, Any]:
-    """The fields of a request with this text in one of them."""
+    """Return the fields of a request with this text in one of them."""
     return {name: [text] if name == "tasks" else text}
 
 
 def fuzzed(lab: Lab, body: Any) -> int:
-    """The status for a body as it is."""
+    """Return the status of the response to a raw body."""
     text = json.dumps(body).encode()
     return lab.ask("POST", "/evaluate", Role.SUBMITTER, content=text, headers=JSON).status_code
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
 @pytest.mark.parametrize("text", ["--help", "-x", "--model=other", "a\0b", "a\nb", "a\x1b[2Jb"])
-def test_no_field_becomes_a_flag_or_has_hidden_characters(lab: Lab, name: str, text: str) -> None:
-    assert fuzzed(lab, request(**field(name, text))) == REFUSED
+def test_no_field_can_be_a_flag_or_contain_control_characters(
+    lab: Lab, name: str, text: str
+) -> None:
+    assert fuzzed(lab, request(**field(name, text))) == REJECTED
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
-def test_a_lone_surrogate_is_refused_everywhere(lab: Lab, name: str) -> None:
+def test_a_lone_surrogate_is_rejected_everywhere(lab: Lab, name: str) -> None:
     body = json.dumps(request(**field(name, "SURROGATE"))).replace("SURROGATE", "\\ud800")
 
     answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
@@ -51,40 +53,40 @@ def test_a_lone_surrogate_is_refused_everywhere(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("task", ["/etc/passwd", "../t", "./t.yaml", "a/b", "~/t", "t.py", "a,b"])
 def test_no_task_is_a_path(lab: Lab, task: str) -> None:
-    assert fuzzed(lab, request(tasks=[task])) == REFUSED
+    assert fuzzed(lab, request(tasks=[task])) == REJECTED
 
 
 @pytest.mark.parametrize(
     "place",
     ["/etc/x", "/", "/var/x", "../x", "a/../../x", "~/x", "/proc/self/cwd/x"],
 )
-def test_no_output_lies_outside_of_what_is_allowed(lab: Lab, place: str) -> None:
+def test_output_outside_the_allowed_directories_is_rejected(lab: Lab, place: str) -> None:
     answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=place))
 
-    assert answer.status_code == REFUSED
+    assert answer.status_code == REJECTED
     assert [each["field"] for each in answer.json()["errors"]] == ["output_dir"]
 
 
-def test_the_refusal_of_a_place_names_the_flag(lab: Lab) -> None:
+def test_the_error_for_a_rejected_path_names_the_flag(lab: Lab) -> None:
     answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
 
     assert "--allow-path" in answer.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("part", ["runs", "", "evalserver.db", "outputs/../runs"])
-def test_the_servers_own_files_are_no_place_for_output(lab: Lab, part: str) -> None:
-    assert fuzzed(lab, request(output_dir=str(lab.data_dir / part))) == REFUSED
+def test_output_in_the_servers_own_directories_is_rejected(lab: Lab, part: str) -> None:
+    assert fuzzed(lab, request(output_dir=str(lab.data_dir / part))) == REJECTED
 
 
-def test_the_folder_outputs_is_one(lab: Lab) -> None:
+def test_output_in_the_outputs_folder_is_accepted(lab: Lab) -> None:
     assert fuzzed(lab, request(output_dir=str(lab.data_dir / "outputs" / "mine"))) == 200
 
 
-def test_a_link_out_of_an_allowed_place_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_a_link_out_of_an_allowed_directory_is_rejected(lab: Lab, tmp_path: Path) -> None:
     link = lab.data_dir / "outputs" / "link"
     link.symlink_to(tmp_path)
 
-    assert fuzzed(lab, request(output_dir=str(link / "x"))) == REFUSED
+    assert fuzzed(lab, request(output_dir=str(link / "x"))) == REJECTED
 
 
 PATHS = [
@@ -100,7 +102,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_path_leads_out(lab: Lab, path: str) -> None:
+def test_no_path_leads_outside(lab: Lab, path: str) -> None:
     job_id = lab.submit()
 
     answer = lab.ask("GET", path.format(job=job_id), Role.ADMIN)
@@ -113,7 +115,7 @@ FILTERS = ("model", "task", "engine", "submitted_by", "status", "label", "create
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_no_filter_is_sql(lab: Lab, name: str) -> None:
+def test_no_filter_is_executed_as_sql(lab: Lab, name: str) -> None:
     text = f"a={SQL}" if name == "label" else SQL
 
     answer = lab.ask("GET", "/jobs", Role.ADMIN, params={name: text})
@@ -123,7 +125,7 @@ def test_no_filter_is_sql(lab: Lab, name: str) -> None:
     assert lab.server.query("SELECT count(*) FROM jobs") != ["0"]
 
 
-def test_a_text_in_the_log_stays_in_its_line(lab: Lab) -> None:
+def test_client_text_cannot_add_a_log_line(lab: Lab) -> None:
     forged = "2030-01-01T00:00:00Z [info] forged"
     for path in (f"/%0a{forged}", f"/jobs/%0d%0a{forged}", f"/%1b[2J{forged}"):
         lab.ask("GET", path, Role.ADMIN)
@@ -136,7 +138,7 @@ def test_a_text_in_the_log_stays_in_its_line(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "line", [b"GET /\x1b[2J HTTP/1.1", b"\x16\x03\x01", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b"]
 )
-def test_what_is_no_http_is_one_line_in_the_log(lab: Lab, line: bytes) -> None:
+def test_a_malformed_request_is_one_log_line(lab: Lab, line: bytes) -> None:
     before = len(lab.server.log.read_text().splitlines())
     with socket.create_connection(("127.0.0.1", lab.server.port)) as stranger:
         stranger.sendall(line + b"\r\n\r\n")
@@ -147,7 +149,7 @@ def test_what_is_no_http_is_one_line_in_the_log(lab: Lab, line: bytes) -> None:
     assert "\x1b" not in lab.server.log.read_text()
 
 
-def test_an_address_that_a_stranger_forwards_is_not_believed(lab: Lab) -> None:
+def test_a_forwarded_address_from_an_untrusted_client_is_ignored(lab: Lab) -> None:
     lab.ask("GET", "/queue", headers={"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer x"})
 
     log = lab.server.log.read_text()
@@ -156,13 +158,13 @@ def test_an_address_that_a_stranger_forwards_is_not_believed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "Last-Event-ID", "Prefer", "If-None-Match"])
-def test_no_header_comes_back_as_a_line(lab: Lab, name: str) -> None:
+def test_no_header_is_echoed_as_a_new_line(lab: Lab, name: str) -> None:
     answer = lab.ask("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
 
     assert "Set-Cookie" not in answer.headers
 
 
-def test_a_huge_body_is_cut_and_a_deep_one_refused(lab: Lab) -> None:
+def test_an_oversized_body_is_cut_off_and_a_deeply_nested_one_rejected(lab: Lab) -> None:
     huge = lab.ask(
         "POST", "/evaluate", Role.SUBMITTER, headers=JSON,
         content=(b" " * 65536 for _ in range(64)),
@@ -177,7 +179,7 @@ def test_a_huge_body_is_cut_and_a_deep_one_refused(lab: Lab) -> None:
     assert lab.ask("GET", "/health").status_code == 200
 
 
-def test_who_may_not_submit_is_refused_before_the_body_is_read(lab: Lab) -> None:
+def test_an_unauthorized_client_is_rejected_before_its_body_is_read(lab: Lab) -> None:
     answer = lab.ask("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
 
     assert answer.status_code == 401
@@ -199,11 +201,13 @@ NAMES = st.sampled_from(
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )
 @given(fields=st.dictionaries(NAMES, VALUES, max_size=4))
-def test_whatever_is_sent_the_server_takes_or_refuses_it(lab: Lab, fields: dict[str, Any]) -> None:
+def test_random_values_are_accepted_or_rejected_without_errors(
+    lab: Lab, fields: dict[str, Any]
+) -> None:
     assert fuzzed(lab, {"model": "dummy", "tasks": ["mme"], **fields}) in (200, 400, 422)
 
 
-def test_after_all_that_the_database_is_whole(lab: Lab) -> None:
+def test_the_database_is_intact_after_all_tests(lab: Lab) -> None:
     uri = f"file:{lab.data_dir / 'evalserver.db'}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

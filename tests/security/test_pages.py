@@ -1,4 +1,4 @@
-"""The dashboard of a closed server: who gets in, what each is offered, and what nobody sees."""
+"""The dashboard of a server with authentication: login, permissions and secrets."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.security.lab import Lab
 
 
 async def log_in(visit: Visit, lab: Lab, role: Role, path: str) -> None:
-    """Be led to the login on the way to a page, and log in."""
+    """Open a page, get redirected to the login, and log in."""
     await visit.page.goto(lab.server.url + path)
     await visit.page.get_by_label("Token").fill(lab.tokens[role])
     await visit.page.get_by_role("button", name="Log in").click()
@@ -19,7 +19,7 @@ async def log_in(visit: Visit, lab: Lab, role: Role, path: str) -> None:
 
 
 @pytest.mark.browser
-async def test_who_logs_in_gets_to_the_page_and_can_leave(lab: Lab) -> None:
+async def test_logging_in_opens_the_requested_page_and_logging_out_works(lab: Lab) -> None:
     async with open_browser() as visit:
         await log_in(visit, lab, Role.VIEWER, "/ui/jobs")
         await expect(visit.page.locator(".who")).to_contain_text("viewer")
@@ -35,7 +35,9 @@ async def test_who_logs_in_gets_to_the_page_and_can_leave(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("role", "offered"), [(Role.VIEWER, 0), (Role.SUBMITTER, 1), (Role.ADMIN, 1)]
 )
-async def test_a_deed_is_offered_to_who_may_do_it(lab: Lab, role: Role, offered: int) -> None:
+async def test_actions_are_shown_only_to_roles_that_may_use_them(
+    lab: Lab, role: Role, offered: int
+) -> None:
     job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
     async with open_browser() as visit:
         await log_in(visit, lab, role, f"/ui/jobs/{job_id}")
@@ -57,7 +59,7 @@ async def test_a_submitter_cancels_in_the_browser(lab: Lab) -> None:
         await expect(visit.page.locator(".timeline")).to_contain_text("by submitter")
 
 
-def test_a_job_page_shows_nobody_elses_secrets(lab: Lab) -> None:
+def test_a_job_page_shows_no_secrets_of_others(lab: Lab) -> None:
     secret = "sk-" + "s3cr3t" * 6
     job_id = lab.submit(Role.SUBMITTER, model_args={"api_key": secret})
 
@@ -66,7 +68,7 @@ def test_a_job_page_shows_nobody_elses_secrets(lab: Lab) -> None:
     assert secret not in pages[Role.VIEWER]
 
 
-def test_a_part_of_a_page_that_is_asked_for_without_a_session_leads_the_page_to_the_login(
+def test_a_page_fragment_requested_without_a_session_redirects_to_the_login(
     lab: Lab,
 ) -> None:
     answer = lab.ask("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
@@ -84,7 +86,7 @@ def test_only_the_submitter_and_administrators_change_a_priority(lab: Lab) -> No
     assert lab.ask("PATCH", f"/jobs/{job_id}", Role.SUBMITTER, **change).status_code == 200
 
 
-def test_the_page_of_settings_shows_names_of_variables_and_not_what_they_hold(
+def test_the_settings_page_shows_names_of_variables_but_not_their_values(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     lab = Lab(tmp_path_factory.mktemp("lab"), "--engine-env", "HF_TOKEN=hf_hidden")

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the table, asked for by everybody."""
+"""Permissions: every route, requested with every role."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from evalserver.web.pages.table import PAGES
 from evalserver.web.routes import ROUTES
 from tests.security.lab import Lab
 
-REFUSED = (401, 403)
+REJECTED = (401, 403)
 ENDLESS = "/events"
 
 every_route = pytest.mark.parametrize(
@@ -20,30 +20,28 @@ PEOPLE: dict[str, Role | None] = {
 
 
 def path_of(route: Route) -> str:
-    """A path of the route that names nothing that is there."""
+    """Return a path of the route that names nothing existing."""
     names = {"job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none"}
     return route.path.format(**names)
 
 
 @every_route
-def test_every_route_says_who_may(route: Route) -> None:
+def test_every_route_declares_its_role(route: Route) -> None:
     assert route.role is not None, f"give the row {route.method} {route.path} role=Role.SOMETHING"
 
 
 @every_route
 @pytest.mark.parametrize("person", PEOPLE)
-def test_a_route_is_open_to_its_role_and_to_nobody_below(
-    lab: Lab, route: Route, person: str
-) -> None:
+def test_a_route_is_open_to_its_role_and_to_none_below(lab: Lab, route: Route, person: str) -> None:
     role, needed = PEOPLE[person], route.role or Role.ADMIN
     if route.path == ENDLESS and role is not None:
-        return  # whoever may is told news without an end: see test_sessions
+        return  # authorized roles get an endless stream: see test_tokens
     answer = lab.ask(route.method, path_of(route), role)
 
     may = RANK[role or Role.ANYONE] >= RANK[needed]
     wanted_login = route.path == "/login" and route.method == "POST"
     if may:
-        assert answer.status_code not in REFUSED or wanted_login, answer.text
+        assert answer.status_code not in REJECTED or wanted_login, answer.text
     else:
         assert answer.status_code == (401 if role is None else 403), answer.text
         page = route in PAGES
@@ -53,7 +51,7 @@ def test_a_route_is_open_to_its_role_and_to_nobody_below(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/", "//jobs", "/jobs/../jobs", "/%6aobs", "/JOBS"])
-def test_no_other_way_of_writing_a_path_gets_past_the_gate(
+def test_no_alternative_spelling_of_a_path_bypasses_authorization(
     lab: Lab, method: str, path: str
 ) -> None:
     assert lab.ask(method, path).status_code in (401, 404, 405, 400, 403)
@@ -74,7 +72,7 @@ def test_only_the_submitter_and_administrators_cancel_a_job(lab: Lab) -> None:
     assert lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN).status_code == 200
 
 
-def test_a_job_and_its_events_carry_the_tokens_name(lab: Lab) -> None:
+def test_a_job_and_its_events_show_the_tokens_name(lab: Lab) -> None:
     job_id = lab.submit(Role.SUBMITTER)
     lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN)
 
@@ -86,7 +84,7 @@ def test_a_job_and_its_events_carry_the_tokens_name(lab: Lab) -> None:
     assert job["submitted_by"] == "submitter"
 
 
-def test_one_persons_idempotency_key_gives_away_nobody_elses_job(lab: Lab) -> None:
+def test_an_idempotency_key_reveals_no_job_of_another_token(lab: Lab) -> None:
     body = {"model": "dummy", "tasks": ["mme"]}
     headers = {"Idempotency-Key": "the same"}
     mine = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=body, headers=headers).json()

@@ -1,4 +1,4 @@
-"""How a server starts: open, closed, with its first token, with TLS, on files that are its own."""
+"""How a server starts: with and without authentication, first token, TLS and file permissions."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ ANYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
 
 @pytest.fixture
 def labs(tmp_path: Path) -> Iterator[list[Lab]]:
-    """Servers that are ended at last."""
+    """Servers that are stopped at the end of the test."""
     started: list[Lab] = []
     yield started
     for each in started:
@@ -37,14 +37,14 @@ def labs(tmp_path: Path) -> Iterator[list[Lab]]:
 
 
 def started(labs: list[Lab], place: Path, *options: str, auth: str = "auto") -> Lab:
-    """A server with these options."""
+    """Start a server with these options."""
     lab = Lab(place, *options, auth=auth)
     labs.append(lab)
     lab.start()
     return lab
 
 
-def test_on_loopback_nobody_is_asked(labs: list[Lab], tmp_path: Path) -> None:
+def test_loopback_requires_no_token(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path)
 
     assert lab.ask("GET", "/queue").status_code == 200
@@ -52,9 +52,7 @@ def test_on_loopback_nobody_is_asked(labs: list[Lab], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
-def test_a_proxy_of_which_it_was_not_told_lets_nobody_in(
-    labs: list[Lab], tmp_path: Path, name: str
-) -> None:
+def test_an_unconfigured_proxy_gives_no_access(labs: list[Lab], tmp_path: Path, name: str) -> None:
     lab = started(labs, tmp_path)
 
     refused = lab.ask("GET", "/queue", headers={name: "for=10.0.0.1"})
@@ -64,13 +62,15 @@ def test_a_proxy_of_which_it_was_not_told_lets_nobody_in(
     assert lab.ask("GET", "/queue").status_code == 200
 
 
-def test_who_wants_a_proxy_to_let_everybody_in_can_say_so(labs: list[Lab], tmp_path: Path) -> None:
+def test_open_access_behind_a_proxy_can_be_configured(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, auth="none")
 
     assert lab.ask("GET", "/queue", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 200
 
 
-def test_an_open_server_makes_no_token_for_who_shows_none(labs: list[Lab], tmp_path: Path) -> None:
+def test_an_open_server_creates_no_token_for_anonymous_clients(
+    labs: list[Lab], tmp_path: Path
+) -> None:
     lab = started(labs, tmp_path)
 
     made = lab.ask("POST", "/tokens", json={"name": "later", "role": "admin"})
@@ -78,7 +78,7 @@ def test_an_open_server_makes_no_token_for_who_shows_none(labs: list[Lab], tmp_p
     assert made.status_code == 403
 
 
-def test_on_another_address_tokens_are_asked_for_and_the_first_is_printed_once(
+def test_a_public_address_requires_tokens_and_prints_the_first_one_once(
     labs: list[Lab], tmp_path: Path
 ) -> None:
     lab = started(labs, tmp_path, "--host", ANYWHERE)
@@ -97,7 +97,7 @@ def test_on_another_address_tokens_are_asked_for_and_the_first_is_printed_once(
 @pytest.mark.parametrize(
     "option", [("--trusted-proxy", "127.0.0.1"), ("--allowed-host", "eval.lab.example")]
 )
-def test_behind_a_proxy_tokens_are_asked_for(
+def test_tokens_are_required_behind_a_proxy(
     labs: list[Lab], tmp_path: Path, option: tuple[str, str]
 ) -> None:
     lab = started(labs, tmp_path, *option)
@@ -105,7 +105,7 @@ def test_behind_a_proxy_tokens_are_asked_for(
     assert lab.ask("GET", "/queue").status_code == 401
 
 
-def test_none_on_another_address_is_a_warning_that_cannot_be_missed(
+def test_no_authentication_on_a_public_address_logs_a_prominent_warning(
     labs: list[Lab], tmp_path: Path
 ) -> None:
     lab = started(labs, tmp_path, "--host", ANYWHERE, auth="none")
@@ -114,7 +114,7 @@ def test_none_on_another_address_is_a_warning_that_cannot_be_missed(
     assert "NO ACCESS CONTROL: ANY CLIENT THAT CAN REACH" in lab.server.log.read_text()
 
 
-def test_the_files_are_their_owners_alone(labs: list[Lab], tmp_path: Path) -> None:
+def test_files_are_private_to_their_owner(labs: list[Lab], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o755)
     lab = Lab(tmp_path)
     labs.append(lab)
@@ -125,7 +125,7 @@ def test_the_files_are_their_owners_alone(labs: list[Lab], tmp_path: Path) -> No
     assert entries == []
 
 
-def test_a_database_that_everybody_can_read_is_refused_when_tokens_are_asked_for(
+def test_a_world_readable_database_is_rejected_when_tokens_are_required(
     tmp_path: Path,
 ) -> None:
     data_dir = tmp_path / "data"
@@ -140,9 +140,7 @@ def test_a_database_that_everybody_can_read_is_refused_when_tokens_are_asked_for
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_data_directory_that_everybody_can_write_to_is_refused(
-    labs: list[Lab], tmp_path: Path
-) -> None:
+def test_a_world_writable_data_directory_is_rejected(labs: list[Lab], tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     labs.append(lab)
     lab.data_dir.mkdir()
@@ -153,11 +151,11 @@ def test_a_data_directory_that_everybody_can_write_to_is_refused(
     assert f"chmod 700 {lab.data_dir}" in lab.server.log.read_text()
 
 
-def test_root_is_warned(labs: list[Lab], tmp_path: Path) -> None:
+def test_running_as_root_logs_a_warning(labs: list[Lab], tmp_path: Path) -> None:
     assert "run as root" in started(labs, tmp_path).server.log.read_text()
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(labs: list[Lab], tmp_path: Path) -> None:
+def test_a_rate_limited_client_gets_a_retry_after(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, "--rate-limit", "1", auth="none")
 
     answers = [lab.ask("GET", "/queue") for _ in range(40)]
@@ -166,7 +164,7 @@ def test_who_asks_too_often_is_told_when_to_come_back(labs: list[Lab], tmp_path:
     assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
-def test_a_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> None:
+def test_one_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> None:
     lab = Lab(tmp_path, "--max-queued-per-token", "3", "--max-queued-jobs", "5")
     labs.append(lab)
     lab.open()
@@ -181,7 +179,7 @@ def test_a_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> None:
     assert submitted(Role.ADMIN) == [200, 200, 429, 429, 429]
 
 
-def test_connections_are_bounded(labs: list[Lab], tmp_path: Path) -> None:
+def test_the_number_of_connections_is_limited(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, "--max-connections", "8")
     lab.client.close()
     sockets = [socket.create_connection(("127.0.0.1", lab.server.port)) for _ in range(20)]
@@ -196,7 +194,7 @@ def test_connections_are_bounded(labs: list[Lab], tmp_path: Path) -> None:
     assert all(answer.startswith(b"HTTP/1.1 503") for answer in told.values())
 
 
-def test_a_head_that_is_too_large_is_refused(labs: list[Lab], tmp_path: Path) -> None:
+def test_oversized_request_headers_are_rejected(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path)
 
     many = lab.ask("GET", "/health", headers={f"X-{n}": "a" for n in range(500)})
@@ -206,7 +204,7 @@ def test_a_head_that_is_too_large_is_refused(labs: list[Lab], tmp_path: Path) ->
 
 
 def certificate(folder: Path, name: str, host: str = "localhost") -> tuple[Path, Path]:
-    """A certificate for a host that signs itself, and its key."""
+    """Create a self-signed certificate for a host, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("the program openssl is not installed")
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
@@ -223,7 +221,7 @@ def served_certificate(port: int) -> str:
     return ssl.get_server_certificate(("127.0.0.1", port))
 
 
-def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path: Path) -> None:
+def test_tls_is_served_and_the_certificate_reloaded(labs: list[Lab], tmp_path: Path) -> None:
     first, key = certificate(tmp_path, "first")
     second, second_key = certificate(tmp_path, "second")
     lab = Lab(tmp_path, "--tls-cert", str(first), "--tls-key", str(key))
@@ -243,13 +241,13 @@ def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path:
     assert "Secure" in answer.headers["Set-Cookie"]
     assert client.get(f"{url}/queue").status_code == 200
     client.cookies.clear()
-    # What a page without TLS, or of another name, could have put there.
+    # What a page without TLS, or of another host name, could have set.
     planted = {"Cookie": f"evalserver_{lab.server.port}={session}"}
     assert client.get(f"{url}/queue", headers=planted).status_code == 401
     client.close()
 
     first.write_bytes(second.read_bytes())
-    lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to it
+    lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to the certificate
     while "the old one stays in use" not in lab.server.log.read_text():
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -262,7 +260,7 @@ def test_tls_is_spoken_and_the_certificate_read_again(labs: list[Lab], tmp_path:
         time.sleep(0.1)
 
 
-def test_the_revoked_are_refused_after_a_restart_too(labs: list[Lab], tmp_path: Path) -> None:
+def test_revoked_tokens_are_rejected_after_a_restart_too(labs: list[Lab], tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     labs.append(lab)
     lab.open()

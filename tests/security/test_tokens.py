@@ -1,4 +1,4 @@
-"""Tokens: made, shown, taken back; and those who show what is none."""
+"""Tokens: creation, use and revocation, and invalid credentials."""
 
 import base64
 import json
@@ -25,11 +25,11 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def status(lab: Lab, headers: dict[str, str]) -> int:
-    """What who sends these headers is answered."""
+    """Return the status of a request with these headers."""
     return lab.client.get(f"{lab.server.url}/queue", headers=headers).status_code
 
 
-def test_a_token_is_taken_as_a_password_with_any_name(lab: Lab) -> None:
+def test_a_token_is_accepted_as_a_password_with_any_user_name(lab: Lab) -> None:
     url = lab.server.url.replace("://", f"://x:{lab.tokens[Role.VIEWER]}@")
 
     assert httpx.get(f"{url}/queue").status_code == 200
@@ -43,7 +43,7 @@ def test_a_token_is_taken_as_a_password_with_any_name(lab: Lab) -> None:
         "Bearer anonymous", "Bearer ' OR 1=1 --", "Bearer evs_\xff\xfe", "Bearer null",
     ],
 )  # fmt: skip
-def test_what_is_no_token_opens_nothing(lab: Lab, header: str) -> None:
+def test_invalid_credentials_give_no_access(lab: Lab, header: str) -> None:
     answer = lab.client.get(
         f"{lab.server.url}/queue", headers=[(b"Authorization", header.encode("latin-1"))]
     )
@@ -52,7 +52,7 @@ def test_what_is_no_token_opens_nothing(lab: Lab, header: str) -> None:
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="evalserver"'
 
 
-def test_a_part_of_a_token_or_its_hash_opens_nothing(lab: Lab) -> None:
+def test_a_part_of_a_token_or_its_hash_gives_no_access(lab: Lab) -> None:
     token = lab.tokens[Role.ADMIN]
     [hashed] = lab.server.query("SELECT secret_hash FROM tokens WHERE name = 'admin'")
 
@@ -60,7 +60,7 @@ def test_a_part_of_a_token_or_its_hash_opens_nothing(lab: Lab) -> None:
         assert status(lab, bearer(wrong)) == 401
 
 
-def test_a_token_made_while_the_server_runs_holds_at_once_and_until_it_is_revoked(lab: Lab) -> None:
+def test_a_token_created_while_the_server_runs_is_valid_until_it_is_revoked(lab: Lab) -> None:
     token = lab.make_token("late", Role.VIEWER)
     before = status(lab, bearer(token))
     revoked = lab.command("revoke", "late")
@@ -77,7 +77,7 @@ def test_a_token_expires(lab: Lab) -> None:
     assert status(lab, bearer(token)) == 401
 
 
-def test_secrets_are_nowhere_in_the_data_directory_nor_in_the_log(lab: Lab) -> None:
+def test_secrets_are_neither_in_the_data_directory_nor_in_the_log(lab: Lab) -> None:
     for token in lab.tokens.values():
         lab.client.get(f"{lab.server.url}/queue?token={token}", headers=bearer(token))
     files = [path for path in lab.data_dir.glob("*") if path.is_file()]
@@ -86,7 +86,7 @@ def test_secrets_are_nowhere_in_the_data_directory_nor_in_the_log(lab: Lab) -> N
     assert not [token for token in lab.tokens.values() if token.encode() in kept]
 
 
-def test_the_last_use_is_noted(lab: Lab) -> None:
+def test_the_last_use_is_recorded(lab: Lab) -> None:
     lab.ask("GET", "/queue", Role.VIEWER)
     until = time.monotonic() + 60
     sql = "SELECT last_used_at FROM tokens WHERE name = 'viewer' AND last_used_at IS NOT NULL"
@@ -96,7 +96,7 @@ def test_the_last_use_is_noted(lab: Lab) -> None:
     assert noted
 
 
-def test_a_name_is_never_given_again(lab: Lab) -> None:
+def test_a_name_is_never_reused(lab: Lab) -> None:
     lab.make_token("once", Role.VIEWER)
     lab.command("revoke", "once")
 
@@ -107,14 +107,14 @@ def test_a_name_is_never_given_again(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["anonymous", "server", "operator", "a b", "-x", "a\nb", "x" * 65])
-def test_a_name_that_would_mislead_is_refused(lab: Lab, name: str) -> None:
+def test_a_misleading_name_is_rejected(lab: Lab, name: str) -> None:
     made = lab.command("create", f"--name={name}", "--role", "admin")
 
     assert made.returncode == 1
     assert "name" in made.stderr
 
 
-def test_administrators_make_and_revoke_tokens_over_http(lab: Lab) -> None:
+def test_administrators_create_and_revoke_tokens_over_http(lab: Lab) -> None:
     made = lab.ask("POST", "/tokens", Role.ADMIN, json={"name": "net", "role": "viewer"})
     token = made.json()["token"]
     assert status(lab, bearer(token)) == 200
@@ -126,7 +126,7 @@ def test_administrators_make_and_revoke_tokens_over_http(lab: Lab) -> None:
     assert status(lab, bearer(token)) == 401
 
 
-def test_the_time_of_a_refusal_says_nothing_about_the_token(lab: Lab) -> None:
+def test_the_time_of_a_rejection_reveals_nothing_about_the_token(lab: Lab) -> None:
     token = lab.tokens[Role.ADMIN]
     nearly = token[:-1] + ("A" if token[-1] != "A" else "B")
     foreign = "evs_" + secrets.token_urlsafe(32)
@@ -138,12 +138,12 @@ def test_the_time_of_a_refusal_says_nothing_about_the_token(lab: Lab) -> None:
             taken.append(time.perf_counter() - began)
 
     medians = [statistics.median(taken) for taken in times.values()]
-    # Ten times as wide as what a comparison byte by byte could ever show would hide it, but not
-    # a second look into the database, or a slow hash for some.
+    # Ten times as wide as anything a comparison byte by byte could show would hide it, but not
+    # a second query of the database, or a slow hash for some tokens.
     assert max(medians) < 10 * min(medians)
 
 
-def test_a_stream_ends_soon_after_its_token_was_revoked(lab: Lab) -> None:
+def test_a_stream_ends_soon_after_its_token_is_revoked(lab: Lab) -> None:
     token = lab.make_token("listening", Role.VIEWER)
     with lab.client.stream("GET", f"{lab.server.url}/events", headers=bearer(token)) as answer:
         lines = answer.iter_lines()
@@ -154,7 +154,7 @@ def test_a_stream_ends_soon_after_its_token_was_revoked(lab: Lab) -> None:
         assert not [line for line in lines if job_id in line]
 
 
-def test_who_waits_for_a_change_is_told_nothing_once_its_token_is_revoked(lab: Lab) -> None:
+def test_a_long_poll_reveals_nothing_after_its_token_is_revoked(lab: Lab) -> None:
     token = lab.make_token("waiting", Role.VIEWER)
     job_id = lab.submit()
     path = f"{lab.server.url}/jobs/{job_id}?wait=60"
@@ -167,7 +167,7 @@ def test_who_waits_for_a_change_is_told_nothing_once_its_token_is_revoked(lab: L
         assert waiting.result().status_code == 401
 
 
-def test_who_waits_for_a_merge_is_told_nothing_once_its_token_is_revoked(lab: Lab) -> None:
+def test_waiting_for_a_merge_reveals_nothing_after_its_token_is_revoked(lab: Lab) -> None:
     token = lab.make_token("merging", Role.SUBMITTER)
     checkpoint = lab.data_dir / "outputs" / "checkpoint"
     (checkpoint / "pytorch_model_fsdp_0").mkdir(parents=True)
@@ -187,7 +187,7 @@ def test_who_waits_for_a_merge_is_told_nothing_once_its_token_is_revoked(lab: La
         assert waiting.result().status_code == 401
 
 
-def test_a_body_that_ends_after_its_token_was_revoked_submits_nothing(lab: Lab) -> None:
+def test_a_body_completed_after_its_token_was_revoked_submits_nothing(lab: Lab) -> None:
     token = lab.make_token("slowly", Role.SUBMITTER)
     body = json.dumps(request()).encode()
     head = (
@@ -206,7 +206,7 @@ def test_a_body_that_ends_after_its_token_was_revoked_submits_nothing(lab: Lab) 
     assert not lab.server.query("SELECT 1 FROM jobs WHERE submitted_by = 'slowly'")
 
 
-def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
+def test_a_followed_log_ends_when_its_token_becomes_invalid(lab: Lab) -> None:
     token = lab.make_token("following", Role.VIEWER)
     running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
     path = f"{lab.server.url}/jobs/{running}/log?follow=1"
@@ -218,7 +218,7 @@ def test_a_log_is_followed_no_longer_than_its_token_holds(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("what", ["/large.bin", "?format=zip"])
-def test_what_is_being_sent_is_cut_off_once_its_token_is_revoked(lab: Lab, what: str) -> None:
+def test_a_download_is_cut_off_when_its_token_is_revoked(lab: Lab, what: str) -> None:
     name = f"fetching-{what[1:4]}"
     running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
     output = Path(lab.ask("GET", f"/jobs/{running}", Role.VIEWER).json()["output_dir"])

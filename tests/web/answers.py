@@ -1,4 +1,4 @@
-"""A whole answer of the server, where a test looks at more than its JSON."""
+"""A complete response of the server, for tests that look at more than its JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.support import Api, Json
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response: status, headers and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -19,12 +19,12 @@ class Answer:
 
     @property
     def json(self) -> Json:
-        """The body, read."""
+        """Parse the body as JSON."""
         value: Json = orjson.loads(self.body)
         return value
 
 
 async def ask(api: Api, method: str, path: Any, **kwargs: Any) -> Answer:
-    """Send a request, and read the whole answer."""
+    """Send a request and read the complete response."""
     async with api._session.request(method, f"{api._base}{path}", **kwargs) as answer:
         return Answer(answer.status, answer.headers, await answer.read())

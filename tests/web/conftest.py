@@ -1,4 +1,4 @@
-"""What the tests of a job's files share."""
+"""Shared fixtures of tests that read the files of a job."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ async def job(api: Api) -> Json:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A directory outside, with a file that is nobody's business."""
+    """A directory outside the output directory, with a file that must not be disclosed."""
     path = tmp_path / "outside"
     path.mkdir()
     (path / "secret").write_bytes(SECRET)

@@ -1,4 +1,4 @@
-"""Asking for the files that a job left."""
+"""Requests for the artifacts of a job."""
 
 import asyncio
 import io
@@ -14,29 +14,29 @@ SECRET = b"nobody's business"
 
 
 def output(job: Json) -> Path:
-    """The output directory of the job's last attempt."""
+    """Return the output directory of the job's last attempt."""
     return Path(job["output_dir"])
 
 
 async def listing(api: Api, job: Json, status: int = 200) -> Any:
-    """What the list says."""
+    """Return the response of the artifact list."""
     return await api.call("GET", f"/jobs/{job['job_id']}/artifacts", status)
 
 
 async def listed(api: Api, job: Json) -> dict[str, Json]:
-    """The listed files by their paths."""
+    """Return the listed files by their paths."""
     return {each["path"]: each for each in (await listing(api, job))["artifacts"]}
 
 
 async def fetch(api: Api, job: Json, path: str, **headers: str) -> tuple[int, Any, bytes]:
-    """Status, headers and body of one file."""
+    """Return status, headers and body of one file."""
     url = f"/jobs/{job['job_id']}/artifacts/{path}"
     async with api._session.get(url, headers=headers) as answer:
         return answer.status, answer.headers, await answer.read()
 
 
 async def raw(api: Api, target: bytes) -> int:
-    """The status that a request gets whose path no client library had its hands on."""
+    """Return the status of a request whose path no client library has normalized."""
     server = api._session.server
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -48,7 +48,7 @@ async def raw(api: Api, target: bytes) -> int:
 
 
 async def archive(api: Api, job: Json) -> zipfile.ZipFile:
-    """The archive of everything, opened."""
+    """Download the archive of all files and open it."""
     async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
         assert answer.status == 200
         return zipfile.ZipFile(io.BytesIO(await answer.read()))

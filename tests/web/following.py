@@ -1,4 +1,4 @@
-"""What the tests of following jobs share: jobs in a state, and looks into the application."""
+"""Helpers for the tests of streams: jobs in a given state, and the application's internals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +13,19 @@ HALF = Progress("Model Responding", fraction=0.5, done=4, total=8, rate=2.0, eta
 
 
 def app(api: Api) -> Any:
-    """The application itself."""
+    """Return the application itself."""
     return api._session.app
 
 
 async def finished(api: Api, **fields: Any) -> str:
-    """A job that has ended."""
+    """Run a job to its end; return its ID."""
     job_id = await api.submit(**fields)
     await api.finished(job_id)
     return job_id
 
 
 async def running(api: Api, **fields: Any) -> str:
-    """A job that runs, and goes on running, with nothing more to tell of its progress."""
+    """Start a job that keeps running and reports no further progress; return its ID."""
     job_id = await api.submit(**{"model_args": HANG, **fields})
     await until(lambda: _progress(api, job_id))
     return job_id
@@ -36,13 +36,13 @@ async def _progress(api: Api, job_id: str) -> Any:
 
 
 async def told(api: Api, path: str, **kwargs: Any) -> list[Message]:
-    """All that a stream says until it ends by itself."""
+    """Return all messages of a stream that ends by itself."""
     async with api.stream(path, **kwargs) as reader:
         return await reader.rest()
 
 
 async def listeners(api: Api, count: int) -> None:
-    """Wait until so many requests wait for news."""
+    """Wait until this many requests are subscribed to events."""
 
     async def reached() -> bool:
         return len(app(api)[BUS]) == count
@@ -51,10 +51,10 @@ async def listeners(api: Api, count: int) -> None:
 
 
 def without_progress(messages: list[Message]) -> list[Message]:
-    """All but what is told of progress."""
+    """Return the messages without those about progress."""
     return [each for each in messages if each.kind != "progress"]
 
 
 def is_kind(kind: str) -> Callable[[Message], bool]:
-    """Is a message of this kind?"""
+    """Return a predicate for messages of this kind."""
     return lambda message: message.kind == kind

@@ -1,4 +1,4 @@
-"""A job that is looked for in the index of the queue again and again, as long as a test needs."""
+"""A queue index that never stops being queried for a job's position."""
 
 import asyncio
 
@@ -9,7 +9,8 @@ from evalserver.web.api import jobs
 
 
 def looked_for(queue: QueueIndex, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set once the index was asked for a position; from now on it is asked without end."""
+    """Return an event that is set by the first query for a position; queries are retried
+    endlessly."""
     looked = asyncio.Event()
     position = queue.position
 

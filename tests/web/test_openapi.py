@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: whole, valid, with examples that are true, and what the fields take."""
+"""``GET /openapi.json``: complete and valid, with correct examples and constraints."""
 
 import inspect
 import json
@@ -27,7 +27,7 @@ every_route = pytest.mark.parametrize(
 
 
 def lacks(route: Route) -> list[str]:
-    """What the row of a route needs so that the route is described, each in a sentence."""
+    """Return what a route's row lacks for its description, one sentence each."""
     row = f"{route.method} {route.path}"
     handler = f"{route.handler.__module__}.{route.handler.__name__}"
     found = []
@@ -56,7 +56,7 @@ def lacks(route: Route) -> list[str]:
 
 
 def _untold(route: Route) -> list[str]:
-    """The fields of which nobody knows what they take."""
+    """Return the fields whose constraints are unknown."""
     document = describe([route], BOUNDS)
     [operation] = next(iter(document["paths"].values())).values()
     told = {each["name"]: each["schema"] for each in operation["parameters"]}
@@ -76,7 +76,7 @@ def test_every_route_is_described(route: Route) -> None:
     assert lacks(route) == []
 
 
-def test_a_row_that_lacks_everything_is_told_what_to_add() -> None:
+def test_a_row_that_lacks_everything_reports_what_to_add() -> None:
     async def handler(request: Any) -> Any:
         return request
 
@@ -107,13 +107,13 @@ def test_the_document_is_valid_openapi() -> None:
     openapi_spec_validator.validate(description())
 
 
-def test_no_two_operations_have_one_name() -> None:
+def test_operation_ids_are_unique() -> None:
     names = Counter(operation_id(route) for route in ROUTES)
 
     assert [name for name, count in names.items() if count > 1] == []
 
 
-async def test_the_server_gives_out_the_document(api: Api) -> None:
+async def test_the_server_serves_the_document(api: Api) -> None:
     found = await api.call("GET", "/openapi.json")
 
     assert found["openapi"].startswith("3.1.")
@@ -121,7 +121,7 @@ async def test_the_server_gives_out_the_document(api: Api) -> None:
 
 
 @every_route
-def test_the_example_of_a_body_is_taken(route: Route) -> None:
+def test_the_example_of_a_body_is_accepted(route: Route) -> None:
     if route.body is None or route.body.EXAMPLE is None:
         return
     example = json.loads(json.dumps(dict(route.body.EXAMPLE)))
@@ -133,7 +133,7 @@ def test_the_example_of_a_body_is_taken(route: Route) -> None:
 
 
 def _examples() -> list[Json]:
-    """Every schema with an example that the document has, wherever it stands."""
+    """Collect every schema of the document that has an example."""
     found: list[Json] = []
 
     def look(value: Any) -> None:
@@ -150,7 +150,7 @@ def _examples() -> list[Json]:
 
 
 @pytest.mark.parametrize("content", _examples(), ids=lambda content: content["schema"].get("$ref"))
-def test_an_example_is_what_its_schema_says(content: Json) -> None:
+def test_an_example_matches_its_schema(content: Json) -> None:
     assert faults(content["schema"], content["example"]) == []
 
 
@@ -160,7 +160,7 @@ def test_the_engines_are_those_of_the_server() -> None:
     assert parameter["schema"]["enum"] == ["lmms_eval", "lm_eval"]
 
 
-def test_what_a_field_may_be_has_its_default_beside_it() -> None:
+def test_a_field_with_a_default_states_it() -> None:
     told = description()["components"]["schemas"]["Evaluate"]["properties"]
 
     assert told["num_gpus"] == {
@@ -182,7 +182,7 @@ VALUES = st.recursive(
         st.none(),
         st.booleans(),
         st.integers(-(2**63), 2**63),
-        # A whole float is an integer for JSON Schema, and none for the server.
+        # A whole float is an integer for JSON Schema, but not for the server.
         st.floats(-2, 1e9).filter(lambda number: not number.is_integer()),
         TEXTS,
     ),
@@ -193,7 +193,7 @@ PROPERTIES = sorted(EvaluateSchema(BOUNDS).fields)
 
 
 @given(name=st.sampled_from(PROPERTIES), value=VALUES)
-def test_a_field_takes_what_the_description_says_and_nothing_else(name: str, value: Any) -> None:
+def test_a_field_accepts_exactly_what_its_schema_describes(name: str, value: Any) -> None:
     told = description()["components"]["schemas"]["Evaluate"]["properties"][name]
 
     assert _is_taken(name, value) == (faults(told, value) == []) or _is_left_out(name, value)
@@ -209,7 +209,7 @@ def _is_taken(name: str, value: Any) -> bool:
 
 
 def _is_left_out(name: str, value: Any) -> bool:
-    """Is it one of those that no regular expression can tell?"""
+    """Whether a value is one of those that no regular expression can express."""
     if name == "tasks":
         return any(re.search(r"\.(ya?ml|py|json)$", each, re.IGNORECASE) for each in value)
     if name == "output_dir":

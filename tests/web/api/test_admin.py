@@ -1,4 +1,4 @@
-"""What administrators do to the server: draining and resuming, pruning, backing up."""
+"""Administration of the server: drain, resume, prune and backup."""
 
 import stat
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support import Api, ServerProcess
 HANG = {"behave": "hang"}
 
 
-async def test_a_draining_server_takes_jobs_and_starts_none(api: Api) -> None:
+async def test_a_draining_server_accepts_jobs_but_starts_none(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
 
@@ -27,7 +27,7 @@ async def test_a_draining_server_takes_jobs_and_starts_none(api: Api) -> None:
     assert job["waiting_for"].endswith("by anonymous: new driver")
 
 
-async def test_a_resumed_server_starts_what_has_waited(api: Api) -> None:
+async def test_a_resumed_server_starts_waiting_jobs(api: Api) -> None:
     await api.call("POST", "/drain")
     waiting = await api.submit()
 
@@ -53,7 +53,7 @@ async def test_queue_health_and_metrics_show_a_drain(api: Api) -> None:
     assert "evalserver_draining 0.0" in await _text(api, "/metrics")
 
 
-async def test_a_second_drain_changes_nothing_but_a_new_reason(api: Api) -> None:
+async def test_draining_twice_only_updates_the_reason(api: Api) -> None:
     first = (await api.call("POST", "/drain?reason=one"))["draining"]
     same = (await api.call("POST", "/drain"))["draining"]
     other = (await api.call("POST", "/drain?reason=two"))["draining"]
@@ -62,7 +62,7 @@ async def test_a_second_drain_changes_nothing_but_a_new_reason(api: Api) -> None
     assert other["reason"] == "two"
 
 
-async def test_a_drain_survives_a_server_that_is_killed(server: ServerProcess) -> None:
+async def test_a_drain_survives_a_killed_server(server: ServerProcess) -> None:
     async with server:
         running = await server.api.submit(model_args={"seconds": 1})
         await server.api.under_way(running)
@@ -82,7 +82,7 @@ async def test_a_drain_survives_a_server_that_is_killed(server: ServerProcess) -
     assert told == ["drained by anonymous", "resumed by anonymous"]
 
 
-async def test_all_but_the_newest_finished_jobs_are_pruned(api: Api, data_dir: Path) -> None:
+async def test_prune_keeps_the_newest_finished_jobs(api: Api, data_dir: Path) -> None:
     old, older, newest = [await _finished(api) for _ in range(3)]
 
     answer = await api.call("POST", "/prune?keep=1")
@@ -95,7 +95,7 @@ async def test_all_but_the_newest_finished_jobs_are_pruned(api: Api, data_dir: P
     assert list((data_dir / "runs").glob(f"*{newest}*"))
 
 
-async def test_what_finished_longer_ago_is_pruned(api: Api) -> None:
+async def test_prune_removes_jobs_that_finished_before_an_age(api: Api) -> None:
     job_id = await _finished(api)
 
     kept = await api.call("POST", "/prune?older_than_s=3600")
@@ -105,7 +105,7 @@ async def test_what_finished_longer_ago_is_pruned(api: Api) -> None:
     await api.call("GET", f"/jobs/{job_id}", 410)
 
 
-async def test_a_prune_that_does_not_say_what_is_refused(api: Api) -> None:
+async def test_a_prune_without_criteria_is_rejected(api: Api) -> None:
     job_id = await _finished(api)
 
     for query in ("", "?keep=0&older_than_s=0", "?kep=0"):
@@ -114,7 +114,7 @@ async def test_a_prune_that_does_not_say_what_is_refused(api: Api) -> None:
     await api.call("GET", f"/jobs/{job_id}")
 
 
-async def test_one_finished_job_is_pruned_and_the_audit_log_remembers_who(
+async def test_pruning_one_job_is_recorded_in_the_audit_log(
     make_api: MakeApi, data_dir: Path
 ) -> None:
     api = await make_api()
@@ -134,7 +134,7 @@ async def test_one_finished_job_is_pruned_and_the_audit_log_remembers_who(
         assert check_database(database).problem is None
 
 
-async def test_only_a_finished_job_is_pruned(api: Api) -> None:
+async def test_only_finished_jobs_can_be_pruned(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
     queued = await api.submit()
@@ -146,9 +146,7 @@ async def test_only_a_finished_job_is_pruned(api: Api) -> None:
     await api.call("POST", "/jobs/never-was/prune", 404)
 
 
-async def test_a_backup_is_a_sound_copy_for_the_servers_user_alone(
-    api: Api, data_dir: Path
-) -> None:
+async def test_a_backup_is_intact_and_private_to_the_servers_user(api: Api, data_dir: Path) -> None:
     await _finished(api)
 
     made = await api.call("POST", "/backup")
@@ -162,9 +160,7 @@ async def test_a_backup_is_a_sound_copy_for_the_servers_user_alone(
         assert copy.execute("SELECT count(*) FROM jobs").fetchone()[0] == made["jobs"] == 1
 
 
-async def test_a_backup_that_cannot_be_written_is_refused_with_the_reason(
-    api: Api, data_dir: Path
-) -> None:
+async def test_a_failed_backup_reports_the_reason(api: Api, data_dir: Path) -> None:
     (data_dir / "backups").write_text("in the way")
 
     refused = await api.call("POST", "/backup", 503)

@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/artifacts?format=zip``: all that an attempt left, made while it is sent."""
+"""``GET /jobs/{job_id}/artifacts?format=zip``: a streamed archive of an attempt's files."""
 
 import asyncio
 import errno
@@ -16,7 +16,7 @@ from tests.support import Api, Json, until
 from tests.web.files import HANG, MEGABYTE, archive, listed, listing, output
 
 
-async def test_the_archive_has_every_file(api: Api, job: Json) -> None:
+async def test_the_archive_contains_every_file(api: Api, job: Json) -> None:
     (output(job) / "a").mkdir()
     (output(job) / "a" / "x.bin").write_bytes(os.urandom(3 * MEGABYTE))
 
@@ -35,7 +35,7 @@ async def test_the_archive_is_named_after_the_job(api: Api, job: Json) -> None:
         await answer.read()
 
 
-async def test_the_archive_follows_no_link(api: Api, job: Json, secret: Path) -> None:
+async def test_the_archive_does_not_follow_links(api: Api, job: Json, secret: Path) -> None:
     (output(job) / "folder").symlink_to(secret)
     (output(job) / "file").symlink_to(secret / "secret")
 
@@ -51,7 +51,7 @@ async def test_the_archive_of_a_job_that_never_ran_is_empty(api: Api) -> None:
         assert found.namelist() == []
 
 
-async def test_files_that_go_while_the_archive_is_made_are_left_out(api: Api, job: Json) -> None:
+async def test_files_removed_while_the_archive_is_built_are_left_out(api: Api, job: Json) -> None:
     for number in range(40):
         (output(job) / f"{number:02}").write_bytes(os.urandom(MEGABYTE))
     async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
@@ -66,7 +66,7 @@ async def test_files_that_go_while_the_archive_is_made_are_left_out(api: Api, jo
         assert b"were removed or cannot be read" in found.comment
 
 
-async def test_head_makes_no_archive(api: Api, job: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_head_builds_no_archive(api: Api, job: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     monkeypatch.setattr(
         "evalserver.web.api.artifacts.zip_chunks", lambda *asked: made.append(asked)
@@ -77,7 +77,7 @@ async def test_head_makes_no_archive(api: Api, job: Json, monkeypatch: pytest.Mo
     assert made == []
 
 
-async def test_a_job_with_more_files_than_fit_is_refused_before_a_byte_is_sent(
+async def test_a_job_with_too_many_files_is_rejected_before_the_first_byte(
     api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evalserver.web.api.artifacts.MOST_ZIPPED", 1)
@@ -87,7 +87,7 @@ async def test_a_job_with_more_files_than_fit_is_refused_before_a_byte_is_sent(
     assert "fetch its artifacts one by one" in problem["detail"]
 
 
-async def test_an_archive_that_cannot_be_made_to_its_end_is_no_archive(
+async def test_an_archive_that_fails_midway_is_not_a_valid_zip(
     api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> Generator[bytes, None, None]:
@@ -103,7 +103,7 @@ async def test_an_archive_that_cannot_be_made_to_its_end_is_no_archive(
 
 @pytest.fixture
 async def reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]]]:
-    """Begins to read an archive of many megabytes, and then reads no further."""
+    """Start to read an archive of many megabytes, then stop reading."""
     for number in range(8):
         (output(job) / f"{number}").write_bytes(os.urandom(8 * MEGABYTE))
 
@@ -127,7 +127,7 @@ def _is_open(folder: Path) -> Callable[[], Awaitable[bool]]:
 
 
 def _descriptors(folder: Path) -> list[str]:
-    """The files below a folder that this process has open."""
+    """Return the files below a folder that this process has open."""
     return [link.name for link in Path("/proc/self/fd").iterdir() if _leads_below(link, folder)]
 
 
@@ -135,10 +135,10 @@ def _leads_below(link: Path, folder: Path) -> bool:
     try:
         return link.readlink().is_relative_to(folder)
     except FileNotFoundError:
-        return False  # it was closed meanwhile
+        return False  # it was closed in the meantime
 
 
-async def test_a_client_that_leaves_lets_go_of_file_and_thread(
+async def test_a_client_that_disconnects_releases_file_and_thread(
     api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
 ) -> None:
     _, writer = await reading()
@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_lets_go_of_file_and_thread(
     assert (await api.call("GET", "/health"))["status"] == "healthy"
 
 
-async def test_clients_that_do_not_read_hold_no_thread(
+async def test_clients_that_do_not_read_block_no_thread(
     api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
 ) -> None:
     clients = [await reading() for _ in range((os.cpu_count() or 1) + 6)]

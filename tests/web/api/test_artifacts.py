@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/artifacts``: which files an attempt left, and single ones of them."""
+"""``GET /jobs/{job_id}/artifacts``: listing an attempt's files and downloading single files."""
 
 import os
 import uuid
@@ -19,7 +19,7 @@ async def test_every_file_is_listed_by_its_path(api: Api, job: Json) -> None:
     ]
 
 
-async def test_a_file_is_listed_with_size_time_type_and_address(api: Api, job: Json) -> None:
+async def test_a_listed_file_has_its_size_time_type_and_url(api: Api, job: Json) -> None:
     path = output(job) / "a b.json"
     path.write_text("12345")
     os.utime(path, (1_000_000_000.5, 1_000_000_000.5))
@@ -33,7 +33,7 @@ async def test_a_file_is_listed_with_size_time_type_and_address(api: Api, job: J
     }
 
 
-async def test_the_list_says_of_which_attempt_it_is(api: Api, job: Json) -> None:
+async def test_the_list_names_its_attempt(api: Api, job: Json) -> None:
     body = await listing(api, job)
 
     del body["artifacts"]
@@ -45,7 +45,7 @@ async def test_the_list_says_of_which_attempt_it_is(api: Api, job: Json) -> None
     }
 
 
-async def test_a_running_job_shows_what_is_there_already(api: Api) -> None:
+async def test_a_running_job_lists_its_files_so_far(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     job = await api.when(job_id, "running")
     output(job).mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ async def test_a_running_job_shows_what_is_there_already(api: Api) -> None:
     assert list(await listed(api, job)) == ["partial.json"]
 
 
-async def test_a_job_that_never_ran_has_none(api: Api) -> None:
+async def test_a_job_that_never_ran_has_no_artifacts(api: Api) -> None:
     await api.submit(model_args=HANG)
     job_id = await api.submit()
 
@@ -63,7 +63,7 @@ async def test_a_job_that_never_ran_has_none(api: Api) -> None:
     assert (body["artifacts"], body["attempt"]) == ([], 0)
 
 
-async def test_a_failed_job_shows_what_it_left(api: Api) -> None:
+async def test_a_failed_job_lists_its_files(api: Api) -> None:
     job = await api.finished(await api.submit(model_args={"behave": "no_numbers"}))
 
     assert list(await listed(api, job)) == [
@@ -72,7 +72,7 @@ async def test_a_failed_job_shows_what_it_left(api: Api) -> None:
     ]
 
 
-async def test_a_completed_jobs_directory_that_somebody_removed_is_410(api: Api, job: Json) -> None:
+async def test_a_completed_job_whose_directory_was_removed_is_410(api: Api, job: Json) -> None:
     output(job).rename(output(job).with_name("elsewhere"))
 
     problem = await listing(api, job, 410)
@@ -80,7 +80,7 @@ async def test_a_completed_jobs_directory_that_somebody_removed_is_410(api: Api,
     assert "were removed after the evaluation" in problem["detail"]
 
 
-async def test_a_long_list_is_cut_and_says_so(api: Api, job: Json) -> None:
+async def test_a_long_list_is_truncated_and_marked(api: Api, job: Json) -> None:
     for number in range(MAX_LISTED_ENTRIES):
         (output(job) / f"{number}").touch()
 
@@ -90,7 +90,7 @@ async def test_a_long_list_is_cut_and_says_so(api: Api, job: Json) -> None:
     assert len(body["artifacts"]) <= MAX_LISTED_ENTRIES
 
 
-async def test_in_a_directory_that_a_client_named_only_the_attempts_own_is_shown(
+async def test_in_a_client_chosen_directory_only_the_attempts_files_are_listed(
     api: Api, tmp_path: Path
 ) -> None:
     named = tmp_path / "results"
@@ -101,7 +101,7 @@ async def test_in_a_directory_that_a_client_named_only_the_attempts_own_is_shown
     assert (await fetch(api, job, "..%2f..%2fsomebody-elses"))[0] == 404
 
 
-async def test_a_file_is_sent_as_it_is(api: Api, job: Json) -> None:
+async def test_a_file_is_sent_unchanged(api: Api, job: Json) -> None:
     [results, _] = (await listing(api, job))["artifacts"]
 
     async with api._session.get(results["url"]) as answer:
@@ -126,7 +126,7 @@ async def test_a_file_is_sent_as_it_is(api: Api, job: Json) -> None:
         (".html", "application/octet-stream", "attachment"),
     ],
 )
-async def test_a_file_has_its_type_and_a_browser_is_told_to_save_what_could_run(
+async def test_a_file_has_its_type_and_active_content_is_sent_as_attachment(
     api: Api, job: Json, name: str, content_type: str, kind: str
 ) -> None:
     (output(job) / name).write_text("<script>alert(1)</script>")
@@ -139,7 +139,7 @@ async def test_a_file_has_its_type_and_a_browser_is_told_to_save_what_could_run(
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-async def test_a_files_name_cannot_add_a_header(api: Api, job: Json) -> None:
+async def test_a_file_name_cannot_inject_a_header(api: Api, job: Json) -> None:
     (output(job) / 'a"\r\nX-Evil: 1.txt').write_text("x")
 
     status, headers, _ = await fetch(api, job, "a%22%0D%0AX-Evil%3A%201.txt")
@@ -158,7 +158,9 @@ async def test_a_files_name_cannot_add_a_header(api: Api, job: Json) -> None:
         ("bytes=-3", 206, b"789"),
     ],
 )
-async def test_a_range_is_sent(api: Api, job: Json, asked: str, status: int, body: bytes) -> None:
+async def test_a_range_request_is_answered(
+    api: Api, job: Json, asked: str, status: int, body: bytes
+) -> None:
     (output(job) / "x").write_bytes(b"0123456789")
 
     answer = await fetch(api, job, "x", Range=asked)
@@ -166,7 +168,7 @@ async def test_a_range_is_sent(api: Api, job: Json, asked: str, status: int, bod
     assert (answer[0], answer[2]) == (status, body)
 
 
-async def test_a_range_without_anything_in_it_is_416(api: Api, job: Json) -> None:
+async def test_an_unsatisfiable_range_is_416(api: Api, job: Json) -> None:
     (output(job) / "x").write_bytes(b"0123456789")
 
     status, headers, body = await fetch(api, job, "x", Range="bytes=10-")
@@ -175,7 +177,7 @@ async def test_a_range_without_anything_in_it_is_416(api: Api, job: Json) -> Non
     assert b"there are 10 bytes" in body
 
 
-async def test_a_file_that_the_client_has_is_304(api: Api, job: Json) -> None:
+async def test_an_unmodified_file_is_304(api: Api, job: Json) -> None:
     (output(job) / "x").write_bytes(b"0123456789")
     _, headers, _ = await fetch(api, job, "x")
 
@@ -184,9 +186,7 @@ async def test_a_file_that_the_client_has_is_304(api: Api, job: Json) -> None:
     assert status == 304
 
 
-async def test_a_compressed_file_beside_it_is_not_sent_in_its_place(
-    api: Api, job: Json, secret: Path
-) -> None:
+async def test_a_compressed_sibling_is_not_sent_instead(api: Api, job: Json, secret: Path) -> None:
     (output(job) / "x").write_text("plain")
     (output(job) / "x.gz").write_text("compressed")
 
@@ -203,7 +203,7 @@ async def test_head_sends_no_body(api: Api, job: Json) -> None:
         assert await answer.read() == b""
 
 
-async def test_what_is_missing_is_404_and_named(api: Api, job: Json) -> None:
+async def test_a_missing_file_is_404_and_named(api: Api, job: Json) -> None:
     problem = await api.call("GET", f"/jobs/{job['job_id']}/artifacts/no/such.json", 404)
 
     assert problem["detail"] == (
@@ -212,7 +212,7 @@ async def test_what_is_missing_is_404_and_named(api: Api, job: Json) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/x", "?format=zip"])
-async def test_a_job_that_never_was_is_404(api: Api, path: str) -> None:
+async def test_an_unknown_job_is_404(api: Api, path: str) -> None:
     await api.call("GET", f"/jobs/{uuid.uuid4()}/artifacts{path}", 404)
 
 

@@ -1,4 +1,4 @@
-"""``GET /tasks`` and ``GET /models``: asked of the harness once, then kept."""
+"""``GET /tasks`` and ``GET /models``: queried from the harness once, then cached."""
 
 import shutil
 from pathlib import Path
@@ -9,15 +9,15 @@ from tests.conftest import MakeApi
 from tests.support import STAND_IN, Api, until
 
 
-async def test_tasks_are_the_harnesss_own(api: Api) -> None:
+async def test_tasks_are_those_of_the_harness(api: Api) -> None:
     assert await api.call("GET", "/tasks") == {"tasks": ["ai2d", "mme"]}
 
 
-async def test_models_are_the_harnesss_own(api: Api) -> None:
+async def test_models_are_those_of_the_harness(api: Api) -> None:
     assert await api.call("GET", "/models") == {"models": ["dummy"]}
 
 
-async def test_why_a_harness_cannot_be_asked_is_told_without_its_keys(
+async def test_a_failed_harness_query_is_reported_without_secrets(
     make_api: MakeApi, harness: Path
 ) -> None:
     key = "hf_abcdefghijklmnopqrst"
@@ -30,19 +30,19 @@ async def test_why_a_harness_cannot_be_asked_is_told_without_its_keys(
     assert key not in problem["detail"]
 
 
-async def test_a_harness_that_is_not_there_is_503_with_the_reason(api: Api) -> None:
+async def test_a_missing_harness_is_503_with_the_reason(api: Api) -> None:
     problem = await api.call("GET", "/tasks?engine=lm_eval", 503)
 
     assert "lm-eval" in problem["detail"]
 
 
-async def test_an_unknown_engine_is_422_with_the_known_ones(api: Api) -> None:
+async def test_an_unknown_engine_is_422_and_lists_the_known_ones(api: Api) -> None:
     problem = await api.call("GET", "/models?engine=helm", 422)
 
     assert "lmms_eval" in problem["errors"][0]["message"]
 
 
-async def test_an_answer_is_kept_and_given_when_the_harness_is_gone(
+async def test_a_cached_answer_is_served_after_the_harness_is_gone(
     make_api: MakeApi, harness: Path
 ) -> None:
     api = await make_api()
@@ -53,23 +53,21 @@ async def test_an_answer_is_kept_and_given_when_the_harness_is_gone(
     assert await api.call("GET", "/tasks") == {"tasks": ["ai2d", "mme"]}
 
 
-async def test_another_version_of_the_harness_is_asked_again(
-    make_api: MakeApi, harness: Path
-) -> None:
+async def test_a_new_harness_version_is_queried_again(make_api: MakeApi, harness: Path) -> None:
     api = await make_api()
     await api.call("GET", "/tasks")
     _publish(harness, version="1.0.0", tasks='["brand_new"]')
 
-    async def answer_is_new() -> bool:
+    async def has_new_tasks() -> bool:
         answer = await api.call("GET", "/tasks")
         return bool(answer == {"tasks": ["brand_new"]})
 
-    assert await until(answer_is_new)
+    assert await until(has_new_tasks)
 
 
 @pytest.fixture
 def harness(make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the stand-in that a test may change; applications made from now on use it."""
+    """A copy of the fake harness that a test may modify; applications created afterwards use it."""
     copy = Path(shutil.copytree(STAND_IN, tmp_path / "harness"))
     monkeypatch.setenv("PYTHONPATH", str(copy))
     return copy

@@ -1,4 +1,4 @@
-"""``GET /compare``: how the numbers of completed jobs differ."""
+"""``GET /compare``: differences between the metrics of completed jobs."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ SCORED = {"behave": "scores"}
 
 
 async def completed(api: Api, **fields: Any) -> str:
-    """A completed job."""
+    """Run a job to completion."""
     job_id = await api.submit(**fields)
     job = await api.finished(job_id)
     assert job["status"] == "completed", job["error"]
@@ -22,26 +22,26 @@ async def completed(api: Api, **fields: Any) -> str:
 
 
 async def scored(api: Api, *scores: float, **fields: Any) -> str:
-    """A completed job whose documents got these scores under ``acc``."""
+    """Run a job to completion whose documents get these scores for ``acc``."""
     args = {**SCORED, "scores": "/".join(map(str, scores))}
     return await completed(api, model_args=args, **fields)
 
 
 async def compare(api: Api, *job_ids: str, status: int = 200) -> Json:
-    """What the route answers."""
+    """Return the response of the route."""
     query = "&".join(f"job={job_id}" for job_id in job_ids)
     body: Json = await api.call("GET", f"/compare?{query}", status)
     return body
 
 
 async def difference(api: Api, baseline: str, other: str) -> Json:
-    """The difference of ``acc``, the only number."""
+    """Return the difference of ``acc``, the only metric."""
     [row] = (await compare(api, baseline, other))["rows"]
     found: Json = row["values"][1]["difference"]
     return found
 
 
-async def test_a_row_has_every_jobs_number_and_its_difference_from_the_first(api: Api) -> None:
+async def test_a_row_has_each_jobs_value_and_its_difference_from_the_baseline(api: Api) -> None:
     first = await completed(api, model_args={"value": 0.5})
     second = await completed(api, model_args={"value": 0.6})
 
@@ -60,7 +60,7 @@ async def test_a_row_has_every_jobs_number_and_its_difference_from_the_first(api
     assert other["difference"]["value"] == pytest.approx(0.1)
 
 
-async def test_documents_that_both_have_are_paired(api: Api) -> None:
+async def test_documents_of_both_jobs_are_paired(api: Api) -> None:
     first = await scored(api, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0)
     second = await scored(api, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1)
 
@@ -70,7 +70,7 @@ async def test_documents_that_both_have_are_paired(api: Api) -> None:
     assert (found["value"], found["stderr"]) == pytest.approx((0.2, 0.2))
 
 
-async def test_without_samples_the_standard_errors_are_taken(api: Api) -> None:
+async def test_without_samples_the_standard_errors_are_used(api: Api) -> None:
     first = await scored(api, 1, 0)
     second = await scored(api, 1, 1, log_samples=False)
 
@@ -80,7 +80,7 @@ async def test_without_samples_the_standard_errors_are_taken(api: Api) -> None:
     assert found["note"] == f"Not paired: job {second} has no samples of mme."
 
 
-async def test_samples_that_do_not_come_to_the_number_are_not_paired(api: Api) -> None:
+async def test_samples_that_do_not_match_the_value_are_not_paired(api: Api) -> None:
     first = await completed(api)
     second = await completed(api)
 
@@ -89,7 +89,7 @@ async def test_samples_that_do_not_come_to_the_number_are_not_paired(api: Api) -
     assert found["note"] == "Not paired: the samples have no scores for acc."
 
 
-async def test_samples_that_somebody_removed_are_not_paired(api: Api) -> None:
+async def test_removed_samples_are_not_paired(api: Api) -> None:
     first, second = await scored(api, 1, 0), await scored(api, 1, 1)
     job = await api.job(second)
     [path] = job["result"]["dummy"]["samples"]
@@ -100,7 +100,7 @@ async def test_samples_that_somebody_removed_are_not_paired(api: Api) -> None:
     assert found["note"] == f"Not paired: the samples of job {second} were removed."
 
 
-async def test_other_documents_under_the_same_ids_are_not_paired(api: Api) -> None:
+async def test_different_documents_with_the_same_ids_are_not_paired(api: Api) -> None:
     first, second = await scored(api, 1, 0), await scored(api, 1, 1)
     [path] = (await api.job(second))["result"]["dummy"]["samples"]
     samples = [json.loads(line) for line in Path(path).read_text().splitlines()]
@@ -111,7 +111,7 @@ async def test_other_documents_under_the_same_ids_are_not_paired(api: Api) -> No
     assert found["note"] == "Not paired: the two have different documents with the same id."
 
 
-async def test_each_filter_is_compared_by_itself(api: Api) -> None:
+async def test_each_filter_is_compared_separately(api: Api) -> None:
     jobs = [await completed(api, model_args={"behave": "judge"}) for _ in range(2)]
 
     rows = (await compare(api, *jobs))["rows"]
@@ -127,7 +127,7 @@ async def test_each_filter_is_compared_by_itself(api: Api) -> None:
     }
 
 
-async def test_a_number_that_only_one_has_is_told_without_a_difference(api: Api) -> None:
+async def test_a_value_of_only_one_job_has_no_difference(api: Api) -> None:
     first = await completed(api, tasks=["mme"])
     second = await completed(api, tasks=["ai2d"])
 
@@ -149,7 +149,7 @@ async def test_several_jobs_are_compared_with_the_first(api: Api) -> None:
     assert row["values"][2]["difference"]["value"] == pytest.approx(-0.1)
 
 
-async def test_how_differences_were_computed_is_told_with_its_source(api: Api) -> None:
+async def test_the_method_of_comparison_is_reported_with_its_source(api: Api) -> None:
     jobs = [await completed(api), await completed(api)]
 
     methods = (await compare(api, *jobs))["methods"]
@@ -158,14 +158,14 @@ async def test_how_differences_were_computed_is_told_with_its_source(api: Api) -
     assert "arxiv.org/abs/2411.00640" in methods["paired"]["source"]
 
 
-async def test_a_job_that_has_no_results_yet_is_409(api: Api) -> None:
+async def test_a_job_without_results_yet_is_409(api: Api) -> None:
     done = await completed(api)
     running = await api.submit(model_args=HANG)
 
     await compare(api, done, running, status=409)
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     await compare(api, await completed(api), str(uuid.uuid4()), status=404)
 
 
@@ -178,7 +178,7 @@ async def test_a_job_that_never_was_is_404(api: Api) -> None:
         (["a", "b", "a"], "Must be different jobs."),
     ],
 )
-async def test_too_few_too_many_or_the_same_jobs_are_refused(
+async def test_too_few_too_many_or_repeated_jobs_are_rejected(
     api: Api, jobs: list[str], message: str
 ) -> None:
     problem = await compare(api, *jobs, status=422)

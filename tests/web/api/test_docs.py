@@ -1,4 +1,4 @@
-"""``GET /docs``: the page in a real browser, and the files that it is made of."""
+"""``GET /docs``: the page in a real browser, and its static files."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ STATIC = Path(__file__).parents[3] / "evalserver" / "web" / "static"
 
 
 @pytest.mark.browser
-async def test_the_page_shows_every_operation_and_asks_nobody_but_the_server(
+async def test_the_page_shows_every_operation_and_contacts_only_the_server(
     server: ServerProcess,
 ) -> None:
     async with server, open_browser() as visit:
@@ -43,7 +43,7 @@ async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None
 
 
 @pytest.mark.browser
-async def test_a_script_in_the_page_itself_is_not_run(server: ServerProcess) -> None:
+async def test_inline_scripts_of_the_page_do_not_run(server: ServerProcess) -> None:
     async with server, open_browser() as visit:
         await visit.page.goto(f"{server.url}/docs")
         ran = await runs_inline_script(visit.page)
@@ -52,7 +52,7 @@ async def test_a_script_in_the_page_itself_is_not_run(server: ServerProcess) -> 
     assert "Content Security Policy" in visit.errors[0]
 
 
-async def test_the_page_may_be_shown_in_no_other(api: Api) -> None:
+async def test_the_page_cannot_be_framed(api: Api) -> None:
     headers = await _headers(api, "/docs")
 
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -69,7 +69,7 @@ async def test_the_page_may_be_shown_in_no_other(api: Api) -> None:
         ("/openapi.json", "application/json"),
     ],
 )
-async def test_what_has_not_changed_is_not_sent_again(api: Api, path: str, media_type: str) -> None:
+async def test_an_unmodified_file_is_not_sent_again(api: Api, path: str, media_type: str) -> None:
     headers = await _headers(api, path)
 
     again = {"If-None-Match": headers["ETag"]}
@@ -80,7 +80,7 @@ async def test_what_has_not_changed_is_not_sent_again(api: Api, path: str, media
     assert headers["Cache-Control"] == "no-cache"
 
 
-async def test_a_file_is_sent_as_it_is(api: Api) -> None:
+async def test_a_file_is_sent_unchanged(api: Api) -> None:
     async with api._session.get(BUNDLE, headers={"If-None-Match": '"another"'}) as answer:
         body = await answer.read()
 
@@ -97,7 +97,7 @@ async def test_a_file_is_sent_as_it_is(api: Api) -> None:
         "docs/nothing.js",
     ],
 )
-async def test_only_the_files_of_pages_are_served(api: Api, name: str) -> None:
+async def test_only_static_files_are_served(api: Api, name: str) -> None:
     await api.call("GET", f"/static/{name}", 404)
 
 

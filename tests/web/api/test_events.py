@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/events`` and ``GET /events``: jobs as their followers see them."""
+"""``GET /jobs/{job_id}/events`` and ``GET /events``: the event streams that clients follow."""
 
 import pytest
 
@@ -7,16 +7,16 @@ from tests.event_reader import Message, story
 from tests.support import Api
 from tests.web.following import HALF, app, finished, is_kind, running, told, without_progress
 
-WHOLE_STORY = ["submitted", "claimed", "completed", "end"]
+ALL_EVENTS = ["submitted", "claimed", "completed", "end"]
 
 
-async def test_a_finished_job_is_told_whole_and_then_ends(api: Api) -> None:
+async def test_a_finished_job_streams_its_history_and_ends(api: Api) -> None:
     job_id = await finished(api)
 
-    assert story(await told(api, f"/jobs/{job_id}/events")) == WHOLE_STORY
+    assert story(await told(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
 
 
-async def test_the_ids_are_those_of_the_audit_log(api: Api) -> None:
+async def test_event_ids_are_those_of_the_audit_log(api: Api) -> None:
     await finished(api)
     job_id = await finished(api)
     log = await app(api)[STORE].events.after(0, job_id=job_id)
@@ -26,7 +26,7 @@ async def test_the_ids_are_those_of_the_audit_log(api: Api) -> None:
     assert [each.event_id for each in messages] == [*(each.event_id for each in log), None]
 
 
-async def test_a_status_carries_its_whole_event(api: Api) -> None:
+async def test_a_status_message_carries_its_complete_event(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"}, max_attempts=1)
     *_, event = await app(api)[STORE].events.after(0, job_id=job_id)
 
@@ -45,7 +45,7 @@ async def test_a_status_carries_its_whole_event(api: Api) -> None:
     }
 
 
-async def test_the_end_carries_the_final_status(api: Api) -> None:
+async def test_the_end_message_carries_the_final_status(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"})
 
     end = (await told(api, f"/jobs/{job_id}/events"))[-1]
@@ -53,7 +53,7 @@ async def test_the_end_carries_the_final_status(api: Api) -> None:
     assert end == Message("end", {"job_id": job_id, "status": "failed"})
 
 
-async def test_what_happens_is_told_as_it_happens(api: Api) -> None:
+async def test_events_are_sent_as_they_happen(api: Api) -> None:
     job_id = await running(api)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         await reader.until(lambda message: message.data["event"] == "claimed")
@@ -64,7 +64,7 @@ async def test_what_happens_is_told_as_it_happens(api: Api) -> None:
         assert story(messages) == ["cancel_requested", "cancelled", "end"]
 
 
-async def test_a_job_that_was_tried_again_goes_on_behind_its_first_end(api: Api) -> None:
+async def test_the_stream_of_a_retried_job_continues_after_its_first_end(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"}, max_attempts=1)
     await api.call("POST", f"/jobs/{job_id}/retry")
     await api.finished(job_id)
@@ -75,7 +75,7 @@ async def test_a_job_that_was_tried_again_goes_on_behind_its_first_end(api: Api)
     assert story(messages) == ["submitted", "claimed", "failed", *again, "end"]
 
 
-async def test_events_of_other_jobs_are_not_told(api: Api) -> None:
+async def test_events_of_other_jobs_are_not_sent(api: Api) -> None:
     job_id = await running(api)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         other = await api.submit()
@@ -87,25 +87,25 @@ async def test_events_of_other_jobs_are_not_told(api: Api) -> None:
     assert {message.data["job_id"] for message in messages} == {job_id}
 
 
-async def test_a_story_of_several_pages_is_told_whole(
+async def test_a_history_of_several_pages_is_sent_completely(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evalserver.web.streams.updates.PAGE", 1)
     job_id = await finished(api)
 
-    assert story(await told(api, f"/jobs/{job_id}/events")) == WHOLE_STORY
+    assert story(await told(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
 
 
 @pytest.fixture
 async def job(api: Api) -> tuple[str, list[int]]:
-    """A finished job, and the ids of its events."""
+    """A finished job and the IDs of its events."""
     await finished(api)
     job_id = await finished(api)
     events = await app(api)[STORE].events.after(0, job_id=job_id)
     return job_id, [each.event_id for each in events]
 
 
-async def test_only_what_was_missed_is_told(api: Api, job: tuple[str, list[int]]) -> None:
+async def test_only_missed_events_are_sent(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, ids = job
     headers = {"Last-Event-ID": str(ids[0])}
 
@@ -114,7 +114,7 @@ async def test_only_what_was_missed_is_told(api: Api, job: tuple[str, list[int]]
     assert story(messages) == ["claimed", "completed", "end"]
 
 
-async def test_the_query_names_the_last_event_too(api: Api, job: tuple[str, list[int]]) -> None:
+async def test_the_query_can_name_the_last_event_too(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, ids = job
 
     messages = await told(api, f"/jobs/{job_id}/events?last_event_id={ids[1]}")
@@ -122,7 +122,9 @@ async def test_the_query_names_the_last_event_too(api: Api, job: tuple[str, list
     assert story(messages) == ["completed", "end"]
 
 
-async def test_the_header_is_newer_than_the_address(api: Api, job: tuple[str, list[int]]) -> None:
+async def test_the_header_takes_precedence_over_the_query(
+    api: Api, job: tuple[str, list[int]]
+) -> None:
     job_id, ids = job
     path = f"/jobs/{job_id}/events?last_event_id={ids[0]}"
 
@@ -131,7 +133,7 @@ async def test_the_header_is_newer_than_the_address(api: Api, job: tuple[str, li
     assert story(messages) == ["completed", "end"]
 
 
-async def test_who_has_seen_everything_is_told_the_end(
+async def test_a_client_that_missed_nothing_gets_the_end_message(
     api: Api, job: tuple[str, list[int]]
 ) -> None:
     job_id, ids = job
@@ -140,24 +142,24 @@ async def test_who_has_seen_everything_is_told_the_end(
     assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ["end"]
 
 
-async def test_an_id_that_is_yet_to_come_is_as_good_as_none(
-    api: Api, job: tuple[str, list[int]]
-) -> None:
+async def test_a_future_event_id_is_ignored(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, _ = job
     headers = {"Last-Event-ID": "1000"}
 
-    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == WHOLE_STORY
+    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
 
 
-async def test_an_empty_id_is_as_good_as_none(api: Api, job: tuple[str, list[int]]) -> None:
+async def test_an_empty_event_id_is_ignored(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, _ = job
     headers = {"Last-Event-ID": ""}
 
-    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == WHOLE_STORY
+    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
 
 
 @pytest.mark.parametrize("name", ["abc", "-1", "1.5", "9" * 100])
-async def test_what_is_no_id_is_refused(api: Api, job: tuple[str, list[int]], name: str) -> None:
+async def test_an_invalid_event_id_is_rejected(
+    api: Api, job: tuple[str, list[int]], name: str
+) -> None:
     job_id, _ = job
     headers = {"Last-Event-ID": name}
 
@@ -166,7 +168,7 @@ async def test_what_is_no_id_is_refused(api: Api, job: tuple[str, list[int]], na
     assert [each["field"] for each in problem["errors"]] == ["Last-Event-ID"]
 
 
-async def test_it_begins_with_now(api: Api) -> None:
+async def test_the_global_stream_starts_with_new_events(api: Api) -> None:
     await finished(api)
     async with api.stream("/events") as reader:
         await reader.opened()
@@ -177,7 +179,7 @@ async def test_it_begins_with_now(api: Api) -> None:
     assert (message.data["job_id"], message.data["event"]) == (job_id, "submitted")
 
 
-async def test_events_of_every_job_are_told(api: Api) -> None:
+async def test_events_of_every_job_are_sent(api: Api) -> None:
     async with api.stream("/events") as reader:
         await reader.opened()
         jobs = [await finished(api), await finished(api)]
@@ -187,7 +189,7 @@ async def test_events_of_every_job_are_told(api: Api) -> None:
     assert [each.data["job_id"] for each in messages] == [jobs[0]] * 3 + [jobs[1]] * 3
 
 
-async def test_who_comes_back_is_told_what_it_missed(api: Api) -> None:
+async def test_a_reconnecting_client_gets_what_it_missed(api: Api) -> None:
     await finished(api)
     job_id = await finished(api)
     async with api.stream("/events", headers={"Last-Event-ID": "3"}) as reader:
@@ -197,7 +199,7 @@ async def test_who_comes_back_is_told_what_it_missed(api: Api) -> None:
     assert {each.data["job_id"] for each in messages} == {job_id}
 
 
-async def test_who_was_told_nothing_can_come_back_to_where_it_began(api: Api) -> None:
+async def test_a_client_that_received_nothing_can_reconnect_where_it_started(api: Api) -> None:
     await finished(api)
 
     async with api.stream("/events") as reader:
@@ -206,7 +208,7 @@ async def test_who_was_told_nothing_can_come_back_to_where_it_began(api: Api) ->
     assert reader.last_event_id == 3
 
 
-async def test_everything_from_the_beginning_can_be_asked_for(api: Api) -> None:
+async def test_all_events_from_the_beginning_can_be_requested(api: Api) -> None:
     await finished(api)
     async with api.stream("/events?last_event_id=0") as reader:
         messages = [await reader.next() for _ in range(3)]
@@ -214,7 +216,7 @@ async def test_everything_from_the_beginning_can_be_asked_for(api: Api) -> None:
     assert [each.event_id for each in messages] == [1, 2, 3]
 
 
-async def test_progress_of_what_runs_is_told(api: Api) -> None:
+async def test_progress_of_running_jobs_is_sent(api: Api) -> None:
     job_id = await running(api)
     async with api.stream("/events") as reader:
         await reader.opened()

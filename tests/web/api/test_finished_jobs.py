@@ -1,4 +1,4 @@
-"""``GET /jobs?finished_after=``: what finished behind an event, each job once."""
+"""``GET /jobs?finished_after=``: jobs that finished after an event, each job once."""
 
 from urllib.parse import urlencode
 
@@ -8,17 +8,17 @@ from tests.support import Api, Json
 
 
 async def ask(api: Api, **query: object) -> Json:
-    """One page."""
+    """Fetch one page."""
     page: Json = await api.call("GET", f"/jobs?{urlencode(query)}")
     return page
 
 
 async def complete(api: Api, **request: object) -> Json:
-    """Submit a job, and wait for its end."""
+    """Submit a job and wait until it has finished."""
     return await api.finished(await api.submit(**request))
 
 
-async def test_jobs_are_shown_in_the_order_in_which_they_finished(api: Api) -> None:
+async def test_jobs_are_listed_in_the_order_in_which_they_finished(api: Api) -> None:
     first, second = await complete(api), await complete(api)
     await api.submit(model_args={"behave": "hang"})
 
@@ -27,7 +27,7 @@ async def test_jobs_are_shown_in_the_order_in_which_they_finished(api: Api) -> N
     assert page == {"jobs": [first, second], "next": None}
 
 
-async def test_the_event_of_the_last_job_is_where_the_rest_begins(api: Api) -> None:
+async def test_the_last_jobs_event_continues_the_list(api: Api) -> None:
     first = await complete(api)
     second = await complete(api)
 
@@ -45,20 +45,20 @@ async def test_next_leads_through_all_pages(api: Api) -> None:
     assert second["next"] is None
 
 
-async def test_filters_hold(api: Api) -> None:
+async def test_filters_apply(api: Api) -> None:
     await complete(api, labels={"series": "a"})
     wanted = await complete(api, labels={"series": "b"})
 
     assert (await ask(api, finished_after=0, label="series=b"))["jobs"] == [wanted]
 
 
-async def test_an_event_of_another_database_is_as_none(api: Api) -> None:
+async def test_an_event_id_of_another_database_is_ignored(api: Api) -> None:
     job = await complete(api)
 
     assert (await ask(api, finished_after=10**9))["jobs"] == [job]
 
 
-async def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
+async def test_a_cursor_of_another_order_is_rejected(api: Api) -> None:
     await complete(api)
     await complete(api)
     cursor = (await ask(api, limit=1))["next"]
@@ -70,7 +70,7 @@ async def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("event", ["-1", "1.5", "soon", "", "9" * 40])
-async def test_what_is_no_event_is_refused(api: Api, event: str) -> None:
+async def test_an_invalid_event_id_is_rejected(api: Api, event: str) -> None:
     problem = await api.call("GET", f"/jobs?finished_after={event}", 422)
 
     assert problem["errors"][0]["field"] == "finished_after"

@@ -1,4 +1,4 @@
-"""``/health`` and its kin, while the disk has room and while it has not."""
+"""``/health``, liveness and readiness, with and without free disk space."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from tests.support import Api, Json, ServerProcess, request, until
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is soon full; needs the right to mount one."""
+    """A small file system that is easily filled; requires the right to mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
@@ -30,13 +30,13 @@ async def test_a_healthy_server_is_alive_and_ready(api: Api) -> None:
     assert await api.call("GET", "/health/ready") == {"status": "ready"}
 
 
-async def test_a_full_disk_degrades_the_server_until_there_is_room_again(small_disk: Path) -> None:
+async def test_a_full_disk_degrades_the_server_until_space_is_freed(small_disk: Path) -> None:
     async with ServerProcess(small_disk / "data") as server:
         accepted = await server.api.submit(model_args={"seconds": 1})
         filler = small_disk / "filler"
         _fill(filler)
 
-        await until(lambda: _is_refused(server.api))
+        await until(lambda: _is_rejected(server.api))
         health = await server.api.call("GET", "/health")
         await server.api.call("GET", "/health/ready", 503)
         filler.unlink()
@@ -58,7 +58,7 @@ def _fill(filler: Path) -> None:
                 size //= 2
 
 
-async def _is_refused(api: Api) -> Json | None:
+async def _is_rejected(api: Api) -> Json | None:
     body = request(model_args={"filling": "x" * 8000})
     async with api._session.request("POST", api._base + "/evaluate", json=body) as answer:
         found: Json = await answer.json(content_type=None)

@@ -1,4 +1,4 @@
-"""``Idempotency-Key`` of ``POST /evaluate``: sent again, a submission is the same submission."""
+"""``Idempotency-Key`` of ``POST /evaluate``: a repeated submission creates no second job."""
 
 import asyncio
 import threading
@@ -28,13 +28,13 @@ async def evaluate(api: Api, key: str = "the key", **fields: Any) -> Answer:
 
 
 async def jobs_of(api: Api) -> int:
-    """How many jobs there are."""
+    """Return the number of jobs."""
     return len((await api.call("GET", "/jobs?limit=500"))["jobs"])
 
 
 @asynccontextmanager
-async def held_up(api: Api) -> AsyncIterator[None]:
-    """Have the writer work on something else for the block."""
+async def busy_writer(api: Api) -> AsyncIterator[None]:
+    """Keep the writer busy for the duration of the block."""
     store, done = api._session.app[STORE], threading.Event()
 
     def wait(tx: Transaction) -> None:
@@ -49,11 +49,11 @@ async def held_up(api: Api) -> AsyncIterator[None]:
 
 
 async def in_flight(api: Api) -> bool:
-    """Is a submission with a key being carried out?"""
+    """Whether a submission with a key is in progress."""
     return len(api._session.app[SUBMITTER].keys_in_flight) > 0
 
 
-async def test_the_first_answer_is_an_ordinary_one(api: Api) -> None:
+async def test_the_first_response_is_an_ordinary_one(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     await api.submit()
 
@@ -69,7 +69,7 @@ async def test_the_first_answer_is_an_ordinary_one(api: Api) -> None:
     assert REPLAY not in answer.headers
 
 
-async def test_the_position_counts_only_what_is_before_the_job(api: Api) -> None:
+async def test_the_position_counts_only_jobs_ahead(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     for priority in (0, 2, 1):
         await api.submit(priority=priority)
@@ -80,7 +80,7 @@ async def test_the_position_counts_only_what_is_before_the_job(api: Api) -> None
     assert (await api.job(answer.json["job_id"]))["position_in_queue"] == 2
 
 
-async def test_the_same_submission_again_gets_the_same_answer_and_no_job(api: Api) -> None:
+async def test_a_repeated_submission_gets_the_same_response_and_no_new_job(api: Api) -> None:
     first = await evaluate(api)
     await api.finished(first.json["job_id"])
 
@@ -92,7 +92,7 @@ async def test_the_same_submission_again_gets_the_same_answer_and_no_job(api: Ap
     assert await jobs_of(api) == 1
 
 
-async def test_the_order_and_the_spacing_of_a_body_do_not_matter(api: Api) -> None:
+async def test_key_order_and_whitespace_of_the_body_do_not_matter(api: Api) -> None:
     headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
     bodies = [
         b'{"model": "m", "tasks": ["t"], "model_args": {"a": 1, "b": {"c": 2, "d": 3}}}',
@@ -106,12 +106,12 @@ async def test_the_order_and_the_spacing_of_a_body_do_not_matter(api: Api) -> No
     assert again.body == first.body
 
 
-async def test_a_hash_covers_only_what_the_request_says(api: Api, data_dir: Path) -> None:
+async def test_a_hash_covers_only_the_fields_of_the_request(api: Api, data_dir: Path) -> None:
     await evaluate(api, num_gpus=1, labels={}, priority=0)
 
     [(kept,)] = rows(data_dir, "SELECT body_hash FROM idempotency_keys")
 
-    # So it stays the same when a later version knows of a further field.
+    # So it stays the same when a later version adds a field.
     assert kept == sha256(b'{"model":"dummy","tasks":["mme"]}').hexdigest()
 
 
@@ -129,14 +129,14 @@ async def test_the_key_with_another_body_is_422(api: Api, change: dict[str, Any]
     assert await jobs_of(api) == 1
 
 
-async def test_other_keys_and_no_key_are_other_submissions(api: Api) -> None:
+async def test_other_keys_and_no_key_are_separate_submissions(api: Api) -> None:
     answers = [await evaluate(api, "a"), await evaluate(api, "A")]
     ids = {answer.json["job_id"] for answer in answers} | {await api.submit(), await api.submit()}
 
     assert len(ids) == 4
 
 
-async def test_a_refused_request_does_not_use_the_key_up(api: Api) -> None:
+async def test_a_rejected_request_does_not_consume_the_key(api: Api) -> None:
     assert (await evaluate(api, limit=0)).status == 422
 
     answer = await evaluate(api, limit=1)
@@ -145,7 +145,7 @@ async def test_a_refused_request_does_not_use_the_key_up(api: Api) -> None:
     assert REPLAY not in answer.headers
 
 
-async def test_a_request_that_could_not_be_kept_does_not_use_the_key_up(api: Api) -> None:
+async def test_a_request_that_was_not_stored_does_not_consume_the_key(api: Api) -> None:
     connection = api._session.app[STORE]._connection
     large = {str(number): "x" * 500 for number in range(60)}
     connection.execute("PRAGMA max_page_count = 1")
@@ -159,8 +159,8 @@ async def test_a_request_that_could_not_be_kept_does_not_use_the_key_up(api: Api
     assert await jobs_of(api) == 1
 
 
-async def test_while_the_first_is_carried_out_another_one_is_409(api: Api) -> None:
-    async with held_up(api):
+async def test_a_repetition_while_the_first_is_in_progress_is_409(api: Api) -> None:
+    async with busy_writer(api):
         first = asyncio.create_task(evaluate(api))
         await until(lambda: in_flight(api))
 
@@ -174,7 +174,7 @@ async def test_while_the_first_is_carried_out_another_one_is_409(api: Api) -> No
     assert (await evaluate(api)).body == (await first).body
 
 
-async def test_many_at_once_make_one_job(api: Api) -> None:
+async def test_many_concurrent_repetitions_create_one_job(api: Api) -> None:
     answers = await asyncio.gather(*(evaluate(api) for _ in range(30)))
 
     carried_out = [answer for answer in answers if answer.status == 200]
@@ -184,7 +184,7 @@ async def test_many_at_once_make_one_job(api: Api) -> None:
     assert await jobs_of(api) == 1
 
 
-async def test_the_key_of_a_pruned_job_is_answered_as_before(make_api: MakeApi) -> None:
+async def test_the_key_of_a_pruned_job_replays_the_response(make_api: MakeApi) -> None:
     api = await make_api(max_completed_jobs=1)
     first = await evaluate(api)
     await api.finished(first.json["job_id"])
@@ -197,7 +197,7 @@ async def test_the_key_of_a_pruned_job_is_answered_as_before(make_api: MakeApi) 
 
 
 @pytest.mark.parametrize("key", ["k", "x" * 255, "7c1f/ä".encode().hex(), '"quoted, key" ~'])
-async def test_a_key_of_printable_ascii_characters_is_taken(api: Api, key: str) -> None:
+async def test_a_key_of_printable_ascii_is_accepted(api: Api, key: str) -> None:
     first = await evaluate(api, key)
 
     assert (await evaluate(api, key)).body == first.body
@@ -212,7 +212,7 @@ async def test_a_key_of_printable_ascii_characters_is_taken(api: Api, key: str) 
         ("a\tb", "Must not contain control characters or invisible ones."),
     ],
 )
-async def test_another_key_is_refused_and_named(api: Api, key: str, message: str) -> None:
+async def test_an_invalid_key_is_rejected_and_named(api: Api, key: str, message: str) -> None:
     answer = await evaluate(api, key)
 
     [error] = answer.json["errors"]
@@ -221,7 +221,7 @@ async def test_another_key_is_refused_and_named(api: Api, key: str, message: str
     assert await jobs_of(api) == 0
 
 
-async def test_two_keys_are_refused(api: Api) -> None:
+async def test_two_keys_are_rejected(api: Api) -> None:
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
 
     answer = await ask(api, "POST", "/evaluate", json=request(), headers=headers)

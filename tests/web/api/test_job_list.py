@@ -1,4 +1,4 @@
-"""``GET /jobs``: filters, pages, and what is refused."""
+"""``GET /jobs``: filters, paging and validation of the query."""
 
 import asyncio
 from urllib.parse import quote, urlencode
@@ -15,30 +15,30 @@ HANG = {"behave": "hang"}
 
 
 async def listed(api: Api, **query: str) -> list[str]:
-    """The ids of the jobs of one page."""
+    """Return the IDs of the jobs on one page."""
     answer = await api.call("GET", f"/jobs?{urlencode(query)}")
     return [job["job_id"] for job in answer["jobs"]]
 
 
 async def busy(api: Api) -> str:
-    """Have something run, so that all that is submitted then stays queued; returns its id."""
+    """Occupy the only slot so that later jobs stay queued; return the running job's ID."""
     job_id = await api.submit(model="busy", model_args=HANG)
     await api.when(job_id, "running")
     return job_id
 
 
-async def test_a_server_without_jobs_lists_none(api: Api) -> None:
+async def test_a_server_without_jobs_returns_an_empty_list(api: Api) -> None:
     assert await api.call("GET", "/jobs") == {"jobs": [], "next": None}
 
 
-async def test_jobs_are_listed_as_they_are_shown_alone_the_newest_first(api: Api) -> None:
+async def test_listed_jobs_equal_single_jobs_newest_first(api: Api) -> None:
     running = await busy(api)
     first, second = await api.submit(), await api.submit(labels={"team": "a"})
 
     answer = await api.call("GET", "/jobs")
 
     alone = [await api.job(job_id) for job_id in (second, first, running)]
-    # The progress of a running job may change between two looks.
+    # The progress of a running job may change between two requests.
     assert [{**job, "progress": None} for job in answer["jobs"]] == [
         {**job, "progress": None} for job in alone
     ]
@@ -55,7 +55,7 @@ async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
     assert [job["position_in_queue"] for job in answer["jobs"]] == [2, 0, 1, None]
 
 
-async def test_jobs_are_found_by_everything_that_can_be_asked_for(api: Api) -> None:
+async def test_every_filter_finds_its_jobs(api: Api) -> None:
     running = await busy(api)
     plain = await api.submit()
     other = await api.submit(
@@ -73,7 +73,7 @@ async def test_jobs_are_found_by_everything_that_can_be_asked_for(api: Api) -> N
     assert await listed(api, submitted_by="somebody") == []
 
 
-async def test_a_job_must_have_every_label_that_is_given(api: Api) -> None:
+async def test_a_job_must_match_every_given_label(api: Api) -> None:
     await busy(api)
     both = await api.submit(labels={"team": "a", "run": "1"})
     await api.submit(labels={"team": "a"})
@@ -83,7 +83,7 @@ async def test_a_job_must_have_every_label_that_is_given(api: Api) -> None:
     assert [job["job_id"] for job in answer["jobs"]] == [both]
 
 
-async def test_jobs_are_found_by_the_time_that_they_show(api: Api) -> None:
+async def test_jobs_are_filtered_by_the_times_they_show(api: Api) -> None:
     await busy(api)
     job_id = await api.submit()
     await asyncio.sleep(0.002)
@@ -98,17 +98,17 @@ async def test_jobs_are_found_by_the_time_that_they_show(api: Api) -> None:
     [
         ("2001-01-01", True),
         ("2001-01-01T00:00:00Z", True),
-        ("2001-01-01T00:00:00 02:00", True),  # a plus sign that nobody encoded
+        ("2001-01-01T00:00:00 02:00", True),  # an unencoded plus sign
         ("2999-12-31T23:59:59.999999-12:00", False),
     ],
 )
-async def test_a_time_may_be_written_in_several_ways(api: Api, time: str, found: bool) -> None:
+async def test_a_time_can_be_written_in_several_formats(api: Api, time: str, found: bool) -> None:
     await busy(api)
 
     assert bool(await listed(api, created_after=time)) is found
 
 
-async def test_a_page_has_50_jobs_unless_it_is_said(api: Api) -> None:
+async def test_a_page_has_50_jobs_by_default(api: Api) -> None:
     await busy(api)
     for _ in range(50):
         await api.submit()
@@ -129,7 +129,7 @@ async def test_next_leads_through_all_pages(api: Api) -> None:
     assert second["next"] is None
 
 
-async def test_the_link_leads_to_the_next_page_of_the_same_query(api: Api) -> None:
+async def test_the_link_header_leads_to_the_next_page_of_the_same_query(api: Api) -> None:
     await busy(api)
     label = {"ä b": "<c>&d=é"}
     old = await api.submit(labels={**label, "run": "1"})
@@ -145,7 +145,7 @@ async def test_the_link_leads_to_the_next_page_of_the_same_query(api: Api) -> No
     assert "Link" not in second.headers
 
 
-async def test_new_jobs_move_nothing_from_one_page_to_another(api: Api) -> None:
+async def test_new_jobs_do_not_shift_pages(api: Api) -> None:
     await busy(api)
     old = [await api.submit() for _ in range(2)]
     first = await api.call("GET", "/jobs?limit=1")
@@ -165,7 +165,7 @@ async def test_a_pruned_job_is_not_listed(make_api: MakeApi) -> None:
     assert await listed(api) == [kept]
 
 
-async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_again(
+async def test_a_job_missing_from_the_queue_index_is_read_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await busy(api)
@@ -182,7 +182,7 @@ async def test_a_job_that_the_index_of_the_queue_does_not_know_yet_is_looked_up_
     assert (job["job_id"], job["position_in_queue"]) == (job_id, 0)
 
 
-async def test_a_job_that_is_not_queued_any_more_when_it_is_looked_up_again_is_left_out(
+async def test_a_job_that_left_the_queue_when_read_again_is_left_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await busy(api)
@@ -197,7 +197,7 @@ async def test_a_job_that_is_not_queued_any_more_when_it_is_looked_up_again_is_l
     assert (await asking)["jobs"] == []
 
 
-REFUSED = {
+REJECTED = {
     "status=done": ("status", "Must be one of queued, running, completed, failed, cancelled"),
     "status=": ("status", "Must be one of"),
     "status=queued,,running": ("status", "Must be one of"),
@@ -232,10 +232,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("query", "fault"), REFUSED.items(), ids=[each[:40] for each in REFUSED])
-async def test_what_cannot_be_asked_for_is_refused(
-    api: Api, query: str, fault: tuple[str, str]
-) -> None:
+@pytest.mark.parametrize(("query", "fault"), REJECTED.items(), ids=[each[:40] for each in REJECTED])
+async def test_an_invalid_query_is_rejected(api: Api, query: str, fault: tuple[str, str]) -> None:
     problem = await api.call("GET", f"/jobs?{query}", 422)
 
     [error] = problem["errors"]
@@ -243,7 +241,7 @@ async def test_what_cannot_be_asked_for_is_refused(
     assert fault[1] in error["message"]
 
 
-async def test_every_fault_of_a_query_is_named_at_once(api: Api) -> None:
+async def test_all_errors_of_a_query_are_reported_at_once(api: Api) -> None:
     problem = await api.call("GET", "/jobs?limit=0&status=x&stat=1", 422)
 
     assert {error["field"] for error in problem["errors"]} == {"limit", "status", "stat"}
@@ -256,7 +254,7 @@ async def _two_pages(api: Api) -> Json:
     return first
 
 
-async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
+async def test_a_cursor_of_another_query_is_rejected(api: Api) -> None:
     cursor = (await _two_pages(api))["next"]
 
     problem = await api.call("GET", f"/jobs?limit=1&status=queued&cursor={cursor}", 422)
@@ -264,7 +262,7 @@ async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
     assert problem["errors"][0]["field"] == "cursor"
 
 
-async def test_a_cursor_serves_the_same_query_written_otherwise(api: Api) -> None:
+async def test_a_cursor_is_valid_for_an_equivalent_query(api: Api) -> None:
     await busy(api)
     jobs = [await api.submit(labels={"a": "1", "b": "2"}) for _ in range(2)]
     first = await api.call("GET", "/jobs?limit=1&label=a=1&label=b=2")
@@ -274,7 +272,7 @@ async def test_a_cursor_serves_the_same_query_written_otherwise(api: Api) -> Non
     assert [job["job_id"] for job in second["jobs"]] == [jobs[0]]
 
 
-async def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
+async def test_a_modified_cursor_is_rejected(api: Api) -> None:
     cursor = (await _two_pages(api))["next"]
     changed = [
         cursor[:at] + ("A" if cursor[at] != "A" else "B") + cursor[at + 1 :]
@@ -285,7 +283,7 @@ async def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
         await api.call("GET", f"/jobs?limit=1&cursor={each}", 422)
 
 
-async def test_jobs_are_sorted_as_is_asked_for_page_by_page(api: Api) -> None:
+async def test_jobs_are_sorted_as_requested_page_by_page(api: Api) -> None:
     running = await busy(api)
     low, high, middle = [await api.submit(priority=each) for each in (-1, 5, 2)]
 
@@ -298,7 +296,7 @@ async def test_jobs_are_sorted_as_is_asked_for_page_by_page(api: Api) -> None:
     assert await listed(api, sort="priority") == [low, running, middle, high]
 
 
-async def test_a_cursor_of_one_order_is_none_of_another(api: Api) -> None:
+async def test_a_cursor_of_another_sort_order_is_rejected(api: Api) -> None:
     for _ in range(2):
         await api.submit(model_args=HANG)
 
@@ -308,7 +306,7 @@ async def test_a_cursor_of_one_order_is_none_of_another(api: Api) -> None:
         assert problem["errors"][0]["field"] == "cursor"
 
 
-async def test_a_part_of_a_checkpoints_path_finds_its_job_and_no_part_of_a_secret(api: Api) -> None:
+async def test_search_matches_parts_of_a_checkpoint_path_but_not_of_a_secret(api: Api) -> None:
     await busy(api)
     given = {"pretrained": "org/SFT-7b-step-400", "api_key": "of-somebody-alone"}
     wanted = await api.submit(model_args=given)

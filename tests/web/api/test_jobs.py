@@ -1,4 +1,4 @@
-"""``GET`` and ``DELETE /jobs/{job_id}``: a job as clients see it, from the queue to its end."""
+"""``GET`` and ``DELETE /jobs/{job_id}``: a job as clients see it, from submission to its end."""
 
 import asyncio
 import uuid
@@ -21,7 +21,7 @@ KEYS = {
 }  # fmt: skip
 
 
-async def test_every_key_is_there_while_the_job_is_queued(api: Api) -> None:
+async def test_a_queued_job_has_every_key(api: Api) -> None:
     await api.submit(model_args=HANG)
 
     job = await api.job(await api.submit())
@@ -29,13 +29,13 @@ async def test_every_key_is_there_while_the_job_is_queued(api: Api) -> None:
     assert set(job) == KEYS
 
 
-async def test_every_key_is_there_when_the_job_has_ended(api: Api) -> None:
+async def test_an_ended_job_has_every_key(api: Api) -> None:
     job = await api.finished(await api.submit())
 
     assert set(job) == KEYS
 
 
-async def test_a_queued_job_says_how_many_are_before_it(api: Api) -> None:
+async def test_a_queued_job_shows_how_many_jobs_are_ahead(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     await api.submit()
 
@@ -44,7 +44,7 @@ async def test_a_queued_job_says_how_many_are_before_it(api: Api) -> None:
     assert (job["status"], job["position_in_queue"]) == ("queued", 1)
 
 
-async def test_a_completed_job_carries_paths_and_numbers(api: Api) -> None:
+async def test_a_completed_job_has_paths_and_metrics(api: Api) -> None:
     job = await api.finished(await api.submit(model_args={"value": 0.75}))
 
     result = job["result"]["dummy"]
@@ -53,14 +53,14 @@ async def test_a_completed_job_carries_paths_and_numbers(api: Api) -> None:
     assert len(result["samples"]) == 1
 
 
-async def test_a_job_is_written_as_its_schema_would_write_it(api: Api) -> None:
+async def test_a_job_is_serialized_as_by_its_schema(api: Api) -> None:
     labels = {"team": "ä"}
     job = await api.finished(await api.submit(labels=labels, gen_kwargs={"top_p": 1.0}))
 
     assert JobSchema().dump({**job, "status": Status(job["status"])}) == job
 
 
-async def test_a_job_links_to_what_belongs_to_it(api: Api) -> None:
+async def test_a_job_links_to_its_related_resources(api: Api) -> None:
     job = await api.finished(await api.submit())
 
     for link in ("self", "results", "artifacts"):
@@ -68,7 +68,7 @@ async def test_a_job_links_to_what_belongs_to_it(api: Api) -> None:
         assert body["job_id"] == job["job_id"]
 
 
-async def test_a_failed_job_says_in_its_first_line_what_happened(api: Api) -> None:
+async def test_the_error_of_a_failed_job_starts_with_what_happened(api: Api) -> None:
     job = await api.finished(await api.submit(model_args={"behave": "crash"}))
 
     assert job["status"] == "failed"
@@ -77,7 +77,7 @@ async def test_a_failed_job_says_in_its_first_line_what_happened(api: Api) -> No
     )
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}", 404)
 
     assert problem["detail"].endswith("not found")
@@ -94,7 +94,7 @@ async def test_a_pruned_job_is_410(make_api: MakeApi, method: str) -> None:
     assert "was pruned" in problem["detail"]
 
 
-async def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
+async def test_a_queued_job_is_cancelled_immediately(api: Api) -> None:
     await api.submit(model_args=HANG)
     job_id = await api.submit()
 
@@ -103,7 +103,7 @@ async def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
     assert (await api.job(job_id))["status"] == "cancelled"
 
 
-async def test_a_running_job_is_stopped_and_then_reads_cancelled(api: Api) -> None:
+async def test_a_running_job_is_stopped_and_then_cancelled(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     await api.when(job_id, "running")
 
@@ -122,7 +122,7 @@ async def test_a_cancelled_job_lets_the_next_one_run(api: Api) -> None:
     assert (await api.finished(second))["status"] == "completed"
 
 
-async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
+async def test_cancelling_a_finished_job_is_409(api: Api) -> None:
     job_id = await api.submit()
     await api.finished(job_id)
 
@@ -131,7 +131,7 @@ async def test_cancelling_what_has_finished_is_409(api: Api) -> None:
     assert "already finished" in problem["detail"]
 
 
-async def test_a_job_that_is_given_a_higher_priority_runs_earlier(api: Api) -> None:
+async def test_a_job_with_raised_priority_runs_earlier(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     first, second = await api.submit(), await api.submit()
     await api.when(running, "running")
@@ -143,7 +143,7 @@ async def test_a_job_that_is_given_a_higher_priority_runs_earlier(api: Api) -> N
     assert (await api.job(second))["priority"] == 7
 
 
-async def test_the_priority_of_what_does_not_wait_is_409(api: Api) -> None:
+async def test_changing_the_priority_of_a_job_that_is_not_queued_is_409(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     await api.when(job_id, "running")
 
@@ -153,13 +153,13 @@ async def test_the_priority_of_what_does_not_wait_is_409(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"priority": 1001}, {"priority": "1"}, {"status": "failed"}])
-async def test_nothing_else_of_a_job_can_be_changed(api: Api, body: Json) -> None:
+async def test_no_other_field_of_a_job_can_be_changed(api: Api, body: Json) -> None:
     job_id = await api.submit()
 
     await api.call("PATCH", f"/jobs/{job_id}", 422, json=body)
 
 
-async def test_a_finished_job_can_be_tried_again(api: Api) -> None:
+async def test_a_finished_job_can_be_retried(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "crash"})
     await api.finished(job_id)
 
@@ -173,7 +173,7 @@ async def test_a_finished_job_can_be_tried_again(api: Api) -> None:
     assert (await api.finished(job_id))["attempt"] == 2
 
 
-async def test_a_further_attempt_writes_to_a_directory_of_its_own(api: Api) -> None:
+async def test_each_attempt_writes_to_its_own_directory(api: Api) -> None:
     job_id = await api.submit()
     first = await api.finished(job_id)
 
@@ -185,7 +185,7 @@ async def test_a_further_attempt_writes_to_a_directory_of_its_own(api: Api) -> N
 
 
 @pytest.mark.parametrize("status", ["running", "queued"])
-async def test_what_has_not_finished_cannot_be_tried_again(api: Api, status: str) -> None:
+async def test_retrying_an_unfinished_job_is_409(api: Api, status: str) -> None:
     running, queued = await api.submit(model_args=HANG), await api.submit()
     await api.when(running, "running")
     job_id = {"running": running, "queued": queued}[status]
@@ -195,21 +195,21 @@ async def test_what_has_not_finished_cannot_be_tried_again(api: Api, status: str
     assert f"is {status}" in problem["detail"]
 
 
-async def test_trying_again_what_never_was_is_404(api: Api) -> None:
+async def test_retrying_an_unknown_job_is_404(api: Api) -> None:
     await api.call("POST", f"/jobs/{uuid.uuid4()}/retry", 404)
 
 
-async def test_cancelling_what_never_was_is_404(api: Api) -> None:
+async def test_cancelling_an_unknown_job_is_404(api: Api) -> None:
     await api.call("DELETE", f"/jobs/{uuid.uuid4()}", 404)
 
 
-async def test_an_ended_job_says_which_command_was_run(api: Api) -> None:
+async def test_an_ended_job_shows_its_command_line(api: Api) -> None:
     job = await api.finished(await api.submit(tasks=["ai2d"]))
 
     assert "--tasks=ai2d" in job["provenance"]["command"]
 
 
-async def test_a_queued_job_that_the_index_does_not_know_yet_is_looked_up_again(
+async def test_a_queued_job_missing_from_the_index_is_read_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
@@ -226,7 +226,7 @@ async def test_a_queued_job_that_the_index_does_not_know_yet_is_looked_up_again(
     assert (job["status"], job["position_in_queue"]) == ("queued", 0)
 
 
-async def test_a_queued_job_that_the_index_never_knows_is_behind_all_others(api: Api) -> None:
+async def test_a_queued_job_that_stays_missing_from_the_index_is_last(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     await api.submit()
     job_id = await api.submit()
@@ -237,7 +237,7 @@ async def test_a_queued_job_that_the_index_never_knows_is_behind_all_others(api:
     assert (job["status"], job["position_in_queue"]) == ("queued", 1)
 
 
-async def test_a_cancelled_job_has_no_position_even_while_the_index_has_one(api: Api) -> None:
+async def test_a_cancelled_job_has_no_position_even_while_still_indexed(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     job_id = await api.submit()
     await api.call("DELETE", f"/jobs/{job_id}")

@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/log``: whole, in part, as it comes, as plain text, of any attempt."""
+"""``GET /jobs/{job_id}/log``: complete, partial, followed and as plain text, of any attempt."""
 
 import asyncio
 import shutil
@@ -25,26 +25,26 @@ TEXT = b"first line\nsecond line\n\x1b[32mthird\x1b[0m line\n"
 
 
 def log_of(job: Json) -> Path:
-    """Where the log of the job's latest attempt lies."""
+    """Return the path of the log of the job's latest attempt."""
     return Path(job["run_dir"]) / "eval.log"
 
 
 async def ended(api: Api, text: bytes = TEXT) -> str:
-    """A job that has ended, with this text in its log."""
+    """A job that has ended, with this text as its log."""
     job_id = await api.submit()
     log_of(await api.finished(job_id)).write_bytes(text)
     return job_id
 
 
 async def fetch(api: Api, job_id: str, query: str = "", **kwargs: Any) -> tuple[Any, bytes]:
-    """The answer, and its body."""
+    """Return the response and its body."""
     address = f"{api._base}/jobs/{job_id}/log{query}"
     async with api._session.request(kwargs.pop("method", "GET"), address, **kwargs) as answer:
         return answer, await answer.read()
 
 
 async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
-    """The body of an answer that must be 200."""
+    """Return the body of a response that must be 200."""
     answer, found = await fetch(api, job_id, query, **kwargs)
     assert answer.status == 200, found
     return found
@@ -52,7 +52,7 @@ async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
 
 @asynccontextmanager
 async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["Followed"]:
-    """A log that is being followed."""
+    """Follow a log."""
     address = f"{api._base}/jobs/{job_id}/log?follow=1{query}"
     async with api._session.request("GET", address) as answer:
         assert answer.status == 200
@@ -60,32 +60,32 @@ async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["Fo
 
 
 class Followed:
-    """What has come by now of a log that is being followed."""
+    """What has been received so far of a followed log."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
         self.text = b""
 
     async def until(self, text: bytes) -> None:
-        """Read until this has come."""
+        """Read until this text has been received."""
         while text not in self.text:
             piece = await self._answer.content.readany()
             assert piece, f"it ended before {text!r} came: {self.text!r}"
             self.text += piece
 
     async def to_the_end(self) -> bytes:
-        """All that came, once it has ended as it should."""
+        """Read until the stream ends properly; return everything."""
         return self.text + await self._answer.read()
 
 
-async def test_a_log_is_utf8_text_that_no_browser_takes_for_something_else(api: Api) -> None:
+async def test_a_log_is_sent_as_utf8_text_that_browsers_do_not_sniff(api: Api) -> None:
     answer, _ = await fetch(api, await ended(api))
 
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_whole_log_of_an_ended_job(api: Api) -> None:
+async def test_the_complete_log_of_an_ended_job(api: Api) -> None:
     assert await body(api, await ended(api)) == TEXT
 
 
@@ -95,7 +95,7 @@ async def test_the_log_of_a_queued_job_is_empty(api: Api) -> None:
     assert await body(api, await api.submit()) == b""
 
 
-async def test_the_log_of_a_job_that_was_cancelled_before_its_start_is_empty(api: Api) -> None:
+async def test_the_log_of_a_job_cancelled_before_its_start_is_empty(api: Api) -> None:
     await api.submit(model_args=HANG)
     job_id = await api.submit()
     await api.call("DELETE", f"/jobs/{job_id}")
@@ -103,7 +103,7 @@ async def test_the_log_of_a_job_that_was_cancelled_before_its_start_is_empty(api
     assert await body(api, job_id) == b""
 
 
-async def test_the_log_of_a_running_job_is_what_it_has_printed(api: Api) -> None:
+async def test_the_log_of_a_running_job_is_its_output_so_far(api: Api) -> None:
     job_id = await api.submit(model_args={**HANG, "name": "it"})
 
     async def printed() -> bool:
@@ -135,7 +135,7 @@ async def test_the_last_lines(api: Api, lines: int) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 7, len(TEXT) - 1, len(TEXT), 10**9])
-async def test_the_rest_from_a_byte_on(api: Api, offset: int) -> None:
+async def test_the_rest_from_a_byte_offset(api: Api, offset: int) -> None:
     assert await body(api, await ended(api), f"?offset={offset}") == TEXT[offset:]
 
 
@@ -155,17 +155,17 @@ BEGINNINGS = {
 
 
 @pytest.mark.parametrize("query", BEGINNINGS)
-async def test_an_answer_says_at_which_byte_it_begins(api: Api, query: str) -> None:
+async def test_a_response_reports_its_first_byte(api: Api, query: str) -> None:
     answer, _ = await fetch(api, await ended(api), query)
 
     assert answer.headers["Log-Offset"] == str(BEGINNINGS[query])
 
 
-async def test_following_goes_on_from_a_byte(api: Api) -> None:
+async def test_following_continues_from_a_byte_offset(api: Api) -> None:
     assert await body(api, await ended(api), "?offset=7&follow=1") == TEXT[7:]
 
 
-async def test_a_bar_that_is_being_drawn_is_the_last_line(api: Api) -> None:
+async def test_an_unfinished_progress_bar_is_the_last_line(api: Api) -> None:
     job_id = await ended(api, b"before\n\rBar: 1%\rBar: 2%")
 
     assert await body(api, job_id, "?tail=1") == b"\rBar: 1%\rBar: 2%"
@@ -194,33 +194,33 @@ async def test_a_range_of_bytes(api: Api, asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["bytes=43-", "bytes=100-200", "bytes=-0"])
-async def test_a_range_without_anything_in_it_is_416(api: Api, asked: str) -> None:
+async def test_an_unsatisfiable_range_is_416(api: Api, asked: str) -> None:
     answer, _ = await fetch(api, await ended(api), headers={"Range": asked})
 
     assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */43")
     assert answer.content_type == "application/problem+json"
 
 
-async def test_a_range_of_something_else_is_the_whole(api: Api) -> None:
+async def test_a_range_in_another_unit_is_ignored(api: Api) -> None:
     headers = {"Range": "bytes=0-4", "If-Range": '"another"'}
 
     assert await body(api, await ended(api), headers=headers) == TEXT
 
 
-async def test_head_tells_the_size_and_nothing_else(api: Api) -> None:
+async def test_head_reports_only_the_size(api: Api) -> None:
     answer, found = await fetch(api, await ended(api), method="HEAD")
 
     assert (answer.status, answer.headers["Content-Length"], found) == (200, "43", b"")
 
 
 @pytest.mark.parametrize("query", ["?follow=1", "?plain=1", "?tail=1"])
-async def test_head_answers_whatever_is_asked(api: Api, query: str) -> None:
+async def test_head_supports_every_query(api: Api, query: str) -> None:
     job_id = await api.submit(model_args=HANG)
 
     assert await body(api, job_id, query, method="HEAD") == b""
 
 
-async def test_plain_text_has_no_colours_and_of_each_bar_its_last_state(api: Api) -> None:
+async def test_plain_text_has_no_colours_and_only_the_last_state_of_progress_bars(api: Api) -> None:
     job_id = await ended(api, TEXT + b"\r 50%|#    |\r100%|#####|\nlast\rline")
 
     assert await body(api, job_id, "?plain=1") == (
@@ -228,11 +228,13 @@ async def test_plain_text_has_no_colours_and_of_each_bar_its_last_state(api: Api
     )
 
 
-async def test_plain_text_of_the_last_lines(api: Api) -> None:
+async def test_the_last_lines_as_plain_text(api: Api) -> None:
     assert await body(api, await ended(api), "?plain=1&tail=1") == b"third line\n"
 
 
-async def test_following_begins_with_all_and_ends_with_the_job(api: Api, tmp_path: Path) -> None:
+async def test_following_sends_the_existing_log_and_ends_with_the_job(
+    api: Api, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
     async with following(api, job_id) as followed:
@@ -245,7 +247,7 @@ async def test_following_begins_with_all_and_ends_with_the_job(api: Api, tmp_pat
     assert b"8/8" in text
 
 
-async def test_following_may_begin_with_the_last_lines(api: Api, tmp_path: Path) -> None:
+async def test_following_may_start_with_the_last_lines(api: Api, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
     await until(lambda: _has(api, job_id, b"4/8"))
@@ -257,7 +259,7 @@ async def test_following_may_begin_with_the_last_lines(api: Api, tmp_path: Path)
     assert b"8/8" in text
 
 
-async def test_following_plain_text(api: Api, tmp_path: Path) -> None:
+async def test_following_as_plain_text(api: Api, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     job_id = await api.submit(model_args={"behave": "bars", "gate": str(gate)})
     async with following(api, job_id, "&plain=1") as followed:
@@ -279,7 +281,7 @@ async def test_following_a_queued_job_waits_for_its_start(api: Api) -> None:
         assert await followed.to_the_end() == b"stand-in runs as patience\n"
 
 
-async def test_following_goes_on_with_the_next_attempt(api: Api) -> None:
+async def test_following_continues_with_the_next_attempt(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "crash"})
     await api.finished(job_id)
     hanging = await api.submit(model_args=HANG)
@@ -302,11 +304,11 @@ async def test_following_one_attempt_ends_with_it(api: Api) -> None:
         assert b"was told to crash" in await followed.to_the_end()
 
 
-async def test_following_an_ended_job_ends_at_once(api: Api) -> None:
+async def test_following_an_ended_job_ends_immediately(api: Api) -> None:
     assert await body(api, await ended(api), "?follow=1") == TEXT
 
 
-async def test_who_leaves_is_forgotten_though_nothing_more_is_printed(
+async def test_a_disconnected_follower_is_released_even_without_new_output(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -324,12 +326,12 @@ async def test_who_leaves_is_forgotten_though_nothing_more_is_printed(
 
 
 def _open_logs(pid: int) -> int:
-    """How many logs a process has open; the one that watches for progress is among them."""
+    """Return how many logs a process has open; the progress watcher's is among them."""
     names = [file.path for file in psutil.Process(pid).open_files()]
     return sum(name.endswith("/eval.log") for name in names)
 
 
-async def test_a_job_that_ended_just_before_it_was_followed_is_not_waited_for(
+async def test_following_a_job_that_has_just_ended_does_not_wait(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
@@ -342,7 +344,7 @@ async def test_a_job_that_ended_just_before_it_was_followed_is_not_waited_for(
     assert pieces == [TEXT]
 
 
-async def test_a_server_that_stops_ends_what_is_followed(server: ServerProcess) -> None:
+async def test_a_stopping_server_ends_followed_logs(server: ServerProcess) -> None:
     async with server:
         job_id = await server.api.submit(model_args=HANG)
         async with following(server.api, job_id) as followed:
@@ -364,7 +366,7 @@ async def test_an_earlier_attempt_keeps_its_log(api: Api) -> None:
     assert logs == [b"of the second", b"of the first", b"of the second"]
 
 
-async def test_an_earlier_attempt_is_found_though_settings_have_changed(make_api: MakeApi) -> None:
+async def test_an_earlier_attempts_log_is_found_after_settings_changed(make_api: MakeApi) -> None:
     api = await make_api(temp_dir_prefix="old_")
     job_id = await ended(api, b"of the first")
     await api._session.close()
@@ -375,13 +377,13 @@ async def test_an_earlier_attempt_is_found_though_settings_have_changed(make_api
     assert await body(api, job_id, "?attempt=1") == b"of the first"
 
 
-async def test_an_attempt_that_has_not_begun_is_404(api: Api) -> None:
+async def test_an_attempt_that_has_not_started_is_404(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{await ended(api)}/log?attempt=2", 404)
 
     assert "has no attempt 2; the latest is 1" in problem["detail"]
 
 
-async def test_the_log_of_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_the_log_of_an_unknown_job_is_404(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/log", 404)
 
     assert problem["detail"].endswith("not found")
@@ -417,7 +419,7 @@ LOSSES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize(("lose", "why"), LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("query", ["", "?follow=1", "?tail=3", "?plain=1"])
-async def test_a_log_that_was_lost_is_410(
+async def test_a_lost_log_is_410(
     api: Api, lose: Callable[[Path], None], why: str, query: str
 ) -> None:
     job_id = await ended(api)
@@ -428,7 +430,7 @@ async def test_a_log_that_was_lost_is_410(
     assert why in problem["detail"]
 
 
-async def test_a_log_that_cannot_be_read_right_now_is_503(api: Api) -> None:
+async def test_a_temporarily_unreadable_log_is_503(api: Api) -> None:
     job_id = await ended(api)
     log_of(await api.job(job_id)).chmod(0)
 
@@ -438,7 +440,7 @@ async def test_a_log_that_cannot_be_read_right_now_is_503(api: Api) -> None:
     assert (answer.status, "Retry-After" in answer.headers) == (503, True)
 
 
-REFUSED = (
+REJECTED = (
     "tail=-1",
     "tail=x",
     "tail=1000001",
@@ -452,8 +454,8 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize("query", REFUSED)
-async def test_a_query_that_is_not_understood_is_refused(api: Api, query: str) -> None:
+@pytest.mark.parametrize("query", REJECTED)
+async def test_an_invalid_query_is_rejected(api: Api, query: str) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/log?{query}", 422)
 
     assert [each["field"] for each in problem["errors"]] == [query.partition("=")[0]]

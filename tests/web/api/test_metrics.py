@@ -1,4 +1,4 @@
-"""``GET /metrics``, as Prometheus reads it, of a server that did real work."""
+"""``GET /metrics`` as parsed by Prometheus, of a server that ran jobs."""
 
 import sqlite3
 from contextlib import closing
@@ -21,7 +21,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
 async def exposition(api: Api, accept: str = "") -> tuple[str, str]:
-    """The body of ``GET /metrics``, and its content type."""
+    """Return the body of ``GET /metrics`` and its content type."""
     headers = {"Accept": accept}
     async with api._session.request("GET", api._base + "/metrics", headers=headers) as answer:
         assert answer.status == 200
@@ -29,13 +29,13 @@ async def exposition(api: Api, accept: str = "") -> tuple[str, str]:
 
 
 async def families(api: Api) -> dict[str, Metric]:
-    """What is shown, by the name of the family."""
+    """Return the exposed metric families by name."""
     text, _ = await exposition(api)
     return {family.name: family for family in families_of_text(text)}
 
 
 async def value(api: Api, name: str, **labels: str) -> float | None:
-    """The value of one sample; None where there is none."""
+    """Return the value of one sample; None if there is none."""
     for family in (await families(api)).values():
         for sample in family.samples:
             if sample.name == name and sample.labels == labels:
@@ -44,13 +44,13 @@ async def value(api: Api, name: str, **labels: str) -> float | None:
 
 
 async def seconds_of_jobs(api: Api) -> float:
-    """How long requests for a job have waited, all together."""
+    """Return how long requests for a job have taken, in total."""
     name = "evalserver_http_request_duration_seconds_sum"
     route = {"method": "GET", "route": "/jobs/{job_id}", "status": "200"}
     return await value(api, name, **route) or 0.0
 
 
-async def test_openmetrics_is_spoken_to_who_asks_for_it(api: Api) -> None:
+async def test_openmetrics_is_served_on_request(api: Api) -> None:
     await api.finished(await api.submit())
 
     text, content_type = await exposition(api, OPENMETRICS)
@@ -59,21 +59,21 @@ async def test_openmetrics_is_spoken_to_who_asks_for_it(api: Api) -> None:
     assert list(families_of_openmetrics(text))  # type: ignore[no-untyped-call]
 
 
-async def test_the_older_text_is_spoken_to_everybody_else(api: Api) -> None:
+async def test_the_older_text_format_is_the_default(api: Api) -> None:
     text, content_type = await exposition(api, "*/*")
 
     assert content_type.startswith("text/plain; version=0.0.4")
     assert list(families_of_text(text))
 
 
-async def test_every_instrument_is_shown_from_the_first_moment(api: Api) -> None:
+async def test_every_instrument_is_exposed_from_the_start(api: Api) -> None:
     names = {name.removesuffix("_total") for name in await families(api)}
 
     assert {row.name.removesuffix("_total") for row in TABLE} - {"evalserver_build"} <= names
     assert "evalserver_build_info" in names
 
 
-async def test_the_jobs_are_shown_by_status(api: Api) -> None:
+async def test_jobs_are_counted_by_status(api: Api) -> None:
     await api.finished(await api.submit())
     await api.when(await api.submit(model_args=HANG), "running")
     await api.submit()
@@ -85,7 +85,7 @@ async def test_the_jobs_are_shown_by_status(api: Api) -> None:
     assert await value(api, "evalserver_queue_size") == 1
 
 
-async def test_what_was_done_is_counted(api: Api) -> None:
+async def test_operations_are_counted(api: Api) -> None:
     await api.finished(await api.submit())
     await api.finished(await api.submit(model_args={"behave": "crash"}))
 
@@ -98,7 +98,7 @@ async def test_what_was_done_is_counted(api: Api) -> None:
     assert await value(api, "evalserver_queue_wait_seconds_count") == 2
 
 
-async def test_the_gap_between_two_evaluations_is_seen(api: Api) -> None:
+async def test_the_gap_between_two_evaluations_is_measured(api: Api) -> None:
     first = await api.submit(model_args={"seconds": 0.5})
     await api.finished(await api.submit())
     await api.finished(first)
@@ -106,7 +106,7 @@ async def test_the_gap_between_two_evaluations_is_seen(api: Api) -> None:
     assert await value(api, "evalserver_dispatch_gap_seconds_count") == 1
 
 
-async def test_the_age_of_what_waits_grows(api: Api) -> None:
+async def test_the_age_of_the_oldest_queued_job_grows(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     assert await value(api, "evalserver_queue_oldest_age_seconds") == 0
     await api.submit()
@@ -117,14 +117,14 @@ async def test_the_age_of_what_waits_grows(api: Api) -> None:
     await until(grows)
 
 
-async def test_commits_are_seen(api: Api) -> None:
+async def test_commits_are_measured(api: Api) -> None:
     before = await value(api, "evalserver_store_batch_units_sum") or 0.0
     await api.when(await api.submit(model_args=HANG), "running")
 
     assert await value(api, "evalserver_store_batch_units_sum") == before + 2
 
 
-async def test_answers_are_counted_by_the_pattern_of_the_path(api: Api) -> None:
+async def test_responses_are_counted_by_route_pattern(api: Api) -> None:
     job_id = await api.submit()
     await api.job(job_id)
     await api.call("GET", "/jobs/nobody", 404)
@@ -137,7 +137,7 @@ async def test_answers_are_counted_by_the_pattern_of_the_path(api: Api) -> None:
     assert await value(api, name, method="*", route="unmatched", status="404") == 1
 
 
-async def test_no_path_that_a_client_made_up_becomes_a_label(api: Api) -> None:
+async def test_unknown_paths_never_become_labels(api: Api) -> None:
     await api.call("GET", "/made-up", 404)
     await api.call("GET", "/jobs/made-up", 404)
     await api.call("PATCH", "/made-up", 404)
@@ -148,7 +148,7 @@ async def test_no_path_that_a_client_made_up_becomes_a_label(api: Api) -> None:
     assert "made-up" not in text and "PATCH" not in text
 
 
-async def test_the_wait_that_a_client_asked_for_is_not_counted(api: Api) -> None:
+async def test_time_spent_in_a_long_poll_is_not_measured(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     await api.when(job_id, "running")
     before = await seconds_of_jobs(api)
@@ -159,19 +159,19 @@ async def test_the_wait_that_a_client_asked_for_is_not_counted(api: Api) -> None
     assert await seconds_of_jobs(api) < before + 5
 
 
-async def test_the_build_is_told(api: Api) -> None:
+async def test_the_build_is_reported(api: Api) -> None:
     text, _ = await exposition(api)
 
     assert 'evalserver_build_info{python="3.' in text
     assert f'version="{__version__}"' in text
 
 
-async def test_memory_and_time_of_the_process_are_shown(api: Api) -> None:
+async def test_memory_and_cpu_time_of_the_process_are_reported(api: Api) -> None:
     assert await value(api, "process_resident_memory_bytes")
     assert await value(api, "process_cpu_seconds_total")
 
 
-async def test_a_database_that_cannot_be_read_is_a_fault_and_no_error(
+async def test_an_unreadable_database_is_reported_as_a_fault_not_an_error(
     api: Api, data_dir: Path
 ) -> None:
     assert await value(api, "evalserver_store_fault") == 0
@@ -183,7 +183,7 @@ async def test_a_database_that_cannot_be_read_is_a_fault_and_no_error(
 
 
 @pytest.mark.parametrize("query", ["?nothing=1", "?name[]=evalserver_jobs"])
-async def test_a_query_is_refused(make_api: MakeApi, query: str) -> None:
+async def test_a_query_is_rejected(make_api: MakeApi, query: str) -> None:
     api = await make_api()
 
     await api.call("GET", f"/metrics{query}", 422)

@@ -1,4 +1,4 @@
-"""``GET /queue`` and ``GET /health``: exactly what lmms-eval's clients read."""
+"""``GET /queue`` and ``GET /health``: exactly what lmms-eval's clients expect."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from tests.support import Api
 HANG = {"behave": "hang"}
 
 
-async def test_the_queue_shows_what_runs_and_what_waits_in_order(api: Api) -> None:
+async def test_the_queue_shows_running_and_waiting_jobs_in_order(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
     waiting = [await api.submit() for _ in range(2)]
@@ -25,7 +25,7 @@ async def test_the_queue_shows_what_runs_and_what_waits_in_order(api: Api) -> No
     }
 
 
-async def test_a_limit_names_the_first_and_counts_all(api: Api) -> None:
+async def test_a_limit_shows_the_first_jobs_and_counts_all(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     first, _ = [await api.submit() for _ in range(2)]
 
@@ -34,7 +34,7 @@ async def test_a_limit_names_the_first_and_counts_all(api: Api) -> None:
     assert (queue["queued_jobs"], queue["queue_size"]) == ([first], 2)
 
 
-async def test_the_queue_counts_what_has_ended(api: Api) -> None:
+async def test_the_queue_counts_ended_jobs(api: Api) -> None:
     await api.finished(await api.submit())
     await api.finished(await api.submit(model_args={"behave": "crash"}))
 
@@ -50,12 +50,12 @@ async def test_a_cancelled_job_does_not_count_as_queued(api: Api) -> None:
     assert (await api.call("GET", "/health"))["queue_size"] == 0
 
 
-async def test_health_has_three_keys_and_a_time_with_a_zone(api: Api) -> None:
+async def test_health_has_three_keys_and_a_time_with_a_time_zone(api: Api) -> None:
     health = await api.call("GET", "/health")
 
     assert set(health) == {"status", "timestamp", "queue_size"}
     assert datetime.fromisoformat(health["timestamp"]).tzinfo is not None
 
 
-async def test_health_answers_head_too(api: Api) -> None:
+async def test_health_supports_head(api: Api) -> None:
     await api.call("HEAD", "/health")

@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/results``: the numbers of a completed job."""
+"""``GET /jobs/{job_id}/results``: the metrics of a completed job."""
 
 import csv
 import io
@@ -14,18 +14,18 @@ JUDGE = {"behave": "judge"}
 
 
 async def results(api: Api, job_id: str, status: int = 200) -> Any:
-    """What the route answers."""
+    """Return the response of the route."""
     return await api.call("GET", f"/jobs/{job_id}/results", status)
 
 
 async def table(api: Api, job_id: str) -> list[dict[str, str]]:
-    """The answer as a table, as a spreadsheet reads it."""
+    """Return the response as a table, parsed as CSV."""
     async with api._session.get(f"/jobs/{job_id}/results?format=csv") as answer:
         assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
         return list(csv.DictReader(io.StringIO(await answer.text())))
 
 
-async def test_there_is_a_row_for_each_task_metric_and_filter(api: Api) -> None:
+async def test_there_is_a_row_per_task_metric_and_filter(api: Api) -> None:
     job_id = await api.submit(tasks=["mme", "ai2d"], model_args=JUDGE)
     await api.finished(job_id)
 
@@ -39,7 +39,7 @@ async def test_there_is_a_row_for_each_task_metric_and_filter(api: Api) -> None:
     ]
 
 
-async def test_a_row_has_the_value_its_error_and_how_many_samples_it_is_of(api: Api) -> None:
+async def test_a_row_has_its_value_standard_error_and_sample_count(api: Api) -> None:
     job_id = await api.submit(model_args={"value": 0.1})
     await api.finished(job_id)
 
@@ -56,7 +56,7 @@ async def test_a_row_has_the_value_its_error_and_how_many_samples_it_is_of(api: 
     }
 
 
-async def test_a_row_says_when_less_is_better(api: Api) -> None:
+async def test_a_row_says_whether_lower_is_better(api: Api) -> None:
     job_id = await api.submit(model_args=JUDGE)
     await api.finished(job_id)
 
@@ -66,7 +66,7 @@ async def test_a_row_says_when_less_is_better(api: Api) -> None:
     assert better == {"acc": True, "f1": True, "loss": False}
 
 
-async def test_the_answer_says_of_which_job_and_model_it_is(api: Api) -> None:
+async def test_the_response_names_its_job_and_model(api: Api) -> None:
     job_id = await api.submit()
     await api.finished(job_id)
 
@@ -83,7 +83,7 @@ async def test_the_answer_says_of_which_job_and_model_it_is(api: Api) -> None:
     }
 
 
-async def test_a_job_that_has_not_finished_is_409(api: Api) -> None:
+async def test_an_unfinished_job_is_409(api: Api) -> None:
     running = await api.submit(model_args={"behave": "hang"})
     queued = await api.submit()
     await api.when(running, "running")
@@ -96,7 +96,7 @@ async def test_a_job_that_has_not_finished_is_409(api: Api) -> None:
     ]
 
 
-async def test_a_failed_job_is_409_and_says_why_it_failed(api: Api) -> None:
+async def test_a_failed_job_is_409_with_its_error(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "crash"})
     await api.finished(job_id)
 
@@ -118,7 +118,7 @@ async def test_a_cancelled_job_is_409(api: Api) -> None:
     assert problem["detail"] == f"Job {job_id} was cancelled, so it has no results"
 
 
-async def test_a_job_that_is_tried_again_has_no_results_until_then(api: Api) -> None:
+async def test_a_retried_job_has_no_results_until_it_completes(api: Api) -> None:
     job_id = await api.submit()
     await api.finished(job_id)
     await api.submit(model_args={"behave": "hang"})
@@ -127,7 +127,7 @@ async def test_a_job_that_is_tried_again_has_no_results_until_then(api: Api) -> 
     await results(api, job_id, 409)
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     await results(api, str(uuid.uuid4()), 404)
 
 
@@ -139,7 +139,7 @@ async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
     await results(api, pruned, 410)
 
 
-async def test_a_spreadsheet_reads_the_same_numbers(api: Api) -> None:
+async def test_csv_has_the_same_values(api: Api) -> None:
     job_id = await api.submit(model_args=JUDGE)
     await api.finished(job_id)
 
@@ -154,7 +154,7 @@ async def test_a_spreadsheet_reads_the_same_numbers(api: Api) -> None:
     ]
 
 
-async def test_a_spreadsheet_runs_nothing_of_it(api: Api) -> None:
+async def test_csv_cells_are_never_formulas(api: Api) -> None:
     job_id = await api.submit(model="=1+2")
     await api.finished(job_id)
 
@@ -164,5 +164,5 @@ async def test_a_spreadsheet_runs_nothing_of_it(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["format=xml", "formats=csv"])
-async def test_another_query_is_refused(api: Api, query: str) -> None:
+async def test_an_invalid_query_is_rejected(api: Api, query: str) -> None:
     await api.call("GET", f"/jobs/{uuid.uuid4()}/results?{query}", 422)

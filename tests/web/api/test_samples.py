@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}/samples/{task}``: what the model answered, page by page."""
+"""``GET /jobs/{job_id}/samples/{task}``: the model's answers, page by page."""
 
 import json
 import shutil
@@ -18,19 +18,19 @@ JUDGE = {"behave": "judge"}
 
 @pytest.fixture
 async def job(api: Api) -> Json:
-    """A completed job whose samples were judged: four documents behind each of two filters."""
+    """A completed job whose samples were judged: four documents for each of two filters."""
     return await api.finished(await api.submit(model_args=JUDGE))
 
 
 async def samples(
     api: Api, job: Json, query: str = "", status: int = 200, task: str = "mme"
 ) -> Any:
-    """What the route answers."""
+    """Return the response of the route."""
     return await api.call("GET", f"/jobs/{job['job_id']}/samples/{task}?{query}", status)
 
 
 async def all_pages(api: Api, job: Json, query: str = "") -> list[Json]:
-    """Every page, by the cursors."""
+    """Fetch every page by following the cursors."""
     pages = [await samples(api, job, query)]
     while (cursor := pages[-1]["next"]) is not None:
         pages.append(await samples(api, job, f"{query}&cursor={cursor}"))
@@ -38,18 +38,18 @@ async def all_pages(api: Api, job: Json, query: str = "") -> list[Json]:
 
 
 async def message(api: Api, job: Json, query: str) -> str:
-    """What is said against the query."""
+    """Return the error message for the query."""
     [error] = (await samples(api, job, query, 422))["errors"]
     return str(error["message"])
 
 
 def file(job: Json) -> Path:
-    """The harness's samples file."""
+    """Return the path of the harness's samples file."""
     return Path(job["result"]["dummy"]["samples"][0])
 
 
 def replace(job: Json, lines: list[Json]) -> None:
-    """Have the harness written other samples."""
+    """Replace the samples that the harness wrote."""
     file(job).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
@@ -60,16 +60,14 @@ async def test_a_sample_is_what_the_harness_wrote(api: Api, job: Json) -> None:
     assert [each["sample"] for each in body["samples"]] == written
 
 
-async def test_a_sample_comes_with_its_place_its_document_and_whether_it_is_right(
-    api: Api, job: Json
-) -> None:
+async def test_a_sample_has_its_index_document_and_correctness(api: Api, job: Json) -> None:
     body = await samples(api, job)
 
     told = [(each["index"], each["doc_id"], each["right"]) for each in body["samples"]]
     assert told[3:6] == [(3, 3, True), (4, 0, False), (5, 1, True)]
 
 
-async def test_the_page_says_of_what_it_is(api: Api, job: Json) -> None:
+async def test_a_page_names_its_job_task_and_filters(api: Api, job: Json) -> None:
     body = await samples(api, job)
 
     del body["samples"]
@@ -83,14 +81,14 @@ async def test_the_page_says_of_what_it_is(api: Api, job: Json) -> None:
     }
 
 
-async def test_numbers_come_through_exactly(api: Api, job: Json) -> None:
+async def test_numbers_are_preserved_exactly(api: Api, job: Json) -> None:
     file(job).write_text('{"doc_id": 0, "seed": 123456789012345678901234567890, "p": 1e-400}\n')
 
     async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as answer:
         assert '"seed": 123456789012345678901234567890, "p": 1e-400}' in await answer.text()
 
 
-async def test_pages_follow_each_other_to_the_end(api: Api, job: Json) -> None:
+async def test_pages_cover_all_samples(api: Api, job: Json) -> None:
     pages = await all_pages(api, job, "limit=3")
 
     assert [[each["index"] for each in page["samples"]] for page in pages] == [
@@ -100,7 +98,7 @@ async def test_pages_follow_each_other_to_the_end(api: Api, job: Json) -> None:
     ]
 
 
-async def test_a_page_links_to_the_next_with_the_same_question(api: Api, job: Json) -> None:
+async def test_a_page_links_to_the_next_with_the_same_query(api: Api, job: Json) -> None:
     async with api._session.get(f"/jobs/{job['job_id']}/samples/mme?limit=1&only=wrong") as answer:
         link = answer.links["next"]["url"]
 
@@ -109,19 +107,19 @@ async def test_a_page_links_to_the_next_with_the_same_question(api: Api, job: Js
     assert [each["index"] for each in following["samples"]] == [2]
 
 
-async def test_the_last_page_links_to_none(api: Api, job: Json) -> None:
+async def test_the_last_page_has_no_next_link(api: Api, job: Json) -> None:
     async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as answer:
         assert "Link" not in answer.headers
 
 
-async def test_a_page_has_50_samples_unless_asked_otherwise(api: Api, job: Json) -> None:
+async def test_a_page_has_50_samples_by_default(api: Api, job: Json) -> None:
     replace(job, [{"doc_id": number} for number in range(60)])
 
     assert len((await samples(api, job))["samples"]) == 50
 
 
 @pytest.mark.parametrize(("only", "indexes"), [("wrong", [0, 2, 4, 6]), ("right", [1, 3, 5, 7])])
-async def test_only_what_is_wrong_or_right(
+async def test_samples_are_filtered_by_correctness(
     api: Api, job: Json, only: str, indexes: list[int]
 ) -> None:
     body = await samples(api, job, f"only={only}")
@@ -129,13 +127,13 @@ async def test_only_what_is_wrong_or_right(
     assert [each["index"] for each in body["samples"]] == indexes
 
 
-async def test_only_what_is_wrong_behind_one_filter(api: Api, job: Json) -> None:
+async def test_incorrect_samples_of_one_filter(api: Api, job: Json) -> None:
     body = await samples(api, job, "only=wrong&metric=acc&filter=loose")
 
     assert [each["index"] for each in body["samples"]] == [4, 6]
 
 
-async def test_where_there_is_one_filter_it_need_not_be_written_down(api: Api) -> None:
+async def test_a_single_filter_need_not_be_named(api: Api) -> None:
     job = await api.finished(await api.submit())
     replace(job, [{"doc_id": 0, "acc": 1.0}])
 
@@ -145,7 +143,7 @@ async def test_where_there_is_one_filter_it_need_not_be_written_down(api: Api) -
 
 
 @pytest.mark.parametrize("metric", ["f1", "loss"])
-async def test_a_metric_that_does_not_judge_is_refused_and_told_which_does(
+async def test_a_metric_that_is_not_a_judgement_is_rejected_and_the_valid_ones_listed(
     api: Api, job: Json, metric: str
 ) -> None:
     said = await message(api, job, f"only=wrong&metric={metric}")
@@ -154,7 +152,9 @@ async def test_a_metric_that_does_not_judge_is_refused_and_told_which_does(
     assert said.endswith("Possible metrics of this task: acc.")
 
 
-async def test_where_no_metric_judges_only_is_refused(api: Api, job: Json) -> None:
+async def test_filtering_by_correctness_without_a_judging_metric_is_rejected(
+    api: Api, job: Json
+) -> None:
     replace(job, [{"doc_id": 0, "acc": 0.25, "f1": 0.5}])
 
     assert await message(api, job, "only=wrong") == (
@@ -162,7 +162,7 @@ async def test_where_no_metric_judges_only_is_refused(api: Api, job: Json) -> No
     )
 
 
-async def test_where_no_metric_judges_all_samples_can_be_had(api: Api, job: Json) -> None:
+async def test_all_samples_are_available_without_a_judging_metric(api: Api, job: Json) -> None:
     replace(job, [{"doc_id": 0, "acc": 0.25}])
 
     body = await samples(api, job)
@@ -185,7 +185,7 @@ async def test_where_no_metric_judges_all_samples_can_be_had(api: Api, job: Json
         ("onyl=wrong", "Unknown field. Did you mean 'only'?"),
     ],
 )
-async def test_a_bad_query_is_refused_and_says_what_is_allowed(
+async def test_an_invalid_query_is_rejected_with_the_allowed_values(
     api: Api, job: Json, query: str, says: str
 ) -> None:
     assert await message(api, job, query) == says
@@ -194,13 +194,13 @@ async def test_a_bad_query_is_refused_and_says_what_is_allowed(
 @pytest.mark.parametrize(
     "cursor", ["", "x", "!", "AAAA", "%FF", "MC4xLjAuMA", "A" * 200, "%C3%A9", "=", "===="]
 )
-async def test_a_cursor_that_is_none_is_refused(api: Api, job: Json, cursor: str) -> None:
+async def test_an_invalid_cursor_is_rejected(api: Api, job: Json, cursor: str) -> None:
     body = await samples(api, job, f"cursor={cursor}", 422)
 
     assert [error["field"] for error in body["errors"]] == ["cursor"]
 
 
-async def test_a_cursor_of_other_samples_is_refused(api: Api, job: Json) -> None:
+async def test_a_cursor_of_other_samples_is_rejected(api: Api, job: Json) -> None:
     other = await api.finished(await api.submit(model_args=JUDGE))
     cursor = (await samples(api, other, "limit=1"))["next"]
 
@@ -209,7 +209,7 @@ async def test_a_cursor_of_other_samples_is_refused(api: Api, job: Json) -> None
     assert said == "Must be the 'next' of a page of the same samples; leave it out to start again."
 
 
-async def test_a_cursor_does_not_outlive_the_attempt(api: Api, job: Json) -> None:
+async def test_a_cursor_is_invalid_after_a_new_attempt(api: Api, job: Json) -> None:
     cursor = (await samples(api, job, "limit=1"))["next"]
     await api.call("POST", f"/jobs/{job['job_id']}/retry")
     again = await api.finished(job["job_id"])
@@ -217,7 +217,7 @@ async def test_a_cursor_does_not_outlive_the_attempt(api: Api, job: Json) -> Non
     await samples(api, again, f"cursor={cursor}", 422)
 
 
-async def test_an_unknown_task_is_404_and_told_which_there_are(api: Api) -> None:
+async def test_an_unknown_task_is_404_and_lists_the_tasks(api: Api) -> None:
     job = await api.finished(await api.submit(tasks=["mme", "ai2d"]))
 
     problem = await samples(api, job, "", 404, task="mmee")
@@ -229,11 +229,11 @@ async def test_an_unknown_task_is_404_and_told_which_there_are(api: Api) -> None
 
 
 @pytest.mark.parametrize("task", ["..", "%2e%2e", "..%2fx", "%ff", "a%2Fb"])
-async def test_a_task_is_a_name_and_no_path(api: Api, job: Json, task: str) -> None:
+async def test_a_task_is_a_name_not_a_path(api: Api, job: Json, task: str) -> None:
     await samples(api, job, "", 404, task=task.replace("%", "%25") if task == ".." else task)
 
 
-async def test_a_job_that_kept_no_samples_is_404_and_says_why(api: Api) -> None:
+async def test_a_job_without_samples_is_404_with_the_reason(api: Api) -> None:
     job = await api.finished(await api.submit(log_samples=False))
 
     problem = await samples(api, job, "", 404)
@@ -241,7 +241,7 @@ async def test_a_job_that_kept_no_samples_is_404_and_says_why(api: Api) -> None:
     assert problem["detail"].endswith("has no samples: its request has log_samples false")
 
 
-async def test_a_job_that_has_not_finished_is_409(api: Api) -> None:
+async def test_an_unfinished_job_is_409(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "hang"})
 
     problem = await samples(api, {"job_id": job_id}, "", 409)
@@ -249,7 +249,7 @@ async def test_a_job_that_has_not_finished_is_409(api: Api) -> None:
     assert problem["detail"].endswith("it has results once it is completed")
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     await samples(api, {"job_id": str(uuid.uuid4())}, "", 404)
 
 
@@ -262,7 +262,7 @@ async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "directory"])
-async def test_samples_that_somebody_removed_are_410(api: Api, job: Json, what: str) -> None:
+async def test_removed_samples_are_410(api: Api, job: Json, what: str) -> None:
     if what == "file":
         file(job).unlink()
     else:
@@ -273,7 +273,7 @@ async def test_samples_that_somebody_removed_are_410(api: Api, job: Json, what: 
     assert "were removed after the evaluation" in problem["detail"]
 
 
-async def test_samples_that_became_a_link_are_gone(api: Api, job: Json, tmp_path: Path) -> None:
+async def test_samples_replaced_by_a_link_are_410(api: Api, job: Json, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text('{"secret": 1}\n')
     file(job).unlink()
     file(job).symlink_to(tmp_path / "secret")
@@ -281,7 +281,7 @@ async def test_samples_that_became_a_link_are_gone(api: Api, job: Json, tmp_path
     await samples(api, job, "", 410)
 
 
-async def test_samples_in_a_directory_that_the_client_named(api: Api, tmp_path: Path) -> None:
+async def test_samples_in_a_client_chosen_directory(api: Api, tmp_path: Path) -> None:
     job = await api.finished(
         await api.submit(model_args=JUDGE, output_dir=str(tmp_path / "results"))
     )
@@ -289,12 +289,12 @@ async def test_samples_in_a_directory_that_the_client_named(api: Api, tmp_path: 
     assert len((await samples(api, job))["samples"]) == 8
 
 
-async def test_head_answers_like_get_without_a_body(api: Api, job: Json) -> None:
+async def test_head_matches_get_without_a_body(api: Api, job: Json) -> None:
     async with api._session.head(f"/jobs/{job['job_id']}/samples/mme") as answer:
         assert (answer.status, await answer.read()) == (200, b"")
 
 
-async def test_a_page_is_not_made_where_everybody_waits_for_it(
+async def test_a_page_is_not_built_on_the_event_loop(
     api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = []

@@ -1,4 +1,4 @@
-"""Searches have a place of their own: what they take of the server is bounded."""
+"""Searches run one at a time in a bounded queue, so that they cannot exhaust the server."""
 
 import asyncio
 import sqlite3
@@ -27,25 +27,25 @@ PATHS = ("/jobs?search=nothing", "/jobs?search=nothing&sort=model", "/ui/jobs?se
 
 
 def searching(api: Api) -> SerialWork:
-    """Where the application's searches take their turns."""
+    """Return the queue that runs the application's searches."""
     turns: SerialWork = api._session.app[SEARCH_WORK]
     return turns
 
 
 async def have_to_wait(api: Api, number: int) -> bool:
-    """Do so many searches wait for their turn?"""
+    """Whether this many searches are waiting for a slot."""
     return searching(api)._waiting == number
 
 
 def change(data_dir: Path, script: str) -> None:
-    """Change the schema under the server."""
+    """Change the schema while the server runs."""
     with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection:
         connection.executescript(script)
 
 
 @asynccontextmanager
 async def searches(api: Api, number: int) -> AsyncIterator[list[asyncio.Task[int]]]:
-    """So many clients that search, and leave at the end."""
+    """Run this many concurrent searches; disconnect at the end."""
     url = str(api._session.make_url("/"))[:-1]
     async with ClientSession() as session:
 
@@ -61,7 +61,7 @@ async def searches(api: Api, number: int) -> AsyncIterator[list[asyncio.Task[int
         await asyncio.wait(tasks)
 
 
-async def test_nothing_else_waits_for_searches_that_never_end(api: Api, data_dir: Path) -> None:
+async def test_endless_searches_do_not_block_other_requests(api: Api, data_dir: Path) -> None:
     job_id = await api.submit()
     change(data_dir, ENDLESS)
 
@@ -75,7 +75,7 @@ async def test_nothing_else_waits_for_searches_that_never_end(api: Api, data_dir
         assert not any(task.done() for task in tasks)
 
 
-async def test_a_search_ends_when_its_client_leaves(api: Api, data_dir: Path) -> None:
+async def test_a_search_ends_when_its_client_disconnects(api: Api, data_dir: Path) -> None:
     job_id = await api.submit()
     change(data_dir, ENDLESS)
     async with searches(api, 3):
@@ -96,7 +96,7 @@ async def test_a_search_ends_at_its_time_limit(api: Api, data_dir: Path) -> None
     assert "0.2 seconds" in refused["detail"]
 
 
-async def test_a_search_that_finds_too_many_waiting_is_refused(api: Api, data_dir: Path) -> None:
+async def test_a_search_is_rejected_when_too_many_are_waiting(api: Api, data_dir: Path) -> None:
     searching(api)._max_waiting = 1
     change(data_dir, ENDLESS)
 

@@ -1,4 +1,4 @@
-"""What a body may be at most, and how it has to be sent: told by who refuses it."""
+"""Limits, encodings and content types of request bodies."""
 
 import asyncio
 import gzip
@@ -19,10 +19,9 @@ JSON = "Content-Type: application/json"
 
 
 async def talk(port: int, *pieces: bytes) -> tuple[int, bytes]:
-    """Send bytes over a connection of its own; returns the status, and all that was answered.
+    """Send bytes over a new connection; return the status and the raw response.
 
-    What comes after the first piece is sent once the server has said something.
-    """
+    Each further piece is sent once the server has responded to the previous one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answered = b""
     for number, piece in enumerate(pieces):
@@ -39,36 +38,38 @@ async def talk(port: int, *pieces: bytes) -> tuple[int, bytes]:
 
 
 def port_of(api: Api) -> int:
-    """Where the application of this test listens."""
+    """Return the port of the test's application."""
     return int(api._session.port)
 
 
 def post(*headers: str, body: bytes = b"") -> bytes:
-    """A submission with these headers."""
+    """Build a submission with these headers."""
     lines = ["POST /evaluate HTTP/1.1", "Host: localhost", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def chunked(body: bytes, size: int = 65536) -> bytes:
-    """The body in chunks, as it is sent when its length is not known before."""
+    """Encode the body in chunks, as for an unknown length."""
     parts = [body[at : at + size] for at in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
 
 
 def _memory(server: ServerProcess) -> int:
-    """The most that the server has had in memory so far, in bytes."""
+    """Return the server's peak memory so far, in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     return int(peak) * 1024
 
 
 def refusal(answered: bytes) -> Json:
-    """The problem document at the end of what was answered."""
+    """Parse the problem document at the end of the response."""
     problem: Json = json.loads(answered.rpartition(b"\r\n\r\n")[2])
     return problem
 
 
-async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(api: Api) -> None:
+async def test_a_body_with_an_excessive_content_length_is_rejected_before_it_is_sent(
+    api: Api,
+) -> None:
     status, answered = await talk(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
 
     assert status == 413
@@ -77,7 +78,7 @@ async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(api
     )
 
 
-async def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(api: Api) -> None:
+async def test_a_chunked_body_is_rejected_when_it_exceeds_the_limit(api: Api) -> None:
     body = chunked(b" " * (MEGABYTE + 1))
 
     status, answered = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
@@ -86,7 +87,7 @@ async def test_a_body_without_a_length_is_refused_where_it_becomes_too_large(api
     assert "at most 1048576 bytes" in refusal(answered)["detail"]
 
 
-async def test_a_body_without_a_length_is_taken(api: Api) -> None:
+async def test_a_chunked_body_is_accepted(api: Api) -> None:
     body = chunked(BODY, size=7)
 
     status, _ = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
@@ -94,14 +95,14 @@ async def test_a_body_without_a_length_is_taken(api: Api) -> None:
     assert status == 200
 
 
-async def test_the_largest_body_is_a_setting(make_api: MakeApi) -> None:
+async def test_the_size_limit_of_bodies_is_a_setting(make_api: MakeApi) -> None:
     api = await make_api(max_body_bytes=2048)
 
     await api.call("POST", "/evaluate", 413, json=request(model_args={"a": "x" * 2048}))
     await api.call("POST", "/evaluate", json=request(model_args={"a": "x" * 1024}))
 
 
-async def test_a_body_that_comes_at_once_with_its_head_may_be_no_larger(make_api: MakeApi) -> None:
+async def test_a_body_sent_along_with_its_headers_has_the_same_limit(make_api: MakeApi) -> None:
     api = await make_api(max_body_bytes=1024)
     body = chunked(b" " * 1025)
 
@@ -112,7 +113,7 @@ async def test_a_body_that_comes_at_once_with_its_head_may_be_no_larger(make_api
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "nonsense"])
-async def test_a_compressed_body_is_refused_and_not_unpacked(
+async def test_a_compressed_body_is_rejected_without_decompressing_it(
     server: ServerProcess, encoding: str
 ) -> None:
     zeros = b" " * (100 * MEGABYTE)
@@ -129,7 +130,7 @@ async def test_a_compressed_body_is_refused_and_not_unpacked(
     assert grown < 20 * MEGABYTE
 
 
-async def test_a_body_is_asked_for_when_it_is_wanted(api: Api) -> None:
+async def test_a_body_is_requested_with_100_continue(api: Api) -> None:
     head = post(JSON, f"Content-Length: {len(BODY)}", "Expect: 100-continue")
 
     status, answered = await talk(port_of(api), head, BODY)
@@ -138,7 +139,7 @@ async def test_a_body_is_asked_for_when_it_is_wanted(api: Api) -> None:
     assert status == 200
 
 
-async def test_a_form_is_asked_for_when_it_is_wanted(api: Api) -> None:
+async def test_a_form_is_requested_with_100_continue(api: Api) -> None:
     form = b"token=evs_unknown"
     head = "\r\n".join(
         [
@@ -166,7 +167,7 @@ async def test_a_form_is_asked_for_when_it_is_wanted(api: Api) -> None:
         (f"{JSON}\r\nContent-Length: {MEGABYTE + 1}", 413),
     ],
 )
-async def test_a_body_that_will_be_refused_is_not_asked_for(
+async def test_a_body_that_will_be_rejected_is_not_requested(
     api: Api, header: str, status: int
 ) -> None:
     length = "" if "Length" in header else "\r\nContent-Length: 100"
@@ -177,14 +178,14 @@ async def test_a_body_that_will_be_refused_is_not_asked_for(
     assert b"100 Continue" not in answered
 
 
-async def test_another_expectation_is_417(api: Api) -> None:
+async def test_an_unknown_expectation_is_417(api: Api) -> None:
     status, answered = await talk(port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders"))
 
     assert status == 417
     assert refusal(answered)["detail"] == "Expect may be 100-continue, not 'wonders'"
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
+async def test_a_body_that_does_not_arrive_times_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.2)
@@ -197,7 +198,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
 
 @pytest.mark.parametrize("beyond", [b'{"model": "another"}', b"GET /health HTTP/1.1\r\n\r\n"])
-async def test_what_goes_beyond_the_length_is_no_part_of_the_body(api: Api, beyond: bytes) -> None:
+async def test_bytes_beyond_the_content_length_are_not_part_of_the_body(
+    api: Api, beyond: bytes
+) -> None:
     head = post(JSON, f"Content-Length: {len(BODY)}", body=BODY)
 
     await talk(port_of(api), head, beyond + b"\r\n\r\n")
@@ -229,7 +232,9 @@ async def test_a_content_type_other_than_plain_json_is_415(api: Api, content_typ
     "content_type",
     ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
 )
-async def test_json_in_utf_8_is_taken_however_it_is_called(api: Api, content_type: str) -> None:
+async def test_utf_8_json_is_accepted_with_every_spelling_of_the_charset(
+    api: Api, content_type: str
+) -> None:
     headers = {"Content-Type": content_type}
 
     await api.call("POST", "/evaluate", data=BODY, headers=headers)
@@ -238,24 +243,24 @@ async def test_json_in_utf_8_is_taken_however_it_is_called(api: Api, content_typ
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/queue"), ("DELETE", "/jobs/x"), ("POST", "/jobs/x/retry")]
 )
-async def test_a_body_where_none_is_taken_is_refused(api: Api, method: str, path: str) -> None:
+async def test_a_body_is_rejected_where_none_is_expected(api: Api, method: str, path: str) -> None:
     problem = await api.call(method, path, 400, json={"engine": "lm_eval"})
 
     assert problem["detail"] == f"{method} {path} takes no body; send it without one"
 
 
-async def test_an_empty_body_is_none(api: Api) -> None:
+async def test_an_empty_body_counts_as_none(api: Api) -> None:
     await api.call("POST", "/jobs/x/retry", 404, data=b"")
 
 
-async def test_an_unknown_field_is_refused_even_if_it_is_null(api: Api) -> None:
+async def test_an_unknown_field_is_rejected_even_if_it_is_null(api: Api) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(num_gpu=None))
 
     assert problem["errors"][0]["message"] == "Unknown field. Did you mean 'num_gpus'?"
 
 
 @pytest.mark.parametrize("levels", [17, 18, 500])
-async def test_what_is_nested_too_deeply_says_how_deep_it_may_be(api: Api, levels: int) -> None:
+async def test_the_error_for_deep_nesting_states_the_limit(api: Api, levels: int) -> None:
     nested: Any = 1
     for _ in range(levels):
         nested = [nested]
@@ -267,7 +272,7 @@ async def test_what_is_nested_too_deeply_says_how_deep_it_may_be(api: Api, level
     ]
 
 
-async def test_what_is_nested_as_deeply_as_is_allowed_is_taken(api: Api) -> None:
+async def test_nesting_up_to_the_limit_is_accepted(api: Api) -> None:
     nested: Any = 1
     for _ in range(16):
         nested = [nested]

@@ -1,4 +1,4 @@
-"""Cursors: read back as they were written, and told from whatever else may come."""
+"""Cursors: decoding what was encoded, and rejecting everything else."""
 
 import pytest
 from hypothesis import given
@@ -22,47 +22,47 @@ PLACES = st.builds(Place, VALUES, POSITIONS)
 
 
 @given(POSITIONS, st.binary())
-def test_a_cursor_is_read_back_by_its_query(position: int, query: bytes) -> None:
+def test_a_cursor_is_decoded_for_its_query(position: int, query: bytes) -> None:
     assert read_cursor(write_cursor(position, query), query) == position
 
 
 @given(POSITIONS, st.binary(), st.binary())
-def test_a_cursor_is_refused_by_another_query(position: int, query: bytes, other: bytes) -> None:
+def test_a_cursor_of_another_query_is_rejected(position: int, query: bytes, other: bytes) -> None:
     if query != other:
         with pytest.raises(InvalidCursor):
             read_cursor(write_cursor(position, query), other)
 
 
 @given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
-def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
+def test_a_malformed_cursor_is_rejected(text: str) -> None:
     with pytest.raises(InvalidCursor):
         read_cursor(text, b"query")
 
 
-def test_a_position_that_no_list_has_is_refused_though_its_cursor_is_well_made() -> None:
+def test_a_well_formed_cursor_with_an_impossible_position_is_rejected() -> None:
     with pytest.raises(InvalidCursor):
         read_cursor(write_cursor(MAX_POSITION, b"query"), b"query")
 
 
 @given(PLACES, st.binary())
-def test_a_place_is_read_back_by_its_query(place: Place, query: bytes) -> None:
+def test_a_place_is_decoded_for_its_query(place: Place, query: bytes) -> None:
     assert read_place(write_place(place, query), query) == place
 
 
 @given(PLACES, st.binary(), st.binary())
-def test_a_place_is_refused_by_another_query(place: Place, query: bytes, other: bytes) -> None:
+def test_a_place_of_another_query_is_rejected(place: Place, query: bytes, other: bytes) -> None:
     if query != other:
         with pytest.raises(InvalidCursor):
             read_place(write_place(place, query), other)
 
 
 @given(st.text() | st.text("abcXYZ019-_=+/", min_size=18, max_size=26))
-def test_a_text_that_is_no_place_is_refused(text: str) -> None:
+def test_a_malformed_place_is_rejected(text: str) -> None:
     with pytest.raises(InvalidCursor):
         read_place(text, b"query")
 
 
 @pytest.mark.parametrize("place", [Place(1, MAX_POSITION), Place(MAX_POSITION, 1), Place(True, 1)])
-def test_a_place_that_no_list_has_is_refused_though_its_cursor_is_well_made(place: Place) -> None:
+def test_a_well_formed_cursor_with_an_impossible_place_is_rejected(place: Place) -> None:
     with pytest.raises(InvalidCursor):
         read_place(write_place(place, b"query"), b"query")

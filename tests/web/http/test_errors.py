@@ -1,4 +1,4 @@
-"""Errors: always a problem document, whatever went wrong."""
+"""Every error is a problem document."""
 
 from evalserver.web.keys import STORE
 from tests.support import Api, request
@@ -18,25 +18,25 @@ async def test_an_error_is_a_problem_document(api: Api) -> None:
     assert keys == {"type", "title", "status", "detail"}
 
 
-async def test_a_path_that_is_not_there_is_404(api: Api) -> None:
+async def test_an_unknown_path_is_404(api: Api) -> None:
     problem = await api.call("GET", "/nowhere", 404)
 
     assert problem["detail"] == "There is nothing at /nowhere"
 
 
-async def test_a_method_that_is_not_taken_is_405_and_says_which_are(api: Api) -> None:
+async def test_an_unsupported_method_is_405_and_lists_the_supported_ones(api: Api) -> None:
     problem = await api.call("PUT", "/evaluate", 405)
 
     assert problem["detail"] == "/evaluate does not take PUT; it takes POST"
 
 
-async def test_an_unknown_query_key_is_422_on_a_route_that_takes_none(api: Api) -> None:
+async def test_an_unknown_query_key_is_422_on_a_route_without_a_query(api: Api) -> None:
     problem = await api.call("GET", "/queue?verbose=1", 422)
 
     assert problem["errors"][0]["field"] == "verbose"
 
 
-async def test_a_full_database_is_503_and_keeps_nothing(api: Api) -> None:
+async def test_a_full_database_is_503_and_stores_nothing(api: Api) -> None:
     await _fill_the_database(api)
 
     problem = await api.call("POST", "/evaluate", 503, json=request(labels=LARGE))
@@ -45,7 +45,7 @@ async def test_a_full_database_is_503_and_keeps_nothing(api: Api) -> None:
     assert (await api.call("GET", "/queue"))["running_job"] is None
 
 
-async def test_a_database_with_room_again_takes_jobs_again(api: Api) -> None:
+async def test_a_database_with_free_space_accepts_jobs_again(api: Api) -> None:
     await _fill_the_database(api)
     await api.call("POST", "/evaluate", 503, json=request(labels=LARGE))
 

@@ -1,4 +1,4 @@
-"""``ETag`` and ``If-None-Match`` of a job: an answer that the client has is not sent again."""
+"""``ETag`` and ``If-None-Match`` of a job: an unmodified job is not sent again."""
 
 from datetime import timedelta
 
@@ -13,12 +13,12 @@ HANG = {"behave": "hang"}
 
 
 async def a_job(api: Api) -> str:
-    """The path of a job that stays queued."""
+    """Return the path of a job that stays queued."""
     await api.when(await api.submit(model_args=HANG), "running")
     return f"/jobs/{await api.submit()}"
 
 
-async def test_a_job_has_a_tag_and_is_to_be_asked_for_again(api: Api) -> None:
+async def test_a_job_has_an_etag_and_must_be_revalidated(api: Api) -> None:
     answer = await ask(api, "GET", await a_job(api))
 
     assert answer.headers["ETag"].startswith('W/"')
@@ -26,7 +26,7 @@ async def test_a_job_has_a_tag_and_is_to_be_asked_for_again(api: Api) -> None:
 
 
 @pytest.mark.parametrize("known", ["{}", '"other", {}', "*"])
-async def test_what_the_client_has_is_304_without_a_body(api: Api, known: str) -> None:
+async def test_an_unmodified_job_is_304_without_a_body(api: Api, known: str) -> None:
     path = await a_job(api)
     tag = (await ask(api, "GET", path)).headers["ETag"]
 
@@ -38,7 +38,7 @@ async def test_what_the_client_has_is_304_without_a_body(api: Api, known: str) -
 
 
 @pytest.mark.parametrize("known", ['"other"', "nonsense", '""'])
-async def test_what_the_client_does_not_have_is_sent(api: Api, known: str) -> None:
+async def test_a_job_is_sent_when_no_etag_matches(api: Api, known: str) -> None:
     path = await a_job(api)
 
     answer = await ask(api, "GET", path, headers={"If-None-Match": known})
@@ -47,7 +47,7 @@ async def test_what_the_client_does_not_have_is_sent(api: Api, known: str) -> No
     assert answer.json["status"] == "queued"
 
 
-async def test_a_job_that_changed_is_sent_with_another_tag(api: Api) -> None:
+async def test_a_changed_job_is_sent_with_another_etag(api: Api) -> None:
     path = await a_job(api)
     tag = (await ask(api, "GET", path)).headers["ETag"]
     await api.call("DELETE", path)
@@ -58,7 +58,7 @@ async def test_a_job_that_changed_is_sent_with_another_tag(api: Api) -> None:
     assert answer.headers["ETag"] != tag
 
 
-async def test_a_job_whose_place_in_the_queue_changed_is_sent(api: Api) -> None:
+async def test_a_job_whose_queue_position_changed_is_sent(api: Api) -> None:
     path = await a_job(api)
     tag = (await ask(api, "GET", path)).headers["ETag"]
     await api.submit(priority=1)
@@ -68,7 +68,7 @@ async def test_a_job_whose_place_in_the_queue_changed_is_sent(api: Api) -> None:
     assert answer.json["position_in_queue"] == 1
 
 
-async def test_the_time_that_is_left_is_no_news(api: Api) -> None:
+async def test_a_new_estimate_of_the_remaining_time_is_no_change(api: Api) -> None:
     await api.finished(await api.submit())
     path = await a_job(api)
     before = await ask(api, "GET", path)
@@ -79,7 +79,7 @@ async def test_the_time_that_is_left_is_no_news(api: Api) -> None:
     assert before.headers["ETag"] == after.headers["ETag"]
 
 
-async def test_a_head_has_the_tag_too(api: Api) -> None:
+async def test_head_has_the_etag_too(api: Api) -> None:
     path = await a_job(api)
 
     tags = [(await ask(api, method, path)).headers["ETag"] for method in ("GET", "HEAD")]

@@ -1,4 +1,4 @@
-"""Bodies made to be expensive: refused with a short answer, while the server answers others."""
+"""Expensive bodies are rejected with a short response while the server stays responsive."""
 
 import asyncio
 from typing import Any
@@ -28,10 +28,10 @@ HOSTILE: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_a_hostile_body_gets_a_short_answer_while_others_are_answered(
+async def test_a_hostile_body_gets_a_short_response_while_the_server_stays_responsive(
     api: Api, body: Json
 ) -> None:
-    sent = asyncio.create_task(_refusal_of(api, orjson.dumps(body)))
+    sent = asyncio.create_task(_error_of(api, orjson.dumps(body)))
 
     async def is_answered() -> bool:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -42,7 +42,7 @@ async def test_a_hostile_body_gets_a_short_answer_while_others_are_answered(
     assert len(await sent) < LARGEST_ANSWER
 
 
-async def test_at_most_100_faults_are_listed_and_the_rest_is_counted(api: Api) -> None:
+async def test_at_most_100_errors_are_listed_and_the_rest_counted(api: Api) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(tasks=[""] * 250))
 
     assert [error["field"] for error in problem["errors"][:100]] == [
@@ -51,20 +51,20 @@ async def test_at_most_100_faults_are_listed_and_the_rest_is_counted(api: Api) -
     assert problem["errors"][100:] == [{"field": "", "message": "There are 150 more errors."}]
 
 
-async def test_the_sentence_names_at_most_10_fields(api: Api) -> None:
+async def test_the_summary_names_at_most_10_fields(api: Api) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(tasks=[""] * 250))
 
     assert problem["detail"].endswith("tasks.8, tasks.9 and 240 more")
 
 
-async def test_a_long_name_is_shown_by_its_beginning(api: Api) -> None:
+async def test_a_long_name_is_truncated(api: Api) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(**{"x" * 5000: 1}))
 
     [error] = problem["errors"]
     assert error["field"] == "x" * 127 + "…"
 
 
-async def _refusal_of(api: Api, body: bytes) -> Any:
+async def _error_of(api: Api, body: bytes) -> Any:
     headers = {"Content-Type": "application/json"}
     async with api._session.post("/evaluate", data=body, headers=headers) as answer:
         assert answer.status == 422

@@ -1,4 +1,4 @@
-"""Bytes that are no UTF-8, in whatever a client may send: refused or left out, never a 500."""
+"""Bytes that are not valid UTF-8, anywhere in a request: rejected or ignored, never a 500."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ HEADERS: dict[str, tuple[bytes, ...]] = {
 
 
 async def status_of(api: Api, head: bytes, body: bytes = b"") -> int:
-    """The status of the answer to a request with this head, which goes as it is."""
+    """Return the status of the response to a request with this raw head."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api._session.port)
     try:
         writer.write(head + b"\r\n\r\n" + body)
@@ -61,7 +61,7 @@ def _path(template: str) -> bytes:
 
 
 @pytest.mark.parametrize("header", HEADERS)
-async def test_no_header_of_any_route_makes_the_server_fail(api: Api, header: str) -> None:
+async def test_no_header_of_any_route_causes_a_500(api: Api, header: str) -> None:
     statuses = {}
     for route in (*ROUTES, *PAGES):
         for value in HEADERS[header]:
@@ -74,7 +74,7 @@ async def test_no_header_of_any_route_makes_the_server_fail(api: Api, header: st
 
 @pytest.mark.parametrize("where", [b"%s", b"?x=%s", b"?search=%s", b"?%s=1", b"?wait=%s"])
 @pytest.mark.parametrize("what", [BYTES, b"%ff%fe", b"%ed%a0%80"])
-async def test_no_path_or_query_makes_the_server_fail(api: Api, where: bytes, what: bytes) -> None:
+async def test_no_path_or_query_causes_a_500(api: Api, where: bytes, what: bytes) -> None:
     statuses = {}
     for route in (*ROUTES, *PAGES):
         if route.method == "GET":
@@ -85,7 +85,7 @@ async def test_no_path_or_query_makes_the_server_fail(api: Api, where: bytes, wh
 
 
 @pytest.mark.parametrize("header", ["Authorization", "Cookie", "X-Forwarded-For", "Host"])
-async def test_no_header_makes_a_closed_server_behind_a_proxy_fail(
+async def test_no_header_causes_a_500_with_authentication_behind_a_proxy(
     make_api: MakeApi, data_dir: Path, header: str
 ) -> None:
     api = await make_api(auth="token", trusted_proxy=("127.0.0.1",), rate_limit=1000)

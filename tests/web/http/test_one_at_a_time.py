@@ -1,4 +1,4 @@
-"""Work that one request has done at a time: who leaves stops it, and few may wait."""
+"""Work that runs for one request at a time: disconnecting stops it, and few may wait."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ from tests.support import until
 
 
 class Served:
-    """An application whose one route works until its client has left, or all is over."""
+    """An application whose only route works until its client disconnects or the test ends."""
 
     def __init__(self) -> None:
         self.begun = self.stopped = 0
@@ -40,21 +40,21 @@ class Served:
         self.stopped += stop.is_set()
 
     async def ask(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection on which an answer is waited for."""
+        """Send a request and return the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return reader, writer
 
 
-async def test_work_is_stopped_when_its_client_leaves_and_the_next_has_its_turn() -> None:
+async def test_work_stops_when_its_client_disconnects_and_the_next_request_runs() -> None:
     served = Served()
     async with served.server:
         _, leaving = await served.ask()
-        await until(_is(lambda: served.begun == 1))
+        await until(_check(lambda: served.begun == 1))
         staying, writer = await served.ask()
 
         leaving.close()
-        await until(_is(lambda: served.begun == 2))
+        await until(_check(lambda: served.begun == 2))
         served.over.set()
         status = await staying.readline()
         writer.close()
@@ -62,24 +62,24 @@ async def test_work_is_stopped_when_its_client_leaves_and_the_next_has_its_turn(
     assert (served.stopped, status.split()[1]) == (1, b"200")
 
 
-async def test_who_finds_too_many_waiting_is_told_to_come_back() -> None:
+async def test_a_request_is_rejected_when_too_many_are_waiting() -> None:
     served = Served()
     async with served.server:
         _, working = await served.ask()
-        await until(_is(lambda: served.begun == 1))
+        await until(_check(lambda: served.begun == 1))
         _, waiting = await served.ask()
-        await until(_is(lambda: served._turns._waiting == 1))
+        await until(_check(lambda: served._turns._waiting == 1))
 
-        reader, refused = await served.ask()
+        reader, rejected = await served.ask()
         status = await reader.readline()
         served.over.set()
-        for writer in (working, waiting, refused):
+        for writer in (working, waiting, rejected):
             writer.close()
 
     assert status.split()[1] == b"503"
 
 
-def test_samples_are_not_read_on_when_nobody_wants_to_know(tmp_path: Path) -> None:
+def test_reading_samples_stops_when_it_is_cancelled(tmp_path: Path) -> None:
     (tmp_path / "samples").write_bytes(b'{"doc_id": 1}\n')
     engine = make_engines(sys.executable, None, {})["lm_eval"]
 
@@ -87,7 +87,7 @@ def test_samples_are_not_read_on_when_nobody_wants_to_know(tmp_path: Path) -> No
         read_scores(file, engine, [("acc", "none")], lambda: True)
 
 
-def _is(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+def _check(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     async def holds() -> bool:
         return condition()
 

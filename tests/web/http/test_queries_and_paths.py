@@ -1,4 +1,4 @@
-"""Query keys, parts of paths and headers: what is not taken is named."""
+"""Query keys, path segments and headers: invalid ones are named in the error."""
 
 from typing import Any
 
@@ -19,27 +19,27 @@ from tests.support import Api
         ("=", [{"field": '""', "message": "Unknown field. Known fields: engine"}]),
     ],
 )
-async def test_a_query_key_that_is_not_taken_is_named(api: Api, query: str, errors: Any) -> None:
+async def test_an_unknown_query_key_is_named(api: Api, query: str, errors: Any) -> None:
     problem = await api.call("GET", f"/tasks?{query}", 422)
 
     assert problem["errors"] == errors
 
 
-async def test_every_fault_of_a_query_is_named_at_once(api: Api) -> None:
+async def test_all_errors_of_a_query_are_reported_at_once(api: Api) -> None:
     problem = await api.call("GET", "/tasks?engine=a&engine=b&x=1", 422)
 
     assert {error["field"] for error in problem["errors"]} == {"engine", "x"}
 
 
 @pytest.mark.parametrize("job_id", ["x" * 65, "a%00b", "%e2%80%ae"])
-async def test_a_name_in_a_path_that_none_can_have_is_refused(api: Api, job_id: str) -> None:
+async def test_an_invalid_name_in_a_path_is_rejected(api: Api, job_id: str) -> None:
     problem = await api.call("GET", f"/jobs/{job_id}", 422)
 
     assert [error["field"] for error in problem["errors"]] == ["job_id"]
 
 
 @pytest.mark.parametrize("value", ["x" * 2000, "\x80"])
-async def test_a_header_that_is_not_taken_is_named(api: Api, value: str) -> None:
+async def test_an_invalid_header_is_named(api: Api, value: str) -> None:
     headers = {"If-None-Match": value}
 
     problem = await api.call("GET", "/openapi.json", 422, headers=headers)

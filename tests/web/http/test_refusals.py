@@ -1,4 +1,5 @@
-"""What ``POST /evaluate`` refuses: with a clear 4xx, every fault at once, and nothing changed."""
+"""What ``POST /evaluate`` rejects: with a clear 4xx, all errors at once, and without side
+effects."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tests.support import Api, Json, request
 
-REFUSED: dict[str, Json] = {
+REJECTED: dict[str, Json] = {
     "model": {"model": ""},
     "model ": {"model": "--help"},
     "model  ": {"model": "a\0b"},
@@ -78,15 +79,15 @@ REFUSED: dict[str, Json] = {
 
 
 @pytest.mark.parametrize(
-    ("field", "change"), REFUSED.items(), ids=[str(change)[:60] for change in REFUSED.values()]
+    ("field", "change"), REJECTED.items(), ids=[str(change)[:60] for change in REJECTED.values()]
 )
-async def test_a_field_that_is_not_allowed_is_named(api: Api, field: str, change: Json) -> None:
+async def test_an_invalid_field_is_named(api: Api, field: str, change: Json) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(**change))
 
     assert [error["field"] for error in problem["errors"]] == [field.strip()]
 
 
-async def test_every_fault_is_named_at_once(api: Api) -> None:
+async def test_all_errors_are_reported_at_once(api: Api) -> None:
     body = {"tasks": [""], "limit": 0, "num_gpus": 0}
 
     problem = await api.call("POST", "/evaluate", 422, json=body)
@@ -95,13 +96,13 @@ async def test_every_fault_is_named_at_once(api: Api) -> None:
     assert named == {"model", "tasks.0", "limit", "num_gpus"}
 
 
-async def test_an_unknown_field_is_answered_with_the_nearest_known_one(api: Api) -> None:
+async def test_an_unknown_field_is_rejected_with_a_suggestion(api: Api) -> None:
     problem = await api.call("POST", "/evaluate", 422, json=request(num_gpu=1))
 
     assert "Did you mean 'num_gpus'?" in problem["errors"][0]["message"]
 
 
-async def test_a_refused_request_changes_nothing(api: Api) -> None:
+async def test_a_rejected_request_changes_nothing(api: Api) -> None:
     await api.call("POST", "/evaluate", 422, json=request(limit=0))
 
     assert (await api.call("GET", "/queue"))["running_job"] is None
@@ -137,7 +138,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
 
 
 @pytest.mark.parametrize(("body", "status"), BODIES.values(), ids=BODIES.keys())
-async def test_a_body_that_cannot_be_used_is_refused(api: Api, body: bytes, status: int) -> None:
+async def test_an_unusable_body_is_rejected(api: Api, body: bytes, status: int) -> None:
     headers = {"Content-Type": "application/json"}
 
     problem = await api.call("POST", "/evaluate", status, data=BytesIO(body), headers=headers)
@@ -145,7 +146,7 @@ async def test_a_body_that_cannot_be_used_is_refused(api: Api, body: bytes, stat
     assert problem["status"] == status
 
 
-async def test_a_path_that_leads_to_itself_is_refused(api: Api, tmp_path: Path) -> None:
+async def test_a_circular_link_is_rejected(api: Api, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     body = request(output_dir=str(tmp_path / "loop"))
 
@@ -163,9 +164,7 @@ async def test_a_path_that_leads_to_itself_is_refused(api: Api, tmp_path: Path) 
         (b"[" * 1000 + b"]" * 1000, "nested too deeply"),
     ],
 )
-async def test_json_that_would_be_read_as_something_else_is_named(
-    api: Api, body: bytes, words: str
-) -> None:
+async def test_ambiguous_json_is_rejected_and_named(api: Api, body: bytes, words: str) -> None:
     headers = {"Content-Type": "application/json"}
 
     problem = await api.call("POST", "/evaluate", 400, data=body, headers=headers)
@@ -175,7 +174,7 @@ async def test_json_that_would_be_read_as_something_else_is_named(
 
 
 @pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 2**53 + 1])
-async def test_an_integer_of_64_bits_is_kept_as_it_is(api: Api, number: int) -> None:
+async def test_a_64_bit_integer_is_preserved(api: Api, number: int) -> None:
     job_id = await api.submit(model_args={"number": number})
 
     assert (await api.job(job_id))["request"]["model_args"] == {"number": number}
@@ -184,7 +183,7 @@ async def test_an_integer_of_64_bits_is_kept_as_it_is(api: Api, number: int) -> 
 @pytest.mark.parametrize(
     "text", ["a=1", "a=1,b=x", 'until=["a","b"],t=0', "a='x,y'", "a=1, b=2", "a=b=c", "a=,b=1,"]
 )
-async def test_generation_arguments_may_be_a_text(api: Api, text: str) -> None:
+async def test_generation_arguments_may_be_a_string(api: Api, text: str) -> None:
     job_id = await api.submit(gen_kwargs=text)
 
     assert (await api.job(job_id))["request"]["gen_kwargs"] == text
@@ -210,7 +209,7 @@ async def test_task_names_of_every_harness_are_accepted(api: Api, name: str) -> 
     assert (await api.job(job_id))["request"]["tasks"] == [name]
 
 
-async def test_as_many_tasks_as_are_accepted_reach_the_harness(api: Api) -> None:
+async def test_the_maximum_number_of_tasks_reaches_the_harness(api: Api) -> None:
     tasks = [f"{number:03d}" + "x" * 96 for number in range(1000)]
 
     job = await api.finished(await api.submit(tasks=tasks))

@@ -1,4 +1,4 @@
-"""What the server's settings allow a request to ask for."""
+"""Limits that the server's settings put on requests."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.conftest import MakeApi
 from tests.support import request
 
 
-async def test_a_time_limit_above_the_longest_is_refused(make_api: MakeApi) -> None:
+async def test_a_time_limit_above_the_maximum_is_rejected(make_api: MakeApi) -> None:
     api = await make_api(max_timeout=60)
 
     problem = await api.call("POST", "/evaluate", 422, json=request(timeout_s=61))
@@ -18,7 +18,7 @@ async def test_a_time_limit_above_the_longest_is_refused(make_api: MakeApi) -> N
     ]
 
 
-async def test_a_request_without_a_time_limit_gets_the_servers(make_api: MakeApi) -> None:
+async def test_a_request_without_a_time_limit_gets_the_servers_default(make_api: MakeApi) -> None:
     api = await make_api(default_timeout=60)
 
     job = await api.job(await api.submit())
@@ -36,7 +36,7 @@ async def test_the_servers_time_limit_stops_an_evaluation(make_api: MakeApi) -> 
 
 
 @pytest.mark.parametrize("way", ["straight", "link", "the directory itself"])
-async def test_output_may_not_go_into_the_servers_own_directory(
+async def test_output_must_not_be_in_the_servers_own_directory(
     make_api: MakeApi, data_dir: Path, tmp_path: Path, way: str
 ) -> None:
     api = await make_api()

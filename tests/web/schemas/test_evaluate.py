@@ -1,4 +1,4 @@
-"""``POST /evaluate``: what it answers, and that every field is kept as it was sent."""
+"""``POST /evaluate``: its response, and that every field is stored as it was sent."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support import Api, request
 HANG = {"behave": "hang"}
 
 
-async def test_the_answer_has_the_shape_that_lmms_evals_clients_read(api: Api) -> None:
+async def test_the_response_has_the_shape_that_lmms_evals_clients_expect(api: Api) -> None:
     answer = await api.call("POST", "/evaluate", json=request())
 
     assert answer == {
@@ -26,7 +26,7 @@ async def test_the_answer_has_the_shape_that_lmms_evals_clients_read(api: Api) -
     }
 
 
-async def test_the_position_counts_the_jobs_that_are_before_it(api: Api) -> None:
+async def test_the_position_counts_the_jobs_ahead(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
     await api.submit()
@@ -36,7 +36,7 @@ async def test_the_position_counts_the_jobs_that_are_before_it(api: Api) -> None
     assert answer["position_in_queue"] == 1
 
 
-async def test_a_higher_priority_goes_before_what_waits(api: Api) -> None:
+async def test_a_higher_priority_goes_before_waiting_jobs(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
     await api.submit()

@@ -1,4 +1,4 @@
-"""By which names a server may be called."""
+"""Host names under which a server accepts requests."""
 
 import socket
 
@@ -31,7 +31,5 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
         (EVERYWHERE, "eval.lab.example", True),
     ],
 )
-def test_a_server_is_called_by_its_address_and_its_names(
-    bound: str, header: str, fine: bool
-) -> None:
+def test_a_server_accepts_its_address_and_its_names(bound: str, header: str, fine: bool) -> None:
     assert AllowedHosts(bound, ["eval.lab.example"]).allows(header) is fine

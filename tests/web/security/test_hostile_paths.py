@@ -1,4 +1,4 @@
-"""Paths of artifacts, as no client library would send them: none leads out of the directory."""
+"""Raw artifact paths that no client library would send: none leads out of the directory."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,7 @@ from tests.support import Api, Json
 from tests.web.files import fetch, listed, listing, output, raw
 
 
-async def test_a_name_that_is_no_text_is_listed_with_an_address_that_works(
-    api: Api, job: Json
-) -> None:
+async def test_a_name_that_is_not_utf8_is_listed_with_a_working_url(api: Api, job: Json) -> None:
     (output(job) / os.fsdecode(b"\xff%41.txt")).write_text("here")
 
     address = (await listed(api, job))["\ufffd%41.txt"]["url"]
@@ -56,7 +54,7 @@ async def test_a_name_that_is_no_text_is_listed_with_an_address_that_works(
     ],
 )
 @pytest.mark.timeout(60)
-async def test_no_path_leads_outside_or_to_what_is_no_file(
+async def test_no_path_leads_outside_or_to_a_special_file(
     api: Api, job: Json, secret: Path, path: bytes
 ) -> None:
     (output(job) / "x").write_text("x")
@@ -69,7 +67,7 @@ async def test_no_path_leads_outside_or_to_what_is_no_file(
     assert status in (400, 404)
 
 
-async def test_an_output_directory_that_became_a_link_is_gone(
+async def test_an_output_directory_replaced_by_a_link_is_gone(
     api: Api, job: Json, secret: Path
 ) -> None:
     output(job).rename(output(job).with_name("elsewhere"))

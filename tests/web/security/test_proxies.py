@@ -1,4 +1,4 @@
-"""Whose word on addresses is taken."""
+"""Which forwarded addresses and protocols are trusted."""
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -19,7 +19,7 @@ from evalserver.web.security.proxies import TrustedProxies
         (["::1"], "::1", "2001:db8::7", "2001:db8::7"),
     ],
 )
-def test_the_client_is_the_last_that_is_no_proxy(
+def test_the_client_is_the_last_address_that_is_no_trusted_proxy(
     trusted: list[str], peer: str, forwarded: str, client: str
 ) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": forwarded})
@@ -28,7 +28,7 @@ def test_the_client_is_the_last_that_is_no_proxy(
 
 
 @pytest.mark.parametrize(("peer", "secure"), [("10.0.0.1", True), ("10.0.0.2", False)])
-def test_a_proxy_says_whether_the_client_spoke_tls(peer: str, secure: bool) -> None:
+def test_a_trusted_proxy_reports_whether_the_client_used_tls(peer: str, secure: bool) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-Proto": "https"})
 
     assert TrustedProxies(["10.0.0.1"]).is_secure(request.clone(remote=peer)) is secure

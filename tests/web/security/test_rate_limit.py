@@ -1,10 +1,10 @@
-"""How often one may ask: on average, at once, and after a pause."""
+"""The rate limiter: average rate, bursts and recovery."""
 
 from evalserver.web.security.rate_limit import MAX_KEYS, RateLimit
 
 
 class Clock:
-    """Time that the test makes pass."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_ten_seconds_worth_may_come_at_once_and_then_one_after_another() -> None:
+def test_a_burst_of_ten_seconds_worth_is_allowed_then_the_average_rate() -> None:
     clock = Clock()
     limit = RateLimit(2, clock)
 
@@ -25,7 +25,7 @@ def test_ten_seconds_worth_may_come_at_once_and_then_one_after_another() -> None
     assert limit.acquire("a") > 0
 
 
-def test_one_has_nothing_to_do_with_the_other() -> None:
+def test_clients_are_limited_independently() -> None:
     limit = RateLimit(1, Clock())
     while not limit.acquire("a"):
         pass
@@ -33,7 +33,7 @@ def test_one_has_nothing_to_do_with_the_other() -> None:
     assert limit.acquire("b") == 0.0
 
 
-def test_who_is_refused_is_not_set_back_further() -> None:
+def test_a_rejected_request_costs_nothing() -> None:
     clock = Clock()
     limit = RateLimit(1, clock)
     while not limit.acquire("a"):
@@ -42,7 +42,7 @@ def test_who_is_refused_is_not_set_back_further() -> None:
     assert [limit.acquire("a") for _ in range(3)] == [1.0, 1.0, 1.0]
 
 
-def test_however_many_ask_no_more_than_some_are_remembered() -> None:
+def test_the_number_of_remembered_clients_is_bounded() -> None:
     limit = RateLimit(1, Clock())
     for number in range(MAX_KEYS + 10):
         limit.acquire(str(number))

@@ -1,4 +1,4 @@
-"""The answer around the messages of a stream, and readers who are slow, gone or too late."""
+"""The HTTP response of an event stream, and readers that are slow, gone or late."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ ONE_PIECE_BYTES = 50_000
 """More than a page of events has."""
 
 
-async def test_it_is_a_stream_that_nobody_keeps_or_holds_back(api: Api) -> None:
+async def test_the_stream_is_neither_cached_nor_buffered(api: Api) -> None:
     job_id = await finished(api)
 
     async with api.stream(f"/jobs/{job_id}/events") as reader:
@@ -34,19 +34,19 @@ async def test_it_is_a_stream_that_nobody_keeps_or_holds_back(api: Api) -> None:
     assert headers["X-Accel-Buffering"] == "no"
 
 
-async def test_it_says_when_to_come_back(api: Api) -> None:
+async def test_the_stream_sets_the_reconnection_delay(api: Api) -> None:
     async with api.stream("/events") as reader:
         await reader.opened()
 
     assert reader.retry_ms == 2000
 
 
-async def test_a_head_request_gets_the_headers_alone(api: Api) -> None:
+async def test_a_head_request_gets_only_the_headers(api: Api) -> None:
     async with api._session.head("/events") as answer:
         assert (answer.status, answer.content_type) == (200, "text/event-stream")
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/events", 404)
 
     assert problem["detail"].endswith("not found")
@@ -63,7 +63,7 @@ async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
 
 
 @pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
-async def test_a_silent_stream_has_a_heartbeat(make_api: MakeApi, path: str) -> None:
+async def test_a_silent_stream_sends_heartbeats(make_api: MakeApi, path: str) -> None:
     api = await make_api(StreamLimits(heartbeat_s=0.05))
     job_id = await running(api)
 
@@ -74,7 +74,7 @@ async def test_a_silent_stream_has_a_heartbeat(make_api: MakeApi, path: str) -> 
 
 
 @pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
-async def test_a_server_that_stops_says_so_and_ends_the_stream(api: Api, path: str) -> None:
+async def test_a_stopping_server_announces_it_and_ends_the_stream(api: Api, path: str) -> None:
     job_id = await running(api)
     async with api.stream(path.format(job_id=job_id)) as reader:
         await reader.opened()
@@ -85,7 +85,7 @@ async def test_a_server_that_stops_says_so_and_ends_the_stream(api: Api, path: s
     assert reader.comments == ["the server is stopping; reconnect with the last id"]
 
 
-async def test_a_reader_who_goes_away_is_forgotten(make_api: MakeApi) -> None:
+async def test_a_disconnected_reader_is_released(make_api: MakeApi) -> None:
     api = await make_api(StreamLimits(heartbeat_s=0.05))
     async with api.stream("/events") as reader:
         await reader.opened()
@@ -93,7 +93,7 @@ async def test_a_reader_who_goes_away_is_forgotten(make_api: MakeApi) -> None:
     await listeners(api, 0)
 
 
-async def test_a_database_that_cannot_be_read_ends_the_stream_with_a_word(
+async def test_an_unreadable_database_ends_the_stream_with_an_error_message(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute = aiosqlite.Connection.execute_fetchall
@@ -114,7 +114,7 @@ async def test_a_database_that_cannot_be_read_ends_the_stream_with_a_word(
     assert reader.comments == [word]
 
 
-async def test_an_error_of_the_server_ends_the_stream_with_a_word(
+async def test_an_internal_error_ends_the_stream_with_an_error_message(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(event: object) -> bytes:
@@ -132,7 +132,7 @@ async def test_an_error_of_the_server_ends_the_stream_with_a_word(
 
 @pytest.fixture
 async def impatient(make_api: MakeApi) -> Api:
-    """An application with more events than fit into all buffers, and little patience."""
+    """An application with more events than fit into all buffers, and short timeouts."""
     api = await make_api(StreamLimits(patience_s=0.3))
     await running(api)
 
@@ -145,7 +145,7 @@ async def impatient(make_api: MakeApi) -> Api:
 
 @pytest.fixture
 async def sleeper(impatient: Api) -> AsyncIterator[socket.socket]:
-    """A reader that asks for all events, and then takes none."""
+    """A reader that requests all events and then reads nothing."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", impatient._session.port))
@@ -154,7 +154,7 @@ async def sleeper(impatient: Api) -> AsyncIterator[socket.socket]:
         yield sock
 
 
-async def test_a_reader_who_takes_nothing_is_dropped_with_a_line_in_the_log(
+async def test_a_reader_that_reads_nothing_is_dropped_and_logged(
     impatient: Api, sleeper: socket.socket, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await listeners(impatient, 0)
@@ -162,7 +162,7 @@ async def test_a_reader_who_takes_nothing_is_dropped_with_a_line_in_the_log(
     assert "dropped a reader of events" in capsys.readouterr().out
 
 
-async def test_a_reader_who_wakes_up_finds_the_word_that_it_was_dropped(
+async def test_a_reader_that_resumes_finds_the_message_that_it_was_dropped(
     impatient: Api, sleeper: socket.socket
 ) -> None:
     await listeners(impatient, 0)
@@ -172,7 +172,7 @@ async def test_a_reader_who_wakes_up_finds_the_word_that_it_was_dropped(
     assert received.rstrip().endswith(b"reconnect with the last id to miss nothing")
 
 
-async def test_little_is_held_for_a_reader_who_takes_nothing(
+async def test_little_is_buffered_for_a_reader_that_reads_nothing(
     impatient: Api, sleeper: socket.socket
 ) -> None:
     await listeners(impatient, 0)
@@ -182,7 +182,7 @@ async def test_little_is_held_for_a_reader_who_takes_nothing(
     assert 0 < max(held) < ONE_PIECE_BYTES
 
 
-async def test_who_was_dropped_misses_nothing_when_it_comes_back(
+async def test_a_dropped_reader_misses_nothing_after_reconnecting(
     impatient: Api, sleeper: socket.socket
 ) -> None:
     await listeners(impatient, 0)
@@ -196,13 +196,13 @@ async def test_who_was_dropped_misses_nothing_when_it_comes_back(
     assert [*seen, *missed] == list(range(1, EVENTS + 3))
 
 
-async def test_the_connection_of_a_reader_who_never_wakes_up_is_closed(
+async def test_the_connection_of_a_reader_that_never_resumes_is_closed(
     impatient: Api, monkeypatch: pytest.MonkeyPatch, sleeper: socket.socket
 ) -> None:
     monkeypatch.setattr("evalserver.web.streams.event_stream.DROP_MESSAGE_SECONDS", 0.1)
 
     async def closed() -> bool:
-        # The server is a part of this process.
+        # The server runs in this process.
         ends = {each.raddr for each in psutil.Process().net_connections("tcp")}
         return sleeper.getsockname() not in ends
 
@@ -210,7 +210,7 @@ async def test_the_connection_of_a_reader_who_never_wakes_up_is_closed(
 
 
 def everything(sock: socket.socket) -> bytes:
-    """All that a reader can still read."""
+    """Return everything that a reader can still receive."""
     sock.settimeout(60)
     received = bytearray()
     while some := sock.recv(65536):

@@ -1,4 +1,4 @@
-"""Logs that are larger than memory should be: what they cost the server."""
+"""Logs larger than memory: what serving them costs."""
 
 import re
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ ALLOWED = 64 * MEGABYTE
 
 @pytest.fixture
 async def job(server: ServerProcess) -> AsyncIterator[Json]:
-    """An ended job of a running server, with a log of two gigabytes, nearly all of one line."""
+    """An ended job of a running server with a log of two gigabytes, nearly all of it one line."""
     async with server:
         job = await server.api.finished(await server.api.submit())
         with (Path(job["run_dir"]) / "eval.log").open("wb") as file:
@@ -29,7 +29,7 @@ async def job(server: ServerProcess) -> AsyncIterator[Json]:
 
 
 async def received(server: ServerProcess, job: Json, query: str = "", **headers: str) -> int:
-    """How many bytes of the log came."""
+    """Return how many bytes of the log were received."""
     address = f"{server.url}/jobs/{job['job_id']}/log{query}"
     size = 0
     async with server.api._session.request("GET", address, headers=headers) as answer:
@@ -40,20 +40,22 @@ async def received(server: ServerProcess, job: Json, query: str = "", **headers:
 
 
 def peak(server: ServerProcess) -> int:
-    """The most memory that the server has had, in bytes."""
+    """Return the server's peak memory in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kilobytes) * 1024
 
 
-async def test_the_whole_of_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
+async def test_sending_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
     before = peak(server)
 
     assert await received(server, job) == SIZE
     assert peak(server) < before + ALLOWED
 
 
-async def test_the_end_of_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
+async def test_sending_the_end_of_two_gigabytes_costs_no_memory(
+    server: ServerProcess, job: Json
+) -> None:
     before = peak(server)
 
     assert await received(server, job, "?tail=1") == len(LAST_LINE) - 1
@@ -72,7 +74,7 @@ async def test_plain_text_of_one_huge_line_costs_no_memory(
     assert peak(server) < before + ALLOWED
 
 
-async def test_a_log_that_is_cut_off_while_it_is_sent_breaks_the_answer_off(
+async def test_a_log_truncated_while_it_is_sent_aborts_the_response(
     server: ServerProcess, job: Json
 ) -> None:
     address = f"{server.url}/jobs/{job['job_id']}/log"

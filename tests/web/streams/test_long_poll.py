@@ -1,4 +1,4 @@
-"""``GET /jobs/{job_id}?wait=``: an answer that comes when the job has changed."""
+"""``GET /jobs/{job_id}?wait=``: a response that arrives when the job changes."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ SOON_SECONDS = 30.0
 
 
 async def waiting(api: Api, path: str, status: int = 200) -> asyncio.Task[Any]:
-    """A request that has begun to wait."""
+    """Start a request that waits."""
     task = asyncio.create_task(api.call("GET", path, status))
     await listeners(api, 1)
     return task
@@ -27,11 +27,11 @@ async def waiting(api: Api, path: str, status: int = 200) -> asyncio.Task[Any]:
 
 @pytest.fixture
 async def running(api: Api) -> str:
-    """A job that runs, and goes on running."""
+    """Start a job that keeps running."""
     return await following.running(api)
 
 
-async def test_the_answer_comes_when_the_job_changes(api: Api, running: str) -> None:
+async def test_the_response_arrives_when_the_job_changes(api: Api, running: str) -> None:
     queued = await api.submit()
     answer = await waiting(api, f"/jobs/{queued}?wait=60")
 
@@ -39,11 +39,11 @@ async def test_the_answer_comes_when_the_job_changes(api: Api, running: str) -> 
     changed = time.monotonic()
 
     assert (await answer)["status"] == "cancelled"
-    # Promised are fifty milliseconds; without the change it would have taken the whole minute.
+    # The promise is fifty milliseconds; without the change the request would wait a minute.
     assert time.monotonic() - changed < 30
 
 
-async def test_an_event_that_leaves_the_status_as_it_is_is_a_change(api: Api, running: str) -> None:
+async def test_an_event_that_keeps_the_status_is_a_change(api: Api, running: str) -> None:
     answer = await waiting(api, f"/jobs/{running}?wait=60")
     before = await api.job(running)
 
@@ -62,13 +62,13 @@ async def test_progress_is_no_change(api: Api, running: str) -> None:
     assert (await answer)["event_id"] > before["event_id"]
 
 
-async def test_when_nothing_changes_the_answer_is_the_job_as_it_was(api: Api, running: str) -> None:
+async def test_without_a_change_the_response_is_the_unmodified_job(api: Api, running: str) -> None:
     before = await api.job(running)
 
     assert await api.call("GET", f"/jobs/{running}?wait=0.2") == before
 
 
-async def test_without_a_change_the_answer_takes_as_long_as_it_may(api: Api, running: str) -> None:
+async def test_without_a_change_the_request_waits_for_its_full_time(api: Api, running: str) -> None:
     began = time.monotonic()
 
     await api.call("GET", f"/jobs/{running}?wait=0.3")
@@ -76,14 +76,14 @@ async def test_without_a_change_the_answer_takes_as_long_as_it_may(api: Api, run
     assert time.monotonic() - began >= 0.3
 
 
-async def test_what_the_client_has_not_seen_is_answered_at_once(api: Api, running: str) -> None:
+async def test_a_job_the_client_has_not_seen_is_sent_immediately(api: Api, running: str) -> None:
     seen = (await api.job(running))["event_id"] - 1
 
     async with asyncio.timeout(SOON_SECONDS):
         await api.call("GET", f"/jobs/{running}?wait=60&since={seen}")
 
 
-async def test_what_the_client_has_seen_is_waited_for(api: Api, running: str) -> None:
+async def test_a_job_the_client_has_seen_is_waited_for(api: Api, running: str) -> None:
     seen = (await api.job(running))["event_id"]
     answer = await waiting(api, f"/jobs/{running}?wait=60&since={seen}")
 
@@ -92,7 +92,7 @@ async def test_what_the_client_has_seen_is_waited_for(api: Api, running: str) ->
     assert (await answer)["event_id"] == seen + 1
 
 
-async def test_a_finished_job_is_answered_at_once(api: Api) -> None:
+async def test_a_finished_job_is_sent_immediately(api: Api) -> None:
     job_id = await api.submit()
     await api.finished(job_id)
 
@@ -100,7 +100,7 @@ async def test_a_finished_job_is_answered_at_once(api: Api) -> None:
         await api.call("GET", f"/jobs/{job_id}?wait=60")
 
 
-async def test_who_knows_the_end_of_a_job_waits_for_a_further_attempt(api: Api) -> None:
+async def test_a_client_that_has_seen_the_end_waits_for_a_retry(api: Api) -> None:
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
     answer = await waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
@@ -110,7 +110,7 @@ async def test_who_knows_the_end_of_a_job_waits_for_a_further_attempt(api: Api) 
     assert (await answer)["event_id"] > end
 
 
-async def test_a_job_that_is_pruned_meanwhile_is_410(make_api: MakeApi) -> None:
+async def test_a_job_pruned_during_the_wait_is_410(make_api: MakeApi) -> None:
     api = await make_api(max_completed_jobs=1)
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
@@ -121,11 +121,11 @@ async def test_a_job_that_is_pruned_meanwhile_is_410(make_api: MakeApi) -> None:
     assert "was pruned" in (await answer)["detail"]
 
 
-async def test_a_job_that_never_was_is_404(api: Api) -> None:
+async def test_an_unknown_job_is_404(api: Api) -> None:
     await api.call("GET", f"/jobs/{uuid.uuid4()}?wait=60", 404)
 
 
-async def test_a_server_that_stops_answers_with_the_job_as_it_is(api: Api, running: str) -> None:
+async def test_a_stopping_server_sends_the_current_job(api: Api, running: str) -> None:
     answer = await waiting(api, f"/jobs/{running}?wait=60")
 
     app(api)[BUS].close()
@@ -139,7 +139,7 @@ async def test_a_head_request_never_waits(api: Api, running: str) -> None:
         await api.call("HEAD", f"/jobs/{running}?wait=60")
 
 
-async def test_a_client_that_goes_away_is_not_waited_for_any_more(api: Api, running: str) -> None:
+async def test_a_disconnected_client_stops_the_wait(api: Api, running: str) -> None:
     answer = await waiting(api, f"/jobs/{running}?wait=60")
 
     answer.cancel()
@@ -162,7 +162,7 @@ async def test_a_client_that_goes_away_is_not_waited_for_any_more(api: Api, runn
         ("handling=lenient", None),
     ],
 )
-async def test_the_answer_says_which_preference_was_followed(
+async def test_the_response_reports_the_applied_preference(
     api: Api, preference: str, applied: str | None
 ) -> None:
     job_id = await api.submit()
@@ -172,7 +172,7 @@ async def test_the_answer_says_which_preference_was_followed(
         assert answer.headers.get("Preference-Applied") == applied
 
 
-async def test_a_preference_is_waited_for(api: Api, running: str) -> None:
+async def test_the_prefer_header_sets_the_wait(api: Api, running: str) -> None:
     began = time.monotonic()
 
     await api.call("GET", f"/jobs/{running}", headers={"Prefer": "wait=1"})
@@ -180,7 +180,7 @@ async def test_a_preference_is_waited_for(api: Api, running: str) -> None:
     assert time.monotonic() - began >= 1
 
 
-async def test_the_query_comes_before_the_preference(api: Api, running: str) -> None:
+async def test_the_query_takes_precedence_over_the_preference(api: Api, running: str) -> None:
     path = f"/jobs/{running}?wait=0"
 
     async with asyncio.timeout(SOON_SECONDS):
@@ -204,7 +204,7 @@ async def test_the_query_comes_before_the_preference(api: Api, running: str) -> 
         ("wait=1&sinse=1", "sinse"),
     ],
 )
-async def test_a_query_that_cannot_be_meant_is_refused(api: Api, query: str, field: str) -> None:
+async def test_an_invalid_query_is_rejected(api: Api, query: str, field: str) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}?{query}", 422)
 
     assert [each["field"] for each in problem["errors"]] == [field]

@@ -1,4 +1,4 @@
-"""A job's progress as clients see it, told by the stand-in's bars."""
+"""A job's progress as clients see it, from the fake harness's progress bars."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from tests.support import Api, Json, ServerProcess, until
 
 
 def bars(gate: Path) -> Json:
-    """Arguments for an evaluation that draws a bar to 4 of 8, and waits for the gate to open."""
+    """Return arguments for an evaluation that draws a bar to 4 of 8 and waits for the gate file."""
     return {"behave": "bars", "gate": str(gate)}
 
 
 async def halfway(api: Api, job_id: str) -> Json:
-    """The job's progress, once its bar is half drawn."""
+    """Wait until the job's bar is half drawn; return its progress."""
 
     async def reached() -> Json | None:
         progress = (await api.job(job_id))["progress"]
@@ -23,7 +23,7 @@ async def halfway(api: Api, job_id: str) -> Json:
     return found
 
 
-async def test_a_running_job_shows_how_far_it_is(api: Api, tmp_path: Path) -> None:
+async def test_a_running_job_shows_its_progress(api: Api, tmp_path: Path) -> None:
     job_id = await api.submit(model_args=bars(tmp_path / "gate"))
 
     assert await halfway(api, job_id) == {
@@ -36,7 +36,7 @@ async def test_a_running_job_shows_how_far_it_is(api: Api, tmp_path: Path) -> No
     }
 
 
-async def test_an_evaluation_that_says_nothing_is_starting(api: Api) -> None:
+async def test_an_evaluation_without_output_is_starting(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "hang"})
 
     async def progress() -> Json | None:
@@ -62,7 +62,7 @@ async def test_a_cancelled_job_has_no_progress(api: Api, tmp_path: Path) -> None
     assert (await api.finished(job_id))["progress"] is None
 
 
-async def test_an_ended_job_has_no_progress_though_the_board_has_not_heard_of_its_end(
+async def test_an_ended_job_has_no_progress_even_before_the_board_is_notified(
     api: Api,
 ) -> None:
     job_id = await api.submit()
@@ -72,7 +72,7 @@ async def test_an_ended_job_has_no_progress_though_the_board_has_not_heard_of_it
     assert (await api.job(job_id))["progress"] is None
 
 
-async def test_progress_goes_on_after_the_server_was_killed(
+async def test_progress_continues_after_the_server_was_killed(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
@@ -87,7 +87,7 @@ async def test_progress_goes_on_after_the_server_was_killed(
         assert (await server.api.finished(job_id))["status"] == "completed"
 
 
-async def test_a_hundred_megabytes_without_a_bar_tell_of_no_stage(api: Api) -> None:
+async def test_a_hundred_megabytes_without_a_bar_report_no_stage(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "flood", "megabytes": 100})
 
     stages = set()

@@ -1,4 +1,4 @@
-"""What a stream tells beside events: progress, and lines of the log."""
+"""Messages of a stream that are not events: progress and log lines."""
 
 import uuid
 from dataclasses import replace
@@ -17,11 +17,11 @@ from tests.web.following import HALF, app, is_kind, running
 
 @pytest.fixture(autouse=True)
 def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The watcher looks into a log once: what these tests post is the newest from then on."""
+    """Make the watcher read a log only once, so that progress posted by a test stays the newest."""
     monkeypatch.setattr("evalserver.monitoring.progress.POLL_SECONDS", 3600)
 
 
-async def test_it_is_told_without_an_id(api: Api) -> None:
+async def test_progress_is_sent_without_an_id(api: Api) -> None:
     job_id = await running(api)
     app(api)[PROGRESS].update(job_id, HALF)
 
@@ -34,7 +34,7 @@ async def test_it_is_told_without_an_id(api: Api) -> None:
     )
 
 
-async def test_it_is_told_as_it_comes(api: Api) -> None:
+async def test_progress_is_sent_when_it_changes(api: Api) -> None:
     job_id = await running(api)
     async with api.stream(f"/jobs/{job_id}/events") as reader:
         await reader.opened()
@@ -45,7 +45,7 @@ async def test_it_is_told_as_it_comes(api: Api) -> None:
     assert message.data["fraction"] == 0.5
 
 
-async def test_what_comes_faster_than_it_may_be_told_is_left_out(make_api: MakeApi) -> None:
+async def test_progress_faster_than_the_limit_is_skipped(make_api: MakeApi) -> None:
     api = await make_api(StreamLimits(progress_s=3600))
     job_id = await running(api)
     app(api)[PROGRESS].update(job_id, HALF)
@@ -58,7 +58,7 @@ async def test_what_comes_faster_than_it_may_be_told_is_left_out(make_api: MakeA
         assert story(await reader.rest()) == ["cancel_requested", "cancelled", "end"]
 
 
-async def test_of_what_was_left_out_the_newest_is_told_when_it_may(make_api: MakeApi) -> None:
+async def test_the_newest_skipped_progress_is_sent_after_the_interval(make_api: MakeApi) -> None:
     api = await make_api(StreamLimits(progress_s=0.3))
     job_id = await running(api)
     app(api)[PROGRESS].update(job_id, HALF)
@@ -73,20 +73,20 @@ async def test_of_what_was_left_out_the_newest_is_told_when_it_may(make_api: Mak
 
 @pytest.fixture
 async def quick(make_api: MakeApi) -> Api:
-    """An application that looks into logs often."""
+    """An application that reads logs at short intervals."""
     return await make_api(StreamLimits(log_s=0.05))
 
 
 @pytest.fixture
 async def job(quick: Api) -> tuple[str, Path]:
-    """A job that runs, and its log, which says that it does."""
+    """A running job and its log, which says that it runs."""
     job_id = await running(quick)
     log = Path((await quick.job(job_id))["run_dir"]) / "eval.log"
     await until(says(log, "stand-in runs as dummy"))
     return job_id, log
 
 
-async def test_the_log_of_an_attempt_that_begins_is_told_from_its_beginning(quick: Api) -> None:
+async def test_the_log_of_a_new_attempt_is_sent_from_its_beginning(quick: Api) -> None:
     first = await running(quick)
     job_id = await quick.submit()
     async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
@@ -100,7 +100,7 @@ async def test_the_log_of_an_attempt_that_begins_is_told_from_its_beginning(quic
     assert line.data == {"job_id": job_id, "attempt": 1, "offset": 0, "text": text}
 
 
-async def test_all_of_the_log_is_told_before_the_attempt_ends(quick: Api) -> None:
+async def test_the_complete_log_is_sent_before_the_attempt_ends(quick: Api) -> None:
     first = await running(quick)
     job_id = await quick.submit(model_args={"behave": "crash"}, max_attempts=1)
     async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
@@ -116,7 +116,7 @@ async def test_all_of_the_log_is_told_before_the_attempt_ends(quick: Api) -> Non
     assert story(messages)[-3:] == ["log", "failed", "end"]
 
 
-async def test_only_new_lines_of_a_running_attempt_are_told(
+async def test_only_new_lines_of_a_running_attempt_are_sent(
     quick: Api, job: tuple[str, Path]
 ) -> None:
     job_id, log = job
@@ -131,7 +131,7 @@ async def test_only_new_lines_of_a_running_attempt_are_told(
     assert message.data["offset"] == before
 
 
-async def test_who_does_not_ask_for_the_log_is_told_none(quick: Api, job: tuple[str, Path]) -> None:
+async def test_log_lines_are_not_sent_by_default(quick: Api, job: tuple[str, Path]) -> None:
     job_id, log = job
     async with quick.stream(f"/jobs/{job_id}/events") as reader:
         await reader.opened()
@@ -143,14 +143,14 @@ async def test_who_does_not_ask_for_the_log_is_told_none(quick: Api, job: tuple[
     assert "log" not in {message.kind for message in messages}
 
 
-async def test_a_log_is_asked_for_with_1(api: Api) -> None:
+async def test_log_lines_are_requested_with_1(api: Api) -> None:
     problem = await api.call("GET", f"/jobs/{uuid.uuid4()}/events?log=yes", 422)
 
     assert problem["errors"] == [{"field": "log", "message": "Must be 1 or 0."}]
 
 
 def says(log: Path, text: str) -> Any:
-    """Is this in the log?"""
+    """Wait until the log contains this text."""
 
     async def found() -> bool:
         return log.exists() and text in log.read_text()
@@ -159,6 +159,6 @@ def says(log: Path, text: str) -> Any:
 
 
 def write(log: Path, text: str) -> None:
-    """Write to a log, as its runner does."""
+    """Write to a log as its runner does."""
     with log.open("a") as file:
         file.write(text)
