@@ -1,4 +1,4 @@
-"""A story of jobs for project/test_audit_guide.py, told through the Store minute by minute."""
+"""A scripted job history for project/test_audit_guide.py, run through the Store step by step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ KEEP = 2
 
 
 def at(minute: int) -> str:
-    """The time of the deed that the story does in this minute."""
+    """The timestamp of the operation at this minute."""
     return timestamp(datetime(2030, 1, 1, tzinfo=UTC) + timedelta(minutes=minute))
 
 
 async def live(folder: Path) -> None:
     """Alice and Bob evaluate; runs are lost, fail, are cancelled, retried, and pruned.
 
-    Every deed has its minute; two finished jobs are kept.
+    Each operation has its own minute; two finished jobs are kept.
     """
     clock = _Minutes()
     store = await Store.open(folder, clock)
 
-    async def do(minute: int, deed: Callable[[], Any]) -> None:
+    async def do(minute: int, operation: Callable[[], Any]) -> None:
         clock.minute = minute
-        await deed()
+        await operation()
 
     async def claim(job_id: str) -> None:
         job = await store.queries.job(job_id)
@@ -64,7 +64,7 @@ async def live(folder: Path) -> None:
 
 @dataclass
 class _Minutes:
-    """A clock that stands still until the story sets it."""
+    """A clock that only advances when it is set."""
 
     minute: int = 0
 

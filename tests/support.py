@@ -1,4 +1,4 @@
-"""What tests share beside fixtures: waiting for a condition, a server process, ending runners."""
+"""Shared test helpers: waiting for a condition, running a server process, ending runners."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ WAIT_SECONDS = 300.0
 """How long a test waits for a condition: a limit, never an expectation."""
 
 NOBODY = 65534
-"""A user to whom nothing belongs."""
+"""The id of a user who owns no files."""
 
 FINISHED = ("completed", "failed", "cancelled")
 
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 
 
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = WAIT_SECONDS) -> Any:
-    """What ``condition`` returns, once that is true. Fails after ``seconds``."""
+    """Wait until ``condition`` returns a true value, and return it. Fails after ``seconds``."""
     async with asyncio.timeout(seconds):
         while not (found := await condition()):
             await asyncio.sleep(0.05)
@@ -44,19 +44,19 @@ async def until(condition: Callable[[], Awaitable[Any]], seconds: float = WAIT_S
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody uses right now."""
+    """A currently unused port of the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
 
 
 def stand_in_environment() -> dict[str, str]:
-    """An environment in which the harness of this interpreter is the stand-in."""
+    """An environment in which this interpreter's harness is the stand-in."""
     return {**os.environ, "PYTHONPATH": str(STAND_IN)}
 
 
 @contextmanager
 def without_permissions() -> Iterator[None]:
-    """Within the block the system refuses what permissions forbid, also if root runs the tests."""
+    """Enforce file permissions within the block, even when root runs the tests."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)
@@ -67,7 +67,7 @@ def without_permissions() -> Iterator[None]:
 
 
 def let_everybody_reach(path: Path) -> None:
-    """Let every user pass through the directories of pytest's own that lead to a path."""
+    """Make pytest's own parent directories of a path accessible to every user."""
     for directory in path.parents:
         if directory == Path(tempfile.gettempdir()) or directory.owner() != path.owner():
             return
@@ -75,7 +75,7 @@ def let_everybody_reach(path: Path) -> None:
 
 
 async def end_runners(data_dir: Path) -> None:
-    """Have every runner under a data directory end its evaluation, and wait until it is gone."""
+    """Make every runner under a data directory end its evaluation, and wait until it is gone."""
     locks = [lock for lock in data_dir.glob("runs/*/*/lock")]
     for lock in locks:
         (lock.parent / files.CANCEL_FILE).touch()
@@ -87,7 +87,7 @@ async def end_runners(data_dir: Path) -> None:
 
 
 async def harness_of(job_id: str) -> psutil.Process:
-    """A process of the job's evaluation, once it runs; its parent is the runner."""
+    """Wait for a process of the job's evaluation, and return it; its parent is the runner."""
 
     async def found() -> psutil.Process | None:
         for process in psutil.process_iter(["environ"]):
@@ -101,12 +101,12 @@ async def harness_of(job_id: str) -> psutil.Process:
 
 
 def request(**fields: Any) -> Json:
-    """A body for ``POST /evaluate``: what the test gives, and defaults for the rest."""
+    """A body for ``POST /evaluate``: the given fields, and defaults for the rest."""
     return {"model": "dummy", "tasks": ["mme"], **fields}
 
 
 def results_file(job: Json) -> Json:
-    """What the harness itself wrote down for a completed job."""
+    """The results file that the harness itself wrote for a completed job."""
     assert job["status"] == "completed", job["error"]
     (result,) = job["result"].values()
     content: Json = json.loads(Path(result["results"]).read_text())
@@ -114,14 +114,15 @@ def results_file(job: Json) -> Json:
 
 
 class Api:
-    """The server's HTTP interface, as a test uses it: asserts the status, returns the body."""
+    """The server's HTTP API for tests: asserts the status, returns the body."""
 
     def __init__(self, session: Any, base: str = "") -> None:
         self._session = session
         self._base = base
 
     async def call(self, method: str, path: str, status: int = 200, **kwargs: Any) -> Any:
-        """The JSON body of the answer, which must have the given status, and be as described."""
+        """Send a request; return its JSON body. It must have this status and match the
+        description."""
         async with self._session.request(method, self._base + path, **kwargs) as answer:
             body = await answer.json(content_type=None)
             assert answer.status == status, body
@@ -130,14 +131,14 @@ class Api:
             return body
 
     async def status_of(self, path: str) -> int:
-        """The status of the answer to ``GET``, whatever its body is."""
+        """The status of the response to ``GET``, whatever its body."""
         async with self._session.get(self._base + path) as answer:
             await answer.read()
             return int(answer.status)
 
     @asynccontextmanager
     async def stream(self, path: str, **kwargs: Any) -> AsyncIterator[EventReader]:
-        """A stream of server-sent events, open for the length of the block."""
+        """A stream of server-sent events, open within the block."""
         unlimited = aiohttp.ClientTimeout(total=None)
         async with self._session.get(self._base + path, timeout=unlimited, **kwargs) as answer:
             assert answer.status == 200, await answer.text()
@@ -149,17 +150,17 @@ class Api:
         return str(body["job_id"])
 
     async def submit_unchecked(self, **fields: Any) -> str:
-        """The same, with names that the harness may not know."""
+        """Submit an evaluation whose names are not checked against the harness."""
         body = await self.call("POST", "/evaluate?validate=false", json=request(**fields))
         return str(body["job_id"])
 
     async def job(self, job_id: str) -> Json:
-        """The job as the server shows it."""
+        """The job as the server returns it."""
         body: Json = await self.call("GET", f"/jobs/{job_id}")
         return body
 
     async def when(self, job_id: str, *statuses: str) -> Json:
-        """The job, once its status is one of these."""
+        """Wait until the job's status is one of these, and return the job."""
 
         async def reached() -> Json | None:
             job = await self.job(job_id)
@@ -169,13 +170,13 @@ class Api:
         return found
 
     async def under_way(self, job_id: str) -> Json:
-        """The job, once its harness runs: a server that is killed now leaves it to its runner."""
+        """Wait until the job's harness runs: if the server is killed now, the runner continues."""
         job = await self.when(job_id, "running")
         await harness_of(job_id)
         return job
 
     async def finished(self, job_id: str) -> Json:
-        """The job, once it has ended."""
+        """Wait until the job has finished, and return it."""
         return await self.when(job_id, *FINISHED)
 
 
@@ -196,12 +197,12 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Where the server answers."""
+        """The base URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
-        """The server's stderr, of all its starts."""
+        """The server's stderr, across all its starts."""
         return self.data_dir.with_name(f"{self.data_dir.name}.log")
 
     @property
@@ -227,12 +228,12 @@ class ServerProcess:
         await end_runners(self.data_dir)
 
     async def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server, and wait until it is ready."""
         self.launch()
         await until(self.answers)
 
     def launch(self) -> None:
-        """Start the server, and do not wait for it."""
+        """Start the server without waiting for it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
@@ -244,36 +245,36 @@ class ServerProcess:
             )  # fmt: skip
 
     def launch_limited(self, limit: tuple[int, int]) -> None:
-        """The same, with a limit of the system's on the server: which, and how much."""
+        """Start the server without waiting for it, with a resource limit."""
         self.launch()
         resource.prlimit(self.process.pid, limit[0], (limit[1], limit[1]))
 
     async def until_it_answers(self) -> None:
-        """Wait until the server answers."""
+        """Wait until the server responds."""
         await until(self.answers)
 
     def stop(self) -> int:
-        """End the server as an operator does; returns its exit code."""
+        """Stop the server as an operator does; returns its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=WAIT_SECONDS)
 
     def kill(self) -> None:
-        """End the server as a crash does."""
+        """Kill the server, as a crash would."""
         self.process.kill()
         self.process.wait(timeout=WAIT_SECONDS)
 
     def query(self, sql: str, *values: str) -> list[str]:
-        """The first column of what the database says, also while no server runs."""
+        """The first column of a query's result, also while no server runs."""
         path = f"file:{self.data_dir / 'evalserver.db'}?mode=ro"
         with closing(sqlite3.connect(path, uri=True)) as connection:
             return [str(row[0]) for row in connection.execute(sql, values)]
 
     async def is_reattached(self) -> bool:
-        """Has a server found an evaluation of an earlier one that runs?"""
+        """Whether a server has reattached to a running evaluation of an earlier one."""
         return bool(self.query("SELECT 1 FROM job_events WHERE event = 'reattached'"))
 
     async def answers(self) -> bool:
-        """Does the server answer? Fails when its process has ended."""
+        """Whether the server responds. Fails if its process has ended."""
         assert self.process.poll() is None, self.log.read_text()
         assert self._session is not None
         try:

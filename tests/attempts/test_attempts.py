@@ -1,4 +1,4 @@
-"""Jobs whose files are on a disk that hangs, at the start and at the end of an attempt."""
+"""Jobs whose files are on a hanging disk, at the start and at the end of an attempt."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ from tests.store.test_jobs import submit
 
 
 class OnDeadDisk(Engine):
-    """An engine whose results are on a disk that hangs."""
+    """An engine whose results are on a hanging disk."""
 
     answers = threading.Event()
 
@@ -52,7 +52,7 @@ def engines() -> Iterator[Mapping[str, Engine]]:
         ("cancelled", ("cancelled", "")),
     ],
 )
-async def test_a_job_whose_results_are_on_a_hanging_disk_ends(
+async def test_a_job_with_results_on_a_hanging_disk_ends(
     store: Store,
     tmp_path: Path,
     engines: Mapping[str, Engine],
@@ -63,7 +63,7 @@ async def test_a_job_whose_results_are_on_a_hanging_disk_ends(
     job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)
     await store.jobs.claim(job, paths.run_dir, paths.output_dir)
-    _leave_an_end(paths.run_dir, reason)
+    _write_exit_file(paths.run_dir, reason)
 
     await attempts.resume(await store.queries.job(job.job_id))
 
@@ -83,7 +83,7 @@ def _attempts(
     )
 
 
-def _leave_an_end(run_dir: Path, reason: str) -> None:
+def _write_exit_file(run_dir: Path, reason: str) -> None:
     times: dict[str, Any] = {
         "started_at": "2026-01-01T00:00:00.000+00:00",
         "ended_at": "2026-01-01T00:01:00.000+00:00",
@@ -93,7 +93,7 @@ def _leave_an_end(run_dir: Path, reason: str) -> None:
     write_atomically(run_dir / EXIT_FILE, {"reason": reason, "exit_code": 0, **times})
 
 
-async def test_a_job_whose_checkpoint_is_on_a_disk_that_hangs_fails_alone(
+async def test_a_checkpoint_on_a_hanging_disk_fails_only_its_own_job(
     store: Store, tmp_path: Path, engines: Mapping[str, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()

@@ -60,7 +60,9 @@ def end(reason: ExitReason, code: int | None, error: str | None = None) -> Exit:
     return Exit(reason, code, STARTED, ENDED, error=error)
 
 
-def judged(paths: Paths, reason: ExitReason, code: int | None, error: str | None = None) -> Outcome:
+def outcome_of(
+    paths: Paths, reason: ExitReason, code: int | None, error: str | None = None
+) -> Outcome:
     """The job's outcome when its attempt ended like this."""
     return judge(JOB, ENGINE, paths, end(reason, code, error), INFO, max_failed_requests=0.05)
 
@@ -74,7 +76,7 @@ def headline(outcome: Outcome) -> str:
 def test_an_exit_of_0_with_results_completes_the_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
 
-    outcome = judged(paths, ExitReason.EXITED, 0)
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert (outcome.status, outcome.exit_code, outcome.error) == (Status.COMPLETED, 0, None)
     assert outcome.completed_at == ENDED
@@ -84,7 +86,7 @@ def test_an_exit_of_0_with_results_completes_the_job(paths: Paths) -> None:
 
 
 def test_an_exit_of_0_without_results_fails_the_job(paths: Paths) -> None:
-    outcome = judged(paths, ExitReason.EXITED, 0)
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert (outcome.status, outcome.exit_code) == (Status.FAILED, 0)
     assert headline(outcome) == "The harness exited with 0 but wrote no results file"
@@ -93,7 +95,7 @@ def test_an_exit_of_0_without_results_fails_the_job(paths: Paths) -> None:
 def test_an_exit_of_0_with_empty_results_fails_the_job(paths: Paths) -> None:
     (paths.output_dir / "20260101_000000_results.json").write_text('{"results": {}}')
 
-    outcome = judged(paths, ExitReason.EXITED, 0)
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert outcome.status is Status.FAILED
     assert "wrote a results file without a single number" in headline(outcome)
@@ -102,15 +104,15 @@ def test_an_exit_of_0_with_empty_results_fails_the_job(paths: Paths) -> None:
 def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
 
-    outcome = judged(paths, ExitReason.EXITED, 1)
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
     assert (outcome.status, outcome.result, outcome.metrics) == (Status.FAILED, None, ())
 
 
-def test_a_cancelled_attempt_with_results_is_a_cancelled_job(paths: Paths) -> None:
+def test_a_cancelled_attempt_with_results_gives_a_cancelled_job(paths: Paths) -> None:
     shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
 
-    outcome = judged(paths, ExitReason.CANCELLED, 143)
+    outcome = outcome_of(paths, ExitReason.CANCELLED, 143)
 
     assert (outcome.status, outcome.exit_code, outcome.error) == (Status.CANCELLED, 143, None)
     assert (outcome.result, outcome.metrics) == (None, ())
@@ -147,7 +149,7 @@ FAILURES = {
 def test_the_first_line_of_a_failure_says_what_happened(
     paths: Paths, reason: ExitReason, code: int, words: str
 ) -> None:
-    outcome = judged(paths, reason, code, "no such program")
+    outcome = outcome_of(paths, reason, code, "no such program")
 
     assert (outcome.status, outcome.exit_code) == (Status.FAILED, code)
     assert outcome.error == words
@@ -155,7 +157,7 @@ def test_the_first_line_of_a_failure_says_what_happened(
 
 @pytest.mark.parametrize("reason", ExitReason)
 def test_every_exit_reason_has_an_outcome(paths: Paths, reason: ExitReason) -> None:
-    outcome = judged(paths, reason, None if reason is ExitReason.CANCELLED else 1)
+    outcome = outcome_of(paths, reason, None if reason is ExitReason.CANCELLED else 1)
 
     assert outcome.status in (Status.FAILED, Status.CANCELLED)
     assert outcome.completed_at == ENDED
@@ -164,7 +166,7 @@ def test_every_exit_reason_has_an_outcome(paths: Paths, reason: ExitReason) -> N
 def test_the_first_line_of_a_failure_names_the_exception_in_the_log(paths: Paths) -> None:
     (paths.run_dir / LOG_FILE).write_text("Traceback:\n  ...\nValueError: no such task\ndone\n")
 
-    outcome = judged(paths, ExitReason.EXITED, 1)
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
     assert headline(outcome) == (
         "The evaluation failed with return code 1: ValueError: no such task"
@@ -175,7 +177,7 @@ def test_a_failure_has_the_last_lines_and_the_path_of_the_log(paths: Paths) -> N
     log = paths.run_dir / LOG_FILE
     log.write_text("".join(f"line {number}\n" for number in range(100)))
 
-    outcome = judged(paths, ExitReason.EXITED, 1)
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
     assert outcome.error is not None
     _, where, *lines = outcome.error.split("\n")
@@ -190,7 +192,7 @@ def test_a_failure_has_at_most_16_kb_and_ends_where_the_log_ends(
     lines = [character * 1000] * 60 + ["ValueError: the cause", "the very last words"]
     (paths.run_dir / LOG_FILE).write_text("\n".join(lines))
 
-    outcome = judged(paths, ExitReason.EXITED, 1)
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
     assert outcome.error is not None
     assert 12 * 1024 < len(outcome.error.encode()) <= MAX_ERROR_BYTES == 16 * 1024
@@ -199,7 +201,7 @@ def test_a_failure_has_at_most_16_kb_and_ends_where_the_log_ends(
 
 
 def test_an_outcome_has_version_host_and_command(paths: Paths) -> None:
-    outcome = judged(paths, ExitReason.EXITED, 1)
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
     assert outcome.provenance == {
         "evalserver": __version__,
@@ -220,7 +222,7 @@ def test_an_outcome_does_not_need_the_command_line(paths: Paths) -> None:
 def test_an_exit_of_0_with_failed_requests_fails_the_job(paths: Paths) -> None:
     shutil.copytree(DATA / "lmms_dead", paths.output_dir, dirs_exist_ok=True)
 
-    outcome = judged(paths, ExitReason.EXITED, 0)
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert (outcome.status, outcome.exit_code, outcome.metrics) == (Status.FAILED, 0, ())
     assert headline(outcome) == (
@@ -240,7 +242,7 @@ def test_a_few_failed_requests_are_reported_and_more_fail_the_job(
     failed = ['{"filtered_resps": ["[LMMS_EVAL_REQUEST_FAILED after 5 retries] x"]}'] * failures
     samples.write_text("\n".join([*failed, *good[failures:]]))
 
-    outcome = judged(paths, ExitReason.EXITED, 0)
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert outcome.status is status
     if outcome.result is not None:
@@ -280,7 +282,7 @@ def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(pat
     assert outcome.provenance["command"] == ["lmms_eval"]
 
 
-def test_a_runner_that_is_lost_during_a_cancel_is_a_cancelled_job(paths: Paths) -> None:
+def test_a_runner_lost_during_a_cancel_gives_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
     assert lost(job, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED

@@ -107,7 +107,7 @@ def test_removing_a_job_deletes_all_its_files_and_no_others(
     assert (others / "file").exists()
 
 
-def test_removing_finds_a_job_that_was_made_under_another_prefix(
+def test_removing_finds_a_job_created_under_another_prefix(
     directories: RunDirectories,
 ) -> None:
     filled(directories.root / f"earlier_{JOB_ID}")

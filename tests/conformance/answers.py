@@ -1,4 +1,4 @@
-"""Is an answer what the server's description says? Asked of every answer that a test gets."""
+"""Checks responses against the server's OpenAPI description; applied to every response in tests."""
 
 import re
 from functools import cache
@@ -18,12 +18,12 @@ Json = dict[str, Any]
 
 @cache
 def description() -> Json:
-    """The description of a server with default settings."""
+    """The OpenAPI description of a server with default settings."""
     return describe(ROUTES, BOUNDS)
 
 
 def faults_of(method: str, path: str, status: int, media_type: str, body: Any) -> list[str]:
-    """How an answer differs from the description; nothing is said of what has no route."""
+    """How a response differs from the description; unknown routes are not checked."""
     operation = _operation(method, path.partition("?")[0])
     if operation is None:
         return []
@@ -34,7 +34,7 @@ def faults_of(method: str, path: str, status: int, media_type: str, body: Any) -
 
 
 def faults(schema: Json, value: Any) -> list[str]:
-    """How a value differs from a schema of the description, keys that it does not name included."""
+    """How a value differs from a schema of the description, including unknown keys."""
     validator = jsonschema_rs.validator_for(
         {**schema, "components": _closed_components()}, validate_formats=True
     )
@@ -59,7 +59,7 @@ def _resolved(answer: Json) -> Json:
 
 @cache
 def _closed_components() -> Json:
-    """The schemas, without leave for keys that they do not name."""
+    """The schemas, closed against unknown keys."""
     schemas = description()["components"]["schemas"]
     return {"schemas": {name: _closed(schema) for name, schema in schemas.items()}}
 

@@ -1,4 +1,4 @@
-"""What schemathesis does before it sends a request; loaded by it, not by pytest."""
+"""Hooks that schemathesis runs before it sends a request; loaded by it, not by pytest."""
 
 from pathlib import Path, PurePath
 from typing import Any
@@ -7,10 +7,10 @@ import schemathesis
 
 EXACT = 2**53
 LEFT_OUT = {
-    # Each call would take its time; a plan has no job that could be asked for; which names there
-    # are, only the server knows.
+    # Waiting would take too long; a dry run creates no job to ask for; and only the server knows
+    # the valid names.
     "query": ("wait", "follow", "dry_run", "validate", "metric", "filter"),
-    # Another body under a key that was used is refused, as it should be.
+    # Reusing a key with another body is rejected, as it should be.
     "headers": ("Idempotency-Key",),
 }
 LONGEST_CURSOR = 64
@@ -33,9 +33,9 @@ def map_query(_context: Any, query: Any) -> Any:
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
-    """Nothing waits, and nothing is written outside of the directory that the server runs in.
+    """Keep requests from waiting, and from writing outside the server's working directory.
 
-    Whether a harness knows a name that was made up is no question of the description.
+    Whether a harness knows a generated name is beyond the description.
     """
     for part, names in LEFT_OUT.items():
         for name in names:
@@ -43,16 +43,16 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     if case.operation.path == "/evaluate":
         case.query = {**(case.query or {}), "validate": "false"}
     _keep_the_jobs(case)
-    # Of what looks like a cursor, only the server knows which is one.
+    # Only the server knows which strings are valid cursors.
     cursor = (case.query or {}).get("cursor")
     longest = LONGEST_OF_JOBS if case.operation.path == "/jobs" else LONGEST_CURSOR
     if isinstance(cursor, str) and 0 < len(cursor) <= longest:
         del case.query["cursor"]
-    # Jobs behind an event have an order of their own.
+    # Jobs after an event have a fixed order.
     if "finished_after" in (case.query or ()):
         case.query.pop("sort", None)
     body = case.body
-    # Which fields an engine has no use for, it says itself.
+    # Only the engine knows which fields it rejects.
     if isinstance(body, dict) and body.get("engine") == "inspect":
         del body["engine"]
     if isinstance(body, dict) and isinstance(body.get("output_dir"), str):
@@ -65,7 +65,7 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
 
 
 def _keep_in_here(values: Any) -> None:
-    """Whole paths lie in the directory that the server runs in, and that it allows."""
+    """Absolute paths are inside the server's working directory, which is allowed."""
     for name in WHOLE_PATHS if isinstance(values, dict) else ():
         path = values.get(name)
         if isinstance(path, str) and path.startswith("/"):
@@ -73,9 +73,9 @@ def _keep_in_here(values: Any) -> None:
 
 
 def _keep_the_jobs(case: Any) -> None:
-    """What prunes finds nothing to prune: other requests are about the jobs that are there."""
+    """Pruning must find nothing to prune: other requests need the existing jobs."""
     if case.operation.path == "/prune":
-        # Of the two that may be given, one has to be.
+        # One of the two alternatives is required.
         case.query = (
             {"older_than_s": "86400"} if "older_than_s" in (case.query or ()) else {"keep": "100"}
         )
@@ -84,8 +84,8 @@ def _keep_the_jobs(case: Any) -> None:
 
 
 def _without_whole_floats(value: Any) -> Any:
-    # JSON Schema cannot tell 1.0 from 1, and the server refuses the one for the other: a limit of
-    # 1.0 may be meant as all samples, or as one.
+    # JSON Schema cannot tell 1.0 from 1, but the server rejects 1.0 for an integer: a limit of
+    # 1.0 could mean all samples, or one.
     if isinstance(value, dict):
         return {key: _without_whole_floats(below) for key, below in value.items()}
     if isinstance(value, list):

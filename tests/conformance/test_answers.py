@@ -1,4 +1,4 @@
-"""The check of answers itself: it sees what is not described."""
+"""The response check itself: it detects what is not described."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ HEALTH = dict(HealthSchema.EXAMPLE)
         (409, "application/problem+json", {}),
     ],
 )
-def test_an_answer_that_is_not_described_is_seen(status: int, media_type: str, body: Any) -> None:
+def test_an_undescribed_response_is_detected(status: int, media_type: str, body: Any) -> None:
     assert faults_of("GET", "/health", status, media_type, body)
 
 
-def test_an_answer_that_is_described_is_fine() -> None:
+def test_a_described_response_passes() -> None:
     assert faults_of("GET", "/health?x=1", 200, "application/json", HEALTH) == []

@@ -1,4 +1,4 @@
-"""schemathesis against a real server: whatever it thinks of, the server does as it says."""
+"""schemathesis against a real server: every generated request is answered as described."""
 
 import asyncio
 import json
@@ -15,14 +15,16 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 EXAMPLES = 25
-"""For each operation and kind of test; with these it takes half a minute."""
+"""Examples per operation and kind of test; with these, a run takes half a minute."""
 
 STREAM = "text/event-stream"
 
 
 @pytest.mark.timeout(600)
-async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Relative output directories of the requests that it makes up lie in here.
+async def test_schemathesis_finds_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Relative output directories of generated requests end up in here.
     monkeypatch.chdir(tmp_path)
     server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--allow-path", str(tmp_path))
     made = run_evalserver(
@@ -47,7 +49,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def _leave_jobs(api: Api) -> str:
-    """One that has finished, and one that never will: what is made up has to wait behind it."""
+    """Create a finished job and one that never ends: generated jobs queue up behind it."""
     finished = await api.submit()
     await api.finished(finished)
     await api.when(await api.submit(model_args={"behave": "hang"}), "running")
@@ -55,7 +57,7 @@ async def _leave_jobs(api: Api) -> str:
 
 
 def _config(place: Path, names: dict[str, list[str]]) -> Path:
-    """The configuration beside this file, and what paths may name."""
+    """The configuration beside this file, plus the values for path parameters."""
     path = place / "schemathesis.toml"
     text = (HERE / "schemathesis.toml").read_text()
     for name, values in names.items():
@@ -65,7 +67,7 @@ def _config(place: Path, names: dict[str, list[str]]) -> Path:
 
 
 def _left_out(description: Json) -> list[str]:
-    """The options that leave out what answers without an end."""
+    """The options that exclude endless responses."""
     return [
         word
         for path in description["paths"].values()

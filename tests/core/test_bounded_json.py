@@ -1,4 +1,4 @@
-"""Parsing JSON of others: what is refused, and what is not."""
+"""Parsing untrusted JSON: what is rejected and what is accepted."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from evalserver.core.bounded_json import MAX_DEPTH, InvalidJson, parse_json, parse_object
 
 
-def test_nan_is_read_as_python_writes_it() -> None:
+def test_nan_is_parsed_as_python_writes_it() -> None:
     assert math.isnan(parse_json(b'{"acc": NaN}')["acc"])
 
 
@@ -27,20 +27,20 @@ def test_nan_is_read_as_python_writes_it() -> None:
     ],
     ids=["array", "object", "just", "integer", "float", "huge", "many", "cut", "bytes", "empty"],
 )
-def test_what_is_not_parsed_is_told(text: bytes, why: str) -> None:
+def test_rejected_json_is_explained(text: bytes, why: str) -> None:
     with pytest.raises(InvalidJson, match=why):
         parse_json(text)
 
 
-def test_a_value_as_deep_as_is_allowed_is_parsed() -> None:
+def test_a_value_at_the_depth_limit_is_parsed() -> None:
     assert parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
 
 
-def test_a_text_that_is_no_object_is_refused_where_one_is_needed() -> None:
+def test_json_that_is_not_an_object_is_rejected_where_one_is_required() -> None:
     with pytest.raises(InvalidJson, match="not a JSON object"):
         parse_object(b"[]")
 
 
-def test_more_arrays_and_objects_than_are_allowed_are_not_parsed() -> None:
+def test_too_many_arrays_and_objects_are_rejected() -> None:
     with pytest.raises(InvalidJson, match="more than 50000 arrays and objects"):
         parse_json(b"[" + b"[]," * 50_000 + b"[]]")

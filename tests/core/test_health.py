@@ -1,4 +1,4 @@
-"""The faults that a server knows of itself."""
+"""The faults that a server reports about itself."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from evalserver.core.health import Health
 
 @pytest.fixture
 def health() -> Health:
-    """A server's health, with one fault that refuses jobs and one that does not."""
+    """A server's health with one fault that blocks submissions and one that does not."""
     health = Health()
     health.report("database", "the disk is full", refuses_jobs=True)
     health.report("scheduler", "the scheduler failed")
@@ -18,11 +18,11 @@ def test_every_fault_degrades_the_server(health: Health) -> None:
     assert health.degraded_reason == "the disk is full; the scheduler failed"
 
 
-def test_only_some_faults_refuse_jobs(health: Health) -> None:
+def test_only_some_faults_block_submissions(health: Health) -> None:
     assert health.refusal_reason == "the disk is full"
 
 
-def test_a_fault_that_is_cleared_is_over(health: Health) -> None:
+def test_a_cleared_fault_is_no_longer_reported(health: Health) -> None:
     health.clear("database")
 
     assert (health.refusal_reason, health.degraded_reason) == (None, "the scheduler failed")

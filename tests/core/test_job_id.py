@@ -1,4 +1,4 @@
-"""The ids of jobs: UUIDs of version 7, in the order of their making."""
+"""Job ids: UUIDs of version 7, in the order in which they are created."""
 
 import time
 import uuid
@@ -12,13 +12,13 @@ def test_an_id_is_a_uuid_of_version_7() -> None:
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
 
 
-def test_an_id_is_written_as_uuids_are() -> None:
+def test_an_id_has_the_canonical_uuid_format() -> None:
     made = new_job_id()
 
     assert made == str(uuid.UUID(made))
 
 
-def test_no_two_ids_are_alike() -> None:
+def test_ids_are_unique() -> None:
     assert len({new_job_id() for _ in range(10_000)}) == 10_000
 
 

@@ -1,4 +1,4 @@
-"""What counts as a secret, and in which forms a log may show it."""
+"""What counts as a secret, and the forms in which it can appear in a log."""
 
 import os
 import time
@@ -21,14 +21,14 @@ SECRET = "sk-0123456789"  # noqa: S105 - nobody's
     ["api_key", "apikey", "apiKey", "API_KEY", "hf_token", "HF_TOKEN", "OPENAI_API_KEY", "password",
      "client-secret", "azureCredentials", "Authorization"],
 )  # fmt: skip
-def test_these_names_are_those_of_secrets(name: str) -> None:
+def test_these_names_denote_secrets(name: str) -> None:
     assert is_secret_name(name)
 
 
 @pytest.mark.parametrize(
     "name", ["tokenizer", "max_tokens", "TOKENIZERS_PARALLELISM", "keyboard", "model", "monkey"]
 )
-def test_these_names_are_not(name: str) -> None:
+def test_these_names_do_not_denote_secrets(name: str) -> None:
     assert not is_secret_name(name)
 
 
@@ -41,28 +41,28 @@ def test_these_names_are_not(name: str) -> None:
         {"base_url": f"https://user:{SECRET}@host/v1"},
     ],
 )
-def test_a_secret_is_found_wherever_it_is(values: dict[str, object]) -> None:
+def test_a_secret_is_found_at_any_depth(values: dict[str, object]) -> None:
     assert find_secrets(values) == [SECRET]
 
 
-def test_secrets_of_several_places_are_put_together() -> None:
+def test_secrets_from_several_sources_are_combined() -> None:
     assert find_secrets({"api_key": SECRET}, None, {"HF_TOKEN": "hf_abcdefgh"}) == [
         SECRET,
         "hf_abcdefgh",
     ]
 
 
-def test_a_text_of_eight_characters_is_long_enough_to_be_a_secret() -> None:
+def test_eight_characters_are_long_enough_to_be_a_secret() -> None:
     assert find_secrets({"password": "12345678"}) == ["12345678"]
 
 
 @pytest.mark.parametrize("value", ["none", "EMPTY", "", 12345678, None, True])
-def test_what_is_too_short_or_no_text_is_left_alone(value: object) -> None:
+def test_short_values_and_non_strings_are_not_masked(value: object) -> None:
     assert find_secrets({"api_key": value}) == []
 
 
 @pytest.mark.parametrize("value", ["<|endoftext|>", "<image_placeholder>", "[SPECIAL_TOKEN]"])
-def test_the_special_tokens_of_models_are_no_secrets(value: str) -> None:
+def test_special_tokens_of_models_are_not_secrets(value: str) -> None:
     assert find_secrets({"eos_token": value}) == []
     assert masked({"eos_token": value}) == {"eos_token": value}
 
@@ -78,11 +78,11 @@ def test_the_special_tokens_of_models_are_no_secrets(value: str) -> None:
         ("", []),
     ],
 )
-def test_secrets_are_found_in_a_text_of_arguments(text: str, secrets: list[str]) -> None:
+def test_secrets_are_found_in_an_argument_string(text: str, secrets: list[str]) -> None:
     assert find_secrets(parse_assignments(text)) == secrets
 
 
-def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
+def test_a_secret_is_found_in_every_form_that_a_log_can_contain() -> None:
     assert set(find_secrets({"password": 'ä"\\/ 12345'})) == {
         'ä"\\/ 12345',
         "%C3%A4%22%5C%2F%2012345",
@@ -92,11 +92,11 @@ def test_a_secret_is_found_in_each_form_that_a_log_may_have_it_in() -> None:
     }
 
 
-def test_a_url_that_cannot_be_read_holds_no_secret() -> None:
+def test_an_unparsable_url_contains_no_secret() -> None:
     assert find_secrets({"base_url": "http://[nonsense"}) == []
 
 
-def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
+def test_a_variable_that_is_not_a_string_can_be_a_secret() -> None:
     value = os.fsdecode(b"\xff\xfe-0123456789")
 
     assert value in find_secrets({"API_TOKEN": value})
@@ -117,11 +117,11 @@ def test_a_variable_that_is_no_text_is_a_secret_like_any_other() -> None:
         ("a task named hf_x", "a task named hf_x"),
     ],
 )
-def test_a_secret_is_known_by_its_name_or_its_looks(text: str, shown: str) -> None:
+def test_a_secret_is_recognized_by_name_or_by_format(text: str, shown: str) -> None:
     assert mask_text(text) == shown
 
 
-def test_all_below_a_secret_name_is_masked() -> None:
+def test_everything_below_a_secret_name_is_masked() -> None:
     value = {"a": [{"hfToken": {"deep": "x"}}], "b": "http://u:p4ssw0rd@h", "key": None, "n": 1}
 
     assert masked(value) == {
@@ -130,14 +130,14 @@ def test_all_below_a_secret_name_is_masked() -> None:
 
 
 @pytest.mark.parametrize("piece", ["a", "token", "token= ", "http://", "://a:", "hf_", "xoxa-"])
-def test_no_text_takes_long(piece: str) -> None:
+def test_masking_is_fast_for_any_text(piece: str) -> None:
     began = time.process_time()
     mask_text(piece * (200_000 // len(piece)) + "=:")
 
     assert time.process_time() - began < 5
 
 
-def test_of_two_secrets_of_which_one_begins_the_other_the_longer_comes_first() -> None:
+def test_a_secret_comes_before_its_own_prefix() -> None:
     secrets = {"api_key": "abcdefgh", "token": "abcdefgh-more"}
 
     assert find_secrets(secrets) == ["abcdefgh-more", "abcdefgh"]

@@ -1,4 +1,4 @@
-"""Output as a terminal would leave it, against a line of cells that is written cell by cell."""
+"""Output as a terminal would show it, compared with a model that writes cell by cell."""
 
 import tracemalloc
 
@@ -24,7 +24,7 @@ OUTPUTS = st.lists(
 
 
 def on_a_terminal(text: str) -> str:
-    """What shows, when each character is put where the cursor is."""
+    """The visible text when each character is written at the cursor position."""
     lines: list[list[str]] = [[]]
     column = 0
     for character in text:
@@ -40,13 +40,13 @@ def on_a_terminal(text: str) -> str:
 
 @given(TEXTS)
 @example("longer\rsh\n")
-def test_a_line_that_is_drawn_anew_shows_as_on_a_terminal(text: str) -> None:
+def test_a_redrawn_line_looks_as_on_a_terminal(text: str) -> None:
     assert plain_text(text.encode()) == on_a_terminal(text)
 
 
 @given(OUTPUTS, st.data())
 @example("\x1b]0;t\x1b\\", None)
-def test_where_the_stream_is_cut_does_not_matter(text: str, data: st.DataObject | None) -> None:
+def test_chunk_boundaries_do_not_matter(text: str, data: st.DataObject | None) -> None:
     output = text.encode()
     plain, shown = PlainText(), b""
     while output:
@@ -58,7 +58,7 @@ def test_where_the_stream_is_cut_does_not_matter(text: str, data: st.DataObject 
 
 
 @given(OUTPUTS)
-def test_no_escape_sequence_and_no_carriage_return_is_left(text: str) -> None:
+def test_no_escape_sequence_or_carriage_return_remains(text: str) -> None:
     assert set("\x1b\r").isdisjoint(plain_text(text.encode()))
 
 
@@ -77,7 +77,7 @@ def test_escape_sequences_are_removed(output: str, shown: str) -> None:
     assert plain_text(output.encode()) == shown
 
 
-def test_of_a_progress_bar_its_last_state_is_left() -> None:
+def test_only_the_last_state_of_a_progress_bar_remains() -> None:
     states = "".join("\r" + BAR.format(percent=percent) for percent in range(101))
 
     assert plain_text(f"begins\n{states}\nends\n".encode()) == (
@@ -85,7 +85,7 @@ def test_of_a_progress_bar_its_last_state_is_left() -> None:
     )
 
 
-def test_a_bar_that_is_drawn_for_days_is_one_line() -> None:
+def test_a_bar_that_is_redrawn_for_days_is_one_line() -> None:
     plain, shown = PlainText(), b""
     for count in range(100_000):
         shown += plain.feed(f"\rWork: {count} of 100000".encode())
@@ -93,18 +93,18 @@ def test_a_bar_that_is_drawn_for_days_is_one_line() -> None:
     assert shown + plain.feed(b"\n") == b"Work: 99999 of 100000\n"
 
 
-def test_a_line_comes_as_soon_as_it_has_ended() -> None:
+def test_a_line_is_emitted_as_soon_as_it_ends() -> None:
     plain = PlainText()
 
     assert plain.feed(b"first\nsec") == b"first\n"
     assert plain.feed(b"ond\n") == b"second\n"
 
 
-def test_bytes_that_are_no_text_do_not_matter() -> None:
+def test_invalid_bytes_are_tolerated() -> None:
     assert plain_text(b"first \xff\xfe\nsecond\n").endswith("\nsecond\n")
 
 
-def test_a_character_that_is_cut_in_two_is_whole_again() -> None:
+def test_a_character_split_across_chunks_is_reassembled() -> None:
     plain = PlainText()
 
     assert (
@@ -116,7 +116,7 @@ def test_a_character_that_is_cut_in_two_is_whole_again() -> None:
     "piece",
     [b"x" * 2**16, b"\rx" * 2**15, b"\x1b[" * 2**15, b"\x1b]" + b"x" * 2**16, b"\xc3" * 2**16],
 )
-def test_a_line_without_an_end_takes_no_memory(piece: bytes) -> None:
+def test_an_endless_line_uses_bounded_memory(piece: bytes) -> None:
     plain = PlainText()
     tracemalloc.start()
     try:
@@ -129,7 +129,7 @@ def test_a_line_without_an_end_takes_no_memory(piece: bytes) -> None:
     assert kept < 20 * MAX_LINE_CHARACTERS
 
 
-def test_nothing_of_a_line_without_an_end_is_lost() -> None:
+def test_nothing_of_an_endless_line_is_lost() -> None:
     text = "".join(f"{number}," for number in range(100_000))
 
     assert plain_text(text.encode()) == text

@@ -1,4 +1,4 @@
-"""Tasks of the server that fail are started again; each of them, in a real server."""
+"""Failed background tasks are restarted; every one of them, in a real server."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tests.support import Api, Json, until
 
 
 class Failing:
-    """Raises as often as it is told, and then works."""
+    """Raises a given number of times, then succeeds."""
 
     def __init__(self, failures: int, error: BaseException) -> None:
         self.calls = 0
@@ -30,7 +30,7 @@ class Failing:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a fault"), asyncio.CancelledError()])
-async def test_work_that_raises_is_started_again(error: BaseException) -> None:
+async def test_a_task_that_raises_is_restarted(error: BaseException) -> None:
     work = Failing(1, error)
 
     await supervise("work", work, Health())
@@ -38,7 +38,7 @@ async def test_work_that_raises_is_started_again(error: BaseException) -> None:
     assert work.calls == 2
 
 
-async def test_health_tells_of_work_that_failed_until_it_is_over() -> None:
+async def test_health_reports_a_failed_task_until_it_recovers() -> None:
     health = Health()
     task = asyncio.create_task(supervise("work", Failing(1, RuntimeError("a fault")), health))
 
@@ -50,7 +50,7 @@ async def test_health_tells_of_work_that_failed_until_it_is_over() -> None:
     assert health.degraded_reason is None
 
 
-async def test_supervised_work_can_be_cancelled() -> None:
+async def test_a_supervised_task_can_be_cancelled() -> None:
     task = asyncio.create_task(supervise("work", asyncio.Event().wait, Health()))  # type: ignore[arg-type]
     await asyncio.sleep(0)
 
@@ -60,7 +60,7 @@ async def test_supervised_work_can_be_cancelled() -> None:
         await task
 
 
-def test_pauses_grow_up_to_a_minute() -> None:
+def test_restart_delays_grow_up_to_a_minute() -> None:
     pauses = [pause_after(failures) for failures in (1, 2, 3, 1000)]
 
     assert pauses == [1.0, 2.0, 4.0, MAX_PAUSE_SECONDS]
@@ -87,7 +87,7 @@ def _raising_once(original: Callable[..., Any], raised: list[str]) -> Callable[.
         (Writer, "_collect", {}),
     ],
 )
-async def test_no_fault_in_a_task_of_the_server_keeps_jobs_from_running(
+async def test_jobs_run_despite_a_fault_in_any_background_task(
     make_api: MakeApi,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
@@ -106,7 +106,7 @@ async def test_no_fault_in_a_task_of_the_server_keeps_jobs_from_running(
     assert (job["status"], job["attempt"], raised) == ("completed", 1, [name])
 
 
-async def test_a_scheduler_that_fails_supervises_the_running_job_again_and_starts_nothing_twice(
+async def test_a_restarted_scheduler_supervises_the_running_job_and_starts_nothing_twice(
     api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     journal = tmp_path / "journal"
@@ -122,7 +122,7 @@ async def test_a_scheduler_that_fails_supervises_the_running_job_again_and_start
 
 
 def _failing_after(attend: Callable[..., Any], raised: list[str]) -> Callable[..., Any]:
-    """Carries a job on as ``Attempts`` does, but fails for once when the job was just started."""
+    """Supervises a job as ``Attempts`` does, but fails once right after the job has started."""
 
     async def see_through(self: Any, job: Any, work: Callable[[Any], Any]) -> None:
         if raised:

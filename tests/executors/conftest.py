@@ -44,7 +44,7 @@ class Lab:
         """Start an attempt of a program that prints when it is ready, and wait until it has."""
         spec = self.spec(program, timeout_s)
         await self.executor.start(spec)
-        await said(spec, "ready")
+        await log_containing(spec, "ready")
         return spec
 
     async def clean_up(self) -> None:
@@ -64,7 +64,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     await lab.clean_up()
 
 
-async def said(spec: LaunchSpec, word: str) -> str:
+async def log_containing(spec: LaunchSpec, word: str) -> str:
     """Return the attempt's log, once it contains this word."""
     log = spec.run_dir / files.LOG_FILE
 

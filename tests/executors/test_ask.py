@@ -1,4 +1,4 @@
-"""Asking a program: its answer, or an error of one sentence."""
+"""Querying a program: its answer, or an error of one sentence."""
 
 import asyncio
 import os
@@ -65,7 +65,7 @@ async def test_a_missing_program_is_named() -> None:
         await ask(["/no/such/program"], dict(os.environ), WAIT_SECONDS)
 
 
-async def test_a_cancelled_question_does_not_wait_for_unread_output(tmp_path: Path) -> None:
+async def test_a_cancelled_query_does_not_wait_for_unread_output(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     flood = f"open({str(begun)!r}, 'w')\nwhile True: print('x' * 100_000, flush=True)"
     asking = asyncio.create_task(ask(_python(flood), os.environ, 1000))
@@ -77,7 +77,7 @@ async def test_a_cancelled_question_does_not_wait_for_unread_output(tmp_path: Pa
     assert done == {asking}
 
 
-async def test_a_question_that_is_cancelled_when_the_program_ends_leaves_the_exit_status_to_asyncio(
+async def test_a_query_cancelled_as_the_program_ends_leaves_the_exit_status_to_asyncio(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     may_reap = threading.Event()
@@ -98,7 +98,7 @@ async def test_a_question_that_is_cancelled_when_the_program_ends_leaves_the_exi
 
     await until(has_ended)
     asking.cancel()
-    # As often as the cancellation may need to get through what it awaits.
+    # As many passes as the cancellation may need to propagate.
     for _ in range(20):
         await asyncio.sleep(0)
     may_reap.set()

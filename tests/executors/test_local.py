@@ -21,7 +21,7 @@ from evalserver.executors import (
 )
 from evalserver.executors.run_files import runner_pid
 from evalserver.runner import files
-from tests.executors.conftest import Lab, said
+from tests.executors.conftest import Lab, log_containing
 from tests.runner.runs import HANGS, HIDES, is_running
 from tests.support import WAIT_SECONDS
 
@@ -33,7 +33,7 @@ def kill_runner(spec: LaunchSpec) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_waiting_ends_with_how_the_attempt_exited(lab: Lab) -> None:
+async def test_wait_returns_how_the_attempt_exited(lab: Lab) -> None:
     spec = await lab.started("print('ready'); raise SystemExit(7)")
 
     end = await lab.executor.wait(spec.run_dir)
@@ -73,7 +73,7 @@ async def test_an_attempt_that_takes_too_long_has_timed_out(lab: Lab) -> None:
     assert end.reason is ExitReason.TIMED_OUT
 
 
-async def test_waiting_ends_with_the_loss_of_a_runner_that_was_killed(lab: Lab) -> None:
+async def test_wait_reports_a_killed_runner_as_lost(lab: Lab) -> None:
     spec = await lab.started(HANGS)
     waiting = asyncio.create_task(lab.executor.wait(spec.run_dir))
 
@@ -145,7 +145,7 @@ async def test_a_cancelled_start_still_leaves_a_supervised_attempt(lab: Lab) -> 
     assert await lab.executor.was_started(spec.run_dir)
 
 
-async def test_an_attempt_counts_as_started_from_its_runner_on(lab: Lab) -> None:
+async def test_an_attempt_counts_as_started_once_its_runner_exists(lab: Lab) -> None:
     spec = lab.spec("print('ready')")
     await lab.executor.reserve(spec.run_dir)
     before = await lab.executor.was_started(spec.run_dir)
@@ -157,7 +157,7 @@ async def test_an_attempt_counts_as_started_from_its_runner_on(lab: Lab) -> None
     assert (before, running, await lab.executor.was_started(spec.run_dir)) == (False, True, True)
 
 
-async def test_an_attempt_is_described_by_what_it_was_started_with(lab: Lab) -> None:
+async def test_an_attempt_is_described_by_its_launch_spec(lab: Lab) -> None:
     spec = replace(lab.spec("print('ready')"), secrets=("a key",))
     await lab.executor.start(spec)
     await lab.executor.wait(spec.run_dir)
@@ -172,7 +172,7 @@ async def test_nothing_is_known_of_an_attempt_that_was_never_started(lab: Lab) -
     assert await lab.executor.describe(lab.spec("pass").run_dir) == AttemptInfo()
 
 
-async def test_a_program_can_be_asked_outside_of_any_job(lab: Lab) -> None:
+async def test_a_program_can_be_queried_outside_of_any_job(lab: Lab) -> None:
     argv = [sys.executable, "-c", "print('an answer')"]
 
     assert await lab.executor.ask(argv, {}, WAIT_SECONDS) == "an answer\n"
@@ -182,7 +182,7 @@ async def test_orphans_of_an_attempt_are_killed_and_those_of_another_are_not(lab
     lost, other = await lab.started(HIDES), await lab.started(HANGS)
     kill_runner(lost)
     assert isinstance(await lab.executor.wait(lost.run_dir), Lost)
-    hidden = int((await said(lost, "hidden")).split()[1])
+    hidden = int((await log_containing(lost, "hidden")).split()[1])
 
     orphans = await lab.executor.kill_orphans(lost.run_dir, lost.token)
 
@@ -201,17 +201,17 @@ async def test_the_files_of_an_attempt_are_readable_by_their_owner_only(lab: Lab
     assert json.loads(written[0].read_text())["argv"] == list(spec.command.argv)
 
 
-async def test_files_and_directories_are_there_before_the_harness_runs(lab: Lab) -> None:
+async def test_files_and_directories_exist_before_the_harness_runs(lab: Lab) -> None:
     output = lab.directory / "some" / "output"
     program = f"import os; print('ready', os.path.isdir({str(output)!r}))"
     spec = lab.spec(program, directories=(output,))
 
     await lab.executor.start(spec)
 
-    assert await said(spec, "ready") == "ready True\n"
+    assert await log_containing(spec, "ready") == "ready True\n"
 
 
-async def test_a_run_directory_that_cannot_be_made_is_named(lab: Lab) -> None:
+async def test_a_run_directory_that_cannot_be_created_is_named(lab: Lab) -> None:
     (lab.directory / "file").write_text("")
     run_dir = lab.directory / "file" / "attempt-1"
 
@@ -219,7 +219,7 @@ async def test_a_run_directory_that_cannot_be_made_is_named(lab: Lab) -> None:
         await lab.executor.start(replace(lab.spec("pass"), run_dir=run_dir))
 
 
-async def test_an_output_directory_that_cannot_be_made_is_named(lab: Lab) -> None:
+async def test_an_output_directory_that_cannot_be_created_is_named(lab: Lab) -> None:
     (lab.directory / "file").write_text("")
     output = lab.directory / "file" / "output"
 

@@ -60,7 +60,7 @@ async def test_a_runner_that_is_stopped_repeatedly_is_killed_on_a_cancel(
         stopper.kill()
         stopper.wait()
 
-    # It may have carried it out between SIGCONT and the next SIGSTOP.
+    # The runner may have carried out the cancel between SIGCONT and the next SIGSTOP.
     was_killed = isinstance(end, Lost) and "it was stopped" in end.why
     assert was_killed or (isinstance(end, Exit) and end.reason is ExitReason.CANCELLED)
     assert not is_running(runner)
@@ -91,7 +91,7 @@ async def test_a_slow_runner_is_not_killed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("point", ["runner_locked", "runner_forked"])
-async def test_a_start_that_was_stopped_halfway_is_supervised_and_can_be_cancelled(
+async def test_a_start_stopped_halfway_is_supervised_and_can_be_cancelled(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     spec = lab.spec(HANGS)

@@ -1,4 +1,4 @@
-"""One server owns a data directory, as long as its process lives and no longer."""
+"""Exactly one server owns a data directory, for as long as its process lives."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ with lock_data_dir(Path(sys.argv[1]), "http://one:1"):
 
 @contextmanager
 def owner(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that owns the directory until its input ends."""
+    """Another process that owns the directory until its stdin is closed."""
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, path],
         stdin=subprocess.PIPE,
@@ -41,28 +41,28 @@ def owner(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_missing_directory_is_made_for_the_owner_alone(tmp_path: Path) -> None:
+def test_a_missing_directory_is_created_with_access_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
 
     with lock_data_dir(path, "http://one:1"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_a_second_owner_is_told_where_the_first_one_is(data_dir: Path) -> None:
+def test_the_error_of_a_second_owner_names_the_first(data_dir: Path) -> None:
     with owner(data_dir) as first:
         taken = f"{data_dir} belongs to .* pid {first.pid}, at http://one:1"
         with pytest.raises(DataDirTaken, match=taken), lock_data_dir(data_dir, "http://two:2"):
             pass
 
 
-def test_a_second_owner_does_not_take_the_firsts_name_off(data_dir: Path) -> None:
+def test_a_rejected_second_owner_keeps_the_first_owners_record(data_dir: Path) -> None:
     with owner(data_dir) as first:
         for _ in range(2):
             with pytest.raises(DataDirTaken, match=str(first.pid)), lock_data_dir(data_dir, "two"):
                 pass
 
 
-def test_the_same_process_cannot_own_it_twice(data_dir: Path) -> None:
+def test_a_process_cannot_own_a_directory_twice(data_dir: Path) -> None:
     with (
         lock_data_dir(data_dir, "http://one:1"),
         pytest.raises(DataDirTaken, match=re.escape(f"pid {os.getpid()}")),
@@ -71,7 +71,7 @@ def test_the_same_process_cannot_own_it_twice(data_dir: Path) -> None:
         pass
 
 
-def test_it_is_free_after_the_owner_left(data_dir: Path) -> None:
+def test_the_lock_is_free_after_the_owner_exited(data_dir: Path) -> None:
     with lock_data_dir(data_dir, "http://one:1"):
         pass
 
@@ -79,7 +79,7 @@ def test_it_is_free_after_the_owner_left(data_dir: Path) -> None:
         assert "http://two:2" in (data_dir / LOCK_NAME).read_text()
 
 
-def test_it_is_free_after_the_owner_failed(data_dir: Path) -> None:
+def test_the_lock_is_free_after_the_owner_failed(data_dir: Path) -> None:
     with pytest.raises(ValueError, match="on purpose"), lock_data_dir(data_dir, "http://one:1"):
         raise ValueError("on purpose")
 
@@ -87,7 +87,7 @@ def test_it_is_free_after_the_owner_failed(data_dir: Path) -> None:
         pass
 
 
-def test_it_is_free_after_the_owner_was_killed(data_dir: Path) -> None:
+def test_the_lock_is_free_after_the_owner_was_killed(data_dir: Path) -> None:
     with owner(data_dir) as first:
         first.kill()
         first.wait()
@@ -96,7 +96,7 @@ def test_it_is_free_after_the_owner_was_killed(data_dir: Path) -> None:
             pass
 
 
-def test_a_child_that_outlives_the_owner_does_not_keep_it(data_dir: Path) -> None:
+def test_a_child_that_outlives_the_owner_does_not_keep_the_lock(data_dir: Path) -> None:
     with lock_data_dir(data_dir, "http://one:1"):
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
@@ -104,7 +104,7 @@ def test_a_child_that_outlives_the_owner_does_not_keep_it(data_dir: Path) -> Non
         child.kill()
 
 
-def test_a_removed_lock_file_lets_nobody_in(data_dir: Path) -> None:
+def test_removing_the_lock_file_does_not_release_the_lock(data_dir: Path) -> None:
     with owner(data_dir) as first:
         (data_dir / LOCK_NAME).unlink()
 
@@ -113,7 +113,7 @@ def test_a_removed_lock_file_lets_nobody_in(data_dir: Path) -> None:
             pass
 
 
-def test_a_replaced_lock_file_lets_nobody_in(data_dir: Path) -> None:
+def test_replacing_the_lock_file_does_not_release_the_lock(data_dir: Path) -> None:
     with owner(data_dir):
         (data_dir / LOCK_NAME).unlink()
         (data_dir / LOCK_NAME).touch()
@@ -125,7 +125,7 @@ def test_a_replaced_lock_file_lets_nobody_in(data_dir: Path) -> None:
             pass
 
 
-def test_who_is_refused_leaves_no_lock_file(data_dir: Path) -> None:
+def test_a_rejected_owner_leaves_no_lock_file(data_dir: Path) -> None:
     with owner(data_dir):
         (data_dir / LOCK_NAME).unlink()
         with pytest.raises(DataDirTaken), lock_data_dir(data_dir, "two"):
@@ -134,7 +134,7 @@ def test_who_is_refused_leaves_no_lock_file(data_dir: Path) -> None:
         assert not (data_dir / LOCK_NAME).exists()
 
 
-def test_a_server_that_locks_only_the_lock_file_is_respected(data_dir: Path) -> None:
+def test_a_lock_on_the_lock_file_alone_is_respected(data_dir: Path) -> None:
     with (data_dir / LOCK_NAME).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -146,9 +146,7 @@ def test_a_server_that_locks_only_the_lock_file_is_respected(data_dir: Path) -> 
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", "{}"])
-def test_a_holder_that_left_no_readable_name_is_still_respected(
-    data_dir: Path, content: str
-) -> None:
+def test_a_lock_without_a_readable_owner_is_respected(data_dir: Path, content: str) -> None:
     with owner(data_dir):
         (data_dir / LOCK_NAME).write_text(content)
 
@@ -159,7 +157,7 @@ def test_a_holder_that_left_no_readable_name_is_still_respected(
             pass
 
 
-def test_a_shorter_name_leaves_nothing_of_a_longer_one(data_dir: Path) -> None:
+def test_a_shorter_owner_record_replaces_a_longer_one_completely(data_dir: Path) -> None:
     with lock_data_dir(data_dir, "http://a-very-long-name-of-a-host.example:65535"):
         pass
 

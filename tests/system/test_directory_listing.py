@@ -1,4 +1,4 @@
-"""Listing what somebody else fills: bounded, without recursion, whatever happens meanwhile."""
+"""Listing untrusted directories: bounded, without recursion, safe against concurrent changes."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ def _names(path: Path) -> list[str]:
     return sorted(name for name, _ in list_files(path).files)
 
 
-def test_every_file_below_a_directory_is_listed_by_its_path_in_it(tmp_path: Path) -> None:
+def test_files_are_listed_by_their_relative_paths(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("one", "a/two", "a/b/three"):
         (tmp_path / name).touch()
@@ -23,13 +23,13 @@ def test_every_file_below_a_directory_is_listed_by_its_path_in_it(tmp_path: Path
     assert _names(tmp_path) == ["a/b/three", "a/two", "one"]
 
 
-def test_of_a_file_it_is_itself(tmp_path: Path) -> None:
+def test_listing_a_file_returns_the_file(tmp_path: Path) -> None:
     (tmp_path / "weights").touch()
 
     assert _names(tmp_path / "weights") == ["weights"]
 
 
-def test_links_to_files_are_followed_and_links_to_directories_are_not(tmp_path: Path) -> None:
+def test_links_are_followed_to_files_but_not_to_directories(tmp_path: Path) -> None:
     (tmp_path / "blobs").mkdir()
     (tmp_path / "blobs" / "blob").touch()
     snapshot = tmp_path / "snapshot"
@@ -40,7 +40,7 @@ def test_links_to_files_are_followed_and_links_to_directories_are_not(tmp_path: 
     assert _names(snapshot) == ["weights"]
 
 
-def test_more_files_than_the_limit_are_said(
+def test_exceeding_the_file_limit_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory_listing, "MAX_FILES", 3)
@@ -52,7 +52,9 @@ def test_more_files_than_the_limit_are_said(
     assert (len(listing.files), listing.incomplete) == (3, "has too many files: 3 or more")
 
 
-def test_directories_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_count_towards_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(directory_listing, "MAX_ENTRIES", 3)
     for number in range(4):
         (tmp_path / str(number)).mkdir()
@@ -60,7 +62,7 @@ def test_directories_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list_files(tmp_path).incomplete == "has too many entries: more than 3"
 
 
-def test_a_listing_that_takes_too_long_ends(
+def test_a_listing_that_takes_too_long_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory_listing, "MAX_SECONDS", -1.0)
@@ -69,7 +71,7 @@ def test_a_listing_that_takes_too_long_ends(
     assert "has too much to be listed" in (list_files(tmp_path).incomplete or "")
 
 
-def test_directories_may_be_nested_deeper_than_functions_may_call_each_other(
+def test_directories_can_be_nested_deeper_than_the_recursion_limit(
     tmp_path: Path,
 ) -> None:
     above = os.open(tmp_path, os.O_RDONLY)
@@ -83,11 +85,11 @@ def test_directories_may_be_nested_deeper_than_functions_may_call_each_other(
     try:
         assert list_files(tmp_path).files == ()
     finally:
-        # pytest removes it by recursion, and so could not.
+        # pytest removes directories recursively, which would fail here.
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
-def test_a_directory_that_vanishes_meanwhile_is_left_out(
+def test_a_directory_that_vanishes_during_the_listing_is_omitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "kept").touch()
@@ -104,7 +106,7 @@ def test_a_directory_that_vanishes_meanwhile_is_left_out(
     assert (_names(tmp_path), list_files(tmp_path).incomplete) == (["kept"], None)
 
 
-def test_a_directory_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
 
     let_everybody_reach(tmp_path / "private")

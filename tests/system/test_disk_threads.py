@@ -1,4 +1,4 @@
-"""Running what may wait for a disk: what it returns, and that nothing waits for ever."""
+"""Running functions that may block on a disk: their results, and that nothing waits forever."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support import until
 
 @pytest.fixture
 def threads() -> DiskThreads:
-    """Threads with a limit that no test reaches by itself."""
+    """Threads with a limit that no test reaches by accident."""
     return DiskThreads("tests", 60)
 
 
@@ -24,16 +24,18 @@ def disk() -> Iterator[threading.Event]:
     disk.set()
 
 
-async def test_what_the_function_returns_is_returned(threads: DiskThreads) -> None:
+async def test_the_result_of_the_function_is_returned(threads: DiskThreads) -> None:
     assert await threads.run(max, 1, 2) == 2
 
 
-async def test_what_the_function_raises_is_raised(threads: DiskThreads) -> None:
+async def test_the_exception_of_the_function_is_raised(threads: DiskThreads) -> None:
     with pytest.raises(ZeroDivisionError):
         await threads.run(divmod, 1, 0)
 
 
-async def test_a_time_out_of_the_function_itself_is_raised_as_it_is(threads: DiskThreads) -> None:
+async def test_a_timeout_error_of_the_function_itself_is_raised_unchanged(
+    threads: DiskThreads,
+) -> None:
     def fail() -> None:
         raise TimeoutError("of the function")
 
@@ -41,14 +43,12 @@ async def test_a_time_out_of_the_function_itself_is_raised_as_it_is(threads: Dis
         await threads.run(fail)
 
 
-async def test_a_disk_that_does_not_respond_is_given_up(
-    threads: DiskThreads, disk: threading.Event
-) -> None:
+async def test_an_unresponsive_disk_times_out(threads: DiskThreads, disk: threading.Event) -> None:
     with pytest.raises(DiskTimeout, match=r"tests: a disk did not respond within 0\.01 s"):
         await threads.run(disk.wait, limit_s=0.01)
 
 
-async def test_many_that_hang_do_not_hold_up_the_next(
+async def test_hanging_threads_do_not_delay_the_next_call(
     threads: DiskThreads, disk: threading.Event
 ) -> None:
     for _ in range(5 * MAX_RUNNING):
@@ -58,7 +58,7 @@ async def test_many_that_hang_do_not_hold_up_the_next(
     assert await threads.run(max, 1, 2) == 2
 
 
-async def test_threads_that_hang_are_limited_and_counted_until_they_end(
+async def test_hanging_threads_are_limited_and_counted_until_they_end(
     threads: DiskThreads, disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_threads, "MAX_ABANDONED", 2)

@@ -1,4 +1,4 @@
-"""How many connections the system's limit of open files makes."""
+"""How many connections the open-file limit allows."""
 
 import resource
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ from evalserver.system.file_descriptors import (
 
 @pytest.fixture
 def hard() -> Iterator[int]:
-    """The hard limit of open files; the soft one is as it was again afterwards."""
+    """The hard open-file limit; the soft limit is restored afterwards."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield limits[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_the_soft_limit_is_raised_as_far_as_the_connections_need(hard: int) -> None:
+def test_the_soft_limit_is_raised_as_far_as_connections_need(hard: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 
     assert raise_limit(100).soft == descriptors_needed(100) == RESERVED_DESCRIPTORS + 200
 
 
-def test_a_soft_limit_that_is_enough_is_left_alone(hard: int) -> None:
+def test_a_sufficient_soft_limit_is_unchanged(hard: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
 
     assert raise_limit(100).soft == 1000
 
 
-def test_too_few_open_files_for_any_server_are_refused_with_what_to_do(
+def test_too_low_a_limit_is_rejected_with_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))

@@ -1,4 +1,4 @@
-"""Listening sockets: where they listen, and what is said when they cannot."""
+"""Listening sockets: where they listen, and the errors when they cannot."""
 
 import os
 import socket
@@ -13,13 +13,13 @@ from tests.support import free_port
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """What ``listen`` returns, closed afterwards."""
+    """The sockets that ``listen`` returns, closed afterwards."""
     with ExitStack() as stack:
         yield [stack.enter_context(closing(each)) for each in listen(host, port)]
 
 
 def has_ipv6() -> bool:
-    """Does this machine have the loopback address of IPv6?"""
+    """Whether this machine has the IPv6 loopback address."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -30,14 +30,14 @@ def has_ipv6() -> bool:
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="IPv6 is off on this machine")
 
 
-def test_the_address_answers_as_soon_as_it_is_bound() -> None:
+def test_a_bound_address_accepts_connections_at_once() -> None:
     port = free_port()
 
     with listening("127.0.0.1", port):
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
 
 
-def test_localhost_is_bound_on_ipv4_whatever_else_it_means() -> None:
+def test_localhost_is_always_bound_on_ipv4() -> None:
     port = free_port()
 
     with listening("localhost", port) as sockets:
@@ -52,7 +52,7 @@ def test_an_ipv6_address_can_be_listened_on() -> None:
         socket.create_connection(("::1", port), timeout=5).close()
 
 
-def test_a_port_in_use_is_refused_with_advice() -> None:
+def test_a_port_in_use_is_rejected_with_advice() -> None:
     port = free_port()
 
     with (
@@ -63,7 +63,7 @@ def test_a_port_in_use_is_refused_with_advice() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_refusal_leaves_nothing_bound(host: str) -> None:
+def test_an_error_leaves_nothing_bound(host: str) -> None:
     port = free_port()
     with listening("127.0.0.1", port):
         before = os.listdir("/proc/self/fd")  # noqa: PTH208
@@ -74,7 +74,7 @@ def test_a_refusal_leaves_nothing_bound(host: str) -> None:
         assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
 
 
-def test_a_port_just_given_back_can_be_taken_again() -> None:
+def test_a_port_just_released_can_be_bound_again() -> None:
     port = free_port()
     with listening("127.0.0.1", port):
         client = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -84,19 +84,19 @@ def test_a_port_just_given_back_can_be_taken_again() -> None:
         assert sockets
 
 
-def test_an_address_of_another_machine_is_refused() -> None:
+def test_an_address_of_another_machine_is_rejected() -> None:
     # TEST-NET-1: no machine has it.
     with pytest.raises(CannotListen, match=r"http://192.0.2.1:8000: no such address"):
         listen("192.0.2.1", 8000)
 
 
-def test_a_name_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_host_name_is_rejected() -> None:
     with pytest.raises(CannotListen, match=r"cannot listen on http://no-such-host\.invalid:8000: "):
         listen("no-such-host.invalid", 8000)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64])
-def test_a_name_that_cannot_be_one_is_refused(host: str) -> None:
+def test_an_invalid_host_name_is_rejected(host: str) -> None:
     with pytest.raises(CannotListen, match="cannot listen on"):
         listen(host, 8000)
 
@@ -109,7 +109,7 @@ def test_a_name_that_cannot_be_one_is_refused(host: str) -> None:
         ("::1", "http://[::1]:8000"),
     ],
 )
-def test_the_url_is_what_a_client_calls(host: str, expected: str) -> None:
+def test_the_url_is_the_one_for_clients(host: str, expected: str) -> None:
     assert url(host, 8000) == expected
 
 
@@ -145,7 +145,7 @@ def test_only_addresses_of_this_machine_alone_are_loopback(host: str, expected: 
         ("no address", "another", False),
     ],
 )
-def test_who_has_one_address_of_a_network_of_ipv6_has_them_all(
+def test_addresses_of_one_ipv6_network_belong_to_one_client(
     one: str, other: str, same: bool
 ) -> None:
     assert (network_key(one) == network_key(other)) is same

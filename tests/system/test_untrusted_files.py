@@ -1,4 +1,4 @@
-"""Opening files that others have left: what is opened, and what is said of all else."""
+"""Opening untrusted files: which are opened, and the errors for all others."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def directory(attempt: Path) -> UntrustedDirectory:
 
 
 def _socket(path: Path) -> None:
-    # An address may have 107 bytes; this one is taken from the directory that it is in.
+    # A socket address is limited to 107 bytes, so this one is relative to its directory.
     here = Path.cwd()
     os.chdir(path.parent)
     try:
@@ -59,7 +59,7 @@ def test_a_regular_file_is_read(attempt: Path, directory: UntrustedDirectory) ->
 
 
 @pytest.mark.parametrize("what", MADE)
-def test_what_is_no_regular_file_is_named(
+def test_the_error_names_what_is_not_a_regular_file(
     what: str, attempt: Path, directory: UntrustedDirectory
 ) -> None:
     MADE[what](attempt / "file")
@@ -67,7 +67,7 @@ def test_what_is_no_regular_file_is_named(
         open_file(directory, "file")
 
 
-def test_a_link_in_place_of_a_folder_is_not_followed(
+def test_a_link_in_place_of_a_subdirectory_is_not_followed(
     attempt: Path, directory: UntrustedDirectory, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -89,43 +89,43 @@ def test_a_link_in_place_of_the_directory_is_not_followed(
 
 
 @pytest.mark.parametrize("path", ["../file", "./file", "", "a//b", "folder/../file", "\0", "a/\0"])
-def test_a_path_out_of_the_directory_is_that_of_no_file(
-    path: str, directory: UntrustedDirectory
-) -> None:
+def test_a_path_outside_the_directory_is_missing(path: str, directory: UntrustedDirectory) -> None:
     with pytest.raises(UnreadableFile):
         open_file(directory, path)
 
 
-def test_a_file_that_is_not_there_is_missing(directory: UntrustedDirectory) -> None:
+def test_a_nonexistent_file_is_missing(directory: UntrustedDirectory) -> None:
     with pytest.raises(MissingFile, match="No such file"):
         open_file(directory, "file")
 
 
-def test_a_name_that_is_too_long_is_told(directory: UntrustedDirectory) -> None:
+def test_too_long_a_name_is_reported(directory: UntrustedDirectory) -> None:
     with pytest.raises(UnreadableFile, match="File name too long"):
         open_file(directory, "x" * 300)
 
 
-def test_more_bytes_than_are_read_are_refused(attempt: Path, directory: UntrustedDirectory) -> None:
+def test_a_file_over_the_size_limit_is_rejected(
+    attempt: Path, directory: UntrustedDirectory
+) -> None:
     (attempt / "file").write_bytes(b"x" * (LIMIT + 1))
     with pytest.raises(UnreadableFile, match=f"file: it has more than {LIMIT} bytes"):
         read_file(directory, "file", LIMIT)
 
 
-def test_json_that_cannot_be_read_is_named(attempt: Path, directory: UntrustedDirectory) -> None:
+def test_the_error_names_invalid_json(attempt: Path, directory: UntrustedDirectory) -> None:
     (attempt / "file").write_text("[" * 200)
     with pytest.raises(UnreadableFile, match="attempt-1/file: it is not JSON"):
         read_json(directory, "file", LIMIT)
 
 
-def test_a_named_file_may_be_reached_through_links(attempt: Path, tmp_path: Path) -> None:
+def test_a_named_file_can_be_reached_through_links(attempt: Path, tmp_path: Path) -> None:
     (attempt / "file").write_text('{"a": 1}')
     (tmp_path / "link").symlink_to(attempt / "file")
     assert read_named_json(tmp_path / "link", LIMIT) == {"a": 1}
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "fifo"])
-def test_a_named_link_to_what_is_no_regular_file_is_refused(target: str, tmp_path: Path) -> None:
+def test_a_named_link_must_point_to_a_regular_file(target: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to(target)
     with pytest.raises(UnreadableFile, match="not a regular file"):
