@@ -1,4 +1,4 @@
-"""The command line as tests use it: in this process, and in one of its own."""
+"""Run the command line in this process or in a separate one."""
 
 import subprocess
 import sys
@@ -13,14 +13,14 @@ from tests.support import WAIT_SECONDS, stand_in_environment
 
 
 def evalserver(*arguments: object, **environment: str) -> Result:
-    """A command in this process."""
+    """Run a command in this process."""
     return CliRunner().invoke(main, [str(word) for word in arguments], env=environment)
 
 
 def run_evalserver(
     *arguments: object, environment: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own."""
+    """Run a command in a separate process."""
     return subprocess.run(
         [sys.executable, "-m", "evalserver", *map(str, arguments)],
         env={**stand_in_environment(), **(environment or {})},
@@ -33,13 +33,13 @@ def run_evalserver(
 
 
 def assert_fails(result: Result, message: str) -> None:
-    """The command must end with exit code 1, and one line on stderr with these words."""
+    """Assert that the command exited with 1 and printed one error line with this message."""
     assert (result.exit_code, result.stdout) == (1, ""), result.output
     assert message in result.stderr
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
 
 
-def where(folder: Path) -> tuple[str, Path]:
-    """The option that names a data directory."""
+def data_dir_option(folder: Path) -> tuple[str, Path]:
+    """The option that selects a data directory."""
     return "--data-dir", folder

@@ -1,4 +1,4 @@
-"""What tests of the command line may ask for."""
+"""Fixtures for the command line tests."""
 
 from collections.abc import AsyncIterator
 
@@ -9,6 +9,6 @@ from tests.client.faulty import FaultyServer
 
 @pytest.fixture
 async def faulty() -> AsyncIterator[FaultyServer]:
-    """A server that answers as it is told."""
+    """A server with scripted responses."""
     async with FaultyServer() as server:
         yield server

@@ -1,4 +1,4 @@
-"""A lab for the command line to look at: a real server, with a job in every state."""
+"""A lab for the command line tests: a real server with a job in every state."""
 
 import asyncio
 import time
@@ -13,9 +13,9 @@ from tests.support import WAIT_SECONDS, ServerProcess, end_runners
 
 @dataclass(frozen=True)
 class Lab:
-    """The server's address, and the ids of its jobs by their state.
+    """The server's address, and the id of a job in each state.
 
-    ``baseline`` and ``better`` are completed, too.
+    ``baseline`` and ``better`` are completed as well.
     """
 
     url: str
@@ -30,18 +30,18 @@ class Lab:
 
 @contextmanager
 def open_lab(folder: Path) -> Iterator[Lab]:
-    """The lab, for the length of the block. The running job stands still at half of its bar."""
+    """Open the lab for the duration of the block. The running job stays at 50 percent."""
     server = ServerProcess(folder / "data", "--cancel-grace", "1")
     server.launch()
     try:
         with EvalClient(server.url, retry_for=WAIT_SECONDS) as client:
-            yield _filled(server.url, client, folder)
+            yield _fill(server.url, client, folder)
     finally:
         server.stop()
         asyncio.run(end_runners(server.data_dir))
 
 
-def _filled(url: str, client: EvalClient, folder: Path) -> Lab:
+def _fill(url: str, client: EvalClient, folder: Path) -> Lab:
     def submit(tasks: list[str], **args: object) -> str:
         job = client.evaluate("dummy", tasks, args, labels={"run": "7b"})
         return str(job["job_id"])

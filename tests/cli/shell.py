@@ -1,4 +1,4 @@
-"""The command line in a pipe, as a script uses it, against a server."""
+"""The command line connected to pipes, as a script uses it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tests.support import WAIT_SECONDS, stand_in_environment
 
 
 def script_environment(url: str | None = None) -> dict[str, str]:
-    """The environment of a script in UTC that knows the server's address."""
+    """The environment of a script in UTC, with the server's address."""
     mine = stand_in_environment()
     for name in ("EVALSERVER_URL", "EVALSERVER_TOKEN", "NO_COLOR", "FORCE_COLOR"):
         mine.pop(name, None)
@@ -19,13 +19,13 @@ def script_environment(url: str | None = None) -> dict[str, str]:
 
 
 class Shell:
-    """Runs ``evalserver ...`` with everything in pipes."""
+    """Runs ``evalserver ...`` with stdin, stdout and stderr connected to pipes."""
 
     def __init__(self, url: str | None = None, **environment: str) -> None:
         self._environment = script_environment(url) | environment
 
     def run(self, *arguments: object, given: str = "") -> subprocess.CompletedProcess[str]:
-        """The command, once it has ended; ``given`` is its standard input."""
+        """Run the command to its end; ``given`` is its standard input."""
         return subprocess.run(
             [sys.executable, "-m", "evalserver", *map(str, arguments)],
             env=self._environment,
@@ -36,7 +36,7 @@ class Shell:
         )
 
     def run_unread(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """The command, whose output nobody reads."""
+        """Run the command with a stdout whose read end is closed."""
         reading, writing = os.pipe()
         os.close(reading)
         try:
@@ -53,7 +53,7 @@ class Shell:
             os.close(writing)
 
     def run_with(self, redirection: str, command: str) -> subprocess.CompletedProcess[str]:
-        """The command, with a redirection of a shell's."""
+        """Run the command with a shell redirection."""
         return subprocess.run(
             ["bash", "-c", f'"$0" -m evalserver {command} {redirection}', sys.executable],
             env=self._environment,
@@ -63,7 +63,7 @@ class Shell:
         )
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """The command, while it runs."""
+        """Start the command without waiting for it."""
         return subprocess.Popen(
             [sys.executable, "-m", "evalserver", *map(str, arguments)],
             env=self._environment,
@@ -73,22 +73,22 @@ class Shell:
             text=True,
         )
 
-    def says(self, *arguments: object) -> str:
-        """What a command prints that must succeed."""
+    def stdout_of(self, *arguments: object) -> str:
+        """Run a command that must succeed, and return its stdout."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def json(self, *arguments: object) -> Any:
-        """The document that a command prints with ``--json``."""
-        return json.loads(self.says(*arguments, "--json"))
+        """Run a command with ``--json``, and return the parsed document."""
+        return json.loads(self.stdout_of(*arguments, "--json"))
 
     def submit(self, *arguments: object) -> str:
-        """Submit an evaluation of the stand-in; returns its job's id."""
-        return self.says("submit", "-m", "dummy", "-t", "mme", *arguments).strip()
+        """Submit an evaluation with the stand-in harness, and return the job id."""
+        return self.stdout_of("submit", "-m", "dummy", "-t", "mme", *arguments).strip()
 
-    def ended(self, *arguments: object) -> str:
-        """Submit an evaluation, and wait until it has ended, however it does; its job's id."""
+    def submit_and_wait(self, *arguments: object) -> str:
+        """Submit an evaluation, wait for it to finish with any status, and return the job id."""
         job_id = self.submit(*arguments)
         self.run("wait", job_id)
         return job_id

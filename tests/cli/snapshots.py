@@ -1,7 +1,7 @@
-"""Snapshots of screens: texts in ``screens/``, in which ids, times and addresses are made the same.
+"""Snapshots of screens: text files in ``screens/`` with ids, times and addresses masked.
 
-To renew them after a change that is meant: ``RENEW_SCREENS=1 ./scripts/test --quick tests/cli``;
-then read what ``git diff tests/cli/screens`` shows.
+To update them after an intended change: ``RENEW_SCREENS=1 ./scripts/test --quick tests/cli``;
+then review ``git diff tests/cli/screens``.
 """
 
 import os
@@ -14,31 +14,31 @@ RENEW = "RENEW_SCREENS"
 
 
 def assert_screen(name: str, text: str) -> None:
-    """The screen must be as it was kept."""
+    """Assert that the screen equals its snapshot."""
     kept = SCREENS / f"{name}.txt"
-    seen = made_the_same(text)
+    seen = normalize(text)
     if os.environ.get(RENEW):
         kept.write_text(seen, encoding="utf-8")
     assert kept.is_file(), f"there is no {kept.name} yet; make it with {RENEW}=1:\n{seen}"
     assert seen == kept.read_text(encoding="utf-8")
 
 
-def made_the_same(text: str) -> str:
-    """The text without what differs from one run to the next, each in its width."""
+def normalize(text: str) -> str:
+    """Mask everything that differs between runs, and keep the widths."""
     text = re.sub(r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:PORT", text)
-    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", _crossed_out, text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", _mask, text)
     text = re.sub(r"gate=\S+", "gate=FILE", text)
-    text = re.sub(r"(?<![\w/.])(?=[0-9a-f-]*\d)[0-9a-f-]{5,36}(?![\w/.])", _crossed_out, text)
-    text = re.sub(r"\d\d:\d\d:\d\d", _crossed_out, text)
+    text = re.sub(r"(?<![\w/.])(?=[0-9a-f-]*\d)[0-9a-f-]{5,36}(?![\w/.])", _mask, text)
+    text = re.sub(r"\d\d:\d\d:\d\d", _mask, text)
     text = re.sub(r"\S*/data/runs/\S+", "DATA/runs/...", text)
     text = re.sub(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", "⠋", text)
-    text = re.sub(r"(?<![\w.])(\d+m )?\d+s(?! left)\b *", _seconds, text)
+    text = re.sub(r"(?<![\w.])(\d+m )?\d+s(?! left)\b *", _mask_seconds, text)
     return "\n".join(line.rstrip() for line in text.splitlines()).rstrip() + "\n"
 
 
-def _crossed_out(found: re.Match[str]) -> str:
+def _mask(found: re.Match[str]) -> str:
     return re.sub(r"[0-9a-f]", "x", found[0])
 
 
-def _seconds(found: re.Match[str]) -> str:
+def _mask_seconds(found: re.Match[str]) -> str:
     return "Ns".ljust(len(found[0])) if found[0].endswith(" ") else "Ns"

@@ -1,4 +1,4 @@
-"""A terminal for the command line: a real pseudo-terminal, and what a person sees on it."""
+"""A real pseudo-terminal for the command line, and the screen a user sees on it."""
 
 import fcntl
 import os
@@ -21,13 +21,13 @@ ROWS = 40
 
 
 class Terminal:
-    """``evalserver ...`` on a terminal of its own; ``with`` starts it, and ends it if need be."""
+    """``evalserver ...`` on its own terminal; ``with`` starts it, and kills it if it still runs."""
 
     def __init__(
         self, *arguments: object, columns: int = 100, environment: Mapping[str, str] | None = None
     ) -> None:
         self._arguments = [str(each) for each in arguments]
-        self._environment = _common() | dict(environment or {})
+        self._environment = _terminal_environment() | dict(environment or {})
         self._screen = pyte.Screen(columns, ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self._size = struct.pack("HHHH", ROWS, columns, 0, 0)
@@ -65,15 +65,15 @@ class Terminal:
         os.close(self._ours)
 
     def press_ctrl_c(self) -> None:
-        """As somebody at the keyboard does."""
+        """Send Ctrl-C as the keyboard does."""
         os.write(self._ours, b"\x03")
 
     def terminate(self) -> None:
-        """As a scheduler does."""
+        """Send SIGTERM as a scheduler does."""
         self._process.send_signal(signal.SIGTERM)
 
     def until(self, shows: Callable[[str], bool] | str) -> str:
-        """The screen, once it shows something, however shortly."""
+        """Wait until the screen shows something, even briefly, and return the screen."""
         wanted = (lambda text: shows in text) if isinstance(shows, str) else shows
         looked_at = 0
 
@@ -83,25 +83,25 @@ class Terminal:
             return next((text for text in new if wanted(text)), None)
 
         with self._changed:
-            found = self._changed.wait_for(seen_once(seen), timeout=WAIT_SECONDS)
+            found = self._changed.wait_for(remember(seen), timeout=WAIT_SECONDS)
         assert found, f"the terminal never showed it:\n{self.screen()}"
         return found
 
     def end(self) -> int:
-        """The exit code, once the command has ended and all that it wrote was read."""
+        """Wait until the command has exited and its output was read, and return the exit code."""
         code = self._process.wait(timeout=WAIT_SECONDS)
         self._reader.join(timeout=WAIT_SECONDS)
         return code
 
     def screen(self) -> str:
-        """What stands on the screen."""
+        """The current contents of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     def _read(self) -> None:
         while True:
             try:
                 piece = os.read(self._ours, 65536)
-            except OSError:  # nobody has the other end open any more
+            except OSError:  # the other end was closed
                 piece = b""
             with self._changed:
                 self.written += piece
@@ -112,8 +112,8 @@ class Terminal:
                 return
 
 
-def seen_once(seen: Callable[[], str | None]) -> Callable[[], str | None]:
-    """The same; what was found once stays found."""
+def remember(seen: Callable[[], str | None]) -> Callable[[], str | None]:
+    """Remember the first match, so that a later call returns it again."""
     found: list[str] = []
 
     def look() -> str | None:
@@ -125,8 +125,8 @@ def seen_once(seen: Callable[[], str | None]) -> Callable[[], str | None]:
     return look
 
 
-def _common() -> dict[str, str]:
-    """The environment of somebody at a common terminal, in UTC."""
+def _terminal_environment() -> dict[str, str]:
+    """The environment of a user at a common terminal, in UTC."""
     mine = {name: value for name, value in stand_in_environment().items() if name != "NO_COLOR"}
     for name in ("EVALSERVER_URL", "EVALSERVER_TOKEN", "COLUMNS", "LINES", "FORCE_COLOR"):
         mine.pop(name, None)
@@ -135,5 +135,5 @@ def _common() -> dict[str, str]:
 
 def _control_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    # Who was started in the background ignores it, and so would all that they start.
+    # A process started in the background ignores SIGINT, and its children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""``evalserver drain``, ``resume`` and ``prune``, from a shell."""
+"""``evalserver drain``, ``resume`` and ``prune`` in a shell."""
 
 import pytest
 
@@ -6,20 +6,20 @@ from tests.cli.shell import Shell
 from tests.support import ServerProcess
 
 
-async def test_a_drained_server_says_why_nothing_starts_until_it_is_resumed(
+async def test_a_drained_server_says_why_no_job_starts_until_it_is_resumed(
     server: ServerProcess,
 ) -> None:
     async with server:
         shell = Shell(server.url)
-        drained = shell.says("drain", "--reason", "new driver")
+        drained = shell.stdout_of("drain", "--reason", "new driver")
         waiting = shell.submit()
 
         assert drained.startswith("The server is draining: it starts nothing new")
         assert "by anonymous: new driver" in shell.run("queue").stderr
-        assert "draining    yes" in shell.says("health")
+        assert "draining    yes" in shell.stdout_of("health")
         assert "the server is draining" in shell.json("status", waiting)["waiting_for"]
 
-        assert shell.says("resume") == "The server starts jobs again\n"
+        assert shell.stdout_of("resume") == "The server starts jobs again\n"
         assert shell.run("wait", waiting).returncode == 0
         assert "raining" not in shell.run("queue").stderr
 
@@ -27,23 +27,25 @@ async def test_a_drained_server_says_why_nothing_starts_until_it_is_resumed(
 async def test_finished_jobs_are_pruned_by_name_number_or_age(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
-        one, two, three, four = [shell.ended() for _ in range(4)]
+        one, two, three, four = [shell.submit_and_wait() for _ in range(4)]
 
-        assert shell.says("prune", one[:14]) == f"Job {one} was pruned\n"
+        assert shell.stdout_of("prune", one[:14]) == f"Job {one} was pruned\n"
         assert shell.json("prune", "--keep", 2) == {
             "message": "1 finished job was pruned",
             "pruned": 1,
         }
         assert [job["job_id"] for job in shell.json("jobs")] == [four, three]
-        assert shell.says("prune", "--older-than", "30d") == "0 finished jobs were pruned\n"
-        assert shell.says("prune", "--older-than", "0") == "2 finished jobs were pruned\n"
+        assert shell.stdout_of("prune", "--older-than", "30d") == "0 finished jobs were pruned\n"
+        assert shell.stdout_of("prune", "--older-than", "0") == "2 finished jobs were pruned\n"
         assert f"Job {two} finished and was pruned" in shell.run("status", two).stderr
 
 
-async def test_what_cannot_be_pruned_is_told_and_the_rest_is(server: ServerProcess) -> None:
+async def test_jobs_that_cannot_be_pruned_are_reported_and_the_others_are_pruned(
+    server: ServerProcess,
+) -> None:
     async with server:
         shell = Shell(server.url)
-        done, running = shell.ended(), shell.submit("-a", "behave=hang")
+        done, running = shell.submit_and_wait(), shell.submit("-a", "behave=hang")
 
         tried = shell.run("prune", running, done)
 
@@ -53,7 +55,7 @@ async def test_what_cannot_be_pruned_is_told_and_the_rest_is(server: ServerProce
 
 
 @pytest.mark.parametrize("words", ["", "--keep 1 --older-than 1d", "15fc --keep 1", "--keep -1"])
-def test_a_prune_that_does_not_say_what_is_refused(words: str) -> None:
+def test_a_prune_without_a_selection_is_rejected(words: str) -> None:
     done = Shell("http://127.0.0.1:1").run("prune", *words.split())
 
     assert done.returncode == 2

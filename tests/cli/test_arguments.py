@@ -1,4 +1,4 @@
-"""Arguments of a model: read as lmms-eval reads them, or as JSON."""
+"""Model arguments: parsed as lmms-eval parses them, or as JSON."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ AS_LMMS_EVAL: dict[str, dict[str, Any]] = {
 }
 
 OURS: dict[str, dict[str, Any]] = {
-    # lmms-eval makes floats, infinity and 1000 of these.
+    # lmms-eval parses these as floats, infinity and 1000.
     "a=-1": {"a": -1},
     "a=nan,b=inf": {"a": "nan", "b": "inf"},
     "a=1_000": {"a": "1_000"},
@@ -37,7 +37,7 @@ OURS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("text", [*AS_LMMS_EVAL, *OURS])
-def test_a_text_names_arguments(text: str) -> None:
+def test_arguments_are_parsed_from_text(text: str) -> None:
     found = parse_arguments(text)
 
     wanted = {**AS_LMMS_EVAL, **OURS}[text]
@@ -46,13 +46,13 @@ def test_a_text_names_arguments(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "a=1,x", "=1", "{", '{"a": 1', "{}x", "{'a': 1}"])
-def test_a_text_that_names_none_is_refused(text: str) -> None:
+def test_a_text_without_arguments_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"name=value|JSON"):
         parse_arguments(text)
 
 
 @pytest.mark.real_harness("lmms-eval")
-def test_lmms_eval_reads_them_alike(tmp_path: Path) -> None:
+def test_lmms_eval_parses_them_identically(tmp_path: Path) -> None:
     program = (
         "import json, sys; from lmms_eval.utils import simple_parse_args_string as read;"
         "print(json.dumps({text: read(text) for text in json.load(sys.stdin)}))"

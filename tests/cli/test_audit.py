@@ -1,4 +1,4 @@
-"""``evalserver audit``: verify the log, and tell a job's story."""
+"""``evalserver audit``: verify the log, and show a job's history."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from evalserver.core.job import NewJob, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, back_up
-from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
+from tests.cli.commands import assert_fails, data_dir_option, evalserver, run_evalserver
 from tests.store.test_audit_log import tamper
 from tests.store.test_jobs import PLENTY, complete, start, submit
 from tests.store.test_migrate import change, rows
@@ -20,10 +20,10 @@ READING = [("audit", "verify"), ("audit", "show", "JOB"), ("db", "check"), ("db"
 """Every command that reads a database."""
 
 
-async def test_a_whole_log_is_told_with_its_newest_hash(store: Store, tmp_path: Path) -> None:
+async def test_an_intact_log_is_reported_with_its_newest_hash(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    result = evalserver("audit", "verify", *where(tmp_path))
+    result = evalserver("audit", "verify", *data_dir_option(tmp_path))
 
     [(newest,)] = rows(tmp_path, "SELECT hash FROM job_events WHERE event_id = 3")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -31,29 +31,29 @@ async def test_a_whole_log_is_told_with_its_newest_hash(store: Store, tmp_path: 
     assert newest in result.stdout
 
 
-async def test_the_first_bad_row_is_one_line_on_stderr(store: Store, tmp_path: Path) -> None:
+async def test_the_first_invalid_row_is_one_line_on_stderr(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
     tamper(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 2")
 
-    result = evalserver("audit", "verify", *where(tmp_path))
+    result = evalserver("audit", "verify", *data_dir_option(tmp_path))
 
     assert_fails(result, f"event 2 (claimed, job {job_id}): its hash does not match its content")
 
 
-async def test_programs_get_the_verdict_as_json(store: Store, tmp_path: Path) -> None:
+async def test_the_result_is_available_as_json(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    result = evalserver("audit", "verify", "--json", *where(tmp_path))
+    result = evalserver("audit", "verify", "--json", *data_dir_option(tmp_path))
 
     found = json.loads(result.stdout)
     assert (found["ok"], found["events"], found["jobs"], found["problem"]) == (True, 3, 1, None)
 
 
-async def test_programs_get_the_first_bad_row_as_json(store: Store, tmp_path: Path) -> None:
+async def test_the_first_invalid_row_is_available_as_json(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
     tamper(tmp_path, "DELETE FROM job_events WHERE event_id = 3")
 
-    result = evalserver("audit", "verify", "--json", *where(tmp_path))
+    result = evalserver("audit", "verify", "--json", *data_dir_option(tmp_path))
 
     found = json.loads(result.stdout)
     assert result.exit_code == 1
@@ -61,11 +61,11 @@ async def test_programs_get_the_first_bad_row_as_json(store: Store, tmp_path: Pa
     assert job_id not in result.stdout, "the event that is missing cannot tell its job"
 
 
-async def test_a_story_is_a_table(store: Store, tmp_path: Path) -> None:
+async def test_a_history_is_a_table(store: Store, tmp_path: Path) -> None:
     job_id = await start(store, labels={"team": "vision"})
     await store.jobs.interrupt(job_id, "the runner vanished")
 
-    result = evalserver("audit", "show", job_id, *where(tmp_path))
+    result = evalserver("audit", "show", job_id, *data_dir_option(tmp_path))
 
     lines = result.stdout.splitlines()
     assert lines[0] == f"Job {job_id}"
@@ -81,10 +81,10 @@ async def test_a_story_is_a_table(store: Store, tmp_path: Path) -> None:
     assert table[3][columns[1] :].startswith("reason=")
 
 
-async def test_a_pruned_job_still_has_its_story(store: Store, tmp_path: Path) -> None:
+async def test_a_pruned_job_still_has_its_history(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store, keep=0)
 
-    result = evalserver("audit", "show", job_id, *where(tmp_path))
+    result = evalserver("audit", "show", job_id, *data_dir_option(tmp_path))
 
     assert "was pruned; its events are kept" in result.stdout
     assert [line.split()[3] for line in result.stdout.splitlines()[-4:]] == [
@@ -92,25 +92,25 @@ async def test_a_pruned_job_still_has_its_story(store: Store, tmp_path: Path) ->
     ]  # fmt: skip
 
 
-async def test_programs_get_a_story_as_json(store: Store, tmp_path: Path) -> None:
+async def test_a_history_is_available_as_json(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
 
-    result = evalserver("audit", "show", "--json", job_id, *where(tmp_path))
+    result = evalserver("audit", "show", "--json", job_id, *data_dir_option(tmp_path))
 
     told = json.loads(result.stdout)
     assert (told["job_id"], told["record"]["status"]) == (job_id, "completed")
     assert told["events"][1]["detail"] == {"run_dir": "run-1"}
 
 
-async def test_the_beginning_of_an_id_will_do(store: Store, tmp_path: Path) -> None:
+async def test_an_id_prefix_selects_a_job(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
 
-    result = evalserver("audit", "show", job_id[:-2].upper(), *where(tmp_path))
+    result = evalserver("audit", "show", job_id[:-2].upper(), *data_dir_option(tmp_path))
 
     assert result.stdout.startswith(f"Job {job_id}\n")
 
 
-async def test_the_beginning_of_several_ids_is_an_error_that_names_them(
+async def test_an_ambiguous_prefix_is_an_error_that_lists_the_ids(
     store: Store, tmp_path: Path
 ) -> None:
     twins = [f"{'a' * 8}-0000-4000-8000-00000000000{number}" for number in (1, 2)]
@@ -118,41 +118,41 @@ async def test_the_beginning_of_several_ids_is_an_error_that_names_them(
         request = EvaluateRequest(model="dummy", tasks=("mme",))
         await store.jobs.submit(NewJob(twin, "lmms_eval", request, "alice"))
 
-    result = evalserver("audit", "show", "aaaa", *where(tmp_path))
+    result = evalserver("audit", "show", "aaaa", *data_dir_option(tmp_path))
 
     assert_fails(result, f"The ids of several jobs begin with 'aaaa': {', '.join(twins)}")
 
 
-async def test_a_job_that_never_was_is_an_error(store: Store, tmp_path: Path) -> None:
-    result = evalserver("audit", "show", "ghost", *where(tmp_path))
+async def test_an_unknown_job_is_an_error(store: Store, tmp_path: Path) -> None:
+    result = evalserver("audit", "show", "ghost", *data_dir_option(tmp_path))
 
     assert_fails(result, "Job ghost not found: the audit log has no event of it")
 
 
-async def test_what_a_harness_said_cannot_steer_the_terminal(store: Store, tmp_path: Path) -> None:
+async def test_harness_output_cannot_control_the_terminal(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     error = "\x1b[2J\x9b31mbad\u202egood\nsecond line"
     outcome = Outcome(Status.FAILED, "2030-01-01T00:00:00.000+00:00", 1, error)
     await store.jobs.finish(job_id, outcome, PLENTY)
 
-    result = evalserver("audit", "show", job_id, *where(tmp_path))
+    result = evalserver("audit", "show", job_id, *data_dir_option(tmp_path))
 
     assert r"\x1b[2J\x9b31mbad\u202egood\nsecond line" in result.stdout
     assert all(line.isprintable() for line in result.stdout.splitlines())
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_data_directory_without_a_database_is_one_readable_line(
+def test_a_data_directory_without_a_database_is_a_one_line_error(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    result = evalserver(*command, *where(tmp_path / "data"))
+    result = evalserver(*command, *data_dir_option(tmp_path / "data"))
 
     assert_fails(result, f"there is no database at {tmp_path}/data/evalserver.db")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_database_of_something_else_is_one_readable_line(
+def test_a_database_of_another_program_is_a_one_line_error(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     change(tmp_path / "other.db", "CREATE TABLE recipes (name TEXT)")
@@ -163,7 +163,7 @@ def test_a_database_of_something_else_is_one_readable_line(
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_backup_can_be_read_in_the_databases_place(
+def test_a_backup_can_be_read_instead_of_the_database(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     job_id = asyncio.run(_make_backup(tmp_path))
@@ -174,14 +174,18 @@ def test_a_backup_can_be_read_in_the_databases_place(
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-async def test_two_databases_are_one_too_many(tmp_path: Path) -> None:
-    result = evalserver("audit", "verify", *where(tmp_path), "--database", tmp_path / "copy.db")
+async def test_database_and_data_dir_are_mutually_exclusive(tmp_path: Path) -> None:
+    result = evalserver(
+        "audit", "verify", *data_dir_option(tmp_path), "--database", tmp_path / "copy.db"
+    )
 
     assert result.exit_code == 2
     assert "--database and --data-dir exclude each other" in result.stderr
 
 
-async def test_the_database_is_found_as_the_server_finds_it(store: Store, tmp_path: Path) -> None:
+async def test_the_database_is_located_as_the_server_locates_it(
+    store: Store, tmp_path: Path
+) -> None:
     await submit(store)
     config = tmp_path / "settings.toml"
     config.write_text(f'data_dir = "{tmp_path}"\nport = 9000\n')
@@ -201,7 +205,9 @@ def test_a_bad_setting_is_a_usage_error() -> None:
     assert "EVALSERVER_PORT must be an integer" in result.stderr
 
 
-async def test_verifying_beside_a_busy_server_gives_no_false_alarm(server: ServerProcess) -> None:
+async def test_verifying_next_to_a_busy_server_reports_no_false_alarm(
+    server: ServerProcess,
+) -> None:
     async with server:
         jobs = [await server.api.submit(model_args={"name": str(n)}) for n in range(5)]
         ended = asyncio.gather(*(server.api.finished(job_id) for job_id in jobs))
@@ -219,7 +225,7 @@ async def test_verifying_beside_a_busy_server_gives_no_false_alarm(server: Serve
 
 
 def _verify(folder: Path) -> dict[str, object]:
-    process = run_evalserver("audit", "verify", "--json", *where(folder))
+    process = run_evalserver("audit", "verify", "--json", *data_dir_option(folder))
     found: dict[str, object] = json.loads(process.stdout)
     return found
 

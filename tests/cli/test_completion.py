@@ -1,4 +1,4 @@
-"""What the shell offers when TAB is pressed."""
+"""Shell completion of commands, options and values."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import Shell, script_environment
-from tests.client.faulty import dark_port
+from tests.client.faulty import unresponsive_port
 from tests.support import ServerProcess, free_port
 
 Complete = Callable[..., list[str]]
@@ -20,7 +20,7 @@ Complete = Callable[..., list[str]]
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder with the command ``evalserver``, as an installation makes it."""
+    """A folder with the command ``evalserver``, as an installation creates it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "evalserver"
@@ -31,7 +31,7 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def complete(programs: Path) -> Complete:
-    """What a real bash offers behind the words of a command, and what is said meanwhile."""
+    """Return what a real bash completes after the words of a command, and what it prints."""
 
     def offered(url: str, *words: str) -> list[str]:
         line = " ".join(f"'{word}'" for word in ("evalserver", *words))
@@ -53,7 +53,7 @@ def complete(programs: Path) -> Complete:
 
 
 def nobody() -> str:
-    """Where no server is."""
+    """A URL without a server."""
     return f"http://127.0.0.1:{free_port()}"
 
 
@@ -65,44 +65,42 @@ def test_options_are_completed(complete: Complete) -> None:
     assert complete(nobody(), "submit", "--num") == ["--num-fewshot", "--num-gpus"]
 
 
-async def test_ids_of_jobs_are_completed(server: ServerProcess, complete: Complete) -> None:
+async def test_job_ids_are_completed(server: ServerProcess, complete: Complete) -> None:
     async with server:
         jobs = [Shell(server.url).submit() for _ in range(2)]
 
         assert complete(server.url, "status", jobs[0][:8]) == jobs[::-1]
 
 
-async def test_an_id_that_was_begun_is_completed(server: ServerProcess, complete: Complete) -> None:
+async def test_an_id_prefix_is_completed(server: ServerProcess, complete: Complete) -> None:
     async with server:
         jobs = [Shell(server.url).submit() for _ in range(2)]
 
         assert complete(server.url, "logs", "-f", jobs[1][:30]) == [jobs[1]]
 
 
-async def test_names_of_tasks_are_completed(server: ServerProcess, complete: Complete) -> None:
+async def test_task_names_are_completed(server: ServerProcess, complete: Complete) -> None:
     async with server:
-        Shell(server.url).says("tasks")
+        Shell(server.url).stdout_of("tasks")
 
         assert complete(server.url, "submit", "-t", "m") == ["mme"]
 
 
-async def test_a_task_behind_a_comma_is_completed(
-    server: ServerProcess, complete: Complete
-) -> None:
+async def test_a_task_after_a_comma_is_completed(server: ServerProcess, complete: Complete) -> None:
     async with server:
-        Shell(server.url).says("tasks")
+        Shell(server.url).stdout_of("tasks")
 
         assert complete(server.url, "submit", "-t", "mme,ai") == ["mme,ai2d"]
 
 
-async def test_names_of_models_are_completed(server: ServerProcess, complete: Complete) -> None:
+async def test_model_names_are_completed(server: ServerProcess, complete: Complete) -> None:
     async with server:
-        Shell(server.url).says("models")
+        Shell(server.url).stdout_of("models")
 
         assert complete(server.url, "submit", "-m", "d") == ["dummy"]
 
 
-async def test_the_server_is_the_one_that_the_line_names(
+async def test_the_server_of_the_command_line_is_used(
     server: ServerProcess, complete: Complete
 ) -> None:
     async with server:
@@ -112,45 +110,47 @@ async def test_the_server_is_the_one_that_the_line_names(
 
 
 @pytest.mark.parametrize("words", [["status", "0"], ["submit", "-t", "m"], ["submit", "-m", "d"]])
-def test_without_a_server_nothing_is_offered_and_nothing_is_said(
+def test_without_a_server_nothing_is_completed_or_printed(
     complete: Complete, words: list[str]
 ) -> None:
     assert complete(nobody(), *words) == []
 
 
-def test_with_an_address_that_is_none_nothing_is_offered(complete: Complete) -> None:
+def test_with_an_invalid_address_nothing_is_completed(complete: Complete) -> None:
     assert complete("nonsense", "status", "0") == []
 
 
-async def test_a_server_that_is_silent_keeps_nobody_waiting(complete: Complete) -> None:
-    async with dark_port() as url, asyncio.timeout(30):
+async def test_completion_does_not_wait_for_an_unresponsive_server(complete: Complete) -> None:
+    async with unresponsive_port() as url, asyncio.timeout(30):
         assert await asyncio.to_thread(complete, url, "status", "0") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_script(shell: str) -> None:
-    assert f"_EVALSERVER_COMPLETE={shell}_require_complete" in Shell().says("completion", shell)
+    assert f"_EVALSERVER_COMPLETE={shell}_complete" in Shell().stdout_of(
+        "completion", shell
+    )
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_a_script_is_one_that_its_shell_can_read(shell: str) -> None:
+def test_each_script_is_valid_in_its_shell(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed, so its script was NOT TESTED")
 
-    done = subprocess.run([shell, "-n"], input=Shell().says("completion", shell), text=True)
+    done = subprocess.run([shell, "-n"], input=Shell().stdout_of("completion", shell), text=True)
 
     assert done.returncode == 0
 
 
-def test_the_shell_is_guessed() -> None:
-    assert "zsh_complete" in Shell(SHELL="/usr/bin/zsh").says("completion")
+def test_the_shell_is_detected() -> None:
+    assert "zsh_complete" in Shell(SHELL="/usr/bin/zsh").stdout_of("completion")
 
 
-async def test_a_shell_that_shows_more_is_told_what_a_job_is(
+async def test_shells_that_show_descriptions_get_a_description_of_each_job(
     server: ServerProcess, programs: Path
 ) -> None:
     async with server:
-        job = Shell(server.url).ended()
+        job = Shell(server.url).submit_and_wait()
         asked = {"COMP_WORDS": "evalserver status ", "COMP_CWORD": "2"}
         environment = script_environment(server.url) | asked
 

@@ -11,14 +11,14 @@ import pytest
 from evalserver.store import DATABASE_NAME, Store
 from evalserver.store.migration_files import Migration, known_migrations
 from evalserver.system.data_dir import lock_data_dir
-from tests.cli.commands import assert_fails, evalserver, run_evalserver, where
+from tests.cli.commands import assert_fails, data_dir_option, evalserver, run_evalserver
 from tests.store.test_audit_log import tamper
 from tests.store.test_jobs import complete, submit
 from tests.store.test_migrate import ADDS_A_TABLE, NEXT, change, contents, read
 from tests.support import ServerProcess
 
 
-async def test_a_backup_beside_a_running_server_is_told_in_figures(
+async def test_a_backup_next_to_a_running_server_reports_its_figures(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
@@ -27,7 +27,7 @@ async def test_a_backup_beside_a_running_server_is_told_in_figures(
         copy.parent.mkdir()
 
         process = await asyncio.to_thread(
-            run_evalserver, "db", "backup", copy, *where(server.data_dir)
+            run_evalserver, "db", "backup", copy, *data_dir_option(server.data_dir)
         )
 
         assert (process.returncode, process.stderr) == (0, "")
@@ -40,31 +40,31 @@ async def test_a_server_can_start_from_a_backup(store: Store, tmp_path: Path) ->
     restored = tmp_path / "restored"
     restored.mkdir()
 
-    evalserver("db", "backup", restored / DATABASE_NAME, *where(tmp_path))
+    evalserver("db", "backup", restored / DATABASE_NAME, *data_dir_option(tmp_path))
 
     again = await Store.open(restored)
     assert await again.queries.job(job_id) == await store.queries.job(job_id)
     await again.close()
 
 
-async def test_a_backup_overwrites_nothing(store: Store, tmp_path: Path) -> None:
+async def test_a_backup_does_not_overwrite_files(store: Store, tmp_path: Path) -> None:
     (tmp_path / "copy.db").write_text("precious")
 
-    result = evalserver("db", "backup", tmp_path / "copy.db", *where(tmp_path))
+    result = evalserver("db", "backup", tmp_path / "copy.db", *data_dir_option(tmp_path))
 
     assert_fails(result, f"{tmp_path}/copy.db exists already; a backup never overwrites a file")
 
 
-async def test_a_backup_that_finds_no_room_leaves_nothing(store: Store, tmp_path: Path) -> None:
+async def test_a_backup_on_a_full_disk_leaves_no_file(store: Store, tmp_path: Path) -> None:
     await complete(store)
     shelf = tmp_path / "shelf"
     shelf.mkdir()
 
-    def no_room() -> None:
+    def raise_disk_full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
     process = run_evalserver(
-        "db", "backup", shelf / "copy.db", *where(tmp_path), preexec_fn=no_room
+        "db", "backup", shelf / "copy.db", *data_dir_option(tmp_path), preexec_fn=raise_disk_full
     )
 
     assert (process.returncode, process.stdout) == (1, "")
@@ -73,26 +73,28 @@ async def test_a_backup_that_finds_no_room_leaves_nothing(store: Store, tmp_path
     assert list(shelf.iterdir()) == []
 
 
-async def test_a_sound_database_is_told_so(store: Store, tmp_path: Path) -> None:
+async def test_an_intact_database_is_reported_as_such(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    result = evalserver("db", "check", *where(tmp_path))
+    result = evalserver("db", "check", *data_dir_option(tmp_path))
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"{tmp_path}/evalserver.db is valid" in result.stdout
     assert "an audit log of 3 events" in result.stdout
 
 
-async def test_an_unsound_database_is_one_line_on_stderr(store: Store, tmp_path: Path) -> None:
+async def test_a_corrupt_database_is_one_line_on_stderr(store: Store, tmp_path: Path) -> None:
     tamper(tmp_path, "")
 
-    assert_fails(evalserver("db", "check", *where(tmp_path)), "job_events_no_update was taken away")
+    assert_fails(
+        evalserver("db", "check", *data_dir_option(tmp_path)), "job_events_no_update was taken away"
+    )
 
 
 async def test_a_database_of_this_version_is_up_to_date(tmp_path: Path) -> None:
-    await _make(tmp_path)
+    await _create_database(tmp_path)
 
-    result = evalserver("db", "migrate", *where(tmp_path))
+    result = evalserver("db", "migrate", *data_dir_option(tmp_path))
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
@@ -100,13 +102,13 @@ async def test_a_database_of_this_version_is_up_to_date(tmp_path: Path) -> None:
     )
 
 
-async def test_an_older_database_is_migrated_and_its_backup_named(
+async def test_an_older_database_is_migrated_and_its_backup_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _make(tmp_path)
-    _know_too(monkeypatch, ADDS_A_TABLE)
+    await _create_database(tmp_path)
+    _add_migration(monkeypatch, ADDS_A_TABLE)
 
-    result = evalserver("db", "migrate", *where(tmp_path))
+    result = evalserver("db", "migrate", *data_dir_option(tmp_path))
 
     [backup] = tmp_path.glob("*.backup")
     assert result.stdout == (
@@ -116,53 +118,59 @@ async def test_an_older_database_is_migrated_and_its_backup_named(
     assert read(backup, "PRAGMA user_version") == [(NEXT - 1,)]
 
 
-async def test_nothing_is_migrated_under_a_running_server(server: ServerProcess) -> None:
+async def test_a_database_of_a_running_server_is_not_migrated(server: ServerProcess) -> None:
     async with server:
-        process = await asyncio.to_thread(run_evalserver, "db", "migrate", *where(server.data_dir))
+        process = await asyncio.to_thread(
+            run_evalserver, "db", "migrate", *data_dir_option(server.data_dir)
+        )
 
         assert process.returncode == 1
         assert f"pid {server.process.pid}, at {server.url}" in process.stderr
 
 
-async def test_nothing_is_migrated_under_a_server_whose_lock_file_was_removed(
+async def test_a_database_of_a_server_without_its_lock_file_is_not_migrated(
     server: ServerProcess,
 ) -> None:
     async with server:
         (server.data_dir / "server.lock").unlink()
 
-        process = await asyncio.to_thread(run_evalserver, "db", "migrate", *where(server.data_dir))
+        process = await asyncio.to_thread(
+            run_evalserver, "db", "migrate", *data_dir_option(server.data_dir)
+        )
 
         assert process.returncode == 1
         assert "belongs to another running server" in process.stderr
 
 
-async def test_whoever_owns_the_data_directory_is_respected(tmp_path: Path) -> None:
-    await _make(tmp_path)
+async def test_a_locked_data_directory_is_not_migrated(tmp_path: Path) -> None:
+    await _create_database(tmp_path)
     with lock_data_dir(tmp_path, "http://one:1"):
-        result = evalserver("db", "migrate", *where(tmp_path))
+        result = evalserver("db", "migrate", *data_dir_option(tmp_path))
 
     assert_fails(result, f"the data directory {tmp_path} belongs to a running server")
 
 
-def test_a_database_that_is_not_there_is_not_made_by_migrating(tmp_path: Path) -> None:
-    result = evalserver("db", "migrate", *where(tmp_path / "typo"))
+def test_a_migration_does_not_create_a_missing_database(tmp_path: Path) -> None:
+    result = evalserver("db", "migrate", *data_dir_option(tmp_path / "typo"))
 
     assert_fails(result, "there is no database")
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_newer_database_is_not_migrated(tmp_path: Path) -> None:
-    await _make(tmp_path)
+    await _create_database(tmp_path)
     change(tmp_path / DATABASE_NAME, f"PRAGMA user_version = {NEXT}")
 
-    assert_fails(evalserver("db", "migrate", *where(tmp_path)), f"has schema version {NEXT}")
+    assert_fails(
+        evalserver("db", "migrate", *data_dir_option(tmp_path)), f"has schema version {NEXT}"
+    )
 
 
-async def test_the_figures_are_lines_of_a_name_and_a_value(store: Store, tmp_path: Path) -> None:
+async def test_each_figure_is_a_line_with_name_and_value(store: Store, tmp_path: Path) -> None:
     await complete(store)
     await submit(store)
 
-    result = evalserver("db", "info", *where(tmp_path))
+    result = evalserver("db", "info", *data_dir_option(tmp_path))
 
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines() if line[16:])
     assert lines["path"] == f"{tmp_path}/evalserver.db"
@@ -171,73 +179,71 @@ async def test_the_figures_are_lines_of_a_name_and_a_value(store: Store, tmp_pat
     assert f"sqlite version  {sqlite3.sqlite_version}" in result.stdout
 
 
-async def test_programs_get_the_figures_as_json(store: Store, tmp_path: Path) -> None:
+async def test_the_figures_are_available_as_json(store: Store, tmp_path: Path) -> None:
     await submit(store)
 
-    result = evalserver("db", "info", "--json", *where(tmp_path))
+    result = evalserver("db", "info", "--json", *data_dir_option(tmp_path))
 
     found = json.loads(result.stdout)
     assert found["jobs"]["queued"] == found["events"] == 1
     assert found["schema_version"] == found["schema_needed"] == len(known_migrations())
 
 
-async def test_the_size_counts_what_is_only_in_the_log_beside_the_file(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_the_size_includes_the_write_ahead_log(store: Store, tmp_path: Path) -> None:
     await submit(store)
 
-    found = json.loads(evalserver("db", "info", "--json", *where(tmp_path)).stdout)
+    found = json.loads(evalserver("db", "info", "--json", *data_dir_option(tmp_path)).stdout)
 
     files = [tmp_path / name for name in (DATABASE_NAME, f"{DATABASE_NAME}-wal")]
     assert found["size"] == sum(file.stat().st_size for file in files)
 
 
 @pytest.mark.parametrize("name", ["PATH", "--data-dir", "--config"])
-def test_the_help_of_backup_says_what_it_takes(name: str) -> None:
+def test_the_help_of_backup_lists_its_options(name: str) -> None:
     assert name in evalserver("db", "backup", "--help").stdout
 
 
-async def _make(folder: Path) -> None:
+async def _create_database(folder: Path) -> None:
     store = await Store.open(folder)
     await complete(store)
     await store.close()
 
 
-def _know_too(monkeypatch: pytest.MonkeyPatch, migration: Migration) -> None:
+def _add_migration(monkeypatch: pytest.MonkeyPatch, migration: Migration) -> None:
     known = [*known_migrations(), migration]
     for module in ("migrate", "reading"):
         monkeypatch.setattr(f"evalserver.store.{module}.known_migrations", lambda: known)
 
 
-async def test_a_backup_is_told_as_json(store: Store, tmp_path: Path) -> None:
+async def test_a_backup_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await complete(store)
     copy = tmp_path / "copy.db"
 
-    told = json.loads(evalserver("db", "backup", copy, "--json", *where(tmp_path)).stdout)
+    told = json.loads(evalserver("db", "backup", copy, "--json", *data_dir_option(tmp_path)).stdout)
 
     assert told == {"path": str(copy), "size": copy.stat().st_size, "jobs": 1, "events": 3}
 
 
-async def test_a_check_is_told_as_json(store: Store, tmp_path: Path) -> None:
+async def test_a_check_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    told = json.loads(evalserver("db", "check", "--json", *where(tmp_path)).stdout)
+    told = json.loads(evalserver("db", "check", "--json", *data_dir_option(tmp_path)).stdout)
 
     assert (told["ok"], told["jobs"], told["events"]) == (True, 1, 3)
 
 
-async def test_a_check_that_finds_something_is_told_as_json(store: Store, tmp_path: Path) -> None:
+async def test_a_failed_check_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await complete(store)
     tamper(tmp_path, "UPDATE job_events SET actor = 'nobody' WHERE event_id = 2")
 
-    result = evalserver("db", "check", "--json", *where(tmp_path))
+    result = evalserver("db", "check", "--json", *data_dir_option(tmp_path))
 
     assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
 
 
-async def test_a_migration_is_told_as_json(store: Store, tmp_path: Path) -> None:
+async def test_a_migration_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await store.close()
 
-    told = json.loads(evalserver("db", "migrate", "--json", *where(tmp_path)).stdout)
+    told = json.loads(evalserver("db", "migrate", "--json", *data_dir_option(tmp_path)).stdout)
 
     assert told["before"] == told["after"]

@@ -1,4 +1,4 @@
-"""``evalserver doctor``: what it says of engines that work, and of those that cannot."""
+"""``evalserver doctor``: what it reports for engines that work and for those that do not."""
 
 import json
 import shutil
@@ -14,16 +14,16 @@ from tests.support import STAND_IN
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness of this interpreter is the stand-in, whose version is 0.0.0."""
+    """Make the stand-in, version 0.0.0, the harness of this interpreter."""
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
 
 
 def doctor(*arguments: str) -> Result:
-    """What the command does."""
+    """Run the command."""
     return CliRunner().invoke(main, ["doctor", *arguments])
 
 
-def test_an_engine_that_works_is_shown_with_version_and_tasks(stand_in: None) -> None:
+def test_a_working_engine_is_shown_with_version_and_tasks(stand_in: None) -> None:
     done = doctor("lmms_eval", "--json")
 
     [seen] = json.loads(done.stdout)
@@ -31,11 +31,11 @@ def test_an_engine_that_works_is_shown_with_version_and_tasks(stand_in: None) ->
     assert (seen["works"], seen["version"], seen["tasks"]) == (True, "0.0.0", 2)
 
 
-def test_a_version_that_is_another_is_noted(stand_in: None) -> None:
+def test_a_different_harness_version_is_reported(stand_in: None) -> None:
     assert "was written against 0.7.3" in doctor("lmms_eval").output
 
 
-def test_a_harness_that_is_not_installed_comes_with_the_command_that_installs_it() -> None:
+def test_a_missing_harness_is_reported_with_its_install_command() -> None:
     done = doctor("inspect")
 
     assert done.exit_code == 1
@@ -43,14 +43,14 @@ def test_a_harness_that_is_not_installed_comes_with_the_command_that_installs_it
     assert "-m pip install inspect-ai==" in done.output
 
 
-def test_an_engine_that_nobody_set_up_is_no_failure(stand_in: None) -> None:
+def test_an_engine_that_is_not_configured_is_no_failure(stand_in: None) -> None:
     done = doctor()
 
     assert done.exit_code == 0
     assert "inspect: not set up" in done.output
 
 
-def test_a_table_that_is_wrong_is_told_beside_engines_that_work(
+def test_an_invalid_table_is_reported_along_with_working_engines(
     stand_in: None, tmp_path: Path
 ) -> None:
     config = tmp_path / "lab.toml"
@@ -63,7 +63,7 @@ def test_a_table_that_is_wrong_is_told_beside_engines_that_work(
     assert "Did you mean 'lm_eval'" in done.output
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_named(tmp_path: Path) -> None:
     config = tmp_path / "lab.toml"
     config.write_text('[engines.own]\ntype = "command"\nargv = ["/no/such/program"]\n')
 
@@ -73,7 +73,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "/no/such/program is not a program that can be run" in done.output
 
 
-def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_engine_is_rejected_with_the_known_ones() -> None:
     done = doctor("helm")
 
     assert done.exit_code == 2
@@ -89,14 +89,14 @@ def test_the_real_inspect_works() -> None:
     assert seen["models"] > 10
 
 
-def test_an_interpreter_that_can_merge_is_shown_as_such(stand_in: None) -> None:
+def test_an_interpreter_that_can_merge_is_reported(stand_in: None) -> None:
     done = doctor("merge")
 
     assert done.exit_code == 0
     assert "merge: ok" in done.output
 
 
-def test_an_interpreter_whose_merger_lacks_something_cannot_merge(
+def test_an_interpreter_whose_merger_lacks_a_dependency_cannot_merge(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shutil.copytree(STAND_IN, tmp_path / "stand-in")

@@ -1,4 +1,4 @@
-"""Exit codes, each shown by a command that ends with it; ``docs/cli.md`` has the table."""
+"""Exit codes, each with a command that returns it; ``docs/cli.md`` has the table."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ import pytest
 from evalserver.cli import main as command_line
 from evalserver.cli.exit_codes import ExitCode
 from tests.cli.shell import Shell
-from tests.client.faulty import Answer, FaultyServer, busy, problem
+from tests.client.faulty import FaultyServer, Reply, busy, problem
 from tests.support import ServerProcess, free_port
 
 HANG = ("-a", "behave=hang")
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The end of what a command says on stderr."""
+    """The last line that a command printed to stderr."""
     return done.stderr.splitlines()[-1]
 
 
@@ -49,11 +49,11 @@ async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
     assert done.returncode == ExitCode.JOB_FAILED
 
 
-async def test_1_of_two_jobs_one_failed_and_one_was_cancelled(server: ServerProcess) -> None:
+async def test_1_one_job_failed_and_another_was_cancelled(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
-        failed, cancelled = shell.ended("-a", "behave=crash"), shell.submit(*HANG)
-        shell.says("cancel", cancelled)
+        failed, cancelled = shell.submit_and_wait("-a", "behave=crash"), shell.submit(*HANG)
+        shell.stdout_of("cancel", cancelled)
 
         done = shell.run("wait", cancelled, failed)
 
@@ -87,21 +87,21 @@ async def test_1_of_two_jobs_one_failed_and_one_was_cancelled(server: ServerProc
         ["completion", "tcsh"],
     ],
 )
-def test_2_the_command_line_is_wrong(arguments: list[str]) -> None:
+def test_2_the_command_line_is_invalid(arguments: list[str]) -> None:
     done = Shell(f"http://127.0.0.1:{free_port()}").run(*arguments)
 
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert last_line(done).startswith("Error: ")
 
 
-def test_2_the_authorities_for_certificates_are_not_there() -> None:
+def test_2_the_ca_file_is_missing() -> None:
     done = Shell("https://127.0.0.1:1", SSL_CERT_FILE="/no/such/file").run("health")
 
     assert done.returncode == ExitCode.USAGE
     assert last_line(done).startswith("Error: SSL_CERT_FILE: ")
 
 
-async def test_2_the_server_refuses_it(server: ServerProcess) -> None:
+async def test_2_the_server_rejects_the_request(server: ServerProcess) -> None:
     async with server:
         done = Shell(server.url).run("submit", "-m", "dummy", "-t", "/etc/passwd")
 
@@ -109,16 +109,16 @@ async def test_2_the_server_refuses_it(server: ServerProcess) -> None:
     assert last_line(done) == "  tasks.0: Must be the name of a registered task, not a path."
 
 
-async def test_2_there_is_no_such_job(server: ServerProcess) -> None:
+async def test_2_the_job_does_not_exist(server: ServerProcess) -> None:
     async with server:
         done = Shell(server.url).run("wait", "00000000-0000-0000-0000-000000000000")
 
     assert done.returncode == ExitCode.USAGE
 
 
-async def test_2_the_token_is_wrong(faulty: FaultyServer) -> None:
+async def test_2_the_token_is_invalid(faulty: FaultyServer) -> None:
     refusal = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
-    faulty.answers("/jobs", refusal)
+    faulty.set_replies("/jobs", refusal)
 
     done = await run(faulty, "jobs", "--token", "nobody")
 
@@ -135,9 +135,7 @@ async def test_2_the_output_cannot_be_written(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
-async def test_0_it_is_done_with_a_stream_that_is_closed(
-    server: ServerProcess, closed: str
-) -> None:
+async def test_0_a_standard_stream_is_closed(server: ServerProcess, closed: str) -> None:
     async with server:
         done = Shell(server.url).run_with(closed, "queue")
 
@@ -145,7 +143,7 @@ async def test_0_it_is_done_with_a_stream_that_is_closed(
 
 
 @pytest.mark.parametrize("command", ["jobs", "queue", "health", "status 0", "wait 0", "logs -f 0"])
-def test_3_nobody_is_there(command: str) -> None:
+def test_3_the_server_is_unreachable(command: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     done = Shell(url).run(*command.split(), "--retry-for", 0)
@@ -155,19 +153,19 @@ def test_3_nobody_is_there(command: str) -> None:
     assert last_line(done).endswith("is it running, and is --url (EVALSERVER_URL) right?")
 
 
-async def test_a_token_in_the_url_comes_before_that_of_the_environment(
+async def test_a_token_in_the_url_overrides_the_one_in_the_environment(
     faulty: FaultyServer,
 ) -> None:
-    faulty.answers("/jobs", Answer({"jobs": [], "next": None}))
+    faulty.set_replies("/jobs", Reply({"jobs": [], "next": None}))
     shell = Shell(faulty.url.replace("://", "://x:t1@"), EVALSERVER_TOKEN="t2")  # noqa: S106
 
     await asyncio.to_thread(shell.run, "jobs")
 
-    assert faulty.asked[0].headers["Authorization"].startswith("Basic ")
+    assert faulty.received[0].headers["Authorization"].startswith("Basic ")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["jobs", "--help"]])
-def test_141_nobody_reads_the_help_any_more(words: list[str]) -> None:
+def test_141_the_pipe_for_the_help_is_closed(words: list[str]) -> None:
     done = Shell().run_unread(*words)
 
     assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
@@ -192,8 +190,8 @@ def test_debug_is_an_option_of_every_command(command: str, tmp_path: Path) -> No
     assert "Traceback" in done.stderr
 
 
-async def test_3_it_cannot_answer_now(faulty: FaultyServer) -> None:
-    faulty.answers("/jobs", busy())
+async def test_3_the_server_is_temporarily_unavailable(faulty: FaultyServer) -> None:
+    faulty.set_replies("/jobs", busy())
 
     done = await run(faulty, "jobs", "--retry-for", "0")
 
@@ -201,9 +199,9 @@ async def test_3_it_cannot_answer_now(faulty: FaultyServer) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_3_the_server_asks_to_come_back_later(faulty: FaultyServer, status: int) -> None:
+async def test_3_the_server_asks_to_retry_later(faulty: FaultyServer, status: int) -> None:
     later = problem(status, "Come back later", type="about:blank", title="Not now")
-    faulty.answers("/jobs", later)
+    faulty.set_replies("/jobs", later)
 
     done = await run(faulty, "jobs", "--retry-for", "0")
 
@@ -216,13 +214,13 @@ async def test_3_the_server_asks_to_come_back_later(faulty: FaultyServer, status
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(text="<html>hello</html>", content_type="text/html"),
-        Answer(text="<html>not here</html>", content_type="text/html", status=404),
-        Answer({"detail": "Not Found"}, 404),
+        Reply(text="<html>hello</html>", content_type="text/html"),
+        Reply(text="<html>not here</html>", content_type="text/html", status=404),
+        Reply({"detail": "Not Found"}, 404),
     ],
 )
-async def test_3_it_is_no_evalserver(faulty: FaultyServer, answer: Answer) -> None:
-    faulty.answers("/jobs", answer)
+async def test_3_the_server_is_not_an_evalserver(faulty: FaultyServer, answer: Reply) -> None:
+    faulty.set_replies("/jobs", answer)
 
     done = await run(faulty, "jobs")
 
@@ -234,15 +232,15 @@ async def test_4_a_job_was_cancelled(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         job = shell.submit(*HANG)
-        shell.says("cancel", job)
+        shell.stdout_of("cancel", job)
 
         done = shell.run("wait", job)
 
     assert done.returncode == ExitCode.CANCELLED
 
 
-async def test_70_evalserver_has_a_fault(faulty: FaultyServer) -> None:
-    faulty.answers("/queue", Answer({"nothing": "that is needed"}))
+async def test_70_evalserver_has_a_bug(faulty: FaultyServer) -> None:
+    faulty.set_replies("/queue", Reply({"nothing": "that is needed"}))
 
     done = await run(faulty, "queue")
 
@@ -251,7 +249,7 @@ async def test_70_evalserver_has_a_fault(faulty: FaultyServer) -> None:
     assert done.stderr.count("\n") == 1
 
 
-async def test_124_the_time_to_wait_is_over(server: ServerProcess) -> None:
+async def test_124_the_wait_timed_out(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         job = shell.submit(*HANG)
@@ -264,20 +262,20 @@ async def test_124_the_time_to_wait_is_over(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("command", ["jobs", "jobs --json", "logs {job}", "results {job}", "tasks"])
-async def test_141_nobody_reads_any_more(server: ServerProcess, command: str) -> None:
+async def test_141_the_pipe_for_the_output_is_closed(server: ServerProcess, command: str) -> None:
     async with server:
-        job = Shell(server.url).ended()
+        job = Shell(server.url).submit_and_wait()
         done = Shell(server.url).run_unread(*command.format(job=job).split())
 
     assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
 
 
 @pytest.mark.parametrize("code", ExitCode)
-def test_each_is_in_the_documentation(code: ExitCode) -> None:
+def test_each_exit_code_is_documented(code: ExitCode) -> None:
     assert re.search(rf"^\| {code.value} \| ", PAGE, re.MULTILINE)
 
 
-def test_debug_shows_where_an_error_comes_from() -> None:
+def test_debug_shows_the_traceback_of_an_error() -> None:
     done = Shell().run(
         "jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0", "--debug"
     )
@@ -286,7 +284,7 @@ def test_debug_shows_where_an_error_comes_from() -> None:
     assert last_line(done).startswith("Error: ")
 
 
-def test_without_it_an_error_is_one_line() -> None:
+def test_without_debug_an_error_is_one_line() -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
 
     done = Shell(nobody).run("jobs", "--retry-for=0")
@@ -294,7 +292,7 @@ def test_without_it_an_error_is_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_the_table_of_commands_leads_to_commands() -> None:
+def test_every_name_in_the_command_table_is_a_command() -> None:
     context = command_line.main.make_context("evalserver", [], resilient_parsing=True)
     names = command_line.main.list_commands(context)
 
@@ -302,5 +300,5 @@ def test_the_table_of_commands_leads_to_commands() -> None:
 
 
 async def run(server: FaultyServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command, while this process serves."""
+    """Run a command while this process serves requests."""
     return await asyncio.to_thread(Shell(server.url).run, *arguments)

@@ -1,4 +1,4 @@
-"""Ctrl-C, at each moment: what it leaves alone, what it cancels, what it says."""
+"""Ctrl-C at any time: what keeps running, what is cancelled, what is printed."""
 
 import signal
 from pathlib import Path
@@ -13,12 +13,12 @@ STUBBORN = ("-m", "dummy", "-t", "mme", "-a", "behave=stubborn")
 
 
 def terminal(server: ServerProcess, *arguments: object) -> Terminal:
-    """The command on a terminal, with this server."""
+    """Open a terminal with a command for this server."""
     return Terminal(*arguments, environment={"EVALSERVER_URL": server.url})
 
 
-def test_a_command_that_is_still_being_loaded_ends_without_a_word(tmp_path: Path) -> None:
-    # Whoever presses Ctrl-C early interrupts an import.
+def test_a_command_that_is_still_loading_exits_silently(tmp_path: Path) -> None:
+    # An early Ctrl-C interrupts an import.
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
 
     done = Shell(PYTHONPATH=str(tmp_path)).run("jobs")
@@ -26,7 +26,7 @@ def test_a_command_that_is_still_being_loaded_ends_without_a_word(tmp_path: Path
     assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
 
 
-async def test_a_job_that_is_waited_for_goes_on(server: ServerProcess) -> None:
+async def test_interrupting_a_wait_does_not_cancel_a_running_job(server: ServerProcess) -> None:
     async with server:
         with terminal(server, "submit", *HANG, "--wait") as screen:
             screen.until("starting")
@@ -38,7 +38,7 @@ async def test_a_job_that_is_waited_for_goes_on(server: ServerProcess) -> None:
     assert f"evalserver wait {job['job_id']}" in screen.screen()
 
 
-async def test_the_same_holds_for_one_that_is_queued(server: ServerProcess) -> None:
+async def test_interrupting_a_wait_does_not_cancel_a_queued_job(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         shell.submit("-a", "behave=hang")
@@ -52,7 +52,7 @@ async def test_the_same_holds_for_one_that_is_queued(server: ServerProcess) -> N
     assert (code, status) == (ExitCode.INTERRUPTED, "queued")
 
 
-async def test_a_job_is_cancelled_if_that_is_wanted(server: ServerProcess) -> None:
+async def test_a_job_is_cancelled_on_interrupt_if_requested(server: ServerProcess) -> None:
     async with server:
         options = ("--wait", "--cancel-on-interrupt")
         with terminal(server, "submit", *HANG, *options) as screen:
@@ -64,7 +64,7 @@ async def test_a_job_is_cancelled_if_that_is_wanted(server: ServerProcess) -> No
     assert (code, job["status"]) == (ExitCode.CANCELLED, "cancelled")
 
 
-async def test_a_scheduler_that_ends_the_command_cancels_the_job(server: ServerProcess) -> None:
+async def test_sigterm_from_a_scheduler_cancels_the_job(server: ServerProcess) -> None:
     async with server:
         with terminal(server, "submit", *HANG, "--wait", "--cancel-on-interrupt") as screen:
             screen.until("starting")
@@ -75,10 +75,10 @@ async def test_a_scheduler_that_ends_the_command_cancels_the_job(server: ServerP
     assert (code, job["status"]) == (ExitCode.CANCELLED, "cancelled")
 
 
-async def test_ctrl_c_once_more_leaves_the_cancelling_to_the_server(tmp_path: Path) -> None:
+async def test_a_second_ctrl_c_does_not_wait_for_the_cancellation(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data", "--cancel-grace", "3") as server:
         with terminal(server, "submit", *STUBBORN, "--wait", "--cancel-on-interrupt") as screen:
-            [job] = await started(server)
+            [job] = await wait_until_started(server)
             screen.until("starting")
             screen.press_ctrl_c()
             screen.until("Cancelling")
@@ -91,7 +91,7 @@ async def test_ctrl_c_once_more_leaves_the_cancelling_to_the_server(tmp_path: Pa
     assert "Interrupted before all jobs had ended" in screen.screen()
 
 
-async def test_a_submission_that_is_interrupted_says_how_not_to_double_it(
+async def test_an_interrupted_submission_says_how_to_avoid_a_duplicate(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -109,7 +109,7 @@ async def test_a_submission_that_is_interrupted_says_how_not_to_double_it(
     assert [job["job_id"] for job in jobs] == [again]
 
 
-async def test_a_log_that_is_followed_is_left_without_a_word(server: ServerProcess) -> None:
+async def test_interrupting_a_followed_log_prints_nothing(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "behave=count,lines=10000,pause=0.01")
         with terminal(server, "logs", "-f", job) as screen:
@@ -122,8 +122,8 @@ async def test_a_log_that_is_followed_is_left_without_a_word(server: ServerProce
     assert "Traceback" not in screen.screen()
 
 
-async def started(server: ServerProcess) -> list[str]:
-    """The ids of all jobs, once the first of them has a process."""
+async def wait_until_started(server: ServerProcess) -> list[str]:
+    """Wait until the first job has a process, and return the ids of all jobs."""
 
     async def submitted() -> list[str]:
         body = await server.api.call("GET", "/jobs")
@@ -135,7 +135,7 @@ async def started(server: ServerProcess) -> list[str]:
 
 
 async def _has_received(port: int) -> bool:
-    """Does a request wait in the kernel for a server that does not look at it?"""
+    """Return whether a request is in the kernel's buffer, unread by the server."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(
         int(local.rpartition(":")[2], 16) == port and int(queues.rpartition(":")[2], 16) > 0

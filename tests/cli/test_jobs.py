@@ -1,4 +1,4 @@
-"""Finding jobs from a shell, and what texts of others can do to a terminal: nothing."""
+"""Finding jobs in a shell, and protecting the terminal from untrusted text."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ from tests.support import Api, ServerProcess
 EVIL = "\x1b]0;owned\x07\x1b[2J[red]x[/red]\r\n"
 
 
-async def test_a_job_is_found_by_the_beginning_of_its_id(server: ServerProcess) -> None:
+async def test_a_job_is_found_by_an_id_prefix(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         job = shell.submit()
@@ -21,7 +21,7 @@ async def test_a_job_is_found_by_the_beginning_of_its_id(server: ServerProcess) 
         assert shell.json("status", job[:14].upper())["job_id"] == job
 
 
-async def test_a_beginning_of_several_ids_finds_none_and_names_them(server: ServerProcess) -> None:
+async def test_an_ambiguous_prefix_finds_no_job_and_lists_the_ids(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         jobs = [shell.submit() for _ in range(2)]
@@ -54,12 +54,12 @@ async def test_a_beginning_of_several_ids_finds_none_and_names_them(server: Serv
 async def test_jobs_are_filtered(server: ServerProcess, options: str, found: int) -> None:
     async with server:
         shell = Shell(server.url)
-        shell.ended("-l", "run=7b")
+        shell.submit_and_wait("-l", "run=7b")
 
         assert len(shell.json("jobs", *options.split())) == found
 
 
-async def test_the_newest_come_first_and_as_many_as_are_wanted(server: ServerProcess) -> None:
+async def test_the_newest_come_first_up_to_the_limit(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         jobs = [shell.submit() for _ in range(3)]
@@ -70,7 +70,7 @@ async def test_the_newest_come_first_and_as_many_as_are_wanted(server: ServerPro
     assert (limited, every) == (jobs[:0:-1], jobs[::-1])
 
 
-async def test_a_terminal_says_that_there_are_more(server: ServerProcess) -> None:
+async def test_a_terminal_says_that_there_are_more_jobs(server: ServerProcess) -> None:
     async with server:
         for _ in range(2):
             Shell(server.url).submit()
@@ -82,7 +82,7 @@ async def test_a_terminal_says_that_there_are_more(server: ServerProcess) -> Non
 
 
 @pytest.mark.parametrize("command", ["status", "wait", "logs"])
-async def test_what_others_write_cannot_steer_the_terminal(
+async def test_untrusted_text_cannot_control_the_terminal(
     server: ServerProcess, command: str
 ) -> None:
     async with server:
@@ -97,37 +97,37 @@ async def test_what_others_write_cannot_steer_the_terminal(
     assert b"\x1b[2J" not in terminal.written
 
 
-def test_of_a_log_only_colors_reach_the_terminal() -> None:
+def test_only_colors_of_a_log_reach_the_terminal() -> None:
     line = f"\x1b[31mred\x1b[0m {EVIL}"
 
     assert _remove_control_sequences(line, colors=True) == "\x1b[31mred\x1b[0m [red]x[/red]\r\n"
 
 
-def test_without_colors_nothing_of_it_does() -> None:
+def test_without_colors_no_escape_sequence_reaches_the_terminal() -> None:
     assert (
         _remove_control_sequences(f"\x1b[31mred\x1b[0m\x9b2J {EVIL}", colors=False)
         == "red2J [red]x[/red]\r\n"
     )
 
 
-async def test_times_are_those_of_this_machine(server: ServerProcess) -> None:
+async def test_times_are_in_the_local_time_zone(server: ServerProcess) -> None:
     async with server:
-        job = Shell(server.url).ended()
-        said = Shell(server.url, TZ="Etc/GMT-5").says("status", job)
+        job = Shell(server.url).submit_and_wait()
+        said = Shell(server.url, TZ="Etc/GMT-5").stdout_of("status", job)
         created = datetime.fromisoformat(Shell(server.url).json("status", job)["created_at"])
 
     there = (created.astimezone(UTC) + timedelta(hours=5)).strftime("%Y-%m-%d %H:%M:%S")
     assert f" {there} by anonymous" in said
 
 
-async def test_a_priority_moves_a_job_in_the_queue_and_in_the_list(server: ServerProcess) -> None:
+async def test_a_priority_moves_a_job_in_the_queue_and_the_list(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         running = shell.submit("-a", "behave=hang")
         await server.api.when(running, "running")
         first, second = shell.submit(), shell.submit()
 
-        said = shell.says("priority", second[:14], 5)
+        said = shell.stdout_of("priority", second[:14], 5)
         lowered = shell.json("priority", first, -3)
 
         assert said == f"Job {second} has priority 5 now. Position in queue: 0\n"
@@ -136,16 +136,18 @@ async def test_a_priority_moves_a_job_in_the_queue_and_in_the_list(server: Serve
         assert ids == [second, running, first]
 
 
-async def test_the_priority_of_a_job_that_does_not_wait_is_refused(server: ServerProcess) -> None:
+async def test_the_priority_of_a_job_that_is_not_queued_cannot_be_changed(
+    server: ServerProcess,
+) -> None:
     async with server:
         shell = Shell(server.url)
-        done = shell.run("priority", shell.ended(), "5")
+        done = shell.run("priority", shell.submit_and_wait(), "5")
 
     assert done.returncode == 2
     assert "Error" in done.stderr
 
 
-async def test_every_order_of_the_server_is_one_of_the_command(api: Api) -> None:
+async def test_the_command_accepts_every_sort_order_of_the_server(api: Api) -> None:
     description = await api.call("GET", "/openapi.json")
 
     keys = description["paths"]["/jobs"]["get"]["parameters"]

@@ -1,4 +1,4 @@
-"""``evalserver merge``, and what the command line shows of merges."""
+"""``evalserver merge``, and how the command line shows merges."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,25 +12,25 @@ from tests.support import ServerProcess
 
 @pytest.fixture
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
-    """A shell that knows a server which may use what the test leaves."""
+    """A shell with a server that may read the test's checkpoints."""
     async with ServerProcess(tmp_path / "data", "--allow-path", str(tmp_path)) as server:
         yield Shell(server.url)
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint in shards."""
+    """A sharded checkpoint."""
     return in_shards(tmp_path / "checkpoint-100", ema=True)
 
 
-async def test_it_prints_the_id_of_its_job_and_nothing_else(shell: Shell, checkpoint: Path) -> None:
+async def test_only_the_job_id_is_printed(shell: Shell, checkpoint: Path) -> None:
     job = shell.run("merge", checkpoint).stdout.strip()
 
     assert shell.run("wait", job).returncode == 0
     assert merges_of(checkpoint) == ["regular"]
 
 
-async def test_which_weights_and_where_to_can_be_said(shell: Shell, checkpoint: Path) -> None:
+async def test_the_weights_and_the_output_can_be_chosen(shell: Shell, checkpoint: Path) -> None:
     merged = checkpoint.with_name("merged")
     options = ("--checkpoint-type", "ema", "--output_path", merged, "--wait")
 
@@ -40,7 +40,7 @@ async def test_which_weights_and_where_to_can_be_said(shell: Shell, checkpoint: 
     assert (merged / "model.safetensors").read_text().startswith(EMA)
 
 
-async def test_who_waits_is_told_where_the_merged_checkpoint_is(
+async def test_with_wait_the_path_of_the_merged_checkpoint_is_printed(
     shell: Shell, checkpoint: Path
 ) -> None:
     done = shell.run("merge", checkpoint, "--wait")
@@ -48,7 +48,7 @@ async def test_who_waits_is_told_where_the_merged_checkpoint_is(
     assert str(checkpoint) in done.stdout
 
 
-async def test_a_merge_that_fails_fails_the_command_with_its_reason(
+async def test_a_failed_merge_fails_the_command_with_its_reason(
     shell: Shell, tmp_path: Path
 ) -> None:
     done = shell.run("merge", in_shards(tmp_path / "broken", behave="fail"), "--wait")
@@ -57,14 +57,14 @@ async def test_a_merge_that_fails_fails_the_command_with_its_reason(
     assert "the shards do not fit together" in done.stdout + done.stderr
 
 
-async def test_a_checkpoint_that_is_not_there_is_named(shell: Shell, tmp_path: Path) -> None:
+async def test_a_missing_checkpoint_is_named(shell: Shell, tmp_path: Path) -> None:
     done = shell.run("merge", tmp_path / "nowhere")
 
     assert done.returncode != 0
     assert f"There is no checkpoint at {tmp_path / 'nowhere'}" in done.stderr
 
 
-async def test_a_submission_may_have_its_checkpoint_merged_first(
+async def test_a_submission_can_have_its_checkpoint_merged_first(
     shell: Shell, checkpoint: Path
 ) -> None:
     kwargs = f"model_path={checkpoint},checkpoint_type=ema"

@@ -1,4 +1,4 @@
-"""A server that is killed, stopped or slow while somebody waits, follows or asks."""
+"""A server that is killed, stopped or slow while commands wait, follow or query."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ from tests.cli.terminal import Terminal
 from tests.support import ServerProcess
 
 
-async def test_a_restart_goes_unnoticed_by_who_waits(server: ServerProcess) -> None:
+async def test_a_restart_does_not_disturb_a_waiting_command(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "seconds=3")
         waiting = Shell(server.url).start("wait", job)
@@ -21,7 +21,7 @@ async def test_a_restart_goes_unnoticed_by_who_waits(server: ServerProcess) -> N
     assert (waiting.returncode, "0.5000" in output) == (ExitCode.DONE, True)
 
 
-async def test_a_terminal_shows_that_the_server_is_away_and_goes_on(server: ServerProcess) -> None:
+async def test_a_terminal_shows_an_outage_and_continues_afterwards(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "seconds=3")
         with Terminal("wait", job, environment={"EVALSERVER_URL": server.url}) as terminal:
@@ -34,14 +34,14 @@ async def test_a_terminal_shows_that_the_server_is_away_and_goes_on(server: Serv
     assert code == ExitCode.DONE
 
 
-async def test_who_waits_for_a_server_that_stays_away_is_told_how_to_come_back(
+async def test_a_wait_that_gives_up_says_how_to_continue(
     server: ServerProcess,
 ) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "behave=hang")
         waiting = Shell(server.url).start("wait", job, "--retry-for", "1")
         await server.api.when(job, "running")
-        await told(waiting)
+        await wait_for_hint(waiting)
         server.kill()
         _, errors = waiting.communicate()
         await server.start()
@@ -50,7 +50,7 @@ async def test_who_waits_for_a_server_that_stays_away_is_told_how_to_come_back(
     assert f"evalserver wait {job}" in errors.splitlines()[-1]
 
 
-async def test_a_log_is_followed_across_a_restart_without_a_gap(server: ServerProcess) -> None:
+async def test_a_log_is_followed_across_a_restart_without_gaps(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "behave=count,lines=300,pause=0.01")
         with Shell(server.url).start("logs", "-f", job) as following:
@@ -64,7 +64,7 @@ async def test_a_log_is_followed_across_a_restart_without_a_gap(server: ServerPr
     assert lines == [f"line {number}" for number in range(300)]
 
 
-async def test_a_server_that_hangs_is_left_with_ctrl_c(server: ServerProcess) -> None:
+async def test_ctrl_c_ends_a_command_whose_server_hangs(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "behave=hang")
         with Terminal("wait", job, environment={"EVALSERVER_URL": server.url}) as terminal:
@@ -78,7 +78,7 @@ async def test_a_server_that_hangs_is_left_with_ctrl_c(server: ServerProcess) ->
     assert "Detached" in terminal.screen()
 
 
-async def told(waiting: subprocess.Popen[str]) -> None:
-    """Once the command has said what it waits for."""
+async def wait_for_hint(waiting: subprocess.Popen[str]) -> None:
+    """Wait until the command has printed what it waits for."""
     assert waiting.stderr is not None
     waiting.stderr.readline()

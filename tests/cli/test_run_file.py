@@ -1,4 +1,4 @@
-"""lmms-eval's own ``--config`` files: what of them is sent, left out, refused."""
+"""lmms-eval's ``--config`` files: which keys are sent, left out or rejected."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ output_path: "results/"
 
 
 def read(text: str, **options: Any) -> dict[str, Any]:
-    """The fields of the only request in a file."""
+    """Return the fields of the only request in a file."""
     [request] = read_run_file(text, "run.yaml", **options).requests
     return request
 
@@ -44,11 +44,11 @@ def test_a_file_becomes_a_request() -> None:
     }
 
 
-def test_what_says_where_lmms_eval_writes_is_left_out_and_told() -> None:
+def test_output_settings_of_lmms_eval_are_left_out_and_reported() -> None:
     assert read_run_file(ONE, "run.yaml").ignored == ("output_path",)
 
 
-def test_a_list_becomes_several() -> None:
+def test_a_list_becomes_several_requests() -> None:
     found = read_run_file("- {model: a, tasks: x}\n- {model: b, tasks: y}", "run.yaml")
 
     assert (found.is_list, [each["model"] for each in found.requests]) == (True, ["a", "b"])
@@ -76,7 +76,7 @@ def test_a_list_becomes_several() -> None:
         ("timeout_s: 60", {"timeout_s": 60}),
     ],
 )
-def test_a_value_is_sent_as_it_is_meant(line: str, sent: dict[str, Any]) -> None:
+def test_a_value_is_sent_with_its_type(line: str, sent: dict[str, Any]) -> None:
     assert read(line) == sent
 
 
@@ -98,7 +98,7 @@ def test_a_value_is_sent_as_it_is_meant(line: str, sent: dict[str, Any]) -> None
         ("!!python/object:os.system {}", "is not YAML"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
+def test_an_unusable_file_is_rejected_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(InvalidRunFile) as error:
         read_run_file(text, "run.yaml")
 
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_lenient_leaves_out_what_the_server_has_no_field_for() -> None:
+def test_lenient_leaves_out_keys_without_a_field() -> None:
     found = read_run_file("{model: a, env: {A: b}, offset: 3}", "run.yaml", lenient=True)
 
     assert (found.requests, found.ignored) == (({"model": "a"},), ("env", "offset"))
@@ -127,7 +127,9 @@ def test_options_override_a_file_argument_by_argument(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [".nan", "2020-01-01"])
-def test_what_is_no_json_is_refused_before_it_is_sent(tmp_path: Path, value: str) -> None:
+def test_values_that_json_cannot_represent_are_rejected_before_sending(
+    tmp_path: Path, value: str
+) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(f"{{model: a, tasks: x, model_args: {{b: {value}}}}}")
 

@@ -1,4 +1,4 @@
-"""What a person sees, and what a script reads: a snapshot of each screen."""
+"""Snapshots of each command's output on a terminal and in a pipe."""
 
 from collections.abc import Iterator
 
@@ -52,53 +52,57 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield lab
 
 
-def words(command: str, lab: Lab) -> list[str]:
-    """The arguments of a command, with the ids of the lab's jobs."""
+def arguments(command: str, lab: Lab) -> list[str]:
+    """Return the arguments of a command, with the ids of the lab's jobs filled in."""
     return command.format(**vars(lab)).split()
 
 
-def print_hint(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
-    """The command on a terminal."""
-    return Terminal(*words(command, lab), columns=columns, environment={"EVALSERVER_URL": lab.url})
+def open_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
+    """Open a terminal with the command."""
+    return Terminal(
+        *arguments(command, lab), columns=columns, environment={"EVALSERVER_URL": lab.url}
+    )
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_a_screen_is_as_it_was_on_a_terminal(lab: Lab, name: str) -> None:
+def test_a_terminal_shows_the_recorded_screen(lab: Lab, name: str) -> None:
     columns = WIDE if name in SHOW_PATHS else USUAL
-    with print_hint(SCREENS[name], lab, columns) as terminal:
+    with open_terminal(SCREENS[name], lab, columns) as terminal:
         terminal.end()
 
         assert_screen(f"{name}-on-a-terminal", terminal.screen())
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_a_screen_is_as_it_was_in_a_pipe(lab: Lab, name: str) -> None:
-    done = Shell(lab.url).run(*words(SCREENS[name], lab))
+def test_a_pipe_gets_the_recorded_output(lab: Lab, name: str) -> None:
+    done = Shell(lab.url).run(*arguments(SCREENS[name], lab))
 
     assert_screen(f"{name}-in-a-pipe", f"{done.stdout}--- stderr, {done.returncode}\n{done.stderr}")
 
 
 @pytest.mark.parametrize("name", ["jobs", "results", "queue", "refused"])
-def test_a_screen_is_as_it_was_on_a_narrow_terminal(lab: Lab, name: str) -> None:
-    with print_hint(SCREENS[name], lab, NARROW) as terminal:
+def test_a_narrow_terminal_shows_the_recorded_screen(lab: Lab, name: str) -> None:
+    with open_terminal(SCREENS[name], lab, NARROW) as terminal:
         terminal.end()
 
         assert_screen(f"{name}-narrow", terminal.screen())
 
 
 @pytest.mark.parametrize(("columns", "suffix"), [(USUAL, ""), (NARROW, "-narrow")])
-def test_a_running_job_is_a_bar_on_a_terminal(lab: Lab, columns: int, suffix: str) -> None:
-    with print_hint("wait {running}", lab, columns) as terminal:
+def test_a_terminal_shows_a_running_job_as_a_progress_bar(
+    lab: Lab, columns: int, suffix: str
+) -> None:
+    with open_terminal("wait {running}", lab, columns) as terminal:
         assert_screen(f"wait-running{suffix}", terminal.until("50%"))
 
 
-def test_a_queued_job_shows_its_place_on_a_terminal(lab: Lab) -> None:
-    with print_hint("wait {queued}", lab) as terminal:
+def test_a_terminal_shows_the_position_of_a_queued_job(lab: Lab) -> None:
+    with open_terminal("wait {queued}", lab) as terminal:
         assert_screen("wait-queued", terminal.until("queued, 0 ahead"))
 
 
-def test_ctrl_c_says_how_to_come_back(lab: Lab) -> None:
-    with print_hint("wait {running}", lab) as terminal:
+def test_ctrl_c_says_how_to_continue(lab: Lab) -> None:
+    with open_terminal("wait {running}", lab) as terminal:
         terminal.until("50%")
         terminal.press_ctrl_c()
         terminal.end()
@@ -106,7 +110,7 @@ def test_ctrl_c_says_how_to_come_back(lab: Lab) -> None:
         assert_screen("wait-detached", terminal.screen())
 
 
-def test_a_terminal_that_is_told_so_has_no_colors(lab: Lab) -> None:
+def test_no_color_disables_colors(lab: Lab) -> None:
     environment = {"EVALSERVER_URL": lab.url, "NO_COLOR": "1"}
     with Terminal("jobs", environment=environment) as terminal:
         terminal.end()
@@ -115,21 +119,21 @@ def test_a_terminal_that_is_told_so_has_no_colors(lab: Lab) -> None:
 
 
 def test_a_terminal_has_colors(lab: Lab) -> None:
-    with print_hint("jobs", lab) as terminal:
+    with open_terminal("jobs", lab) as terminal:
         terminal.end()
 
         assert b"\x1b[32m" in terminal.written
 
 
 @pytest.mark.parametrize("command", SCREENS.values())
-def test_nothing_in_a_pipe_steers_a_terminal(lab: Lab, command: str) -> None:
-    done = Shell(lab.url, FORCE_COLOR="1").run(*words(command, lab))
+def test_a_pipe_gets_no_escape_sequences(lab: Lab, command: str) -> None:
+    done = Shell(lab.url, FORCE_COLOR="1").run(*arguments(command, lab))
 
     assert "\x1b" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", ["", "submit", "wait", "jobs"])
-def test_help_fits_a_terminal(page: str) -> None:
+def test_the_help_fits_a_terminal(page: str) -> None:
     done = Shell().run(*page.split(), "--help")
 
     assert_screen(f"help-{page or 'all'}", done.stdout)

@@ -1,4 +1,4 @@
-"""``evalserver serve``: its help, and what it says when it cannot start."""
+"""``evalserver serve``: its help, and its errors when it cannot start."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ SETTINGS = [setting.name for setting in command_line_settings(ServerArgs)]
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
-    """A port of the loopback address that somebody listens on."""
+def port_in_use() -> Iterator[int]:
+    """A port of the loopback address with a listener."""
     port = free_port()
     [listening] = listen("127.0.0.1", port)
     with closing(listening):
@@ -32,14 +32,14 @@ def taken_port() -> Iterator[int]:
 
 
 def serve(*options: str, **environment: str) -> Result:
-    """``evalserver serve`` in this process, with options that keep it from serving."""
+    """Run ``evalserver serve`` in this process, with options that prevent it from serving."""
     return CliRunner().invoke(main, ["serve", *options], env=environment)
 
 
 def run(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Python with these arguments, in a process of its own that must end by itself."""
+    """Run Python with these arguments in a separate process that must exit by itself."""
     return subprocess.run(
         [sys.executable, *arguments],
         env={**stand_in_environment(), **(environment or {})},
@@ -53,15 +53,15 @@ def run(
 def run_server(
     data_dir: Path, port: int, *more: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A server in a process of its own that must fail to start."""
-    where = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)]
-    return run(["-m", "evalserver", "serve", *where, *more], environment)
+    """Run a server in a separate process that must fail to start."""
+    data_dir_option = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)]
+    return run(["-m", "evalserver", "serve", *data_dir_option, *more], environment)
 
 
-def test_a_variable_with_a_slip_in_it_is_told(taken_port: int, tmp_path: Path) -> None:
-    slip = {"EVALSERVER_MAX_COMPLETED_JOB": "5", "EVALSERVER_TOKEN": "evs_x"}
+def test_a_misspelled_variable_is_reported(port_in_use: int, tmp_path: Path) -> None:
+    misspelled = {"EVALSERVER_MAX_COMPLETED_JOB": "5", "EVALSERVER_TOKEN": "evs_x"}
 
-    done = run_server(tmp_path / "data", taken_port, environment=slip)
+    done = run_server(tmp_path / "data", port_in_use, environment=misspelled)
 
     assert [line for line in done.stderr.splitlines() if "Warning" in line] == [
         "Warning: EVALSERVER_MAX_COMPLETED_JOB sets nothing. Did you mean"
@@ -69,12 +69,12 @@ def test_a_variable_with_a_slip_in_it_is_told(taken_port: int, tmp_path: Path) -
     ]
 
 
-def test_a_secret_on_the_command_line_is_warned_of_and_not_repeated(
-    taken_port: int, tmp_path: Path
+def test_a_secret_on_the_command_line_causes_a_warning_without_the_secret(
+    port_in_use: int, tmp_path: Path
 ) -> None:
     given = ["--engine-env", "HF_TOKEN=opensesame", "--engine-env", "LEVEL=opensesame"]
 
-    done = run_server(tmp_path / "data", taken_port, *given)
+    done = run_server(tmp_path / "data", port_in_use, *given)
 
     warnings = [line for line in done.stderr.splitlines() if "Warning" in line]
     assert len(warnings) == 1
@@ -91,7 +91,7 @@ def test_the_help_lists_every_setting_with_its_variable(setting: str) -> None:
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_the_help_says_what_a_setting_is_for(setting: str) -> None:
+def test_the_help_describes_every_setting(setting: str) -> None:
     [said] = [each.metadata["help"] for each in fields(ServerArgs) if each.name == setting]
 
     assert said.endswith(".")
@@ -103,7 +103,7 @@ def test_the_help_shows_the_defaults(default: str) -> None:
     assert f"[default: {default}]" in " ".join(serve("--help").output.split())
 
 
-def test_the_help_names_the_file_of_settings() -> None:
+def test_the_help_names_the_settings_file() -> None:
     output = serve("--help").output
 
     assert "--config" in output
@@ -122,7 +122,7 @@ def test_the_help_names_the_file_of_settings() -> None:
         ([], {"EVALSERVER_CONFIG": "/no/such/file"}, "cannot read the configuration file"),
     ],
 )
-def test_a_bad_setting_is_named_and_the_exit_code_is_2(
+def test_an_invalid_setting_is_named_and_the_exit_code_is_2(
     options: list[str], environment: dict[str, str], message: str
 ) -> None:
     result = serve(*options, **environment)
@@ -131,7 +131,7 @@ def test_a_bad_setting_is_named_and_the_exit_code_is_2(
     assert message in result.output
 
 
-def test_a_bad_file_of_settings_is_named_and_the_exit_code_is_2(tmp_path: Path) -> None:
+def test_an_invalid_settings_file_is_named_and_the_exit_code_is_2(tmp_path: Path) -> None:
     config = tmp_path / "evalserver.toml"
     config.write_text("prot = 1")
 
@@ -141,17 +141,17 @@ def test_a_bad_file_of_settings_is_named_and_the_exit_code_is_2(tmp_path: Path) 
     assert "unknown setting 'prot'. Did you mean 'port'?" in result.output
 
 
-def test_a_port_in_use_is_one_readable_line(tmp_path: Path, taken_port: int) -> None:
-    process = run_server(tmp_path / "data", taken_port)
+def test_a_port_in_use_is_a_one_line_error(tmp_path: Path, port_in_use: int) -> None:
+    process = run_server(tmp_path / "data", port_in_use)
 
     assert (process.returncode, process.stdout) == (1, "")
     assert process.stderr == (
-        f"Error: cannot listen on http://127.0.0.1:{taken_port}: "
+        f"Error: cannot listen on http://127.0.0.1:{port_in_use}: "
         "the port is in use; stop the process that uses it, or choose another --port\n"
     )
 
 
-def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> None:
+def test_a_data_directory_in_use_is_a_one_line_error(data_dir: Path) -> None:
     with lock_data_dir(data_dir, "http://one:1"):
         process = run_server(data_dir, free_port())
 
@@ -168,7 +168,7 @@ def test_a_data_directory_that_is_taken_is_one_readable_line(data_dir: Path) -> 
         (["--include-path", "/no/such/tasks"], "/no/such/tasks is not a directory"),
     ],
 )
-def test_what_is_not_there_is_one_readable_line(
+def test_a_missing_file_is_a_one_line_error(
     data_dir: Path, options: list[str], message: str
 ) -> None:
     process = run_server(data_dir, free_port(), *options)
@@ -178,7 +178,7 @@ def test_what_is_not_there_is_one_readable_line(
     assert process.stderr.count("\n") == 1
 
 
-def test_a_data_directory_that_is_a_file_is_one_readable_line(tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
 
@@ -187,7 +187,7 @@ def test_a_data_directory_that_is_a_file_is_one_readable_line(tmp_path: Path) ->
     assert (process.returncode, process.stderr) == (1, f"Error: {path}: File exists\n")
 
 
-def test_a_database_of_something_else_is_one_readable_line(data_dir: Path) -> None:
+def test_a_database_of_another_program_is_a_one_line_error(data_dir: Path) -> None:
     (data_dir / "evalserver.db").write_text("no database, only text" * 100)
 
     process = run_server(data_dir, free_port())
@@ -197,7 +197,7 @@ def test_a_database_of_something_else_is_one_readable_line(data_dir: Path) -> No
     assert process.stderr.count("\n") == 1
 
 
-async def test_a_server_that_is_told_to_stop_exits_with_0(server: ServerProcess) -> None:
+async def test_a_server_that_is_stopped_exits_with_0(server: ServerProcess) -> None:
     async with server:
         assert server.stop() == 0
 
@@ -217,7 +217,7 @@ def test_python_m_launch_server_is_the_command_serve() -> None:
 
 
 @pytest.mark.parametrize("stderr", ["a full disk", "nobody reads it"])
-async def test_a_server_whose_log_cannot_be_written_works_on(
+async def test_a_server_keeps_working_when_its_log_cannot_be_written(
     server: ServerProcess, stderr: str
 ) -> None:
     server.stderr = _full_disk() if stderr == "a full disk" else _pipe_without_a_reader()

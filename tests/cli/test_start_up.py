@@ -1,4 +1,4 @@
-"""Starting quickly: what a command loads, and how long it takes beside Python itself."""
+"""Start-up: which packages a command imports, and how long it takes compared to Python."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.support import ServerProcess
 
 TRIES = 5
 
-MOST_TIMES = 100
+MAX_RATIO = 100
 """As long as Python alone; measured are 5 (help) and 8 (status)."""
 
 SERVER_ONLY = {"aiohttp", "aiosqlite", "apispec", "marshmallow", "orjson", "prometheus_client",
@@ -21,7 +21,7 @@ SERVER_ONLY = {"aiohttp", "aiosqlite", "apispec", "marshmallow", "orjson", "prom
 
 
 def loaded_by(url: str | None, *arguments: str) -> set[str]:
-    """The packages that a command loads."""
+    """The packages that a command imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "evalserver", *arguments],
         env=script_environment(url),
@@ -33,8 +33,8 @@ def loaded_by(url: str | None, *arguments: str) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
-def quickest(command: Sequence[str], url: str | None = None) -> float:
-    """Seconds that a command takes when nothing disturbs it."""
+def shortest_time(command: Sequence[str], url: str | None = None) -> float:
+    """The shortest time of several runs of a command, in seconds."""
     seconds = []
     for _ in range(TRIES):
         began = time.perf_counter()
@@ -46,7 +46,7 @@ def quickest(command: Sequence[str], url: str | None = None) -> float:
 
 
 @pytest.mark.parametrize("command", ["--help", "submit --help", "--version"])
-def test_help_loads_neither_http_nor_the_drawing_of_tables(command: str) -> None:
+def test_help_imports_neither_the_http_client_nor_tables(command: str) -> None:
     packages = loaded_by(None, *command.split())
 
     assert "click" in packages
@@ -54,9 +54,11 @@ def test_help_loads_neither_http_nor_the_drawing_of_tables(command: str) -> None
 
 
 @pytest.mark.parametrize("command", ["status", "results", "wait", "logs"])
-async def test_a_client_loads_nothing_of_the_server(server: ServerProcess, command: str) -> None:
+async def test_client_commands_import_no_server_packages(
+    server: ServerProcess, command: str
+) -> None:
     async with server:
-        job = Shell(server.url).ended()
+        job = Shell(server.url).submit_and_wait()
 
         packages = loaded_by(server.url, command, job)
 
@@ -64,18 +66,18 @@ async def test_a_client_loads_nothing_of_the_server(server: ServerProcess, comma
     assert not packages & {*SERVER_ONLY, "rich", "yaml"}
 
 
-async def test_a_command_starts_in_a_moment(
+async def test_a_command_starts_quickly(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with server:
-        job = Shell(server.url).ended()
-        python = quickest(["-c", "pass"])
+        job = Shell(server.url).submit_and_wait()
+        python = shortest_time(["-c", "pass"])
         taken = {
-            "--help": quickest(["-m", "evalserver", "--help"]),
-            "status": quickest(["-m", "evalserver", "status", job], server.url),
+            "--help": shortest_time(["-m", "evalserver", "--help"]),
+            "status": shortest_time(["-m", "evalserver", "status", job], server.url),
         }
     with capsys.disabled():
         for name, seconds in taken.items():
             print(f"\nevalserver {name}: {seconds:.3f} s, {seconds / python:.1f} times Python")
 
-    assert max(taken.values()) < MOST_TIMES * python
+    assert max(taken.values()) < MAX_RATIO * python

@@ -11,7 +11,7 @@ from tests.cli.commands import evalserver
 from tests.cli.shell import Shell
 from tests.support import ServerProcess
 
-LEAST = ("-m", "dummy", "-t", "mme")
+MINIMAL = ("-m", "dummy", "-t", "mme")
 
 SENT: dict[str, tuple[str, Any]] = {
     "model": ("--model llava", "llava"),
@@ -52,7 +52,7 @@ OTHERS: list[tuple[str, str, Any]] = [
 
 
 def sent(*options: str) -> Any:
-    """What ``submit`` would send."""
+    """Return the request that ``submit`` would send."""
     result = evalserver("submit", *options, "--dry-run")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -61,25 +61,25 @@ def sent(*options: str) -> Any:
 @pytest.mark.parametrize("field", SENT)
 def test_every_field_of_a_request_has_an_option(field: str) -> None:
     options, value = SENT[field]
-    others = {"model": ["-t", "mme"], "tasks": ["-m", "dummy"]}.get(field, LEAST)
+    others = {"model": ["-t", "mme"], "tasks": ["-m", "dummy"]}.get(field, MINIMAL)
 
     assert sent(*others, *options.split())[field] == value
 
 
-def test_no_field_was_forgotten() -> None:
+def test_every_field_is_covered() -> None:
     assert set(REQUEST_FIELDS) == set(SENT)
 
 
 @pytest.mark.parametrize(("field", "options", "value"), OTHERS)
-def test_a_value_is_sent_as_it_is_meant(field: str, options: str, value: Any) -> None:
-    assert sent(*LEAST, *options.split())[field] == value
+def test_a_value_is_sent_with_its_type(field: str, options: str, value: Any) -> None:
+    assert sent(*MINIMAL, *options.split())[field] == value
 
 
-def test_nothing_is_sent_that_was_not_given() -> None:
-    assert sent(*LEAST) == {"model": "dummy", "tasks": ["mme"]}
+def test_only_given_options_are_sent() -> None:
+    assert sent(*MINIMAL) == {"model": "dummy", "tasks": ["mme"]}
 
 
-async def test_what_is_sent_arrives(server: ServerProcess) -> None:
+async def test_the_server_receives_every_field(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         job = shell.submit("-a", "value=0.25", "--limit", "8", "-l", "run=7b", "--priority", "7")
@@ -89,30 +89,30 @@ async def test_what_is_sent_arrives(server: ServerProcess) -> None:
     assert (request["limit"], request["labels"], request["priority"]) == (8, {"run": "7b"}, 7)
 
 
-async def test_in_a_pipe_it_prints_the_id_and_nothing_else(server: ServerProcess) -> None:
+async def test_in_a_pipe_only_the_id_is_printed(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", *LEAST)
+        done = Shell(server.url).run("submit", *MINIMAL)
         [job] = Shell(server.url).json("jobs")
 
     assert (done.stdout, done.stderr) == (f"{job['job_id']}\n", "")
 
 
-async def test_json_is_what_the_server_said(server: ServerProcess) -> None:
+async def test_json_prints_the_response_of_the_server(server: ServerProcess) -> None:
     async with server:
-        answer = Shell(server.url).json("submit", *LEAST)
+        answer = Shell(server.url).json("submit", *MINIMAL)
 
     assert answer["message"] == "Job queued successfully. Position in queue: 0"
 
 
-async def test_json_with_wait_is_the_record_of_the_job(server: ServerProcess) -> None:
+async def test_json_with_wait_prints_the_finished_job(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", *LEAST, "--wait", "--json")
+        done = Shell(server.url).run("submit", *MINIMAL, "--wait", "--json")
 
     assert json.loads(done.stdout)["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
     assert done.stderr == ""
 
 
-async def test_one_key_makes_one_job(server: ServerProcess) -> None:
+async def test_a_repeated_idempotency_key_creates_one_job(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)
         jobs = {shell.submit("--idempotency-key", "mine") for _ in range(2)}
@@ -120,19 +120,19 @@ async def test_one_key_makes_one_job(server: ServerProcess) -> None:
     assert len(jobs) == 1
 
 
-async def test_a_list_makes_as_many_jobs(server: ServerProcess, tmp_path: Path) -> None:
+async def test_a_list_creates_a_job_for_each_request(server: ServerProcess, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text("- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ai2d}\n")
     async with server:
         shell = Shell(server.url)
-        made = shell.says("submit", "--config", config, "-l", "run=7b").split()
+        made = shell.stdout_of("submit", "--config", config, "-l", "run=7b").split()
         jobs = shell.json("jobs", "--label", "run=7b")
 
     assert [job["job_id"] for job in jobs] == made[::-1]
     assert [job["request"]["tasks"] for job in jobs] == [["ai2d"], ["mme"]]
 
 
-async def test_a_list_that_is_refused_halfway_says_what_was_queued(server: ServerProcess) -> None:
+async def test_a_partly_rejected_list_reports_the_queued_jobs(server: ServerProcess) -> None:
     config = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
     async with server:
         shell = Shell(server.url)
@@ -144,7 +144,9 @@ async def test_a_list_that_is_refused_halfway_says_what_was_queued(server: Serve
     assert "--idempotency-key mine" in done.stderr
 
 
-async def test_such_a_list_is_submitted_again_without_doubling(server: ServerProcess) -> None:
+async def test_a_partly_rejected_list_is_resubmitted_without_duplicates(
+    server: ServerProcess,
+) -> None:
     bad = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
     good = bad.replace("../x", "ai2d")
     async with server:

@@ -1,4 +1,4 @@
-"""Both clients, used in one way: a call is given by its name, whichever client it is."""
+"""A common interface for tests of both clients: methods are called by name."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ END = object()
 
 
 async def call(client: Client, name: str, *args: Any, **kwargs: Any) -> Any:
-    """What a method returns; the plain client's runs in a thread."""
+    """Call a method, and return its result; a method of the plain client runs in a thread."""
     method = getattr(client, name)
     if isinstance(client, EvalClient):
         return await asyncio.to_thread(method, *args, **kwargs)
@@ -22,7 +22,7 @@ async def call(client: Client, name: str, *args: Any, **kwargs: Any) -> Any:
 
 
 async def rows(client: Client, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-    """What a method yields."""
+    """Yield what a method yields."""
     yielded = getattr(client, name)(*args, **kwargs)
     if isinstance(client, AsyncEvalClient):
         async for row in yielded:
@@ -33,60 +33,60 @@ async def rows(client: Client, name: str, *args: Any, **kwargs: Any) -> AsyncIte
 
 
 async def collect(client: Client, name: str, *args: Any, **kwargs: Any) -> list[Any]:
-    """All that a method yields."""
+    """Return a list of everything that a method yields."""
     return [row async for row in rows(client, name, *args, **kwargs)]
 
 
 async def close(client: Client) -> None:
-    """Close its connections."""
+    """Close the client's connections."""
     await call(client, "close")
 
 
-class Quick:
-    """A clock that a pause sets forward, so that nobody has to wait for it."""
+class InstantClock:
+    """Replaces sleeping by advancing a clock, so that retries take no time."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.pauses: list[float] = []
 
     def now(self) -> float:
-        """The time, with what was paused."""
+        """The current time, including the skipped pauses."""
         return time.monotonic() + sum(self.pauses)
 
     async def sleep(self, seconds: float) -> None:
-        """Take note of it."""
+        """Record the pause without sleeping."""
         self.pauses.append(seconds)
 
 
-class QuickWire(Quick, BlockingTransport):
-    """The plain client's wire, without its pauses."""
+class QuickTransport(InstantClock, BlockingTransport):
+    """The plain client's transport, without pauses."""
 
 
-class QuickAsyncWire(Quick, AsyncTransport):
-    """The asynchronous client's wire, without its pauses."""
+class QuickAsyncTransport(InstantClock, AsyncTransport):
+    """The asynchronous client's transport, without pauses."""
 
 
 class QuickEvalClient(EvalClient):
-    """The plain client, which does not wait before it tries again."""
+    """The plain client, retrying without waiting."""
 
-    _transport: ClassVar[type[BlockingTransport]] = QuickWire
+    _transport: ClassVar[type[BlockingTransport]] = QuickTransport
 
     @property
     def pauses(self) -> list[float]:
-        """The seconds that it would have waited."""
+        """The pauses that were skipped, in seconds."""
         transport = self._calls._sender.transport
-        assert isinstance(transport, QuickWire)
+        assert isinstance(transport, QuickTransport)
         return transport.pauses
 
 
 class QuickAsyncEvalClient(AsyncEvalClient):
-    """The asynchronous client, which does not wait before it tries again."""
+    """The asynchronous client, retrying without waiting."""
 
-    _transport: ClassVar[type[AsyncTransport]] = QuickAsyncWire
+    _transport: ClassVar[type[AsyncTransport]] = QuickAsyncTransport
 
     @property
     def pauses(self) -> list[float]:
-        """The seconds that it would have waited."""
+        """The pauses that were skipped, in seconds."""
         transport = self._sender.transport
-        assert isinstance(transport, QuickAsyncWire)
+        assert isinstance(transport, QuickAsyncTransport)
         return transport.pauses

@@ -1,4 +1,4 @@
-"""Both clients: every test that asks for one runs once with each."""
+"""Fixtures for both clients: a test that uses one of these runs once with each."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,14 +14,14 @@ MakeClient = Callable[..., Any]
 
 @pytest.fixture(params=["plain", "async"])
 def is_plain(request: pytest.FixtureRequest) -> bool:
-    """Whether it is the turn of the plain client."""
+    """Whether the test runs with the plain client."""
     return bool(request.param == "plain")
 
 
 @pytest.fixture
 async def make_client(is_plain: bool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeClient]:
-    """Makes a client for a URL."""
-    async for make in _maker(monkeypatch, EvalClient if is_plain else AsyncEvalClient):
+    """A factory of clients for a URL."""
+    async for make in _make_factory(monkeypatch, EvalClient if is_plain else AsyncEvalClient):
         yield make
 
 
@@ -29,20 +29,20 @@ async def make_client(is_plain: bool, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 async def make_quick_client(
     is_plain: bool, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[MakeClient]:
-    """Makes a client for a URL that does not wait before it tries again; it has its ``pauses``."""
+    """A factory of clients that retry without waiting, and record their ``pauses``."""
     kind = QuickEvalClient if is_plain else QuickAsyncEvalClient
-    async for make in _maker(monkeypatch, kind):
+    async for make in _make_factory(monkeypatch, kind):
         yield make
 
 
 @pytest.fixture
 async def faulty() -> AsyncIterator[FaultyServer]:
-    """A server that answers as it is told."""
+    """A server with scripted responses."""
     async with FaultyServer() as server:
         yield server
 
 
-async def _maker(
+async def _make_factory(
     monkeypatch: pytest.MonkeyPatch, kind: type[EvalClient] | type[AsyncEvalClient]
 ) -> AsyncIterator[MakeClient]:
     monkeypatch.delenv("EVALSERVER_URL", raising=False)

@@ -1,4 +1,4 @@
-"""A server that answers as it is told: for what ours cannot be made to do."""
+"""A server with scripted responses, for faults that the real server cannot be made to have."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from tests.support import free_port
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer: a status, headers, and JSON, or else a text of some type."""
+class Reply:
+    """A response: a status, headers, and either JSON or a text."""
 
     json: Any = None
     status: int = 200
@@ -25,8 +25,8 @@ class Answer:
     content_type: str = "text/plain"
     after_s: float = 0.0
 
-    async def give(self, request: web.Request) -> web.StreamResponse:
-        """Answer, after a while."""
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        """Send the response after the delay."""
         await asyncio.sleep(self.after_s)
         if self.text is not None:
             return web.Response(
@@ -39,14 +39,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The connection is cut, after the beginning of an answer if there is one."""
+class Disconnect:
+    """Closes the connection, optionally after the beginning of a response."""
 
     beginning: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    async def give(self, request: web.Request) -> web.StreamResponse:
-        """Begin to answer, and cut."""
+    async def send(self, request: web.Request) -> web.StreamResponse:
+        """Send the beginning, and close the connection."""
         await request.read()
         response = web.StreamResponse(headers=self.headers)
         if self.beginning or self.headers:
@@ -57,21 +57,21 @@ class Cut:
         return response
 
 
-def problem(status: int, detail: str, **members: Any) -> Answer:
-    """An error as this project's server words it."""
+def problem(status: int, detail: str, **members: Any) -> Reply:
+    """An error response in the format of this project's server."""
     headers = members.pop("headers", {})
-    return Answer({"status": status, "detail": detail, **members}, status, headers)
+    return Reply({"status": status, "detail": detail, **members}, status, headers)
 
 
-def busy(status: int = 503, **headers: str) -> Answer:
-    """An answer that passes."""
+def busy(status: int = 503, **headers: str) -> Reply:
+    """A temporary error response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return problem(status, "Nothing can be written right now", headers=named)
 
 
 @dataclass
-class Asked:
-    """A request that came."""
+class ReceivedRequest:
+    """A request that the server received."""
 
     method: str
     path: str
@@ -81,46 +81,46 @@ class Asked:
 
     @property
     def labels(self) -> list[str]:
-        """Every ``label`` of the query."""
+        """All values of the query parameter ``label``."""
         return self.query.getall("label")
 
 
 class FaultyServer:
-    """Gives the answers that a path was told, one after the other, and the last one ever after."""
+    """Sends the replies set for a path one after another, then repeats the last one."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self._answers: dict[str, list[Answer | Cut]] = {}
+        self.received: list[ReceivedRequest] = []
+        self._replies: dict[str, list[Reply | Disconnect]] = {}
         self._port = free_port()
         self._server: TestServer | None = None
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self._port}"
 
-    def answers(self, path: str, *answers: Answer | Cut) -> None:
-        """What is to be answered on a path."""
-        self._answers[path] = list(answers)
+    def set_replies(self, path: str, *replies: Reply | Disconnect) -> None:
+        """Set the replies for a path."""
+        self._replies[path] = list(replies)
 
-    def asked_for(self, path: str) -> list[Asked]:
-        """The requests that came for a path."""
-        return [each for each in self.asked if each.path == path]
+    def requests_to(self, path: str) -> list[ReceivedRequest]:
+        """Return the requests received for a path."""
+        return [each for each in self.received if each.path == path]
 
     def json(self, path: str) -> Any:
-        """The body of the only request that came for a path."""
-        [asked] = self.asked_for(path)
-        return json.loads(asked.body)
+        """Return the JSON body of the only request for a path."""
+        [request] = self.requests_to(path)
+        return json.loads(request.body)
 
     async def start(self) -> None:
-        """Answer from now on."""
+        """Start accepting connections."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._server = TestServer(app, port=self._port)
         await self._server.start_server()
 
     async def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Stop accepting connections."""
         assert self._server is not None
         await self._server.close()
 
@@ -133,17 +133,19 @@ class FaultyServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        self.asked.append(Asked(request.method, request.path, request.query, request.headers, body))
-        answers = self._answers.get(request.rel_url.raw_path)
-        if answers is None:
+        self.received.append(
+            ReceivedRequest(request.method, request.path, request.query, request.headers, body)
+        )
+        replies = self._replies.get(request.rel_url.raw_path)
+        if replies is None:
             return web.json_response({"detail": "Not Found"}, status=404)
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        return await answer.give(request)
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        return await reply.send(request)
 
 
 @asynccontextmanager
-async def dark_port() -> AsyncIterator[str]:
-    """The URL of a port that takes connections, and never says anything."""
+async def unresponsive_port() -> AsyncIterator[str]:
+    """Open a port that accepts connections and never sends anything; yield its URL."""
 
     async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

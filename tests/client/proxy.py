@@ -1,4 +1,4 @@
-"""A way to a real server that cuts connections: it stands between, as a network does."""
+"""A proxy in front of a real server that can cut connections, like a faulty network."""
 
 import asyncio
 from contextlib import suppress
@@ -9,30 +9,30 @@ PIECE = 64 * 1024
 
 
 class CuttingProxy:
-    """Passes everything on, and cuts connections as it is told."""
+    """Forwards everything, and cuts connections on request."""
 
     def __init__(self, url: str) -> None:
         self._upstream = urlsplit(url)
         self._server: asyncio.Server | None = None
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self.answers_to_lose = 0
+        self.responses_to_drop = 0
         """So many connections are cut in place of the answer's first byte."""
         self.cuts = 0
         """Connections that were cut."""
 
     @property
     def url(self) -> str:
-        """Where it takes connections."""
+        """The proxy's URL."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self._serving)
 
     def cut_all(self) -> None:
-        """Cut what is open."""
+        """Cut all open connections."""
         for writer in self._serving.values():
             self._cut(writer)
 
@@ -47,7 +47,7 @@ class CuttingProxy:
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0)  # for what is called back
+        await asyncio.sleep(0)  # let the callbacks run
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -65,10 +65,10 @@ class CuttingProxy:
         upstream, onward = await asyncio.open_connection(
             self._upstream.hostname, self._upstream.port
         )
-        requests = asyncio.create_task(_pass_on(reader, onward))
+        requests = asyncio.create_task(_forward(reader, onward))
         answers = asyncio.create_task(self._answer(upstream, writer))
         try:
-            # Whoever goes first, the other one has nobody to talk to any more.
+            # When one side closes, the other side has no peer left.
             await asyncio.wait([requests, answers], return_when=asyncio.FIRST_COMPLETED)
         finally:
             onward.close()
@@ -78,19 +78,19 @@ class CuttingProxy:
 
     async def _answer(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await upstream.read(PIECE)
-        if first and self.answers_to_lose:
-            self.answers_to_lose -= 1
+        if first and self.responses_to_drop:
+            self.responses_to_drop -= 1
             self._cut(writer)
             return
         writer.write(first)
-        await _pass_on(upstream, writer)
+        await _forward(upstream, writer)
 
     def _cut(self, writer: asyncio.StreamWriter) -> None:
         self.cuts += 1
         writer.transport.abort()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while piece := await reader.read(PIECE):
         writer.write(piece)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Where the clients send to, and as whom."""
+"""The clients' server address and token."""
 
 import base64
 from pathlib import Path
@@ -10,7 +10,7 @@ from evalserver.client import AsyncEvalClient, EvalClient
 from evalserver.client.address import address
 from tests.client.both import call
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, FaultyServer
+from tests.client.faulty import FaultyServer, Reply
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.client.faulty import Answer, FaultyServer
         (" http://here:1\n", {}, "http://here:1"),
     ],
 )
-def test_an_argument_comes_before_the_environment(
+def test_an_argument_overrides_the_environment(
     given: str | None, environment: dict[str, str], expected: str
 ) -> None:
     assert address(given, None, environment).url == expected
@@ -43,7 +43,7 @@ def test_an_argument_comes_before_the_environment(
         "http://x/#docs",
     ],
 )
-def test_what_is_no_url_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_rejected_immediately(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         EvalClient(url)
 
@@ -62,36 +62,36 @@ def test_what_is_no_url_is_refused_at_once(url: str) -> None:
         ("http://here", None, {"EVALSERVER_TOKEN": " t2\r\n"}, "Bearer t2"),
     ],
 )
-def test_a_token_is_sent_and_never_kept_in_the_url(
+def test_a_token_is_sent_and_removed_from_the_url(
     url: str, token: str | None, environment: dict[str, str], sent: str | None
 ) -> None:
     found = address(url, token, environment)
 
-    assert _readable(found.authorization) == sent
+    assert _decode(found.authorization) == sent
     assert found.url == "http://here"
 
 
 @pytest.mark.parametrize("token", ["s3crét", "s3c\nret", "s3c\0ret"])
-def test_what_cannot_be_a_token_is_refused_at_once_and_not_shown(token: str) -> None:
+def test_an_invalid_token_is_rejected_immediately_and_not_shown(token: str) -> None:
     with pytest.raises(ValueError, match=r"^token: ") as refused:
         EvalClient("http://here", token=token)
 
     assert "s3c" not in str(refused.value)
 
 
-async def test_the_server_gets_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers("/queue", Answer({}))
+async def test_the_server_receives_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.set_replies("/queue", Reply({}))
 
     await call(make_client(faulty.url, token="t1"), "get_queue_status")  # noqa: S106
 
-    assert faulty.asked[0].headers["Authorization"] == "Bearer t1"
+    assert faulty.received[0].headers["Authorization"] == "Bearer t1"
 
 
 @pytest.mark.parametrize("kind", [EvalClient, AsyncEvalClient])
-async def test_the_environment_says_where_and_as_whom(
+async def test_the_environment_sets_the_address_and_the_token(
     kind: Any, monkeypatch: pytest.MonkeyPatch, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/queue", Answer({}))
+    faulty.set_replies("/queue", Reply({}))
     monkeypatch.setenv("EVALSERVER_URL", faulty.url)
     monkeypatch.setenv("EVALSERVER_TOKEN", "t2")
     client = kind()
@@ -99,22 +99,22 @@ async def test_the_environment_says_where_and_as_whom(
     await call(client, "get_queue_status")
     await call(client, "close")
 
-    assert faulty.asked[0].headers["Authorization"] == "Bearer t2"
+    assert faulty.received[0].headers["Authorization"] == "Bearer t2"
 
 
-def test_a_client_shows_itself_without_its_token() -> None:
+def test_the_repr_of_a_client_has_no_token() -> None:
     with EvalClient("http://x:s3cret@here:1") as client:
         assert repr(client) == "EvalClient('http://here:1')"
 
 
-def _readable(authorization: str | None) -> str | None:
+def _decode(authorization: str | None) -> str | None:
     if authorization is None or not authorization.startswith("Basic "):
         return authorization
     return f"Basic {base64.b64decode(authorization.removeprefix('Basic ')).decode()}"
 
 
 @pytest.mark.parametrize("kind", [EvalClient, AsyncEvalClient])
-def test_authorities_that_cannot_be_read_are_named(
+def test_an_unreadable_ca_file_is_named(
     kind: type[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     no_certificate = tmp_path / "text.pem"

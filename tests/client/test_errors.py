@@ -1,4 +1,4 @@
-"""What the clients raise, and what it says."""
+"""The clients' exceptions and their messages."""
 
 import copy
 import pickle
@@ -17,7 +17,7 @@ from evalserver.client import (
 )
 from tests.client.both import call
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, FaultyServer, problem
+from tests.client.faulty import FaultyServer, Reply, problem
 
 FAULTS = [
     {"field": "limit", "message": "Must be at least 1."},
@@ -25,10 +25,10 @@ FAULTS = [
 ]
 
 
-async def test_a_refusal_is_told_in_the_servers_words_with_every_fault(
+async def test_a_rejection_has_the_servers_message_and_every_error(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
+    faulty.set_replies("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
 
     with pytest.raises(RequestFailed) as raised:
         await call(make_client(faulty.url), "evaluate", "m", ["t"])
@@ -40,10 +40,10 @@ async def test_a_refusal_is_told_in_the_servers_words_with_every_fault(
     ]
 
 
-async def test_a_refusal_can_be_read_by_a_program(
+async def test_a_rejection_has_structured_attributes(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
+    faulty.set_replies("/evaluate", problem(422, "The request was refused.", errors=FAULTS))
 
     with pytest.raises(httpx.HTTPStatusError) as raised:
         await call(make_client(faulty.url), "evaluate", "m", ["t"])
@@ -56,10 +56,10 @@ async def test_a_refusal_can_be_read_by_a_program(
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (410, Pruned)])
-async def test_a_job_that_never_was_is_told_from_one_that_was_removed(
+async def test_an_unknown_job_is_distinguished_from_a_removed_one(
     make_client: MakeClient, faulty: FaultyServer, status: int, kind: type[RequestFailed]
 ) -> None:
-    faulty.answers("/jobs/j1", problem(status, "There is no job j1"))
+    faulty.set_replies("/jobs/j1", problem(status, "There is no job j1"))
 
     with pytest.raises(kind, match="There is no job j1"):
         await call(make_client(faulty.url), "get_job", "j1")
@@ -68,34 +68,34 @@ async def test_a_job_that_never_was_is_told_from_one_that_was_removed(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(text="<h1>Bad\nGateway</h1>", status=500), r"500 .*: <h1>Bad Gateway</h1>"),
-        (Answer(text="", status=500), r"GET http\S+/queue was answered 500 Internal Server Error$"),
-        (Answer({"detail": [{"loc": ["body"]}]}, 422), r"was answered 422 .*\"loc\""),
-        (Answer({"detail": "no", "errors": ["x", {"y": 1}]}, 500), "^no$"),
-        (Answer([1], 500), r"was answered 500 .*: \[1\]"),
+        (Reply(text="<h1>Bad\nGateway</h1>", status=500), r"500 .*: <h1>Bad Gateway</h1>"),
+        (Reply(text="", status=500), r"GET http\S+/queue was answered 500 Internal Server Error$"),
+        (Reply({"detail": [{"loc": ["body"]}]}, 422), r"was answered 422 .*\"loc\""),
+        (Reply({"detail": "no", "errors": ["x", {"y": 1}]}, 500), "^no$"),
+        (Reply([1], 500), r"was answered 500 .*: \[1\]"),
         (
-            Answer(text="<html>Log in</html>"),
+            Reply(text="<html>Log in</html>"),
             "was answered 200 OK, which is not a JSON object: <html>",
         ),
-        (Answer([1, 2]), r"was answered 200 OK, which is not a JSON object: \[1, 2\]"),
-        (Answer(text="x" * 5000, status=500), "x…$"),
+        (Reply([1, 2]), r"was answered 200 OK, which is not a JSON object: \[1, 2\]"),
+        (Reply(text="x" * 5000, status=500), "x…$"),
         (
-            Answer(status=308, headers={"Location": "https://lab/queue"}),
+            Reply(status=308, headers={"Location": "https://lab/queue"}),
             "was answered 308 Permanent Redirect to https://lab/queue",
         ),
     ],
 )
-async def test_an_answer_that_is_not_of_this_project_is_quoted(
-    make_client: MakeClient, faulty: FaultyServer, answer: Answer, words: str
+async def test_a_response_of_another_server_is_quoted(
+    make_client: MakeClient, faulty: FaultyServer, answer: Reply, words: str
 ) -> None:
-    faulty.answers("/queue", answer)
+    faulty.set_replies("/queue", answer)
 
     with pytest.raises(RequestFailed, match=words):
         await call(make_client(faulty.url), "get_queue_status")
 
 
 async def test_no_error_shows_the_token(make_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers("/queue", Answer(text="no", status=500))
+    faulty.set_replies("/queue", Reply(text="no", status=500))
     url = faulty.url.replace("http://", "http://x:s3cret@")
 
     with pytest.raises(RequestFailed) as raised:
@@ -104,7 +104,7 @@ async def test_no_error_shows_the_token(make_client: MakeClient, faulty: FaultyS
     assert "s3cret" not in f"{raised.value} {raised.value!r} {raised.value.request.url}"
 
 
-def test_a_failed_job_is_told_as_lmms_evals_client_does() -> None:
+def test_a_failed_job_is_reported_as_in_lmms_evals_client() -> None:
     error = JobFailed({"job_id": "j1", "error": "It broke\nLast lines of eval.log:\nBoom"})
 
     assert isinstance(error, RuntimeError)
@@ -113,7 +113,7 @@ def test_a_failed_job_is_told_as_lmms_evals_client_does() -> None:
 
 @pytest.mark.parametrize("kind", [JobFailed, JobCancelled])
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])  # noqa: S301
-def test_an_error_of_a_job_travels_between_processes(
+def test_a_job_error_can_be_pickled_and_copied(
     kind: type[JobFailed | JobCancelled], again: Any
 ) -> None:
     error = kind({"job_id": "j1", "error": "It broke"})
@@ -123,8 +123,8 @@ def test_an_error_of_a_job_travels_between_processes(
     assert (type(copied), str(copied), copied.job) == (kind, str(error), error.job)
 
 
-async def test_an_error_of_a_request_travels_between_processes(faulty: FaultyServer) -> None:
-    faulty.answers("/jobs/j1", problem(404, "There is no job j1", errors=FAULTS))
+async def test_a_request_error_can_be_pickled(faulty: FaultyServer) -> None:
+    faulty.set_replies("/jobs/j1", problem(404, "There is no job j1", errors=FAULTS))
     with pytest.raises(NotFound) as raised, EvalClient(faulty.url) as client:
         await call(client, "get_job", "j1")
 

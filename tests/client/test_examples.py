@@ -1,4 +1,4 @@
-"""The examples in the clients' documentation, run against a real server."""
+"""Run the examples in the clients' documentation against a real server."""
 
 import asyncio
 import doctest
@@ -25,7 +25,7 @@ SERIES = {"series": "13b-run1", "step": "100"}
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """Each example's name and text."""
+    """Return the name and text of each example."""
     yield "EvalClient", EvalClient.__doc__ or ""
     yield "AsyncEvalClient", AsyncEvalClient.__doc__ or ""
     for name, call in vars(EvalClient).items():
@@ -35,7 +35,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 
 def run(name: str, text: str, url: str, values: dict[str, Any]) -> str:
-    """Run an example; returns what did not come as it says."""
+    """Run an example, and return how its output differs from the documented one."""
     complaints: list[str] = []
     text = text.replace("http://localhost:8000", url)
     parsed = doctest.DocTestParser().get_doctest(text, values, name, None, 0)
@@ -43,14 +43,16 @@ def run(name: str, text: str, url: str, values: dict[str, Any]) -> str:
     return "".join(complaints)
 
 
-def test_no_method_is_without_an_example() -> None:
+def test_every_method_has_an_example() -> None:
     without = {"close"}
     public = {name for name in vars(EvalClient) if not name.startswith("_")}
 
     assert public - without == dict(examples()).keys() - {"EvalClient", "AsyncEvalClient"}
 
 
-async def test_every_example_is_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_example_has_the_documented_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     complaints = {}
     in_shards(tmp_path / "100", ema=True)
     options = ("--cancel-grace", "1", "--allow-path", str(tmp_path))
@@ -64,13 +66,13 @@ async def test_every_example_is_as_it_says(tmp_path: Path, monkeypatch: pytest.M
                 complaint = await asyncio.to_thread(run, name, text, server.url, values)
                 if complaint:
                     complaints[name] = complaint
-                _end_all(client)
+                _finish_all_jobs(client)
 
     assert complaints == {}
 
 
 def _values(client: EvalClient, text: str) -> dict[str, Any]:
-    """What an example speaks of without making it."""
+    """The objects that an example refers to without creating them."""
     clients = {"EvalClient": EvalClient, "AsyncEvalClient": AsyncEvalClient}
     values: dict[str, Any] = {"client": client, **clients}
     if "baseline_id" in text:
@@ -89,10 +91,10 @@ def _values(client: EvalClient, text: str) -> dict[str, Any]:
     return values
 
 
-def _end_all(client: EvalClient) -> None:
-    """Leave nothing that the next example would not expect."""
+def _finish_all_jobs(client: EvalClient) -> None:
+    """Finish all jobs, so that they do not affect the next example."""
     for job in client.jobs(status=["queued", "running"]):
-        with suppress(RequestFailed):  # it may have ended by itself
+        with suppress(RequestFailed):  # it may have finished meanwhile
             client.cancel_job(job["job_id"])
         with suppress(JobFailed, JobCancelled):
             client.wait_for_job(job["job_id"], verbose=False)

@@ -1,4 +1,4 @@
-"""Whoever uses lmms-eval's client can use ours in its place."""
+"""This client is a drop-in replacement for lmms-eval's client."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ import pytest
 from evalserver.client import AsyncEvalClient, EvalClient
 from tests.client.both import call
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, FaultyServer
+from tests.client.faulty import FaultyServer, Reply
 from tests.end_to_end.drive_client import drive
 from tests.real_harness import interpreter
 from tests.support import ServerProcess
@@ -34,10 +34,10 @@ async def test_a_script_written_for_lmms_evals_client_works(
     assert got["finished"]["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
 
 
-async def test_what_lmms_engines_training_callback_submits_arrives(
+async def test_submissions_of_lmms_engines_training_callback_are_sent_completely(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/evaluate", Answer({"job_id": "j1", "status": "queued"}))
+    faulty.set_replies("/evaluate", Reply({"job_id": "j1", "status": "queued"}))
     merge = {"model_path": "/run/100", "checkpoint_type": "ema", "output_path": None}
 
     job = await call(
@@ -71,10 +71,10 @@ async def test_what_lmms_engines_training_callback_submits_arrives(
     }
 
 
-async def test_merging_asks_as_lmms_evals_client_does(
+async def test_a_merge_request_is_the_same_as_lmms_evals_client_sends(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/merge", Answer({"success": True, "merged_path": "/run/merged"}))
+    faulty.set_replies("/merge", Reply({"success": True, "merged_path": "/run/merged"}))
 
     answer = await call(make_client(faulty.url), "merge_checkpoint", "/run/100", None, "ema")
 
@@ -86,7 +86,7 @@ async def test_merging_asks_as_lmms_evals_client_does(
     }
 
 
-async def test_errors_of_http_are_httpxs(make_client: MakeClient, faulty: FaultyServer) -> None:
+async def test_http_errors_are_httpx_errors(make_client: MakeClient, faulty: FaultyServer) -> None:
     with pytest.raises(httpx.HTTPStatusError) as raised:
         await call(make_client(faulty.url), "get_job", "never-was")
 
@@ -95,7 +95,7 @@ async def test_errors_of_http_are_httpxs(make_client: MakeClient, faulty: Faulty
 
 @pytest.mark.real_harness("lmms-eval")
 @pytest.mark.parametrize("name", CLIENTS)
-def test_every_method_and_parameter_of_lmms_evals_clients_is_there_in_its_place(name: str) -> None:
+def test_every_method_of_lmms_evals_clients_has_the_same_parameters(name: str) -> None:
     for method, parameters in _methods(name).items():
         ours = inspect.signature(getattr(CLIENTS[name], method)).parameters
         positional = [each.name for each in ours.values() if each.kind is not each.KEYWORD_ONLY]
@@ -103,7 +103,7 @@ def test_every_method_and_parameter_of_lmms_evals_clients_is_there_in_its_place(
 
 
 def _methods(client: str) -> dict[str, list[str]]:
-    """The public methods of a client that lmms-eval ships, with their positional parameters."""
+    """The public methods of a client of lmms-eval, with their positional parameters."""
     where = "import lmms_eval; print(lmms_eval.__path__[0])"
     command = [str(interpreter("lmms-eval")), "-c", where]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Reading and following logs, from servers and over networks of every kind."""
+"""Reading and following logs, with faulty servers and networks."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from evalserver.client import NotFound, Pruned
 from tests.client.both import call, collect, rows
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, Cut, FaultyServer, busy, problem
+from tests.client.faulty import Disconnect, FaultyServer, Reply, busy, problem
 from tests.client.proxy import CuttingProxy
 from tests.support import ServerProcess
 
@@ -16,29 +16,29 @@ LOG = "/jobs/j1/log"
 JOB = "/jobs/j1"
 
 
-def job(status: str, attempt: int = 1, event_id: int = 9) -> Answer:
-    """A job's record."""
-    return Answer({"job_id": "j1", "status": status, "attempt": attempt, "event_id": event_id})
+def job(status: str, attempt: int = 1, event_id: int = 9) -> Reply:
+    """Return a response with a job."""
+    return Reply({"job_id": "j1", "status": status, "attempt": attempt, "event_id": event_id})
 
 
-def log(text: str, offset: int = 0) -> Answer:
-    """An answer that holds so much of the log, from an offset on."""
-    return Answer(text=text, headers={"Log-Offset": str(offset)})
+def log(text: str, offset: int = 0) -> Reply:
+    """Return a response with a part of the log, starting at an offset."""
+    return Reply(text=text, headers={"Log-Offset": str(offset)})
 
 
-def cut(text: str, offset: int = 0) -> Cut:
-    """The same, cut behind it."""
-    return Cut(text.encode(), {"Log-Offset": str(offset)})
+def cut(text: str, offset: int = 0) -> Disconnect:
+    """Return the same response, cut at its end."""
+    return Disconnect(text.encode(), {"Log-Offset": str(offset)})
 
 
 def queries(faulty: FaultyServer) -> list[dict[str, str]]:
-    """What was asked for of the log."""
-    return [dict(each.query) for each in faulty.asked_for(LOG)]
+    """The query parameters of each request for the log."""
+    return [dict(each.query) for each in faulty.requests_to(LOG)]
 
 
-async def test_lines_come_with_their_ends(make_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers(JOB, job("completed"))
-    faulty.answers(LOG, log("one\ntwo\r\n\n  10%|#\r  20%|##\rdone\n\u2028 is no end\nlast"))
+async def test_lines_include_their_line_ends(make_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.set_replies(JOB, job("completed"))
+    faulty.set_replies(LOG, log("one\ntwo\r\n\n  10%|#\r  20%|##\rdone\n\u2028 is no end\nlast"))
 
     assert await collect(make_client(faulty.url), "logs", "j1") == [
         *("one\n", "two\r\n", "\n", "  10%|#\r", "  20%|##\r", "done\n"),
@@ -46,31 +46,31 @@ async def test_lines_come_with_their_ends(make_client: MakeClient, faulty: Fault
     ]
 
 
-async def test_plain_lines_are_as_a_terminal_would_leave_them(
+async def test_plain_lines_are_as_a_terminal_would_show_them(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("completed"))
-    faulty.answers(LOG, log("\x1b[32mone\x1b[0m\n  10%|#\r  20%|##\nlast"))
+    faulty.set_replies(JOB, job("completed"))
+    faulty.set_replies(LOG, log("\x1b[32mone\x1b[0m\n  10%|#\r  20%|##\nlast"))
 
     lines = await collect(make_client(faulty.url), "logs", "j1", plain=True)
 
     assert lines == ["one\n", "  20%|##\n", "last"]
 
 
-async def test_a_job_that_has_not_begun_has_no_lines(
+async def test_a_job_that_has_not_started_has_no_lines(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("queued", attempt=0))
+    faulty.set_replies(JOB, job("queued", attempt=0))
 
     assert await collect(make_client(faulty.url), "logs", "j1") == []
 
 
-async def test_a_log_that_was_cut_is_read_on_from_there(
+async def test_reading_a_cut_log_continues_at_the_cut(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("completed"))
+    faulty.set_replies(JOB, job("completed"))
     first = "grüße "
-    faulty.answers(LOG, cut(first), busy(), cut("", 8), log("an alle\n", len(first.encode())))
+    faulty.set_replies(LOG, cut(first), busy(), cut("", 8), log("an alle\n", len(first.encode())))
 
     lines = await collect(make_quick_client(faulty.url), "logs", "j1")
 
@@ -78,23 +78,23 @@ async def test_a_log_that_was_cut_is_read_on_from_there(
     assert queries(faulty)[-1] == {"attempt": "1", "offset": "8"}
 
 
-async def test_a_character_that_was_cut_is_put_together(
+async def test_a_cut_character_is_reassembled(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("completed"))
+    faulty.set_replies(JOB, job("completed"))
     whole = "ü\n".encode()
-    rest = Answer(text="\n", headers={"Log-Offset": "1"})
-    halves = Cut(whole[:1], {"Log-Offset": "0"}), Cut(whole[1:2], {"Log-Offset": "1"})
-    faulty.answers(LOG, *halves, rest)
+    rest = Reply(text="\n", headers={"Log-Offset": "1"})
+    halves = Disconnect(whole[:1], {"Log-Offset": "0"}), Disconnect(whole[1:2], {"Log-Offset": "1"})
+    faulty.set_replies(LOG, *halves, rest)
 
     assert await collect(make_quick_client(faulty.url), "logs", "j1") == ["ü\n"]
 
 
-async def test_the_tail_is_cut_off_once(
+async def test_the_tail_is_requested_only_once(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("completed"))
-    faulty.answers(LOG, cut("one\n", 100), log("two\n", 104))
+    faulty.set_replies(JOB, job("completed"))
+    faulty.set_replies(LOG, cut("one\n", 100), log("two\n", 104))
 
     lines = await collect(make_quick_client(faulty.url), "logs", "j1", tail=2)
 
@@ -105,11 +105,11 @@ async def test_the_tail_is_cut_off_once(
     ]
 
 
-async def test_following_goes_on_where_a_server_that_stopped_left_off(
+async def test_following_continues_where_a_stopped_server_left_off(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("running"), job("running"), job("completed"))
-    faulty.answers(LOG, log("one\n"), log("two\n", 4))
+    faulty.set_replies(JOB, job("running"), job("running"), job("completed"))
+    faulty.set_replies(LOG, log("one\n"), log("two\n", 4))
 
     lines = await collect(make_quick_client(faulty.url), "logs", "j1", follow=True)
 
@@ -117,12 +117,14 @@ async def test_following_goes_on_where_a_server_that_stopped_left_off(
     assert queries(faulty)[1] == {"attempt": "1", "follow": "1", "offset": "4"}
 
 
-async def test_following_goes_on_to_further_attempts(
+async def test_following_continues_with_further_attempts(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     second = job("running", attempt=2)
-    faulty.answers(JOB, job("running"), job("queued"), job("queued"), second, job("completed", 2))
-    faulty.answers(LOG, log("first\n"), log("second\n"))
+    faulty.set_replies(
+        JOB, job("running"), job("queued"), job("queued"), second, job("completed", 2)
+    )
+    faulty.set_replies(LOG, log("first\n"), log("second\n"))
 
     lines = await collect(make_quick_client(faulty.url), "logs", "j1", follow=True)
 
@@ -133,19 +135,19 @@ async def test_following_goes_on_to_further_attempts(
 async def test_following_one_attempt_ends_with_it(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("running", attempt=3))
-    faulty.answers(LOG, log("first\n"))
+    faulty.set_replies(JOB, job("running", attempt=3))
+    faulty.set_replies(LOG, log("first\n"))
 
     lines = await collect(make_quick_client(faulty.url), "logs", "j1", follow=True, attempt=1)
 
     assert lines == ["first\n"]
 
 
-async def test_a_line_without_an_end_comes_in_parts(
+async def test_a_line_without_an_end_is_returned_in_parts(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers(JOB, job("completed"))
-    faulty.answers(LOG, log("x" * 1_000_000))
+    faulty.set_replies(JOB, job("completed"))
+    faulty.set_replies(LOG, log("x" * 1_000_000))
 
     lines = await collect(make_client(faulty.url), "logs", "j1")
 
@@ -154,21 +156,21 @@ async def test_a_line_without_an_end_comes_in_parts(
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (410, Pruned)])
-async def test_a_log_that_is_not_there_is_raised(
+async def test_a_missing_log_raises(
     make_client: MakeClient, faulty: FaultyServer, status: int, kind: type[Exception]
 ) -> None:
-    faulty.answers(JOB, job("completed"))
-    faulty.answers(LOG, problem(status, "The log is gone"))
+    faulty.set_replies(JOB, job("completed"))
+    faulty.set_replies(LOG, problem(status, "The log is gone"))
 
     with pytest.raises(kind, match="The log is gone"):
         await collect(make_client(faulty.url), "logs", "j1")
 
 
-class TestOfARealServer:
-    """What a real server keeps and hands out."""
+class TestRealServer:
+    """Logs of a real server."""
 
     async def submit(self, client: Any, **model_args: Any) -> str:
-        """Submit an evaluation; returns its id."""
+        """Submit an evaluation, and return its job id."""
         job = await call(client, "evaluate", "dummy", ["mme"], model_args=model_args)
         return str(job["job_id"])
 
@@ -184,7 +186,7 @@ class TestOfARealServer:
 
         assert lines == ["stand-in runs as second\n"]
 
-    async def test_following_misses_and_repeats_nothing_when_all_is_cut_and_killed(
+    async def test_following_loses_and_repeats_nothing_through_cuts_and_crashes(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server, CuttingProxy(server.url) as proxy:
@@ -203,7 +205,7 @@ class TestOfARealServer:
 
         assert lines[1:] == [f"line {number}\n" for number in range(60)]
 
-    async def test_the_last_lines_are_the_last(
+    async def test_the_tail_has_the_last_lines(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -215,7 +217,7 @@ class TestOfARealServer:
 
         assert lines == ["line 48\n", "line 49\n"]
 
-    async def test_each_attempt_has_its_log(
+    async def test_each_attempt_has_its_own_log(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:

@@ -1,4 +1,4 @@
-"""The clients against a real server, which is stopped, killed, or out of reach meanwhile."""
+"""The clients against a real server that is stopped, killed or unreachable at times."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,12 @@ HANG = {"behave": "hang"}
 
 
 async def submit(client: Any, **fields: Any) -> str:
-    """Submit an evaluation; returns its id."""
+    """Submit an evaluation, and return its job id."""
     job = await call(client, "evaluate", **{"model": "dummy", "tasks": ["mme"], **fields})
     return str(job["job_id"])
 
 
-async def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(
+async def test_waiting_for_a_job_survives_a_crash_of_the_server(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -41,7 +41,7 @@ async def test_a_job_is_waited_for_while_the_server_is_killed_and_started_again(
     assert (job["status"], job["attempt"]) == ("completed", 1)
 
 
-async def test_a_job_is_waited_for_while_the_server_is_stopped_and_started_again(
+async def test_waiting_for_a_job_survives_a_restart_of_the_server(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -55,7 +55,7 @@ async def test_a_job_is_waited_for_while_the_server_is_stopped_and_started_again
         assert (await waiting)["status"] == "completed"
 
 
-async def test_the_end_is_known_long_before_the_next_poll(
+async def test_the_end_of_a_job_is_known_long_before_the_next_poll(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -66,7 +66,7 @@ async def test_the_end_is_known_long_before_the_next_poll(
             await call(client, "wait_for_job", job_id, poll_interval=10_000, verbose=False)
 
 
-async def test_what_is_submitted_while_the_server_is_away_is_submitted_once(
+async def test_a_submission_during_an_outage_is_submitted_once(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -81,12 +81,12 @@ async def test_what_is_submitted_while_the_server_is_away_is_submitted_once(
         assert [job["job_id"] for job in await collect(client, "jobs")] == [job_id]
 
 
-async def test_a_submission_whose_answer_is_lost_makes_one_job(
+async def test_a_submission_whose_response_is_lost_creates_one_job(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server, CuttingProxy(server.url) as proxy:
         client = make_client(proxy.url)
-        proxy.answers_to_lose = 1
+        proxy.responses_to_drop = 1
 
         job_id = await submit(client)
 
@@ -94,7 +94,9 @@ async def test_a_submission_whose_answer_is_lost_makes_one_job(
         assert [job["job_id"] for job in await collect(client, "jobs")] == [job_id]
 
 
-async def test_the_same_key_is_the_same_job(server: ServerProcess, make_client: MakeClient) -> None:
+async def test_the_same_key_returns_the_same_job(
+    server: ServerProcess, make_client: MakeClient
+) -> None:
     async with server:
         client = make_client(server.url)
 
@@ -104,14 +106,14 @@ async def test_the_same_key_is_the_same_job(server: ServerProcess, make_client: 
 
 
 @pytest.mark.parametrize("key", ["é", "a\nb"])
-async def test_a_key_that_no_header_can_carry_is_refused_at_once(
+async def test_a_key_that_is_no_valid_header_is_rejected_immediately(
     make_client: MakeClient, key: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^idempotency_key: "):
         await submit(make_client("http://127.0.0.1:1"), idempotency_key=key)
 
 
-async def test_a_failed_job_is_raised_with_the_end_of_its_log(
+async def test_a_failed_job_raises_with_the_end_of_its_log(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -125,7 +127,7 @@ async def test_a_failed_job_is_raised_with_the_end_of_its_log(
     assert "RuntimeError: the stand-in was told to crash" in str(raised.value).splitlines()[-1]
 
 
-async def test_who_waits_for_a_cancelled_job_is_told(
+async def test_waiting_for_a_cancelled_job_raises(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -140,7 +142,7 @@ async def test_who_waits_for_a_cancelled_job_is_told(
             await waiting
 
 
-async def test_every_fault_of_a_request_is_in_the_error(
+async def test_an_error_lists_every_invalid_field(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -151,16 +153,14 @@ async def test_every_fault_of_a_request_is_in_the_error(
     assert "\n  limit: " in str(raised.value)
 
 
-async def test_a_job_that_never_was_is_not_found(
-    server: ServerProcess, make_client: MakeClient
-) -> None:
+async def test_an_unknown_job_is_not_found(server: ServerProcess, make_client: MakeClient) -> None:
     async with server:
         for job_id in ("never-was", "../queue", "a b?c#d"):
             with pytest.raises(NotFound):
                 await call(make_client(server.url), "get_job", job_id)
 
 
-async def test_jobs_are_gone_through_page_by_page(
+async def test_jobs_are_iterated_page_by_page(
     server: ServerProcess, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evalserver.client.listing.PAGE", 2)
@@ -174,9 +174,7 @@ async def test_jobs_are_gone_through_page_by_page(
         assert [job["job_id"] for job in found] == wanted[::-1]
 
 
-async def test_a_finished_job_is_tried_again(
-    server: ServerProcess, make_client: MakeClient
-) -> None:
+async def test_a_finished_job_is_retried(server: ServerProcess, make_client: MakeClient) -> None:
     async with server:
         client = make_client(server.url)
         job_id = await submit(client)
@@ -188,7 +186,7 @@ async def test_a_finished_job_is_tried_again(
         assert job["attempt"] == 2
 
 
-async def test_events_go_on_across_a_restart_without_gap_or_repetition(
+async def test_events_continue_across_a_restart_without_gaps_or_repetitions(
     server: ServerProcess, make_client: MakeClient, tmp_path: Path
 ) -> None:
     end_of_job = tmp_path / "end"
@@ -210,7 +208,7 @@ async def test_events_go_on_across_a_restart_without_gap_or_repetition(
     assert [event.kind for event in events if event.kind != "progress"][-1] == "end"
 
 
-async def test_events_begin_behind_the_one_that_was_seen(
+async def test_events_start_after_the_given_one(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server:
@@ -240,7 +238,7 @@ async def test_the_events_of_all_jobs_are_followed(
     assert ended == [first, second]
 
 
-async def test_a_cut_stream_of_events_is_opened_again(
+async def test_a_cut_event_stream_is_reopened(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server, CuttingProxy(server.url) as proxy:
@@ -272,7 +270,7 @@ async def test_threads_share_a_client(server: ServerProcess) -> None:
 
 
 async def test_the_plain_client_works_within_a_running_loop(server: ServerProcess) -> None:
-    """As in a notebook, whose cells run in one."""
+    """As in a notebook, whose cells run in an event loop."""
     async with server:
         with EvalClient(server.url) as client:
             job_id = client.evaluate(model="dummy", tasks=["mme"])["job_id"]
@@ -282,7 +280,7 @@ async def test_the_plain_client_works_within_a_running_loop(server: ServerProces
     assert kinds[-1] == "end"
 
 
-async def test_a_stream_that_is_left_closes_its_connection(
+async def test_an_abandoned_stream_closes_its_connection(
     server: ServerProcess, make_client: MakeClient
 ) -> None:
     async with server, CuttingProxy(server.url) as proxy:

@@ -1,4 +1,4 @@
-"""What is tried again, how long the pauses are, and when it is enough."""
+"""Which requests are retried, how long the pauses are, and when retrying ends."""
 
 import asyncio
 import itertools
@@ -13,21 +13,21 @@ from evalserver.client import RequestFailed, ServerUnreachable
 from evalserver.client.retries import Retries, retry_after_s
 from tests.client.both import call
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, Cut, FaultyServer, busy, dark_port, problem
+from tests.client.faulty import Disconnect, FaultyServer, Reply, busy, problem, unresponsive_port
 from tests.security.test_starting import certificate
 from tests.support import free_port
 
-HEALTHY = Answer({"queue_size": 0})
+HEALTHY = Reply({"queue_size": 0})
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
-def test_pauses_double_up_to_the_longest() -> None:
+def test_pauses_double_up_to_the_maximum() -> None:
     retries = Retries(first_s=1.0, longest_s=8.0, chance=lambda: 1.0)
 
     assert [retries.pause_s(number) for number in range(5)] == [1.0, 2.0, 4.0, 8.0, 8.0]
 
 
-def test_chance_takes_up_to_half_of_a_pause() -> None:
+def test_jitter_shortens_a_pause_by_up_to_half() -> None:
     least = Retries(first_s=1.0, chance=lambda: 0.0)
 
     assert [least.pause_s(number) for number in range(3)] == [0.5, 1.0, 2.0]
@@ -37,7 +37,7 @@ def test_a_thousand_failures_do_not_overflow() -> None:
     assert Retries(longest_s=8.0, chance=lambda: 1.0).pause_s(1000) == 8.0
 
 
-def test_the_pause_is_as_long_as_the_server_asks() -> None:
+def test_the_pause_is_at_least_retry_after() -> None:
     assert Retries(longest_s=8.0).pause_s(0, 60.0) == 60.0
 
 
@@ -53,26 +53,26 @@ def test_the_pause_is_as_long_as_the_server_asks() -> None:
         ("", None),
     ],
 )
-def test_retry_after_is_read_in_both_of_its_forms(text: str, seconds: float | None) -> None:
+def test_retry_after_is_parsed_in_both_formats(text: str, seconds: float | None) -> None:
     assert retry_after_s({"Retry-After": text}, NOW) == seconds
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_what_passes_is_tried_again(
+async def test_temporary_errors_are_retried(
     make_quick_client: MakeClient, faulty: FaultyServer, status: int
 ) -> None:
-    faulty.answers("/queue", busy(status), busy(status), HEALTHY)
+    faulty.set_replies("/queue", busy(status), busy(status), HEALTHY)
 
     answer = await call(make_quick_client(faulty.url), "get_queue_status")
 
     assert answer == {"queue_size": 0}
-    assert len(faulty.asked) == 3
+    assert len(faulty.received) == 3
 
 
-async def test_the_server_says_how_long_to_wait(
+async def test_the_server_determines_the_pause(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/queue", busy(429, Retry_After="37"), HEALTHY)
+    faulty.set_replies("/queue", busy(429, Retry_After="37"), HEALTHY)
     client = make_quick_client(faulty.url)
 
     await call(client, "get_queue_status")
@@ -80,10 +80,10 @@ async def test_the_server_says_how_long_to_wait(
     assert client.pauses == [37.0]
 
 
-async def test_a_wait_beyond_the_limit_is_not_begun(
+async def test_no_pause_exceeds_the_time_limit(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/queue", busy(503, Retry_After="3600"), HEALTHY)
+    faulty.set_replies("/queue", busy(503, Retry_After="3600"), HEALTHY)
     client = make_quick_client(faulty.url)
 
     with pytest.raises(RequestFailed, match="Nothing can be written"):
@@ -92,10 +92,10 @@ async def test_a_wait_beyond_the_limit_is_not_begun(
     assert client.pauses == []
 
 
-async def test_trying_ends_with_the_limit(
+async def test_retrying_ends_at_the_time_limit(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/queue", busy())
+    faulty.set_replies("/queue", busy())
     client = make_quick_client(faulty.url, retry_for=30)
 
     with pytest.raises(RequestFailed) as raised:
@@ -105,15 +105,17 @@ async def test_trying_ends_with_the_limit(
     assert 20 < sum(client.pauses) <= 30
 
 
-async def test_a_cut_connection_is_made_again(
+async def test_a_cut_connection_is_reopened(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/queue", Cut(), Cut(b'{"queue', {"Content-Length": "99"}), HEALTHY)
+    faulty.set_replies(
+        "/queue", Disconnect(), Disconnect(b'{"queue', {"Content-Length": "99"}), HEALTHY
+    )
 
     assert await call(make_quick_client(faulty.url), "get_queue_status") == {"queue_size": 0}
 
 
-async def test_a_refused_connection_ends_with_words_that_help(
+async def test_a_refused_connection_ends_with_a_helpful_message(
     make_quick_client: MakeClient,
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}"
@@ -125,7 +127,7 @@ async def test_a_refused_connection_ends_with_words_that_help(
     assert isinstance(raised.value, ServerUnreachable)
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_at_once(
+async def test_an_untrusted_certificate_is_reported_immediately(
     make_quick_client: MakeClient, tmp_path: Path
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -139,10 +141,10 @@ async def test_a_certificate_that_is_not_trusted_is_told_at_once(
     assert client.pauses == []
 
 
-async def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
+async def test_an_unresponsive_server_is_given_up_after_the_timeout(
     make_quick_client: MakeClient,
 ) -> None:
-    async with dark_port() as url:
+    async with unresponsive_port() as url:
         client = make_quick_client(url, timeout=0.5, retry_for=2)
         with pytest.raises(httpx.ReadTimeout):
             await call(client, "get_queue_status")
@@ -151,29 +153,27 @@ async def test_a_server_that_says_nothing_is_given_up_after_the_timeout(
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 422, 500])
-async def test_what_does_not_pass_is_not_tried_again(
+async def test_permanent_errors_are_not_retried(
     make_quick_client: MakeClient, faulty: FaultyServer, status: int
 ) -> None:
-    faulty.answers("/queue", problem(status, "no"))
+    faulty.set_replies("/queue", problem(status, "no"))
 
     with pytest.raises(RequestFailed):
         await call(make_quick_client(faulty.url), "get_queue_status")
 
-    assert len(faulty.asked) == 1
+    assert len(faulty.received) == 1
 
 
-async def test_health_is_what_it_is_now(
-    make_quick_client: MakeClient, faulty: FaultyServer
-) -> None:
-    faulty.answers("/health", busy(), Answer({"status": "healthy"}))
+async def test_health_is_not_retried(make_quick_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.set_replies("/health", busy(), Reply({"status": "healthy"}))
 
     assert await call(make_quick_client(faulty.url), "is_healthy") is False
 
 
-async def test_the_first_failure_is_told_in_the_log(
+async def test_the_first_failure_is_logged(
     make_quick_client: MakeClient, faulty: FaultyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faulty.answers("/queue", busy(), busy(), HEALTHY)
+    faulty.set_replies("/queue", busy(), busy(), HEALTHY)
 
     await call(make_quick_client(faulty.url), "get_queue_status")
 
@@ -182,120 +182,120 @@ async def test_the_first_failure_is_told_in_the_log(
 
 
 class TestSubmitting:
-    """A submission whose answer was lost may have been taken."""
+    """Submissions whose response was lost, which the server may have accepted."""
 
-    QUEUED = Answer({"job_id": "j1", "status": "queued"})
-    KNOWS_KEYS = Answer({"paths": {"/evaluate": {"post": {"in": "header Idempotency-Key"}}}})
+    QUEUED = Reply({"job_id": "j1", "status": "queued"})
+    KNOWS_KEYS = Reply({"paths": {"/evaluate": {"post": {"in": "header Idempotency-Key"}}}})
 
-    async def test_is_sent_again_under_the_same_key_where_keys_are_known(
+    async def test_is_repeated_with_the_same_key_if_the_server_supports_keys(
         self, make_quick_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", Cut(), busy(502), self.QUEUED)
-        faulty.answers("/openapi.json", self.KNOWS_KEYS)
+        faulty.set_replies("/evaluate", Disconnect(), busy(502), self.QUEUED)
+        faulty.set_replies("/openapi.json", self.KNOWS_KEYS)
 
         job = await call(make_quick_client(faulty.url), "evaluate", "m", ["t"])
 
         assert job["job_id"] == "j1"
-        keys = [each.headers["Idempotency-Key"] for each in faulty.asked_for("/evaluate")]
+        keys = [each.headers["Idempotency-Key"] for each in faulty.requests_to("/evaluate")]
         assert len(keys) == 3
         assert len(set(keys)) == 1
 
-    async def test_is_not_sent_again_where_keys_are_unknown(
+    async def test_is_not_repeated_if_the_server_does_not_support_keys(
         self, make_quick_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", Cut(), self.QUEUED)
-        faulty.answers("/openapi.json", Answer({"paths": {"/evaluate": {}}}))
+        faulty.set_replies("/evaluate", Disconnect(), self.QUEUED)
+        faulty.set_replies("/openapi.json", Reply({"paths": {"/evaluate": {}}}))
 
         with pytest.raises(ServerUnreachable, match="may have received POST /evaluate"):
             await call(make_quick_client(faulty.url), "evaluate", "m", ["t"])
 
-        assert len(faulty.asked_for("/evaluate")) == 1
+        assert len(faulty.requests_to("/evaluate")) == 1
 
-    async def test_is_sent_again_anywhere_when_it_was_turned_away(
+    async def test_is_always_repeated_after_a_temporary_rejection(
         self, make_quick_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", busy(503), busy(429), self.QUEUED)
+        faulty.set_replies("/evaluate", busy(503), busy(429), self.QUEUED)
 
         job = await call(make_quick_client(faulty.url), "evaluate", "m", ["t"])
 
         assert job["job_id"] == "j1"
-        assert faulty.asked_for("/openapi.json") == []
+        assert faulty.requests_to("/openapi.json") == []
 
-    async def test_waits_for_the_same_submission_that_is_still_at_work(
+    async def test_waits_while_the_same_submission_is_being_processed(
         self, make_quick_client: MakeClient, faulty: FaultyServer
     ) -> None:
         at_work = problem(409, "The first is at work", headers={"Retry-After": "1"})
-        faulty.answers("/evaluate", Cut(), at_work, self.QUEUED)
-        faulty.answers("/openapi.json", self.KNOWS_KEYS)
+        faulty.set_replies("/evaluate", Disconnect(), at_work, self.QUEUED)
+        faulty.set_replies("/openapi.json", self.KNOWS_KEYS)
 
         job = await call(make_quick_client(faulty.url), "evaluate", "m", ["t"])
 
         assert job["job_id"] == "j1"
 
-    async def test_has_a_key_of_its_own_each_time(
+    async def test_each_submission_has_its_own_key(
         self, make_quick_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", self.QUEUED)
+        faulty.set_replies("/evaluate", self.QUEUED)
         client = make_quick_client(faulty.url)
 
         for _ in range(3):
             await call(client, "evaluate", "m", ["t"])
 
-        assert len({each.headers["Idempotency-Key"] for each in faulty.asked}) == 3
+        assert len({each.headers["Idempotency-Key"] for each in faulty.received}) == 3
 
 
 @pytest.mark.parametrize(
     ("name", "path"), [("retry_job", "/jobs/j1/retry"), ("merge_checkpoint", "/merge")]
 )
-async def test_a_deed_that_may_have_been_done_is_not_asked_for_twice(
+async def test_a_command_that_may_have_been_executed_is_not_repeated(
     make_quick_client: MakeClient, faulty: FaultyServer, name: str, path: str
 ) -> None:
-    faulty.answers(path, Cut())
+    faulty.set_replies(path, Disconnect())
 
     with pytest.raises(ServerUnreachable, match="may have received POST"):
         await call(make_quick_client(faulty.url), name, "j1")
 
-    assert len(faulty.asked_for(path)) == 1
+    assert len(faulty.requests_to(path)) == 1
 
 
-async def test_a_command_whose_answer_does_not_come_in_time_is_not_sent_twice(
+async def test_a_command_that_timed_out_is_not_repeated(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1/retry", Answer({}, after_s=60.0), Answer({"job_id": "j1"}))
+    faulty.set_replies("/jobs/j1/retry", Reply({}, after_s=60.0), Reply({"job_id": "j1"}))
 
     with pytest.raises(ServerUnreachable, match="may have received POST"):
         await call(make_quick_client(faulty.url, timeout=2), "retry_job", "j1")
 
-    assert len(faulty.asked_for("/jobs/j1/retry")) == 1
+    assert len(faulty.requests_to("/jobs/j1/retry")) == 1
 
 
-async def test_a_cancel_whose_answer_was_lost_has_worked(
+async def test_a_cancel_whose_response_was_lost_succeeds(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     finished = problem(409, "Job j1 is cancelled already")
-    faulty.answers("/jobs/j1", Cut(), finished, Answer({"status": "cancelled"}))
+    faulty.set_replies("/jobs/j1", Disconnect(), finished, Reply({"status": "cancelled"}))
 
     answer = await call(make_quick_client(faulty.url), "cancel_job", "j1")
 
     assert "cancelled" in answer["message"]
 
 
-async def test_a_lost_answer_is_remembered_while_the_server_is_busy(
+async def test_a_lost_response_is_remembered_while_the_server_is_busy(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     finished = problem(409, "Job j1 is cancelled already")
-    faulty.answers("/jobs/j1", Cut(), busy(), finished, Answer({"status": "cancelled"}))
+    faulty.set_replies("/jobs/j1", Disconnect(), busy(), finished, Reply({"status": "cancelled"}))
 
     answer = await call(make_quick_client(faulty.url), "cancel_job", "j1")
 
     assert "cancelled" in answer["message"]
 
 
-async def test_a_job_that_was_cancelled_before_cannot_be_cancelled(
+async def test_a_cancelled_job_cannot_be_cancelled_again(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     finished = problem(409, "Job j1 is cancelled already")
-    faulty.answers("/jobs/j1", finished, Answer({"status": "cancelled"}))
+    faulty.set_replies("/jobs/j1", finished, Reply({"status": "cancelled"}))
 
     with pytest.raises(RequestFailed, match="cancelled already"):
         await call(make_quick_client(faulty.url), "cancel_job", "j1")
@@ -304,15 +304,15 @@ async def test_a_job_that_was_cancelled_before_cannot_be_cancelled(
 async def test_a_cancel_that_comes_too_late_is_an_error(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    for cut in ([], [Cut()]):
+    for cut in ([], [Disconnect()]):
         finished = problem(409, "Job j1 has completed")
-        faulty.answers("/jobs/j1", *cut, finished, Answer({"status": "completed"}))
+        faulty.set_replies("/jobs/j1", *cut, finished, Reply({"status": "completed"}))
 
         with pytest.raises(RequestFailed, match="has completed"):
             await call(make_quick_client(faulty.url), "cancel_job", "j1")
 
 
-def test_the_clients_of_a_server_do_not_come_back_all_at_once() -> None:
+def test_clients_do_not_retry_all_at_once() -> None:
     pauses = {Retries().pause_s(3) for _ in itertools.repeat(None, 50)}
 
     assert len(pauses) > 40

@@ -1,4 +1,4 @@
-"""A training run submits its checkpoints, and collects what came of them."""
+"""A training run submits its checkpoints, and collects their results."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from tests.client.both import call, collect
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, FaultyServer
+from tests.client.faulty import FaultyServer, Reply
 from tests.support import WAIT_SECONDS, Json, ServerProcess, until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
@@ -21,7 +21,7 @@ RUN: Json = {"series": "run1", "model": "dummy", "tasks": ["mme"]}
 
 
 async def submit(client: Any, step: int, **fields: Any) -> str:
-    """Submit a checkpoint; returns the job's id."""
+    """Submit a checkpoint, and return the job id."""
     job = await call(client, "submit_checkpoint", "org/model", step=step, **{**RUN, **fields})
     return str(job["job_id"])
 
@@ -35,12 +35,12 @@ async def wait(client: Any, *jobs: str) -> None:
 class TestSubmitting:
     """``submit_checkpoint``."""
 
-    QUEUED = Answer({"job_id": "j1", "status": "queued"})
+    QUEUED = Reply({"job_id": "j1", "status": "queued"})
 
     async def test_labels_the_job_and_names_the_checkpoint(
         self, make_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", self.QUEUED)
+        faulty.set_replies("/evaluate", self.QUEUED)
 
         await call(
             make_client(faulty.url),
@@ -58,14 +58,14 @@ class TestSubmitting:
         assert body["labels"] == {"team": "a", "series": "run1", "step": "100"}
         assert body["limit"] == 8
 
-    async def test_makes_a_path_that_is_there_absolute(
+    async def test_makes_an_existing_path_absolute(
         self,
         make_client: MakeClient,
         faulty: FaultyServer,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        faulty.answers("/evaluate", self.QUEUED)
+        faulty.set_replies("/evaluate", self.QUEUED)
         (tmp_path / "checkpoint-1").mkdir()
         monkeypatch.chdir(tmp_path)
 
@@ -91,27 +91,27 @@ class TestSubmitting:
             ({"limit": 8}, False),
         ],
     )
-    async def test_has_one_key_for_one_submission(
+    async def test_uses_the_same_key_for_the_same_submission(
         self, make_client: MakeClient, faulty: FaultyServer, other: Json, same: bool
     ) -> None:
-        faulty.answers("/evaluate", self.QUEUED)
+        faulty.set_replies("/evaluate", self.QUEUED)
 
         await submit(make_client(faulty.url), **{"step": 1})
         await submit(make_client(faulty.url), **{"step": 1, **other})
 
-        first, second = (each.headers["Idempotency-Key"] for each in faulty.asked)
+        first, second = (each.headers["Idempotency-Key"] for each in faulty.received)
         assert (first == second) is same
 
-    async def test_takes_a_key_of_the_callers(
+    async def test_uses_the_callers_key(
         self, make_client: MakeClient, faulty: FaultyServer
     ) -> None:
-        faulty.answers("/evaluate", self.QUEUED)
+        faulty.set_replies("/evaluate", self.QUEUED)
 
         await submit(make_client(faulty.url), 1, idempotency_key="mine")
 
-        assert faulty.asked[0].headers["Idempotency-Key"] == "mine"
+        assert faulty.received[0].headers["Idempotency-Key"] == "mine"
 
-    async def test_is_the_same_job_after_a_crash_of_both(
+    async def test_returns_the_same_job_after_a_crash_of_client_and_server(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -127,7 +127,7 @@ class TestSubmitting:
 class TestCollecting:
     """``completed_since``."""
 
-    async def test_gives_each_finished_job_once(
+    async def test_returns_each_finished_job_once(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -144,7 +144,7 @@ class TestCollecting:
             assert [job["job_id"] for job in more] == [third]
             assert await call(client, "completed_since", cursor) == ([], cursor)
 
-    async def test_gives_the_numbers_with_the_job(
+    async def test_returns_the_metrics_with_the_job(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -155,7 +155,7 @@ class TestCollecting:
 
         assert job["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
 
-    async def test_gives_failed_and_cancelled_jobs_too(
+    async def test_returns_failed_and_cancelled_jobs_as_well(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -170,7 +170,7 @@ class TestCollecting:
 
         assert [job["status"] for job in jobs] == ["failed", "cancelled"]
 
-    async def test_gives_those_of_a_series_alone(
+    async def test_returns_only_jobs_of_the_series(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -183,7 +183,7 @@ class TestCollecting:
 
         assert [job["job_id"] for job in jobs] == [mine]
 
-    async def test_goes_on_where_it_was_after_a_restart_of_the_server(
+    async def test_continues_after_a_restart_of_the_server(
         self, server: ServerProcess, make_client: MakeClient
     ) -> None:
         async with server:
@@ -199,7 +199,7 @@ class TestCollecting:
 
         assert [job["job_id"] for job in jobs] == [second]
 
-    async def test_refuses_what_is_no_cursor(self, make_client: MakeClient) -> None:
+    async def test_rejects_an_invalid_cursor(self, make_client: MakeClient) -> None:
         with pytest.raises(ValueError, match="'yesterday' is not a cursor that completed_since"):
             await call(make_client("http://127.0.0.1:9"), "completed_since", "yesterday")
 
@@ -208,12 +208,12 @@ KNOWN_TO_THE_STAND_IN = {"qwen2_vl": "dummy", "mmmu_val": "ai2d"}
 
 
 class Training:
-    """The script of docs/training.md, run as a process of its own."""
+    """The script of docs/training.md in a separate process."""
 
     def __init__(self, folder: Path, url: str) -> None:
         [code] = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
         self._script = folder / "train.py"
-        # The stand-in knows other names than the harness that the guide is written for.
+        # The stand-in has other names than the harness of the guide.
         for name, known in KNOWN_TO_THE_STAND_IN.items():
             code = code.replace(name, known)
         self._script.write_text(code)
@@ -221,7 +221,7 @@ class Training:
         self.output = folder / "output"
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Train, from where it was left."""
+        """Start training, continuing where it stopped."""
         with self.output.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, str(self._script)],
@@ -232,11 +232,11 @@ class Training:
             )
 
     def reported(self) -> Counter[str]:
-        """How often each step was reported."""
+        """Return how often each step was reported."""
         return Counter(re.findall(r"^(step \d+): mme: ", self.output.read_text(), re.MULTILINE))
 
 
-async def test_the_guides_run_gets_every_number_although_both_are_killed(
+async def test_the_guides_script_gets_every_metric_through_crashes_of_both_processes(
     server: ServerProcess, make_client: MakeClient, tmp_path: Path
 ) -> None:
     async with server:

@@ -1,6 +1,6 @@
-"""What type checkers and editors see of the clients, and that both have the same calls.
+"""The clients' types and signatures, and that both clients have the same methods.
 
-The assertions about types are mypy's to check, as ``./scripts/check`` has it do.
+mypy checks the type assertions when ``./scripts/check`` runs it.
 """
 
 import inspect
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
             assert_type(entered, EvalClient)
 
     async def asynchronous_calls(client: AsyncEvalClient) -> None:
-        """The asynchronous one returns what is awaited, or gone through."""
+        """The asynchronous client returns awaitables or asynchronous iterators."""
         assert_type(await client.get_job("j1"), dict[str, Any])
         assert_type(await client.is_healthy(), bool)
         assert_type(client.jobs(), AsyncGenerator[dict[str, Any], None])
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
             assert_type(entered, AsyncEvalClient)
 
     def arguments_are_checked(client: EvalClient, other: AsyncEvalClient) -> None:
-        """Each of these is an error, or mypy would say that nothing is to be ignored."""
+        """Each call is a type error; otherwise mypy would report an unused ignore."""
         client.get_job(1)  # type: ignore[arg-type]
         client.evaluate("m")  # type: ignore[call-arg]
         client.evaluate("m", ["t"], limt=8)  # type: ignore[call-arg]
@@ -49,24 +49,24 @@ if TYPE_CHECKING:
         client.logs("j1", tail="all")  # type: ignore[arg-type]
         _ = other.get_job(1)  # type: ignore[arg-type]
 
-    def the_package_has_them(url: str) -> None:
-        """Loaded when they are used, and known all the same."""
+    def the_package_exports_them(url: str) -> None:
+        """The names are imported lazily, and type checkers know them nevertheless."""
         assert_type(evalserver.EvalClient(url), EvalClient)
 
 
-def calls(kind: type) -> set[str]:
+def public_methods(kind: type) -> set[str]:
     """The public methods of a client."""
     return {
         name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
     }
 
 
-def test_both_clients_have_the_same_calls() -> None:
-    assert calls(EvalClient) == calls(AsyncEvalClient)
+def test_both_clients_have_the_same_methods() -> None:
+    assert public_methods(EvalClient) == public_methods(AsyncEvalClient)
 
 
-@pytest.mark.parametrize("name", sorted(calls(EvalClient)))
-def test_a_call_has_the_same_parameters_on_both(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(public_methods(EvalClient)))
+def test_a_method_has_the_same_parameters_in_both_clients(name: str) -> None:
     plain, other = (
         inspect.signature(getattr(kind, name)).parameters for kind in (EvalClient, AsyncEvalClient)
     )
@@ -74,17 +74,17 @@ def test_a_call_has_the_same_parameters_on_both(name: str) -> None:
     assert list(plain.values()) == list(other.values())
 
 
-@pytest.mark.parametrize("name", sorted(calls(EvalClient)))
-def test_every_call_is_documented(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(public_methods(EvalClient)))
+def test_every_method_is_documented(name: str) -> None:
     assert inspect.getdoc(getattr(EvalClient, name))
 
 
 @pytest.mark.parametrize("name", evalserver.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_is_exported(name: str) -> None:
     assert getattr(evalserver, name)
 
 
-def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'EvalCleint'"):
         _ = evalserver.EvalCleint
 

@@ -1,4 +1,4 @@
-"""``wait_for_job``, against servers of every kind."""
+"""``wait_for_job`` with different and faulty servers."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ import pytest
 from evalserver.client import JobCancelled, JobFailed, NotFound, Pruned, ServerUnreachable
 from tests.client.both import call
 from tests.client.conftest import MakeClient
-from tests.client.faulty import Answer, Cut, FaultyServer, busy, dark_port, problem
+from tests.client.faulty import Disconnect, FaultyServer, Reply, busy, problem, unresponsive_port
 from tests.support import free_port
 
 
-def job(status: str, event_id: int | None = None, **fields: Any) -> Answer:
-    """A job's record; without an event id it is one of lmms-eval's server."""
+def job(status: str, event_id: int | None = None, **fields: Any) -> Reply:
+    """Return a response with a job; without an event id, as lmms-eval's server sends it."""
     record = {"job_id": "j1", "status": status, "position_in_queue": None, "error": None}
     known = {} if event_id is None else {"event_id": event_id}
-    return Answer({**record, **known, **fields})
+    return Reply({**record, **known, **fields})
 
 
-async def test_a_server_that_holds_its_answer_is_asked_for_what_is_new(
+async def test_long_polling_requests_changes_only(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("queued", 3), job("running", 4), job("completed", 5))
+    faulty.set_replies("/jobs/j1", job("queued", 3), job("running", 4), job("completed", 5))
     client = make_quick_client(faulty.url)
 
     ended = await call(client, "wait_for_job", "j1", verbose=False)
 
     assert ended["status"] == "completed"
-    assert [dict(each.query) for each in faulty.asked] == [
+    assert [dict(each.query) for each in faulty.received] == [
         {},
         {"wait": "5.000", "since": "3"},
         {"wait": "5.000", "since": "4"},
@@ -38,20 +38,20 @@ async def test_a_server_that_holds_its_answer_is_asked_for_what_is_new(
 async def test_lmms_evals_server_is_polled(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("queued"), job("running"), job("running"), job("completed"))
+    faulty.set_replies("/jobs/j1", job("queued"), job("running"), job("running"), job("completed"))
     client = make_quick_client(faulty.url)
 
     await call(client, "wait_for_job", "j1", poll_interval=20, verbose=False)
 
-    assert [dict(each.query) for each in faulty.asked] == [{}, {}, {}, {}]
+    assert [dict(each.query) for each in faulty.received] == [{}, {}, {}, {}]
     assert client.pauses == pytest.approx([20, 20, 20], abs=5)
 
 
-async def test_a_server_that_does_not_hold_its_answer_is_not_asked_without_pause(
+async def test_a_server_without_long_polling_is_polled_with_pauses(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     running = job("running", 4)
-    faulty.answers("/jobs/j1", running, running, running, job("completed", 5))
+    faulty.set_replies("/jobs/j1", running, running, running, job("completed", 5))
     client = make_quick_client(faulty.url)
 
     await call(client, "wait_for_job", "j1", poll_interval=30, verbose=False)
@@ -59,10 +59,10 @@ async def test_a_server_that_does_not_hold_its_answer_is_not_asked_without_pause
     assert client.pauses == pytest.approx([30, 30], abs=5)
 
 
-async def test_nobody_can_ask_without_pause(
+async def test_an_interval_of_zero_still_has_pauses(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("running"), job("running"), job("completed"))
+    faulty.set_replies("/jobs/j1", job("running"), job("running"), job("completed"))
     client = make_quick_client(faulty.url)
 
     await call(client, "wait_for_job", "j1", poll_interval=0, verbose=False)
@@ -71,20 +71,22 @@ async def test_nobody_can_ask_without_pause(
     assert len(client.pauses) == 2
 
 
-async def test_no_answer_is_held_for_longer_than_a_server_allows(
+async def test_a_long_poll_is_no_longer_than_the_server_allows(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("queued", 3), job("completed", 5))
+    faulty.set_replies("/jobs/j1", job("queued", 3), job("completed", 5))
 
     await call(make_quick_client(faulty.url), "wait_for_job", "j1", 600, verbose=False)
 
-    assert faulty.asked[-1].query["wait"] == "60.000"
+    assert faulty.received[-1].query["wait"] == "60.000"
 
 
-async def test_a_failed_job_is_raised_with_its_error(
+async def test_a_failed_job_raises_with_its_error(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("failed", 5, error="It broke\nLast lines of eval.log:\nBoom"))
+    faulty.set_replies(
+        "/jobs/j1", job("failed", 5, error="It broke\nLast lines of eval.log:\nBoom")
+    )
 
     with pytest.raises(
         JobFailed, match=r"^Job failed: It broke\nLast lines of eval.log:\nBoom$"
@@ -94,25 +96,25 @@ async def test_a_failed_job_is_raised_with_its_error(
     assert e.value.job["status"] == "failed"
 
 
-async def test_a_cancelled_job_is_raised(make_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers("/jobs/j1", job("cancelled", 5))
+async def test_a_cancelled_job_raises(make_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.set_replies("/jobs/j1", job("cancelled", 5))
 
     with pytest.raises(JobCancelled, match="j1 was cancelled"):
         await call(make_client(faulty.url), "wait_for_job", "j1", verbose=False)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFound), (410, Pruned)])
-async def test_a_job_that_is_not_there_is_raised(
+async def test_a_missing_job_raises(
     make_client: MakeClient, faulty: FaultyServer, status: int, kind: type[Exception]
 ) -> None:
-    faulty.answers("/jobs/j1", job("running", 4), problem(status, "Job j1 is not there"))
+    faulty.set_replies("/jobs/j1", job("running", 4), problem(status, "Job j1 is not there"))
 
     with pytest.raises(kind, match="Job j1 is not there"):
         await call(make_client(faulty.url), "wait_for_job", "j1", verbose=False)
 
 
-async def test_time_runs_out(make_quick_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers("/jobs/j1", job("running", 4))
+async def test_waiting_times_out(make_quick_client: MakeClient, faulty: FaultyServer) -> None:
+    faulty.set_replies("/jobs/j1", job("running", 4))
     client = make_quick_client(faulty.url)
 
     with pytest.raises(TimeoutError, match="Timeout waiting for job j1: it is running"):
@@ -121,55 +123,59 @@ async def test_time_runs_out(make_quick_client: MakeClient, faulty: FaultyServer
     assert sum(client.pauses) == pytest.approx(12, abs=4)
 
 
-async def test_no_time_is_one_look(make_quick_client: MakeClient, faulty: FaultyServer) -> None:
-    faulty.answers("/jobs/j1", job("queued", 3))
+async def test_a_timeout_of_zero_sends_one_request(
+    make_quick_client: MakeClient, faulty: FaultyServer
+) -> None:
+    faulty.set_replies("/jobs/j1", job("queued", 3))
     client = make_quick_client(faulty.url)
 
     with pytest.raises(TimeoutError, match="it is queued"):
         await call(client, "wait_for_job", "j1", timeout=0, verbose=False)
 
-    assert (len(faulty.asked), client.pauses) == (1, [])
+    assert (len(faulty.received), client.pauses) == (1, [])
 
 
-async def test_a_job_that_has_ended_needs_no_time(
+async def test_a_finished_job_is_returned_immediately(
     make_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    faulty.answers("/jobs/j1", job("completed", 5))
+    faulty.set_replies("/jobs/j1", job("completed", 5))
 
     ended = await call(make_client(faulty.url), "wait_for_job", "j1", timeout=0, verbose=False)
 
     assert ended["status"] == "completed"
 
 
-async def test_time_runs_out_while_the_server_is_away(make_quick_client: MakeClient) -> None:
+async def test_waiting_times_out_while_the_server_is_unreachable(
+    make_quick_client: MakeClient,
+) -> None:
     client = make_quick_client(f"http://127.0.0.1:{free_port()}", retry_for=1000)
 
     with pytest.raises(TimeoutError, match=r"j1: http://127.0.0.1:.* does not answer"):
         await call(client, "wait_for_job", "j1", timeout=30, verbose=False)
 
 
-async def test_time_runs_out_while_the_server_says_nothing(make_client: MakeClient) -> None:
-    async with dark_port() as url:
+async def test_waiting_times_out_while_the_server_does_not_respond(make_client: MakeClient) -> None:
+    async with unresponsive_port() as url:
         client = make_client(url)
         with pytest.raises(TimeoutError, match="does not answer"):
             await call(client, "wait_for_job", "j1", timeout=0.2, verbose=False)
 
 
-async def test_a_server_that_stays_away_is_given_up(
+async def test_an_unreachable_server_is_given_up(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     client = make_quick_client(faulty.url, retry_for=60)
-    faulty.answers("/jobs/j1", job("running", 4), Cut())
+    faulty.set_replies("/jobs/j1", job("running", 4), Disconnect())
 
     with pytest.raises(ServerUnreachable, match=r"does not answer, for [3-6].* s now"):
         await call(client, "wait_for_job", "j1", verbose=False)
 
 
-async def test_the_limit_counts_anew_each_time_that_the_server_answers(
+async def test_each_response_of_the_server_restarts_the_retry_limit(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     away = [busy(502, Retry_After="50")]
-    faulty.answers(
+    faulty.set_replies(
         "/jobs/j1",
         *(job("queued", 3), *away, job("running", 4), *away, *away, job("completed", 5)),
     )
@@ -180,11 +186,11 @@ async def test_the_limit_counts_anew_each_time_that_the_server_answers(
     assert sum(client.pauses) > 120
 
 
-async def test_what_is_new_is_printed_once(
+async def test_each_change_is_printed_once(
     make_quick_client: MakeClient, faulty: FaultyServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     progress = {"stage": "Model Responding", "fraction": 0.4}
-    faulty.answers(
+    faulty.set_replies(
         "/jobs/j1",
         *[job("queued", position_in_queue=2)] * 2,
         job("queued", position_in_queue=1),
@@ -204,10 +210,10 @@ async def test_what_is_new_is_printed_once(
     ]
 
 
-async def test_who_waits_may_see_each_record(
+async def test_a_callback_gets_each_state_of_the_job(
     make_quick_client: MakeClient, faulty: FaultyServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faulty.answers("/jobs/j1", job("queued", 3), job("running", 4), job("completed", 5))
+    faulty.set_replies("/jobs/j1", job("queued", 3), job("running", 4), job("completed", 5))
     seen: list[str] = []
 
     await call(

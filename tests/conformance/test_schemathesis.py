@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import run_evalserver, where
+from tests.cli.commands import data_dir_option, run_evalserver
 from tests.support import Api, Json, ServerProcess
 
 HERE = Path(__file__).parent
@@ -28,7 +28,8 @@ async def test_schemathesis_finds_no_failure(
     monkeypatch.chdir(tmp_path)
     server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--allow-path", str(tmp_path))
     made = run_evalserver(
-        *("token", "create", "--name=schemathesis", "--role=admin"), *where(server.data_dir)
+        *("token", "create", "--name=schemathesis", "--role=admin"),
+        *data_dir_option(server.data_dir),
     )
     async with server:
         finished = await _leave_jobs(server.api)

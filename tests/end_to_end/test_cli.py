@@ -26,7 +26,7 @@ async def test_a_file_of_lmms_evals_is_evaluated(
         shell = Shell(server.url)
         done = await asyncio.to_thread(shell.run, "submit", "--config", config, "--wait")
         [job] = shell.json("jobs")
-        [wrong, *_] = shell.says("samples", job["job_id"], "--only", "wrong").splitlines()[1:]
+        [wrong, *_] = shell.stdout_of("samples", job["job_id"], "--only", "wrong").splitlines()[1:]
 
     head, row = done.stdout.splitlines()
     assert head.split() == ["TASK", "METRIC", "VALUE", "STDERR", "FILTER", "N"]

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page
 
 from tests.browser import Visit, accessibility_violations
-from tests.cli.commands import run_evalserver, where
+from tests.cli.commands import data_dir_option, run_evalserver
 from tests.support import ServerProcess
 from tests.web.pages.test_every_page import LIVE, go
 
@@ -21,7 +21,7 @@ def create_token(server: ServerProcess, role: str) -> str:
     """Create a token with this role."""
     created = run_evalserver(
         *("token", "create", f"--name={role}-of-the-test", f"--role={role}"),
-        *where(server.data_dir),
+        *data_dir_option(server.data_dir),
     )
     return created.stdout.strip()
 
