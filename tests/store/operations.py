@@ -1,4 +1,4 @@
-"""What hypothesis may come to ask of the store, and the ways in which callers ask it."""
+"""Operations on the store that hypothesis generates, and the ways in which callers run them."""
 
 import asyncio
 import shutil
@@ -19,16 +19,16 @@ from tests.store.model import FINISHED, STARTS_FROM, Operation
 from tests.store.test_migrate import rows
 
 JOBS: Bundle[str] = Bundle("jobs")
-"""Every job that ever was, also those that were pruned."""
+"""Every job ever submitted, including pruned ones."""
 
 RECORDS: Bundle[Job] = Bundle("records")
-"""What was read of jobs at some time; it may be out of date."""
+"""Job records that were read at some time; they may be stale."""
 
-PLENTY = 1000
-"""As many finished jobs as this there never are."""
+KEEP_ALL = 1000
+"""More finished jobs than any test has."""
 
 ACTORS = st.sampled_from(["alice", "bob"])
-KEEP = st.just(PLENTY) | st.integers(0, 4)
+KEEP = st.just(KEEP_ALL) | st.integers(0, 4)
 TIMES = st.datetimes(timezones=st.just(UTC)).map(timestamp)
 NUMBERS = st.floats(allow_nan=False)
 METRICS = st.builds(
@@ -60,7 +60,7 @@ CANCELLED = st.builds(Outcome, st.just(Status.CANCELLED), TIMES, st.none() | st.
 
 
 def operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Operation]:
-    """Deeds of one kind, not aimed at a job yet."""
+    """Operations of one kind, not yet bound to a job."""
     return st.builds(Operation, st.just(name), st.tuples(*arguments))
 
 
@@ -80,9 +80,9 @@ OPERATIONS = {
 }
 ANY_OPERATION = st.one_of(*OPERATIONS.values(), operation("prune", KEEP))
 
-Aimed = tuple[str, Operation]
+TargetedOperation = tuple[str, Operation]
 SEVERAL = st.lists(st.tuples(JOBS, ANY_OPERATION), max_size=4)
-"""Deeds, legal or not, and the jobs that they are to be done to."""
+"""Operations, legal or not, with their target jobs."""
 
 LEGAL = st.fixed_dictionaries(
     {
@@ -92,52 +92,54 @@ LEGAL = st.fixed_dictionaries(
         for state in ("queued", "running", *FINISHED)
     }
 )
-"""A legal deed for each of the states that a job may be found in."""
+"""A legal operation for each state of a job."""
 
 
 async def answer(store: Store, operation: Operation) -> Any:
-    """What the store returns, or IllegalTransition; whatever else it raises fails the test."""
+    """The store's result, or IllegalTransition; any other exception fails the test."""
     try:
         return await getattr(store.jobs, operation.name)(*operation.arguments)
     except IllegalTransition:
         return IllegalTransition
 
 
-async def at_once(store: Store, operations: Iterable[Operation]) -> list[Any]:
-    """The answers to deeds that are handed in at the same moment, in this order."""
+async def run_concurrently(store: Store, operations: Iterable[Operation]) -> list[Any]:
+    """The results of operations that are submitted together, in this order."""
     return await asyncio.gather(*(answer(store, operation) for operation in operations))
 
 
-async def leaving(store: Store, operations: list[Operation], passes: int) -> list[Any]:
-    """The same, but the first caller is cancelled after some passes of the event loop.
+async def run_with_cancelled_caller(
+    store: Store, operations: list[Operation], passes: int
+) -> list[Any]:
+    """Run operations concurrently, but cancel the first caller after some passes of the event loop.
 
-    Its answer is missing if it had none by then.
+    Its result is missing if it had none by then.
     """
     first = asyncio.create_task(answer(store, operations[0]))
-    others = asyncio.create_task(at_once(store, operations[1:]))
+    others = asyncio.create_task(run_concurrently(store, operations[1:]))
     for _ in range(passes):
         await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait([first, others])
-    # Comes behind whatever was handed in, so that this is decided; there is nothing to prune.
-    await store.jobs.prune(PLENTY)
+    # Runs after everything that was submitted, so that it is decided; there is nothing to prune.
+    await store.jobs.prune(KEEP_ALL)
     return others.result() if first.cancelled() else [first.result(), *others.result()]
 
 
-async def closing(store: Store, operations: Iterable[Operation]) -> list[Any]:
-    """The same, but the store is closed while the callers wait."""
+async def run_while_closing(store: Store, operations: Iterable[Operation]) -> list[Any]:
+    """Run operations concurrently, but close the store while the callers wait."""
     callers = [asyncio.create_task(answer(store, operation)) for operation in operations]
     await asyncio.sleep(0)
     await store.close()
     return await asyncio.gather(*callers)
 
 
-async def killed(
+async def run_until_kill(
     store: Store, operations: Iterable[Operation], folder: Path, remains: Path, statement: int
 ) -> bool:
-    """Have what SIGKILL would leave of ``folder`` before that statement of the writer, or at last.
+    """Copy ``folder`` as SIGKILL would leave it before that statement of the writer, or at the end.
 
-    Returns whether all callers had their answers by then.
+    Returns whether all callers had their results by then.
     """
     seen = 0
 
@@ -147,9 +149,9 @@ async def killed(
         if seen == statement:
             shutil.copytree(folder, remains)
 
-    # Called by SQLite between two statements, when nobody writes to the files.
+    # Called by SQLite between two statements, when nothing writes to the files.
     store._connection.set_trace_callback(count)
-    await at_once(store, operations)
+    await run_concurrently(store, operations)
     answered = seen < statement
     if answered:
         shutil.copytree(folder, remains)
@@ -158,12 +160,12 @@ async def killed(
 
 
 async def read_all(store: Store, job_ids: Iterable[str]) -> list[Any]:
-    """The records of the jobs, or the type of the error that is raised in a record's place."""
+    """The records of the jobs, or the type of the exception raised instead of a record."""
     found = await asyncio.gather(*map(store.queries.job, job_ids), return_exceptions=True)
     return [type(one) if isinstance(one, Exception) else one for one in found]
 
 
 def audit_log(folder: Path) -> list[tuple[Any, ...]]:
-    """The audit log on disk, as the model writes it."""
+    """The audit log on disk, in the model's format."""
     columns = "event_id, at, actor, job_id, event, from_status, to_status, attempt"
     return rows(folder, f"SELECT {columns} FROM job_events ORDER BY event_id")  # noqa: S608

@@ -1,4 +1,4 @@
-"""Archiving the oldest part of the audit log: every event is in the file or in the database."""
+"""Archiving the oldest part of the audit log: every event is in the archive or in the database."""
 
 import asyncio
 import hashlib
@@ -34,7 +34,7 @@ EVER = at(59)
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """A data directory in which five finished jobs were pruned, and two are there."""
+    """A data directory with five pruned jobs and two existing ones."""
     await live(tmp_path)
     store = await Store.open(tmp_path)
     await store.jobs.prune(0)
@@ -43,14 +43,14 @@ async def folder(tmp_path: Path) -> Path:
 
 
 async def archive(folder: Path, name: str = "a.db", before: str = EVER) -> Path:
-    """Archive as the command does where no server runs."""
+    """Archive as the command does while no server runs."""
     write_archive(folder / DATABASE_NAME, folder / name, before)
     await remove(folder, name)
     return folder / name
 
 
 async def remove(folder: Path, name: str = "a.db") -> None:
-    """Remove from the database what is in an archive."""
+    """Remove the archived events from the database."""
     store = await Store.open(folder)
     try:
         await store.server.remove_archived("operator", folder / name)
@@ -58,7 +58,7 @@ async def remove(folder: Path, name: str = "a.db") -> None:
         await store.close()
 
 
-async def test_an_archive_and_what_stays_are_the_whole_log(folder: Path) -> None:
+async def test_archive_and_database_together_contain_the_whole_log(folder: Path) -> None:
     events = "SELECT * FROM job_events ORDER BY event_id"
     before = read(folder / DATABASE_NAME, events)
 
@@ -77,7 +77,7 @@ async def test_a_database_with_an_archive_is_sound(folder: Path) -> None:
     assert [part.was_read for part in verdict.parts] == [False, True]
 
 
-async def test_a_second_archive_joins_on_to_the_first(folder: Path) -> None:
+async def test_a_second_archive_continues_the_first(folder: Path) -> None:
     first = await archive(folder, "a.db", at(9))
     second = await archive(folder, "b.db")
 
@@ -88,7 +88,7 @@ async def test_a_second_archive_joins_on_to_the_first(folder: Path) -> None:
         assert check_database(opened).problem is None
 
 
-async def test_an_archive_can_be_verified_with_nothing_of_ours(folder: Path) -> None:
+async def test_an_archive_can_be_verified_without_evalserver(folder: Path) -> None:
     made = await archive(folder)
 
     last = "0" * 64
@@ -103,7 +103,7 @@ async def test_an_archive_can_be_verified_with_nothing_of_ours(folder: Path) -> 
             last = found
 
 
-async def test_a_pruned_job_is_still_known_to_have_been(folder: Path) -> None:
+async def test_a_pruned_job_is_still_known_to_have_existed(folder: Path) -> None:
     await archive(folder)
 
     store = await Store.open(folder)
@@ -115,7 +115,7 @@ async def test_a_pruned_job_is_still_known_to_have_been(folder: Path) -> None:
     await store.close()
 
 
-async def test_events_of_jobs_that_are_there_stay(folder: Path) -> None:
+async def test_events_of_existing_jobs_are_kept(folder: Path) -> None:
     await archive(folder)
 
     store = await Store.open(folder)
@@ -125,14 +125,14 @@ async def test_events_of_jobs_that_are_there_stay(folder: Path) -> None:
     await store.close()
 
 
-async def test_nothing_but_what_is_archived_can_be_removed(folder: Path) -> None:
+async def test_only_archived_events_can_be_removed(folder: Path) -> None:
     await archive(folder)
 
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         change(folder / DATABASE_NAME, "DELETE FROM job_events")
 
 
-async def test_an_archive_that_does_not_join_removes_nothing(folder: Path) -> None:
+async def test_a_noncontiguous_archive_removes_nothing(folder: Path) -> None:
     write_archive(folder / DATABASE_NAME, folder / "a.db", at(9))
     await archive(folder, "b.db", at(8))
 
@@ -147,7 +147,7 @@ async def test_an_archive_overwrites_nothing(folder: Path) -> None:
         write_archive(folder / DATABASE_NAME, folder / "a.db", EVER)
 
 
-async def test_a_job_that_is_there_is_named_when_it_keeps_the_log(tmp_path: Path) -> None:
+async def test_the_job_that_prevents_archiving_is_named(tmp_path: Path) -> None:
     await live(tmp_path)
     await archive(tmp_path, "a.db")
 
@@ -155,7 +155,7 @@ async def test_a_job_that_is_there_is_named_when_it_keeps_the_log(tmp_path: Path
         write_archive(tmp_path / DATABASE_NAME, tmp_path / "b.db", EVER)
 
 
-async def test_the_log_goes_on_after_an_archive(folder: Path) -> None:
+async def test_the_log_continues_after_an_archive(folder: Path) -> None:
     await archive(folder)
     newest = read(folder / DATABASE_NAME, "SELECT max(event_id) FROM job_events")[0][0]
 
@@ -171,7 +171,7 @@ async def test_the_log_goes_on_after_an_archive(folder: Path) -> None:
         assert check_database(opened).problem is None
 
 
-async def test_a_file_that_was_written_and_not_noted_changes_nothing(folder: Path) -> None:
+async def test_an_unrecorded_archive_file_changes_nothing(folder: Path) -> None:
     before = contents(folder)
 
     write_archive(folder / DATABASE_NAME, folder / "a.db", EVER)
@@ -200,7 +200,7 @@ async def test_a_missing_or_foreign_archive_is_named(folder: Path, given: list[s
         assert verify_log(opened, [folder / name for name in given]).problem is not None
 
 
-async def test_an_edited_archive_is_found(folder: Path) -> None:
+async def test_an_edited_archive_is_detected(folder: Path) -> None:
     made = await archive(folder)
     change(made, "UPDATE job_events SET actor = 'mallory' WHERE event_id = 2")
 
@@ -208,7 +208,7 @@ async def test_an_edited_archive_is_found(folder: Path) -> None:
         assert verify_log(opened, [made]).problem is not None
 
 
-async def test_an_archive_of_a_job_that_is_there_removes_nothing(tmp_path: Path) -> None:
+async def test_an_archive_of_an_existing_job_removes_nothing(tmp_path: Path) -> None:
     await live(tmp_path)
     with closing(sqlite3.connect(tmp_path / "a.db")) as file:
         file.executescript(
@@ -223,7 +223,7 @@ async def test_an_archive_of_a_job_that_is_there_removes_nothing(tmp_path: Path)
     assert contents(tmp_path) == before
 
 
-def test_an_event_of_a_job_that_is_there_cannot_be_removed(tmp_path: Path) -> None:
+def test_an_event_of_an_existing_job_cannot_be_removed(tmp_path: Path) -> None:
     asyncio.run(live(tmp_path))
     change(tmp_path / DATABASE_NAME, "DROP TRIGGER audit_archives_join")
     change(tmp_path / DATABASE_NAME, "INSERT INTO audit_archives VALUES (999, 1, '', '', '', 1)")
@@ -232,7 +232,7 @@ def test_an_event_of_a_job_that_is_there_cannot_be_removed(tmp_path: Path) -> No
         change(tmp_path / DATABASE_NAME, "DELETE FROM job_events")
 
 
-async def test_events_that_the_file_lacks_are_not_removed(
+async def test_events_missing_from_the_archive_are_not_removed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archiving, "EVENTS_AT_ONCE", 3)
@@ -253,13 +253,13 @@ async def test_events_that_the_file_lacks_are_not_removed(
 
 
 def swap(path: Path) -> None:
-    """Put another actor into every event of an archive."""
+    """Replace the actor in every event of an archive."""
     change(path, "UPDATE job_events SET actor = 'mallory'")
 
 
 @pytest.fixture
 async def halfway(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data directory in which the removal ended after the first piece of three events."""
+    """A data directory in which the removal stopped after the first batch of three events."""
     monkeypatch.setattr(archiving, "EVENTS_AT_ONCE", 3)
     write_archive(folder / DATABASE_NAME, folder / "a.db", EVER)
     made = read_archive(folder / "a.db")
@@ -273,9 +273,7 @@ async def halfway(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("given", [[], ["a.db"]])
-async def test_a_removal_that_was_interrupted_leaves_a_sound_log(
-    halfway: Path, given: list[str]
-) -> None:
+async def test_an_interrupted_removal_leaves_a_sound_log(halfway: Path, given: list[str]) -> None:
     with snapshot(halfway / DATABASE_NAME) as opened:
         verdict = verify_log(opened, [halfway / name for name in given])
 
@@ -283,7 +281,7 @@ async def test_a_removal_that_was_interrupted_leaves_a_sound_log(
     assert [part.first_event for part in verdict.parts] == [1, 4]
 
 
-async def test_a_removal_that_was_interrupted_goes_on(halfway: Path) -> None:
+async def test_an_interrupted_removal_is_resumed(halfway: Path) -> None:
     await remove(halfway)
 
     with snapshot(halfway / DATABASE_NAME) as opened:
@@ -292,7 +290,7 @@ async def test_a_removal_that_was_interrupted_goes_on(halfway: Path) -> None:
     assert verdict.parts[0].last_event + 1 == verdict.parts[1].first_event
 
 
-async def test_no_other_archive_is_begun_before_a_removal_has_ended(halfway: Path) -> None:
+async def test_no_archive_is_started_before_a_removal_has_finished(halfway: Path) -> None:
     with pytest.raises(ArchiveFailed, match="interrupted"):
         write_archive(halfway / DATABASE_NAME, halfway / "b.db", EVER)
 
@@ -306,7 +304,7 @@ async def test_no_other_archive_is_begun_before_a_removal_has_ended(halfway: Pat
         ("archived_jobs_no_delete", "DELETE FROM archived_jobs WHERE job_id = 'lost'"),
     ],
 )  # fmt: skip
-async def test_an_edited_record_of_archives_is_refused_and_found(
+async def test_an_edited_archive_record_is_rejected_and_detected(
     folder: Path, trigger: str, forgery: str
 ) -> None:
     made = await archive(folder)
@@ -319,7 +317,7 @@ async def test_an_edited_record_of_archives_is_refused_and_found(
         assert verify_log(opened, [made]).problem is not None
 
 
-async def test_a_row_that_is_forged_to_hide_removed_events_is_found(folder: Path) -> None:
+async def test_a_row_forged_to_hide_removed_events_is_detected(folder: Path) -> None:
     database = folder / DATABASE_NAME
     for name in ("audit_archives_join", "job_events_no_delete"):
         change(database, f"DROP TRIGGER {name}")
@@ -334,7 +332,7 @@ async def test_a_row_that_is_forged_to_hide_removed_events_is_found(folder: Path
         assert verify_log(opened).problem is not None
 
 
-async def test_the_story_of_an_archived_job_names_its_archive(folder: Path) -> None:
+async def test_the_history_of_an_archived_job_names_its_archive(folder: Path) -> None:
     await archive(folder, "a.db", at(9))
     await archive(folder, "b.db")
 
@@ -346,7 +344,7 @@ async def test_the_story_of_an_archived_job_names_its_archive(folder: Path) -> N
     assert "in the archive b.db (SHA-256 " in shown.stdout
 
 
-async def test_events_behind_one_that_is_archived_begin_with_the_first_that_is_there(
+async def test_events_after_an_archived_one_start_with_the_oldest_kept_event(
     folder: Path,
 ) -> None:
     await archive(folder)
@@ -360,7 +358,7 @@ async def test_events_behind_one_that_is_archived_begin_with_the_first_that_is_t
     assert "archived" not in {event.event for event in events}
 
 
-async def test_what_finished_behind_an_archived_event_is_listed(tmp_path: Path) -> None:
+async def test_jobs_finished_after_an_archived_event_are_listed(tmp_path: Path) -> None:
     await live(tmp_path)
     store = await Store.open(tmp_path)
     before = await store.queries.finished_page(JobFilter(), 100, 1)
@@ -374,7 +372,7 @@ async def test_what_finished_behind_an_archived_event_is_listed(tmp_path: Path) 
     assert after == before
 
 
-async def test_the_server_archives_while_it_runs(server: ServerProcess, tmp_path: Path) -> None:
+async def test_a_running_server_archives(server: ServerProcess, tmp_path: Path) -> None:
     async with server:
         for _ in range(2):
             job_id = await server.api.submit()
@@ -395,7 +393,7 @@ async def test_the_server_archives_while_it_runs(server: ServerProcess, tmp_path
     assert server.query("SELECT event FROM job_events WHERE event = 'archived'") == ["archived"]
 
 
-async def test_nobody_archives_over_the_network(server: ServerProcess) -> None:
+async def test_archiving_is_not_possible_over_the_network(server: ServerProcess) -> None:
     body = {"path": "/a"}
     async with server:
         await server.api.call("POST", "/audit/archives", 403, json=body)

@@ -1,4 +1,4 @@
-"""The audit log: nobody edits it unseen, it says who, and it can be replayed."""
+"""The audit log: edits are detected, actors are recorded, and it can be replayed."""
 
 import asyncio
 import random
@@ -21,12 +21,12 @@ from evalserver.store.store import DATABASE_NAME
 from tests.store.test_jobs import ACCURACY, PLENTY, claim, complete, completed, start, submit
 from tests.store.test_migrate import change, contents, events_of, rows
 
-Deed = Callable[[Store, str], Awaitable[Any]]
+Operation = Callable[[Store, str], Awaitable[Any]]
 
 FAILED = Outcome(Status.FAILED, "2030-01-01T00:00:00.000+00:00", 1, "it broke")
 CANCELLED = Outcome(Status.CANCELLED, "2030-01-01T00:00:00.000+00:00")
 
-DEEDS: dict[str, Deed] = {
+OPERATIONS: dict[str, Operation] = {
     "claim": claim,
     "retry": lambda store, job_id: store.jobs.retry(job_id, "bob"),
     "reattach": lambda store, job_id: store.jobs.reattach(job_id),
@@ -43,11 +43,11 @@ REPLACE = (
     " SELECT {event_id}, at, 'nobody', job_id, event, from_status, to_status, attempt, detail,"
     " prev_hash, {hash} FROM job_events WHERE event_id = 1"
 )
-"""Takes the place of the first event by its number or by its hash; no delete trigger fires."""
+"""Replaces the first event by its number or by its hash without firing a delete trigger."""
 
 LEGAL = {
     "queued": {"claim", "cancel_queued"},
-    "running": set(DEEDS) - {"claim", "cancel_queued", "retry"},
+    "running": set(OPERATIONS) - {"claim", "cancel_queued", "retry"},
     "completed": {"retry"},
     "pruned": set[str](),
 }
@@ -61,7 +61,7 @@ REACH: dict[str, Callable[[Store], Awaitable[str]]] = {
 
 
 def replay(folder: Path) -> dict[str, str]:
-    """The jobs' states as the audit log alone tells them, each move checked against the last."""
+    """The jobs' states from the audit log alone, with each transition checked against the last."""
     states: dict[str, str] = {}
     moves = "SELECT job_id, event, from_status, to_status FROM job_events ORDER BY event_id"
     for job_id, event, before, after in rows(folder, moves):
@@ -73,7 +73,7 @@ def replay(folder: Path) -> dict[str, str]:
 
 
 def broken_links(folder: Path) -> list[int]:
-    """The events whose hash is not that of their content and of the event before them."""
+    """The events whose hash does not match their content and the preceding event."""
     broken = []
     last = GENESIS_HASH
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
@@ -86,7 +86,7 @@ def broken_links(folder: Path) -> list[int]:
 
 
 def tamper(folder: Path, sql: str) -> None:
-    """Change the log as somebody does who can write to the file and takes the triggers away."""
+    """Change the log like an attacker who can write to the file and drops the triggers."""
     drop = "DROP TRIGGER job_events_no_update; DROP TRIGGER job_events_no_delete;"
     change(folder / DATABASE_NAME, drop + sql)
 
@@ -114,13 +114,13 @@ async def test_an_event_cannot_be_changed_or_deleted(
     assert contents(tmp_path) == before
 
 
-async def test_the_hash_chain_holds(store: Store, tmp_path: Path) -> None:
+async def test_the_hash_chain_is_intact(store: Store, tmp_path: Path) -> None:
     await asyncio.gather(*(complete(store, keep=2) for _ in range(5)))
 
     assert broken_links(tmp_path) == []
 
 
-async def test_the_hash_chain_holds_over_a_restart(store: Store, tmp_path: Path) -> None:
+async def test_the_hash_chain_continues_after_a_restart(store: Store, tmp_path: Path) -> None:
     await submit(store)
     await store.close()
     reopened = await Store.open(tmp_path)
@@ -144,7 +144,7 @@ async def test_the_hash_chain_holds_over_a_restart(store: Store, tmp_path: Path)
         "detail = '{}'",
     ],
 )
-async def test_an_edited_event_shows(store: Store, tmp_path: Path, assignment: str) -> None:
+async def test_an_edited_event_is_detected(store: Store, tmp_path: Path, assignment: str) -> None:
     await complete(store)
 
     tamper(tmp_path, f"UPDATE job_events SET {assignment} WHERE event_id = 3")  # noqa: S608
@@ -152,7 +152,7 @@ async def test_an_edited_event_shows(store: Store, tmp_path: Path, assignment: s
     assert broken_links(tmp_path) == [3]
 
 
-async def test_a_deleted_event_shows(store: Store, tmp_path: Path) -> None:
+async def test_a_deleted_event_is_detected(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
     tamper(tmp_path, "DELETE FROM job_events WHERE event_id = 2")
@@ -160,7 +160,7 @@ async def test_a_deleted_event_shows(store: Store, tmp_path: Path) -> None:
     assert broken_links(tmp_path) == [3]
 
 
-async def test_every_event_says_who(store: Store, tmp_path: Path) -> None:
+async def test_every_event_records_its_actor(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     await store.jobs.interrupt(job_id, "lost")
     await claim(store, job_id)
@@ -180,7 +180,7 @@ async def test_every_event_says_who(store: Store, tmp_path: Path) -> None:
     ]
 
 
-async def test_asking_again_for_a_cancel_changes_nothing(store: Store, tmp_path: Path) -> None:
+async def test_a_repeated_cancel_request_changes_nothing(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     await store.jobs.request_cancel(job_id, "bob")
     before = contents(tmp_path)
@@ -203,11 +203,16 @@ async def test_metrics_that_cannot_be_written_leave_the_job_running(
 
 
 @pytest.mark.parametrize(
-    ("state", "deed"),
-    [(state, deed) for state, legal in LEGAL.items() for deed in DEEDS if deed not in legal],
+    ("state", "operation"),
+    [
+        (state, operation)
+        for state, legal in LEGAL.items()
+        for operation in OPERATIONS
+        if operation not in legal
+    ],
 )
-async def test_a_deed_from_the_wrong_state_is_refused_and_changes_nothing(
-    store: Store, tmp_path: Path, state: str, deed: str
+async def test_an_operation_from_the_wrong_state_is_rejected_and_changes_nothing(
+    store: Store, tmp_path: Path, state: str, operation: str
 ) -> None:
     job_id = await REACH[state](store)
     job = await store.queries.job(job_id)
@@ -216,21 +221,23 @@ async def test_a_deed_from_the_wrong_state_is_refused_and_changes_nothing(
     before = contents(tmp_path)
 
     with pytest.raises(IllegalTransition, match=job_id):
-        if deed == "claim":
+        if operation == "claim":
             await store.jobs.claim(job, Path("run"), Path("output"))
         else:
-            await DEEDS[deed](store, job_id)
+            await OPERATIONS[operation](store, job_id)
 
     assert contents(tmp_path) == before
 
 
 @settings(max_examples=25)
-@given(chance=st.randoms(use_true_random=False), deeds=st.integers(1, 30))
-def test_replaying_the_log_gives_the_states_of_the_jobs(chance: random.Random, deeds: int) -> None:
+@given(chance=st.randoms(use_true_random=False), operations=st.integers(1, 30))
+def test_replaying_the_log_gives_the_states_of_the_jobs(
+    chance: random.Random, operations: int
+) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        asyncio.run(_live(folder, chance, deeds))
+        asyncio.run(_run_random_operations(folder, chance, operations))
 
         assert replay(folder) == dict(rows(folder, "SELECT job_id, status FROM jobs"))
         assert broken_links(folder) == []
@@ -238,25 +245,25 @@ def test_replaying_the_log_gives_the_states_of_the_jobs(chance: random.Random, d
             assert verify_log(opened).problem is None
 
 
-async def _live(folder: Path, chance: random.Random, deeds: int) -> None:
-    """Do random legal deeds to random jobs, as a scheduler and clients would."""
+async def _run_random_operations(folder: Path, chance: random.Random, operations: int) -> None:
+    """Run random legal operations on random jobs, as a scheduler and clients would."""
     store = await Store.open(folder)
     try:
-        await _do_deeds(store, chance, deeds)
+        await _run_operations(store, chance, operations)
     finally:
-        # Also when hypothesis ends the example by an exception, as it does with a long one.
+        # Also if hypothesis aborts the example with an exception, as it does with a long one.
         await store.close()
 
 
-async def _do_deeds(store: Store, chance: random.Random, deeds: int) -> None:
+async def _run_operations(store: Store, chance: random.Random, operations: int) -> None:
     submitted: list[str] = []
-    for _ in range(deeds):
+    for _ in range(operations):
         kept = await store.queries.all_ids()
         jobs = [await store.queries.job(job_id) for job_id in submitted if job_id in kept]
         job = chance.choice([None, *jobs])
         legal = sorted(LEGAL.get(job.status, ())) if job else []
         if job and legal:
-            await DEEDS[chance.choice(legal)](store, job.job_id)
+            await OPERATIONS[chance.choice(legal)](store, job.job_id)
         elif chance.random() < 0.8:
             submitted.append(await submit(store))
         else:

@@ -21,14 +21,14 @@ def check(path: Path) -> Verdict:
 
 
 def problem(folder: Path) -> str:
-    """What is wrong with the database of a data directory; something must be."""
+    """The problem of a data directory's database; there must be one."""
     found = check(folder / DATABASE_NAME).problem
     assert found is not None
     return found.message
 
 
-def tamper_unseen(folder: Path, sql: str) -> None:
-    """Change the log, and put the triggers back that should have prevented it."""
+def tamper_covertly(folder: Path, sql: str) -> None:
+    """Change the log, and restore the triggers that should have prevented it."""
     guards = rows(folder, "SELECT sql FROM sqlite_schema WHERE name LIKE 'job_events_no_%'")
     tamper(folder, sql)
     for (guard,) in guards:
@@ -44,7 +44,7 @@ async def test_a_database_in_use_is_sound(store: Store, tmp_path: Path) -> None:
     assert (verdict.events, verdict.jobs, verdict.problem) == (3, 1, None)
 
 
-async def test_a_damaged_page_is_found(tmp_path: Path) -> None:
+async def test_a_damaged_page_is_detected(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     await complete(store)
     await store.close()
@@ -57,7 +57,9 @@ async def test_a_damaged_page_is_found(tmp_path: Path) -> None:
     assert problem(tmp_path).startswith("the file is damaged: ")
 
 
-async def test_an_index_that_is_not_as_its_table_is_found(store: Store, tmp_path: Path) -> None:
+async def test_an_index_that_differs_from_its_table_is_detected(
+    store: Store, tmp_path: Path
+) -> None:
     await complete(store)
     change(
         tmp_path / DATABASE_NAME,
@@ -69,7 +71,7 @@ async def test_an_index_that_is_not_as_its_table_is_found(store: Store, tmp_path
     assert problem(tmp_path).startswith("the file is damaged: ")
 
 
-async def test_a_row_whose_parent_is_gone_is_found(store: Store, tmp_path: Path) -> None:
+async def test_a_row_with_a_missing_parent_is_detected(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
@@ -88,7 +90,7 @@ async def test_a_row_whose_parent_is_gone_is_found(store: Store, tmp_path: Path)
         ("DROP VIEW leaderboard", "the view leaderboard was taken away"),
     ],
 )  # fmt: skip
-async def test_a_part_of_the_schema_that_is_not_as_it_was_made_is_found(
+async def test_a_changed_schema_is_detected(
     store: Store, tmp_path: Path, sql: str, message: str
 ) -> None:
     change(tmp_path / DATABASE_NAME, sql)
@@ -96,13 +98,13 @@ async def test_a_part_of_the_schema_that_is_not_as_it_was_made_is_found(
     assert problem(tmp_path) == message
 
 
-async def test_an_index_that_the_lab_added_is_no_problem(store: Store, tmp_path: Path) -> None:
+async def test_an_additional_index_is_not_a_problem(store: Store, tmp_path: Path) -> None:
     change(tmp_path / DATABASE_NAME, "CREATE INDEX ours ON jobs (model)")
 
     assert check(tmp_path / DATABASE_NAME).problem is None
 
 
-async def test_a_count_that_is_not_that_of_the_jobs_is_found(store: Store, tmp_path: Path) -> None:
+async def test_a_wrong_job_count_is_detected(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
     change(tmp_path / DATABASE_NAME, "UPDATE job_counts SET jobs = 7 WHERE status = 'completed'")
@@ -123,7 +125,7 @@ async def test_a_count_that_is_not_that_of_the_jobs_is_found(store: Store, tmp_p
          "job_spans does not have the time of the job of seq 1"),
     ],
 )  # fmt: skip
-async def test_a_job_that_would_not_be_listed_is_found(
+async def test_an_unlisted_job_is_detected(
     store: Store, tmp_path: Path, sql: str, message: str
 ) -> None:
     await submit(store, labels={"team": "a"})
@@ -139,9 +141,9 @@ def test_a_database_of_the_first_version_is_sound(tmp_path: Path) -> None:
     assert check(tmp_path / DATABASE_NAME).problem is None
 
 
-async def test_a_broken_chain_is_found(store: Store, tmp_path: Path) -> None:
+async def test_a_broken_hash_chain_is_detected(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    tamper_unseen(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 2")
+    tamper_covertly(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 2")
 
     assert problem(tmp_path).startswith("event 2 (claimed, ")

@@ -1,4 +1,4 @@
-"""What deeds and pages cost must not depend on how much is stored: counted in SQLite's steps."""
+"""The cost of operations and pages, in SQLite steps, must not depend on the amount of data."""
 
 import sqlite3
 from contextlib import closing
@@ -52,19 +52,19 @@ PAGES = {
     "a task and a label": JobFilter(task="task-1", labels=(("team", "1"),)),
 }
 
-MOST_STEPS = 25_000
-"""For 1000 jobs counted of each criterion, one span of submissions, and a page. To look at every
-job would take ten times as many."""
+MAX_STEPS = 25_000
+"""Enough to count 1000 jobs per criterion and read one span of submissions and a page. Scanning
+every job would take ten times as many."""
 
 
 class Steps:
-    """Counts what SQLite tells of each step."""
+    """A progress handler that counts SQLite's steps."""
 
     def __init__(self) -> None:
         self.taken = 0
 
     def count(self) -> None:
-        """One more."""
+        """Count one step."""
         self.taken += 1
 
 
@@ -78,14 +78,14 @@ async def test_pruning_costs_the_same_with_100_and_with_100_000_finished_jobs(
     assert many < 2 * few
 
 
-async def test_no_page_of_100_000_jobs_looks_at_many_of_them(tmp_path: Path) -> None:
+async def test_no_page_of_100_000_jobs_scans_many_of_them(tmp_path: Path) -> None:
     steps = await steps_of_pages(tmp_path / "many", 100_000)
 
-    assert {name: count for name, count in steps.items() if count > MOST_STEPS} == {}
+    assert {name: count for name, count in steps.items() if count > MAX_STEPS} == {}
 
 
 async def steps_of_pages(folder: Path, stored: int) -> dict[str, int]:
-    """The steps of the first page of each filter, in a database of so many jobs."""
+    """The steps of the first page of each filter, in a database with this many jobs."""
     folder.mkdir()
     migrate(folder / DATABASE_NAME)
     async with aiosqlite.connect(folder / DATABASE_NAME, isolation_level=None) as connection:
@@ -113,7 +113,7 @@ async def steps_with(folder: Path, stored: int) -> int:
 
 
 async def _finish_and_prune(store: Store, folder: Path, stored: int) -> int:
-    """How many steps SQLite takes to finish a job and prune another, with so many stored."""
+    """How many steps SQLite takes to finish a job and prune another, with this many stored."""
     running = await start(store)
     database = folder / DATABASE_NAME
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:

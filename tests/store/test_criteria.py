@@ -27,14 +27,14 @@ MANY = 3 * SUBMISSIONS_OF_A_SPAN
 
 
 async def submit_as(store: Store, submitter: str, engine: str = "lmms_eval") -> str:
-    """Submit a job of somebody, for an engine; returns its id."""
+    """Submit a job of this submitter for an engine; returns its id."""
     job = NewJob(str(uuid.uuid4()), engine, EvaluateRequest("dummy", ("mme",)), submitter)
     await store.jobs.submit(job)
     return job.job_id
 
 
 def submit_at(path: Path, times: Iterable[str]) -> None:
-    """Put jobs that are called 0, 1, 2, ... into a database, each created at its time."""
+    """Insert jobs named 0, 1, 2, ... into a database, each created at its time."""
     request = EvaluateRequest("dummy", ("mme", "mme"), labels={"team": "a"})
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = Row
@@ -58,7 +58,7 @@ async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
     assert await listed(store, _with(Status.FAILED)) == []
 
 
-async def test_a_job_is_found_by_the_status_that_it_has_now(store: Store) -> None:
+async def test_a_job_is_found_by_its_current_status(store: Store) -> None:
     job_id = await start(store)
     await store.jobs.interrupt(job_id, "lost")
 
@@ -91,14 +91,14 @@ async def test_jobs_are_found_by_engine_and_by_submitter(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["team", 'a "name"', "back\\slash", "ünï", "a.b[0]", "a=b:c", " "])
 @pytest.mark.parametrize("text", ["a", "", 'a "text"', "\\u0041", "ünï", "%", "null"])
-async def test_a_label_is_found_whatever_is_in_it(store: Store, name: str, text: str) -> None:
+async def test_labels_may_contain_any_characters(store: Store, name: str, text: str) -> None:
     job_id = await submit(store, labels={name: text, "other": "x"})
     await submit(store, labels={name: f"{text}x"})
 
     assert await listed(store, JobFilter(labels=((name, text),))) == [job_id]
 
 
-async def test_a_job_must_have_all_labels_that_are_asked_for(store: Store) -> None:
+async def test_a_job_must_have_all_requested_labels(store: Store) -> None:
     both = await submit(store, labels={"team": "a", "run": "1"})
     await submit(store, labels={"team": "a"})
     await submit(store, labels={"run": "1"})
@@ -106,7 +106,7 @@ async def test_a_job_must_have_all_labels_that_are_asked_for(store: Store) -> No
     assert await listed(store, JobFilter(labels=(("team", "a"), ("run", "1")))) == [both]
 
 
-async def test_times_are_from_the_first_to_before_the_last(tmp_path: Path) -> None:
+async def test_time_ranges_include_the_start_and_exclude_the_end(tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
     migrate(path)
     submit_at(path, HOURS[:6])
@@ -120,7 +120,7 @@ async def test_times_are_from_the_first_to_before_the_last(tmp_path: Path) -> No
         assert await listed(store, JobFilter(created_after=HOURS[6])) == []
 
 
-async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back(
+async def test_time_ranges_are_correct_over_many_submissions_with_a_clock_set_back(
     tmp_path: Path,
 ) -> None:
     chance = random.Random(4)
@@ -138,7 +138,7 @@ async def test_times_are_right_over_many_submissions_by_a_clock_that_is_set_back
             assert found == [str(n) for n in reversed(range(MANY)) if after <= times[n] < before]
 
 
-async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: Store) -> None:
+async def test_combined_filters_find_the_jobs_that_match_all_of_them(store: Store) -> None:
     chance = random.Random(7)
     for _ in range(300):
         request = {
@@ -150,14 +150,14 @@ async def test_every_combination_of_filters_finds_what_meets_all_of_them(store: 
     all_jobs = (await store.queries.page(ALL, 500)).jobs
 
     for _ in range(200):
-        wanted = _some_filter(chance, all_jobs)
+        wanted = _random_filter(chance, all_jobs)
 
         assert await listed(store, wanted, 500) == [
-            job.job_id for job in all_jobs if _meets(job, wanted)
+            job.job_id for job in all_jobs if _matches(job, wanted)
         ], wanted
 
 
-async def test_a_pruned_job_is_found_by_nothing(store: Store, tmp_path: Path) -> None:
+async def test_a_pruned_job_is_not_found(store: Store, tmp_path: Path) -> None:
     await complete(store, labels={"team": "a"})
 
     await store.jobs.prune(keep=0)
@@ -169,7 +169,7 @@ async def test_a_pruned_job_is_found_by_nothing(store: Store, tmp_path: Path) ->
     assert rows(tmp_path, "SELECT * FROM job_labels") == []
 
 
-async def test_the_jobs_of_an_older_database_are_found_after_its_upgrade(tmp_path: Path) -> None:
+async def test_jobs_of_an_older_database_are_found_after_the_upgrade(tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
     migrate(path, migrations=known_migrations()[:1])
     submit_at(path, [HOURS[n // 100] for n in range(600)])
@@ -188,8 +188,8 @@ def _with(*statuses: Status) -> JobFilter:
     return JobFilter(statuses=frozenset(statuses))
 
 
-def _some_filter(chance: random.Random, them: list[Job]) -> JobFilter:
-    """Some of what can be asked for, taken from different jobs."""
+def _random_filter(chance: random.Random, them: list[Job]) -> JobFilter:
+    """Random criteria, taken from different jobs."""
     choices: dict[str, Any] = {
         "statuses": frozenset(chance.sample(list(Status), chance.randint(1, 4))),
         "model": chance.choice(them).request.model,
@@ -203,7 +203,7 @@ def _some_filter(chance: random.Random, them: list[Job]) -> JobFilter:
     return JobFilter(**{name: choices[name] for name in chance.sample(list(choices), 3)})
 
 
-def _meets(job: Job, wanted: JobFilter) -> bool:
+def _matches(job: Job, wanted: JobFilter) -> bool:
     return (
         (not wanted.statuses or job.status in wanted.statuses)
         and wanted.model in (None, job.request.model)

@@ -1,4 +1,4 @@
-"""How long jobs took: which count as the same kind, and which of them are looked at."""
+"""Durations of jobs: which jobs count as the same kind, and which are considered."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,34 +20,34 @@ MME = Kind("lmms_eval", "dummy", ("mme",), -1, 1)
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """A store in which it is always noon."""
+    """A store whose clock always shows noon."""
     store = await Store.open(tmp_path, lambda: NOON)
     yield store
     await store.close()
 
 
 async def take(store: Store, seconds: float, **request: Any) -> str:
-    """Have a job complete that took so long; returns its id."""
+    """Complete a job that took this long; returns its id."""
     job_id = await start(store, **request)
     end = timestamp(NOON + timedelta(seconds=seconds))
     await store.jobs.finish(job_id, replace(completed(), completed_at=end), PLENTY)
     return job_id
 
 
-async def test_a_job_took_the_time_from_its_last_start_to_its_end(store: Store) -> None:
+async def test_a_duration_runs_from_the_last_start_to_the_end(store: Store) -> None:
     await take(store, 12.5)
 
     assert await store.durations.of_kind(MME) == [pytest.approx(12.5, abs=0.001)]
 
 
-async def test_the_newest_twenty_are_looked_at(store: Store) -> None:
+async def test_the_newest_twenty_jobs_are_considered(store: Store) -> None:
     for seconds in range(25):
         await take(store, seconds)
 
     assert [round(each) for each in await store.durations.of_kind(MME)] == list(range(24, 4, -1))
 
 
-async def test_a_clock_that_was_set_back_makes_no_negative_time(store: Store) -> None:
+async def test_a_clock_set_back_gives_no_negative_duration(store: Store) -> None:
     await take(store, -5)
 
     assert await store.durations.of_kind(MME) == [0.0]
@@ -73,7 +73,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("request_", OTHERS.values(), ids=OTHERS.keys())
-async def test_another_kind_of_job_is_no_basis(store: Store, request_: dict[str, Any]) -> None:
+async def test_jobs_of_another_kind_do_not_count(store: Store, request_: dict[str, Any]) -> None:
     await take(store, 10, **request_)
 
     found = await store.durations.of_kind(kind_of("lmms_eval", _request(**request_)))
@@ -90,7 +90,7 @@ async def test_another_engine_is_another_kind(store: Store) -> None:
 @pytest.mark.parametrize(
     "request_", [{"limit": -1}, {"model_args": {"pretrained": "step-2000"}}, {"priority": 5}]
 )
-async def test_what_takes_about_as_long_is_the_same_kind(
+async def test_jobs_of_similar_cost_are_the_same_kind(
     store: Store, request_: dict[str, Any]
 ) -> None:
     await take(store, 10, **request_)
@@ -98,7 +98,7 @@ async def test_what_takes_about_as_long_is_the_same_kind(
     assert len(await store.durations.of_kind(MME)) == 1
 
 
-async def test_of_jobs_it_is_known_what_kind_they_are_and_when_they_began(store: Store) -> None:
+async def test_the_kind_and_start_time_of_jobs_are_returned(store: Store) -> None:
     running, queued = await start(store), await submit(store, limit=0.5)
 
     known = await store.durations.known([running, queued, "nobody"])

@@ -1,4 +1,4 @@
-"""A database that cannot be written for a while: nothing is lost, and work goes on by itself."""
+"""A temporarily unwritable database: nothing is lost, and work resumes by itself."""
 
 import resource
 import sqlite3
@@ -15,7 +15,7 @@ from tests.store.test_jobs import submit
 from tests.support import until
 
 FULL = 2
-"""What SQLite calls the setting with which each commit waits until it is on the disk."""
+"""The value of SQLite's setting with which each commit waits until it is on disk."""
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ FULL = 2
     ],
     ids=str,
 )
-async def test_the_store_says_what_is_wrong_and_notices_when_it_is_over(
+async def test_the_store_reports_a_fault_and_its_end(
     store: Store, monkeypatch: pytest.MonkeyPatch, error: sqlite3.Error
 ) -> None:
     with monkeypatch.context() as broken:
@@ -36,12 +36,12 @@ async def test_the_store_says_what_is_wrong_and_notices_when_it_is_over(
             await submit(store)
         assert store.fault == f"the database cannot be written: {error}"
 
-    await until(lambda: _is_well(store))
+    await until(lambda: _is_healthy(store))
     assert await store.queries.queued() == []
     assert await submit(store)
 
 
-async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
+async def test_a_foreign_lock_on_the_database_only_delays_writes(
     store: Store, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as stranger:
@@ -50,38 +50,36 @@ async def test_a_stranger_who_locks_the_database_delays_and_breaks_nothing(
             await submit(store)
         stranger.execute("ROLLBACK")
 
-    await until(lambda: _is_well(store))
+    await until(lambda: _is_healthy(store))
     job_id = await submit(store)
     assert [each for each, _, _ in await store.queries.queued()] == [job_id]
 
 
-async def test_what_is_answered_survives_a_power_cut(store: Store) -> None:
+async def test_acknowledged_writes_survive_a_power_cut(store: Store) -> None:
     [(synchronous,)] = await store._writer.run(lambda tx: tx.execute("PRAGMA synchronous"))
 
     assert synchronous == FULL
 
 
-async def test_the_store_is_not_well_before_something_can_be_written(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_the_store_stays_faulty_until_a_write_succeeds(store: Store, tmp_path: Path) -> None:
     tried: list[str] = []
 
-    async def was_tried_again() -> bool:
-        # The second one begins when the first has come to its end.
-        return tried.count("BEGIN IMMEDIATE") > 2 or await _is_well(store)
+    async def was_retried() -> bool:
+        # The second one starts once the first has ended.
+        return tried.count("BEGIN IMMEDIATE") > 2 or await _is_healthy(store)
 
     with _full(tmp_path / f"{DATABASE_NAME}-wal"):
         with pytest.raises(StoreUnavailable):
             await submit(store)
         store._connection.set_trace_callback(tried.append)
-        await until(was_tried_again)
+        await until(was_retried)
 
-        assert not await _is_well(store)
+        assert not await _is_healthy(store)
 
 
 @contextmanager
 def _full(file: Path) -> Iterator[None]:
-    """Within the block no file of this process grows beyond the size of this one."""
+    """Within the block, no file of this process can grow beyond the size of this one."""
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, usual[1]))
     try:
@@ -91,7 +89,7 @@ def _full(file: Path) -> Iterator[None]:
 
 
 class _FailsToCommit:
-    """A connection like another, but no COMMIT succeeds."""
+    """A connection on which every COMMIT fails."""
 
     def __init__(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
         self._connection = connection
@@ -106,5 +104,5 @@ class _FailsToCommit:
         return getattr(self._connection, name)
 
 
-async def _is_well(store: Store) -> bool:
+async def _is_healthy(store: Store) -> bool:
     return store.fault is None

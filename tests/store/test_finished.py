@@ -1,4 +1,4 @@
-"""Listing finished jobs in the order in which they finished, each once."""
+"""Listing finished jobs in the order in which they finished, each exactly once."""
 
 from pathlib import Path
 
@@ -16,18 +16,18 @@ ALL = JobFilter()
 
 
 async def finished(store: Store, after: int = 0, wanted: JobFilter = ALL) -> list[str]:
-    """The ids of the jobs that finished behind an event."""
+    """The ids of the jobs that finished after an event."""
     return [job.job_id for job in (await store.queries.finished_page(wanted, PLENTY, after)).jobs]
 
 
 async def finish(store: Store, job_id: str) -> int:
-    """Have a running job complete; returns the id of the event with which it did."""
+    """Complete a running job; returns the id of the completion event."""
     await store.jobs.finish(job_id, completed(), PLENTY)
     return (await store.queries.job(job_id)).event_id
 
 
 async def pages(store: Store, most: int) -> list[list[str]]:
-    """The ids of the finished jobs, page after page to the end."""
+    """The ids of all finished jobs, page by page."""
     found = []
     after: int | None = 0
     while after is not None:
@@ -45,7 +45,7 @@ async def test_jobs_are_listed_in_the_order_in_which_they_finished(store: Store)
     assert await finished(store) == [second, third, first]
 
 
-async def test_every_kind_of_end_is_listed_and_nothing_else(store: Store) -> None:
+async def test_only_finished_jobs_are_listed_whatever_their_outcome(store: Store) -> None:
     await submit(store)
     await start(store)
     completes, fails = await complete(store), await start(store)
@@ -56,7 +56,7 @@ async def test_every_kind_of_end_is_listed_and_nothing_else(store: Store) -> Non
     assert await finished(store) == [completes, fails, cancelled]
 
 
-async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
+async def test_a_listed_job_has_its_full_record(store: Store) -> None:
     job_id = await complete(store, labels={"team": "a"})
 
     page = await store.queries.finished_page(ALL, 1)
@@ -64,7 +64,7 @@ async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
     assert page.jobs == [await store.queries.job(job_id)]
 
 
-async def test_only_what_finished_behind_the_event_is_listed(store: Store) -> None:
+async def test_only_jobs_that_finished_after_the_event_are_listed(store: Store) -> None:
     early, late = await start(store), await start(store)
     event_id = await finish(store, early)
     await finish(store, late)
@@ -73,7 +73,7 @@ async def test_only_what_finished_behind_the_event_is_listed(store: Store) -> No
     assert await finished(store, event_id) == [late]
 
 
-async def test_what_finishes_after_a_look_is_behind_all_that_was_listed(store: Store) -> None:
+async def test_a_job_that_finishes_later_comes_after_all_listed_jobs(store: Store) -> None:
     await complete(store)
     page = await store.queries.finished_page(ALL, PLENTY)
 
@@ -96,7 +96,7 @@ async def test_a_job_that_finishes_again_is_listed_again(store: Store) -> None:
     assert await finished(store) == [other, job_id]
 
 
-async def test_the_newest_being_retried_hides_nobody_who_finishes_then(store: Store) -> None:
+async def test_retrying_the_newest_job_hides_no_job_that_finishes_later(store: Store) -> None:
     newest = await complete(store)
     seen = (await store.queries.job(newest)).event_id
     await store.jobs.retry(newest, "bob")
@@ -113,7 +113,7 @@ async def test_a_pruned_job_is_not_listed(store: Store) -> None:
     assert await finished(store) == [kept]
 
 
-async def test_a_filter_holds(store: Store) -> None:
+async def test_filters_apply(store: Store) -> None:
     wanted = await complete(store, labels={"series": "a"}, model="m")
     await complete(store, labels={"series": "b"}, model="m")
     await complete(store, labels={"series": "a"}, model="n")
@@ -124,7 +124,7 @@ async def test_a_filter_holds(store: Store) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 29, 30, 31])
-async def test_pages_have_every_job_once(store: Store, most: int) -> None:
+async def test_pages_contain_every_job_once(store: Store, most: int) -> None:
     jobs = [await complete(store) for _ in range(30)]
 
     found = await pages(store, most)
@@ -134,7 +134,7 @@ async def test_pages_have_every_job_once(store: Store, most: int) -> None:
     assert found[-1]
 
 
-async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
+async def test_a_page_of_large_records_is_shortened_and_continued(store: Store) -> None:
     large = {"text": "x" * (MAX_PAGE_BYTES // 20)}
     jobs = [await complete(store, model_args=large) for _ in range(60)]
 
@@ -144,7 +144,7 @@ async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> N
     assert len(found) > 1
 
 
-async def test_nothing_finished_is_one_empty_page(store: Store) -> None:
+async def test_no_finished_jobs_give_one_empty_page(store: Store) -> None:
     assert await pages(store, 10) == [[]]
 
 

@@ -1,4 +1,4 @@
-"""Submissions that carry a key, in the store: one job a key, whatever comes in between."""
+"""Submissions with an idempotency key, in the store: one job per key."""
 
 import asyncio
 import uuid
@@ -17,13 +17,13 @@ KEY = Key("k", "alice", "hash")
 
 
 async def send(store: Store, key: Key = KEY, priority: int = 0) -> Answered:
-    """Submit with a key; the answer tells the job and its position."""
+    """Submit with a key; the answer contains the job and its position."""
     request = EvaluateRequest("dummy", ("mme",), priority=priority)
     job = NewJob(str(uuid.uuid4()), "lmms_eval", request, key.submitted_by)
     return await store.jobs.submit_once(job, key, lambda position: f"{job.job_id} {position}")
 
 
-async def test_a_key_is_kept_with_its_job_and_its_answer(store: Store, tmp_path: Path) -> None:
+async def test_a_key_is_stored_with_its_job_and_answer(store: Store, tmp_path: Path) -> None:
     answered = await send(store)
 
     columns = "key, submitted_by, body_hash, job_id, answer"
@@ -31,7 +31,7 @@ async def test_a_key_is_kept_with_its_job_and_its_answer(store: Store, tmp_path:
     assert kept == [("k", "alice", "hash", answered.answer.split()[0], answered.answer)]
 
 
-async def test_a_key_that_was_used_is_answered_as_then(store: Store, tmp_path: Path) -> None:
+async def test_a_repeated_key_gets_the_original_answer(store: Store, tmp_path: Path) -> None:
     first = await send(store)
     before = contents(tmp_path)
 
@@ -41,9 +41,7 @@ async def test_a_key_that_was_used_is_answered_as_then(store: Store, tmp_path: P
     assert contents(tmp_path) == before
 
 
-async def test_a_key_that_was_used_for_something_else_is_refused(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_a_key_reused_for_another_request_is_rejected(store: Store, tmp_path: Path) -> None:
     await send(store)
     before = contents(tmp_path)
 
@@ -62,7 +60,7 @@ async def test_a_key_belongs_to_its_submitter(store: Store) -> None:
     assert bobs.answer != alices.answer
 
 
-async def test_of_many_at_once_one_is_carried_out(store: Store) -> None:
+async def test_only_one_of_many_concurrent_submissions_is_carried_out(store: Store) -> None:
     answers = await asyncio.gather(*(send(store) for _ in range(20)))
 
     assert [answered.again for answered in answers].count(False) == 1
@@ -70,7 +68,7 @@ async def test_of_many_at_once_one_is_carried_out(store: Store) -> None:
     assert len(await store.queries.queued()) == 1
 
 
-async def test_a_key_is_known_after_its_job_was_pruned(store: Store) -> None:
+async def test_a_key_is_remembered_after_its_job_was_pruned(store: Store) -> None:
     first = await send(store)
     await store.jobs.cancel_queued(first.answer.split()[0], "bob", keep=0)
 
@@ -80,7 +78,7 @@ async def test_a_key_is_known_after_its_job_was_pruned(store: Store) -> None:
     assert await store.queries.all_ids() == set()
 
 
-async def test_a_key_is_known_after_the_store_was_opened_again(tmp_path: Path) -> None:
+async def test_a_key_is_remembered_after_the_store_was_reopened(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         first = await send(store)
     async with opened(tmp_path) as store:
@@ -89,7 +87,7 @@ async def test_a_key_is_known_after_the_store_was_opened_again(tmp_path: Path) -
         assert again == Answered(first.answer, again=True)
 
 
-async def test_the_position_is_that_in_the_queue_whatever_the_priorities(store: Store) -> None:
+async def test_the_position_takes_priorities_into_account(store: Store) -> None:
     await start(store)
     await complete(store)
     await store.jobs.cancel_queued(await submit(store), "bob", PLENTY)
@@ -98,5 +96,5 @@ async def test_the_position_is_that_in_the_queue_whatever_the_priorities(store: 
 
     answers = [await send(store, Key(str(p), "alice", ""), p) for p in (0, 1, 9, -9)]
 
-    # Before them: 5, 1, 0 | 5, 1 | nobody | 9, 5, 1, 1, 0, 0, -5
+    # Ahead of each: 5, 1, 0 | 5, 1 | none | 9, 5, 1, 1, 0, 0, -5
     assert [answered.answer.split()[1] for answered in answers] == ["3", "2", "0", "7"]

@@ -1,4 +1,4 @@
-"""What the deeds of the store do to a job, and the questions about jobs."""
+"""The store's operations on jobs, and its queries."""
 
 import itertools
 import json
@@ -39,27 +39,27 @@ async def start(store: Store, **request: Any) -> str:
 
 
 async def claim(store: Store, job_id: str) -> None:
-    """Claim the next attempt of a job, whatever is queued before it."""
+    """Claim the next attempt of a job, whatever is queued ahead of it."""
     attempt = (await store.queries.job(job_id)).attempt + 1
     claim = jobs.Claim(job_id, store.jobs._now(), f"run-{attempt}", "output")
     await store._writer.run(lambda tx: jobs.claim(tx, claim, attempt))
 
 
 async def complete(store: Store, keep: int = PLENTY, **request: Any) -> str:
-    """Submit a job and have it run and complete; returns its id."""
+    """Submit, run and complete a job; returns its id."""
     job_id = await start(store, **request)
     await store.jobs.finish(job_id, completed(), keep)
     return job_id
 
 
 def completed(*metrics: Metric) -> Outcome:
-    """A good end, later than every one before it."""
+    """A successful outcome, later than all previous ones."""
     moment = timestamp(datetime(2030, 1, 1, tzinfo=UTC) + timedelta(milliseconds=next(_ended)))
     result: dict[str, Any] = {"dummy": {"metrics": {}}}
     return Outcome(Status.COMPLETED, moment, 0, result=result, metrics=metrics)
 
 
-async def test_a_submitted_job_is_queued_with_its_whole_request(store: Store) -> None:
+async def test_a_submitted_job_is_queued_with_its_full_request(store: Store) -> None:
     tasks, labels = ("mme", "gsm8k"), {"team": "ä"}
     request = EvaluateRequest("dummy", tasks, {"a": 1.5}, limit=0.25, labels=labels, priority=-3)
 
@@ -81,7 +81,7 @@ async def test_the_same_id_cannot_be_submitted_twice(store: Store, tmp_path: Pat
     assert contents(tmp_path) == before
 
 
-async def test_the_queue_is_in_order_of_submission_within_a_priority(store: Store) -> None:
+async def test_the_queue_is_ordered_by_submission_within_a_priority(store: Store) -> None:
     low = await submit(store, priority=-1)
     first = await submit(store)
     second = await submit(store)
@@ -135,7 +135,7 @@ async def test_a_cancelled_queued_job_leaves_the_queue(store: Store, tmp_path: P
     assert events_of(tmp_path, job_id) == [("submitted", "alice"), ("cancelled", "bob")]
 
 
-async def test_cancelling_a_queued_job_prunes_too(store: Store) -> None:
+async def test_cancelling_a_queued_job_also_prunes(store: Store) -> None:
     old = await complete(store)
     job_id = await submit(store)
 
@@ -145,7 +145,7 @@ async def test_cancelling_a_queued_job_prunes_too(store: Store) -> None:
     assert await store.queries.all_ids() == {job_id}
 
 
-async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -> None:
+async def test_a_cancel_of_a_running_job_is_recorded_and_the_job_continues(store: Store) -> None:
     job_id = await start(store)
 
     await store.jobs.request_cancel(job_id, "bob")
@@ -155,7 +155,7 @@ async def test_a_cancel_of_a_running_job_is_noted_and_it_goes_on(store: Store) -
     assert job.cancel_requested_at is not None
 
 
-async def test_a_job_is_not_claimed_while_another_is_before_it(store: Store) -> None:
+async def test_a_job_is_not_claimed_while_another_is_ahead_of_it(store: Store) -> None:
     job = await store.queries.job(await submit(store))
     urgent = await submit(store, priority=1)
 
@@ -184,9 +184,7 @@ async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -
     assert (job.attempt, job.run_dir) == (2, "run-2")
 
 
-async def test_no_attempt_begins_twice_by_a_record_that_is_out_of_date(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_a_stale_record_does_not_start_an_attempt_twice(store: Store, tmp_path: Path) -> None:
     job_id = await submit(store)
     old = await store.queries.job(job_id)
     await claim(store, job_id)
@@ -199,7 +197,7 @@ async def test_no_attempt_begins_twice_by_a_record_that_is_out_of_date(
     assert contents(tmp_path) == before
 
 
-async def test_a_reattached_job_is_still_the_same_attempt(store: Store, tmp_path: Path) -> None:
+async def test_a_reattached_job_continues_the_same_attempt(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     before = await store.queries.job(job_id)
 
@@ -209,7 +207,7 @@ async def test_a_reattached_job_is_still_the_same_attempt(store: Store, tmp_path
     assert events_of(tmp_path, job_id)[-1] == ("reattached", "server")
 
 
-async def test_a_job_that_never_was_is_not_found(store: Store) -> None:
+async def test_an_unknown_job_is_not_found(store: Store) -> None:
     with pytest.raises(JobNotFound, match="no-such-job"):
         await store.queries.job("no-such-job")
 
@@ -233,7 +231,7 @@ async def test_finishing_a_job_prunes_the_oldest(store: Store) -> None:
     assert pruned == [old]
 
 
-async def test_the_job_that_finished_last_is_kept_when_the_clock_was_set_back(
+async def test_the_last_finished_job_is_kept_when_the_clock_was_set_back(
     store: Store,
 ) -> None:
     yesterday = Outcome(Status.FAILED, "2001-01-01T00:00:00.000+00:00", 1, "it broke")
@@ -244,7 +242,7 @@ async def test_the_job_that_finished_last_is_kept_when_the_clock_was_set_back(
     assert pruned == [old]
 
 
-async def test_a_job_with_a_higher_priority_goes_before_what_was_submitted_earlier(
+async def test_a_job_with_a_higher_priority_precedes_earlier_submissions(
     store: Store,
 ) -> None:
     first, second = await submit(store), await submit(store)
@@ -254,9 +252,7 @@ async def test_a_job_with_a_higher_priority_goes_before_what_was_submitted_earli
     assert [queued for queued, _, _ in await store.queries.queued()] == [second, first]
 
 
-async def test_the_audit_log_has_the_priority_before_and_after(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_the_audit_log_records_the_old_and_new_priority(store: Store, tmp_path: Path) -> None:
     job_id = await submit(store)
 
     await store.jobs.prioritize(job_id, 5, "bob")
@@ -266,14 +262,14 @@ async def test_the_audit_log_has_the_priority_before_and_after(
     assert (event[0], json.loads(event[1])) == ("bob", {"before": 0, "after": 5})
 
 
-async def test_the_priority_of_a_job_that_runs_cannot_be_changed(store: Store) -> None:
+async def test_the_priority_of_a_running_job_cannot_be_changed(store: Store) -> None:
     job_id = await start(store)
 
     with pytest.raises(IllegalTransition):
         await store.jobs.prioritize(job_id, 1, "bob")
 
 
-async def test_a_retried_job_is_queued_at_its_place_as_if_it_had_not_ended(store: Store) -> None:
+async def test_a_retried_job_returns_to_its_original_queue_position(store: Store) -> None:
     job_id = await start(store, max_attempts=3)
     await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
     later = await submit(store)
@@ -286,7 +282,7 @@ async def test_a_retried_job_is_queued_at_its_place_as_if_it_had_not_ended(store
     assert (job.exit_code, job.error, job.result, job.provenance) == (None, None, None, None)
 
 
-async def test_a_retried_job_may_make_as_many_attempts_as_it_was_given_at_first(
+async def test_a_retried_job_gets_its_original_number_of_attempts(
     store: Store,
 ) -> None:
     job_id = await complete(store, max_attempts=3)
@@ -296,7 +292,7 @@ async def test_a_retried_job_may_make_as_many_attempts_as_it_was_given_at_first(
     assert (await store.queries.job(job_id)).max_attempts == 1 + 3
 
 
-async def test_the_audit_log_keeps_what_a_retried_job_had_come_to(
+async def test_the_audit_log_keeps_the_outcome_of_a_retried_job(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
@@ -318,7 +314,7 @@ async def test_the_audit_log_keeps_what_a_retried_job_had_come_to(
     }
 
 
-async def test_a_retried_job_has_no_numbers_until_it_completes_again(
+async def test_a_retried_job_has_no_metrics_until_it_completes_again(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
@@ -338,7 +334,7 @@ async def test_a_retried_job_is_not_pruned(store: Store) -> None:
     assert pruned == [finished]
 
 
-async def test_pruning_takes_the_metrics_along(store: Store, tmp_path: Path) -> None:
+async def test_pruning_removes_the_metrics(store: Store, tmp_path: Path) -> None:
     job_id = await start(store)
     await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
@@ -347,7 +343,7 @@ async def test_pruning_takes_the_metrics_along(store: Store, tmp_path: Path) -> 
     assert rows(tmp_path, "SELECT * FROM metrics") == []
 
 
-async def test_a_pruned_job_is_told_from_one_that_never_was(store: Store) -> None:
+async def test_a_pruned_job_is_distinguished_from_an_unknown_one(store: Store) -> None:
     job_id = await complete(store, keep=0)
 
     with pytest.raises(JobPruned, match=job_id):

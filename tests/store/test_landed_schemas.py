@@ -1,6 +1,6 @@
-"""Data of every schema that ever landed is brought to the one of today, and none of it is lost.
+"""Databases of every schema that ever landed are upgraded to the current one without data loss.
 
-``landed/`` has a small database, as SQL, of each state that ``migrations/`` had on the main branch,
+``landed/`` contains a small database, as SQL, for each state of ``migrations/`` on the main branch,
 written by the evalserver of that commit (``landed/make_dump.py``).
 """
 
@@ -30,8 +30,8 @@ LANDED = {
     ),
     "0008_audit_archives.sql": "386520c0972c03544c16f0fb6e3a15eddc748c9daf4cc47bed17f886fd4d741f",
 }
-"""SHA-256 of each migration that has landed. A line is added with its migration, and never changed:
-a database that was made by another text is refused."""
+"""SHA-256 of each landed migration. A line is added with its migration and never changed: a
+database that was created by a different text is rejected."""
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 JOBS = "SELECT job_id, status, attempt, created_at, started_at, completed_at, error FROM jobs"
@@ -46,14 +46,14 @@ KEPT = (
 
 @pytest.fixture(params=DUMPS, ids=[dump.stem for dump in DUMPS])
 def landed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A database as an earlier commit wrote it."""
+    """A database written by an earlier commit."""
     path = tmp_path / DATABASE_NAME
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(request.param.read_text())
     return path
 
 
-def test_no_migration_that_has_landed_was_edited() -> None:
+def test_no_landed_migration_was_edited() -> None:
     assert {step.name: step.checksum for step in known_migrations()} == LANDED
 
 
@@ -61,9 +61,7 @@ def test_every_landed_schema_has_its_database() -> None:
     assert len(DUMPS) >= 12
 
 
-def test_data_of_a_landed_schema_gets_the_schema_of_a_new_database(
-    landed: Path, tmp_path: Path
-) -> None:
+def test_an_upgraded_landed_database_has_the_current_schema(landed: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "fresh.db"
     migrate(fresh)
 
@@ -72,7 +70,7 @@ def test_data_of_a_landed_schema_gets_the_schema_of_a_new_database(
     assert read(landed, SCHEMA) == read(fresh, SCHEMA)
 
 
-def test_data_of_a_landed_schema_keeps_its_rows(landed: Path) -> None:
+def test_an_upgraded_landed_database_keeps_its_rows(landed: Path) -> None:
     before = [read(landed, sql) for sql in KEPT]
 
     migrate(landed)
@@ -80,14 +78,14 @@ def test_data_of_a_landed_schema_keeps_its_rows(landed: Path) -> None:
     assert [read(landed, sql) for sql in KEPT] == before
 
 
-def test_data_of_a_landed_schema_is_sound(landed: Path) -> None:
+def test_an_upgraded_landed_database_is_sound(landed: Path) -> None:
     migrate(landed)
 
     with snapshot(landed) as opened:
         assert check_database(opened).problem is None
 
 
-async def test_jobs_of_a_landed_schema_go_on(landed: Path) -> None:
+async def test_jobs_of_a_landed_database_continue(landed: Path) -> None:
     store = await Store.open(landed.parent)
     [(first, *_), *_] = await store.queries.queued()
     jobs = [await store.queries.job(job_id) for job_id in await store.queries.all_ids()]

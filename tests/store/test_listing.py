@@ -1,4 +1,4 @@
-"""Listing jobs: in which order, and page by page."""
+"""Listing jobs: their order, and pagination."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ ALL = JobFilter()
 
 
 class Hours:
-    """A clock that is set by hand, also back."""
+    """A clock that is set manually, forwards and back."""
 
     def __init__(self, hour: int) -> None:
         self.hour = hour
@@ -29,13 +29,13 @@ class Hours:
 
     @property
     def text(self) -> str:
-        """The time as the store keeps it."""
+        """The time as the store records it."""
         return timestamp(self())
 
 
 @asynccontextmanager
 async def opened(folder: Path, clock: Clock = utc_now) -> AsyncIterator[Store]:
-    """A store that is open for the block."""
+    """A store that is open within the block."""
     store = await Store.open(folder, clock)
     try:
         yield store
@@ -44,16 +44,16 @@ async def opened(folder: Path, clock: Clock = utc_now) -> AsyncIterator[Store]:
 
 
 class Interrupted(Readers):
-    """Readers between whose first query and the next something is done."""
+    """Readers that run an operation between their first query and the next."""
 
     async def fetch(self, *query: Any) -> list[Any]:
         rows = await super().fetch(*query)
-        if self.deed is not None:
-            deed, self.deed = self.deed, None
-            await deed()
+        if self.operation is not None:
+            operation, self.operation = self.operation, None
+            await operation()
         return rows
 
-    deed: Callable[[], Awaitable[Any]] | None = None
+    operation: Callable[[], Awaitable[Any]] | None = None
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def listed(store: Store, wanted: JobFilter = ALL, most: int = 100) -> list
 
 
 async def pages(store: Store, wanted: JobFilter, most: int) -> list[list[str]]:
-    """The ids of the wanted jobs, page after page to the end."""
+    """The ids of all wanted jobs, page by page."""
     found = []
     before: int | None = NEWEST
     while before is not None:
@@ -80,13 +80,13 @@ async def pages(store: Store, wanted: JobFilter, most: int) -> list[list[str]]:
     return found
 
 
-async def test_jobs_are_listed_the_newest_first(store: Store) -> None:
+async def test_jobs_are_listed_newest_first(store: Store) -> None:
     first, second, third = [await submit(store) for _ in range(3)]
 
     assert await listed(store) == [third, second, first]
 
 
-async def test_a_listed_job_is_its_whole_record(store: Store) -> None:
+async def test_a_listed_job_has_its_full_record(store: Store) -> None:
     job_id = await complete(store, labels={"team": "a"})
 
     page = await store.queries.page(ALL, 1)
@@ -105,7 +105,7 @@ async def test_a_priority_does_not_change_the_order_of_the_list(store: Store) ->
     assert await listed(store) == [later, urgent]
 
 
-async def test_a_clock_that_was_set_back_does_not_change_the_order(tmp_path: Path) -> None:
+async def test_setting_the_clock_back_does_not_change_the_order(tmp_path: Path) -> None:
     clock = Hours(5)
     async with opened(tmp_path, clock) as store:
         first = await submit(store)
@@ -116,7 +116,7 @@ async def test_a_clock_that_was_set_back_does_not_change_the_order(tmp_path: Pat
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 6])
-async def test_pages_have_every_job_once(store: Store, most: int) -> None:
+async def test_pages_contain_every_job_once(store: Store, most: int) -> None:
     jobs = [await submit(store) for _ in range(5)][::-1]
 
     found = await pages(store, ALL, most)
@@ -125,18 +125,18 @@ async def test_pages_have_every_job_once(store: Store, most: int) -> None:
     assert [len(page) for page in found[:-1]] == [most] * (len(found) - 1)
 
 
-async def test_the_last_page_is_known_as_the_last_even_when_it_is_full(store: Store) -> None:
+async def test_a_full_last_page_has_no_next_page(store: Store) -> None:
     await submit(store)
     await submit(store)
 
     assert (await store.queries.page(ALL, 2)).next is None
 
 
-async def test_pages_of_a_filter_have_every_job_once(store: Store) -> None:
+async def test_pages_of_a_filter_contain_every_job_once(store: Store) -> None:
     jobs = []
     for number in range(9):
-        deed = complete if number % 3 else submit
-        jobs.append(await deed(store, model=f"m{number % 2}"))
+        operation = complete if number % 3 else submit
+        jobs.append(await operation(store, model=f"m{number % 2}"))
 
     wanted = JobFilter(statuses=frozenset({Status.COMPLETED, Status.QUEUED}), model="m0")
 
@@ -144,7 +144,7 @@ async def test_pages_of_a_filter_have_every_job_once(store: Store) -> None:
     assert [job_id for page in found for job_id in page] == jobs[::-2]
 
 
-async def test_what_is_submitted_meanwhile_moves_no_page(store: Store) -> None:
+async def test_new_submissions_do_not_shift_pages(store: Store) -> None:
     old = [await submit(store) for _ in range(4)]
     first = await store.queries.page(ALL, 2)
     assert first.next is not None
@@ -155,7 +155,7 @@ async def test_what_is_submitted_meanwhile_moves_no_page(store: Store) -> None:
     assert [job.job_id for job in second.jobs] == [old[1], old[0]]
 
 
-async def test_a_page_goes_on_behind_a_job_that_was_pruned(store: Store) -> None:
+async def test_a_page_continues_after_a_pruned_job(store: Store) -> None:
     oldest, last = await submit(store), await complete(store)
     page = await store.queries.page(ALL, 1)
     assert [job.job_id for job in page.jobs] == [last]
@@ -167,29 +167,29 @@ async def test_a_page_goes_on_behind_a_job_that_was_pruned(store: Store) -> None
     assert [job.job_id for job in rest.jobs] == [oldest]
 
 
-async def test_a_job_that_changes_its_status_or_is_pruned_meanwhile_is_left_out(
+async def test_a_job_that_changes_status_or_is_pruned_during_the_query_is_omitted(
     store: Store, readers: Interrupted
 ) -> None:
     stays, goes = await submit(store), await submit(store)
 
-    async def page_while(deed: Callable[[], Awaitable[Any]], wanted: JobFilter) -> list[str]:
-        readers.deed = deed
+    async def page_during(operation: Callable[[], Awaitable[Any]], wanted: JobFilter) -> list[str]:
+        readers.operation = operation
         page = await listing.page(readers, wanted, 2, NEWEST)
         return [job.job_id for job in page.jobs]
 
     queued = JobFilter(statuses=frozenset({Status.QUEUED}))
-    assert await page_while(lambda: claim(store, goes), queued) == [stays]
-    assert await page_while(lambda: store.jobs.finish(goes, completed(), 0), ALL) == [stays]
+    assert await page_during(lambda: claim(store, goes), queued) == [stays]
+    assert await page_during(lambda: store.jobs.finish(goes, completed(), 0), ALL) == [stays]
 
 
-async def test_a_page_of_large_records_ends_early_and_goes_on(store: Store) -> None:
+async def test_a_page_of_large_records_is_shortened_and_continued(store: Store) -> None:
     large = {"text": "x" * (MAX_PAGE_BYTES // 3)}
     jobs = [await submit(store, model_args=large) for _ in range(3)]
 
     assert await pages(store, ALL, 3) == [[jobs[2], jobs[1]], [jobs[0]]]
 
 
-async def test_a_record_that_is_too_large_for_any_page_has_one_to_itself(store: Store) -> None:
+async def test_an_oversized_record_gets_its_own_page(store: Store) -> None:
     too_large = {"text": "x" * MAX_PAGE_BYTES}
     jobs = [await submit(store, model_args=too_large) for _ in range(3)]
 

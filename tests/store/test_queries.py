@@ -1,4 +1,4 @@
-"""How SQLite answers: through indexes, through the views for people, and to who only reads."""
+"""Query plans use indexes, the views are correct, and read-only clients can read."""
 
 import asyncio
 import shutil
@@ -68,11 +68,11 @@ FILTERS = {
     "created_after": JobFilter(created_after="2001"),
     "created_before": JobFilter(created_before="2100"),
 }
-"""A filter for each thing that jobs can be asked for."""
+"""A filter for each criterion."""
 
 
 def together(*filters: JobFilter) -> JobFilter:
-    """What meets all of these."""
+    """The filter that combines all of these."""
     given = [(name, value) for each in filters for name, value in vars(each).items() if value]
     return JobFilter(**dict(given))
 
@@ -175,13 +175,13 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
 
 @pytest.fixture
 def statements() -> list[str]:
-    """Every statement that SQLite carries out on the connections below, with its parameters."""
+    """Every statement that SQLite executes on the connections below, with its parameters."""
     return []
 
 
 @pytest.fixture
 async def readers(store: Store, tmp_path: Path, statements: list[str]) -> AsyncIterator[Readers]:
-    """A connection of the test's own to the store's database, for questions."""
+    """A separate connection to the store's database, for queries."""
     async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
         connection.row_factory = Row
         await connection.set_trace_callback(statements.append)
@@ -193,7 +193,7 @@ async def readers(store: Store, tmp_path: Path, statements: list[str]) -> AsyncI
 
 @pytest.fixture
 def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator[Transaction]:
-    """Another one, for deeds."""
+    """A separate connection to the store's database, for operations."""
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as connection:
         connection.row_factory = Row
         connection.execute("PRAGMA foreign_keys = ON")
@@ -207,7 +207,7 @@ MODULES = (
 )  # fmt: skip
 PARTS = (JobQueries, SeriesQueries, Durations, EventLog)
 
-NOT_ASKED = {
+EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
     "LoginSession", "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
     "Submission", "Token", "counted", "read_jobs", "size_of",
@@ -215,9 +215,9 @@ NOT_ASKED = {
     "JobQueries.job", "JobQueries.page", "JobQueries.sorted_page", "JobQueries.finished_page",
     "JobQueries.last_finished",
 }  # fmt: skip
-"""What the modules have beside deeds and questions."""
+"""Names in the modules that are neither operations nor queries, or are covered otherwise."""
 
-SMALL = {
+ALLOWED_SCANS = {
     "SCAN job_counts": "a row a status",
     "SCAN tokens": "a row a person",
     "SCAN tokens USING INDEX sqlite_autoindex_tokens_2": "the same, by name",
@@ -230,7 +230,7 @@ SMALL = {
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",
 }
-"""What may be read whole, and why."""
+"""Scans that are allowed, and why."""
 
 
 def _end_and_prune(tx: Transaction, running: str) -> None:
@@ -255,22 +255,22 @@ def _log_in(tx: Transaction) -> None:
 
 def full_scans(folder: Path, statements: list[str]) -> list[str]:
     """The steps of the statements' plans that read every row of a table."""
-    # What SQLite does inside of a statement is traced as a comment: it has no plan of its own.
+    # SQLite traces what it does within a statement as a comment, which has no plan of its own.
     asked = [sql for sql in statements if not sql.startswith("--")]
     assert asked
     return [step for sql in asked for step in plan(folder, sql) if _reads_all(step, sql)]
 
 
 def plan(folder: Path, sql: str) -> list[str]:
-    """What SQLite would do to answer a statement."""
+    """SQLite's query plan for a statement."""
     return [str(row[3]) for row in rows(folder, f"EXPLAIN QUERY PLAN {sql}")]
 
 
 def _reads_all(step: str, sql: str) -> bool:
-    # A covering index is the table in little: whoever wants all of it may read that. The newest
-    # row is the end of the table: it is one step away. What a subquery found is no table.
+    # A covering index is a small copy of the table, so a full listing may scan it. The newest row
+    # is the last of the table: one step. The result of a subquery is not a table.
     newest = sql.endswith("ORDER BY event_id DESC LIMIT 1")
-    fine = newest or "COVERING INDEX" in step or "(subquery-" in step or step in SMALL
+    fine = newest or "COVERING INDEX" in step or "(subquery-" in step or step in ALLOWED_SCANS
     return step.startswith("SCAN ") and not fine
 
 
@@ -310,16 +310,16 @@ def test_every_operation_and_query_is_covered() -> None:
 
     public |= {f"{part.__name__}.{name}" for part in PARTS for name in vars(part) if name[0] != "_"}
 
-    looked_at = {name.partition(" ")[0] for name in [*QUERIES, *OPERATIONS]}
-    assert public - NOT_ASKED == looked_at
+    covered = {name.partition(" ")[0] for name in [*QUERIES, *OPERATIONS]}
+    assert public - EXCLUDED == covered
 
 
-async def test_a_scan_would_be_seen(store: Store, tmp_path: Path) -> None:
+async def test_a_full_scan_is_detected(store: Store, tmp_path: Path) -> None:
     assert full_scans(tmp_path, ["SELECT * FROM jobs WHERE run_dir = 'r'"]) == ["SCAN jobs"]
 
 
 @pytest.mark.parametrize("name", LISTED)
-async def test_a_page_reads_no_more_of_an_index_than_its_end(
+async def test_a_page_reads_only_the_end_of_an_index(
     readers: Readers, statements: list[str], tmp_path: Path, name: str
 ) -> None:
     await _first_page(LISTED[name], readers)
@@ -337,7 +337,7 @@ async def test_the_queue_needs_no_sorting(
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan(tmp_path, sql)
 
 
-async def test_durations_are_read_from_their_index_alone(
+async def test_durations_are_read_from_their_index_only(
     readers: Readers, statements: list[str], tmp_path: Path
 ) -> None:
     await Durations(readers).of_kind(KIND)
@@ -400,7 +400,7 @@ async def test_time_per_model_sums_what_its_jobs_took(store: Store, tmp_path: Pa
     assert times == [("big", "lmms_eval", 2, 121.0), ("small", "lmms_eval", 1, 60.5)]
 
 
-async def test_a_reader_sees_each_change_while_the_store_is_open(
+async def test_a_reader_sees_every_change_while_the_store_is_open(
     store: Store, tmp_path: Path
 ) -> None:
     seen = []

@@ -1,4 +1,4 @@
-"""Reading a database from outside: wherever it lies, whatever state it was left in."""
+"""Reading a database from outside: at any path, in whatever state it was left."""
 
 import shutil
 import sqlite3
@@ -15,25 +15,25 @@ from tests.store.test_migrate import ADDS_A_TABLE, NEXT, change, noon
 
 
 def events(path: Path) -> int:
-    """How many events a snapshot of the file has."""
+    """The number of events in a snapshot of the file."""
     with snapshot(path) as opened:
         return describe(opened).events
 
 
-def assert_refused(path: Path, message: str) -> None:
-    """The file must be refused in one line with these words."""
+def assert_rejected(path: Path, message: str) -> None:
+    """Check that the file is rejected with this one-line message."""
     with pytest.raises(DatabaseRefused, match=message) as raised, snapshot(path):
         pass
     assert "\n" not in str(raised.value)
 
 
-async def test_what_a_running_server_wrote_is_seen(store: Store, tmp_path: Path) -> None:
+async def test_writes_of_a_running_server_are_visible(store: Store, tmp_path: Path) -> None:
     await submit(store)
 
     assert events(tmp_path / DATABASE_NAME) == 1
 
 
-async def test_what_a_stopped_server_left_is_seen(tmp_path: Path) -> None:
+async def test_data_of_a_stopped_server_is_visible(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     await submit(store)
     await store.close()
@@ -42,7 +42,7 @@ async def test_what_a_stopped_server_left_is_seen(tmp_path: Path) -> None:
     assert events(tmp_path / DATABASE_NAME) == 1
 
 
-async def test_what_a_killed_server_left_is_seen(store: Store, tmp_path: Path) -> None:
+async def test_data_of_a_killed_server_is_visible(store: Store, tmp_path: Path) -> None:
     await submit(store)
     killed = tmp_path / "killed"
     killed.mkdir()
@@ -52,7 +52,7 @@ async def test_what_a_killed_server_left_is_seen(store: Store, tmp_path: Path) -
     assert events(killed / DATABASE_NAME) == 1
 
 
-async def test_a_server_can_start_after_it_was_read(tmp_path: Path) -> None:
+async def test_a_server_can_start_after_its_database_was_read(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     await store.close()
     assert events(tmp_path / DATABASE_NAME) == 0
@@ -64,7 +64,7 @@ async def test_a_server_can_start_after_it_was_read(tmp_path: Path) -> None:
     assert events(tmp_path / DATABASE_NAME) == 1
 
 
-async def test_an_odd_path_is_no_uri(tmp_path: Path) -> None:
+async def test_special_characters_in_a_path_are_not_parsed_as_a_uri(tmp_path: Path) -> None:
     folder = tmp_path / "a ?mode=rw#100%"
     folder.mkdir()
     store = await Store.open(folder)
@@ -74,49 +74,49 @@ async def test_an_odd_path_is_no_uri(tmp_path: Path) -> None:
     assert events(folder / DATABASE_NAME) == 3
 
 
-def test_a_database_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "evalserver.db", f"there is no database at {tmp_path}/evalserver.db")
+def test_a_missing_database_is_rejected_and_not_created(tmp_path: Path) -> None:
+    assert_rejected(tmp_path / "evalserver.db", f"there is no database at {tmp_path}/evalserver.db")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+def test_an_empty_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "evalserver.db").touch()
 
-    assert_refused(tmp_path / "evalserver.db", "is empty: no server ever used it")
+    assert_rejected(tmp_path / "evalserver.db", "is empty: no server ever used it")
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    assert_refused(tmp_path, f"cannot read the database {tmp_path}: Is a directory")
+def test_a_directory_is_rejected(tmp_path: Path) -> None:
+    assert_rejected(tmp_path, f"cannot read the database {tmp_path}: Is a directory")
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "evalserver.db").write_text("no database, only text" * 100)
 
-    assert_refused(tmp_path / "evalserver.db", "cannot read the database .* not a database")
+    assert_rejected(tmp_path / "evalserver.db", "cannot read the database .* not a database")
 
 
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_application_is_rejected(tmp_path: Path) -> None:
     change(tmp_path / "evalserver.db", "CREATE TABLE recipes (name TEXT)")
 
-    assert_refused(tmp_path / "evalserver.db", "not an evalserver database")
+    assert_rejected(tmp_path / "evalserver.db", "not an evalserver database")
 
 
-def test_a_database_of_a_newer_evalserver_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_evalserver_is_rejected(tmp_path: Path) -> None:
     known = known_migrations()
     migrate(tmp_path / "evalserver.db", noon, [*known, ADDS_A_TABLE])
 
-    assert_refused(tmp_path / "evalserver.db", f"schema version {NEXT}, .* up to {len(known)}")
+    assert_rejected(tmp_path / "evalserver.db", f"schema version {NEXT}, .* up to {len(known)}")
 
 
-async def test_a_truncated_database_is_refused(tmp_path: Path) -> None:
+async def test_a_truncated_database_is_rejected(tmp_path: Path) -> None:
     store = await Store.open(tmp_path)
     await complete(store)
     await store.close()
     path = tmp_path / DATABASE_NAME
     path.write_bytes(path.read_bytes()[:9000])
 
-    assert_refused(path, "cannot read the database")
+    assert_rejected(path, "cannot read the database")
 
 
 async def test_an_older_database_can_be_read(
@@ -133,7 +133,7 @@ async def test_an_older_database_can_be_read(
     assert (found.schema_version, found.schema_needed, found.events) == (NEXT - 1, NEXT, 3)
 
 
-async def test_a_snapshot_keeps_no_writer_waiting(store: Store, tmp_path: Path) -> None:
+async def test_a_snapshot_does_not_block_writers(store: Store, tmp_path: Path) -> None:
     with (
         snapshot(tmp_path / DATABASE_NAME) as opened,
         closing(sqlite3.connect(tmp_path / DATABASE_NAME, timeout=0)) as other,

@@ -1,4 +1,4 @@
-"""Replaying the log: a forger who makes every hash anew still has to tell a story that can be."""
+"""Replaying the log: a forger who recomputes every hash must still produce a valid history."""
 
 import sqlite3
 from contextlib import closing
@@ -17,7 +17,7 @@ from tests.store.test_verify import problem, verify, write_log
 
 
 def forge(folder: Path, sql: str) -> None:
-    """Change the log as a forger does who knows how the hashes are made, and makes them anew."""
+    """Change the log, and recompute the hashes."""
     tamper(folder, sql)
     last = GENESIS_HASH
     with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
@@ -53,7 +53,7 @@ def forge(folder: Path, sql: str) -> None:
         ("DELETE FROM job_events WHERE event_id = 2", 2, "missing; the next one is 3"),
     ],
 )  # fmt: skip
-async def test_a_forged_log_with_good_hashes_is_found_by_replaying_it(
+async def test_replay_detects_a_forged_log_with_valid_hashes(
     store: Store, tmp_path: Path, sql: str, event_id: int, message: str
 ) -> None:
     await complete(store)
@@ -64,9 +64,7 @@ async def test_a_forged_log_with_good_hashes_is_found_by_replaying_it(
     assert message in problem(tmp_path).message
 
 
-async def test_an_event_of_a_job_that_was_pruned_before_it_is_found(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_an_event_after_its_jobs_pruning_is_detected(store: Store, tmp_path: Path) -> None:
     await complete(store, keep=0)
     job_id = await submit(store)
 
@@ -80,7 +78,7 @@ async def test_an_event_of_a_job_that_was_pruned_before_it_is_found(
     assert "there is no such job at this point" in problem(tmp_path).message
 
 
-def test_a_new_kind_of_event_needs_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_handles_new_kinds_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     again = Transition(frozenset({Status.FAILED}), Status.QUEUED)
     moves = {kind.value: move for kind, move in TRANSITIONS.items()}
     monkeypatch.setattr("evalserver.store.replay.MOVES", {**moves, "again": again})
@@ -104,7 +102,9 @@ def test_a_new_kind_of_event_needs_no_change(monkeypatch: pytest.MonkeyPatch) ->
     assert faults == [None] * len(story)
 
 
-async def test_an_event_made_anew_shows_at_the_next_one(store: Store, tmp_path: Path) -> None:
+async def test_a_rehashed_event_breaks_the_chain_at_the_next_one(
+    store: Store, tmp_path: Path
+) -> None:
     await complete(store)
     forged = "UPDATE job_events SET actor = 'eve' WHERE event_id = 2"
     [kept] = rows(tmp_path, "SELECT prev_hash, hash FROM job_events WHERE event_id = 3")
@@ -123,6 +123,6 @@ def test_the_newest_hash_depends_on_every_event(tmp_path: Path) -> None:
 
     forge(tmp_path, "UPDATE job_events SET actor = 'eve' WHERE event_id = 1")
 
-    assert verify(tmp_path).problem is None, "whoever makes every hash anew is not seen here"
-    assert verify(tmp_path).last_hash != before, "but by who kept the newest hash"
+    assert verify(tmp_path).problem is None, "recomputed hashes are not detected here"
+    assert verify(tmp_path).last_hash != before, "but by comparison with a recorded newest hash"
     assert read(path, "SELECT count(*) FROM job_events WHERE hash = ?", before) == [(0,)]

@@ -1,4 +1,4 @@
-"""What is done to the server itself: draining and resuming, in a log of its own."""
+"""Server operations: draining and resuming, in their own log."""
 
 import sqlite3
 from contextlib import closing
@@ -16,7 +16,7 @@ async def claim(store: Store, job_id: str) -> None:
     await store.jobs.claim(await store.queries.job(job_id), Path("run"), Path("out"))
 
 
-async def test_a_draining_store_lets_nothing_be_claimed_until_it_is_resumed(store: Store) -> None:
+async def test_no_job_can_be_claimed_while_draining(store: Store) -> None:
     job_id = await submit(store)
     await store.server.drain("alice", "new driver")
 
@@ -28,7 +28,7 @@ async def test_a_draining_store_lets_nothing_be_claimed_until_it_is_resumed(stor
     assert (await store.queries.job(job_id)).status == "running"
 
 
-async def test_it_is_known_who_drained_it_since_when_and_why(store: Store) -> None:
+async def test_draining_records_who_when_and_why(store: Store) -> None:
     assert await store.server.draining() is None
     drained = await store.server.drain("alice", "new driver")
 
@@ -37,7 +37,7 @@ async def test_it_is_known_who_drained_it_since_when_and_why(store: Store) -> No
 
 
 @pytest.mark.parametrize(("reason", "events"), [(None, 1), ("one", 1), ("two", 2)])
-async def test_draining_again_is_an_event_only_with_a_new_reason(
+async def test_repeated_draining_is_an_event_only_with_a_new_reason(
     store: Store, tmp_path: Path, reason: str | None, events: int
 ) -> None:
     await store.server.drain("alice", "one")
@@ -48,7 +48,7 @@ async def test_draining_again_is_an_event_only_with_a_new_reason(
     assert len(rows(tmp_path, "SELECT * FROM server_events")) == events
 
 
-async def test_resuming_what_does_not_drain_is_no_event(store: Store, tmp_path: Path) -> None:
+async def test_resuming_without_draining_is_not_an_event(store: Store, tmp_path: Path) -> None:
     assert await store.server.resume("alice") is False
     assert rows(tmp_path, "SELECT * FROM server_events") == []
 
@@ -62,7 +62,7 @@ async def test_resuming_what_does_not_drain_is_no_event(store: Store, tmp_path: 
         " VALUES (1, 'now', 'mallory', 'resumed')",
     ],
 )
-async def test_its_log_is_append_only(store: Store, tmp_path: Path, statement: str) -> None:
+async def test_the_server_log_is_append_only(store: Store, tmp_path: Path, statement: str) -> None:
     await store.server.drain("alice", None)
 
     with (

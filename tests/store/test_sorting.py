@@ -1,4 +1,4 @@
-"""Listing jobs in an order that is asked for, page by page."""
+"""Listing jobs in a requested order, page by page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +17,12 @@ from tests.store.test_jobs import complete, start, submit
 
 ALL = JobFilter()
 STORED = 20_000
-MOST_STEPS = 5 * STORED
-"""What reading an index of all jobs once takes, and less than looking at all their records."""
+MAX_STEPS = 5 * STORED
+"""Enough to read an index of all jobs once, but not to read all their records."""
 
 
 async def listed(store: Store, wanted: JobFilter, order: Order, most: int = 2) -> list[str]:
-    """The ids of all pages."""
+    """The job ids of all pages."""
     found: list[str] = []
     after: Place | None = None
     while True:
@@ -34,15 +34,13 @@ async def listed(store: Store, wanted: JobFilter, order: Order, most: int = 2) -
 
 
 def both_ways(key: SortKey) -> Iterator[Order]:
-    """The order and its opposite."""
+    """The ascending and the descending order."""
     yield Order(key)
     yield Order(key, descending=True)
 
 
 @pytest.mark.parametrize("most", [1, 2, 10])
-async def test_jobs_are_sorted_by_priority_and_equal_ones_by_submission(
-    store: Store, most: int
-) -> None:
+async def test_jobs_are_sorted_by_priority_then_by_submission(store: Store, most: int) -> None:
     low, high, same = [await submit(store, priority=each) for each in (-2, 7, -2)]
 
     assert await listed(store, ALL, Order(SortKey.PRIORITY), most) == [low, same, high]
@@ -56,7 +54,7 @@ async def test_jobs_are_sorted_by_model(store: Store) -> None:
     assert await listed(store, ALL, Order(SortKey.MODEL)) == [first, second, third]
 
 
-async def test_jobs_are_sorted_by_submission_either_way(store: Store) -> None:
+async def test_jobs_are_sorted_by_submission_in_both_directions(store: Store) -> None:
     jobs = [await submit(store) for _ in range(5)]
 
     assert await listed(store, ALL, Order(SortKey.CREATED_AT)) == jobs
@@ -64,7 +62,7 @@ async def test_jobs_are_sorted_by_submission_either_way(store: Store) -> None:
 
 
 @pytest.mark.parametrize("key", [SortKey.STARTED_AT, SortKey.COMPLETED_AT, SortKey.DURATION])
-async def test_jobs_that_have_no_such_time_come_last_whichever_way(
+async def test_jobs_without_the_time_come_last_in_both_directions(
     store: Store, key: SortKey
 ) -> None:
     waiting = [await submit(store) for _ in range(3)]
@@ -77,7 +75,7 @@ async def test_jobs_that_have_no_such_time_come_last_whichever_way(
 
 
 @pytest.mark.parametrize("key", SortKey)
-async def test_a_filter_holds_in_every_order(store: Store, key: SortKey) -> None:
+async def test_filters_apply_in_every_order(store: Store, key: SortKey) -> None:
     wanted = [await start(store, labels={"run": "1"}) for _ in range(3)]
     await start(store)
     await submit(store, labels={"run": "1"})
@@ -87,7 +85,7 @@ async def test_a_filter_holds_in_every_order(store: Store, key: SortKey) -> None
         assert sorted(await listed(store, running, order)) == sorted(wanted)
 
 
-async def test_a_job_that_comes_between_two_pages_displaces_none(store: Store) -> None:
+async def test_a_job_submitted_between_two_pages_shifts_none(store: Store) -> None:
     jobs = [await submit(store, priority=1) for _ in range(4)]
     order = Order(SortKey.PRIORITY, descending=True)
 
@@ -99,7 +97,7 @@ async def test_a_job_that_comes_between_two_pages_displaces_none(store: Store) -
     assert [job.job_id for job in (*first.jobs, *second.jobs)] == jobs[::-1]
 
 
-async def test_no_order_of_many_jobs_reads_the_records_of_all(tmp_path: Path) -> None:
+async def test_no_order_reads_the_records_of_all_jobs(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
     async with aiosqlite.connect(tmp_path / DATABASE_NAME, isolation_level=None) as connection:
         connection.row_factory = Row
@@ -108,13 +106,13 @@ async def test_no_order_of_many_jobs_reads_the_records_of_all(tmp_path: Path) ->
         steps = Steps()
         await connection.set_progress_handler(steps.count, 1)
         readers = Readers([connection], connection._conn)
-        dear = {}
+        too_expensive = {}
         for name, wanted in PAGES.items():
             for key in SortKey:
                 for order in both_ways(key):
                     before = steps.taken
                     await sorting.sorted_page(readers, wanted, 10, order, None)
-                    if steps.taken - before > MOST_STEPS:
-                        dear[name, order] = steps.taken - before
+                    if steps.taken - before > MAX_STEPS:
+                        too_expensive[name, order] = steps.taken - before
 
-    assert dear == {}
+    assert too_expensive == {}

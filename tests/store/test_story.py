@@ -1,4 +1,4 @@
-"""A job's story, and the figures of a database."""
+"""A job's history, and the statistics of a database."""
 
 import asyncio
 from pathlib import Path
@@ -20,18 +20,18 @@ from tests.store.test_migrate import rows
 
 
 def story(folder: Path, job_id: str) -> JobHistory:
-    """A job's story, from the database of a data directory."""
+    """A job's history, from the database of a data directory."""
     with snapshot(folder / DATABASE_NAME) as opened:
         return history_of(opened, job_id)
 
 
 def info(folder: Path) -> Info:
-    """The figures of the database of a data directory."""
+    """The statistics of a data directory's database."""
     with snapshot(folder / DATABASE_NAME) as opened:
         return describe(opened)
 
 
-async def test_a_story_has_the_record_and_the_events_of_its_job_alone(
+async def test_a_history_has_only_the_record_and_events_of_its_job(
     store: Store, tmp_path: Path
 ) -> None:
     await complete(store)
@@ -56,12 +56,12 @@ async def test_a_pruned_job_has_its_events_and_no_record(store: Store, tmp_path:
     assert (told.events[-1].event, told.events[-1].to_status) == ("pruned", None)
 
 
-async def test_a_job_that_never_was_has_no_story(store: Store, tmp_path: Path) -> None:
+async def test_an_unknown_job_has_no_history(store: Store, tmp_path: Path) -> None:
     with pytest.raises(JobNotFound, match="Job ghost not found"):
         story(tmp_path, "ghost")
 
 
-async def test_the_figures_count_what_is_there(store: Store, tmp_path: Path) -> None:
+async def test_the_statistics_count_the_stored_data(store: Store, tmp_path: Path) -> None:
     running = await start(store)
     await store.jobs.finish(running, completed(ACCURACY), PLENTY)
     await submit(store)
@@ -78,7 +78,7 @@ async def test_the_figures_count_what_is_there(store: Store, tmp_path: Path) -> 
     assert (found.oldest_event, found.newest_event) == (oldest, newest)
 
 
-async def test_the_figures_of_a_new_database_are_nothing(store: Store, tmp_path: Path) -> None:
+async def test_the_statistics_of_a_new_database_are_empty(store: Store, tmp_path: Path) -> None:
     found = info(tmp_path)
 
     assert (sum(found.jobs.values()), found.events, found.oldest_event) == (0, 0, None)

@@ -1,4 +1,4 @@
-"""Submissions that come together are written together."""
+"""Concurrent submissions are written in one batch."""
 
 import asyncio
 import sqlite3
@@ -15,13 +15,13 @@ MANY = 2 * MAX_STATEMENT + 1
 
 
 async def submit_as(store: Store, job_id: str) -> None:
-    """Submit a job that has this id."""
+    """Submit a job with this id."""
     await store.jobs.submit(
         NewJob(job_id, "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
     )
 
 
-async def test_submissions_that_come_together_are_queued_in_the_order_of_their_coming(
+async def test_concurrent_submissions_are_queued_in_order_of_arrival(
     store: Store,
 ) -> None:
     await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
@@ -30,7 +30,9 @@ async def test_submissions_that_come_together_are_queued_in_the_order_of_their_c
     assert [job_id for job_id, _, _ in queued] == [f"job {n}" for n in range(MANY)]
 
 
-async def test_each_has_an_event_of_its_own_in_the_same_order(store: Store, tmp_path: Path) -> None:
+async def test_each_submission_has_its_own_event_in_the_same_order(
+    store: Store, tmp_path: Path
+) -> None:
     await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
 
     events = read(
@@ -39,14 +41,14 @@ async def test_each_has_an_event_of_its_own_in_the_same_order(store: Store, tmp_
     assert events == [(f"job {n}", "submitted") for n in range(MANY)]
 
 
-async def test_the_log_of_what_was_written_together_is_sound(store: Store, tmp_path: Path) -> None:
+async def test_the_log_of_a_batch_is_sound(store: Store, tmp_path: Path) -> None:
     await asyncio.gather(*(submit(store) for _ in range(MANY)))
 
     with snapshot(tmp_path / DATABASE_NAME) as opened:
         assert verify_log(opened).problem is None
 
 
-async def test_listeners_are_told_which_job_is_which(store: Store, tmp_path: Path) -> None:
+async def test_listeners_receive_the_event_of_each_job(store: Store, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int]] = []
     store.subscribe(lambda event: heard.append((event.job_id, event.seq, event.event_id)))
 
@@ -56,7 +58,7 @@ async def test_listeners_are_told_which_job_is_which(store: Store, tmp_path: Pat
     assert heard == read(tmp_path / DATABASE_NAME, sql)
 
 
-async def test_one_that_fails_leaves_the_others(store: Store) -> None:
+async def test_a_failing_submission_does_not_affect_the_others(store: Store) -> None:
     ids = ["a", "b", "a", "c"]
 
     outcomes = await asyncio.gather(
@@ -70,7 +72,7 @@ async def test_one_that_fails_leaves_the_others(store: Store) -> None:
     assert [job_id for job_id, _, _ in queued] == ["a", "b", "c"]
 
 
-async def test_text_of_every_kind_is_kept_as_it_is(store: Store) -> None:
+async def test_any_text_is_stored_unchanged(store: Store) -> None:
     text = "\"'\\ \n\t $[0] ä 😀 \u2028"
     request = EvaluateRequest("dummy", (text,), {text: [text, 2**63, 0.1]}, labels={text: text})
 

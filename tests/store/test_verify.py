@@ -1,4 +1,4 @@
-"""Verifying the audit log: what is sound passes, and the first bad row is named."""
+"""Verifying the audit log: a sound log passes, and the first bad row is named."""
 
 import sqlite3
 import tracemalloc
@@ -27,14 +27,14 @@ def verify(folder: Path) -> Verdict:
 
 
 def problem(folder: Path) -> Problem:
-    """What is wrong with the database of a data directory; something must be."""
+    """The problem of a data directory's database; there must be one."""
     found = verify(folder).problem
     assert found is not None
     return found
 
 
 def write_log(path: Path, jobs: int) -> int:
-    """A sound log of jobs that came and went; returns the number of its events."""
+    """Write a sound log of jobs that were submitted and pruned; returns its number of events."""
     migrate(path, utc_now)
     last = GENESIS_HASH
     story = [
@@ -98,7 +98,7 @@ async def test_an_empty_log_is_sound(store: Store, tmp_path: Path) -> None:
         ("UPDATE job_events SET actor = CAST(x'ff' AS TEXT) WHERE event_id = 3", 3, "be read"),
     ],
 )
-async def test_tampering_is_found_and_the_first_bad_event_named(
+async def test_tampering_is_detected_and_the_first_bad_event_named(
     store: Store, tmp_path: Path, sql: str, event_id: int, message: str
 ) -> None:
     await complete(store)
@@ -112,7 +112,7 @@ async def test_tampering_is_found_and_the_first_bad_event_named(
     assert message in found.message
 
 
-async def test_a_blob_where_text_belongs_is_found(store: Store, tmp_path: Path) -> None:
+async def test_a_blob_instead_of_text_is_detected(store: Store, tmp_path: Path) -> None:
     await complete(store)
     loosen = (
         "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '')"
@@ -144,7 +144,7 @@ async def test_the_first_of_several_bad_events_is_named(store: Store, tmp_path: 
         ("DELETE FROM jobs", 3, "missing in jobs; event 3 left it completed"),
     ],
 )  # fmt: skip
-async def test_a_job_that_is_not_as_its_events_left_it_is_found(
+async def test_a_job_that_contradicts_its_events_is_detected(
     store: Store, tmp_path: Path, sql: str, event_id: int | None, message: str
 ) -> None:
     await complete(store)
@@ -157,7 +157,7 @@ async def test_a_job_that_is_not_as_its_events_left_it_is_found(
     assert message in found.message
 
 
-async def test_a_pruned_job_that_is_still_there_is_found(store: Store, tmp_path: Path) -> None:
+async def test_a_pruned_job_that_still_exists_is_detected(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store)
     await store.jobs.prune(keep=0)
     columns = "job_id, status, engine, model, tasks, request, submitted_by, created_at"
@@ -171,9 +171,7 @@ async def test_a_pruned_job_that_is_still_there_is_found(store: Store, tmp_path:
     assert problem(tmp_path).message == f"job {job_id}: it is in jobs, and event 4 removed it"
 
 
-async def test_verifying_sees_one_moment_whatever_is_written_meanwhile(
-    store: Store, tmp_path: Path
-) -> None:
+async def test_verification_reads_a_consistent_snapshot(store: Store, tmp_path: Path) -> None:
     await complete(store)
     with snapshot(tmp_path / DATABASE_NAME) as opened:
         before = verify_log(opened)
@@ -184,7 +182,7 @@ async def test_verifying_sees_one_moment_whatever_is_written_meanwhile(
     assert verify(tmp_path).events > before.events
 
 
-async def test_verifying_writes_nothing(store: Store, tmp_path: Path) -> None:
+async def test_verification_writes_nothing(store: Store, tmp_path: Path) -> None:
     with (
         snapshot(tmp_path / DATABASE_NAME) as opened,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
@@ -192,7 +190,7 @@ async def test_verifying_writes_nothing(store: Store, tmp_path: Path) -> None:
         opened.execute("DELETE FROM jobs")
 
 
-def test_memory_does_not_grow_with_the_length_of_the_log(tmp_path: Path) -> None:
+def test_memory_use_does_not_grow_with_the_log(tmp_path: Path) -> None:
     events = write_log(tmp_path / DATABASE_NAME, jobs=5000)
     tracemalloc.start()
 

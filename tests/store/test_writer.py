@@ -1,4 +1,4 @@
-"""The one writer: group commit, units that fail, callers that leave, a database that is stuck."""
+"""The single writer: group commit, failing units, cancelled callers, a stuck database."""
 
 import asyncio
 import sqlite3
@@ -18,7 +18,7 @@ from tests.store.test_jobs import complete, start, submit
 from tests.store.test_migrate import contents, read
 from tests.support import WAIT_SECONDS
 
-SECONDS = 5.0  # no deed of these tests takes as long
+SECONDS = 5.0  # no operation in these tests takes as long
 
 EVENT = CommittedEvent(
     1, EventKind.CLAIMED, "id", 1, 0, None, None, "lmms_eval", 1, "2030", "2030", None, "alice", 2
@@ -45,7 +45,7 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 async def writer(connection: sqlite3.Connection) -> AsyncIterator[Writer]:
-    """A writer at work."""
+    """A running writer."""
     writer = Writer(connection)
     writer.start()
     yield writer
@@ -54,7 +54,7 @@ async def writer(connection: sqlite3.Connection) -> AsyncIterator[Writer]:
 
 @pytest.fixture
 def statements(connection: sqlite3.Connection) -> list[str]:
-    """Every statement that SQLite carries out on the writer's connection."""
+    """Every statement that SQLite executes on the writer's connection."""
     seen: list[str] = []
     connection.set_trace_callback(seen.append)
     return seen
@@ -71,11 +71,11 @@ def insert(number: int, padding: int = 0) -> Work[int]:
 
 
 def numbers(path: Path) -> list[int]:
-    """The numbers that are on disk."""
+    """The numbers on disk."""
     return [n for (n,) in read(path, "SELECT n FROM numbers ORDER BY n")]
 
 
-async def test_a_unit_is_on_disk_when_it_is_answered(writer: Writer, path: Path) -> None:
+async def test_an_acknowledged_unit_is_on_disk(writer: Writer, path: Path) -> None:
     assert await writer.run(insert(7)) == 7
     assert numbers(path) == [7]
 
@@ -101,7 +101,7 @@ async def test_units_that_wait_together_share_commits(
     assert statements.count("COMMIT") == 1 + commits
 
 
-async def test_units_are_carried_out_in_the_order_of_their_coming(
+async def test_units_are_executed_in_order_of_arrival(
     writer: Writer, statements: list[str]
 ) -> None:
     await asyncio.gather(*(writer.run(insert(n)) for n in range(20)))
@@ -110,7 +110,7 @@ async def test_units_are_carried_out_in_the_order_of_their_coming(
     assert inserted == [f"{n}, '')" for n in range(20)]
 
 
-async def test_a_unit_that_fails_changes_nothing_and_the_others_are_kept(
+async def test_a_failing_unit_changes_nothing_and_keeps_the_others(
     writer: Writer, path: Path
 ) -> None:
     def fail(tx: Transaction) -> None:
@@ -125,7 +125,7 @@ async def test_a_unit_that_fails_changes_nothing_and_the_others_are_kept(
     assert numbers(path) == [1, 2]
 
 
-async def test_a_unit_that_breaks_a_constraint_leaves_the_others(
+async def test_a_constraint_violation_does_not_affect_other_units(
     writer: Writer, path: Path
 ) -> None:
     units = [writer.run(insert(n)) for n in (1, 1, 2)]
@@ -135,7 +135,7 @@ async def test_a_unit_that_breaks_a_constraint_leaves_the_others(
     assert numbers(path) == [1, 2]
 
 
-async def test_a_caller_that_gave_up_hurts_nobody(writer: Writer, path: Path) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(writer: Writer, path: Path) -> None:
     leaving = asyncio.create_task(writer.run(insert(1)))
     staying = asyncio.create_task(writer.run(insert(2)))
     await asyncio.sleep(0)
@@ -158,7 +158,7 @@ async def test_a_full_database_is_reported_and_changes_nothing(
     assert numbers(path) == []
 
 
-async def test_it_works_again_once_there_is_room(
+async def test_the_writer_recovers_once_there_is_space(
     writer: Writer, connection: sqlite3.Connection, path: Path
 ) -> None:
     connection.execute("PRAGMA max_page_count = 4")
@@ -171,9 +171,7 @@ async def test_it_works_again_once_there_is_room(
     assert numbers(path) == [1]
 
 
-async def test_a_locked_database_is_reported_and_works_again_after(
-    writer: Writer, path: Path
-) -> None:
+async def test_a_locked_database_is_reported_and_recovers(writer: Writer, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="cannot be written: database is locked"):
@@ -184,9 +182,7 @@ async def test_a_locked_database_is_reported_and_works_again_after(
     assert numbers(path) == [2]
 
 
-async def test_what_was_handed_in_before_the_close_is_carried_out(
-    writer: Writer, path: Path
-) -> None:
+async def test_units_submitted_before_the_close_are_executed(writer: Writer, path: Path) -> None:
     waiting = [asyncio.create_task(writer.run(insert(n))) for n in range(10)]
     await asyncio.sleep(0)
 
@@ -195,14 +191,14 @@ async def test_what_was_handed_in_before_the_close_is_carried_out(
     assert await asyncio.gather(*waiting) == list(range(10)) == numbers(path)
 
 
-async def test_a_closed_store_refuses(store: Store) -> None:
+async def test_a_closed_store_rejects_operations(store: Store) -> None:
     await store.close()
 
     with pytest.raises(StoreUnavailable, match="closed"):
         await submit(store)
 
 
-async def test_who_comes_while_the_writer_closes_is_answered(writer: Writer) -> None:
+async def test_a_caller_during_the_close_gets_an_answer(writer: Writer) -> None:
     early = asyncio.create_task(writer.run(insert(1)))
     await asyncio.sleep(0)
     closing_it = asyncio.create_task(writer.close())
@@ -215,7 +211,7 @@ async def test_who_comes_while_the_writer_closes_is_answered(writer: Writer) -> 
     assert late.exception() is None or isinstance(late.exception(), StoreUnavailable)
 
 
-async def test_listeners_hear_of_every_event_in_the_order_of_the_audit_log(
+async def test_listeners_receive_every_event_in_audit_log_order(
     store: Store, tmp_path: Path
 ) -> None:
     heard: list[CommittedEvent] = []
@@ -228,7 +224,7 @@ async def test_listeners_hear_of_every_event_in_the_order_of_the_audit_log(
     assert [(event.event_id, event.kind, event.job_id) for event in heard] == log
 
 
-async def test_an_event_is_on_disk_when_listeners_hear_of_it(store: Store, tmp_path: Path) -> None:
+async def test_an_event_is_on_disk_when_listeners_receive_it(store: Store, tmp_path: Path) -> None:
     on_disk: list[int] = []
     store.subscribe(lambda _: on_disk.append(len(contents(tmp_path)[1])))
 
@@ -237,7 +233,7 @@ async def test_an_event_is_on_disk_when_listeners_hear_of_it(store: Store, tmp_p
     assert on_disk == [1]
 
 
-async def test_listeners_hear_nothing_of_what_failed(store: Store) -> None:
+async def test_listeners_receive_no_events_of_failed_units(store: Store) -> None:
     job_id = await submit(store)
     heard: list[CommittedEvent] = []
     store.subscribe(heard.append)
@@ -248,7 +244,7 @@ async def test_listeners_hear_nothing_of_what_failed(store: Store) -> None:
     assert heard == []
 
 
-async def test_a_listener_that_fails_takes_no_answer_from_others(
+async def test_a_failing_listener_does_not_affect_callers(
     connection: sqlite3.Connection,
 ) -> None:
     def announce(tx: Transaction) -> str:
