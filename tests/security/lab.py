@@ -20,8 +20,8 @@ JSON = {"Content-Type": "application/json"}
 class Lab:
     """A real server in a process of its own, and a token for each role."""
 
-    def __init__(self, place: Path, *options: str, auth: str = "token") -> None:
-        self.data_dir = place / "data"
+    def __init__(self, folder: Path, *options: str, auth: str = "token") -> None:
+        self.data_dir = folder / "data"
         self.server = ServerProcess(
             self.data_dir, "--auth", auth, "--cancel-grace", "0.5", *options
         )
@@ -37,8 +37,8 @@ class Lab:
     def start(self) -> None:
         """Start the server and wait until it responds."""
         self.server.launch()
-        until = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < until:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
             assert self.server.process.poll() is None, self.server.log.read_text()
             try:
                 if self.client.get(f"{self.server.url}/health/live").status_code == 200:
@@ -54,17 +54,17 @@ class Lab:
             client.close()
         asyncio.run(end_runners(self.data_dir))
 
-    def command(self, *words: object) -> subprocess.CompletedProcess[str]:
+    def command(self, *args: object) -> subprocess.CompletedProcess[str]:
         """Return the ``evalserver token`` command for the lab's data directory."""
-        return run_evalserver("token", *words, "--data-dir", self.data_dir)
+        return run_evalserver("token", *args, "--data-dir", self.data_dir)
 
-    def make_token(self, name: str, role: Role, *more: object) -> str:
+    def make_token(self, name: str, role: Role, *options: object) -> str:
         """Create a token; return its secret."""
-        made = self.command("create", "--name", name, "--role", role, *more)
-        assert made.returncode == 0, made.stderr
-        return made.stdout.strip()
+        result = self.command("create", "--name", name, "--role", role, *options)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
 
-    def ask(
+    def send(
         self, method: str, path: str, role: Role | None = None, **kwargs: Any
     ) -> httpx.Response:
         """Return the response to a request with this role's token; None sends no token."""
@@ -85,15 +85,15 @@ class Lab:
 
     def submit(self, role: Role = Role.SUBMITTER, **fields: Any) -> str:
         """Submit a job with this role."""
-        answer = self.ask("POST", "/evaluate", role, json=request(**fields))
+        answer = self.send("POST", "/evaluate", role, json=request(**fields))
         assert answer.status_code == 200, answer.text
         return str(answer.json()["job_id"])
 
     def when(self, job_id: str, *statuses: str) -> Json:
         """Wait until the job has one of these statuses; return it as its submitter sees it."""
-        until = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < until:
-            job: Json = self.ask("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            job: Json = self.send("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
             if job["status"] in statuses:
                 return job
             time.sleep(0.05)

@@ -86,14 +86,14 @@ def test_another_sites_page_cannot_use_remembered_basic_credentials(lab: Lab) ->
 
 
 def test_another_sites_form_cannot_submit_a_job(lab: Lab) -> None:
-    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
+    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
 
     assert answer.status_code == 415
 
 
 def test_no_other_origin_is_allowed_by_cors(lab: Lab) -> None:
     for method in ("GET", "OPTIONS"):
-        answer = lab.ask(
+        answer = lab.send(
             method, "/jobs", Role.ADMIN,
             headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "GET"},
         )  # fmt: skip
@@ -103,7 +103,7 @@ def test_no_other_origin_is_allowed_by_cors(lab: Lab) -> None:
 @pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login", "/docs", "/metrics"])
 @pytest.mark.parametrize("role", [None, Role.ADMIN])
 def test_every_response_has_security_headers(lab: Lab, path: str, role: Role | None) -> None:
-    headers = lab.ask("GET", path, role).headers
+    headers = lab.send("GET", path, role).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -113,7 +113,7 @@ def test_every_response_has_security_headers(lab: Lab, path: str, role: Role | N
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "malformed",
     [
         b"NONSENSE\r\n\r\n",
         b"GET / HTTP/1.1\r\nNo Header\r\n\r\n",
@@ -122,19 +122,19 @@ def test_every_response_has_security_headers(lab: Lab, path: str, role: Role | N
     ],
 )
 def test_the_response_to_a_malformed_request_has_security_headers_too(
-    lab: Lab, nonsense: bytes
+    lab: Lab, malformed: bytes
 ) -> None:
     with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
         connection.settimeout(WAIT_SECONDS)
-        connection.sendall(nonsense)
+        connection.sendall(malformed)
         with connection.makefile("rb") as answer:
-            said = answer.read().decode()
+            text = answer.read().decode()
 
-    assert said.startswith("HTTP/1.0 400 Bad Request\r\n")
-    assert "X-Content-Type-Options: nosniff" in said
-    assert "frame-ancestors 'none'" in said
-    assert "Content-Type: application/problem+json" in said
-    assert "aiohttp" not in said
+    assert text.startswith("HTTP/1.0 400 Bad Request\r\n")
+    assert "X-Content-Type-Options: nosniff" in text
+    assert "frame-ancestors 'none'" in text
+    assert "Content-Type: application/problem+json" in text
+    assert "aiohttp" not in text
 
 
 def test_the_cookie_is_protected_from_scripts_and_other_sites(lab: Lab) -> None:
@@ -171,9 +171,9 @@ def test_the_database_stores_only_a_hash_of_a_session(lab: Lab) -> None:
     [session] = browser.cookies.values()
     uri = f"file:{lab.data_dir / 'evalserver.db'}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        kept = str(connection.execute("SELECT * FROM login_sessions").fetchall())
+        stored = str(connection.execute("SELECT * FROM login_sessions").fetchall())
 
-    assert session not in kept
+    assert session not in stored
 
 
 def test_a_session_cannot_be_fixed_by_another_client(lab: Lab) -> None:
@@ -207,14 +207,14 @@ def test_a_page_escapes_submitted_text(lab: Lab) -> None:
     script = '"><script>alert(1)</script>'
 
     shown = lab.client.get(f"{lab.server.url}/login", params={"next": script}).text
-    refused = lab.client.post(f"{lab.server.url}/login", data={"token": script, "next": script})
+    rejected = lab.client.post(f"{lab.server.url}/login", data={"token": script, "next": script})
 
-    assert "<script>alert" not in shown + refused.text
-    assert refused.status_code == 401
+    assert "<script>alert" not in shown + rejected.text
+    assert rejected.status_code == 401
 
 
 def test_a_page_without_a_session_redirects_to_the_login_and_back(lab: Lab) -> None:
-    answer = lab.ask("GET", "/docs?a=b", headers={"Accept": "text/html"})
+    answer = lab.send("GET", "/docs?a=b", headers={"Accept": "text/html"})
 
     assert answer.status_code == 303
     where = urlsplit(answer.headers["Location"])

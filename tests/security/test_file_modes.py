@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import ServerProcess
 
-OWN_MODES = {
+FIXED_MODES = {
     ".": 0o700,
     "evalserver.db": 0o600,
     "evalserver.db-*": 0o600,
@@ -27,10 +27,10 @@ OWN_MODES = {
     "runs/*/attempt-1/lock": 0o600,
     "runs/*/attempt-1/runner.*": 0o600,
 }
-"""What does not depend on the umask, in the data directory; the first pattern that fits holds."""
+"""Modes that do not depend on the umask, in the data directory; the first match applies."""
 
-BEHIND_PRIVATE = "runs/*"
-"""All else has the modes of the server's umask, in a directory that nobody else can enter."""
+PRIVATE_PARENTS = "runs/*"
+"""Everything else has modes by the server's umask, in a directory that only its user can enter."""
 
 
 @contextmanager
@@ -74,8 +74,8 @@ def modes(data_dir: Path) -> dict[tuple[str, bool], int]:
 
 def expected_mode(name: str, is_directory: bool, mask: int) -> int:
     """Return the documented mode; below a private directory, what the umask leaves."""
-    for pattern, mode in OWN_MODES.items():
+    for pattern, mode in FIXED_MODES.items():
         if fnmatchcase(name, pattern):
             return mode
-    assert fnmatchcase(name, BEHIND_PRIVATE), f"{name} is in no row of the table"
+    assert fnmatchcase(name, PRIVATE_PARENTS), f"{name} is in no row of the table"
     return (0o777 if is_directory else 0o666) & ~mask

@@ -12,7 +12,7 @@ from evalserver.core.roles import Role
 from evalserver.system.allowed_directories import AllowedDirectories
 from tests.security.lab import Lab
 
-NOWHERE = AllowedDirectories("--allow-path", ())
+NO_DIRECTORIES = AllowedDirectories("--allow-path", ())
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A directory that looks like a checkpoint."""
-    place = tmp_path / "checkpoint"
-    place.mkdir()
-    (place / "config.json").write_text("{}")
-    (place / "model.safetensors").write_text("weights")
-    return place
+    directory = tmp_path / "checkpoint"
+    directory.mkdir()
+    (directory / "config.json").write_text("{}")
+    (directory / "model.safetensors").write_text("weights")
+    return directory
 
 
-def kept_of(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, Any]:
+def stored_fingerprints(path: Path, allowed: AllowedDirectories = NO_DIRECTORIES) -> dict[str, Any]:
     """Return what is stored about a path that a client names as its model."""
     return fingerprints({"pretrained": str(path)}, allowed, full=True)
 
 
-def hashes(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, str | None]:
+def hashes(path: Path, allowed: AllowedDirectories = NO_DIRECTORIES) -> dict[str, str | None]:
     """Return the hash of each file of a checkpoint."""
     files = fingerprint(path, allowed, full=False)["files"]
     return {file["name"]: file["sha256"] for file in files}
@@ -47,13 +47,13 @@ def hashes(path: Path, allowed: AllowedDirectories = NOWHERE) -> dict[str, str |
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc", "/etc/nosuch", "/", "/usr", "/proc/self"])
 def test_nothing_is_stored_about_a_path_that_is_no_checkpoint(path: str) -> None:
-    assert kept_of(Path(path)) == {}
+    assert stored_fingerprints(Path(path)) == {}
 
 
 def test_any_path_in_an_allowed_directory_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
 
-    assert kept_of(tmp_path, AllowedDirectories("--allow-path", [tmp_path])) != {}
+    assert stored_fingerprints(tmp_path, AllowedDirectories("--allow-path", [tmp_path])) != {}
 
 
 def test_a_checkpoint_is_hashed_anywhere(checkpoint: Path) -> None:
@@ -61,13 +61,13 @@ def test_a_checkpoint_is_hashed_anywhere(checkpoint: Path) -> None:
 
 
 def test_a_weights_file_is_hashed_anywhere(checkpoint: Path) -> None:
-    assert kept_of(checkpoint / "model.safetensors") != {}
+    assert stored_fingerprints(checkpoint / "model.safetensors") != {}
 
 
 def test_a_link_named_like_weights_is_judged_by_its_target(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").symlink_to("/etc/passwd")
 
-    assert kept_of(tmp_path / "model.safetensors") == {}
+    assert stored_fingerprints(tmp_path / "model.safetensors") == {}
 
 
 def test_a_link_out_of_a_checkpoint_is_not_hashed(checkpoint: Path) -> None:
@@ -104,7 +104,7 @@ def test_only_the_submitter_and_administrators_see_names_and_hashes(
     lab.when(job_id, "completed")
 
     for path in ("/jobs/{}", "/jobs", "/ui/jobs/{}", "/jobs/{}/events", "/jobs/{}/results"):
-        text = lab.ask("GET", path.format(job_id), role).text
+        text = lab.send("GET", path.format(job_id), role).text
         shows_all = sees and path in ("/jobs/{}", "/jobs", "/ui/jobs/{}")
         assert ("sha256" in text) == shows_all, path
 
@@ -113,7 +113,7 @@ def test_another_submitter_sees_no_names_or_hashes(lab: Lab, checkpoint: Path) -
     job_id = lab.submit(Role.ADMIN, model_args={"pretrained": str(checkpoint)})
     lab.when(job_id, "completed")
 
-    job = lab.ask("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
+    job = lab.send("GET", f"/jobs/{job_id}", Role.SUBMITTER).json()
 
     assert "checkpoints" not in job["provenance"]
     assert job["provenance"]["weights_changed"] is False
@@ -123,11 +123,11 @@ def test_a_system_file_is_not_hashed_into_its_job(lab: Lab) -> None:
     job_id = lab.submit(model_args={"pretrained": "/etc/passwd"})
     lab.when(job_id, "completed")
 
-    job = lab.ask("GET", f"/jobs/{job_id}", Role.ADMIN).json()
-    kept = [path for path in lab.data_dir.glob(f"runs/*{job_id}/**/provenance.json")]
+    job = lab.send("GET", f"/jobs/{job_id}", Role.ADMIN).json()
+    stored = [path for path in lab.data_dir.glob(f"runs/*{job_id}/**/provenance.json")]
 
     assert "sha256" not in json.dumps(job)
-    assert kept == []
+    assert stored == []
 
 
 def test_the_number_of_hashed_files_is_limited_in_name_order(

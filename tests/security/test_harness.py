@@ -20,8 +20,8 @@ TASK = "task: mine\ndataset_path: none\n"
 
 KEY = "sk-abcdefghijklmnopqrstuvwx"
 HUB = "hf_abcdefghijklmnopqrstuvwx"
-OPERATORS = "the-operators-own"
-SETTINGS = f"[engines.lmms_eval.defaults]\nmodel_args = {{ judge_api_key = '{OPERATORS}' }}\n"
+OPERATOR_KEY = "the-operators-own"
+SETTINGS = f"[engines.lmms_eval.defaults]\nmodel_args = {{ judge_api_key = '{OPERATOR_KEY}' }}\n"
 PASSWORD = "quite-a-secret"  # noqa: S105 - the test's own
 
 
@@ -49,7 +49,7 @@ def finished(lab: Lab, **fields: Any) -> Json:
     return lab.when(lab.submit(**fields), "completed", "failed")
 
 
-def ran(job: Json) -> Json:
+def launch_spec(job: Json) -> Json:
     """Return how the runner started it: command line and environment."""
     values: Json = json.loads((Path(job["run_dir"]) / "job.json").read_text())
     return values
@@ -61,15 +61,15 @@ def ran(job: Json) -> Json:
 def test_a_string_is_one_argument_with_its_own_name(lab: Lab, text: str) -> None:
     job = finished(lab, model=text, device=text, model_args={"pretrained": text})
 
-    argv = ran(job)["argv"]
+    argv = launch_spec(job)["argv"]
     assert f"--model={text}" in argv
     assert f"--device={text}" in argv
-    assert not [word for word in argv if word.startswith("--model_args") and "," in word]
-    assert len({word.split("=")[0] for word in argv[2:]}) == len(argv[2:])
+    assert not [arg for arg in argv if arg.startswith("--model_args") and "," in arg]
+    assert len({arg.split("=")[0] for arg in argv[2:]}) == len(argv[2:])
 
 
 def test_a_harness_gets_no_secret_of_the_server(lab: Lab) -> None:
-    env = ran(finished(lab))["env"]
+    env = launch_spec(finished(lab))["env"]
 
     assert (env["MINE"], env["GIVEN"]) == (PASSWORD, "1")
     assert not [name for name in env if name.startswith(("AWS_", "DATABASE_"))]
@@ -90,7 +90,7 @@ def test_a_runners_environment_exposes_nothing_of_the_servers(lab: Lab) -> None:
 
 @pytest.mark.parametrize("text", [f"api_key={PASSWORD}", f"x={KEY}", f"u=http://u:{PASSWORD}@h"])
 def test_a_secret_in_generation_arguments_is_on_no_command_line(lab: Lab, text: str) -> None:
-    argv = " ".join(ran(finished(lab, gen_kwargs=text))["argv"])
+    argv = " ".join(launch_spec(finished(lab, gen_kwargs=text))["argv"])
 
     assert not [secret for secret in (PASSWORD, KEY) if secret in argv]
 
@@ -107,29 +107,29 @@ def test_a_secret_in_generation_arguments_is_on_no_command_line(lab: Lab, text: 
     ],
 )
 def test_a_secret_in_a_public_field_is_rejected(lab: Lab, fields: dict[str, Any]) -> None:
-    refused = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(**fields))
+    rejected = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(**fields))
 
-    assert refused.status_code == 422
-    assert "api_key" in refused.json()["errors"][0]["message"]
+    assert rejected.status_code == 422
+    assert "api_key" in rejected.json()["errors"][0]["message"]
 
 
 def test_the_operators_secrets_are_hidden_from_submitters(lab: Lab) -> None:
     job = finished(lab, model_args={"api_key": PASSWORD})
-    plan = lab.ask("POST", "/evaluate?dry_run=1", Role.SUBMITTER, json=request())
-    shown = [plan.text] + [
-        lab.ask("GET", path.format(job["job_id"]), Role.SUBMITTER).text
+    plan = lab.send("POST", "/evaluate?dry_run=1", Role.SUBMITTER, json=request())
+    texts = [plan.text] + [
+        lab.send("GET", path.format(job["job_id"]), Role.SUBMITTER).text
         for path in ("/jobs", "/jobs/{}", "/jobs/{}/log", "/jobs/{}/events", "/ui/jobs/{}")
     ]
 
     assert "judge_api_key" in plan.text
-    assert not [text for text in shown if OPERATORS in text]
+    assert not [text for text in texts if OPERATOR_KEY in text]
     assert job["request"]["model_args"]["api_key"] == PASSWORD
-    kept = lab.server.query("SELECT request FROM jobs WHERE job_id = ?", job["job_id"])
-    assert OPERATORS in kept[0]
+    stored = lab.server.query("SELECT request FROM jobs WHERE job_id = ?", job["job_id"])
+    assert OPERATOR_KEY in stored[0]
 
 
 def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
-    secrets = (PASSWORD, KEY, HUB, OPERATORS)
+    secrets = (PASSWORD, KEY, HUB, OPERATOR_KEY)
     fields: dict[str, Any] = {
         "model_args": {"api_key": PASSWORD, "note": KEY},
         "gen_kwargs": f"token={HUB}",
@@ -147,7 +147,7 @@ def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
 
     for role in (Role.VIEWER, Role.ADMIN):
         for path in paths:
-            answer = lab.ask("GET", path, role)
+            answer = lab.send("GET", path, role)
             assert answer.status_code < 500, path
             assert not [secret for secret in secrets if secret in answer.text], path
 
@@ -157,15 +157,15 @@ def test_secrets_are_visible_only_to_their_owner(lab: Lab) -> None:
     job = finished(lab, model_args={**secrets, "deep": [{"hf_token": HUB}]}, tasks=["mme"])
     path = f"/jobs/{job['job_id']}"
 
-    own = lab.ask("GET", path, Role.SUBMITTER).text
+    own = lab.send("GET", path, Role.SUBMITTER).text
     assert all(secret in own for secret in (PASSWORD, KEY, HUB))
     for role in (Role.VIEWER, Role.ADMIN):
-        for where in (path, "/jobs", f"{path}/log", f"{path}/events", f"{path}/results"):
-            shown = lab.ask("GET", where, role).text
-            assert not [secret for secret in (PASSWORD, KEY, HUB) if secret in shown], where
+        for url in (path, "/jobs", f"{path}/log", f"{path}/events", f"{path}/results"):
+            text = lab.send("GET", url, role).text
+            assert not [secret for secret in (PASSWORD, KEY, HUB) if secret in text], url
     log = lab.server.log.read_text()
     assert not [secret for secret in (PASSWORD, KEY, HUB) if secret in log]
-    assert PASSWORD not in " ".join(ran(job)["argv"])
+    assert PASSWORD not in " ".join(launch_spec(job)["argv"])
 
 
 def test_a_results_file_reveals_no_secret(lab: Lab) -> None:
@@ -174,15 +174,15 @@ def test_a_results_file_reveals_no_secret(lab: Lab) -> None:
 
     [results] = [
         each
-        for each in lab.ask("GET", path, Role.VIEWER).json()["artifacts"]
+        for each in lab.send("GET", path, Role.VIEWER).json()["artifacts"]
         if each["path"].endswith("results.json")
     ]
-    text = lab.ask("GET", results["url"], Role.VIEWER).text
-    packed = lab.ask("GET", f"{path}?format=zip", Role.VIEWER).content
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+    text = lab.send("GET", results["url"], Role.VIEWER).text
+    archive_bytes = lab.send("GET", f"{path}?format=zip", Role.VIEWER).content
+    with zipfile.ZipFile(io.BytesIO(archive_bytes)) as archive:
         text += "".join(archive.read(name).decode() for name in archive.namelist())
 
-    assert json.loads(lab.ask("GET", results["url"], Role.VIEWER).text)["config"]["model_args"]
+    assert json.loads(lab.send("GET", results["url"], Role.VIEWER).text)["config"]["model_args"]
     assert not [secret for secret in (PASSWORD, HUB) if secret in text]
 
 
@@ -196,7 +196,7 @@ def test_a_path_replaced_by_a_link_after_the_submission_is_rejected_at_the_start
     waiting = lab.submit(output_dir=str(tmp_path / "shared" / "mine"))
 
     (tmp_path / "shared" / "mine").symlink_to(tmp_path / "outside")
-    lab.ask("DELETE", f"/jobs/{blocking}", Role.ADMIN)
+    lab.send("DELETE", f"/jobs/{blocking}", Role.ADMIN)
 
     job = lab.when(waiting, "failed", "completed")
     assert job["status"] == "failed"
@@ -211,7 +211,7 @@ def test_a_task_file_is_accepted_in_an_allowed_directory(lab: Lab, tmp_path: Pat
 
     def status(task: object) -> int:
         body = {"model": "dummy", "tasks": [str(task)]}
-        return lab.ask("POST", "/evaluate", Role.SUBMITTER, json=body).status_code
+        return lab.send("POST", "/evaluate", Role.SUBMITTER, json=body).status_code
 
     assert status(inside) == 200
     for task in (outside, link, inside.parent / "../foreign.yaml", inside.parent / "none.yaml"):
@@ -223,13 +223,13 @@ def test_names_in_archives_and_headers_cannot_inject_anything(lab: Lab, name: st
     job = finished(lab)
     if name not in ("..", "a/../../b"):
         (Path(job["output_dir"]) / name).write_text("x")
-    answer = lab.ask("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", Role.VIEWER)
+    answer = lab.send("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", Role.VIEWER)
 
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         names = archive.namelist()
     assert names
     assert not [each for each in names if each.startswith("/") or ".." in each.split("/")]
-    listed = lab.ask("GET", f"/jobs/{job['job_id']}/artifacts", Role.VIEWER).json()["artifacts"]
+    listed = lab.send("GET", f"/jobs/{job['job_id']}/artifacts", Role.VIEWER).json()["artifacts"]
     for each in listed:
         path = each.get("url") or f"/jobs/{job['job_id']}/artifacts/{each['path']}"
-        assert "Set-Cookie" not in lab.ask("GET", path, Role.VIEWER).headers
+        assert "Set-Cookie" not in lab.send("GET", path, Role.VIEWER).headers

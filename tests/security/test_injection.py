@@ -28,10 +28,10 @@ def field(name: str, text: str) -> dict[str, Any]:
     return {name: [text] if name == "tasks" else text}
 
 
-def fuzzed(lab: Lab, body: Any) -> int:
+def submit_status(lab: Lab, body: Any) -> int:
     """Return the status of the response to a raw body."""
     text = json.dumps(body).encode()
-    return lab.ask("POST", "/evaluate", Role.SUBMITTER, content=text, headers=JSON).status_code
+    return lab.send("POST", "/evaluate", Role.SUBMITTER, content=text, headers=JSON).status_code
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
@@ -39,54 +39,54 @@ def fuzzed(lab: Lab, body: Any) -> int:
 def test_no_field_can_be_a_flag_or_contain_control_characters(
     lab: Lab, name: str, text: str
 ) -> None:
-    assert fuzzed(lab, request(**field(name, text))) == REJECTED
+    assert submit_status(lab, request(**field(name, text))) == REJECTED
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
 def test_a_lone_surrogate_is_rejected_everywhere(lab: Lab, name: str) -> None:
     body = json.dumps(request(**field(name, "SURROGATE"))).replace("SURROGATE", "\\ud800")
 
-    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
+    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
 
     assert answer.status_code in (400, 422)
 
 
 @pytest.mark.parametrize("task", ["/etc/passwd", "../t", "./t.yaml", "a/b", "~/t", "t.py", "a,b"])
 def test_no_task_is_a_path(lab: Lab, task: str) -> None:
-    assert fuzzed(lab, request(tasks=[task])) == REJECTED
+    assert submit_status(lab, request(tasks=[task])) == REJECTED
 
 
 @pytest.mark.parametrize(
-    "place",
+    "path",
     ["/etc/x", "/", "/var/x", "../x", "a/../../x", "~/x", "/proc/self/cwd/x"],
 )
-def test_output_outside_the_allowed_directories_is_rejected(lab: Lab, place: str) -> None:
-    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=place))
+def test_output_outside_the_allowed_directories_is_rejected(lab: Lab, path: str) -> None:
+    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=path))
 
     assert answer.status_code == REJECTED
     assert [each["field"] for each in answer.json()["errors"]] == ["output_dir"]
 
 
 def test_the_error_for_a_rejected_path_names_the_flag(lab: Lab) -> None:
-    answer = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
+    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
 
     assert "--allow-path" in answer.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize("part", ["runs", "", "evalserver.db", "outputs/../runs"])
-def test_output_in_the_servers_own_directories_is_rejected(lab: Lab, part: str) -> None:
-    assert fuzzed(lab, request(output_dir=str(lab.data_dir / part))) == REJECTED
+@pytest.mark.parametrize("subpath", ["runs", "", "evalserver.db", "outputs/../runs"])
+def test_output_in_the_servers_own_directories_is_rejected(lab: Lab, subpath: str) -> None:
+    assert submit_status(lab, request(output_dir=str(lab.data_dir / subpath))) == REJECTED
 
 
 def test_output_in_the_outputs_folder_is_accepted(lab: Lab) -> None:
-    assert fuzzed(lab, request(output_dir=str(lab.data_dir / "outputs" / "mine"))) == 200
+    assert submit_status(lab, request(output_dir=str(lab.data_dir / "outputs" / "mine"))) == 200
 
 
 def test_a_link_out_of_an_allowed_directory_is_rejected(lab: Lab, tmp_path: Path) -> None:
     link = lab.data_dir / "outputs" / "link"
     link.symlink_to(tmp_path)
 
-    assert fuzzed(lab, request(output_dir=str(link / "x"))) == REJECTED
+    assert submit_status(lab, request(output_dir=str(link / "x"))) == REJECTED
 
 
 PATHS = [
@@ -105,7 +105,7 @@ PATHS = [
 def test_no_path_leads_outside(lab: Lab, path: str) -> None:
     job_id = lab.submit()
 
-    answer = lab.ask("GET", path.format(job=job_id), Role.ADMIN)
+    answer = lab.send("GET", path.format(job=job_id), Role.ADMIN)
 
     assert answer.status_code in (400, 404, 409, 422)
 
@@ -118,7 +118,7 @@ FILTERS = ("model", "task", "engine", "submitted_by", "status", "label", "create
 def test_no_filter_is_executed_as_sql(lab: Lab, name: str) -> None:
     text = f"a={SQL}" if name == "label" else SQL
 
-    answer = lab.ask("GET", "/jobs", Role.ADMIN, params={name: text})
+    answer = lab.send("GET", "/jobs", Role.ADMIN, params={name: text})
 
     assert answer.status_code in (200, 422)
     assert answer.json().get("jobs", []) == []
@@ -126,13 +126,13 @@ def test_no_filter_is_executed_as_sql(lab: Lab, name: str) -> None:
 
 
 def test_client_text_cannot_add_a_log_line(lab: Lab) -> None:
-    forged = "2030-01-01T00:00:00Z [info] forged"
-    for path in (f"/%0a{forged}", f"/jobs/%0d%0a{forged}", f"/%1b[2J{forged}"):
-        lab.ask("GET", path, Role.ADMIN)
-    lab.ask("GET", "/queue", headers={"X-Forwarded-For": f"1.1.1.1 {forged}"})
+    forged_line = "2030-01-01T00:00:00Z [info] forged"
+    for path in (f"/%0a{forged_line}", f"/jobs/%0d%0a{forged_line}", f"/%1b[2J{forged_line}"):
+        lab.send("GET", path, Role.ADMIN)
+    lab.send("GET", "/queue", headers={"X-Forwarded-For": f"1.1.1.1 {forged_line}"})
 
     lines = lab.server.log.read_text().splitlines()
-    assert not [line for line in lines if line.startswith(forged) or "\x1b" in line]
+    assert not [line for line in lines if line.startswith(forged_line) or "\x1b" in line]
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_client_text_cannot_add_a_log_line(lab: Lab) -> None:
 )
 def test_a_malformed_request_is_one_log_line(lab: Lab, line: bytes) -> None:
     before = len(lab.server.log.read_text().splitlines())
-    with socket.create_connection(("127.0.0.1", lab.server.port)) as stranger:
-        stranger.sendall(line + b"\r\n\r\n")
-        answer = stranger.recv(1024)
+    with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
+        connection.sendall(line + b"\r\n\r\n")
+        answer = connection.recv(1024)
 
     assert b" 400 " in answer
     assert len(lab.server.log.read_text().splitlines()) - before <= 1
@@ -150,7 +150,7 @@ def test_a_malformed_request_is_one_log_line(lab: Lab, line: bytes) -> None:
 
 
 def test_a_forwarded_address_from_an_untrusted_client_is_ignored(lab: Lab) -> None:
-    lab.ask("GET", "/queue", headers={"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer x"})
+    lab.send("GET", "/queue", headers={"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer x"})
 
     log = lab.server.log.read_text()
     assert "address=127.0.0.1" in log
@@ -159,28 +159,30 @@ def test_a_forwarded_address_from_an_untrusted_client_is_ignored(lab: Lab) -> No
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "Last-Event-ID", "Prefer", "If-None-Match"])
 def test_no_header_is_echoed_as_a_new_line(lab: Lab, name: str) -> None:
-    answer = lab.ask("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
+    answer = lab.send("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
 
     assert "Set-Cookie" not in answer.headers
 
 
 def test_an_oversized_body_is_cut_off_and_a_deeply_nested_one_rejected(lab: Lab) -> None:
-    huge = lab.ask(
+    huge = lab.send(
         "POST", "/evaluate", Role.SUBMITTER, headers=JSON,
         content=(b" " * 65536 for _ in range(64)),
     )  # fmt: skip
     deep = b'{"model_args": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
 
     assert huge.status_code == 413
-    assert lab.ask("POST", "/evaluate", Role.SUBMITTER, content=deep, headers=JSON).status_code in (
+    assert lab.send(
+        "POST", "/evaluate", Role.SUBMITTER, content=deep, headers=JSON
+    ).status_code in (
         400,
         422,
     )
-    assert lab.ask("GET", "/health").status_code == 200
+    assert lab.send("GET", "/health").status_code == 200
 
 
 def test_an_unauthorized_client_is_rejected_before_its_body_is_read(lab: Lab) -> None:
-    answer = lab.ask("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
+    answer = lab.send("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
 
     assert answer.status_code == 401
 
@@ -204,7 +206,7 @@ NAMES = st.sampled_from(
 def test_random_values_are_accepted_or_rejected_without_errors(
     lab: Lab, fields: dict[str, Any]
 ) -> None:
-    assert fuzzed(lab, {"model": "dummy", "tasks": ["mme"], **fields}) in (200, 400, 422)
+    assert submit_status(lab, {"model": "dummy", "tasks": ["mme"], **fields}) in (200, 400, 422)
 
 
 def test_the_database_is_intact_after_all_tests(lab: Lab) -> None:

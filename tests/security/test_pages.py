@@ -63,7 +63,7 @@ def test_a_job_page_shows_no_secrets_of_others(lab: Lab) -> None:
     secret = "sk-" + "s3cr3t" * 6
     job_id = lab.submit(Role.SUBMITTER, model_args={"api_key": secret})
 
-    pages = {role: lab.ask("GET", f"/ui/jobs/{job_id}", role).text for role in lab.tokens}
+    pages = {role: lab.send("GET", f"/ui/jobs/{job_id}", role).text for role in lab.tokens}
 
     assert secret not in pages[Role.VIEWER]
 
@@ -71,7 +71,7 @@ def test_a_job_page_shows_no_secrets_of_others(lab: Lab) -> None:
 def test_a_page_fragment_requested_without_a_session_redirects_to_the_login(
     lab: Lab,
 ) -> None:
-    answer = lab.ask("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
+    answer = lab.send("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
 
     assert answer.headers["HX-Redirect"] == "/login?next=/ui/jobs"
     assert answer.text == ""
@@ -82,8 +82,8 @@ def test_only_the_submitter_and_administrators_change_a_priority(lab: Lab) -> No
     change = {"json": {"priority": 3}}
 
     lab.tokens[Role.ANYONE] = lab.make_token("neighbour", Role.SUBMITTER)
-    assert lab.ask("PATCH", f"/jobs/{job_id}", Role.ANYONE, **change).status_code == 403
-    assert lab.ask("PATCH", f"/jobs/{job_id}", Role.SUBMITTER, **change).status_code == 200
+    assert lab.send("PATCH", f"/jobs/{job_id}", Role.ANYONE, **change).status_code == 403
+    assert lab.send("PATCH", f"/jobs/{job_id}", Role.SUBMITTER, **change).status_code == 200
 
 
 def test_the_settings_page_shows_names_of_variables_but_not_their_values(
@@ -92,7 +92,7 @@ def test_the_settings_page_shows_names_of_variables_but_not_their_values(
     lab = Lab(tmp_path_factory.mktemp("lab"), "--engine-env", "HF_TOKEN=hf_hidden")
     try:
         lab.open()
-        page = lab.ask("GET", "/ui/system", Role.ADMIN).text
+        page = lab.send("GET", "/ui/system", Role.ADMIN).text
     finally:
         lab.close()
 

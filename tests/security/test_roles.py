@@ -14,7 +14,7 @@ ENDLESS = "/events"
 every_route = pytest.mark.parametrize(
     "route", (*ROUTES, *PAGES), ids=lambda route: f"{route.method} {route.path}"
 )
-PEOPLE: dict[str, Role | None] = {
+CALLERS: dict[str, Role | None] = {
     "nobody": None, "viewer": Role.VIEWER, "submitter": Role.SUBMITTER, "admin": Role.ADMIN,
 }  # fmt: skip
 
@@ -31,17 +31,17 @@ def test_every_route_declares_its_role(route: Route) -> None:
 
 
 @every_route
-@pytest.mark.parametrize("person", PEOPLE)
-def test_a_route_is_open_to_its_role_and_to_none_below(lab: Lab, route: Route, person: str) -> None:
-    role, needed = PEOPLE[person], route.role or Role.ADMIN
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_route_is_open_to_its_role_and_to_none_below(lab: Lab, route: Route, caller: str) -> None:
+    role, needed = CALLERS[caller], route.role or Role.ADMIN
     if route.path == ENDLESS and role is not None:
         return  # authorized roles get an endless stream: see test_tokens
-    answer = lab.ask(route.method, path_of(route), role)
+    answer = lab.send(route.method, path_of(route), role)
 
-    may = RANK[role or Role.ANYONE] >= RANK[needed]
-    wanted_login = route.path == "/login" and route.method == "POST"
-    if may:
-        assert answer.status_code not in REJECTED or wanted_login, answer.text
+    is_authorized = RANK[role or Role.ANYONE] >= RANK[needed]
+    is_login = route.path == "/login" and route.method == "POST"
+    if is_authorized:
+        assert answer.status_code not in REJECTED or is_login, answer.text
     else:
         assert answer.status_code == (401 if role is None else 403), answer.text
         page = route in PAGES
@@ -54,41 +54,41 @@ def test_a_route_is_open_to_its_role_and_to_none_below(lab: Lab, route: Route, p
 def test_no_alternative_spelling_of_a_path_bypasses_authorization(
     lab: Lab, method: str, path: str
 ) -> None:
-    assert lab.ask(method, path).status_code in (401, 404, 405, 400, 403)
+    assert lab.send(method, path).status_code in (401, 404, 405, 400, 403)
 
 
 def test_only_the_submitter_and_administrators_cancel_a_job(lab: Lab) -> None:
     lab.tokens[Role.ANYONE] = lab.make_token("other", Role.SUBMITTER)
     job_id = lab.submit(Role.SUBMITTER)
 
-    refused = lab.ask("DELETE", f"/jobs/{job_id}", Role.ANYONE)
-    assert refused.status_code == 403
-    assert "submitted by submitter" in refused.json()["detail"]
-    assert lab.ask("GET", f"/jobs/{job_id}", Role.VIEWER).json()["status"] == "queued"
+    rejected = lab.send("DELETE", f"/jobs/{job_id}", Role.ANYONE)
+    assert rejected.status_code == 403
+    assert "submitted by submitter" in rejected.json()["detail"]
+    assert lab.send("GET", f"/jobs/{job_id}", Role.VIEWER).json()["status"] == "queued"
 
-    assert lab.ask("DELETE", f"/jobs/{job_id}", Role.SUBMITTER).status_code == 200
-    assert lab.ask("POST", f"/jobs/{job_id}/retry", Role.ANYONE).status_code == 403
-    assert lab.ask("POST", f"/jobs/{job_id}/retry", Role.SUBMITTER).status_code == 200
-    assert lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN).status_code == 200
+    assert lab.send("DELETE", f"/jobs/{job_id}", Role.SUBMITTER).status_code == 200
+    assert lab.send("POST", f"/jobs/{job_id}/retry", Role.ANYONE).status_code == 403
+    assert lab.send("POST", f"/jobs/{job_id}/retry", Role.SUBMITTER).status_code == 200
+    assert lab.send("DELETE", f"/jobs/{job_id}", Role.ADMIN).status_code == 200
 
 
 def test_a_job_and_its_events_show_the_tokens_name(lab: Lab) -> None:
     job_id = lab.submit(Role.SUBMITTER)
-    lab.ask("DELETE", f"/jobs/{job_id}", Role.ADMIN)
+    lab.send("DELETE", f"/jobs/{job_id}", Role.ADMIN)
 
     actors = lab.server.query(
         "SELECT actor FROM job_events WHERE job_id = ? ORDER BY event_id", job_id
     )
     assert actors == ["submitter", "admin"]
-    job = lab.ask("GET", f"/jobs/{job_id}", Role.VIEWER).json()
+    job = lab.send("GET", f"/jobs/{job_id}", Role.VIEWER).json()
     assert job["submitted_by"] == "submitter"
 
 
 def test_an_idempotency_key_reveals_no_job_of_another_token(lab: Lab) -> None:
     body = {"model": "dummy", "tasks": ["mme"]}
     headers = {"Idempotency-Key": "the same"}
-    mine = lab.ask("POST", "/evaluate", Role.SUBMITTER, json=body, headers=headers).json()
+    mine = lab.send("POST", "/evaluate", Role.SUBMITTER, json=body, headers=headers).json()
 
-    theirs = lab.ask("POST", "/evaluate", Role.ADMIN, json=body, headers=headers).json()
+    theirs = lab.send("POST", "/evaluate", Role.ADMIN, json=body, headers=headers).json()
 
     assert mine["job_id"] != theirs["job_id"]

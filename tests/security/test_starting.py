@@ -21,7 +21,7 @@ from tests.cli.commands import run_evalserver
 from tests.security.lab import Lab
 from tests.support import WAIT_SECONDS, end_runners
 
-ANYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - that is what is tested
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def labs(tmp_path: Path) -> Iterator[list[Lab]]:
         asyncio.run(end_runners(each.data_dir))
 
 
-def started(labs: list[Lab], place: Path, *options: str, auth: str = "auto") -> Lab:
+def started(labs: list[Lab], folder: Path, *options: str, auth: str = "auto") -> Lab:
     """Start a server with these options."""
-    lab = Lab(place, *options, auth=auth)
+    lab = Lab(folder, *options, auth=auth)
     labs.append(lab)
     lab.start()
     return lab
@@ -47,7 +47,7 @@ def started(labs: list[Lab], place: Path, *options: str, auth: str = "auto") -> 
 def test_loopback_requires_no_token(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path)
 
-    assert lab.ask("GET", "/queue").status_code == 200
+    assert lab.send("GET", "/queue").status_code == 200
     assert "EVALSERVER_TOKEN" not in lab.server.log.read_text()
 
 
@@ -55,17 +55,17 @@ def test_loopback_requires_no_token(labs: list[Lab], tmp_path: Path) -> None:
 def test_an_unconfigured_proxy_gives_no_access(labs: list[Lab], tmp_path: Path, name: str) -> None:
     lab = started(labs, tmp_path)
 
-    refused = lab.ask("GET", "/queue", headers={name: "for=10.0.0.1"})
+    rejected = lab.send("GET", "/queue", headers={name: "for=10.0.0.1"})
 
-    assert refused.status_code == 403
-    assert "--trusted-proxy" in refused.json()["detail"]
-    assert lab.ask("GET", "/queue").status_code == 200
+    assert rejected.status_code == 403
+    assert "--trusted-proxy" in rejected.json()["detail"]
+    assert lab.send("GET", "/queue").status_code == 200
 
 
 def test_open_access_behind_a_proxy_can_be_configured(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, auth="none")
 
-    assert lab.ask("GET", "/queue", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 200
+    assert lab.send("GET", "/queue", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 200
 
 
 def test_an_open_server_creates_no_token_for_anonymous_clients(
@@ -73,20 +73,20 @@ def test_an_open_server_creates_no_token_for_anonymous_clients(
 ) -> None:
     lab = started(labs, tmp_path)
 
-    made = lab.ask("POST", "/tokens", json={"name": "later", "role": "admin"})
+    response = lab.send("POST", "/tokens", json={"name": "later", "role": "admin"})
 
-    assert made.status_code == 403
+    assert response.status_code == 403
 
 
 def test_a_public_address_requires_tokens_and_prints_the_first_one_once(
     labs: list[Lab], tmp_path: Path
 ) -> None:
-    lab = started(labs, tmp_path, "--host", ANYWHERE)
-    assert lab.ask("GET", "/queue").status_code == 401
+    lab = started(labs, tmp_path, "--host", ALL_INTERFACES)
+    assert lab.send("GET", "/queue").status_code == 401
 
     [token] = re.findall(r"^  export EVALSERVER_TOKEN=(evs_\S+)$", lab.server.log.read_text(), re.M)
     lab.tokens[Role.ADMIN] = token
-    assert lab.ask("GET", "/tokens", Role.ADMIN).status_code == 200
+    assert lab.send("GET", "/tokens", Role.ADMIN).status_code == 200
     assert f"/login#token={token}" in lab.server.log.read_text()
 
     lab.server.stop()
@@ -102,15 +102,15 @@ def test_tokens_are_required_behind_a_proxy(
 ) -> None:
     lab = started(labs, tmp_path, *option)
 
-    assert lab.ask("GET", "/queue").status_code == 401
+    assert lab.send("GET", "/queue").status_code == 401
 
 
 def test_no_authentication_on_a_public_address_logs_a_prominent_warning(
     labs: list[Lab], tmp_path: Path
 ) -> None:
-    lab = started(labs, tmp_path, "--host", ANYWHERE, auth="none")
+    lab = started(labs, tmp_path, "--host", ALL_INTERFACES, auth="none")
 
-    assert lab.ask("GET", "/queue").status_code == 200
+    assert lab.send("GET", "/queue").status_code == 200
     assert "NO ACCESS CONTROL: ANY CLIENT THAT CAN REACH" in lab.server.log.read_text()
 
 
@@ -133,10 +133,10 @@ def test_a_world_readable_database_is_rejected_when_tokens_are_required(
     data_dir.chmod(0o755)
     (data_dir / "evalserver.db").chmod(0o644)
 
-    refused = run_evalserver("serve", "--auth=token", "--port=1", "--data-dir", data_dir)
+    rejected = run_evalserver("serve", "--auth=token", "--port=1", "--data-dir", data_dir)
 
-    assert refused.returncode == 1
-    assert "can be read by all users" in refused.stderr
+    assert rejected.returncode == 1
+    assert "can be read by all users" in rejected.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -158,7 +158,7 @@ def test_running_as_root_logs_a_warning(labs: list[Lab], tmp_path: Path) -> None
 def test_a_rate_limited_client_gets_a_retry_after(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, "--rate-limit", "1", auth="none")
 
-    answers = [lab.ask("GET", "/queue") for _ in range(40)]
+    answers = [lab.send("GET", "/queue") for _ in range(40)]
 
     assert {each.status_code for each in answers} == {200, 429}
     assert int(answers[-1].headers["Retry-After"]) >= 1
@@ -172,8 +172,8 @@ def test_one_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> Non
     body = {"model": "dummy", "tasks": ["mme"]}
 
     def submitted(role: Role) -> list[int]:
-        asked = (lab.ask("POST", "/evaluate", role, json=body) for _ in range(5))
-        return [each.status_code for each in asked]
+        responses = (lab.send("POST", "/evaluate", role, json=body) for _ in range(5))
+        return [each.status_code for each in responses]
 
     assert submitted(Role.SUBMITTER) == [200, 200, 200, 429, 429]
     assert submitted(Role.ADMIN) == [200, 200, 429, 429, 429]
@@ -183,24 +183,24 @@ def test_the_number_of_connections_is_limited(labs: list[Lab], tmp_path: Path) -
     lab = started(labs, tmp_path, "--max-connections", "8")
     lab.client.close()
     sockets = [socket.create_connection(("127.0.0.1", lab.server.port)) for _ in range(20)]
-    told: dict[socket.socket, bytes] = {}
-    while len(told) < 12:
-        answered = select.select(set(sockets) - told.keys(), [], [], WAIT_SECONDS)[0]
-        assert answered, f"only {len(told)} of 20 were told anything"
-        told |= {each: each.recv(64) for each in answered}
+    received: dict[socket.socket, bytes] = {}
+    while len(received) < 12:
+        readable = select.select(set(sockets) - received.keys(), [], [], WAIT_SECONDS)[0]
+        assert readable, f"only {len(received)} of 20 got a response"
+        received |= {each: each.recv(64) for each in readable}
     for each in sockets:
         each.close()
 
-    assert all(answer.startswith(b"HTTP/1.1 503") for answer in told.values())
+    assert all(answer.startswith(b"HTTP/1.1 503") for answer in received.values())
 
 
 def test_oversized_request_headers_are_rejected(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path)
 
-    many = lab.ask("GET", "/health", headers={f"X-{n}": "a" for n in range(500)})
-    long = lab.ask("GET", "/health", headers={"X-A": "a" * 20_000})
+    many_headers = lab.send("GET", "/health", headers={f"X-{n}": "a" for n in range(500)})
+    long_header = lab.send("GET", "/health", headers={"X-A": "a" * 20_000})
 
-    assert (many.status_code, long.status_code) == (400, 400)
+    assert (many_headers.status_code, long_header.status_code) == (400, 400)
 
 
 def certificate(folder: Path, name: str, host: str = "localhost") -> tuple[Path, Path]:
@@ -230,8 +230,8 @@ def test_tls_is_served_and_the_certificate_reloaded(labs: list[Lab], tmp_path: P
     lab.server.launch()
     url = f"https://localhost:{lab.server.port}"
     client = httpx.Client(verify=ssl.create_default_context(cafile=str(first)), trust_env=False)
-    until = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < until:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
         try:
             answer = client.post(f"{url}/login", data={"token": lab.tokens[Role.ADMIN]})
             break
@@ -249,14 +249,14 @@ def test_tls_is_served_and_the_certificate_reloaded(labs: list[Lab], tmp_path: P
     first.write_bytes(second.read_bytes())
     lab.server.process.send_signal(signal.SIGHUP)  # the key does not belong to the certificate
     while "the old one stays in use" not in lab.server.log.read_text():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     assert served_certificate(lab.server.port) != second.read_text()
 
     key.write_bytes(second_key.read_bytes())
     lab.server.process.send_signal(signal.SIGHUP)
     while served_certificate(lab.server.port).strip() != second.read_text().strip():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
@@ -273,4 +273,4 @@ def test_revoked_tokens_are_rejected_after_a_restart_too(labs: list[Lab], tmp_pa
     lab.start()
 
     assert browser.get("/queue").status_code == 401
-    assert lab.ask("GET", "/queue", Role.VIEWER).status_code == 401
+    assert lab.send("GET", "/queue", Role.VIEWER).status_code == 401

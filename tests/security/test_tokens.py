@@ -70,8 +70,8 @@ def test_a_token_created_while_the_server_runs_is_valid_until_it_is_revoked(lab:
 
 def test_a_token_expires(lab: Lab) -> None:
     token = lab.make_token("short", Role.VIEWER, "--expires", "2s")
-    until = time.monotonic() + 60
-    while status(lab, bearer(token)) == 200 and time.monotonic() < until:
+    deadline = time.monotonic() + 60
+    while status(lab, bearer(token)) == 200 and time.monotonic() < deadline:
         time.sleep(0.1)
 
     assert status(lab, bearer(token)) == 401
@@ -81,19 +81,19 @@ def test_secrets_are_neither_in_the_data_directory_nor_in_the_log(lab: Lab) -> N
     for token in lab.tokens.values():
         lab.client.get(f"{lab.server.url}/queue?token={token}", headers=bearer(token))
     files = [path for path in lab.data_dir.glob("*") if path.is_file()]
-    kept = b"".join(path.read_bytes() for path in [*files, lab.server.log])
+    stored = b"".join(path.read_bytes() for path in [*files, lab.server.log])
 
-    assert not [token for token in lab.tokens.values() if token.encode() in kept]
+    assert not [token for token in lab.tokens.values() if token.encode() in stored]
 
 
 def test_the_last_use_is_recorded(lab: Lab) -> None:
-    lab.ask("GET", "/queue", Role.VIEWER)
-    until = time.monotonic() + 60
+    lab.send("GET", "/queue", Role.VIEWER)
+    deadline = time.monotonic() + 60
     sql = "SELECT last_used_at FROM tokens WHERE name = 'viewer' AND last_used_at IS NOT NULL"
-    while not (noted := lab.server.query(sql)) and time.monotonic() < until:
+    while not (last_use := lab.server.query(sql)) and time.monotonic() < deadline:
         time.sleep(0.05)
 
-    assert noted
+    assert last_use
 
 
 def test_a_name_is_never_reused(lab: Lab) -> None:
@@ -108,36 +108,36 @@ def test_a_name_is_never_reused(lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["anonymous", "server", "operator", "a b", "-x", "a\nb", "x" * 65])
 def test_a_misleading_name_is_rejected(lab: Lab, name: str) -> None:
-    made = lab.command("create", f"--name={name}", "--role", "admin")
+    created = lab.command("create", f"--name={name}", "--role", "admin")
 
-    assert made.returncode == 1
-    assert "name" in made.stderr
+    assert created.returncode == 1
+    assert "name" in created.stderr
 
 
 def test_administrators_create_and_revoke_tokens_over_http(lab: Lab) -> None:
-    made = lab.ask("POST", "/tokens", Role.ADMIN, json={"name": "net", "role": "viewer"})
-    token = made.json()["token"]
+    created = lab.send("POST", "/tokens", Role.ADMIN, json={"name": "net", "role": "viewer"})
+    token = created.json()["token"]
     assert status(lab, bearer(token)) == 200
-    listed = lab.ask("GET", "/tokens", Role.ADMIN)
+    listed = lab.send("GET", "/tokens", Role.ADMIN)
     assert token not in listed.text
     assert "hash" not in listed.text
-    assert lab.ask("DELETE", "/tokens/net", Role.ADMIN).status_code == 200
+    assert lab.send("DELETE", "/tokens/net", Role.ADMIN).status_code == 200
 
     assert status(lab, bearer(token)) == 401
 
 
 def test_the_time_of_a_rejection_reveals_nothing_about_the_token(lab: Lab) -> None:
     token = lab.tokens[Role.ADMIN]
-    nearly = token[:-1] + ("A" if token[-1] != "A" else "B")
-    foreign = "evs_" + secrets.token_urlsafe(32)
-    times: dict[str, list[float]] = {nearly: [], foreign: []}
+    similar = token[:-1] + ("A" if token[-1] != "A" else "B")
+    unrelated = "evs_" + secrets.token_urlsafe(32)
+    times: dict[str, list[float]] = {similar: [], unrelated: []}
     for _ in range(150):
-        for wrong, taken in times.items():
-            began = time.perf_counter()
+        for wrong, durations in times.items():
+            start = time.perf_counter()
             status(lab, bearer(wrong))
-            taken.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - start)
 
-    medians = [statistics.median(taken) for taken in times.values()]
+    medians = [statistics.median(durations) for durations in times.values()]
     # Ten times as wide as anything a comparison byte by byte could show would hide it, but not
     # a second query of the database, or a slow hash for some tokens.
     assert max(medians) < 10 * min(medians)
@@ -158,9 +158,9 @@ def test_a_long_poll_reveals_nothing_after_its_token_is_revoked(lab: Lab) -> Non
     token = lab.make_token("waiting", Role.VIEWER)
     job_id = lab.submit()
     path = f"{lab.server.url}/jobs/{job_id}?wait=60"
-    with ThreadPoolExecutor(1) as elsewhere:
-        waiting = elsewhere.submit(httpx.get, path, headers=bearer(token), timeout=WAIT_SECONDS)
-        while "evalserver_event_streams 0.0" in lab.ask("GET", "/metrics", Role.ADMIN).text:
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(httpx.get, path, headers=bearer(token), timeout=WAIT_SECONDS)
+        while "evalserver_event_streams 0.0" in lab.send("GET", "/metrics", Role.ADMIN).text:
             time.sleep(0.05)
         lab.command("revoke", "waiting")
 
@@ -172,8 +172,8 @@ def test_waiting_for_a_merge_reveals_nothing_after_its_token_is_revoked(lab: Lab
     checkpoint = lab.data_dir / "outputs" / "checkpoint"
     (checkpoint / "pytorch_model_fsdp_0").mkdir(parents=True)
     submitted = "SELECT 1 FROM jobs WHERE submitted_by = 'merging'"
-    with ThreadPoolExecutor(1) as elsewhere:
-        waiting = elsewhere.submit(
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(
             httpx.post,
             f"{lab.server.url}/merge",
             headers=bearer(token),
@@ -208,7 +208,7 @@ def test_a_body_completed_after_its_token_was_revoked_submits_nothing(lab: Lab) 
 
 def test_a_followed_log_ends_when_its_token_becomes_invalid(lab: Lab) -> None:
     token = lab.make_token("following", Role.VIEWER)
-    running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
+    running = lab.send("GET", "/queue", Role.VIEWER).json()["running_job"]
     path = f"{lab.server.url}/jobs/{running}/log?follow=1"
     with lab.client.stream("GET", path, headers=bearer(token)) as answer:
         lab.command("revoke", "following")
@@ -220,22 +220,22 @@ def test_a_followed_log_ends_when_its_token_becomes_invalid(lab: Lab) -> None:
 @pytest.mark.parametrize("what", ["/large.bin", "?format=zip"])
 def test_a_download_is_cut_off_when_its_token_is_revoked(lab: Lab, what: str) -> None:
     name = f"fetching-{what[1:4]}"
-    running = lab.ask("GET", "/queue", Role.VIEWER).json()["running_job"]
-    output = Path(lab.ask("GET", f"/jobs/{running}", Role.VIEWER).json()["output_dir"])
+    running = lab.send("GET", "/queue", Role.VIEWER).json()["running_job"]
+    output = Path(lab.send("GET", f"/jobs/{running}", Role.VIEWER).json()["output_dir"])
     (output / "large.bin").write_bytes(os.urandom(LARGE))
     token = lab.make_token(name, Role.VIEWER)
     path = f"{lab.server.url}/jobs/{running}/artifacts{what}"
-    taken = 0
+    durations = 0
     with lab.client.stream("GET", path, headers=bearer(token)) as answer:
         pieces = answer.iter_raw()
-        taken += len(next(pieces))
+        durations += len(next(pieces))
         lab.command("revoke", name)
 
         with pytest.raises(httpx.TransportError):
             for piece in pieces:
-                taken += len(piece)
+                durations += len(piece)
                 time.sleep(0.05)
 
     assert answer.status_code == 200
-    assert taken < LARGE
-    assert lab.ask("GET", "/health").status_code == 200
+    assert durations < LARGE
+    assert lab.send("GET", "/health").status_code == 200

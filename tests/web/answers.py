@@ -24,7 +24,7 @@ class Answer:
         return value
 
 
-async def ask(api: Api, method: str, path: Any, **kwargs: Any) -> Answer:
+async def fetch(api: Api, method: str, path: Any, **kwargs: Any) -> Answer:
     """Send a request and read the complete response."""
     async with api._session.request(method, f"{api._base}{path}", **kwargs) as answer:
         return Answer(answer.status, answer.headers, await answer.read())

@@ -35,13 +35,13 @@ async def _progress(api: Api, job_id: str) -> Any:
     return (await api.job(job_id))["progress"]
 
 
-async def told(api: Api, path: str, **kwargs: Any) -> list[Message]:
+async def read_stream(api: Api, path: str, **kwargs: Any) -> list[Message]:
     """Return all messages of a stream that ends by itself."""
     async with api.stream(path, **kwargs) as reader:
         return await reader.rest()
 
 
-async def listeners(api: Api, count: int) -> None:
+async def wait_for_subscribers(api: Api, count: int) -> None:
     """Wait until this many requests are subscribed to events."""
 
     async def reached() -> bool:

@@ -8,16 +8,16 @@ from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.web.api import jobs
 
 
-def looked_for(queue: QueueIndex, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+def endless_lookups(queue: QueueIndex, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Return an event that is set by the first query for a position; queries are retried
     endlessly."""
-    looked = asyncio.Event()
+    first_lookup = asyncio.Event()
     position = queue.position
 
     def look(job_id: str) -> int | None:
-        looked.set()
+        first_lookup.set()
         return position(job_id)
 
     monkeypatch.setattr(queue, "position", look)
     monkeypatch.setattr(jobs, "LOOKS", 1_000_000)
-    return looked
+    return first_lookup

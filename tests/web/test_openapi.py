@@ -26,7 +26,7 @@ every_route = pytest.mark.parametrize(
 )
 
 
-def lacks(route: Route) -> list[str]:
+def missing_from(route: Route) -> list[str]:
     """Return what a route's row lacks for its description, one sentence each."""
     row = f"{route.method} {route.path}"
     handler = f"{route.handler.__module__}.{route.handler.__name__}"
@@ -52,28 +52,28 @@ def lacks(route: Route) -> list[str]:
         for name, field in schema(BOUNDS).fields.items():
             if "description" not in field.metadata:
                 found.append(f"{schema.__name__}.{name} needs metadata=about(...).")
-    return found + _untold(route)
+    return found + _undescribed_fields(route)
 
 
-def _untold(route: Route) -> list[str]:
+def _undescribed_fields(route: Route) -> list[str]:
     """Return the fields whose constraints are unknown."""
     document = describe([route], BOUNDS)
     [operation] = next(iter(document["paths"].values())).values()
-    told = {each["name"]: each["schema"] for each in operation["parameters"]}
+    schemas = {each["name"]: each["schema"] for each in operation["parameters"]}
     if route.body is not None:
         name = route.body.__name__.removesuffix("Schema")
-        told |= document["components"]["schemas"][name]["properties"]
+        schemas |= document["components"]["schemas"][name]["properties"]
     return [
         f"The field {name} of {route.method} {route.path} needs a method json_schema that says "
         "what it takes, as those of web/schemas/fields.py have."
-        for name, schema in told.items()
+        for name, schema in schemas.items()
         if not schema.keys() & {"type", "anyOf", "enum"}
     ]
 
 
 @every_route
 def test_every_route_is_described(route: Route) -> None:
-    assert lacks(route) == []
+    assert missing_from(route) == []
 
 
 def test_a_row_that_lacks_everything_reports_what_to_add() -> None:
@@ -92,15 +92,15 @@ def test_a_row_that_lacks_everything_reports_what_to_add() -> None:
     row = Route("GET", "/x/{y}", handler, body=BareSchema)
     answers = (Answer(BareAnswerSchema),)
 
-    said = lacks(row)
-    said += lacks(Route("GET", "/x", handler, answers=answers))
+    sentences = missing_from(row)
+    sentences += missing_from(Route("GET", "/x", handler, answers=answers))
 
-    for words in (
+    for expected in (
         "add answers=", "begins with ``GET /x/{y}``", "BareSchema needs an EXAMPLE",
         "BareAnswerSchema needs an EXAMPLE", "{y} of GET /x/{y} needs a row in PATH_FIELDS",
         "BareSchema.nameless needs metadata", "The field nameless of GET /x/{y} needs a method",
     ):  # fmt: skip
-        assert any(words in sentence for sentence in said), words
+        assert any(expected in sentence for sentence in sentences), expected
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -136,16 +136,16 @@ def _examples() -> list[Json]:
     """Collect every schema of the document that has an example."""
     found: list[Json] = []
 
-    def look(value: Any) -> None:
+    def collect(value: Any) -> None:
         if isinstance(value, dict):
             if "example" in value and "schema" in value:
                 found.append(value)
             value = list(value.values())
         if isinstance(value, list):
             for each in value:
-                look(each)
+                collect(each)
 
-    look(description())
+    collect(description())
     return found
 
 
@@ -161,9 +161,9 @@ def test_the_engines_are_those_of_the_server() -> None:
 
 
 def test_a_field_with_a_default_states_it() -> None:
-    told = description()["components"]["schemas"]["Evaluate"]["properties"]
+    properties = description()["components"]["schemas"]["Evaluate"]["properties"]
 
-    assert told["num_gpus"] == {
+    assert properties["num_gpus"] == {
         "type": ["integer", "null"],
         "minimum": 1,
         "maximum": 1024,
@@ -194,12 +194,14 @@ PROPERTIES = sorted(EvaluateSchema(BOUNDS).fields)
 
 @given(name=st.sampled_from(PROPERTIES), value=VALUES)
 def test_a_field_accepts_exactly_what_its_schema_describes(name: str, value: Any) -> None:
-    told = description()["components"]["schemas"]["Evaluate"]["properties"][name]
+    schema = description()["components"]["schemas"]["Evaluate"]["properties"][name]
 
-    assert _is_taken(name, value) == (faults(told, value) == []) or _is_left_out(name, value)
+    assert _is_accepted(name, value) == (faults(schema, value) == []) or _is_inexpressible(
+        name, value
+    )
 
 
-def _is_taken(name: str, value: Any) -> bool:
+def _is_accepted(name: str, value: Any) -> bool:
     body = {"model": "dummy", "tasks": ["mme"], name: value}
     try:
         EvaluateSchema(BOUNDS).load(body)
@@ -208,7 +210,7 @@ def _is_taken(name: str, value: Any) -> bool:
     return True
 
 
-def _is_left_out(name: str, value: Any) -> bool:
+def _is_inexpressible(name: str, value: Any) -> bool:
     """Whether a value is one of those that no regular expression can express."""
     if name == "tasks":
         return any(re.search(r"\.(ya?ml|py|json)$", each, re.IGNORECASE) for each in value)

@@ -78,8 +78,8 @@ async def test_a_drain_survives_a_killed_server(server: ServerProcess) -> None:
         await server.api.call("POST", "/resume")
         await server.api.finished(waiting)
 
-    told = server.query("SELECT event || ' by ' || actor FROM server_events ORDER BY event_id")
-    assert told == ["drained by anonymous", "resumed by anonymous"]
+    events = server.query("SELECT event || ' by ' || actor FROM server_events ORDER BY event_id")
+    assert events == ["drained by anonymous", "resumed by anonymous"]
 
 
 async def test_prune_keeps_the_newest_finished_jobs(api: Api, data_dir: Path) -> None:
@@ -140,8 +140,8 @@ async def test_only_finished_jobs_can_be_pruned(api: Api) -> None:
     queued = await api.submit()
 
     for job_id, status in ((running, "running"), (queued, "queued")):
-        refused = await api.call("POST", f"/jobs/{job_id}/prune", 409)
-        assert refused["detail"].startswith(f"Job {job_id} is {status}; only a finished job")
+        problem = await api.call("POST", f"/jobs/{job_id}/prune", 409)
+        assert problem["detail"].startswith(f"Job {job_id} is {status}; only a finished job")
         await api.call("GET", f"/jobs/{job_id}")
     await api.call("POST", "/jobs/never-was/prune", 404)
 
@@ -149,23 +149,23 @@ async def test_only_finished_jobs_can_be_pruned(api: Api) -> None:
 async def test_a_backup_is_intact_and_private_to_the_servers_user(api: Api, data_dir: Path) -> None:
     await _finished(api)
 
-    made = await api.call("POST", "/backup")
+    backup = await api.call("POST", "/backup")
 
-    path = Path(made["path"])
+    path = Path(backup["path"])
     assert path.parent == data_dir / "backups"
-    assert (stat.S_IMODE(path.stat().st_mode), made["size"]) == (0o600, path.stat().st_size)
+    assert (stat.S_IMODE(path.stat().st_mode), backup["size"]) == (0o600, path.stat().st_size)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     with snapshot(path) as copy:
         assert check_database(copy).problem is None
-        assert copy.execute("SELECT count(*) FROM jobs").fetchone()[0] == made["jobs"] == 1
+        assert copy.execute("SELECT count(*) FROM jobs").fetchone()[0] == backup["jobs"] == 1
 
 
 async def test_a_failed_backup_reports_the_reason(api: Api, data_dir: Path) -> None:
     (data_dir / "backups").write_text("in the way")
 
-    refused = await api.call("POST", "/backup", 503)
+    problem = await api.call("POST", "/backup", 503)
 
-    assert "backups" in refused["detail"]
+    assert "backups" in problem["detail"]
 
 
 async def _finished(api: Api) -> str:

@@ -67,14 +67,12 @@ async def test_files_removed_while_the_archive_is_built_are_left_out(api: Api, j
 
 
 async def test_head_builds_no_archive(api: Api, job: Json, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[object] = []
-    monkeypatch.setattr(
-        "evalserver.web.api.artifacts.zip_chunks", lambda *asked: made.append(asked)
-    )
+    calls: list[object] = []
+    monkeypatch.setattr("evalserver.web.api.artifacts.zip_chunks", lambda *args: calls.append(args))
 
     async with api._session.head(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
         assert (answer.status, await answer.read()) == (200, b"")
-    assert made == []
+    assert calls == []
 
 
 async def test_a_job_with_too_many_files_is_rejected_before_the_first_byte(
@@ -102,7 +100,7 @@ async def test_an_archive_that_fails_midway_is_not_a_valid_zip(
 
 
 @pytest.fixture
-async def reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]]]:
+async def start_reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]]]:
     """Start to read an archive of many megabytes, then stop reading."""
     for number in range(8):
         (output(job) / f"{number}").write_bytes(os.urandom(8 * MEGABYTE))
@@ -121,17 +119,17 @@ async def reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]
 
 def _is_open(folder: Path) -> Callable[[], Awaitable[bool]]:
     async def found() -> bool:
-        return bool(_descriptors(folder))
+        return bool(_open_files(folder))
 
     return found
 
 
-def _descriptors(folder: Path) -> list[str]:
+def _open_files(folder: Path) -> list[str]:
     """Return the files below a folder that this process has open."""
-    return [link.name for link in Path("/proc/self/fd").iterdir() if _leads_below(link, folder)]
+    return [link.name for link in Path("/proc/self/fd").iterdir() if _points_below(link, folder)]
 
 
-def _leads_below(link: Path, folder: Path) -> bool:
+def _points_below(link: Path, folder: Path) -> bool:
     try:
         return link.readlink().is_relative_to(folder)
     except FileNotFoundError:
@@ -139,23 +137,23 @@ def _leads_below(link: Path, folder: Path) -> bool:
 
 
 async def test_a_client_that_disconnects_releases_file_and_thread(
-    api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
+    api: Api, job: Json, start_reading: Callable[[], Awaitable[tuple[Any, Any]]]
 ) -> None:
-    _, writer = await reading()
+    _, writer = await start_reading()
 
     writer.transport.abort()
 
-    async def let_go() -> bool:
-        return not _descriptors(output(job))
+    async def released() -> bool:
+        return not _open_files(output(job))
 
-    await until(let_go)
+    await until(released)
     assert (await api.call("GET", "/health"))["status"] == "healthy"
 
 
 async def test_clients_that_do_not_read_block_no_thread(
-    api: Api, job: Json, reading: Callable[[], Awaitable[tuple[Any, Any]]]
+    api: Api, job: Json, start_reading: Callable[[], Awaitable[tuple[Any, Any]]]
 ) -> None:
-    clients = [await reading() for _ in range((os.cpu_count() or 1) + 6)]
+    clients = [await start_reading() for _ in range((os.cpu_count() or 1) + 6)]
 
     body = await asyncio.wait_for(listing(api, job), 60)
 

@@ -151,7 +151,7 @@ async def test_a_file_name_cannot_inject_a_header(api: Api, job: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "body"),
+    ("range_header", "status", "body"),
     [
         ("bytes=0-3", 206, b"0123"),
         ("bytes=8-", 206, b"89"),
@@ -159,11 +159,11 @@ async def test_a_file_name_cannot_inject_a_header(api: Api, job: Json) -> None:
     ],
 )
 async def test_a_range_request_is_answered(
-    api: Api, job: Json, asked: str, status: int, body: bytes
+    api: Api, job: Json, range_header: str, status: int, body: bytes
 ) -> None:
     (output(job) / "x").write_bytes(b"0123456789")
 
-    answer = await fetch(api, job, "x", Range=asked)
+    answer = await fetch(api, job, "x", Range=range_header)
 
     assert (answer[0], answer[2]) == (status, body)
 

@@ -56,7 +56,7 @@ async def test_a_cached_answer_is_served_after_the_harness_is_gone(
 async def test_a_new_harness_version_is_queried_again(make_api: MakeApi, harness: Path) -> None:
     api = await make_api()
     await api.call("GET", "/tasks")
-    _publish(harness, version="1.0.0", tasks='["brand_new"]')
+    _set_catalog(harness, version="1.0.0", tasks='["brand_new"]')
 
     async def has_new_tasks() -> bool:
         answer = await api.call("GET", "/tasks")
@@ -73,7 +73,7 @@ def harness(make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return copy
 
 
-def _publish(harness: Path, version: str, tasks: str) -> None:
+def _set_catalog(harness: Path, version: str, tasks: str) -> None:
     metadata = next(harness.glob("*.dist-info")) / "METADATA"
     metadata.write_text(f"Metadata-Version: 2.1\nName: lmms-eval\nVersion: {version}\n")
     module = harness / "lmms_eval" / "tasks.py"

@@ -13,7 +13,7 @@ HANG = {"behave": "hang"}
 SCORED = {"behave": "scores"}
 
 
-async def completed(api: Api, **fields: Any) -> str:
+async def run_completed(api: Api, **fields: Any) -> str:
     """Run a job to completion."""
     job_id = await api.submit(**fields)
     job = await api.finished(job_id)
@@ -21,10 +21,10 @@ async def completed(api: Api, **fields: Any) -> str:
     return job_id
 
 
-async def scored(api: Api, *scores: float, **fields: Any) -> str:
+async def run_scored(api: Api, *scores: float, **fields: Any) -> str:
     """Run a job to completion whose documents get these scores for ``acc``."""
     args = {**SCORED, "scores": "/".join(map(str, scores))}
-    return await completed(api, model_args=args, **fields)
+    return await run_completed(api, model_args=args, **fields)
 
 
 async def compare(api: Api, *job_ids: str, status: int = 200) -> Json:
@@ -42,8 +42,8 @@ async def difference(api: Api, baseline: str, other: str) -> Json:
 
 
 async def test_a_row_has_each_jobs_value_and_its_difference_from_the_baseline(api: Api) -> None:
-    first = await completed(api, model_args={"value": 0.5})
-    second = await completed(api, model_args={"value": 0.6})
+    first = await run_completed(api, model_args={"value": 0.5})
+    second = await run_completed(api, model_args={"value": 0.6})
 
     [row] = (await compare(api, first, second))["rows"]
 
@@ -61,8 +61,8 @@ async def test_a_row_has_each_jobs_value_and_its_difference_from_the_baseline(ap
 
 
 async def test_documents_of_both_jobs_are_paired(api: Api) -> None:
-    first = await scored(api, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0)
-    second = await scored(api, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1)
+    first = await run_scored(api, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0)
+    second = await run_scored(api, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1)
 
     found = await difference(api, first, second)
 
@@ -71,8 +71,8 @@ async def test_documents_of_both_jobs_are_paired(api: Api) -> None:
 
 
 async def test_without_samples_the_standard_errors_are_used(api: Api) -> None:
-    first = await scored(api, 1, 0)
-    second = await scored(api, 1, 1, log_samples=False)
+    first = await run_scored(api, 1, 0)
+    second = await run_scored(api, 1, 1, log_samples=False)
 
     found = await difference(api, first, second)
 
@@ -81,8 +81,8 @@ async def test_without_samples_the_standard_errors_are_used(api: Api) -> None:
 
 
 async def test_samples_that_do_not_match_the_value_are_not_paired(api: Api) -> None:
-    first = await completed(api)
-    second = await completed(api)
+    first = await run_completed(api)
+    second = await run_completed(api)
 
     found = await difference(api, first, second)
 
@@ -90,7 +90,7 @@ async def test_samples_that_do_not_match_the_value_are_not_paired(api: Api) -> N
 
 
 async def test_removed_samples_are_not_paired(api: Api) -> None:
-    first, second = await scored(api, 1, 0), await scored(api, 1, 1)
+    first, second = await run_scored(api, 1, 0), await run_scored(api, 1, 1)
     job = await api.job(second)
     [path] = job["result"]["dummy"]["samples"]
     Path(path).unlink()
@@ -101,7 +101,7 @@ async def test_removed_samples_are_not_paired(api: Api) -> None:
 
 
 async def test_different_documents_with_the_same_ids_are_not_paired(api: Api) -> None:
-    first, second = await scored(api, 1, 0), await scored(api, 1, 1)
+    first, second = await run_scored(api, 1, 0), await run_scored(api, 1, 1)
     [path] = (await api.job(second))["result"]["dummy"]["samples"]
     samples = [json.loads(line) for line in Path(path).read_text().splitlines()]
     Path(path).write_text("".join(json.dumps({**s, "doc_hash": "new"}) + "\n" for s in samples))
@@ -112,7 +112,7 @@ async def test_different_documents_with_the_same_ids_are_not_paired(api: Api) ->
 
 
 async def test_each_filter_is_compared_separately(api: Api) -> None:
-    jobs = [await completed(api, model_args={"behave": "judge"}) for _ in range(2)]
+    jobs = [await run_completed(api, model_args={"behave": "judge"}) for _ in range(2)]
 
     rows = (await compare(api, *jobs))["rows"]
 
@@ -128,18 +128,18 @@ async def test_each_filter_is_compared_separately(api: Api) -> None:
 
 
 async def test_a_value_of_only_one_job_has_no_difference(api: Api) -> None:
-    first = await completed(api, tasks=["mme"])
-    second = await completed(api, tasks=["ai2d"])
+    first = await run_completed(api, tasks=["mme"])
+    second = await run_completed(api, tasks=["ai2d"])
 
     rows = (await compare(api, first, second))["rows"]
 
-    told = [(row["task"], [value["value"] for value in row["values"]]) for row in rows]
-    assert told == [("ai2d", [None, 0.5]), ("mme", [0.5, None])]
+    values_by_task = [(row["task"], [value["value"] for value in row["values"]]) for row in rows]
+    assert values_by_task == [("ai2d", [None, 0.5]), ("mme", [0.5, None])]
     assert {value["difference"] for row in rows for value in row["values"]} == {None}
 
 
 async def test_several_jobs_are_compared_with_the_first(api: Api) -> None:
-    jobs = [await completed(api, model_args={"value": value}) for value in (0.5, 0.6, 0.4)]
+    jobs = [await run_completed(api, model_args={"value": value}) for value in (0.5, 0.6, 0.4)]
 
     body = await compare(api, *jobs)
 
@@ -150,7 +150,7 @@ async def test_several_jobs_are_compared_with_the_first(api: Api) -> None:
 
 
 async def test_the_method_of_comparison_is_reported_with_its_source(api: Api) -> None:
-    jobs = [await completed(api), await completed(api)]
+    jobs = [await run_completed(api), await run_completed(api)]
 
     methods = (await compare(api, *jobs))["methods"]
 
@@ -159,14 +159,14 @@ async def test_the_method_of_comparison_is_reported_with_its_source(api: Api) ->
 
 
 async def test_a_job_without_results_yet_is_409(api: Api) -> None:
-    done = await completed(api)
+    done = await run_completed(api)
     running = await api.submit(model_args=HANG)
 
     await compare(api, done, running, status=409)
 
 
 async def test_an_unknown_job_is_404(api: Api) -> None:
-    await compare(api, await completed(api), str(uuid.uuid4()), status=404)
+    await compare(api, await run_completed(api), str(uuid.uuid4()), status=404)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ async def test_the_page_shows_every_operation_and_contacts_only_the_server(
 
     assert shown == len(ROUTES)
     assert visit.errors == []
-    assert [url for url in visit.requests if not _is_of(url, server)] == []
+    assert [url for url in visit.requests if not _is_local(url, server)] == []
 
 
 @pytest.mark.browser
@@ -107,5 +107,5 @@ async def _headers(api: Api, path: str) -> Any:
         return answer.headers
 
 
-def _is_of(url: str, server: ServerProcess) -> bool:
+def _is_local(url: str, server: ServerProcess) -> bool:
     return url.startswith((f"{server.url}/", "data:"))

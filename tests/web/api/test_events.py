@@ -5,7 +5,7 @@ import pytest
 from evalserver.web.keys import PROGRESS, STORE
 from tests.event_reader import Message, story
 from tests.support import Api
-from tests.web.following import HALF, app, finished, is_kind, running, told, without_progress
+from tests.web.following import HALF, app, finished, is_kind, read_stream, running, without_progress
 
 ALL_EVENTS = ["submitted", "claimed", "completed", "end"]
 
@@ -13,7 +13,7 @@ ALL_EVENTS = ["submitted", "claimed", "completed", "end"]
 async def test_a_finished_job_streams_its_history_and_ends(api: Api) -> None:
     job_id = await finished(api)
 
-    assert story(await told(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
+    assert story(await read_stream(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
 
 
 async def test_event_ids_are_those_of_the_audit_log(api: Api) -> None:
@@ -21,7 +21,7 @@ async def test_event_ids_are_those_of_the_audit_log(api: Api) -> None:
     job_id = await finished(api)
     log = await app(api)[STORE].events.after(0, job_id=job_id)
 
-    messages = await told(api, f"/jobs/{job_id}/events")
+    messages = await read_stream(api, f"/jobs/{job_id}/events")
 
     assert [each.event_id for each in messages] == [*(each.event_id for each in log), None]
 
@@ -30,7 +30,7 @@ async def test_a_status_message_carries_its_complete_event(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"}, max_attempts=1)
     *_, event = await app(api)[STORE].events.after(0, job_id=job_id)
 
-    message = (await told(api, f"/jobs/{job_id}/events"))[-2]
+    message = (await read_stream(api, f"/jobs/{job_id}/events"))[-2]
 
     assert message.data == {
         "event_id": event.event_id,
@@ -48,7 +48,7 @@ async def test_a_status_message_carries_its_complete_event(api: Api) -> None:
 async def test_the_end_message_carries_the_final_status(api: Api) -> None:
     job_id = await finished(api, model_args={"behave": "crash"})
 
-    end = (await told(api, f"/jobs/{job_id}/events"))[-1]
+    end = (await read_stream(api, f"/jobs/{job_id}/events"))[-1]
 
     assert end == Message("end", {"job_id": job_id, "status": "failed"})
 
@@ -69,7 +69,7 @@ async def test_the_stream_of_a_retried_job_continues_after_its_first_end(api: Ap
     await api.call("POST", f"/jobs/{job_id}/retry")
     await api.finished(job_id)
 
-    messages = await told(api, f"/jobs/{job_id}/events")
+    messages = await read_stream(api, f"/jobs/{job_id}/events")
 
     again = ["retried", "claimed", "failed"]
     assert story(messages) == ["submitted", "claimed", "failed", *again, "end"]
@@ -93,7 +93,7 @@ async def test_a_history_of_several_pages_is_sent_completely(
     monkeypatch.setattr("evalserver.web.streams.updates.PAGE", 1)
     job_id = await finished(api)
 
-    assert story(await told(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
+    assert story(await read_stream(api, f"/jobs/{job_id}/events")) == ALL_EVENTS
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_only_missed_events_are_sent(api: Api, job: tuple[str, list[int]])
     job_id, ids = job
     headers = {"Last-Event-ID": str(ids[0])}
 
-    messages = await told(api, f"/jobs/{job_id}/events", headers=headers)
+    messages = await read_stream(api, f"/jobs/{job_id}/events", headers=headers)
 
     assert story(messages) == ["claimed", "completed", "end"]
 
@@ -117,7 +117,7 @@ async def test_only_missed_events_are_sent(api: Api, job: tuple[str, list[int]])
 async def test_the_query_can_name_the_last_event_too(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, ids = job
 
-    messages = await told(api, f"/jobs/{job_id}/events?last_event_id={ids[1]}")
+    messages = await read_stream(api, f"/jobs/{job_id}/events?last_event_id={ids[1]}")
 
     assert story(messages) == ["completed", "end"]
 
@@ -128,7 +128,7 @@ async def test_the_header_takes_precedence_over_the_query(
     job_id, ids = job
     path = f"/jobs/{job_id}/events?last_event_id={ids[0]}"
 
-    messages = await told(api, path, headers={"Last-Event-ID": str(ids[1])})
+    messages = await read_stream(api, path, headers={"Last-Event-ID": str(ids[1])})
 
     assert story(messages) == ["completed", "end"]
 
@@ -139,21 +139,21 @@ async def test_a_client_that_missed_nothing_gets_the_end_message(
     job_id, ids = job
     headers = {"Last-Event-ID": str(ids[-1])}
 
-    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ["end"]
+    assert story(await read_stream(api, f"/jobs/{job_id}/events", headers=headers)) == ["end"]
 
 
 async def test_a_future_event_id_is_ignored(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, _ = job
     headers = {"Last-Event-ID": "1000"}
 
-    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
+    assert story(await read_stream(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
 
 
 async def test_an_empty_event_id_is_ignored(api: Api, job: tuple[str, list[int]]) -> None:
     job_id, _ = job
     headers = {"Last-Event-ID": ""}
 
-    assert story(await told(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
+    assert story(await read_stream(api, f"/jobs/{job_id}/events", headers=headers)) == ALL_EVENTS
 
 
 @pytest.mark.parametrize("name", ["abc", "-1", "1.5", "9" * 100])

@@ -7,7 +7,7 @@ import pytest
 from tests.support import Api, Json
 
 
-async def ask(api: Api, **query: object) -> Json:
+async def fetch_page(api: Api, **query: object) -> Json:
     """Fetch one page."""
     page: Json = await api.call("GET", f"/jobs?{urlencode(query)}")
     return page
@@ -22,7 +22,7 @@ async def test_jobs_are_listed_in_the_order_in_which_they_finished(api: Api) -> 
     first, second = await complete(api), await complete(api)
     await api.submit(model_args={"behave": "hang"})
 
-    page = await ask(api, finished_after=0)
+    page = await fetch_page(api, finished_after=0)
 
     assert page == {"jobs": [first, second], "next": None}
 
@@ -31,15 +31,15 @@ async def test_the_last_jobs_event_continues_the_list(api: Api) -> None:
     first = await complete(api)
     second = await complete(api)
 
-    assert (await ask(api, finished_after=first["event_id"]))["jobs"] == [second]
-    assert (await ask(api, finished_after=second["event_id"]))["jobs"] == []
+    assert (await fetch_page(api, finished_after=first["event_id"]))["jobs"] == [second]
+    assert (await fetch_page(api, finished_after=second["event_id"]))["jobs"] == []
 
 
 async def test_next_leads_through_all_pages(api: Api) -> None:
     jobs = [await complete(api) for _ in range(3)]
 
-    first = await ask(api, finished_after=0, limit=2)
-    second = await ask(api, finished_after=0, limit=2, cursor=first["next"])
+    first = await fetch_page(api, finished_after=0, limit=2)
+    second = await fetch_page(api, finished_after=0, limit=2, cursor=first["next"])
 
     assert first["jobs"] + second["jobs"] == jobs
     assert second["next"] is None
@@ -47,21 +47,21 @@ async def test_next_leads_through_all_pages(api: Api) -> None:
 
 async def test_filters_apply(api: Api) -> None:
     await complete(api, labels={"series": "a"})
-    wanted = await complete(api, labels={"series": "b"})
+    matching = await complete(api, labels={"series": "b"})
 
-    assert (await ask(api, finished_after=0, label="series=b"))["jobs"] == [wanted]
+    assert (await fetch_page(api, finished_after=0, label="series=b"))["jobs"] == [matching]
 
 
 async def test_an_event_id_of_another_database_is_ignored(api: Api) -> None:
     job = await complete(api)
 
-    assert (await ask(api, finished_after=10**9))["jobs"] == [job]
+    assert (await fetch_page(api, finished_after=10**9))["jobs"] == [job]
 
 
 async def test_a_cursor_of_another_order_is_rejected(api: Api) -> None:
     await complete(api)
     await complete(api)
-    cursor = (await ask(api, limit=1))["next"]
+    cursor = (await fetch_page(api, limit=1))["next"]
 
     query = urlencode({"limit": 1, "finished_after": 0, "cursor": cursor})
     problem = await api.call("GET", f"/jobs?{query}", 422)

@@ -13,15 +13,15 @@ from tests.support import Api, Json, ServerProcess, request, until
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system that is easily filled; requires the right to mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mount_point)], check=False
     )
     if mounted.returncode != 0:
         pytest.skip("this user may not mount a file system, so a full disk was NOT TESTED")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    yield mount_point
+    subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
 
 
 async def test_a_healthy_server_is_alive_and_ready(api: Api) -> None:

@@ -15,7 +15,7 @@ from evalserver.web.keys import STORE, SUBMITTER
 from tests.conftest import MakeApi
 from tests.store.test_migrate import rows
 from tests.support import WAIT_SECONDS, Api, request, until
-from tests.web.answers import Answer, ask
+from tests.web.answers import Answer, fetch
 
 HANG = {"behave": "hang"}
 REPLAY = "Idempotent-Replay"
@@ -24,10 +24,10 @@ REPLAY = "Idempotent-Replay"
 async def evaluate(api: Api, key: str = "the key", **fields: Any) -> Answer:
     """Submit with a key."""
     headers = {"Idempotency-Key": key}
-    return await ask(api, "POST", "/evaluate", json=request(**fields), headers=headers)
+    return await fetch(api, "POST", "/evaluate", json=request(**fields), headers=headers)
 
 
-async def jobs_of(api: Api) -> int:
+async def count_jobs(api: Api) -> int:
     """Return the number of jobs."""
     return len((await api.call("GET", "/jobs?limit=500"))["jobs"])
 
@@ -89,7 +89,7 @@ async def test_a_repeated_submission_gets_the_same_response_and_no_new_job(api: 
     assert (again.status, again.body) == (200, first.body)
     assert again.headers[REPLAY] == "true"
     assert again.headers["Content-Type"] == first.headers["Content-Type"]
-    assert await jobs_of(api) == 1
+    assert await count_jobs(api) == 1
 
 
 async def test_key_order_and_whitespace_of_the_body_do_not_matter(api: Api) -> None:
@@ -100,7 +100,7 @@ async def test_key_order_and_whitespace_of_the_body_do_not_matter(api: Api) -> N
     ]
 
     first, again = [
-        await ask(api, "POST", "/evaluate", data=body, headers=headers) for body in bodies
+        await fetch(api, "POST", "/evaluate", data=body, headers=headers) for body in bodies
     ]
 
     assert again.body == first.body
@@ -109,10 +109,10 @@ async def test_key_order_and_whitespace_of_the_body_do_not_matter(api: Api) -> N
 async def test_a_hash_covers_only_the_fields_of_the_request(api: Api, data_dir: Path) -> None:
     await evaluate(api, num_gpus=1, labels={}, priority=0)
 
-    [(kept,)] = rows(data_dir, "SELECT body_hash FROM idempotency_keys")
+    [(stored,)] = rows(data_dir, "SELECT body_hash FROM idempotency_keys")
 
     # So it stays the same when a later version adds a field.
-    assert kept == sha256(b'{"model":"dummy","tasks":["mme"]}').hexdigest()
+    assert stored == sha256(b'{"model":"dummy","tasks":["mme"]}').hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_the_key_with_another_body_is_422(api: Api, change: dict[str, Any]
 
     assert answer.status == 422
     assert f"for another request (job {job_id})" in answer.json["detail"]
-    assert await jobs_of(api) == 1
+    assert await count_jobs(api) == 1
 
 
 async def test_other_keys_and_no_key_are_separate_submissions(api: Api) -> None:
@@ -156,7 +156,7 @@ async def test_a_request_that_was_not_stored_does_not_consume_the_key(api: Api) 
 
     assert answer.status == 200
     assert REPLAY not in answer.headers
-    assert await jobs_of(api) == 1
+    assert await count_jobs(api) == 1
 
 
 async def test_a_repetition_while_the_first_is_in_progress_is_409(api: Api) -> None:
@@ -165,11 +165,11 @@ async def test_a_repetition_while_the_first_is_in_progress_is_409(api: Api) -> N
         await until(lambda: in_flight(api))
 
         async with asyncio.timeout(WAIT_SECONDS):
-            meanwhile = await evaluate(api)
+            concurrent = await evaluate(api)
         other_key = asyncio.create_task(evaluate(api, "other"))
 
-    assert (meanwhile.status, meanwhile.headers["Retry-After"]) == (409, "1")
-    assert "Idempotency-Key" in meanwhile.json["detail"]
+    assert (concurrent.status, concurrent.headers["Retry-After"]) == (409, "1")
+    assert "Idempotency-Key" in concurrent.json["detail"]
     assert (await other_key).status == 200
     assert (await evaluate(api)).body == (await first).body
 
@@ -177,11 +177,11 @@ async def test_a_repetition_while_the_first_is_in_progress_is_409(api: Api) -> N
 async def test_many_concurrent_repetitions_create_one_job(api: Api) -> None:
     answers = await asyncio.gather(*(evaluate(api) for _ in range(30)))
 
-    carried_out = [answer for answer in answers if answer.status == 200]
+    accepted = [answer for answer in answers if answer.status == 200]
     assert {answer.status for answer in answers} <= {200, 409}
-    assert len({answer.body for answer in carried_out}) == 1
-    assert [REPLAY in answer.headers for answer in carried_out].count(False) == 1
-    assert await jobs_of(api) == 1
+    assert len({answer.body for answer in accepted}) == 1
+    assert [REPLAY in answer.headers for answer in accepted].count(False) == 1
+    assert await count_jobs(api) == 1
 
 
 async def test_the_key_of_a_pruned_job_replays_the_response(make_api: MakeApi) -> None:
@@ -218,12 +218,12 @@ async def test_an_invalid_key_is_rejected_and_named(api: Api, key: str, message:
     [error] = answer.json["errors"]
     assert answer.status == 422
     assert error == {"field": "Idempotency-Key", "message": message}
-    assert await jobs_of(api) == 0
+    assert await count_jobs(api) == 0
 
 
 async def test_two_keys_are_rejected(api: Api) -> None:
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
 
-    answer = await ask(api, "POST", "/evaluate", json=request(), headers=headers)
+    answer = await fetch(api, "POST", "/evaluate", json=request(), headers=headers)
 
     assert answer.status == 422

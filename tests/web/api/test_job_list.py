@@ -8,8 +8,8 @@ import pytest
 from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api, Json
-from tests.web.answers import ask
-from tests.web.looking import looked_for
+from tests.web.answers import fetch
+from tests.web.looking import endless_lookups
 
 HANG = {"behave": "hang"}
 
@@ -134,11 +134,11 @@ async def test_the_link_header_leads_to_the_next_page_of_the_same_query(api: Api
     label = {"ä b": "<c>&d=é"}
     old = await api.submit(labels={**label, "run": "1"})
     await api.submit(labels={**label, "run": "1"})
-    wanted = quote("ä b=<c>&d=é")
+    encoded = quote("ä b=<c>&d=é")
 
-    first = await ask(api, "GET", f"/jobs?label={wanted}&label=run=1&limit=1&status=queued")
-    place, relation = first.headers["Link"].split(";")
-    second = await ask(api, "GET", place.strip("<>"))
+    first = await fetch(api, "GET", f"/jobs?label={encoded}&label=run=1&limit=1&status=queued")
+    link, relation = first.headers["Link"].split(";")
+    second = await fetch(api, "GET", link.strip("<>"))
 
     assert relation == ' rel="next"'
     assert [job["job_id"] for job in second.json["jobs"]] == [old]
@@ -172,12 +172,12 @@ async def test_a_job_missing_from_the_queue_index_is_read_again(
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
-    looked = looked_for(queue, monkeypatch)
-    asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
-    await looked.wait()
+    first_lookup = endless_lookups(queue, monkeypatch)
+    pending = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
+    await first_lookup.wait()
     queue.add(job_id, 0, 2)
 
-    [job] = (await asking)["jobs"]
+    [job] = (await pending)["jobs"]
 
     assert (job["job_id"], job["position_in_queue"]) == (job_id, 0)
 
@@ -189,12 +189,12 @@ async def test_a_job_that_left_the_queue_when_read_again_is_left_out(
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
-    looked = looked_for(queue, monkeypatch)
-    asking = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
-    await looked.wait()
+    first_lookup = endless_lookups(queue, monkeypatch)
+    pending = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
+    await first_lookup.wait()
     await api.call("DELETE", f"/jobs/{job_id}")
 
-    assert (await asking)["jobs"] == []
+    assert (await pending)["jobs"] == []
 
 
 REJECTED = {

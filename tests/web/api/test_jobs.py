@@ -10,7 +10,7 @@ from evalserver.web.keys import SCHEDULER
 from evalserver.web.schemas.job_responses import JobSchema
 from tests.conftest import MakeApi
 from tests.support import Api, Json
-from tests.web.looking import looked_for
+from tests.web.looking import endless_lookups
 
 HANG = {"behave": "hang"}
 KEYS = {
@@ -216,12 +216,12 @@ async def test_a_queued_job_missing_from_the_index_is_read_again(
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
-    looked = looked_for(queue, monkeypatch)
-    asking = asyncio.create_task(api.job(job_id))
-    await looked.wait()
+    first_lookup = endless_lookups(queue, monkeypatch)
+    pending = asyncio.create_task(api.job(job_id))
+    await first_lookup.wait()
     queue.add(job_id, 0, 2)
 
-    job = await asking
+    job = await pending
 
     assert (job["status"], job["position_in_queue"]) == ("queued", 0)
 

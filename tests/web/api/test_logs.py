@@ -29,7 +29,7 @@ def log_of(job: Json) -> Path:
     return Path(job["run_dir"]) / "eval.log"
 
 
-async def ended(api: Api, text: bytes = TEXT) -> str:
+async def ended_job(api: Api, text: bytes = TEXT) -> str:
     """A job that has ended, with this text as its log."""
     job_id = await api.submit()
     log_of(await api.finished(job_id)).write_bytes(text)
@@ -38,28 +38,28 @@ async def ended(api: Api, text: bytes = TEXT) -> str:
 
 async def fetch(api: Api, job_id: str, query: str = "", **kwargs: Any) -> tuple[Any, bytes]:
     """Return the response and its body."""
-    address = f"{api._base}/jobs/{job_id}/log{query}"
-    async with api._session.request(kwargs.pop("method", "GET"), address, **kwargs) as answer:
+    url = f"{api._base}/jobs/{job_id}/log{query}"
+    async with api._session.request(kwargs.pop("method", "GET"), url, **kwargs) as answer:
         return answer, await answer.read()
 
 
 async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
     """Return the body of a response that must be 200."""
-    answer, found = await fetch(api, job_id, query, **kwargs)
-    assert answer.status == 200, found
-    return found
+    answer, content = await fetch(api, job_id, query, **kwargs)
+    assert answer.status == 200, content
+    return content
 
 
 @asynccontextmanager
-async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["Followed"]:
+async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["FollowedLog"]:
     """Follow a log."""
-    address = f"{api._base}/jobs/{job_id}/log?follow=1{query}"
-    async with api._session.request("GET", address) as answer:
+    url = f"{api._base}/jobs/{job_id}/log?follow=1{query}"
+    async with api._session.request("GET", url) as answer:
         assert answer.status == 200
-        yield Followed(answer)
+        yield FollowedLog(answer)
 
 
-class Followed:
+class FollowedLog:
     """What has been received so far of a followed log."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
@@ -73,20 +73,20 @@ class Followed:
             assert piece, f"it ended before {text!r} came: {self.text!r}"
             self.text += piece
 
-    async def to_the_end(self) -> bytes:
+    async def read_all(self) -> bytes:
         """Read until the stream ends properly; return everything."""
         return self.text + await self._answer.read()
 
 
 async def test_a_log_is_sent_as_utf8_text_that_browsers_do_not_sniff(api: Api) -> None:
-    answer, _ = await fetch(api, await ended(api))
+    answer, _ = await fetch(api, await ended_job(api))
 
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_the_complete_log_of_an_ended_job(api: Api) -> None:
-    assert await body(api, await ended(api)) == TEXT
+    assert await body(api, await ended_job(api)) == TEXT
 
 
 async def test_the_log_of_a_queued_job_is_empty(api: Api) -> None:
@@ -113,11 +113,11 @@ async def test_the_log_of_a_running_job_is_its_output_so_far(api: Api) -> None:
 
 
 async def test_a_job_links_to_its_log(api: Api) -> None:
-    job_id = await ended(api)
+    job_id = await ended_job(api)
 
-    _, found = await fetch(api, job_id)
+    _, content = await fetch(api, job_id)
     async with api._session.get((await api.job(job_id))["links"]["log"]) as answer:
-        assert await answer.read() == found
+        assert await answer.read() == content
 
 
 TAILS = {
@@ -131,12 +131,12 @@ TAILS = {
 
 @pytest.mark.parametrize("lines", TAILS)
 async def test_the_last_lines(api: Api, lines: int) -> None:
-    assert await body(api, await ended(api), f"?tail={lines}") == TAILS[lines]
+    assert await body(api, await ended_job(api), f"?tail={lines}") == TAILS[lines]
 
 
 @pytest.mark.parametrize("offset", [0, 1, 7, len(TEXT) - 1, len(TEXT), 10**9])
 async def test_the_rest_from_a_byte_offset(api: Api, offset: int) -> None:
-    assert await body(api, await ended(api), f"?offset={offset}") == TEXT[offset:]
+    assert await body(api, await ended_job(api), f"?offset={offset}") == TEXT[offset:]
 
 
 BEGINNINGS = {
@@ -156,17 +156,17 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("query", BEGINNINGS)
 async def test_a_response_reports_its_first_byte(api: Api, query: str) -> None:
-    answer, _ = await fetch(api, await ended(api), query)
+    answer, _ = await fetch(api, await ended_job(api), query)
 
     assert answer.headers["Log-Offset"] == str(BEGINNINGS[query])
 
 
 async def test_following_continues_from_a_byte_offset(api: Api) -> None:
-    assert await body(api, await ended(api), "?offset=7&follow=1") == TEXT[7:]
+    assert await body(api, await ended_job(api), "?offset=7&follow=1") == TEXT[7:]
 
 
 async def test_an_unfinished_progress_bar_is_the_last_line(api: Api) -> None:
-    job_id = await ended(api, b"before\n\rBar: 1%\rBar: 2%")
+    job_id = await ended_job(api, b"before\n\rBar: 1%\rBar: 2%")
 
     assert await body(api, job_id, "?tail=1") == b"\rBar: 1%\rBar: 2%"
 
@@ -185,17 +185,17 @@ RANGES = {
 }
 
 
-@pytest.mark.parametrize("asked", RANGES)
-async def test_a_range_of_bytes(api: Api, asked: str) -> None:
-    answer, found = await fetch(api, await ended(api), headers={"Range": asked})
+@pytest.mark.parametrize("range_header", RANGES)
+async def test_a_range_of_bytes(api: Api, range_header: str) -> None:
+    answer, content = await fetch(api, await ended_job(api), headers={"Range": range_header})
 
-    assert (answer.status, answer.headers.get("Content-Range"), found) == RANGES[asked]
+    assert (answer.status, answer.headers.get("Content-Range"), content) == RANGES[range_header]
     assert answer.headers["Accept-Ranges"] == "bytes"
 
 
-@pytest.mark.parametrize("asked", ["bytes=43-", "bytes=100-200", "bytes=-0"])
-async def test_an_unsatisfiable_range_is_416(api: Api, asked: str) -> None:
-    answer, _ = await fetch(api, await ended(api), headers={"Range": asked})
+@pytest.mark.parametrize("range_header", ["bytes=43-", "bytes=100-200", "bytes=-0"])
+async def test_an_unsatisfiable_range_is_416(api: Api, range_header: str) -> None:
+    answer, _ = await fetch(api, await ended_job(api), headers={"Range": range_header})
 
     assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */43")
     assert answer.content_type == "application/problem+json"
@@ -204,13 +204,13 @@ async def test_an_unsatisfiable_range_is_416(api: Api, asked: str) -> None:
 async def test_a_range_in_another_unit_is_ignored(api: Api) -> None:
     headers = {"Range": "bytes=0-4", "If-Range": '"another"'}
 
-    assert await body(api, await ended(api), headers=headers) == TEXT
+    assert await body(api, await ended_job(api), headers=headers) == TEXT
 
 
 async def test_head_reports_only_the_size(api: Api) -> None:
-    answer, found = await fetch(api, await ended(api), method="HEAD")
+    answer, content = await fetch(api, await ended_job(api), method="HEAD")
 
-    assert (answer.status, answer.headers["Content-Length"], found) == (200, "43", b"")
+    assert (answer.status, answer.headers["Content-Length"], content) == (200, "43", b"")
 
 
 @pytest.mark.parametrize("query", ["?follow=1", "?plain=1", "?tail=1"])
@@ -221,7 +221,7 @@ async def test_head_supports_every_query(api: Api, query: str) -> None:
 
 
 async def test_plain_text_has_no_colours_and_only_the_last_state_of_progress_bars(api: Api) -> None:
-    job_id = await ended(api, TEXT + b"\r 50%|#    |\r100%|#####|\nlast\rline")
+    job_id = await ended_job(api, TEXT + b"\r 50%|#    |\r100%|#####|\nlast\rline")
 
     assert await body(api, job_id, "?plain=1") == (
         b"first line\nsecond line\nthird line\n100%|#####|\nline"
@@ -229,7 +229,7 @@ async def test_plain_text_has_no_colours_and_only_the_last_state_of_progress_bar
 
 
 async def test_the_last_lines_as_plain_text(api: Api) -> None:
-    assert await body(api, await ended(api), "?plain=1&tail=1") == b"third line\n"
+    assert await body(api, await ended_job(api), "?plain=1&tail=1") == b"third line\n"
 
 
 async def test_following_sends_the_existing_log_and_ends_with_the_job(
@@ -240,7 +240,7 @@ async def test_following_sends_the_existing_log_and_ends_with_the_job(
     async with following(api, job_id) as followed:
         await followed.until(b"4/8")
         gate.touch()
-        text = await followed.to_the_end()
+        text = await followed.read_all()
 
     assert text.startswith(b"stand-in runs as dummy\n")
     assert text == log_of(await api.finished(job_id)).read_bytes()
@@ -253,7 +253,7 @@ async def test_following_may_start_with_the_last_lines(api: Api, tmp_path: Path)
     await until(lambda: _has(api, job_id, b"4/8"))
     async with following(api, job_id, "&tail=0") as followed:
         gate.touch()
-        text = await followed.to_the_end()
+        text = await followed.read_all()
 
     assert b"4/8" not in text
     assert b"8/8" in text
@@ -265,7 +265,7 @@ async def test_following_as_plain_text(api: Api, tmp_path: Path) -> None:
     async with following(api, job_id, "&plain=1") as followed:
         await followed.until(b"stand-in runs as dummy\n")
         gate.touch()
-        text = (await followed.to_the_end()).decode()
+        text = (await followed.read_all()).decode()
 
     assert text.splitlines()[1:] == [
         "Model Responding: 100%|████████| 8/8 [00:08<00:00,  1.00it/s]"
@@ -278,7 +278,7 @@ async def test_following_a_queued_job_waits_for_its_start(api: Api) -> None:
     async with following(api, job_id) as followed:
         await api.call("DELETE", f"/jobs/{hanging}")
 
-        assert await followed.to_the_end() == b"stand-in runs as patience\n"
+        assert await followed.read_all() == b"stand-in runs as patience\n"
 
 
 async def test_following_continues_with_the_next_attempt(api: Api) -> None:
@@ -291,7 +291,7 @@ async def test_following_continues_with_the_next_attempt(api: Api) -> None:
         await followed.until(b"was told to crash")
         await api.call("DELETE", f"/jobs/{hanging}")
 
-        assert (await followed.to_the_end()).count(b"stand-in runs as") == 2
+        assert (await followed.read_all()).count(b"stand-in runs as") == 2
 
 
 async def test_following_one_attempt_ends_with_it(api: Api) -> None:
@@ -301,11 +301,11 @@ async def test_following_one_attempt_ends_with_it(api: Api) -> None:
     await api.call("POST", f"/jobs/{job_id}/retry")
 
     async with following(api, job_id, "&attempt=1") as followed:
-        assert b"was told to crash" in await followed.to_the_end()
+        assert b"was told to crash" in await followed.read_all()
 
 
 async def test_following_an_ended_job_ends_immediately(api: Api) -> None:
-    assert await body(api, await ended(api), "?follow=1") == TEXT
+    assert await body(api, await ended_job(api), "?follow=1") == TEXT
 
 
 async def test_a_disconnected_follower_is_released_even_without_new_output(
@@ -335,10 +335,10 @@ async def test_following_a_job_that_has_just_ended_does_not_wait(
     store: Store, tmp_path: Path
 ) -> None:
     job_id = await start(store)
-    as_it_was = await store.queries.job(job_id)
+    before = await store.queries.job(job_id)
     await store.jobs.finish(job_id, completed(), PLENTY)
     (tmp_path / "eval.log").write_bytes(TEXT)
-    with closing(LogFollower(store, as_it_was, None, EvalLog(tmp_path))) as follower:
+    with closing(LogFollower(store, before, None, EvalLog(tmp_path))) as follower:
         pieces = [piece async for piece in follower.pieces(EventBus(), 0)]
 
     assert pieces == [TEXT]
@@ -351,13 +351,13 @@ async def test_a_stopping_server_ends_followed_logs(server: ServerProcess) -> No
             await followed.until(b"stand-in")
             stopped = await asyncio.to_thread(server.stop)
 
-            assert await followed.to_the_end() == b"stand-in runs as dummy\n"
+            assert await followed.read_all() == b"stand-in runs as dummy\n"
 
     assert stopped == 0
 
 
 async def test_an_earlier_attempt_keeps_its_log(api: Api) -> None:
-    job_id = await ended(api, b"of the first")
+    job_id = await ended_job(api, b"of the first")
     await api.call("POST", f"/jobs/{job_id}/retry")
     log_of(await api.finished(job_id)).write_bytes(b"of the second")
 
@@ -368,7 +368,7 @@ async def test_an_earlier_attempt_keeps_its_log(api: Api) -> None:
 
 async def test_an_earlier_attempts_log_is_found_after_settings_changed(make_api: MakeApi) -> None:
     api = await make_api(temp_dir_prefix="old_")
-    job_id = await ended(api, b"of the first")
+    job_id = await ended_job(api, b"of the first")
     await api._session.close()
     api = await make_api(temp_dir_prefix="new_")
     await api.call("POST", f"/jobs/{job_id}/retry")
@@ -378,7 +378,7 @@ async def test_an_earlier_attempts_log_is_found_after_settings_changed(make_api:
 
 
 async def test_an_attempt_that_has_not_started_is_404(api: Api) -> None:
-    problem = await api.call("GET", f"/jobs/{await ended(api)}/log?attempt=2", 404)
+    problem = await api.call("GET", f"/jobs/{await ended_job(api)}/log?attempt=2", 404)
 
     assert "has no attempt 2; the latest is 1" in problem["detail"]
 
@@ -422,7 +422,7 @@ LOSSES: dict[str, tuple[Callable[[Path], None], str]] = {
 async def test_a_lost_log_is_410(
     api: Api, lose: Callable[[Path], None], why: str, query: str
 ) -> None:
-    job_id = await ended(api)
+    job_id = await ended_job(api)
     lose(log_of(await api.job(job_id)))
 
     problem = await api.call("GET", f"/jobs/{job_id}/log{query}", 410)
@@ -431,7 +431,7 @@ async def test_a_lost_log_is_410(
 
 
 async def test_a_temporarily_unreadable_log_is_503(api: Api) -> None:
-    job_id = await ended(api)
+    job_id = await ended_job(api)
     log_of(await api.job(job_id)).chmod(0)
 
     with without_permissions():

@@ -43,7 +43,7 @@ async def value(api: Api, name: str, **labels: str) -> float | None:
     return None
 
 
-async def seconds_of_jobs(api: Api) -> float:
+async def job_request_seconds(api: Api) -> float:
     """Return how long requests for a job have taken, in total."""
     name = "evalserver_http_request_duration_seconds_sum"
     route = {"method": "GET", "route": "/jobs/{job_id}", "status": "200"}
@@ -151,12 +151,12 @@ async def test_unknown_paths_never_become_labels(api: Api) -> None:
 async def test_time_spent_in_a_long_poll_is_not_measured(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     await api.when(job_id, "running")
-    before = await seconds_of_jobs(api)
+    before = await job_request_seconds(api)
 
     known = (await api.job(job_id))["event_id"]
     await api.call("GET", f"/jobs/{job_id}?wait=10&since={known}")
 
-    assert await seconds_of_jobs(api) < before + 5
+    assert await job_request_seconds(api) < before + 5
 
 
 async def test_the_build_is_reported(api: Api) -> None:

@@ -14,7 +14,7 @@ Asked = Callable[[], Awaitable[Api]]
 
 
 @pytest.fixture
-async def asked(api: Api) -> Api:
+async def informed(api: Api) -> Api:
     """A server whose harness has reported its tasks (mme, ai2d) and models (dummy)."""
     await api.call("GET", "/tasks")
     await api.call("GET", "/models")
@@ -27,30 +27,30 @@ async def errors_of(api: Api, **fields: object) -> dict[str, str]:
     return {each["field"]: each["message"] for each in problem["errors"]}
 
 
-async def test_unknown_names_are_rejected_with_suggestions(asked: Api) -> None:
-    faults = await errors_of(asked, model="dumy", tasks=["mme", "ai2"])
+async def test_unknown_names_are_rejected_with_suggestions(informed: Api) -> None:
+    errors = await errors_of(informed, model="dumy", tasks=["mme", "ai2"])
 
-    assert set(faults) == {"model", "tasks.1"}
-    assert "Did you mean 'dummy'?" in faults["model"]
-    assert "Did you mean 'ai2d'?" in faults["tasks.1"]
-
-
-async def test_a_rejected_request_creates_no_job(asked: Api) -> None:
-    await errors_of(asked, tasks=["ai2"])
-
-    assert (await asked.call("GET", "/jobs"))["jobs"] == []
+    assert set(errors) == {"model", "tasks.1"}
+    assert "Did you mean 'dummy'?" in errors["model"]
+    assert "Did you mean 'ai2d'?" in errors["tasks.1"]
 
 
-async def test_a_wildcard_is_valid_if_it_matches_a_task(asked: Api) -> None:
-    await asked.submit(tasks=["ai*"])
+async def test_a_rejected_request_creates_no_job(informed: Api) -> None:
+    await errors_of(informed, tasks=["ai2"])
 
-    assert set(await errors_of(asked, tasks=["zz*"])) == {"tasks.0"}
+    assert (await informed.call("GET", "/jobs"))["jobs"] == []
 
 
-async def test_the_check_can_be_disabled(asked: Api) -> None:
+async def test_a_wildcard_is_valid_if_it_matches_a_task(informed: Api) -> None:
+    await informed.submit(tasks=["ai*"])
+
+    assert set(await errors_of(informed, tasks=["zz*"])) == {"tasks.0"}
+
+
+async def test_the_check_can_be_disabled(informed: Api) -> None:
     body = request(tasks=["ai2"], model_args={"pretrained": "/no/such/checkpoint"})
 
-    await asked.call("POST", "/evaluate?validate=false", json=body)
+    await informed.call("POST", "/evaluate?validate=false", json=body)
 
 
 async def test_no_name_is_rejected_before_the_harness_has_reported_any(api: Api) -> None:
@@ -67,15 +67,15 @@ async def test_reported_names_are_known_after_a_restart(make_api: MakeApi) -> No
 
 
 async def test_a_path_with_an_overlong_name_is_not_a_checkpoint(api: Api) -> None:
-    faults = await errors_of(api, model_args={"pretrained": f"/{'x' * 300}"})
+    errors = await errors_of(api, model_args={"pretrained": f"/{'x' * 300}"})
 
-    assert set(faults) == {"model_args.pretrained"}
+    assert set(errors) == {"model_args.pretrained"}
 
 
 async def test_a_missing_checkpoint_is_rejected(api: Api) -> None:
-    faults = await errors_of(api, model_args={"pretrained": "/no/such/checkpoint"})
+    errors = await errors_of(api, model_args={"pretrained": "/no/such/checkpoint"})
 
-    assert "/no/such/checkpoint does not exist" in faults["model_args.pretrained"]
+    assert "/no/such/checkpoint does not exist" in errors["model_args.pretrained"]
 
 
 async def test_an_incomplete_checkpoint_is_rejected(api: Api, tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ async def test_an_incomplete_checkpoint_is_rejected(api: Api, tmp_path: Path) ->
     save(checkpoint)
     (checkpoint / "part-2").unlink()
 
-    faults = await errors_of(api, model_args={"pretrained": str(checkpoint)})
+    errors = await errors_of(api, model_args={"pretrained": str(checkpoint)})
 
-    assert "lacks part-2" in faults["model_args.pretrained"]
+    assert "lacks part-2" in errors["model_args.pretrained"]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ async def test_jobs_waiting_for_a_checkpoint_do_not_block_others(api: Api, tmp_p
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
     other = await api.finished(await api.submit())
 
-    held = await api.job(waiting)
-    assert (other["status"], held["status"]) == ("completed", "queued")
-    assert f"{checkpoint} does not exist" in held["waiting_for"]
+    held_back = await api.job(waiting)
+    assert (other["status"], held_back["status"]) == ("completed", "queued")
+    assert f"{checkpoint} does not exist" in held_back["waiting_for"]
 
     save(checkpoint)
     job = await api.finished(waiting)
@@ -134,10 +134,10 @@ async def test_a_checkpoint_still_being_written_is_awaited(api: Api, tmp_path: P
     (checkpoint / "part-2").unlink()
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
 
-    async def is_told() -> bool:
+    async def reports_missing_part() -> bool:
         return "lacks part-2" in str((await api.job(waiting))["waiting_for"])
 
-    await until(is_told)
+    await until(reports_missing_part)
     (checkpoint / "part-2").write_bytes(b"2")
     assert (await api.finished(waiting))["status"] == "completed"
 

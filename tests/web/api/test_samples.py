@@ -63,11 +63,11 @@ async def test_a_sample_is_what_the_harness_wrote(api: Api, job: Json) -> None:
 async def test_a_sample_has_its_index_document_and_correctness(api: Api, job: Json) -> None:
     body = await samples(api, job)
 
-    told = [(each["index"], each["doc_id"], each["right"]) for each in body["samples"]]
-    assert told[3:6] == [(3, 3, True), (4, 0, False), (5, 1, True)]
+    rows = [(each["index"], each["doc_id"], each["right"]) for each in body["samples"]]
+    assert rows[3:6] == [(3, 3, True), (4, 0, False), (5, 1, True)]
 
 
-async def test_a_page_names_its_job_task_and_filters(api: Api, job: Json) -> None:
+async def test_a_page_names_its_job_task_and_metric(api: Api, job: Json) -> None:
     body = await samples(api, job)
 
     del body["samples"]
@@ -146,10 +146,10 @@ async def test_a_single_filter_need_not_be_named(api: Api) -> None:
 async def test_a_metric_that_is_not_a_judgement_is_rejected_and_the_valid_ones_listed(
     api: Api, job: Json, metric: str
 ) -> None:
-    said = await message(api, job, f"only=wrong&metric={metric}")
+    error = await message(api, job, f"only=wrong&metric={metric}")
 
-    assert said.startswith(f"{metric} does not decide which samples are right")
-    assert said.endswith("Possible metrics of this task: acc.")
+    assert error.startswith(f"{metric} does not decide which samples are right")
+    assert error.endswith("Possible metrics of this task: acc.")
 
 
 async def test_filtering_by_correctness_without_a_judging_metric_is_rejected(
@@ -204,9 +204,9 @@ async def test_a_cursor_of_other_samples_is_rejected(api: Api, job: Json) -> Non
     other = await api.finished(await api.submit(model_args=JUDGE))
     cursor = (await samples(api, other, "limit=1"))["next"]
 
-    said = await message(api, job, f"cursor={cursor}")
+    error = await message(api, job, f"cursor={cursor}")
 
-    assert said == "Must be the 'next' of a page of the same samples; leave it out to start again."
+    assert error == "Must be the 'next' of a page of the same samples; leave it out to start again."
 
 
 async def test_a_cursor_is_invalid_after_a_new_attempt(api: Api, job: Json) -> None:

@@ -26,18 +26,18 @@ FINITE = """
 PATHS = ("/jobs?search=nothing", "/jobs?search=nothing&sort=model", "/ui/jobs?search=nothing")
 
 
-def searching(api: Api) -> SerialWork:
+def search_queue(api: Api) -> SerialWork:
     """Return the queue that runs the application's searches."""
-    turns: SerialWork = api._session.app[SEARCH_WORK]
-    return turns
+    queue: SerialWork = api._session.app[SEARCH_WORK]
+    return queue
 
 
-async def have_to_wait(api: Api, number: int) -> bool:
+async def are_waiting(api: Api, number: int) -> bool:
     """Whether this many searches are waiting for a slot."""
-    return searching(api)._waiting == number
+    return search_queue(api)._waiting == number
 
 
-def change(data_dir: Path, script: str) -> None:
+def run_script(data_dir: Path, script: str) -> None:
     """Change the schema while the server runs."""
     with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection:
         connection.executescript(script)
@@ -63,10 +63,10 @@ async def searches(api: Api, number: int) -> AsyncIterator[list[asyncio.Task[int
 
 async def test_endless_searches_do_not_block_other_requests(api: Api, data_dir: Path) -> None:
     job_id = await api.submit()
-    change(data_dir, ENDLESS)
+    run_script(data_dir, ENDLESS)
 
     async with searches(api, 12) as tasks:
-        await until(lambda: have_to_wait(api, 11), 15)
+        await until(lambda: are_waiting(api, 11), 15)
         listed = await api.call("GET", "/jobs")
         await api.call("GET", "/queue")
         await api.call("GET", f"/jobs/{job_id}")
@@ -77,31 +77,31 @@ async def test_endless_searches_do_not_block_other_requests(api: Api, data_dir: 
 
 async def test_a_search_ends_when_its_client_disconnects(api: Api, data_dir: Path) -> None:
     job_id = await api.submit()
-    change(data_dir, ENDLESS)
+    run_script(data_dir, ENDLESS)
     async with searches(api, 3):
-        await until(lambda: have_to_wait(api, 2), 15)
+        await until(lambda: are_waiting(api, 2), 15)
 
-    change(data_dir, FINITE)
+    run_script(data_dir, FINITE)
 
     found = await api.call("GET", f"/jobs?search={job_id}")
     assert [job["job_id"] for job in found["jobs"]] == [job_id]
 
 
 async def test_a_search_ends_at_its_time_limit(api: Api, data_dir: Path) -> None:
-    searching(api)._max_seconds = 0.2
-    change(data_dir, ENDLESS)
+    search_queue(api)._max_seconds = 0.2
+    run_script(data_dir, ENDLESS)
 
-    refused = await api.call("GET", "/jobs?search=nothing", 503)
+    problem = await api.call("GET", "/jobs?search=nothing", 503)
 
-    assert "0.2 seconds" in refused["detail"]
+    assert "0.2 seconds" in problem["detail"]
 
 
 async def test_a_search_is_rejected_when_too_many_are_waiting(api: Api, data_dir: Path) -> None:
-    searching(api)._max_waiting = 1
-    change(data_dir, ENDLESS)
+    search_queue(api)._max_waiting = 1
+    run_script(data_dir, ENDLESS)
 
     async with searches(api, 2):
-        await until(lambda: have_to_wait(api, 1), 15)
+        await until(lambda: are_waiting(api, 1), 15)
         answer = await api._session.get("/jobs?search=nothing")
 
         assert answer.status == 503

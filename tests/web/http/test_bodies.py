@@ -18,7 +18,7 @@ MEGABYTE = 1024 * 1024
 JSON = "Content-Type: application/json"
 
 
-async def talk(port: int, *pieces: bytes) -> tuple[int, bytes]:
+async def exchange(port: int, *pieces: bytes) -> tuple[int, bytes]:
     """Send bytes over a new connection; return the status and the raw response.
 
     Each further piece is sent once the server has responded to the previous one."""
@@ -54,14 +54,14 @@ def chunked(body: bytes, size: int = 65536) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
 
 
-def _memory(server: ServerProcess) -> int:
+def _peak_memory(server: ServerProcess) -> int:
     """Return the server's peak memory so far, in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     return int(peak) * 1024
 
 
-def refusal(answered: bytes) -> Json:
+def problem_of(answered: bytes) -> Json:
     """Parse the problem document at the end of the response."""
     problem: Json = json.loads(answered.rpartition(b"\r\n\r\n")[2])
     return problem
@@ -70,10 +70,10 @@ def refusal(answered: bytes) -> Json:
 async def test_a_body_with_an_excessive_content_length_is_rejected_before_it_is_sent(
     api: Api,
 ) -> None:
-    status, answered = await talk(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
+    status, answered = await exchange(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
 
     assert status == 413
-    assert refusal(answered)["detail"] == (
+    assert problem_of(answered)["detail"] == (
         "The body must have at most 1048576 bytes (the server's setting max_body_bytes)"
     )
 
@@ -81,16 +81,18 @@ async def test_a_body_with_an_excessive_content_length_is_rejected_before_it_is_
 async def test_a_chunked_body_is_rejected_when_it_exceeds_the_limit(api: Api) -> None:
     body = chunked(b" " * (MEGABYTE + 1))
 
-    status, answered = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+    status, answered = await exchange(
+        port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body)
+    )
 
     assert status == 413
-    assert "at most 1048576 bytes" in refusal(answered)["detail"]
+    assert "at most 1048576 bytes" in problem_of(answered)["detail"]
 
 
 async def test_a_chunked_body_is_accepted(api: Api) -> None:
     body = chunked(BODY, size=7)
 
-    status, _ = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+    status, _ = await exchange(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
 
     assert status == 200
 
@@ -106,10 +108,12 @@ async def test_a_body_sent_along_with_its_headers_has_the_same_limit(make_api: M
     api = await make_api(max_body_bytes=1024)
     body = chunked(b" " * 1025)
 
-    status, answered = await talk(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
+    status, answered = await exchange(
+        port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body)
+    )
 
     assert status == 413
-    assert "at most 1024 bytes" in refusal(answered)["detail"]
+    assert "at most 1024 bytes" in problem_of(answered)["detail"]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "nonsense"])
@@ -120,20 +124,20 @@ async def test_a_compressed_body_is_rejected_without_decompressing_it(
     bomb = gzip.compress(zeros, 1) if encoding == "gzip" else zlib.compress(zeros, 1)
     headers = JSON, f"Content-Length: {len(bomb)}", f"Content-Encoding: {encoding}"
     async with server:
-        before = _memory(server)
+        before = _peak_memory(server)
 
-        status, answered = await talk(server.port, post(*headers, body=bomb))
-        grown = _memory(server) - before
+        status, answered = await exchange(server.port, post(*headers, body=bomb))
+        growth = _peak_memory(server) - before
 
     assert status == 415
-    assert f"without Content-Encoding, not with {encoding}" in refusal(answered)["detail"]
-    assert grown < 20 * MEGABYTE
+    assert f"without Content-Encoding, not with {encoding}" in problem_of(answered)["detail"]
+    assert growth < 20 * MEGABYTE
 
 
 async def test_a_body_is_requested_with_100_continue(api: Api) -> None:
     head = post(JSON, f"Content-Length: {len(BODY)}", "Expect: 100-continue")
 
-    status, answered = await talk(port_of(api), head, BODY)
+    status, answered = await exchange(port_of(api), head, BODY)
 
     assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
     assert status == 200
@@ -153,7 +157,7 @@ async def test_a_form_is_requested_with_100_continue(api: Api) -> None:
     )
 
     async with asyncio.timeout(30):
-        status, answered = await talk(port_of(api), head.encode(), form)
+        status, answered = await exchange(port_of(api), head.encode(), form)
 
     assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401")
     assert status == 401
@@ -172,17 +176,21 @@ async def test_a_body_that_will_be_rejected_is_not_requested(
 ) -> None:
     length = "" if "Length" in header else "\r\nContent-Length: 100"
 
-    found, answered = await talk(port_of(api), post(f"{header}{length}", "Expect: 100-continue"))
+    found, answered = await exchange(
+        port_of(api), post(f"{header}{length}", "Expect: 100-continue")
+    )
 
     assert found == status
     assert b"100 Continue" not in answered
 
 
 async def test_an_unknown_expectation_is_417(api: Api) -> None:
-    status, answered = await talk(port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders"))
+    status, answered = await exchange(
+        port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders")
+    )
 
     assert status == 417
-    assert refusal(answered)["detail"] == "Expect may be 100-continue, not 'wonders'"
+    assert problem_of(answered)["detail"] == "Expect may be 100-continue, not 'wonders'"
 
 
 async def test_a_body_that_does_not_arrive_times_out(
@@ -190,20 +198,20 @@ async def test_a_body_that_does_not_arrive_times_out(
 ) -> None:
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.2)
 
-    status, answered = await talk(port_of(api), post(JSON, "Content-Length: 100", body=b"{"))
+    status, answered = await exchange(port_of(api), post(JSON, "Content-Length: 100", body=b"{"))
 
     assert status == 408
-    assert "was not received within 0.2 seconds" in refusal(answered)["detail"]
+    assert "was not received within 0.2 seconds" in problem_of(answered)["detail"]
     assert b"Connection: close" in answered
 
 
-@pytest.mark.parametrize("beyond", [b'{"model": "another"}', b"GET /health HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("extra", [b'{"model": "another"}', b"GET /health HTTP/1.1\r\n\r\n"])
 async def test_bytes_beyond_the_content_length_are_not_part_of_the_body(
-    api: Api, beyond: bytes
+    api: Api, extra: bytes
 ) -> None:
     head = post(JSON, f"Content-Length: {len(BODY)}", body=BODY)
 
-    await talk(port_of(api), head, beyond + b"\r\n\r\n")
+    await exchange(port_of(api), head, extra + b"\r\n\r\n")
 
     queue = await api.call("GET", "/queue")
     assert queue["queue_size"] + (queue["running_job"] is not None) == 1
@@ -222,10 +230,10 @@ async def test_bytes_beyond_the_content_length_are_not_part_of_the_body(
 async def test_a_content_type_other_than_plain_json_is_415(api: Api, content_type: str) -> None:
     headers = f"Content-Type: {content_type}", f"Content-Length: {len(BODY)}"
 
-    status, answered = await talk(port_of(api), post(*headers, body=BODY))
+    status, answered = await exchange(port_of(api), post(*headers, body=BODY))
 
     assert status == 415
-    assert "application/json, in UTF-8, not" in refusal(answered)["detail"]
+    assert "application/json, in UTF-8, not" in problem_of(answered)["detail"]
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,19 @@ import pytest
 from evalserver.core.clock import utc_now
 from evalserver.web.keys import FORECASTS
 from tests.support import Api
-from tests.web.answers import ask
+from tests.web.answers import fetch
 
 HANG = {"behave": "hang"}
 
 
-async def a_job(api: Api) -> str:
+async def queued_job_path(api: Api) -> str:
     """Return the path of a job that stays queued."""
     await api.when(await api.submit(model_args=HANG), "running")
     return f"/jobs/{await api.submit()}"
 
 
 async def test_a_job_has_an_etag_and_must_be_revalidated(api: Api) -> None:
-    answer = await ask(api, "GET", await a_job(api))
+    answer = await fetch(api, "GET", await queued_job_path(api))
 
     assert answer.headers["ETag"].startswith('W/"')
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -27,10 +27,10 @@ async def test_a_job_has_an_etag_and_must_be_revalidated(api: Api) -> None:
 
 @pytest.mark.parametrize("known", ["{}", '"other", {}', "*"])
 async def test_an_unmodified_job_is_304_without_a_body(api: Api, known: str) -> None:
-    path = await a_job(api)
-    tag = (await ask(api, "GET", path)).headers["ETag"]
+    path = await queued_job_path(api)
+    tag = (await fetch(api, "GET", path)).headers["ETag"]
 
-    answer = await ask(api, "GET", path, headers={"If-None-Match": known.format(tag)})
+    answer = await fetch(api, "GET", path, headers={"If-None-Match": known.format(tag)})
 
     assert (answer.status, answer.body) == (304, b"")
     assert answer.headers["ETag"] == tag
@@ -39,49 +39,49 @@ async def test_an_unmodified_job_is_304_without_a_body(api: Api, known: str) -> 
 
 @pytest.mark.parametrize("known", ['"other"', "nonsense", '""'])
 async def test_a_job_is_sent_when_no_etag_matches(api: Api, known: str) -> None:
-    path = await a_job(api)
+    path = await queued_job_path(api)
 
-    answer = await ask(api, "GET", path, headers={"If-None-Match": known})
+    answer = await fetch(api, "GET", path, headers={"If-None-Match": known})
 
     assert answer.status == 200
     assert answer.json["status"] == "queued"
 
 
 async def test_a_changed_job_is_sent_with_another_etag(api: Api) -> None:
-    path = await a_job(api)
-    tag = (await ask(api, "GET", path)).headers["ETag"]
+    path = await queued_job_path(api)
+    tag = (await fetch(api, "GET", path)).headers["ETag"]
     await api.call("DELETE", path)
 
-    answer = await ask(api, "GET", path, headers={"If-None-Match": tag})
+    answer = await fetch(api, "GET", path, headers={"If-None-Match": tag})
 
     assert answer.json["status"] == "cancelled"
     assert answer.headers["ETag"] != tag
 
 
 async def test_a_job_whose_queue_position_changed_is_sent(api: Api) -> None:
-    path = await a_job(api)
-    tag = (await ask(api, "GET", path)).headers["ETag"]
+    path = await queued_job_path(api)
+    tag = (await fetch(api, "GET", path)).headers["ETag"]
     await api.submit(priority=1)
 
-    answer = await ask(api, "GET", path, headers={"If-None-Match": tag})
+    answer = await fetch(api, "GET", path, headers={"If-None-Match": tag})
 
     assert answer.json["position_in_queue"] == 1
 
 
 async def test_a_new_estimate_of_the_remaining_time_is_no_change(api: Api) -> None:
     await api.finished(await api.submit())
-    path = await a_job(api)
-    before = await ask(api, "GET", path)
+    path = await queued_job_path(api)
+    before = await fetch(api, "GET", path)
     api._session.app[FORECASTS]._clock = lambda: utc_now() - timedelta(hours=1)
-    after = await ask(api, "GET", path)
+    after = await fetch(api, "GET", path)
 
     assert before.json["eta_s"] < after.json["eta_s"]
     assert before.headers["ETag"] == after.headers["ETag"]
 
 
 async def test_head_has_the_etag_too(api: Api) -> None:
-    path = await a_job(api)
+    path = await queued_job_path(api)
 
-    tags = [(await ask(api, method, path)).headers["ETag"] for method in ("GET", "HEAD")]
+    tags = [(await fetch(api, method, path)).headers["ETag"] for method in ("GET", "HEAD")]
 
     assert tags[0] == tags[1]

@@ -51,8 +51,8 @@ def _head(method: str, path: bytes, header: str, value: bytes) -> bytes:
     if method in ("GET", "HEAD"):
         del lines["Content-Length"], lines["Content-Type"]
     lines[header] = value
-    said = b"\r\n".join(name.encode() + b": " + text for name, text in lines.items())
-    return method.encode() + b" " + path + b" HTTP/1.1\r\n" + said
+    header_lines = b"\r\n".join(name.encode() + b": " + text for name, text in lines.items())
+    return method.encode() + b" " + path + b" HTTP/1.1\r\n" + header_lines
 
 
 def _path(template: str) -> bytes:
@@ -72,13 +72,13 @@ async def test_no_header_of_any_route_causes_a_500(api: Api, header: str) -> Non
     assert not {sent: status for sent, status in statuses.items() if status == 500}
 
 
-@pytest.mark.parametrize("where", [b"%s", b"?x=%s", b"?search=%s", b"?%s=1", b"?wait=%s"])
-@pytest.mark.parametrize("what", [BYTES, b"%ff%fe", b"%ed%a0%80"])
-async def test_no_path_or_query_causes_a_500(api: Api, where: bytes, what: bytes) -> None:
+@pytest.mark.parametrize("template", [b"%s", b"?x=%s", b"?search=%s", b"?%s=1", b"?wait=%s"])
+@pytest.mark.parametrize("data", [BYTES, b"%ff%fe", b"%ed%a0%80"])
+async def test_no_path_or_query_causes_a_500(api: Api, template: bytes, data: bytes) -> None:
     statuses = {}
     for route in (*ROUTES, *PAGES):
         if route.method == "GET":
-            path = _path(route.path) + where % what
+            path = _path(route.path) + template % data
             statuses[route.path] = await status_of(api, _head("GET", path, "Accept", b"*/*"))
 
     assert not {sent: status for sent, status in statuses.items() if status == 500}

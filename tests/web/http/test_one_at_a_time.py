@@ -18,28 +18,28 @@ from evalserver.web.http.one_at_a_time import SerialWork, run_stoppable
 from tests.support import until
 
 
-class Served:
+class BlockingServer:
     """An application whose only route works until its client disconnects or the test ends."""
 
     def __init__(self) -> None:
-        self.begun = self.stopped = 0
-        self.over = threading.Event()
-        self._turns = SerialWork("pieces of work", 1)
+        self.started = self.stopped = 0
+        self.release = threading.Event()
+        self._queue = SerialWork("pieces of work", 1)
         app = web.Application(middlewares=[problem_middleware])
-        app.router.add_get("/", self._answer)
+        app.router.add_get("/", self._handle)
         self.server = TestServer(app)
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        await self._turns.run(request, lambda: run_stoppable(self._work))
+    async def _handle(self, request: web.Request) -> web.Response:
+        await self._queue.run(request, lambda: run_stoppable(self._work))
         return web.Response()
 
     def _work(self, stop: threading.Event) -> None:
-        self.begun += 1
-        while not (stop.wait(0.01) or self.over.is_set()):
+        self.started += 1
+        while not (stop.wait(0.01) or self.release.is_set()):
             pass
         self.stopped += stop.is_set()
 
-    async def ask(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Send a request and return the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -47,32 +47,32 @@ class Served:
 
 
 async def test_work_stops_when_its_client_disconnects_and_the_next_request_runs() -> None:
-    served = Served()
-    async with served.server:
-        _, leaving = await served.ask()
-        await until(_check(lambda: served.begun == 1))
-        staying, writer = await served.ask()
+    blocking = BlockingServer()
+    async with blocking.server:
+        _, disconnecting = await blocking.connect()
+        await until(_check(lambda: blocking.started == 1))
+        staying, writer = await blocking.connect()
 
-        leaving.close()
-        await until(_check(lambda: served.begun == 2))
-        served.over.set()
+        disconnecting.close()
+        await until(_check(lambda: blocking.started == 2))
+        blocking.release.set()
         status = await staying.readline()
         writer.close()
 
-    assert (served.stopped, status.split()[1]) == (1, b"200")
+    assert (blocking.stopped, status.split()[1]) == (1, b"200")
 
 
 async def test_a_request_is_rejected_when_too_many_are_waiting() -> None:
-    served = Served()
-    async with served.server:
-        _, working = await served.ask()
-        await until(_check(lambda: served.begun == 1))
-        _, waiting = await served.ask()
-        await until(_check(lambda: served._turns._waiting == 1))
+    blocking = BlockingServer()
+    async with blocking.server:
+        _, working = await blocking.connect()
+        await until(_check(lambda: blocking.started == 1))
+        _, waiting = await blocking.connect()
+        await until(_check(lambda: blocking._queue._waiting == 1))
 
-        reader, rejected = await served.ask()
+        reader, rejected = await blocking.connect()
         status = await reader.readline()
-        served.over.set()
+        blocking.release.set()
         for writer in (working, waiting, rejected):
             writer.close()
 

@@ -156,7 +156,7 @@ async def test_a_circular_link_is_rejected(api: Api, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         (b'{"model_args": {"a": 18446744073709551616}}', "the integer 18446744073709551616"),
         (b'{"seed": -' + b"9" * 300 + b"}", "the integer -99999"),
@@ -164,12 +164,12 @@ async def test_a_circular_link_is_rejected(api: Api, tmp_path: Path) -> None:
         (b"[" * 1000 + b"]" * 1000, "nested too deeply"),
     ],
 )
-async def test_ambiguous_json_is_rejected_and_named(api: Api, body: bytes, words: str) -> None:
+async def test_ambiguous_json_is_rejected_and_named(api: Api, body: bytes, message: str) -> None:
     headers = {"Content-Type": "application/json"}
 
     problem = await api.call("POST", "/evaluate", 400, data=body, headers=headers)
 
-    assert words in problem["detail"]
+    assert message in problem["detail"]
     assert len(problem["detail"]) < 300
 
 

@@ -15,12 +15,12 @@ from evalserver.web.keys import BUS
 from evalserver.web.streams.event_stream import StreamLimits
 from tests.conftest import MakeApi
 from tests.support import Api, until
-from tests.web.following import app, finished, listeners, running
+from tests.web.following import app, finished, running, wait_for_subscribers
 
 EVENTS = 1200
-"""Several times as much as all buffers hold, in messages."""
-ONE_PIECE_BYTES = 50_000
-"""More than a page of events has."""
+"""Several times as many messages as all buffers hold."""
+MAX_BUFFERED_BYTES = 50_000
+"""More than one page of events."""
 
 
 async def test_the_stream_is_neither_cached_nor_buffered(api: Api) -> None:
@@ -68,9 +68,9 @@ async def test_a_silent_stream_sends_heartbeats(make_api: MakeApi, path: str) ->
     job_id = await running(api)
 
     async with api.stream(path.format(job_id=job_id)) as reader:
-        beats = [await reader.comment(), await reader.comment()]
+        comments = [await reader.comment(), await reader.comment()]
 
-    assert beats == ["heartbeat", "heartbeat"]
+    assert comments == ["heartbeat", "heartbeat"]
 
 
 @pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
@@ -90,7 +90,7 @@ async def test_a_disconnected_reader_is_released(make_api: MakeApi) -> None:
     async with api.stream("/events") as reader:
         await reader.opened()
 
-    await listeners(api, 0)
+    await wait_for_subscribers(api, 0)
 
 
 async def test_an_unreadable_database_ends_the_stream_with_an_error_message(
@@ -110,8 +110,8 @@ async def test_an_unreadable_database_ends_the_stream_with_an_error_message(
 
         await reader.rest()
 
-    word = "the database cannot be read: disk I/O error; reconnect with the last id"
-    assert reader.comments == [word]
+    message = "the database cannot be read: disk I/O error; reconnect with the last id"
+    assert reader.comments == [message]
 
 
 async def test_an_internal_error_ends_the_stream_with_an_error_message(
@@ -131,88 +131,88 @@ async def test_an_internal_error_ends_the_stream_with_an_error_message(
 
 
 @pytest.fixture
-async def impatient(make_api: MakeApi) -> Api:
+async def backlogged(make_api: MakeApi) -> Api:
     """An application with more events than fit into all buffers, and short timeouts."""
     api = await make_api(StreamLimits(patience_s=0.3))
     await running(api)
 
-    async def come_and_go() -> None:
+    async def submit_and_cancel() -> None:
         await api.call("DELETE", f"/jobs/{await api.submit()}")
 
-    await asyncio.gather(*(come_and_go() for _ in range(EVENTS // 2)))
+    await asyncio.gather(*(submit_and_cancel() for _ in range(EVENTS // 2)))
     return api
 
 
 @pytest.fixture
-async def sleeper(impatient: Api) -> AsyncIterator[socket.socket]:
+async def stalled_reader(backlogged: Api) -> AsyncIterator[socket.socket]:
     """A reader that requests all events and then reads nothing."""
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.connect(("127.0.0.1", impatient._session.port))
+        sock.connect(("127.0.0.1", backlogged._session.port))
         sock.sendall(b"GET /events?last_event_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await listeners(impatient, 1)
+        await wait_for_subscribers(backlogged, 1)
         yield sock
 
 
 async def test_a_reader_that_reads_nothing_is_dropped_and_logged(
-    impatient: Api, sleeper: socket.socket, capsys: pytest.CaptureFixture[str]
+    backlogged: Api, stalled_reader: socket.socket, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await listeners(impatient, 0)
+    await wait_for_subscribers(backlogged, 0)
 
     assert "dropped a reader of events" in capsys.readouterr().out
 
 
 async def test_a_reader_that_resumes_finds_the_message_that_it_was_dropped(
-    impatient: Api, sleeper: socket.socket
+    backlogged: Api, stalled_reader: socket.socket
 ) -> None:
-    await listeners(impatient, 0)
+    await wait_for_subscribers(backlogged, 0)
 
-    received = await asyncio.to_thread(everything, sleeper)
+    received = await asyncio.to_thread(read_remaining, stalled_reader)
 
     assert received.rstrip().endswith(b"reconnect with the last id to miss nothing")
 
 
 async def test_little_is_buffered_for_a_reader_that_reads_nothing(
-    impatient: Api, sleeper: socket.socket
+    backlogged: Api, stalled_reader: socket.socket
 ) -> None:
-    await listeners(impatient, 0)
+    await wait_for_subscribers(backlogged, 0)
 
-    connections = impatient._session.server.runner.server.connections
-    held = [each.transport.get_write_buffer_size() for each in connections if each.transport]
-    assert 0 < max(held) < ONE_PIECE_BYTES
+    connections = backlogged._session.server.runner.server.connections
+    buffered = [each.transport.get_write_buffer_size() for each in connections if each.transport]
+    assert 0 < max(buffered) < MAX_BUFFERED_BYTES
 
 
 async def test_a_dropped_reader_misses_nothing_after_reconnecting(
-    impatient: Api, sleeper: socket.socket
+    backlogged: Api, stalled_reader: socket.socket
 ) -> None:
-    await listeners(impatient, 0)
-    received = await asyncio.to_thread(everything, sleeper)
+    await wait_for_subscribers(backlogged, 0)
+    received = await asyncio.to_thread(read_remaining, stalled_reader)
     seen = [int(each) for each in re.findall(rb"^id: (\d+)\nevent", received, re.MULTILINE)]
 
     headers = {"Last-Event-ID": str(seen[-1])}
-    async with impatient.stream("/events", headers=headers) as reader:
+    async with backlogged.stream("/events", headers=headers) as reader:
         missed = [(await reader.next()).event_id for _ in range(EVENTS + 2 - len(seen))]
 
     assert [*seen, *missed] == list(range(1, EVENTS + 3))
 
 
 async def test_the_connection_of_a_reader_that_never_resumes_is_closed(
-    impatient: Api, monkeypatch: pytest.MonkeyPatch, sleeper: socket.socket
+    backlogged: Api, monkeypatch: pytest.MonkeyPatch, stalled_reader: socket.socket
 ) -> None:
     monkeypatch.setattr("evalserver.web.streams.event_stream.DROP_MESSAGE_SECONDS", 0.1)
 
     async def closed() -> bool:
         # The server runs in this process.
         ends = {each.raddr for each in psutil.Process().net_connections("tcp")}
-        return sleeper.getsockname() not in ends
+        return stalled_reader.getsockname() not in ends
 
     await until(closed)
 
 
-def everything(sock: socket.socket) -> bytes:
+def read_remaining(sock: socket.socket) -> bytes:
     """Return everything that a reader can still receive."""
     sock.settimeout(60)
     received = bytearray()
-    while some := sock.recv(65536):
-        received += some
+    while chunk := sock.recv(65536):
+        received += chunk
     return bytes(received)

@@ -12,8 +12,8 @@ from tests.support import Json, ServerProcess
 MEGABYTE = 2**20
 SIZE = 2048 * MEGABYTE
 LAST_LINE = b"\nthe last line\n"
-ALLOWED = 64 * MEGABYTE
-"""Of memory: some blocks on their way, and what malloc keeps of them."""
+MAX_GROWTH_BYTES = 64 * MEGABYTE
+"""Memory for blocks in transit, and what malloc retains of them."""
 
 
 @pytest.fixture
@@ -28,18 +28,18 @@ async def job(server: ServerProcess) -> AsyncIterator[Json]:
         yield job
 
 
-async def received(server: ServerProcess, job: Json, query: str = "", **headers: str) -> int:
+async def received_bytes(server: ServerProcess, job: Json, query: str = "", **headers: str) -> int:
     """Return how many bytes of the log were received."""
-    address = f"{server.url}/jobs/{job['job_id']}/log{query}"
+    url = f"{server.url}/jobs/{job['job_id']}/log{query}"
     size = 0
-    async with server.api._session.request("GET", address, headers=headers) as answer:
+    async with server.api._session.request("GET", url, headers=headers) as answer:
         assert answer.status in (200, 206)
         async for piece in answer.content.iter_any():
             size += len(piece)
     return size
 
 
-def peak(server: ServerProcess) -> int:
+def peak_memory(server: ServerProcess) -> int:
     """Return the server's peak memory in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
@@ -47,38 +47,38 @@ def peak(server: ServerProcess) -> int:
 
 
 async def test_sending_two_gigabytes_costs_no_memory(server: ServerProcess, job: Json) -> None:
-    before = peak(server)
+    before = peak_memory(server)
 
-    assert await received(server, job) == SIZE
-    assert peak(server) < before + ALLOWED
+    assert await received_bytes(server, job) == SIZE
+    assert peak_memory(server) < before + MAX_GROWTH_BYTES
 
 
 async def test_sending_the_end_of_two_gigabytes_costs_no_memory(
     server: ServerProcess, job: Json
 ) -> None:
-    before = peak(server)
+    before = peak_memory(server)
 
-    assert await received(server, job, "?tail=1") == len(LAST_LINE) - 1
-    assert await received(server, job, Range="bytes=-1000") == 1000
-    assert peak(server) < before + ALLOWED
+    assert await received_bytes(server, job, "?tail=1") == len(LAST_LINE) - 1
+    assert await received_bytes(server, job, Range="bytes=-1000") == 1000
+    assert peak_memory(server) < before + MAX_GROWTH_BYTES
 
 
 async def test_plain_text_of_one_huge_line_costs_no_memory(
     server: ServerProcess, job: Json
 ) -> None:
-    before = peak(server)
+    before = peak_memory(server)
     with (Path(job["run_dir"]) / "eval.log").open("r+b") as file:
         file.truncate(256 * MEGABYTE)
 
-    assert await received(server, job, "?plain=1") == 256 * MEGABYTE
-    assert peak(server) < before + ALLOWED
+    assert await received_bytes(server, job, "?plain=1") == 256 * MEGABYTE
+    assert peak_memory(server) < before + MAX_GROWTH_BYTES
 
 
 async def test_a_log_truncated_while_it_is_sent_aborts_the_response(
     server: ServerProcess, job: Json
 ) -> None:
-    address = f"{server.url}/jobs/{job['job_id']}/log"
-    async with server.api._session.get(address) as answer:
+    url = f"{server.url}/jobs/{job['job_id']}/log"
+    async with server.api._session.get(url) as answer:
         await answer.content.readany()
         with (Path(job["run_dir"]) / "eval.log").open("r+b") as file:
             file.truncate(0)

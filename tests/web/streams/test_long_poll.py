@@ -12,28 +12,28 @@ from evalserver.web.keys import BUS, PROGRESS
 from tests.conftest import MakeApi
 from tests.support import Api
 from tests.web import following
-from tests.web.following import app, listeners
+from tests.web.following import app, wait_for_subscribers
 
 SOON_SECONDS = 30.0
 """Far less than ``wait=60``, far more than anything else takes."""
 
 
-async def waiting(api: Api, path: str, status: int = 200) -> asyncio.Task[Any]:
+async def start_waiting(api: Api, path: str, status: int = 200) -> asyncio.Task[Any]:
     """Start a request that waits."""
     task = asyncio.create_task(api.call("GET", path, status))
-    await listeners(api, 1)
+    await wait_for_subscribers(api, 1)
     return task
 
 
 @pytest.fixture
 async def running(api: Api) -> str:
-    """Start a job that keeps running."""
+    """A job that keeps running."""
     return await following.running(api)
 
 
 async def test_the_response_arrives_when_the_job_changes(api: Api, running: str) -> None:
     queued = await api.submit()
-    answer = await waiting(api, f"/jobs/{queued}?wait=60")
+    answer = await start_waiting(api, f"/jobs/{queued}?wait=60")
 
     await api.call("DELETE", f"/jobs/{queued}")
     changed = time.monotonic()
@@ -44,7 +44,7 @@ async def test_the_response_arrives_when_the_job_changes(api: Api, running: str)
 
 
 async def test_an_event_that_keeps_the_status_is_a_change(api: Api, running: str) -> None:
-    answer = await waiting(api, f"/jobs/{running}?wait=60")
+    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
     before = await api.job(running)
 
     await api.call("DELETE", f"/jobs/{running}")
@@ -53,7 +53,7 @@ async def test_an_event_that_keeps_the_status_is_a_change(api: Api, running: str
 
 
 async def test_progress_is_no_change(api: Api, running: str) -> None:
-    answer = await waiting(api, f"/jobs/{running}?wait=60")
+    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
 
     app(api)[PROGRESS].update(running, Progress("Model Responding", fraction=0.5))
     before = await api.job(running)
@@ -69,11 +69,11 @@ async def test_without_a_change_the_response_is_the_unmodified_job(api: Api, run
 
 
 async def test_without_a_change_the_request_waits_for_its_full_time(api: Api, running: str) -> None:
-    began = time.monotonic()
+    start = time.monotonic()
 
     await api.call("GET", f"/jobs/{running}?wait=0.3")
 
-    assert time.monotonic() - began >= 0.3
+    assert time.monotonic() - start >= 0.3
 
 
 async def test_a_job_the_client_has_not_seen_is_sent_immediately(api: Api, running: str) -> None:
@@ -85,7 +85,7 @@ async def test_a_job_the_client_has_not_seen_is_sent_immediately(api: Api, runni
 
 async def test_a_job_the_client_has_seen_is_waited_for(api: Api, running: str) -> None:
     seen = (await api.job(running))["event_id"]
-    answer = await waiting(api, f"/jobs/{running}?wait=60&since={seen}")
+    answer = await start_waiting(api, f"/jobs/{running}?wait=60&since={seen}")
 
     await api.call("DELETE", f"/jobs/{running}")
 
@@ -103,7 +103,7 @@ async def test_a_finished_job_is_sent_immediately(api: Api) -> None:
 async def test_a_client_that_has_seen_the_end_waits_for_a_retry(api: Api) -> None:
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
-    answer = await waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
+    answer = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
 
     await api.call("POST", f"/jobs/{job_id}/retry")
 
@@ -114,7 +114,7 @@ async def test_a_job_pruned_during_the_wait_is_410(make_api: MakeApi) -> None:
     api = await make_api(max_completed_jobs=1)
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
-    answer = await waiting(api, f"/jobs/{job_id}?wait=60&since={end}", 410)
+    answer = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}", 410)
 
     await api.finished(await api.submit())
 
@@ -126,7 +126,7 @@ async def test_an_unknown_job_is_404(api: Api) -> None:
 
 
 async def test_a_stopping_server_sends_the_current_job(api: Api, running: str) -> None:
-    answer = await waiting(api, f"/jobs/{running}?wait=60")
+    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
 
     app(api)[BUS].close()
 
@@ -140,12 +140,12 @@ async def test_a_head_request_never_waits(api: Api, running: str) -> None:
 
 
 async def test_a_disconnected_client_stops_the_wait(api: Api, running: str) -> None:
-    answer = await waiting(api, f"/jobs/{running}?wait=60")
+    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
 
     answer.cancel()
 
     async with asyncio.timeout(SOON_SECONDS):
-        await listeners(api, 0)
+        await wait_for_subscribers(api, 0)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ async def test_the_response_reports_the_applied_preference(
 
 
 async def test_the_prefer_header_sets_the_wait(api: Api, running: str) -> None:
-    began = time.monotonic()
+    start = time.monotonic()
 
     await api.call("GET", f"/jobs/{running}", headers={"Prefer": "wait=1"})
 
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - start >= 1
 
 
 async def test_the_query_takes_precedence_over_the_preference(api: Api, running: str) -> None:

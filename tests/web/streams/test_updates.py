@@ -16,7 +16,7 @@ from tests.web.following import HALF, app, is_kind, running
 
 
 @pytest.fixture(autouse=True)
-def one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the watcher read a log only once, so that progress posted by a test stays the newest."""
     monkeypatch.setattr("evalserver.monitoring.progress.POLL_SECONDS", 3600)
 
@@ -72,26 +72,26 @@ async def test_the_newest_skipped_progress_is_sent_after_the_interval(make_api: 
 
 
 @pytest.fixture
-async def quick(make_api: MakeApi) -> Api:
+async def fast_polling(make_api: MakeApi) -> Api:
     """An application that reads logs at short intervals."""
     return await make_api(StreamLimits(log_s=0.05))
 
 
 @pytest.fixture
-async def job(quick: Api) -> tuple[str, Path]:
+async def job(fast_polling: Api) -> tuple[str, Path]:
     """A running job and its log, which says that it runs."""
-    job_id = await running(quick)
-    log = Path((await quick.job(job_id))["run_dir"]) / "eval.log"
-    await until(says(log, "stand-in runs as dummy"))
+    job_id = await running(fast_polling)
+    log = Path((await fast_polling.job(job_id))["run_dir"]) / "eval.log"
+    await until(log_contains(log, "stand-in runs as dummy"))
     return job_id, log
 
 
-async def test_the_log_of_a_new_attempt_is_sent_from_its_beginning(quick: Api) -> None:
-    first = await running(quick)
-    job_id = await quick.submit()
-    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+async def test_the_log_of_a_new_attempt_is_sent_from_its_beginning(fast_polling: Api) -> None:
+    first = await running(fast_polling)
+    job_id = await fast_polling.submit()
+    async with fast_polling.stream(f"/jobs/{job_id}/events?log=1") as reader:
         await reader.opened()
-        await quick.call("DELETE", f"/jobs/{first}")
+        await fast_polling.call("DELETE", f"/jobs/{first}")
 
         messages = await reader.rest()
 
@@ -100,16 +100,16 @@ async def test_the_log_of_a_new_attempt_is_sent_from_its_beginning(quick: Api) -
     assert line.data == {"job_id": job_id, "attempt": 1, "offset": 0, "text": text}
 
 
-async def test_the_complete_log_is_sent_before_the_attempt_ends(quick: Api) -> None:
-    first = await running(quick)
-    job_id = await quick.submit(model_args={"behave": "crash"}, max_attempts=1)
-    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+async def test_the_complete_log_is_sent_before_the_attempt_ends(fast_polling: Api) -> None:
+    first = await running(fast_polling)
+    job_id = await fast_polling.submit(model_args={"behave": "crash"}, max_attempts=1)
+    async with fast_polling.stream(f"/jobs/{job_id}/events?log=1") as reader:
         await reader.opened()
-        await quick.call("DELETE", f"/jobs/{first}")
+        await fast_polling.call("DELETE", f"/jobs/{first}")
 
         messages = await reader.rest()
 
-    log = Path((await quick.job(job_id))["run_dir"]) / "eval.log"
+    log = Path((await fast_polling.job(job_id))["run_dir"]) / "eval.log"
     assert "".join(each.data["text"] for each in messages if each.kind == "log") == (
         log.read_text()
     )
@@ -117,13 +117,13 @@ async def test_the_complete_log_is_sent_before_the_attempt_ends(quick: Api) -> N
 
 
 async def test_only_new_lines_of_a_running_attempt_are_sent(
-    quick: Api, job: tuple[str, Path]
+    fast_polling: Api, job: tuple[str, Path]
 ) -> None:
     job_id, log = job
     before = log.stat().st_size
-    async with quick.stream(f"/jobs/{job_id}/events?log=1") as reader:
+    async with fast_polling.stream(f"/jobs/{job_id}/events?log=1") as reader:
         await reader.until(lambda message: message.data["event"] == "claimed")
-        write(log, "something new\n")
+        append(log, "something new\n")
 
         message = await reader.until(is_kind("log"))
 
@@ -131,12 +131,12 @@ async def test_only_new_lines_of_a_running_attempt_are_sent(
     assert message.data["offset"] == before
 
 
-async def test_log_lines_are_not_sent_by_default(quick: Api, job: tuple[str, Path]) -> None:
+async def test_log_lines_are_not_sent_by_default(fast_polling: Api, job: tuple[str, Path]) -> None:
     job_id, log = job
-    async with quick.stream(f"/jobs/{job_id}/events") as reader:
+    async with fast_polling.stream(f"/jobs/{job_id}/events") as reader:
         await reader.opened()
-        write(log, "something new\n")
-        await quick.call("DELETE", f"/jobs/{job_id}")
+        append(log, "something new\n")
+        await fast_polling.call("DELETE", f"/jobs/{job_id}")
 
         messages = await reader.rest()
 
@@ -149,8 +149,8 @@ async def test_log_lines_are_requested_with_1(api: Api) -> None:
     assert problem["errors"] == [{"field": "log", "message": "Must be 1 or 0."}]
 
 
-def says(log: Path, text: str) -> Any:
-    """Wait until the log contains this text."""
+def log_contains(log: Path, text: str) -> Any:
+    """Return a condition: the log contains this text."""
 
     async def found() -> bool:
         return log.exists() and text in log.read_text()
@@ -158,7 +158,7 @@ def says(log: Path, text: str) -> Any:
     return found
 
 
-def write(log: Path, text: str) -> None:
+def append(log: Path, text: str) -> None:
     """Write to a log as its runner does."""
     with log.open("a") as file:
         file.write(text)
