@@ -1,4 +1,4 @@
-"""Tokens and login sessions, as a server holds them."""
+"""Tokens and login sessions in the memory of a server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,16 +11,16 @@ from evalserver.core.roles import Role
 from evalserver.store import Store
 
 
-async def logged_in(access: Access, name: str, times: int) -> list[str]:
-    """The sessions of a new token that logs in so often at a time."""
+async def log_in_concurrently(access: Access, name: str, times: int) -> list[str]:
+    """Create a token, log in concurrently this many times, and return the sessions."""
     _, secret = await access.create(name, Role.VIEWER, "test")
     opened = await asyncio.gather(*(access.log_in(secret) for _ in range(times)))
     return [session for session in opened if session is not None]
 
 
-async def test_a_token_keeps_its_newest_sessions_and_the_store_no_others(store: Store) -> None:
+async def test_only_the_newest_sessions_of_a_token_are_kept(store: Store) -> None:
     access = Access(store.tokens)
-    sessions = await logged_in(access, "anna", MAX_SESSIONS + 15)
+    sessions = await log_in_concurrently(access, "anna", MAX_SESSIONS + 15)
 
     held = [session for session in sessions if access.authenticate_session(session) is not None]
     kept = await store.tokens.all_sessions()
@@ -29,10 +29,10 @@ async def test_a_token_keeps_its_newest_sessions_and_the_store_no_others(store: 
     assert (held, len(kept)) == (sessions[-MAX_SESSIONS:], MAX_SESSIONS)
 
 
-async def test_the_sessions_of_another_token_are_left_alone(store: Store) -> None:
+async def test_the_sessions_of_another_token_are_not_affected(store: Store) -> None:
     access = Access(store.tokens)
-    [session] = await logged_in(access, "anna", 1)
-    await logged_in(access, "ben", MAX_SESSIONS + 5)
+    [session] = await log_in_concurrently(access, "anna", 1)
+    await log_in_concurrently(access, "ben", MAX_SESSIONS + 5)
 
     caller = access.authenticate_session(session)
     await access.close()
@@ -42,7 +42,7 @@ async def test_the_sessions_of_another_token_are_left_alone(store: Store) -> Non
 
 
 class Clock:
-    """A clock that stands still until a test sets it forward."""
+    """A clock that only advances when a test sets it."""
 
     def __init__(self) -> None:
         self.now = datetime(2030, 1, 2, 12, tzinfo=UTC)
@@ -53,20 +53,20 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """What time it is."""
+    """A clock under the test's control."""
     return Clock()
 
 
 @pytest.fixture
 async def access(store: Store, clock: Clock) -> AsyncIterator[Access]:
-    """Who has access to a store: nobody yet."""
+    """The access control of a store without tokens."""
     access = Access(store.tokens, clock)
     await access.load()
     yield access
     await access.close()
 
 
-async def test_a_session_holds_until_its_end(access: Access, clock: Clock) -> None:
+async def test_a_session_is_valid_until_it_expires(access: Access, clock: Clock) -> None:
     _, secret = await access.create("alice", Role.VIEWER, "operator")
     session = await access.log_in(secret)
     assert session is not None

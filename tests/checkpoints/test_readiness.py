@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, or not meant to be read, are said to be; nothing else happens."""
+"""Damaged or malicious checkpoints are reported, and affect nothing else."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.support import Api, Json, ServerProcess, let_everybody_reach, until, 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A directory with one file of weights."""
+    """A directory with one weights file."""
     path = tmp_path / "checkpoint"
     path.mkdir()
     (path / "weights").write_bytes(b"1")
@@ -34,13 +34,15 @@ INDEXES = {
 
 
 @pytest.mark.parametrize(("index", "reason"), INDEXES.values(), ids=INDEXES.keys())
-def test_a_hostile_index_is_a_reason_not_to_load(checkpoint: Path, index: str, reason: str) -> None:
+def test_a_malicious_index_is_a_reason_not_to_load(
+    checkpoint: Path, index: str, reason: str
+) -> None:
     (checkpoint / "model.safetensors.index.json").write_text(index)
 
     assert reason in (not_ready_reason(checkpoint) or "")
 
 
-def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Path) -> None:
+def test_a_directory_without_read_permission_is_a_reason_not_to_load(checkpoint: Path) -> None:
     checkpoint.chmod(0o700)
     let_everybody_reach(checkpoint)
 
@@ -50,7 +52,7 @@ def test_a_directory_that_may_not_be_read_is_a_reason_not_to_load(checkpoint: Pa
     assert reason == "cannot be read: Permission denied"
 
 
-def test_a_directory_of_too_many_files_has_no_signature_and_no_digest(
+def test_a_directory_with_too_many_files_has_no_signature_and_no_digest(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory_listing, "MAX_FILES", 0)
@@ -62,22 +64,22 @@ def test_a_directory_of_too_many_files_has_no_signature_and_no_digest(
 
 
 @pytest.mark.parametrize(("index", "reason"), INDEXES.values(), ids=INDEXES.keys())
-async def test_a_job_waits_for_a_hostile_checkpoint_while_others_run(
+async def test_a_job_waits_for_a_malicious_checkpoint_while_others_run(
     api: Api, checkpoint: Path, index: str, reason: str
 ) -> None:
     (checkpoint / "model.safetensors.index.json").write_text(index)
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
 
-    async def is_said() -> bool:
+    async def is_reported() -> bool:
         return reason in str((await api.job(waiting))["waiting_for"])
 
-    await until(is_said)
+    await until(is_reported)
     other = await api.finished(await api.submit())
 
     assert (other["status"], (await api.job(waiting))["status"]) == ("completed", "queued")
 
 
-async def test_a_hostile_checkpoint_fails_its_job_when_the_time_is_up(
+async def test_a_malicious_checkpoint_fails_its_job_after_the_timeout(
     api: Api, checkpoint: Path
 ) -> None:
     (checkpoint / "model.safetensors.index.json").write_text('{"weight_map": ' + NESTED + "}")
@@ -90,7 +92,7 @@ async def test_a_hostile_checkpoint_fails_its_job_when_the_time_is_up(
     assert "has an index that cannot be read" in job["error"]
 
 
-async def test_a_disk_that_does_not_answer_delays_no_other_job(
+async def test_an_unresponsive_disk_delays_no_other_job(
     api: Api, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = asyncio.Event()
@@ -112,14 +114,14 @@ DAMAGED = [
 
 
 def damage(data_dir: Path, job_id: str, text: str) -> None:
-    """Write over the request of a job, as a fault of a disk may."""
+    """Overwrite the request of a job, as a disk fault could."""
     with closing(sqlite3.connect(data_dir / "evalserver.db")) as connection, connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("UPDATE jobs SET request = ? WHERE job_id = ?", (text, job_id))
 
 
 @pytest.mark.parametrize("text", DAMAGED)
-async def test_a_damaged_request_fails_its_job_and_no_other(
+async def test_a_damaged_request_fails_only_its_own_job(
     make_api: MakeApi, data_dir: Path, text: str
 ) -> None:
     api = await make_api()
@@ -135,7 +137,7 @@ async def test_a_damaged_request_fails_its_job_and_no_other(
     assert "The record of the job is damaged: its column request" in await _error(api, damaged)
 
 
-async def test_a_damaged_request_fails_its_job_also_after_a_restart(data_dir: Path) -> None:
+async def test_a_damaged_request_fails_its_job_after_a_restart(data_dir: Path) -> None:
     async with ServerProcess(data_dir) as server:
         hanging = await server.api.submit(model_args={"behave": "hang"})
         damaged, behind = await server.api.submit(), await server.api.submit()
@@ -159,7 +161,7 @@ READ = (
 
 
 @pytest.mark.parametrize("text", DAMAGED)
-async def test_everything_can_be_read_beside_a_damaged_request(
+async def test_everything_can_be_read_despite_a_damaged_request(
     make_api: MakeApi, data_dir: Path, text: str
 ) -> None:
     api = await make_api()

@@ -127,9 +127,7 @@ async def test_completion_does_not_wait_for_an_unresponsive_server(complete: Com
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_has_a_script(shell: str) -> None:
-    assert f"_EVALSERVER_COMPLETE={shell}_complete" in Shell().stdout_of(
-        "completion", shell
-    )
+    assert f"_EVALSERVER_COMPLETE={shell}_complete" in Shell().stdout_of("completion", shell)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -1,6 +1,6 @@
 """scikit-learn's handwritten digits, split once for the data set and the model alike.
 
-The first 64 images are held out: the task asks about them, and the model never trains on them.
+The first 64 images are held out: they are the task's questions, and are not used for training.
 """
 
 from typing import TypeAlias
@@ -20,26 +20,26 @@ Inks: TypeAlias = np.ndarray
 
 
 def held_out() -> tuple[Inks, list[int]]:
-    """The images that the task asks about, and their labels."""
+    """Return the images of the task, and their labels."""
     digits = load_digits()
     return digits.data[:HELD_OUT], [int(label) for label in digits.target[:HELD_OUT]]
 
 
 def training() -> tuple[Inks, list[int]]:
-    """Every other image, and their labels."""
+    """Return all other images, and their labels."""
     digits = load_digits()
     return digits.data[HELD_OUT:], [int(label) for label in digits.target[HELD_OUT:]]
 
 
 def to_picture(ink: np.ndarray) -> Image.Image:
-    """One image as a picture of 64 by 64 pixels in RGB."""
+    """Return one image as an RGB picture of 64 by 64 pixels."""
     grey = (ink.reshape(SIDE, SIDE) * GREY_PER_INK).astype(np.uint8)
     size = (SIDE * SCALE, SIDE * SCALE)
     return Image.fromarray(grey).resize(size, Image.Resampling.NEAREST).convert("RGB")
 
 
 def to_ink(picture: Image.Image) -> np.ndarray:
-    """A picture of any size and mode as the 64 amounts of ink that the model knows."""
-    # Averaging over boxes undoes `to_picture` exactly, and evens out what JPEG adds.
+    """Return a picture of any size and mode as the model's 64 amounts of ink."""
+    # Averaging over boxes inverts `to_picture` exactly, and smooths JPEG artifacts.
     small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float64).reshape(SIDE * SIDE) / GREY_PER_INK

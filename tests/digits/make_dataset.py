@@ -1,7 +1,7 @@
 """Write the data set and the lmms-eval task ``digits_vqa`` into a directory.
 
 Use: ``python make_dataset.py DIR``. After that ``--include_path DIR --tasks digits_vqa`` works
-without a network. The task file names the data by absolute path: write anew instead of moving.
+without a network. The task file has an absolute path to the data, so do not move the directory.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the tests of the engines' command lines share: building one, and reading it back."""
+"""Shared by the tests of the engines' command lines: building and parsing them."""
 
 import argparse
 import json
@@ -41,20 +41,20 @@ ARGUMENTS = st.dictionaries(NAMES, VALUES, max_size=4)
 
 
 def settings(python: str = "python", include_path: str | None = None) -> EngineSettings:
-    """The settings of an engine with this interpreter and these task definitions."""
+    """Return engine settings with this interpreter and these task definitions."""
     return EngineSettings("engine", "engine", python, include_path)
 
 
 def command(engine: Engine, **fields: Any) -> Command:
-    """The engine's command for a request with these fields."""
+    """Return the engine's command for a request with these fields."""
     request = EvaluateRequest(**{"model": "dummy", "tasks": ("mme",), **fields})
     return engine.command(request, PATHS)
 
 
 def flags(command: Command, *program: str) -> dict[str, Any]:
-    """The flags that follow the program, as the harness's own kind of parser reads them.
+    """Return the flags after the program, as the harness's argument parser reads them.
 
-    A flag without a value is True, one that is not given is missing. Fails on anything else.
+    A flag without a value is True, and an absent flag is missing. Fails on anything else.
     """
     start = len(program)
     assert command.argv[:start] == program
@@ -69,6 +69,6 @@ def flags(command: Command, *program: str) -> dict[str, Any]:
     return vars(parser.parse_args(command.argv[start:]))
 
 
-def exactly(value: object) -> str:
-    """A text that tells 1, 1.0 and true, and the order of keys, apart."""
+def exact_text(value: object) -> str:
+    """Return a text that distinguishes 1, 1.0 and true, and the order of keys."""
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Reading tqdm's bars: those of real harnesses, those that tqdm can draw, and hostile text."""
+"""Parsing tqdm's bars: those of real harnesses, generated ones, and malicious text."""
 
 import time
 
@@ -37,28 +37,28 @@ DRAWN = {
 
 
 def bars(text: str) -> list[Bar]:
-    """The bars in a text."""
+    """Return the bars in a text."""
     return [bar for _, bar in find_bars(text)]
 
 
 @pytest.mark.parametrize(("drawn", "bar"), DRAWN.items(), ids=range(len(DRAWN)))
-def test_a_bar_is_read(drawn: str, bar: Bar) -> None:
+def test_a_bar_is_parsed(drawn: str, bar: Bar) -> None:
     assert bars(f"\r{drawn}") == [bar]
 
 
-def test_every_state_of_a_bar_is_found_in_its_order() -> None:
+def test_every_state_of_a_bar_is_found_in_order() -> None:
     text = "".join(f"\rWork: {n:3}%|##   | {n}/100 [00:00<00:00, 1.00it/s]" for n in range(101))
 
     assert [bar.done for bar in bars(text)] == list(range(101))
 
 
-def test_what_a_warning_wrote_behind_a_bar_does_not_matter() -> None:
+def test_a_warning_after_a_bar_is_ignored() -> None:
     text = "\rRequesting API:   0%|          | 0/3 [00:00<?, ?it/s]2026-11-23 WARNING  [models] x\n"
 
     assert bars(text) == [Bar("Requesting API", 0, 3)]
 
 
-def test_a_long_label_is_cut() -> None:
+def test_a_long_label_is_truncated() -> None:
     [bar] = bars("\r" + "long " * 50 + ": 50%|#####     | 1/2 [00:01<00:01,  1.00it/s]")
 
     assert (len(bar.label), bar.label[-1]) == (100, "…")
@@ -70,7 +70,7 @@ def test_a_label_has_no_control_characters() -> None:
     assert bar.label == "bold"
 
 
-NO_BARS = (
+INCOMPLETE_BARS = (
     "", "50%", "50%|#####     |", "50%|#####     | 1/2", "50%|#####     | 1/2 [00:01<00:01, 1.0",
     "|  Tasks   |Version|Filter|", "2026-11-23:15:13:55 INFO     [config:357] 20 tasks [a, b]",
     "1%|#| 99999999999999999999/1 [00:01<00:01, 1.00it/s]", "9Yit [00:01, 1.00it/s]",
@@ -78,14 +78,14 @@ NO_BARS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NO_BARS)
-def test_what_is_no_whole_bar_is_none(text: str) -> None:
+@pytest.mark.parametrize("text", INCOMPLETE_BARS)
+def test_an_incomplete_bar_is_ignored(text: str) -> None:
     assert bars(text) == []
 
 
 @st.composite
 def drawn_bars(draw: st.DrawFn) -> tuple[str, Bar]:
-    """A bar as tqdm draws it, and what it says."""
+    """Generate a bar as tqdm draws it, and its values."""
     total = draw(st.integers(1, 10**9))
     done = draw(st.integers(0, total))
     rate = draw(st.none() | st.integers(1, 10**6))
@@ -112,7 +112,7 @@ def _clock(seconds: int | None) -> str:
 
 
 @given(st.lists(drawn_bars(), max_size=3))
-def test_any_bar_of_tqdm_is_read(drawn: list[tuple[str, Bar]]) -> None:
+def test_any_bar_of_tqdm_is_parsed(drawn: list[tuple[str, Bar]]) -> None:
     assert bars("".join(text for text, _ in drawn)) == [bar for _, bar in drawn]
 
 
@@ -125,7 +125,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+def test_malicious_text_is_parsed_in_linear_time(text: str) -> None:
     piece = text * (PIECE // len(text))
 
     began = time.process_time()
@@ -133,11 +133,11 @@ def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     seconds = time.process_time() - began
 
     assert found <= len(piece) / 10
-    assert seconds < 1  # some milliseconds; an expression that runs away takes minutes
+    assert seconds < 1  # takes milliseconds; a backtracking expression would take minutes
 
 
 @given(st.text(st.sampled_from("0159%|/[]<>,.:? kMGitsa\r\n█é\x1b"), max_size=300))
 @example("0%||0/0 [00:00<0, 0s/it]")
-def test_no_text_is_too_strange(text: str) -> None:
+def test_arbitrary_text_can_be_parsed(text: str) -> None:
     for bar in bars(text):
         assert bar.fraction is None or 0 <= bar.fraction <= 1

@@ -1,4 +1,4 @@
-"""An operator's own program: a client fills the places of its command line, and nothing else."""
+"""An operator's program: requests fill the placeholders of its command line, nothing else."""
 
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,17 @@ ARGV = [
 
 
 def engine(**options: Any) -> Engine:
-    """An engine whose table holds these options."""
+    """Return an engine whose table has these options."""
     table = {"argv": ARGV, "parameters": PARAMETERS, **options}
     return CommandEngine(EngineSettings("own", "command", "python3", options=table))
 
 
-def faults_of(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
-    """What the engine has against a request."""
+def find_faults(model_args: dict[str, Any], **fields: Any) -> dict[str, str]:
+    """Return the engine's errors for a request."""
     return engine().find_faults(EvaluateRequest("m", ("t",), model_args=model_args, **fields))
 
 
-def test_places_are_filled_and_items_without_a_value_are_left_out() -> None:
+def test_placeholders_are_filled_and_items_without_a_value_are_left_out() -> None:
     model_args = {"mode": "fast", "greedy": True}
 
     built = command(engine(), model="m", tasks=("a", "b"), model_args=model_args, limit=5)
@@ -50,9 +50,9 @@ def test_places_are_filled_and_items_without_a_value_are_left_out() -> None:
 
 
 @given(VALUES)
-def test_whatever_a_client_sends_is_refused_or_is_one_argument_that_is_no_flag(value: Any) -> None:
+def test_any_value_is_rejected_or_becomes_one_argument_that_is_no_flag(value: Any) -> None:
     for name in PARAMETERS:
-        if faults_of({name: value}):
+        if find_faults({name: value}):
             continue
         built = command(engine(), model_args={name: value})
         fixed = command(engine(), model_args={})
@@ -68,8 +68,8 @@ def _flag(name: str) -> str:
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if text.startswith("-")])
-def test_a_text_that_would_be_a_flag_is_refused(text: str) -> None:
-    assert list(faults_of({"note": text})) == ["model_args.note"]
+def test_a_text_that_would_be_a_flag_is_rejected(text: str) -> None:
+    assert list(find_faults({"note": text})) == ["model_args.note"]
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_a_text_that_would_be_a_flag_is_refused(text: str) -> None:
         ("checkpoint", "/data/../etc"), ("unknown", 1),
     ],
 )  # fmt: skip
-def test_a_value_that_its_parameter_does_not_take_is_refused(name: str, value: object) -> None:
-    assert list(faults_of({name: value})) == [f"model_args.{name}"]
+def test_a_value_of_the_wrong_type_is_rejected(name: str, value: object) -> None:
+    assert list(find_faults({name: value})) == [f"model_args.{name}"]
 
 
-def test_a_parameter_that_is_required_is_missed() -> None:
+def test_a_missing_required_parameter_is_reported() -> None:
     parameters = {**PARAMETERS, "mode": {**PARAMETERS["mode"], "required": True}}
     request = EvaluateRequest("m", ("t",))
 
@@ -96,16 +96,16 @@ def test_a_parameter_that_is_required_is_missed() -> None:
     ("field", "value"),
     [("seed", 1), ("num_fewshot", 0), ("gen_kwargs", {"a": 1}), ("predict_only", True)],
 )
-def test_a_field_without_a_place_is_refused(field: str, value: object) -> None:
-    assert list(faults_of({}, **{field: value})) == [field]
+def test_a_field_without_a_placeholder_is_rejected(field: str, value: object) -> None:
+    assert list(find_faults({}, **{field: value})) == [field]
 
 
-def test_use_cache_is_rejected_without_a_place_for_the_cache() -> None:
-    assert list(faults_of({}, use_cache=True)) == ["use_cache"]
+def test_use_cache_is_rejected_without_a_placeholder_for_the_cache() -> None:
+    assert list(find_faults({}, use_cache=True)) == ["use_cache"]
 
 
 @pytest.mark.parametrize(("use_cache", "given"), [(None, True), (True, True), (False, False)])
-def test_the_cache_is_given_unless_the_request_is_against_it(
+def test_the_cache_is_passed_unless_the_request_disables_it(
     use_cache: bool | None, given: bool
 ) -> None:
     own = engine(argv=["/opt/eval", "--cache={cache_dir}"], parameters={})
@@ -115,7 +115,7 @@ def test_the_cache_is_given_unless_the_request_is_against_it(
     assert (f"--cache={PATHS.cache_dir}" in built.argv) is given
 
 
-def test_all_of_the_data_set_needs_no_place() -> None:
+def test_no_limit_needs_no_placeholder() -> None:
     own = engine(argv=["/opt/eval", "{tasks}"], parameters={})
 
     assert own.find_faults(EvaluateRequest("m", ("t",), limit=-1)) == {}
@@ -139,14 +139,14 @@ def test_all_of_the_data_set_needs_no_place() -> None:
         ({"sample": "x"}, "Did you mean 'samples'"),
     ],
 )
-def test_a_table_that_is_wrong_is_refused_in_readable_words(
+def test_an_invalid_table_is_rejected_with_a_readable_message(
     options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         engine(**options)
 
 
-def test_its_tasks_are_those_of_the_table(tmp_path: Path) -> None:
+def test_the_tasks_are_those_of_the_table(tmp_path: Path) -> None:
     own = engine(tasks=["a", "b"])
 
     *_, names = own.question_argv(Question.TASKS)
@@ -154,7 +154,7 @@ def test_its_tasks_are_those_of_the_table(tmp_path: Path) -> None:
     assert own.parse_answer(names) == ["a", "b"]
 
 
-def test_a_table_makes_an_engine_of_its_name() -> None:
+def test_a_table_creates_an_engine_with_its_name() -> None:
     table = {"type": "command", "argv": ["/opt/eval"]}
 
     assert make_engines("python3", None, {"own": table})["own"].name == "own"

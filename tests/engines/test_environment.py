@@ -1,4 +1,4 @@
-"""The harness's environment: the server's own, without what would mislead it."""
+"""The harness's environment: the server's, without variables that would mislead it."""
 
 import pytest
 
@@ -27,7 +27,7 @@ MISLEADING = (
 
 
 @pytest.mark.parametrize("name", MISLEADING)
-def test_what_makes_a_harness_take_itself_for_a_rank_is_removed(name: str) -> None:
+def test_variables_of_distributed_ranks_are_removed(name: str) -> None:
     assert name not in harness_environment({name: "1"})
 
 
@@ -35,11 +35,11 @@ def test_what_makes_a_harness_take_itself_for_a_rank_is_removed(name: str) -> No
     "name",
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"],
 )
-def test_what_systemd_told_the_server_alone_does_not_reach_the_harness(name: str) -> None:
+def test_variables_set_by_systemd_are_removed(name: str) -> None:
     assert name not in harness_environment({name: "1"})
 
 
-def test_the_servers_own_settings_do_not_reach_the_harness() -> None:
+def test_the_servers_settings_are_removed() -> None:
     assert "EVALSERVER_TOKEN" not in harness_environment({"EVALSERVER_TOKEN": "secret"})
 
 
@@ -50,7 +50,7 @@ def test_the_servers_own_settings_do_not_reach_the_harness() -> None:
         "PYTHONPATH", "LC_ALL", "https_proxy", "NO_PROXY", "TORCH_HOME", "LMMS_EVAL_LOG",
     ],
 )  # fmt: skip
-def test_what_harnesses_read_is_passed_on(name: str) -> None:
+def test_variables_that_harnesses_read_are_passed(name: str) -> None:
     assert harness_environment({name: "value"})[name] == "value"
 
 
@@ -65,7 +65,7 @@ def test_what_harnesses_read_is_passed_on(name: str) -> None:
         "MINE",
     ],
 )
-def test_everything_else_is_not(name: str) -> None:
+def test_other_variables_are_not_passed(name: str) -> None:
     assert name not in harness_environment({name: "value"})
 
 
@@ -73,13 +73,13 @@ def test_everything_else_is_not(name: str) -> None:
     ("named", "given"),
     [("MINE", {"MINE": "1"}), ("MINE=2", {"MINE": "2"}), ("MINE=", {"MINE": ""}), ("ABSENT", {})],
 )
-def test_the_operator_can_name_more(named: str, given: dict[str, str]) -> None:
+def test_the_operator_can_pass_more_variables(named: str, given: dict[str, str]) -> None:
     found = harness_environment({"MINE": "1"}, [named])
 
     assert {name: found[name] for name in found if name in ("MINE", "ABSENT")} == given
 
 
-def test_the_operator_cannot_name_the_servers_own() -> None:
+def test_the_operator_cannot_pass_the_servers_settings() -> None:
     server = {"EVALSERVER_TOKEN": "secret"}
 
     assert "EVALSERVER_TOKEN" not in harness_environment(server, ["EVALSERVER_TOKEN"])
@@ -91,13 +91,13 @@ def test_output_is_unbuffered_so_that_the_log_is_up_to_date(server: dict[str, st
 
 
 @pytest.mark.parametrize(("server", "seconds"), [({}, "2"), ({"TQDM_MININTERVAL": "30"}, "30")])
-def test_bars_are_drawn_rarely_unless_the_operator_says_otherwise(
+def test_bars_are_drawn_rarely_unless_the_operator_overrides_it(
     server: dict[str, str], seconds: str
 ) -> None:
     assert harness_environment(server)["TQDM_MININTERVAL"] == seconds
 
 
-def test_the_servers_environment_is_left_as_it_is() -> None:
+def test_the_servers_environment_is_not_changed() -> None:
     server = {"RANK": "0"}
 
     harness_environment(server)

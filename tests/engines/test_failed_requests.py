@@ -1,4 +1,4 @@
-"""Counting the requests to a model that failed, in what lmms-eval leaves behind."""
+"""Counting failed requests to a model in the output of lmms-eval."""
 
 import json
 import os
@@ -19,7 +19,7 @@ DATA = Path(__file__).parent / "data"
 
 
 def count(output_dir: Path) -> FailedRequests:
-    """What is counted in all samples files of a directory."""
+    """Return the counts of all samples files in a directory."""
     files = [str(each.relative_to(output_dir)) for each in output_dir.rglob("*.jsonl")]
     return count_in_samples(UntrustedDirectory.for_attempt(output_dir), files)
 
@@ -27,11 +27,11 @@ def count(output_dir: Path) -> FailedRequests:
 FAILURE = "[LMMS_EVAL_REQUEST_FAILED after 1 retries] Connection error."
 
 
-def test_a_dead_endpoint_failed_every_request() -> None:
+def test_with_an_unreachable_endpoint_every_request_failed() -> None:
     assert count(DATA / "lmms_dead") == FailedRequests(4, 4, FAILURE)
 
 
-def test_a_good_run_failed_none() -> None:
+def test_in_a_successful_run_no_request_failed() -> None:
     assert count(DATA / "lmms_async") == FailedRequests(0, 2)
 
 
@@ -45,7 +45,7 @@ def test_a_good_run_failed_none() -> None:
         ({"filtered_resps": "x", "input": FAILURE}, 0),
     ],
 )
-def test_a_sample_counts_once_and_by_what_the_model_said(
+def test_a_sample_counts_once_by_the_models_response(
     tmp_path: Path, sample: dict[str, object], failed: int
 ) -> None:
     file = tmp_path / "samples.jsonl"
@@ -54,14 +54,14 @@ def test_a_sample_counts_once_and_by_what_the_model_said(
     assert count(tmp_path).failed == failed
 
 
-def test_a_line_that_is_cut_off_is_not_counted_as_failed(tmp_path: Path) -> None:
+def test_a_truncated_line_is_not_counted_as_failed(tmp_path: Path) -> None:
     file = tmp_path / "samples.jsonl"
     file.write_text('{"filtered_resps": "' + FAILURE)
 
     assert count(tmp_path) == FailedRequests(0, 1)
 
 
-def test_without_samples_the_log_tells(tmp_path: Path) -> None:
+def test_without_samples_the_log_is_used(tmp_path: Path) -> None:
     log = tmp_path / "eval.log"
     log.write_text(
         "Attempt 1/2 failed for request 0\n"
@@ -76,7 +76,7 @@ def test_without_a_log_nothing_failed(tmp_path: Path) -> None:
     assert count_in_log(tmp_path, of=8) == FailedRequests(0, 8)
 
 
-def test_nothing_of_nothing_is_no_share() -> None:
+def test_the_share_of_no_requests_is_zero() -> None:
     assert FailedRequests(0, 0).share == 0.0
 
 
@@ -89,7 +89,7 @@ def test_a_line_of_many_megabytes_counts_once(tmp_path: Path) -> None:
     assert count(tmp_path) == FailedRequests(1, 2, FAILURE)
 
 
-def test_a_mark_between_two_pieces_of_a_line_is_found(tmp_path: Path) -> None:
+def test_a_marker_across_two_pieces_of_a_line_is_found(tmp_path: Path) -> None:
     begins = '{"input": "'
     ends = '", "resps": ["'
     padding = "x" * (MAX_PIECE_BYTES - len(begins) - len(ends) - 10)
@@ -98,14 +98,14 @@ def test_a_mark_between_two_pieces_of_a_line_is_found(tmp_path: Path) -> None:
     assert count(tmp_path).failed == 1
 
 
-def test_a_fifo_is_no_samples_file(tmp_path: Path) -> None:
+def test_a_fifo_is_not_read_as_a_samples_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "samples.jsonl")
 
     with pytest.raises(UnreadableFile, match=r"samples\.jsonl: it is a FIFO"):
         count(tmp_path)
 
 
-def test_more_bytes_than_are_read_are_refused(tmp_path: Path) -> None:
+def test_a_file_above_the_size_limit_is_rejected(tmp_path: Path) -> None:
     with (tmp_path / "samples.jsonl").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
 

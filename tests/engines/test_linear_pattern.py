@@ -1,4 +1,4 @@
-"""Patterns of operators: no text makes one slow, and what cannot be matched so is refused."""
+"""Operators' patterns: matching takes linear time, and other patterns are rejected."""
 
 import asyncio
 
@@ -14,11 +14,11 @@ EXPONENTIAL = "(?:[a-z0-9]+-?)+"
 HOSTILE = "a" * 36 + "!"
 
 
-def test_a_hostile_value_is_refused_at_once() -> None:
+def test_a_malicious_value_is_rejected_immediately() -> None:
     assert not LinearPattern(EXPONENTIAL).matches(HOSTILE)
 
 
-def test_what_a_pattern_allows_is_matched_whole() -> None:
+def test_a_pattern_must_match_the_whole_value() -> None:
     assert LinearPattern(EXPONENTIAL).matches("a-b-c1")
 
 
@@ -29,18 +29,18 @@ def test_named_groups_are_found() -> None:
 
 
 @pytest.mark.parametrize("pattern", [r"(a)\1", "(?=a)b", "(?<!a)b", "(", "(a{1000}){1000}"])
-def test_what_cannot_be_matched_in_linear_time_is_refused_by_its_name(pattern: str) -> None:
+def test_unsupported_syntax_is_rejected_and_named(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"engines\.own\.parameters\.name\.pattern: .* RE2"):
         Parameter.read("engines.own.parameters", "name", {"pattern": pattern})
 
 
-def test_a_hostile_line_does_not_stop_the_reading_of_progress() -> None:
+def test_a_malicious_line_does_not_block_progress() -> None:
     reader = PatternReader(f"(?P<done>{EXPONENTIAL})$")
 
     assert reader.read(HOSTILE.encode() + b"\n").stage == "running"
 
 
-async def test_a_server_answers_while_a_hostile_value_is_checked(make_api: MakeApi) -> None:
+async def test_a_server_responds_while_a_malicious_value_is_checked(make_api: MakeApi) -> None:
     engine = {
         "type": "command",
         "argv": ["/bin/true", "--name={name}", "--tasks={tasks}"],

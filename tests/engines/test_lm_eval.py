@@ -1,4 +1,4 @@
-"""lm-eval's command line: every field reaches it, and what a client sends stays a value."""
+"""lm-eval's command line: it contains every field, and values never become flags."""
 
 import pytest
 import yaml
@@ -7,7 +7,7 @@ from hypothesis import example, given
 from evalserver.engines import Question
 from evalserver.engines.harness import CONFIG_FILE
 from evalserver.engines.lm_eval import LmEval
-from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, command, exactly, flags, settings
+from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, command, exact_text, flags, settings
 
 ENGINE = LmEval(settings())
 PROGRAM = ("python", "-m", "lm_eval", "run")
@@ -45,40 +45,40 @@ def test_a_field_of_the_request_reaches_the_harness(
     assert flags(command(ENGINE, **fields), *PROGRAM) == {**ALWAYS, **expected}
 
 
-def test_samples_are_not_logged_when_nobody_wants_them() -> None:
+def test_samples_are_not_logged_if_they_are_not_requested() -> None:
     assert "log_samples" not in flags(command(ENGINE, log_samples=False), *PROGRAM)
 
 
-def test_several_gpus_are_ranks_that_accelerate_launches() -> None:
+def test_several_gpus_are_launched_with_accelerate() -> None:
     launched = command(ENGINE, num_gpus=2)
 
     assert flags(launched, "python", *LAUNCH, "-m", "lm_eval", "run") == ALWAYS
 
 
-def test_the_response_cache_is_made_beforehand() -> None:
+def test_the_directory_of_the_response_cache_is_created_beforehand() -> None:
     assert command(ENGINE, use_cache=True).directories == (PATHS.output_dir, PATHS.cache_dir)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("field", ["model", "device", "gen_kwargs"])
-def test_a_text_is_one_value_and_never_another_flag(field: str, text: str) -> None:
+def test_a_text_stays_one_value_and_never_becomes_a_flag(field: str, text: str) -> None:
     assert flags(command(ENGINE, **{field: text}), *PROGRAM) == {**ALWAYS, field: text}
 
 
 @given(model_args=ARGUMENTS, gen_kwargs=ARGUMENTS)
 @example(model_args={"a": "x,trust_remote_code=True"}, gen_kwargs={"until": ["\n"], "n": -1})
 @example(model_args={"a": "no", "b": "1e3", "c": "line\nbreak", "d": "\x85"}, gen_kwargs={})
-def test_the_harness_reads_arguments_as_they_were_sent(
+def test_the_harness_receives_arguments_unchanged(
     model_args: dict[str, object], gen_kwargs: dict[str, object]
 ) -> None:
     built = command(ENGINE, model_args=model_args, gen_kwargs=gen_kwargs)
 
     config = yaml.safe_load(built.files.get(CONFIG_FILE, "{}"))
     sent = {"model_args": model_args, "gen_kwargs": gen_kwargs}
-    assert exactly(config) == exactly({name: value for name, value in sent.items() if value})
+    assert exact_text(config) == exact_text({name: value for name, value in sent.items() if value})
 
 
-def test_the_configuration_file_is_named_when_there_is_one() -> None:
+def test_an_existing_configuration_file_is_passed() -> None:
     built = command(ENGINE, model_args={"pretrained": "gpt2"})
 
     assert flags(built, *PROGRAM) == {**ALWAYS, "config": str(PATHS.run_dir / CONFIG_FILE)}
@@ -91,7 +91,7 @@ def test_arguments_are_never_on_the_command_line() -> None:
 
 
 @pytest.mark.parametrize("question", Question)
-def test_a_question_is_asked_with_the_harnesss_own_python(question: Question) -> None:
+def test_a_question_runs_in_the_harnesss_interpreter(question: Question) -> None:
     python, dash_c, code, include_path = LmEval(settings("/env/python")).question_argv(question)
 
     assert (python, dash_c, include_path) == ("/env/python", "-c", "")

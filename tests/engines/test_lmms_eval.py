@@ -1,4 +1,4 @@
-"""lmms-eval's command line: every field reaches it, and what a client sends stays a value."""
+"""lmms-eval's command line: it contains every field, and values never become flags."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from tests.engines.commands import (
     TEXTS,
     VALUES,
     command,
-    exactly,
+    exact_text,
     flags,
     settings,
 )
 
 ENGINE = LmmsEval(settings())
-LONGEST_ARGUMENT = 128 * 1024
+MAX_ARGUMENT_BYTES = 128 * 1024
 """In bytes, of one argument of a program on Linux."""
 LAUNCHER = str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py"))
 PLAIN = ("python", LAUNCHER)
@@ -64,38 +64,38 @@ def test_a_field_of_the_request_reaches_the_harness(
     assert flags(command(ENGINE, **fields), *PLAIN) == {**ALWAYS, **expected}
 
 
-def test_samples_are_not_logged_when_nobody_wants_them() -> None:
+def test_samples_are_not_logged_if_they_are_not_requested() -> None:
     assert "log_samples" not in flags(command(ENGINE, log_samples=False), *PLAIN)
 
 
-def test_tasks_beside_the_harnesss_own_are_included() -> None:
+def test_additional_tasks_are_included() -> None:
     engine = LmmsEval(settings(include_path="/my/tasks"))
 
     assert flags(command(engine), *PLAIN)["include_path"] == "/my/tasks"
 
 
-def test_several_gpus_are_ranks_that_accelerate_launches() -> None:
+def test_several_gpus_are_launched_with_accelerate() -> None:
     launched = command(ENGINE, num_gpus=4, device="cuda")
 
     found = flags(launched, "python", *LAUNCH, LAUNCHER)
     assert found == {**ALWAYS, "device": "cuda"}
 
 
-def test_several_gpus_and_exact_arguments_go_together() -> None:
+def test_several_gpus_can_be_combined_with_exact_arguments() -> None:
     launched = command(ENGINE, num_gpus=4, model_args={"a": [1]})
 
     assert "config" in flags(launched, "python", *LAUNCH, LAUNCHER)
 
 
-def test_the_output_directory_is_made_beforehand() -> None:
+def test_the_output_directory_is_created_beforehand() -> None:
     assert command(ENGINE).directories == (PATHS.output_dir,)
 
 
-def test_the_response_cache_is_made_beforehand() -> None:
+def test_the_directory_of_the_response_cache_is_created_beforehand() -> None:
     assert command(ENGINE, use_cache=True).directories == (PATHS.output_dir, PATHS.cache_dir)
 
 
-def test_what_flags_can_carry_needs_no_configuration_file() -> None:
+def test_arguments_that_fit_into_flags_need_no_configuration_file() -> None:
     given = {"pretrained": "org/model-7b", "dtype": "bfloat16", "n": 2, "x": 0.5, "on": True}
 
     plain = command(ENGINE, model_args=given)
@@ -106,7 +106,7 @@ def test_what_flags_can_carry_needs_no_configuration_file() -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("field", ["model", "device"])
-def test_a_text_is_one_value_and_never_another_flag(field: str, text: str) -> None:
+def test_a_text_stays_one_value_and_never_becomes_a_flag(field: str, text: str) -> None:
     assert flags(command(ENGINE, **{field: text}), *PLAIN) == {**ALWAYS, field: text}
 
 
@@ -114,31 +114,31 @@ def test_a_text_is_one_value_and_never_another_flag(field: str, text: str) -> No
 @example(model_args={"a": "x,trust_remote_code=True"}, gen_kwargs={})
 @example(model_args={"a": "line\nbreak", "b": ["--tasks=evil"]}, gen_kwargs={"c": -1})
 @example(model_args={"a": "evalserver-json:1", "b": None}, gen_kwargs={})
-def test_the_harness_reads_arguments_as_they_were_sent(
+def test_the_harness_receives_arguments_unchanged(
     model_args: dict[str, object], gen_kwargs: dict[str, object]
 ) -> None:
     built = command(ENGINE, model_args=model_args, gen_kwargs=gen_kwargs)
 
-    assert exactly(_as_read(built, "model_args")) == exactly(model_args)
-    assert exactly(_as_read(built, "gen_kwargs")) == exactly(gen_kwargs)
+    assert exact_text(_parsed_arguments(built, "model_args")) == exact_text(model_args)
+    assert exact_text(_parsed_arguments(built, "gen_kwargs")) == exact_text(gen_kwargs)
 
 
 @pytest.mark.parametrize("text", ["a ", " a", " a ", "a\t"])
 @pytest.mark.parametrize("name", ["model_args", "gen_kwargs"])
-def test_white_space_at_the_ends_of_a_value_reaches_the_harness(name: str, text: str) -> None:
+def test_leading_and_trailing_white_space_is_preserved(name: str, text: str) -> None:
     built = command(ENGINE, **{name: {"first": text, "last": text}})
 
-    assert _as_read(built, name) == {"first": text, "last": text}
+    assert _parsed_arguments(built, name) == {"first": text, "last": text}
 
 
 @pytest.mark.parametrize("name", ["model_args", "gen_kwargs"])
-def test_no_argument_is_longer_than_linux_takes(name: str) -> None:
+def test_no_argument_is_longer_than_linux_allows(name: str) -> None:
     given = {f"a{number}": "x" * 1000 for number in range(200)}
 
     built = command(ENGINE, **{name: given})
 
-    assert max(map(len, built.argv)) < LONGEST_ARGUMENT
-    assert _as_read(built, name) == given
+    assert max(map(len, built.argv)) < MAX_ARGUMENT_BYTES
+    assert _parsed_arguments(built, name) == given
 
 
 @given(st.sampled_from(["api_key", "API_KEY", "hf_token", "client_secret", "password"]))
@@ -146,31 +146,31 @@ def test_a_secret_is_never_on_the_command_line(name: str) -> None:
     built = command(ENGINE, model_args={"model": "gpt", name: "sk-123"})
 
     assert "sk-123" not in " ".join(built.argv)
-    assert _as_read(built, "model_args") == {"model": "gpt", name: "sk-123"}
+    assert _parsed_arguments(built, "model_args") == {"model": "gpt", name: "sk-123"}
 
 
-def test_a_password_in_an_address_is_never_on_the_command_line() -> None:
+def test_a_password_in_a_url_is_never_on_the_command_line() -> None:
     address = "http://someone:opensesame@model.lab/v1"
 
     built = command(ENGINE, model_args={"base_url": address})
 
     assert "opensesame" not in " ".join(built.argv)
-    assert _as_read(built, "model_args") == {"base_url": address}
+    assert _parsed_arguments(built, "model_args") == {"base_url": address}
 
 
-def test_a_secret_below_another_argument_is_never_on_the_command_line() -> None:
+def test_a_nested_secret_is_never_on_the_command_line() -> None:
     built = command(ENGINE, model_args={"headers": {"Authorization": "sk-123"}})
 
     assert "sk-123" not in " ".join(built.argv)
 
 
 @given(VALUES)
-def test_an_encoded_value_decodes_to_itself(value: object) -> None:
-    assert exactly(lmms_eval_exact.decode(lmms_eval_exact.encode(value))) == exactly(value)
+def test_an_encoded_value_decodes_to_the_original(value: object) -> None:
+    assert exact_text(lmms_eval_exact.decode(lmms_eval_exact.encode(value))) == exact_text(value)
 
 
 @given(VALUES)
-def test_an_encoded_value_has_nothing_that_lmms_eval_would_split_at(value: object) -> None:
+def test_an_encoded_value_has_no_separators_of_lmms_eval(value: object) -> None:
     encoded = lmms_eval_exact.encode(value)
 
     assert encoded.isascii()
@@ -179,7 +179,7 @@ def test_an_encoded_value_has_nothing_that_lmms_eval_would_split_at(value: objec
 
 
 @pytest.mark.parametrize("question", Question)
-def test_a_question_is_asked_with_the_harnesss_own_python(question: Question) -> None:
+def test_a_question_runs_in_the_harnesss_interpreter(question: Question) -> None:
     python, dash_c, code, include_path = LmmsEval(settings("/env/python", "/my")).question_argv(
         question
     )
@@ -193,13 +193,14 @@ def test_an_answer_is_the_list_on_the_last_line() -> None:
 
 
 @pytest.mark.parametrize("output", ["", "no list", '{"a": 1}', "1"])
-def test_an_output_without_a_list_is_no_answer(output: str) -> None:
+def test_an_output_without_a_list_has_no_answer(output: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         ENGINE.parse_answer(output)
 
 
-def _as_read(built: Command, name: str) -> dict[str, object]:
-    """The arguments as lmms-eval 0.7.3 reads them from the flag or from the configuration file."""
+def _parsed_arguments(built: Command, name: str) -> dict[str, object]:
+    """Return the arguments as lmms-eval 0.7.3 reads them from the flag or the configuration
+    file."""
     config = yaml.safe_load(built.files.get(CONFIG_FILE, "{}"))
     found = flags(built, *PLAIN)
     assert ("config" in found) == bool(config)
@@ -210,14 +211,14 @@ def _as_read(built: Command, name: str) -> dict[str, object]:
 
 
 def _split(text: str) -> list[str]:
-    """What lmms_eval.utils._smart_comma_split does with it, which needs nothing more than this:
-    quotes and brackets, inside which it does not split, never get there."""
+    """Split the text as lmms_eval.utils._smart_comma_split does. That function does not split
+    inside quotes and brackets, but no text here contains any."""
     assert not set(text) & set("'\"[]{}")
     return [part.strip() for part in text.split(",")]
 
 
 def _value(text: str, *, exact: bool) -> object:
-    """What lmms_eval.utils.handle_arg_string makes of it, with the launcher's decoder before it."""
+    """Parse the text as lmms_eval.utils.handle_arg_string does after the launcher's decoder."""
     if exact and text.startswith(lmms_eval_exact.PREFIX):
         return lmms_eval_exact.decode(text)
     if text.lower() in ("true", "false"):

@@ -1,4 +1,4 @@
-"""How large the parts are in which a model is asked; the rest is shown with the real harness."""
+"""The size of the parts in which requests are sent; the rest is tested with the real harness."""
 
 import pytest
 
@@ -16,7 +16,5 @@ from evalserver.engines.in_harness.lmms_eval_cache import PART_SECONDS, next_siz
         (1, PART_SECONDS * 100, 1),
     ],
 )
-def test_parts_grow_while_they_are_quick_and_shrink_when_they_are_slow(
-    size: int, seconds: float, expected: int
-) -> None:
+def test_fast_parts_grow_and_slow_parts_shrink(size: int, seconds: float, expected: int) -> None:
     assert next_size(size, seconds) == expected

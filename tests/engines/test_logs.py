@@ -1,4 +1,4 @@
-"""The end of a harness's log, as it goes into an error: short, plain, and to the point."""
+"""The end of a harness's log in an error message: short plain text, and the likely cause."""
 
 from pathlib import Path
 
@@ -11,24 +11,24 @@ BAR = "Model Responding: {percent:>3}%|####      | {percent}/100 [00:01<00:02, 2
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Where a log may be written."""
+    """The path of a log that does not exist yet."""
     return tmp_path / "eval.log"
 
 
-def test_a_short_log_is_kept_whole(log: Path) -> None:
+def test_a_short_log_is_kept_completely(log: Path) -> None:
     log.write_text("first\nsecond\n")
 
     assert tail(log.parent) == "first\nsecond"
 
 
-def test_of_a_long_log_the_last_50_lines_are_kept(log: Path) -> None:
+def test_the_last_50_lines_of_a_long_log_are_kept(log: Path) -> None:
     log.write_text("".join(f"line {number}\n" for number in range(1000)))
 
     assert tail(log.parent).split("\n") == [f"line {number}" for number in range(950, 1000)]
     assert LINES == 50
 
 
-def test_of_long_lines_the_last_16_kb_are_kept(log: Path) -> None:
+def test_the_last_16_kb_of_long_lines_are_kept(log: Path) -> None:
     log.write_text("".join(f"{'x' * 1000} {number}\n" for number in range(100)))
 
     kept = tail(log.parent)
@@ -46,7 +46,7 @@ def test_a_cut_in_the_middle_of_a_character_leaves_valid_text(log: Path) -> None
     assert len(kept.encode()) <= BYTES
 
 
-def test_one_line_of_100_mb_is_cut_to_its_end(log: Path) -> None:
+def test_only_the_end_of_a_line_of_100_mb_is_kept(log: Path) -> None:
     with log.open("wb") as file:
         file.seek(100 * 2**20)
         file.write(b"x" * BYTES)
@@ -54,20 +54,20 @@ def test_one_line_of_100_mb_is_cut_to_its_end(log: Path) -> None:
     assert tail(log.parent) == "x" * BYTES
 
 
-def test_of_a_progress_bar_its_last_state_is_kept(log: Path) -> None:
+def test_the_last_state_of_a_progress_bar_is_kept(log: Path) -> None:
     states = "".join("\r" + BAR.format(percent=percent) for percent in range(101))
     log.write_text(f"begins\n{states}\nends\n", newline="")
 
     assert tail(log.parent).split("\n") == ["begins", BAR.format(percent=100), "ends"]
 
 
-def test_of_an_unfinished_progress_bar_its_last_state_is_kept(log: Path) -> None:
+def test_the_last_state_of_an_unfinished_progress_bar_is_kept(log: Path) -> None:
     log.write_text(f"\r{BAR.format(percent=1)}\r{BAR.format(percent=2)}\r", newline="")
 
     assert tail(log.parent) == BAR.format(percent=2)
 
 
-def test_lines_that_end_as_on_windows_are_kept(log: Path) -> None:
+def test_lines_with_windows_line_ends_are_kept(log: Path) -> None:
     log.write_text("first\r\nsecond\r\n", newline="")
 
     assert tail(log.parent) == "first\nsecond"
@@ -85,7 +85,7 @@ def test_empty_lines_are_left_out(log: Path) -> None:
     assert tail(log.parent) == "first\nsecond"
 
 
-def test_bytes_that_are_no_text_do_not_matter(log: Path) -> None:
+def test_undecodable_bytes_are_accepted(log: Path) -> None:
     log.write_bytes(b"first \xff\xfe\nsecond\n")
 
     assert tail(log.parent).endswith("\nsecond")
@@ -106,7 +106,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize(("line", "names_one"), CAUSES.values(), ids=CAUSES.keys())
-def test_a_cause_is_a_line_that_begins_with_an_exception(line: str, names_one: bool) -> None:
+def test_a_cause_is_a_line_that_starts_with_an_exception(line: str, names_one: bool) -> None:
     assert cause(f"before\n{line}\nafter") == (line.strip() if names_one else None)
 
 
@@ -114,7 +114,7 @@ def test_the_last_of_several_exceptions_is_the_cause() -> None:
     assert cause("KeyError: 'a'\nValueError: b\ndone") == "ValueError: b"
 
 
-def test_a_long_cause_is_cut() -> None:
+def test_a_long_cause_is_truncated() -> None:
     found = cause("ValueError: " + "x" * 5000)
 
     assert found is not None

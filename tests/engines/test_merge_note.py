@@ -1,4 +1,4 @@
-"""The note beside a merged checkpoint: what stands in its place makes no merge wait or fail."""
+"""The note beside a merged checkpoint: an invalid note neither blocks nor fails a merge."""
 
 import os
 import threading
@@ -11,7 +11,7 @@ from tests.support import WAIT_SECONDS
 
 
 @pytest.mark.parametrize("what", ["fifo", "folder", "link", "nested", "device"])
-def test_what_is_no_note_is_not_taken_for_one(tmp_path: Path, what: str) -> None:
+def test_an_invalid_note_is_ignored(tmp_path: Path, what: str) -> None:
     note = tmp_path / NOTE
     match what:
         case "fifo":

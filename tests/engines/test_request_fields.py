@@ -1,4 +1,4 @@
-"""Every field of a request, crossed with every engine: it is used, or rejected by its name."""
+"""Every field of a request with every engine: it is either used or rejected by name."""
 
 from typing import Any
 
@@ -35,15 +35,15 @@ USED_AFTER_THE_RUN = {("without_places", "log_samples"), ("with_places", "log_sa
 
 
 class AcceptsNothing(Engine):
-    """An engine whose harness takes a model and tasks alone."""
+    """An engine whose harness accepts only a model and tasks."""
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
-        """The model and the tasks."""
+        """Return a command with the model and the tasks."""
         return Command(("true", request.model, *request.tasks))
 
 
 def request(**fields: Any) -> EvaluateRequest:
-    """A request with these fields."""
+    """Return a request with these fields."""
     return EvaluateRequest(**{"model": "dummy", "tasks": ("mme",), **fields})
 
 
@@ -62,7 +62,8 @@ def test_a_field_of_the_harness_is_used_or_rejected(field: str, engine: str) -> 
 
 
 def _unset(field: str) -> dict[str, Any]:
-    """The field as a request has it that does not set it; caching depends on the engine then."""
+    """Return the fields of a request that does not use this field; the default of caching
+    depends on the engine."""
     return {"use_cache": False} if field == "use_cache" else {}
 
 
@@ -84,14 +85,14 @@ def test_no_engine_rejects_a_field_of_the_server(field: str, engine: str) -> Non
 @pytest.mark.parametrize(
     "value", [(name, value) for name in HARNESS_FIELDS for value in REQUEST_FIELDS[name].neutral]
 )
-def test_a_value_that_asks_for_nothing_is_accepted_by_every_engine(value: tuple[str, Any]) -> None:
+def test_a_value_without_effect_is_accepted_by_every_engine(value: tuple[str, Any]) -> None:
     engine = AcceptsNothing(EngineSettings("bare", "bare", "python3"))
 
     assert engine.find_faults(request(**dict([value]))) == {}
 
 
 @pytest.mark.parametrize("engine", EVALUATING)
-def test_an_engine_declares_fields_of_the_harness_alone(engine: str) -> None:
+def test_an_engine_declares_only_fields_of_the_harness(engine: str) -> None:
     assert ENGINES[engine].accepts <= set(HARNESS_FIELDS)
 
 
@@ -102,7 +103,7 @@ def test_an_engine_declares_fields_of_the_harness_alone(engine: str) -> None:
         ({"type": "inspect", "defaults": {"device": "cuda:0"}}, "device"),
     ],
 )
-def test_a_default_that_an_engine_does_not_accept_keeps_the_server_from_starting(
+def test_a_default_that_an_engine_does_not_accept_prevents_the_start(
     table: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"engines\.own\.defaults\.{field}: the engine does not"):

@@ -1,4 +1,4 @@
-"""Whether a harness answered for everything that it was asked for."""
+"""Whether the results cover every requested task."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ TASKS = {"physics", "algebra", "mme", "gsm8k"}
      ("mm?",)],
     ids=",".join,
 )  # fmt: skip
-def test_a_name_is_answered_for_when_all_that_it_stands_for_is(asked_for: tuple[str, ...]) -> None:
+def test_a_name_is_covered_if_all_of_its_tasks_are(asked_for: tuple[str, ...]) -> None:
     check_requested_tasks(asked_for, [RESULTS], TASKS)
 
 
@@ -35,26 +35,26 @@ def test_a_name_is_answered_for_when_all_that_it_stands_for_is(asked_for: tuple[
         (("ocr",), "ocr"),
     ],
 )
-def test_what_has_no_number_is_named(asked_for: tuple[str, ...], missing: str) -> None:
+def test_tasks_without_a_metric_are_named(asked_for: tuple[str, ...], missing: str) -> None:
     with pytest.raises(NoResults, match=f"^gave no number for {missing}; "):
         check_requested_tasks(asked_for, [RESULTS], TASKS - {"algebra"})
 
 
-def test_tasks_may_be_spread_over_several_files() -> None:
+def test_tasks_can_be_spread_over_several_files() -> None:
     check_requested_tasks(("a", "b"), [{"results": {"a": {}}}, {"results": {"b": {}}}], {"a", "b"})
 
 
 @pytest.mark.parametrize("odd", [{}, {"results": []}, {"group_subtasks": 1, "configs": {"a": 1}}])
-def test_a_file_of_another_shape_answers_for_nothing(odd: dict[str, Any]) -> None:
+def test_a_file_with_another_structure_covers_nothing(odd: dict[str, Any]) -> None:
     with pytest.raises(NoResults, match="its results file has numbers for no task"):
         check_requested_tasks(("a",), [odd], set())
 
 
-def test_a_group_that_is_its_own_member_ends() -> None:
+def test_a_group_that_contains_itself_terminates() -> None:
     check_requested_tasks(("a",), [{"results": {"a": {}}, "group_subtasks": {"a": ["a"]}}], {"a"})
 
 
-def test_groups_that_are_in_many_others_are_looked_at_once() -> None:
+def test_groups_contained_in_many_others_are_visited_once() -> None:
     groups = {f"group{n}": [f"group{n + 1}", f"also{n + 1}"] for n in range(2000)}
     also = {f"also{n}": [f"group{n + 1}", f"also{n + 1}"] for n in range(2000)}
     content = {"results": {}, "group_subtasks": {**groups, **also}}
@@ -64,7 +64,7 @@ def test_groups_that_are_in_many_others_are_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("odd", [5, [5, [], {}], {"mme": 1}, "mme"], ids=repr)
-def test_members_of_a_group_that_are_no_names_are_left_out(odd: object) -> None:
+def test_invalid_members_of_a_group_are_ignored(odd: object) -> None:
     check_requested_tasks(
         ("mme",), [{"results": {"mme": {}}, "group_subtasks": {"mme": odd}}], {"mme"}
     )

@@ -1,6 +1,6 @@
-"""Reading results: the numbers of the harness's own file, or a readable reason why there is none.
+"""Reading results: the metrics of the harness's file, or a readable reason why there are none.
 
-``data/`` holds what real runs of lmms-eval 0.7.3 and lm-eval 0.4.13 wrote, cut short.
+``data/`` has shortened output of real runs of lmms-eval 0.7.3 and lm-eval 0.4.13.
 """
 
 import json
@@ -22,7 +22,7 @@ ENGINES = make_engines("python3", None)
 
 
 def read(case: str, output_dir: Path | None = None, tasks: tuple[str, ...] = ()) -> Results:
-    """What the case's engine reads in the output directory, when these tasks were asked for."""
+    """Read the output directory with the case's engine, for these requested tasks."""
     place = output_dir or DATA / case
     paths = Paths(place.parent, place, place.parent / "cache")
     return _engine(case).read_results(EvaluateRequest("model", tasks), paths)
@@ -34,7 +34,7 @@ def _engine(case: str) -> Engine:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a copy of a case, to be changed."""
+    """A function that copies a case, so that a test can change it."""
     return lambda case: Path(shutil.copytree(DATA / case, tmp_path / case))
 
 
@@ -89,7 +89,7 @@ def test_the_result_lists_every_samples_file(case: str) -> None:
     assert part["samples"] == sorted(str(path) for path in (DATA / case).rglob("*.jsonl"))
 
 
-def test_the_result_has_every_number_of_a_task_under_the_harnesss_own_names() -> None:
+def test_the_result_has_every_value_of_a_task_under_the_harnesss_names() -> None:
     (part,) = read("lmms_dummy").result.values()
 
     assert part["metrics"] == {
@@ -108,7 +108,9 @@ NEWER = {
 
 
 @pytest.mark.parametrize("case", NEWER)
-def test_of_several_results_files_the_newest_counts(copy: Callable[[str], Path], case: str) -> None:
+def test_the_newest_of_several_results_files_is_used(
+    copy: Callable[[str], Path], case: str
+) -> None:
     output_dir = copy(case)
     newer = _add_later_run(output_dir, *NEWER[case], value=0.75)
 
@@ -120,7 +122,7 @@ def test_of_several_results_files_the_newest_counts(copy: Callable[[str], Path],
 
 
 @pytest.mark.parametrize("case", NEWER)
-def test_samples_belong_to_the_results_file_with_their_time_stamp(
+def test_samples_belong_to_the_results_file_with_the_same_timestamp(
     copy: Callable[[str], Path], case: str
 ) -> None:
     output_dir = copy(case)
@@ -147,7 +149,7 @@ def test_the_samples_of_a_task_with_a_misleading_name_are_found(
     assert part["samples"] == [str(odd)]
 
 
-def test_every_model_folder_has_its_part_of_the_result(copy: Callable[[str], Path]) -> None:
+def test_every_model_folder_contributes_to_the_result(copy: Callable[[str], Path]) -> None:
     output_dir = copy("lmms_async")
     shutil.copytree(output_dir / "digits-svc", output_dir / "merged")
 
@@ -167,7 +169,7 @@ NOT_A_METRIC = {
 
 
 @pytest.mark.parametrize("values", NOT_A_METRIC.values(), ids=NOT_A_METRIC.keys())
-def test_what_is_no_number_of_a_metric_is_left_out(tmp_path: Path, values: Any) -> None:
+def test_values_that_are_no_metrics_are_left_out(tmp_path: Path, values: Any) -> None:
     _write(tmp_path, {"odd": values, "task": {"acc,none": 1}})
 
     results = read("lmms", tmp_path)
@@ -177,13 +179,13 @@ def test_what_is_no_number_of_a_metric_is_left_out(tmp_path: Path, values: Any) 
 
 
 @pytest.mark.parametrize("stderr", ["N/A", float("nan"), None])
-def test_a_standard_error_that_is_no_number_is_none(tmp_path: Path, stderr: object) -> None:
+def test_a_standard_error_that_is_not_a_number_is_none(tmp_path: Path, stderr: object) -> None:
     _write(tmp_path, {"task": {"acc,none": 0.5, "acc_stderr,none": stderr}})
 
     assert [metric.stderr for metric in read("lmms", tmp_path).metrics] == [None]
 
 
-def test_one_metric_may_have_several_filters(tmp_path: Path) -> None:
+def test_one_metric_can_have_several_filters(tmp_path: Path) -> None:
     _write(tmp_path, {"gsm8k": {"exact_match,strict-match": 0.25, "exact_match,flexible": 0.5}})
 
     found = {(metric.filter, metric.value) for metric in read("lmms", tmp_path).metrics}
@@ -213,7 +215,7 @@ BROKEN: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "reason"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_useless_results_file_is_no_result(tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_results_file_has_no_results(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "20260101_000000_results.json"
     file.write_text(text, errors="surrogateescape")
 
@@ -222,12 +224,12 @@ def test_a_useless_results_file_is_no_result(tmp_path: Path, text: str, reason: 
 
 
 @pytest.mark.parametrize("case", ["lmms", "lm_"])
-def test_an_empty_output_directory_is_no_result(tmp_path: Path, case: str) -> None:
+def test_an_empty_output_directory_has_no_results(tmp_path: Path, case: str) -> None:
     with pytest.raises(NoResults, match=r"^wrote no results file$"):
         read(case, tmp_path)
 
 
-def test_a_missing_output_directory_is_no_result(tmp_path: Path) -> None:
+def test_a_missing_output_directory_has_no_results(tmp_path: Path) -> None:
     with pytest.raises(NoResults, match=r"^left no output directory .*/missing$"):
         read("lmms", tmp_path / "missing")
 
@@ -250,11 +252,11 @@ def _write(output_dir: Path, results: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("case", "reported"), [("lm_chat", {"harness_version": "0.4.13"}), ("lmms_async", {})]
 )
-def test_what_the_harness_says_of_itself_is_kept(case: str, reported: dict[str, str]) -> None:
+def test_what_the_harness_reports_about_itself_is_kept(case: str, reported: dict[str, str]) -> None:
     assert read(case).reported == reported
 
 
-def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
+def test_commit_and_gpus_are_kept_if_the_harness_writes_them(
     copy: Callable[[str], Path],
 ) -> None:
     place = copy("lm_chat")
@@ -268,7 +270,7 @@ def test_commit_and_gpus_are_kept_where_the_harness_writes_them(
     assert (reported["git_commit"], reported["gpus"]) == ("abc", "GPU 0: A, GPU 1: B")
 
 
-def test_a_count_of_samples_that_no_column_takes_is_left_out(tmp_path: Path) -> None:
+def test_a_sample_count_that_exceeds_the_column_is_left_out(tmp_path: Path) -> None:
     huge = 10**200
     numbers = {"acc,none": 0.5, "acc_stderr,none": 0.1}
     content = {"results": {"mme": numbers}, "n-samples": {"mme": {"effective": huge}}}
@@ -279,7 +281,7 @@ def test_a_count_of_samples_that_no_column_takes_is_left_out(tmp_path: Path) -> 
     assert metric.n is None
 
 
-def test_more_than_is_read_of_a_results_file_is_told(tmp_path: Path) -> None:
+def test_a_results_file_above_the_size_limit_is_reported(tmp_path: Path) -> None:
     with (tmp_path / "20260101_000000_results.json").open("wb") as file:
         file.truncate(MAX_RESULTS_BYTES + 1)
 
@@ -287,7 +289,7 @@ def test_more_than_is_read_of_a_results_file_is_told(tmp_path: Path) -> None:
         read("lmms", tmp_path)
 
 
-def test_a_results_file_of_too_many_values_is_not_parsed(tmp_path: Path) -> None:
+def test_a_results_file_with_too_many_values_is_not_parsed(tmp_path: Path) -> None:
     values = {str(number): number for number in range(MAX_RESULTS_VALUES // 2 + 1)}
     (tmp_path / "20260101_000000_results.json").write_text(json.dumps({"results": values}))
 
@@ -296,7 +298,7 @@ def test_a_results_file_of_too_many_values_is_not_parsed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["20260101_000000_results.json", "model/20260101_results.json"])
-def test_a_fifo_is_no_results_file(tmp_path: Path, name: str) -> None:
+def test_a_fifo_is_not_read_as_a_results_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "model").mkdir()
     os.mkfifo(tmp_path / name)
 

@@ -1,4 +1,4 @@
-"""What the harnesses' samples files say: which task each is of, and who was right."""
+"""The harnesses' samples files: the task of each file, and the verdict of each sample."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ ENGINES = make_engines("python3", None)
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name."""
+    """Return the engine with that name."""
     return ENGINES[name]
 
 
 def samples(pattern: str) -> list[dict[str, Any]]:
-    """What is in a real harness's samples file."""
+    """Return the samples in a file of a real harness."""
     [path] = DATA.glob(pattern)
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -31,9 +31,7 @@ def samples(pattern: str) -> list[dict[str, Any]]:
         ("lm_eval", "lm_dummy/*/samples_digits*.jsonl", "digits_text_mc"),
     ],
 )
-def test_a_file_is_of_the_task_that_its_harness_named_it_after(
-    name: str, file: str, task: str
-) -> None:
+def test_the_task_of_a_file_follows_from_its_name(name: str, file: str, task: str) -> None:
     [path] = DATA.glob(file)
 
     files = engine(name).samples_files({"model": {"samples": [str(path)]}})
@@ -48,7 +46,7 @@ def test_a_file_is_of_the_task_that_its_harness_named_it_after(
         ("lm_eval", "samples_my_samples_task_2026-01-01T00-00-00.000001"),
     ],
 )
-def test_a_task_may_have_any_name(name: str, stem: str) -> None:
+def test_a_task_can_have_any_name(name: str, stem: str) -> None:
     files = engine(name).samples_files({"model": {"samples": [f"/x/{stem}.jsonl"]}})
 
     assert list(files) == ["my_samples_task"]
@@ -95,21 +93,21 @@ def test_real_samples_are_right_where_their_metric_is_1(name: str, file: str, me
         (None, None),
     ],
 )
-def test_a_value_is_right_wrong_neither_or_none(value: object, verdict: Verdict | None) -> None:
+def test_each_value_has_a_verdict(value: object, verdict: Verdict | None) -> None:
     assert engine("lmms_eval").verdict({"acc": value}, "acc") is verdict
 
 
-def test_a_metric_that_the_sample_does_not_have_says_nothing() -> None:
+def test_a_metric_that_the_sample_does_not_have_gives_no_verdict() -> None:
     assert engine("lmms_eval").verdict({"doc_id": 0}, "acc") is None
 
 
-def test_lm_eval_writes_down_the_filter() -> None:
+def test_lm_eval_records_the_filter() -> None:
     [first, *_] = samples("lm_chat/*/samples_*.jsonl")
 
     assert engine("lm_eval").filter_of(first) == "none"
 
 
-def test_lmms_eval_does_not_write_down_the_filter() -> None:
+def test_lmms_eval_does_not_record_the_filter() -> None:
     [first, *_] = samples("lmms_async/*/*_samples_*.jsonl")
 
     assert engine("lmms_eval").filter_of(first) is None

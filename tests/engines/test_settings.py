@@ -1,4 +1,4 @@
-"""What the tables of engines may hold, and what a refusal says."""
+"""Engine tables: what is allowed, and the messages for what is not."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from evalserver.engines import make_engines
 
 
-def refusal(name: str, table: Any) -> str:
-    """What is said against a table."""
+def rejection(name: str, table: Any) -> str:
+    """Return the error message for a table."""
     with pytest.raises(ValueError, match=r".") as refused:
         make_engines("python3", None, {name: table})
     return str(refused.value)
@@ -32,16 +32,16 @@ def refusal(name: str, table: Any) -> str:
         ({"type": "lm_eval", "pyton": "x"}, "unknown key 'pyton'. Did you mean 'python'"),
     ],
 )
-def test_a_table_that_is_wrong_is_refused_in_readable_words(table: Any, message: str) -> None:
-    assert message in refusal("a", table)
+def test_an_invalid_table_is_rejected_with_a_readable_message(table: Any, message: str) -> None:
+    assert message in rejection("a", table)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-x", "1", "a/b"])
-def test_a_name_that_is_wrong_is_refused(name: str) -> None:
-    assert "is not a valid name for an engine" in refusal(name, {"type": "lm_eval"})
+def test_an_invalid_name_is_rejected(name: str) -> None:
+    assert "is not a valid name for an engine" in rejection(name, {"type": "lm_eval"})
 
 
-def test_two_engines_of_one_type_have_interpreters_of_their_own(tmp_path: Path) -> None:
+def test_two_engines_of_one_type_have_separate_interpreters(tmp_path: Path) -> None:
     other = tmp_path / "python"
     other.symlink_to("/bin/sh")
 
@@ -51,7 +51,7 @@ def test_two_engines_of_one_type_have_interpreters_of_their_own(tmp_path: Path) 
     assert engines["lm_eval"].python != str(other)
 
 
-def test_a_table_may_set_up_one_of_ours_under_its_own_name() -> None:
+def test_a_table_can_configure_a_built_in_engine() -> None:
     engines = make_engines("python3", None, {"lm_eval": {"models": ["hf"]}})
 
     assert engines["lm_eval"].settings.models == ("hf",)
@@ -65,5 +65,5 @@ def test_models_are_allowed_by_name_or_wildcard(model: str, allowed: bool) -> No
 
 
 @pytest.mark.parametrize(("name", "kind"), [("merge", "lm_eval"), ("other", "merge")])
-def test_the_engine_that_merges_is_the_one_of_its_name(name: str, kind: str) -> None:
-    assert "the engine 'merge', and no other" in refusal(name, {"type": kind})
+def test_only_the_engine_named_merge_can_merge(name: str, kind: str) -> None:
+    assert "the engine 'merge', and no other" in rejection(name, {"type": kind})

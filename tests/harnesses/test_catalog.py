@@ -1,4 +1,4 @@
-"""Asking harnesses for their versions: one interpreter for all who want to know."""
+"""The versions of harnesses: concurrent requests share one interpreter."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Store
 
 
-async def test_all_who_ask_for_a_version_share_one_interpreter(
+async def test_concurrent_version_requests_share_one_interpreter(
     store: Store, tmp_path: Path
 ) -> None:
     counted = tmp_path / "counted"

@@ -1,4 +1,4 @@
-"""The event bus: who is woken, and when."""
+"""The event bus: which listeners are woken, and when."""
 
 from evalserver.core.lifecycle import EventKind, Status
 from evalserver.monitoring.event_bus import EventBus
@@ -8,7 +8,7 @@ SOON = 0.01
 """Seconds after which a listener that heard nothing gives up."""
 
 
-async def test_a_listener_is_woken_by_news_of_its_job() -> None:
+async def test_a_listener_is_woken_by_events_of_its_job() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
@@ -17,7 +17,7 @@ async def test_a_listener_is_woken_by_news_of_its_job() -> None:
         assert await listener.wait(SOON)
 
 
-async def test_a_listener_sleeps_through_news_of_another_job() -> None:
+async def test_a_listener_is_not_woken_by_events_of_another_job() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
@@ -26,7 +26,7 @@ async def test_a_listener_sleeps_through_news_of_another_job() -> None:
         assert not await listener.wait(SOON)
 
 
-async def test_a_listener_to_all_is_woken_by_news_of_any_job() -> None:
+async def test_a_listener_to_all_jobs_is_woken_by_events_of_any_job() -> None:
     bus = EventBus()
 
     with bus.listening() as listener:
@@ -35,7 +35,7 @@ async def test_a_listener_to_all_is_woken_by_news_of_any_job() -> None:
         assert await listener.wait(SOON)
 
 
-async def test_news_wake_a_listener_once() -> None:
+async def test_an_event_wakes_a_listener_once() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
@@ -57,7 +57,7 @@ async def test_a_listener_knows_the_newest_event_that_it_was_woken_for() -> None
         assert listener.newest_event_id == 7
 
 
-async def test_a_bus_that_closes_wakes_everybody_for_good() -> None:
+async def test_closing_the_bus_wakes_all_listeners_permanently() -> None:
     bus = EventBus()
 
     with bus.listening("a") as listener:
@@ -66,7 +66,7 @@ async def test_a_bus_that_closes_wakes_everybody_for_good() -> None:
         assert [await listener.wait(SOON), await listener.wait(SOON)] == [True, True]
 
 
-async def test_a_listener_that_comes_too_late_learns_that_the_bus_is_closed() -> None:
+async def test_a_listener_to_a_closed_bus_learns_that_it_is_closed() -> None:
     bus = EventBus()
     bus.close()
 
@@ -74,7 +74,7 @@ async def test_a_listener_that_comes_too_late_learns_that_the_bus_is_closed() ->
         assert listener.closed
 
 
-async def test_a_listener_that_left_is_forgotten() -> None:
+async def test_a_listener_that_unsubscribed_is_removed() -> None:
     bus = EventBus()
 
     with bus.listening("a"):

@@ -1,4 +1,4 @@
-"""The board of progress: what is newest, and who hears of it; and the watching of logs."""
+"""The progress board and its listeners, and watching logs for progress."""
 
 import time
 from pathlib import Path
@@ -23,18 +23,18 @@ def bus() -> EventBus:
 
 @pytest.fixture
 def board(bus: EventBus) -> ProgressBoard:
-    """A board that tells the bus."""
+    """A board that publishes to the bus."""
     return ProgressBoard(bus)
 
 
-def test_the_newest_progress_of_a_job_is_kept(board: ProgressBoard) -> None:
+def test_the_latest_progress_of_a_job_is_kept(board: ProgressBoard) -> None:
     board.update("a", Progress("Loading"))
     board.update("a", HALF)
 
     assert board.get("a") == HALF
 
 
-def test_a_job_that_has_told_nothing_has_no_progress(board: ProgressBoard) -> None:
+def test_a_job_without_reports_has_no_progress(board: ProgressBoard) -> None:
     board.update("a", HALF)
 
     assert board.get("b") is None
@@ -47,7 +47,7 @@ def test_progress_ends_with_the_attempt(board: ProgressBoard) -> None:
     assert board.get("a") is None
 
 
-def test_the_progress_of_all_jobs_is_known_by_their_ids(board: ProgressBoard) -> None:
+def test_the_progress_of_all_jobs_is_available_by_id(board: ProgressBoard) -> None:
     board.update("a", HALF)
     board.update("b", Progress("Loading"))
     board.clear("b")
@@ -55,16 +55,14 @@ def test_the_progress_of_all_jobs_is_known_by_their_ids(board: ProgressBoard) ->
     assert board.all() == {"a": HALF}
 
 
-async def test_who_listens_to_the_job_is_woken_by_progress(
-    bus: EventBus, board: ProgressBoard
-) -> None:
+async def test_progress_wakes_the_listeners_of_its_job(bus: EventBus, board: ProgressBoard) -> None:
     with bus.listening("a") as listener:
         board.update("a", HALF)
 
         assert await listener.wait(0.01)
 
 
-async def test_the_same_progress_again_wakes_nobody(bus: EventBus, board: ProgressBoard) -> None:
+async def test_unchanged_progress_wakes_no_listener(bus: EventBus, board: ProgressBoard) -> None:
     board.update("a", HALF)
 
     with bus.listening("a") as listener:
@@ -82,57 +80,57 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 def bar(done: int, label: str = "Work") -> bytes:
-    """A state of a bar of 8."""
+    """Return a state of a bar with a total of 8."""
     return f"\r{label}: {done}%|##  | {done}/8 [00:01<00:02, 2.00it/s]".encode()
 
 
-async def test_a_log_that_grows_moves_progress(board: ProgressBoard, run_dir: Path) -> None:
+async def test_a_growing_log_updates_the_progress(board: ProgressBoard, run_dir: Path) -> None:
     stages = []
     async with watch_progress(board, Health(), "a", run_dir, TqdmReader()):
-        stages.append(await until(lambda: _told(board, "starting")))
+        stages.append(await until(lambda: _reported(board, "starting")))
         with (run_dir / LOG_FILE).open("ab", buffering=0) as log:
             log.write(bar(1))
-            stages.append(await until(lambda: _told(board, "Work", 1)))
+            stages.append(await until(lambda: _reported(board, "Work", 1)))
             log.write(bar(2))
-            stages.append(await until(lambda: _told(board, "Work", 2)))
+            stages.append(await until(lambda: _reported(board, "Work", 2)))
 
     assert [progress.done for progress in stages] == [None, 1, 2]
 
 
-async def test_who_begins_to_watch_a_long_log_looks_at_its_end(
-    board: ProgressBoard, run_dir: Path
-) -> None:
+async def test_watching_a_long_log_starts_at_its_end(board: ProgressBoard, run_dir: Path) -> None:
     with (run_dir / LOG_FILE).open("wb") as log:
         log.seek(2 * 2**30)
         log.write(bar(5))
 
     async with watch_progress(board, Health(), "a", run_dir, TqdmReader()):
-        progress = await until(lambda: _told(board, "Work"))
+        progress = await until(lambda: _reported(board, "Work"))
 
     assert progress.done == 5
 
 
-async def test_of_a_flood_the_newest_is_looked_at(board: ProgressBoard, run_dir: Path) -> None:
+async def test_only_the_end_of_a_flood_of_output_is_read(
+    board: ProgressBoard, run_dir: Path
+) -> None:
     async with watch_progress(board, Health(), "a", run_dir, TqdmReader()):
-        await until(lambda: _told(board, "starting"))
+        await until(lambda: _reported(board, "starting"))
         (run_dir / LOG_FILE).write_bytes(
             bar(1, "Old") + b"x" * 10 * MAX_READ_BYTES + b"\n" + bar(2)
         )
-        progress = await until(lambda: _told(board, "Work"))
+        progress = await until(lambda: _reported(board, "Work"))
 
     assert progress.done == 2
 
 
-async def test_a_run_directory_that_is_removed_ends_no_evaluation(
+async def test_removing_a_run_directory_does_not_end_the_evaluation(
     board: ProgressBoard, run_dir: Path
 ) -> None:
     run_dir.rmdir()
 
     async with watch_progress(board, Health(), "a", run_dir, TqdmReader()):
-        await until(lambda: _told(board, "starting"))
+        await until(lambda: _reported(board, "starting"))
 
 
-async def test_a_log_is_looked_at_at_most_twice_a_second(
+async def test_a_log_is_read_at_most_twice_a_second(
     bus: EventBus, board: ProgressBoard, run_dir: Path
 ) -> None:
     looks = 0
@@ -145,12 +143,12 @@ async def test_a_log_is_looked_at_at_most_twice_a_second(
 
     began = time.monotonic()
     async with watch_progress(board, Health(), "a", run_dir, Counting()):
-        await until(lambda: _told(board, "Work", 3))
+        await until(lambda: _reported(board, "Work", 3))
 
     assert looks <= 1 + 2 * (time.monotonic() - began)
 
 
-async def test_a_reader_that_fails_does_not_fail_the_evaluation(
+async def test_a_failing_reader_does_not_fail_the_evaluation(
     board: ProgressBoard, run_dir: Path
 ) -> None:
     class Failing(TqdmReader):
@@ -168,7 +166,7 @@ async def test_a_reader_that_fails_does_not_fail_the_evaluation(
     assert (board.get("a"), health.degraded_reason) == (None, None)
 
 
-async def test_a_watch_that_fails_goes_on(board: ProgressBoard, run_dir: Path) -> None:
+async def test_a_failing_watch_continues(board: ProgressBoard, run_dir: Path) -> None:
     (run_dir / LOG_FILE).write_bytes(bar(1))
     failures = [RuntimeError("a fault of ours")]
 
@@ -179,11 +177,11 @@ async def test_a_watch_that_fails_goes_on(board: ProgressBoard, run_dir: Path) -
             return super().read(piece, after_gap=after_gap)
 
     async with watch_progress(board, Health(), "a", run_dir, FailingOnce()):
-        progress = await until(lambda: _told(board, "Work"))
+        progress = await until(lambda: _reported(board, "Work"))
 
     assert progress.done == 1
 
 
-async def _told(board: ProgressBoard, stage: str, done: int | None = None) -> Progress | None:
+async def _reported(board: ProgressBoard, stage: str, done: int | None = None) -> Progress | None:
     found = board.get("a")
     return found if found and found.stage == stage and done in (None, found.done) else None

@@ -1,4 +1,4 @@
-"""What is counted when: the store's events, starts and commits, as they are shown."""
+"""Metrics of the store's events, of starts and of commits."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,7 +13,7 @@ NOTHING = GaugeValues({}, 0, 0.0, False, 0, False, 0)
 
 
 def clock(seconds: float) -> str:
-    """A time of the test's day, as the store writes it."""
+    """Return a time of day as the store writes it."""
     return f"2030-01-01T00:{int(seconds) // 60:02}:{seconds % 60:06.3f}+00:00"
 
 
@@ -25,7 +25,7 @@ def event(
     started: float = 0,
     ended: float = 0,
 ) -> CommittedEvent:
-    """An event of a job with these times, in seconds."""
+    """Return an event of a job with these times, in seconds."""
     after = TRANSITIONS[kind].after
     times = (clock(created), clock(started), clock(ended))
     return CommittedEvent(
@@ -34,7 +34,7 @@ def event(
 
 
 def job(created: float) -> Job:
-    """A job that was submitted at that second."""
+    """Return a job that was submitted at that second."""
     request = EvaluateRequest("dummy", ("mme",))
     nothing = dict.fromkeys(
         ("started_at", "completed_at", "cancel_requested_at", "run_dir", "output_dir", "exit_code",
@@ -48,17 +48,17 @@ def job(created: float) -> Job:
 
 
 def ended(status: str) -> dict[str, str]:
-    """The labels of what ended that way."""
+    """Return the labels of jobs that ended with a status."""
     return {"engine": "lm_eval", "status": status}
 
 
-def shown(instruments: Instruments, name: str, **labels: str) -> float:
-    """The value of one sample of the exposition; 0 where there is none."""
-    return shown_at(NOTHING, instruments, name, **labels)
+def sample_value(instruments: Instruments, name: str, **labels: str) -> float:
+    """Return the value of one sample of the exposition, or 0 if it is missing."""
+    return gauge_value(NOTHING, instruments, name, **labels)
 
 
-def shown_at(levels: GaugeValues, instruments: Instruments, name: str, **labels: str) -> float:
-    """The same, at a moment that the gauges show."""
+def gauge_value(levels: GaugeValues, instruments: Instruments, name: str, **labels: str) -> float:
+    """Return the value of one sample after the gauges were set to these levels."""
     text, _ = instruments.exposition(levels, accept="")
     found = [
         sample.value
@@ -70,9 +70,9 @@ def shown_at(levels: GaugeValues, instruments: Instruments, name: str, **labels:
 
 
 def gap(instruments: Instruments) -> tuple[float, float]:
-    """How many gaps were seen, and their seconds together."""
+    """Return the number of gaps, and their total seconds."""
     name = "evalserver_dispatch_gap_seconds"
-    return shown(instruments, f"{name}_count"), shown(instruments, f"{name}_sum")
+    return sample_value(instruments, f"{name}_count"), sample_value(instruments, f"{name}_sum")
 
 
 def test_submissions_are_counted_by_engine() -> None:
@@ -80,7 +80,7 @@ def test_submissions_are_counted_by_engine() -> None:
 
     instruments.on_event(event(EventKind.SUBMITTED, before=None, attempt=0))
 
-    assert shown(instruments, "evalserver_submissions_total", engine="lm_eval") == 1
+    assert sample_value(instruments, "evalserver_submissions_total", engine="lm_eval") == 1
 
 
 @pytest.mark.parametrize("kind", [EventKind.COMPLETED, EventKind.FAILED, EventKind.CANCELLED])
@@ -89,9 +89,9 @@ def test_ends_are_counted_by_engine_and_status(kind: EventKind) -> None:
 
     instruments.on_event(event(kind, started=10, ended=70))
 
-    assert shown(instruments, "evalserver_finished_total", **ended(kind.value)) == 1
+    assert sample_value(instruments, "evalserver_finished_total", **ended(kind.value)) == 1
     duration = "evalserver_evaluation_duration_seconds_sum"
-    assert shown(instruments, duration, **ended(kind.value)) == 60
+    assert sample_value(instruments, duration, **ended(kind.value)) == 60
 
 
 def test_a_job_that_never_ran_has_no_duration() -> None:
@@ -99,9 +99,9 @@ def test_a_job_that_never_ran_has_no_duration() -> None:
 
     instruments.on_event(event(EventKind.CANCELLED, before=Status.QUEUED))
 
-    assert shown(instruments, "evalserver_finished_total", **ended("cancelled")) == 1
+    assert sample_value(instruments, "evalserver_finished_total", **ended("cancelled")) == 1
     duration = "evalserver_evaluation_duration_seconds_count"
-    assert shown(instruments, duration, **ended("cancelled")) == 0
+    assert sample_value(instruments, duration, **ended("cancelled")) == 0
 
 
 def test_a_wait_ends_with_the_first_claim() -> None:
@@ -110,8 +110,8 @@ def test_a_wait_ends_with_the_first_claim() -> None:
     instruments.on_event(event(EventKind.CLAIMED, Status.QUEUED, created=5, started=12))
     instruments.on_event(event(EventKind.CLAIMED, Status.QUEUED, attempt=2, started=300))
 
-    assert shown(instruments, "evalserver_queue_wait_seconds_count") == 1
-    assert shown(instruments, "evalserver_queue_wait_seconds_sum") == 7
+    assert sample_value(instruments, "evalserver_queue_wait_seconds_count") == 1
+    assert sample_value(instruments, "evalserver_queue_wait_seconds_sum") == 7
 
 
 def test_interruptions_are_counted() -> None:
@@ -119,10 +119,10 @@ def test_interruptions_are_counted() -> None:
 
     instruments.on_event(event(EventKind.INTERRUPTED))
 
-    assert shown(instruments, "evalserver_interruptions_total", engine="lm_eval") == 1
+    assert sample_value(instruments, "evalserver_interruptions_total", engine="lm_eval") == 1
 
 
-def test_a_gap_is_from_an_end_to_the_start_of_the_next() -> None:
+def test_a_gap_lasts_from_an_end_to_the_next_start() -> None:
     instruments = Instruments()
     instruments.on_event(event(EventKind.COMPLETED, ended=20))
 
@@ -139,7 +139,7 @@ def test_the_first_start_closes_no_gap() -> None:
     assert gap(instruments) == (0, 0)
 
 
-def test_there_is_no_gap_when_nothing_was_waiting() -> None:
+def test_there_is_no_gap_if_the_queue_was_empty() -> None:
     instruments = Instruments()
     instruments.on_event(event(EventKind.COMPLETED, ended=20))
 
@@ -148,7 +148,7 @@ def test_there_is_no_gap_when_nothing_was_waiting() -> None:
     assert gap(instruments) == (0, 0)
 
 
-def test_there_is_no_gap_when_the_next_was_queued_again_on_request() -> None:
+def test_there_is_no_gap_if_the_next_job_was_retried_on_request() -> None:
     instruments = Instruments()
     instruments.on_event(event(EventKind.COMPLETED, ended=20))
     instruments.on_event(event(EventKind.RETRIED, Status.COMPLETED))
@@ -158,7 +158,7 @@ def test_there_is_no_gap_when_the_next_was_queued_again_on_request() -> None:
     assert gap(instruments) == (0, 0)
 
 
-def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
+def test_a_clock_that_is_set_back_gives_no_negative_duration() -> None:
     instruments = Instruments()
     instruments.on_event(event(EventKind.COMPLETED, ended=20))
 
@@ -167,26 +167,26 @@ def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
     assert gap(instruments) == (1, 0)
 
 
-def test_a_commit_has_a_size_and_a_time() -> None:
+def test_the_size_and_duration_of_commits_are_observed() -> None:
     instruments = Instruments()
 
     instruments.on_commit(Commit(units=16, seconds=0.5))
 
-    assert shown(instruments, "evalserver_store_batch_units_sum") == 16
-    assert shown(instruments, "evalserver_store_commit_seconds_sum") == 0.5
+    assert sample_value(instruments, "evalserver_store_batch_units_sum") == 16
+    assert sample_value(instruments, "evalserver_store_commit_seconds_sum") == 0.5
 
 
-def test_gauges_show_the_moment() -> None:
+def test_gauges_show_the_current_state() -> None:
     instruments = Instruments()
     levels = GaugeValues({Status.QUEUED: 3}, 3, 12.5, True, 1, True, 200)
 
-    assert shown_at(levels, instruments, "evalserver_jobs", status="queued") == 3
-    assert shown_at(levels, instruments, "evalserver_queue_size") == 3
-    assert shown_at(levels, instruments, "evalserver_queue_oldest_age_seconds") == 12.5
-    assert shown_at(levels, instruments, "evalserver_draining") == 1
-    assert shown_at(levels, instruments, "evalserver_running_evaluations") == 1
-    assert shown_at(levels, instruments, "evalserver_store_fault") == 1
-    assert shown_at(levels, instruments, "evalserver_event_streams") == 200
+    assert gauge_value(levels, instruments, "evalserver_jobs", status="queued") == 3
+    assert gauge_value(levels, instruments, "evalserver_queue_size") == 3
+    assert gauge_value(levels, instruments, "evalserver_queue_oldest_age_seconds") == 12.5
+    assert gauge_value(levels, instruments, "evalserver_draining") == 1
+    assert gauge_value(levels, instruments, "evalserver_running_evaluations") == 1
+    assert gauge_value(levels, instruments, "evalserver_store_fault") == 1
+    assert gauge_value(levels, instruments, "evalserver_event_streams") == 200
 
 
 def test_two_applications_share_nothing() -> None:
@@ -194,4 +194,4 @@ def test_two_applications_share_nothing() -> None:
 
     one.on_event(event(EventKind.SUBMITTED, before=None))
 
-    assert shown(other, "evalserver_submissions_total", engine="lm_eval") == 0
+    assert sample_value(other, "evalserver_submissions_total", engine="lm_eval") == 0

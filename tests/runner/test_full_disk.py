@@ -20,7 +20,7 @@ raise SystemExit(7)
 """
 
 
-async def test_the_exit_record_is_written_once_the_disk_has_space_again(
+async def test_the_exit_record_is_written_when_the_disk_has_space_again(
     tmp_path: Path, small_disks: list[Path]
 ) -> None:
     mount_small_disk(tmp_path)

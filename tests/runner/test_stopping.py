@@ -173,7 +173,7 @@ async def test_a_hidden_child_that_ignores_term_is_ended_after_its_harness_has_e
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
-async def test_a_terminated_runner_stops_its_harness_and_records_it(
+async def test_a_terminated_runner_stops_its_harness_and_records_the_reason(
     run: Run, told: signal.Signals
 ) -> None:
     await run.start(HANGS)

@@ -14,7 +14,7 @@ log = structlog.get_logger("evalserver")
 
 
 def lines(statement: str) -> list[str]:
-    """The log lines of a program that runs the statement."""
+    """Return the log lines of a program that runs the statement."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(statement=statement)],
         capture_output=True,

@@ -12,7 +12,7 @@ INVALID_HEADER = b"GET /queue HTTP/1.1\r\nHost: localhost\r\nA B: c\r\n\r\n"
 
 
 async def send(server: ServerProcess, data: bytes) -> None:
-    """Send bytes, and read the response to its end."""
+    """Send bytes, and read the complete response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(data)
     assert b" 400 " in await reader.read()
@@ -20,13 +20,13 @@ async def send(server: ServerProcess, data: bytes) -> None:
 
 
 def log_lines(server: ServerProcess) -> list[str]:
-    """The lines about malformed requests."""
+    """Return the log lines about malformed requests."""
     return [
         line for line in server.log.read_text().splitlines() if "Error handling request" in line
     ]
 
 
-async def test_malformed_requests_write_at_most_one_line_a_second(server: ServerProcess) -> None:
+async def test_malformed_requests_log_at_most_one_line_a_second(server: ServerProcess) -> None:
     async with server:
         began = time.monotonic()
         for number in range(REQUESTS):
@@ -35,7 +35,7 @@ async def test_malformed_requests_write_at_most_one_line_a_second(server: Server
         assert len(log_lines(server)) <= time.monotonic() - began + 1
 
 
-async def test_the_next_line_says_how_many_were_left_out(server: ServerProcess) -> None:
+async def test_the_next_line_counts_the_omitted_ones(server: ServerProcess) -> None:
     async with server:
         for _ in range(REQUESTS):
             await send(server, WITHOUT_HOST)

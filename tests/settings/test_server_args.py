@@ -1,4 +1,4 @@
-"""Settings: what is allowed, what a refusal says, and which source wins."""
+"""Settings: which values are valid, the error messages, and the precedence of sources."""
 
 import json
 import math
@@ -50,28 +50,28 @@ REFUSED: dict[str, list[Any]] = {
 }
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_as_specified() -> None:
     args = ServerArgs()
 
     found = (args.host, args.port, args.max_completed_jobs, args.temp_dir_prefix)
     assert found == ("localhost", 8000, 100, "lmms_eval_")
 
 
-def test_the_package_offers_the_same_class() -> None:
+def test_the_package_exports_the_same_class() -> None:
     assert evalserver.ServerArgs is ServerArgs
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values]
 )
-def test_a_refusal_names_the_setting_the_value_and_its_type(name: str, value: Any) -> None:
+def test_an_error_names_the_setting_the_value_and_its_type(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be ") as refusal:
         ServerArgs(**{name: value})
 
     assert f"got {value!r} (type: {type(value).__name__})" in str(refusal.value)
 
 
-def test_every_setting_refuses_something() -> None:
+def test_every_setting_rejects_some_value() -> None:
     assert set(REFUSED) == {setting.name for setting in fields(ServerArgs)}
 
 
@@ -81,7 +81,7 @@ def test_the_first_and_the_last_port_are_allowed(port: int) -> None:
 
 
 @given(st.integers())
-def test_a_port_is_from_1_to_65535(port: int) -> None:
+def test_a_port_outside_1_to_65535_is_rejected(port: int) -> None:
     allowed = 1 <= port <= 65535
     try:
         ServerArgs(port=port)
@@ -103,7 +103,7 @@ def test_settings_cannot_be_changed() -> None:
     host=st.sampled_from(["::1", "0.0.0.0", "büro"]),  # noqa: S104
     include=st.none() | st.just("/lab/tasks"),
 )
-def test_settings_survive_json(
+def test_settings_can_be_restored_from_json(
     port: int, keep: int, grace: float, host: str, include: str | None
 ) -> None:
     args = ServerArgs(host, port, max_completed_jobs=keep, cancel_grace=grace, include_path=include)
@@ -111,16 +111,16 @@ def test_settings_survive_json(
     assert ServerArgs.from_dict(json.loads(json.dumps(args.to_dict()))) == args
 
 
-def test_missing_keys_take_their_defaults() -> None:
+def test_missing_keys_have_their_defaults() -> None:
     assert ServerArgs.from_dict({"port": 1}) == ServerArgs(port=1)
 
 
-def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
+def test_an_unknown_key_is_rejected_with_a_suggestion() -> None:
     with pytest.raises(ValueError, match=r"'prot'.* Did you mean 'port'"):
         ServerArgs.from_dict({"prot": 1})
 
 
-def test_a_key_that_is_near_to_none_is_refused_with_all_that_are_known() -> None:
+def test_an_unknown_key_without_a_similar_one_is_rejected_with_all_known_keys() -> None:
     with pytest.raises(ValueError, match=r"'zzz'.*host, port, max_completed_jobs"):
         ServerArgs.from_dict({"zzz": 1})
 
@@ -139,7 +139,7 @@ def test_from_dict_checks_values_too() -> None:
         ({}, {}, "", 8000),
     ],
 )
-def test_the_flag_wins_then_the_variable_then_the_file_then_the_default(
+def test_flags_override_variables_which_override_the_file_and_the_defaults(
     tmp_path: Path, flags: dict[str, Any], environment: dict[str, str], file: str, port: int
 ) -> None:
     config = tmp_path / "evalserver.toml"
@@ -148,7 +148,7 @@ def test_the_flag_wins_then_the_variable_then_the_file_then_the_default(
     assert load_settings(flags, environment, config).port == port
 
 
-def test_the_sources_are_mixed_setting_by_setting(tmp_path: Path) -> None:
+def test_sources_are_combined_for_each_setting(tmp_path: Path) -> None:
     config = tmp_path / "evalserver.toml"
     config.write_text('host = "::1"\nmax_completed_jobs = 7')
 
@@ -206,7 +206,7 @@ def test_a_list_in_a_file_is_an_array(tmp_path: Path) -> None:
         ({"EVALSERVER_PORT": "0"}, "port must be an integer from 1 to 65535, got 0"),
     ],
 )
-def test_a_bad_variable_is_named(environment: dict[str, str], message: str) -> None:
+def test_an_invalid_variable_is_named(environment: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_settings({}, environment, None)
 
@@ -222,7 +222,7 @@ def test_a_bad_variable_is_named(environment: dict[str, str], message: str) -> N
         (b'port = "8000"', "port must be .* got '8000'"),
     ],
 )
-def test_a_bad_file_is_refused_in_readable_words(
+def test_an_invalid_file_is_rejected_with_a_readable_message(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     config = tmp_path / "evalserver.toml"
@@ -233,18 +233,18 @@ def test_a_bad_file_is_refused_in_readable_words(
 
 
 @pytest.mark.parametrize("name", ["missing.toml", "."])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"cannot read the configuration file .*{tmp_path.name}"):
         load_settings({}, {}, tmp_path / name)
 
 
-def test_a_home_directory_is_meant_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_is_expanded_to_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/lab")
 
     assert ServerArgs(data_dir="~/data").data_dir == "/home/lab/data"
 
 
-def test_the_default_time_limit_may_not_be_above_the_longest() -> None:
+def test_the_default_timeout_must_not_exceed_the_maximum() -> None:
     with pytest.raises(ValueError, match=r"^default_timeout must be at most max_timeout"):
         ServerArgs(default_timeout=2, max_timeout=1)
 
@@ -252,12 +252,12 @@ def test_the_default_time_limit_may_not_be_above_the_longest() -> None:
 @pytest.mark.parametrize(
     ("default", "most", "effective"), [(None, None, None), (1, None, 1), (None, 2, 2), (1, 2, 1)]
 )
-def test_the_longest_time_limit_is_the_default_when_no_other_is_given(
+def test_the_maximum_timeout_is_the_default_if_no_other_is_set(
     default: float | None, most: float | None, effective: float | None
 ) -> None:
     assert ServerArgs(default_timeout=default, max_timeout=most).effective_timeout == effective
 
 
-def test_a_setting_whose_name_is_no_text_is_unknown() -> None:
+def test_a_setting_whose_name_is_not_a_string_is_unknown() -> None:
     with pytest.raises(ValueError, match="unknown setting '1'"):
         ServerArgs.from_dict({1: 2})  # type: ignore[dict-item]

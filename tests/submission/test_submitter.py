@@ -1,4 +1,4 @@
-"""The submitter, without a server: a request becomes a job on disk, or a reason why not."""
+"""The submitter without a server: a request becomes a job on disk, or is rejected."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,14 +27,14 @@ MAX_QUEUED_BYTES_PER_TOKEN = 200_000
 REQUEST = EvaluateRequest("dummy", ("mme",))
 
 
-def of_bytes(number: int) -> EvaluateRequest:
-    """A request that takes a little more than so many bytes."""
+def request_of_size(number: int) -> EvaluateRequest:
+    """Return a request that takes slightly more than this many bytes."""
     return EvaluateRequest("dummy", ("mme",), {"note": "ä" * (number // 2)})
 
 
 @pytest.fixture
 def limits(store: Store) -> QueueLimits:
-    """The limits of the queue, which the store tells of its events."""
+    """The limits of the queue, which follow the store's events."""
     limits = QueueLimits(
         Quota(MAX_QUEUED, MAX_QUEUED_BYTES),
         Quota(MAX_QUEUED_PER_TOKEN, MAX_QUEUED_BYTES_PER_TOKEN),
@@ -74,7 +74,7 @@ async def test_a_checked_request_writes_nothing(store: Store, submitter: Submitt
     assert await store.queries.queued() == []
 
 
-async def test_every_fault_of_a_request_is_returned(store: Store, submitter: Submitter) -> None:
+async def test_every_error_in_a_request_is_returned(store: Store, submitter: Submitter) -> None:
     impossible = EvaluateRequest(
         "openai/gpt-4o", ("capitals",), engine="inspect", num_fewshot=3, device="cuda:0"
     )
@@ -86,9 +86,7 @@ async def test_every_fault_of_a_request_is_returned(store: Store, submitter: Sub
     assert set(rejected.faults) == {"num_fewshot", "device"}
 
 
-async def test_a_checkpoint_that_does_not_exist_is_a_fault(
-    submitter: Submitter, tmp_path: Path
-) -> None:
+async def test_a_missing_checkpoint_is_an_error(submitter: Submitter, tmp_path: Path) -> None:
     missing = EvaluateRequest("dummy", ("mme",), {"pretrained": str(tmp_path / "missing")})
 
     rejected = await submitter.submit(missing, "alice", answer)
@@ -105,7 +103,7 @@ async def test_without_validation_a_missing_checkpoint_is_accepted(
     assert isinstance(await submitter.submit(missing, "alice", answer, validate=False), Accepted)
 
 
-async def test_a_token_has_a_limited_number_of_places_in_the_queue(submitter: Submitter) -> None:
+async def test_the_queued_jobs_of_a_token_are_limited(submitter: Submitter) -> None:
     for _ in range(MAX_QUEUED_PER_TOKEN):
         await submitter.submit(REQUEST, "alice", answer)
 
@@ -115,17 +113,17 @@ async def test_a_token_has_a_limited_number_of_places_in_the_queue(submitter: Su
     assert rejected.reason is Reason.QUEUE_FULL
 
 
-async def test_the_limit_per_token_token_is_not_that_of_another(submitter: Submitter) -> None:
+async def test_each_token_has_its_own_limit(submitter: Submitter) -> None:
     for _ in range(MAX_QUEUED_PER_TOKEN):
         await submitter.submit(REQUEST, "alice", answer)
 
     assert isinstance(await submitter.submit(REQUEST, "bob", answer), Accepted)
 
 
-async def test_the_requests_per_token_tokens_queued_jobs_have_limited_bytes(
+async def test_the_queued_bytes_of_a_token_are_limited(
     submitter: Submitter,
 ) -> None:
-    await submitter.submit(of_bytes(MAX_QUEUED_BYTES_PER_TOKEN), "alice", answer)
+    await submitter.submit(request_of_size(MAX_QUEUED_BYTES_PER_TOKEN), "alice", answer)
 
     rejected = await submitter.submit(REQUEST, "alice", answer)
 
@@ -134,8 +132,8 @@ async def test_the_requests_per_token_tokens_queued_jobs_have_limited_bytes(
     assert "max_queued_bytes_per_token" in rejected.detail
 
 
-async def test_the_requests_total_queued_jobs_have_limited_bytes(submitter: Submitter) -> None:
-    await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
+async def test_the_total_queued_bytes_are_limited(submitter: Submitter) -> None:
+    await submitter.submit(request_of_size(MAX_QUEUED_BYTES), "alice", answer)
 
     rejected = await submitter.submit(REQUEST, "bob", answer)
 
@@ -143,10 +141,10 @@ async def test_the_requests_total_queued_jobs_have_limited_bytes(submitter: Subm
     assert "the limit is max_queued_bytes;" in rejected.detail
 
 
-async def test_a_cancelled_job_takes_no_bytes_of_the_queue(
+async def test_a_cancelled_job_releases_its_queued_bytes(
     store: Store, submitter: Submitter
 ) -> None:
-    large = await submitter.submit(of_bytes(MAX_QUEUED_BYTES), "alice", answer)
+    large = await submitter.submit(request_of_size(MAX_QUEUED_BYTES), "alice", answer)
     assert isinstance(large, Accepted)
 
     await store.jobs.cancel_queued(large.job_id, "alice", keep=10)
@@ -154,10 +152,10 @@ async def test_a_cancelled_job_takes_no_bytes_of_the_queue(
     assert isinstance(await submitter.submit(REQUEST, "alice", answer), Accepted)
 
 
-async def test_what_waits_is_counted_as_a_restart_counts_it(
+async def test_counts_of_queued_jobs_are_the_same_after_a_restart(
     store: Store, submitter: Submitter, limits: QueueLimits, tmp_path: Path
 ) -> None:
-    accepted = [await submitter.submit(of_bytes(5000), "ä", answer) for _ in range(2)]
+    accepted = [await submitter.submit(request_of_size(5000), "ä", answer) for _ in range(2)]
     ids = [each.job_id for each in accepted if isinstance(each, Accepted)]
     await store.jobs.prioritize(ids[1], 3, "ä")
     await store.jobs.claim(await store.queries.job(ids[1]), tmp_path, tmp_path)
@@ -172,7 +170,7 @@ async def test_what_waits_is_counted_as_a_restart_counts_it(
     assert vars(limits) == vars(restarted)
 
 
-async def test_the_same_key_makes_one_job(store: Store, submitter: Submitter) -> None:
+async def test_the_same_key_creates_one_job(store: Store, submitter: Submitter) -> None:
     key = Key("the key", "alice", request_hash(REQUEST))
     first = await submitter.submit(REQUEST, "alice", answer, key=key)
 
@@ -184,7 +182,7 @@ async def test_the_same_key_makes_one_job(store: Store, submitter: Submitter) ->
     assert len(await store.queries.queued()) == 1
 
 
-async def test_a_key_that_is_being_used_is_rejected(submitter: Submitter) -> None:
+async def test_a_key_in_use_is_rejected(submitter: Submitter) -> None:
     key = Key("the key", "alice", request_hash(REQUEST))
 
     with submitter.keys_in_flight.hold(key):
@@ -194,7 +192,7 @@ async def test_a_key_that_is_being_used_is_rejected(submitter: Submitter) -> Non
     assert rejected.reason is Reason.IN_PROGRESS
 
 
-async def test_a_merge_of_a_checkpoint_that_does_not_exist_is_rejected(
+async def test_a_merge_of_a_missing_checkpoint_is_rejected(
     submitter: Submitter, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"
@@ -205,7 +203,7 @@ async def test_a_merge_of_a_checkpoint_that_does_not_exist_is_rejected(
     assert rejected.reason is Reason.NO_CHECKPOINT
 
 
-async def test_a_merge_of_a_checkpoint_without_shards_is_rejected(
+async def test_a_merge_of_an_unsharded_checkpoint_is_rejected(
     submitter: Submitter, tmp_path: Path
 ) -> None:
     rejected = await submitter.check_merge(Merge(tmp_path, "regular", tmp_path), "alice")
@@ -215,5 +213,5 @@ async def test_a_merge_of_a_checkpoint_without_shards_is_rejected(
 
 
 def answer(job_id: str, position: int) -> str:
-    """What is kept with a key."""
+    """Return the response that is stored with a key."""
     return f"{job_id} at {position}"

@@ -1,4 +1,4 @@
-"""``python -m lmms_eval``: takes lmms-eval's flags, does what ``model_args`` asks for."""
+"""``python -m lmms_eval``: accepts lmms-eval's flags, and behaves as ``model_args`` says."""
 
 import argparse
 import fcntl
@@ -22,7 +22,7 @@ SEVEN = (
 
 
 def main() -> None:
-    """Run one pretended evaluation."""
+    """Run one simulated evaluation."""
     given = _arguments()
     args = _model_args(given.model_args)
     journal = Path(args.get("journal", os.devnull))
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _take_slot(path: str, journal: Path) -> int:
-    """Hold a lock for life, and note whether somebody had it: the kernel knows who overlaps."""
+    """Hold a lock until exit, and record whether it was held: the kernel detects overlaps."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

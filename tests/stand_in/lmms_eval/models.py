@@ -1,4 +1,4 @@
-"""What the stand-in answers when it is asked for its models."""
+"""The models that the stand-in lists."""
 
 
 def list_available_models(include_aliases: bool = False) -> list[str]:

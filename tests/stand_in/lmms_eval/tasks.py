@@ -1,4 +1,4 @@
-"""What the stand-in answers when it is asked for its tasks."""
+"""The tasks that the stand-in lists."""
 
 
 class TaskManager:

@@ -1,5 +1,5 @@
-"""``python -m lmms_engine.merger``: takes its flags, does what ``behave.json`` beside the shards
-asks for, and appends a line to ``merges`` there."""
+"""``python -m lmms_engine.merger``: accepts its flags, behaves as ``behave.json`` beside the
+shards says, and appends a line to ``merges`` there."""
 
 import argparse
 import json

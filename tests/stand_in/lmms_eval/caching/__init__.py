@@ -1,1 +1,1 @@
-"""What evalserver's launcher repairs in lmms-eval; nothing here uses it."""
+"""The code of lmms-eval that evalserver's launcher patches; nothing here uses it."""

@@ -2,7 +2,7 @@
 
 
 class ResponseCache:
-    """Keeps nothing: the stand-in asks no model."""
+    """Caches nothing: the stand-in calls no model."""
 
     def execute(self) -> None: ...
 
