@@ -181,7 +181,7 @@ class Api:
 
 
 class ServerProcess:
-    """A real server in a process of its own, on a data directory that outlives it."""
+    """A real server in its own process, on a data directory that outlives it."""
 
     def __init__(
         self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None

@@ -46,7 +46,7 @@ def engines() -> Iterator[Mapping[str, Engine]]:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "expected"),
     [
         ("exited", ("failed", "What the evaluation left could not be read within 0.01 s: ")),
         ("cancelled", ("cancelled", "")),
@@ -57,7 +57,7 @@ async def test_a_job_with_results_on_a_hanging_disk_ends(
     tmp_path: Path,
     engines: Mapping[str, Engine],
     reason: str,
-    told: tuple[str, str],
+    expected: tuple[str, str],
 ) -> None:
     attempts = _attempts(store, tmp_path, engines, Policy(0.05, max_reading_s=0.01))
     job = await store.queries.job(await submit(store))
@@ -68,7 +68,7 @@ async def test_a_job_with_results_on_a_hanging_disk_ends(
     await attempts.resume(await store.queries.job(job.job_id))
 
     ended = await store.queries.job(job.job_id)
-    assert (ended.status, (ended.error or "")[: len(told[1])]) == told
+    assert (ended.status, (ended.error or "")[: len(expected[1])]) == expected
 
 
 def _attempts(

@@ -246,8 +246,8 @@ def test_a_few_failed_requests_are_reported_and_more_fail_the_job(
 
     assert outcome.status is status
     if outcome.result is not None:
-        told = {"failed": failures, "of": len(good), "share": failures / len(good)}
-        assert outcome.result["digits-svc"]["failed_requests"] == told
+        expected = {"failed": failures, "of": len(good), "share": failures / len(good)}
+        assert outcome.result["digits-svc"]["failed_requests"] == expected
 
 
 def test_a_task_without_a_metric_fails_the_job(paths: Paths) -> None:

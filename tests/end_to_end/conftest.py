@@ -1,4 +1,4 @@
-"""A real vision model to ask, and servers that run the real harnesses."""
+"""Fixtures: a real vision model, and servers that run the real harnesses."""
 
 import asyncio
 import json
@@ -34,11 +34,11 @@ class Digits:
 
     @property
     def model_args(self) -> dict[str, Any]:
-        """What lmms-eval's ``async_openai`` needs to reach the model."""
+        """The arguments with which lmms-eval's ``async_openai`` reaches the model."""
         return {"model": "digits-svc", "base_url": f"{self.url}/v1", "api_key": "none"}
 
     def requests(self) -> list[dict[str, Any]]:
-        """Every request that the model has answered since it was started."""
+        """All requests that the model has answered since it was started."""
         place = f"{self.url}/requests"
         with urllib.request.urlopen(place, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - http
             received: list[dict[str, Any]] = json.load(answer)
@@ -55,7 +55,7 @@ def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def digits(digit_tasks: Path) -> Iterator[Digits]:
-    """A vision model of the test's own, started for it and ended after it."""
+    """A vision model that runs for one test."""
     yield from _digits(digit_tasks)
 
 
@@ -74,36 +74,36 @@ RealServer = Callable[..., ServerProcess]
 
 
 @pytest.fixture
-def real_server(tmp_path: Path, answered: Callable[..., Path]) -> RealServer:
-    """Makes a server with a real harness, which knows a directory's tasks, or its own alone.
+def real_server(tmp_path: Path, engine_caches: Callable[..., Path]) -> RealServer:
+    """Creates a server with a real harness, with the tasks of a directory or only its own.
 
-    Its database has the names of the harness's tasks and models already: a harness takes ten
-    seconds to tell them.
+    Its database already has the harness's task and model names: listing them takes a harness ten
+    seconds.
     """
 
     def make(harness: str, tasks: Path | None, *options: str) -> ServerProcess:
         data_dir = tmp_path / "data"
         data_dir.mkdir(mode=0o700)
-        shutil.copy(answered(harness, tasks), data_dir)
+        shutil.copy(engine_caches(harness, tasks), data_dir)
         return _server(tmp_path, harness, tasks, *options)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A database that has what a harness with a directory of tasks answered to every question."""
+def engine_caches(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Creates a database with the cached task and model names of a harness."""
 
     @cache
-    def answers_of(harness: str, tasks: Path | None) -> Path:
+    def query_engine(harness: str, tasks: Path | None) -> Path:
         server = _server(tmp_path_factory.mktemp("answered"), harness, tasks)
-        asyncio.run(_ask_all(server))
+        asyncio.run(_query_names(server))
         return server.data_dir / "evalserver.db"
 
-    return answers_of
+    return query_engine
 
 
-async def _ask_all(server: ServerProcess) -> None:
+async def _query_names(server: ServerProcess) -> None:
     async with server:
         await asyncio.gather(*(server.api.call("GET", f"/{each}") for each in ("tasks", "models")))
 

@@ -1,9 +1,9 @@
-"""Drives a server as users of lmms-eval's client do.
+"""Calls a server as users of lmms-eval's client do.
 
     python drive_client.py EvalClient|AsyncEvalClient URL CHECKPOINT
 
-does it with the client that lmms-eval ships, unmodified, in lmms-eval's own environment, and prints
-what it got as JSON.
+uses the client that lmms-eval ships, unmodified, in lmms-eval's own environment, and prints the
+responses as JSON.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ async def drive(
     failing_model: str = "whisper_vllm",
     checkpoint: str | None = None,
 ) -> dict[str, Any]:
-    """Call each method; what the synchronous client returns at once, the other is awaited for.
+    """Call each method, and await its result if the client is asynchronous.
 
-    ``failing_model`` is one that the harness knows, and that cannot be loaded there. A
-    ``checkpoint`` in shards is merged, if the client can: the asynchronous one of lmms-eval cannot.
+    ``failing_model`` is known to the harness but cannot be loaded. A sharded ``checkpoint`` is
+    merged if the client supports it: lmms-eval's asynchronous client does not.
     """
 
     async def call(method: str, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +58,7 @@ async def drive(
 
 
 def main(name: str, url: str, checkpoint: str) -> None:
-    """Print what the client called ``name`` got from the server at ``url``."""
+    """Print the responses that the client class ``name`` got from the server at ``url``."""
     client = getattr(import_module("lmms_eval.entrypoints"), name)(url, timeout=300)
     print(json.dumps(asyncio.run(drive(client, checkpoint=checkpoint))))
 

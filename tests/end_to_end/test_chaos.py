@@ -7,7 +7,7 @@ from tests.chaos.run import run_chaos
 SEED = 20261124
 
 
-async def test_kills_violate_no_guarantee(tmp_path: Path) -> None:
+async def test_guarantees_hold_under_kills(tmp_path: Path) -> None:
     report = await run_chaos(tmp_path, SEED, kills=25)
 
     print(report)

@@ -1,4 +1,4 @@
-"""The command line and the real lmms-eval: one of its own files, submitted and waited for."""
+"""The command line with the real lmms-eval: submitting one of its own files and waiting for it."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.support import ServerProcess
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
 
-async def test_a_file_of_lmms_evals_is_evaluated(
+async def test_a_config_file_of_lmms_eval_is_evaluated(
     lmms_server: ServerProcess, digits: Digits, tmp_path: Path
 ) -> None:
     args = ",".join(f"{name}={value}" for name, value in digits.model_args.items())

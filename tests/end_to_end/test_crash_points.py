@@ -1,7 +1,7 @@
-"""The crash table: a server or a runner that is killed at the very point, and what comes of it.
+"""The crash table: a server or runner is killed at an exact point, and the state recovers.
 
-Each test names a crash point (``evalserver/runner/crash_point.py``), has the real process end
-there, starts the server again, and looks at the record, the audit log and the process table.
+Each test names a crash point (``evalserver/runner/crash_point.py``), lets the real process die
+there, restarts the server, and checks the record, the audit log and the process table.
 """
 
 import asyncio
@@ -32,24 +32,24 @@ CRASH = {"behave": "crash"}
 
 
 class CrashingServer(ServerProcess):
-    """A server that is killed where it is told to be, and started again without that."""
+    """A server that can be started with a crash point, and restarted without it."""
 
     async def start_to_crash_at(self, point: str) -> None:
-        """Stop the server, and start it so that it, or its runners, end at ``point``."""
+        """Stop the server, and start it so that it, or its runner, is killed at ``point``."""
         self.stop()
         self._environment[VARIABLE] = point
         await self.start()
 
-    def use_no_cgroups(self) -> None:
-        """Have runners make no cgroups from the next start on."""
+    def disable_cgroups(self) -> None:
+        """Make runners create no cgroups from the next start on."""
         self._environment[cgroups.VARIABLE] = "none"
 
-    async def come_back(self) -> None:
+    async def restart_after_crash(self) -> None:
         """Wait until the server has crashed, then start it without a crash point."""
-        await self.crashes()
-        await self.start_unharmed()
+        await self.wait_for_crash()
+        await self.start_without_crash_point()
 
-    async def crashes(self) -> None:
+    async def wait_for_crash(self) -> None:
         """Wait until the server has been killed."""
 
         async def ended() -> int | None:
@@ -57,13 +57,13 @@ class CrashingServer(ServerProcess):
 
         assert await until(ended) == -signal.SIGKILL
 
-    async def start_unharmed(self) -> None:
+    async def start_without_crash_point(self) -> None:
         """Start the server without a crash point."""
         del self._environment[VARIABLE]
         await self.start()
 
-    def story(self, job_id: str) -> list[str]:
-        """The job's events, as the audit log has them."""
+    def events_of(self, job_id: str) -> list[str]:
+        """The job's events from the audit log."""
         sql = "SELECT event FROM job_events WHERE job_id = ? ORDER BY event_id"
         return self.query(sql, job_id)
 
@@ -78,7 +78,7 @@ async def server(tmp_path: Path) -> AsyncIterator[CrashingServer]:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    """Where the stand-in harness writes down when it starts and ends."""
+    """The file in which the stand-in harness records its starts and ends."""
     return tmp_path / "journal"
 
 
@@ -87,7 +87,7 @@ async def test_killed_before_the_commit_of_a_submission(server: CrashingServer) 
 
     with pytest.raises(aiohttp.ClientError):
         await server.api.submit()
-    await server.come_back()
+    await server.restart_after_crash()
 
     queue = await server.api.call("GET", "/queue")
     assert (queue["queue_size"], queue["running_job"], queue["completed_jobs"]) == (0, None, 0)
@@ -98,7 +98,7 @@ async def test_killed_after_the_commit_of_queued(server: CrashingServer, journal
 
     with pytest.raises(aiohttp.ClientError):
         await server.api.submit(model_args={"journal": str(journal), "name": "n"})
-    await server.come_back()
+    await server.restart_after_crash()
 
     (job_id,) = server.query("SELECT job_id FROM jobs")
     job = await server.api.finished(job_id)
@@ -114,7 +114,7 @@ async def test_killed_around_the_commit_of_a_submission_with_a_key(
     await server.start_to_crash_at(point)
     with pytest.raises(aiohttp.ClientError):
         await server.api.call("POST", "/evaluate", **submission)
-    await server.come_back()
+    await server.restart_after_crash()
     jobs = server.query("SELECT job_id FROM jobs")
 
     first = await server.api.call("POST", "/evaluate", **submission)
@@ -125,13 +125,13 @@ async def test_killed_around_the_commit_of_a_submission_with_a_key(
     assert again == first
 
 
-async def test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restart(
+async def test_a_job_whose_start_was_interrupted_is_running_after_the_restart(
     server: CrashingServer,
 ) -> None:
     await server.start_to_crash_at("claimed")
     with suppress(aiohttp.ClientError):
         await server.api.submit(model_args={"behave": "hang"})
-    await server.come_back()
+    await server.restart_after_crash()
     (job_id,) = server.query("SELECT job_id FROM jobs")
 
     await harness_of(job_id)
@@ -140,7 +140,7 @@ async def test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restar
 
 
 @pytest.mark.parametrize(
-    ("point", "story"),
+    ("point", "events"),
     [
         ("claimed", ["submitted", "claimed", "completed"]),
         ("started", ["submitted", "claimed", "reattached", "completed"]),
@@ -148,22 +148,22 @@ async def test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restar
         ("finished", ["submitted", "claimed", "completed"]),
     ],
 )
-async def test_killed_on_the_way_of_an_attempt(
-    server: CrashingServer, journal: Path, point: str, story: list[str]
+async def test_killed_during_an_attempt(
+    server: CrashingServer, journal: Path, point: str, events: list[str]
 ) -> None:
     await server.start_to_crash_at(point)
 
     job_id = await _submit(server, {"journal": str(journal), "name": "n", **SHORT})
-    await server.come_back()
+    await server.restart_after_crash()
     job = await server.api.finished(job_id)
 
     assert (job["status"], job["attempt"]) == ("completed", 1)
-    assert server.story(job_id) == story
+    assert server.events_of(job_id) == events
     assert journal.read_text() == "start n\nend n\n"
 
 
 @pytest.mark.parametrize("point", ["runner_locked", "runner_started"])
-async def test_a_runner_that_is_killed_before_its_harness_has_run_nothing(
+async def test_a_runner_killed_before_its_harness_has_run_nothing(
     server: CrashingServer, journal: Path, point: str
 ) -> None:
     await server.start_to_crash_at(point)
@@ -175,72 +175,72 @@ async def test_a_runner_that_is_killed_before_its_harness_has_run_nothing(
     assert not journal.exists()
 
 
-async def test_server_and_runner_killed_before_the_runner_said_who_it_is(
+async def test_server_and_runner_killed_before_the_runner_identified_itself(
     server: CrashingServer, journal: Path
 ) -> None:
     await server.start_to_crash_at("claimed")
     job_id = await _submit(server, {"journal": str(journal), "name": "n"})
-    await server.crashes()
+    await server.wait_for_crash()
     run_dir = Path(server.query("SELECT run_dir FROM jobs WHERE job_id = ?", job_id)[0])
-    (run_dir / "lock").touch()  # as a runner leaves it that was killed right after taking it
+    (run_dir / "lock").touch()  # as left by a runner that was killed right after acquiring the lock
 
-    await server.start_unharmed()
+    await server.start_without_crash_point()
 
     job = await server.api.finished(job_id)
     assert (job["status"], job["attempt"]) == ("completed", 1)
     assert journal.read_text() == "start n\nend n\n"
 
 
-async def test_a_runner_that_is_killed_before_its_last_word_makes_a_second_attempt(
+async def test_a_runner_killed_before_its_exit_record_causes_a_second_attempt(
     server: CrashingServer, journal: Path
 ) -> None:
     await server.start_to_crash_at("runner_ending")
     job_id = await _submit(server, {"journal": str(journal), "name": "n"})
     await server.api.when(job_id, "failed")
     server.stop()
-    await server.start_unharmed()
+    await server.start_without_crash_point()
 
-    assert server.story(job_id) == ["submitted", "claimed", "interrupted", "claimed", "failed"]
+    assert server.events_of(job_id) == ["submitted", "claimed", "interrupted", "claimed", "failed"]
     assert journal.read_text() == "start n\nend n\n" * 2
 
 
 @pytest.mark.parametrize(
-    ("point", "story"),
+    ("point", "events"),
     [
         ("lost", ["submitted", "claimed", "reattached", "interrupted", "claimed", "completed"]),
         ("interrupted", ["submitted", "claimed", "interrupted", "claimed", "completed"]),
     ],
 )
-async def test_killed_while_it_deals_with_the_loss_of_a_runner(
-    server: CrashingServer, journal: Path, point: str, story: list[str]
+async def test_killed_while_handling_the_loss_of_a_runner(
+    server: CrashingServer, journal: Path, point: str, events: list[str]
 ) -> None:
     await server.start_to_crash_at(point)
     behave = {"journal": str(journal), "name": "n", "behave": "hang_once"}
     job_id = await _submit(server, behave)
     psutil.Process((await harness_of(job_id)).ppid()).kill()
 
-    await server.come_back()
+    await server.restart_after_crash()
     job = await server.api.finished(job_id)
 
     assert (job["status"], job["attempt"]) == ("completed", 2)
-    assert server.story(job_id) == story
+    assert server.events_of(job_id) == events
 
 
-async def test_killed_after_a_cancel_was_asked_for(server: CrashingServer) -> None:
+async def test_killed_after_a_cancel_was_requested(server: CrashingServer) -> None:
     await server.start_to_crash_at("cancel_requested")
     job_id = await _submit(server, {"behave": "stubborn"})
     harness = await harness_of(job_id)
 
     with pytest.raises(aiohttp.ClientError):
         await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.come_back()
+    await server.restart_after_crash()
     job = await server.api.finished(job_id)
 
     assert job["status"] == "cancelled"
     assert not harness.is_running()
 
 
-async def test_a_runner_whose_starter_is_killed_can_be_cancelled_and_runs_alone(
+async def test_a_runner_whose_parent_was_killed_can_be_cancelled_and_runs_once(
     server: CrashingServer, journal: Path
 ) -> None:
     await server.start_to_crash_at("runner_forked")
@@ -268,7 +268,7 @@ async def test_runner_and_server_killed_while_the_processes_are_frozen(
         pytest.skip("no cgroup can be made on this machine")
 
     await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.come_back()
+    await server.restart_after_crash()
     job = await server.api.finished(job_id)
 
     assert (job["status"], is_running(hidden)) == ("cancelled", False)
@@ -278,23 +278,23 @@ async def _text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-async def test_without_a_cgroup_a_worker_that_hides_is_gone_when_its_job_reads_cancelled(
+async def test_without_a_cgroup_a_hidden_worker_is_gone_once_its_job_is_cancelled(
     server: CrashingServer, tmp_path: Path
 ) -> None:
     pid_file = tmp_path / "pid"
-    server.use_no_cgroups()
+    server.disable_cgroups()
     await server.start_to_crash_at("cancel_requested")
     job_id = await _submit(server, {"behave": "escape_once", "pid_file": str(pid_file)})
     run_dir = Path((await server.api.under_way(job_id))["run_dir"])
     await until(partial(is_recorded, run_dir, pid_file))
     with suppress(aiohttp.ClientError):
         await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.crashes()
+    await server.wait_for_crash()
     os.kill(runner_of(run_dir), signal.SIGKILL)
     worker = int(pid_file.read_text())
     assert is_running(worker)
 
-    await server.start_unharmed()
+    await server.start_without_crash_point()
 
     job = await server.api.finished(job_id)
     assert (job["status"], is_running(worker)) == ("cancelled", False)
@@ -308,20 +308,20 @@ async def test_killed_after_a_queued_job_was_cancelled(server: CrashingServer) -
 
     with pytest.raises(aiohttp.ClientError):
         await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.come_back()
+    await server.restart_after_crash()
 
     assert (await server.api.job(job_id))["status"] == "cancelled"
-    assert server.story(job_id) == ["submitted", "cancelled"]
+    assert server.events_of(job_id) == ["submitted", "cancelled"]
 
 
-async def test_killed_after_a_retry_was_asked_for(server: CrashingServer) -> None:
+async def test_killed_after_a_retry_was_requested(server: CrashingServer) -> None:
     job_id = await server.api.submit(model_args=CRASH)
     await server.api.finished(job_id)
     await server.start_to_crash_at("retried")
 
     with pytest.raises(aiohttp.ClientError):
         await server.api.call("POST", f"/jobs/{job_id}/retry")
-    await server.come_back()
+    await server.restart_after_crash()
     job = await server.api.finished(job_id)
 
     assert (job["status"], job["attempt"]) == ("failed", 2)
@@ -334,10 +334,10 @@ async def test_killed_between_pruning_a_job_and_removing_its_files(tmp_path: Pat
         run_dir = Path((await server.api.finished(pruned))["run_dir"])
         await server.start_to_crash_at("finished")
         kept = await _submit(server, {})
-        await server.crashes()
+        await server.wait_for_crash()
         left_behind = run_dir.exists()
 
-        await server.start_unharmed()
+        await server.start_without_crash_point()
 
         await server.api.call("GET", f"/jobs/{pruned}", 410)
         assert (await server.api.job(kept))["status"] == "completed"
@@ -361,16 +361,16 @@ async def test_killed_while_the_audit_log_is_archived(
     command = _archive_command(server, tmp_path)
 
     cut_off = await asyncio.to_thread(run_evalserver, *command)
-    await server.come_back()
+    await server.restart_after_crash()
     again = await asyncio.to_thread(run_evalserver, *command)
 
     assert said in cut_off.stderr
     assert "Traceback" not in cut_off.stderr + again.stderr
     assert server.query("SELECT event FROM job_events") == ["archived"]
-    await _verified(server, tmp_path)
+    await _require_sound(server, tmp_path)
 
 
-async def test_killed_before_the_server_hears_of_an_archive(
+async def test_killed_before_the_server_is_notified_of_an_archive(
     server: CrashingServer, tmp_path: Path
 ) -> None:
     job_id = await server.api.submit()
@@ -386,7 +386,7 @@ async def test_killed_before_the_server_hears_of_an_archive(
     assert (killed.returncode, again.returncode) == (-signal.SIGKILL, 0)
     assert "archived" not in before
     assert server.query("SELECT event FROM job_events") == ["archived"]
-    await _verified(server, tmp_path)
+    await _require_sound(server, tmp_path)
 
 
 def _archive_command(server: CrashingServer, folder: Path) -> tuple[str, ...]:
@@ -394,14 +394,14 @@ def _archive_command(server: CrashingServer, folder: Path) -> tuple[str, ...]:
     return ("audit", "archive", "--before", "2999-01-01", *where)
 
 
-async def _verified(server: CrashingServer, folder: Path) -> None:
-    """Check database and archive together."""
+async def _require_sound(server: CrashingServer, folder: Path) -> None:
+    """Verify the database and its archive together."""
     where = ("--archive", str(folder / "a.db"), "--data-dir", str(server.data_dir))
     verified = await asyncio.to_thread(run_evalserver, "audit", "verify", *where)
     assert verified.returncode == 0, verified.stderr
 
 
-async def test_a_crash_point_that_is_not_named_is_passed(server: CrashingServer) -> None:
+async def test_an_unnamed_crash_point_has_no_effect(server: CrashingServer) -> None:
     await server.start_to_crash_at("nowhere")
 
     job = await server.api.finished(await server.api.submit())
@@ -410,13 +410,13 @@ async def test_a_crash_point_that_is_not_named_is_passed(server: CrashingServer)
 
 
 async def _submit(server: CrashingServer, model_args: Json, **fields: object) -> str:
-    """Submit to a server that may be killed before it can answer; returns the job's id."""
+    """Submit to a server that may be killed before it responds; returns the job's id."""
     with suppress(aiohttp.ClientError):
         return await server.api.submit(model_args=model_args, **fields)
     return server.query("SELECT job_id FROM jobs ORDER BY seq DESC LIMIT 1")[0]
 
 
-async def test_a_runner_that_is_killed_between_two_stages(tmp_path: Path) -> None:
+async def test_a_runner_killed_between_two_stages(tmp_path: Path) -> None:
     checkpoint = in_shards(tmp_path / "checkpoint-100")
     kwargs = {"model_path": str(checkpoint)}
     options = ("--cancel-grace", "1", "--allow-path", str(tmp_path))
@@ -425,7 +425,7 @@ async def test_a_runner_that_is_killed_between_two_stages(tmp_path: Path) -> Non
         job_id = await server.api.submit(lmms_engine_kwargs=kwargs, max_attempts=1)
         failed = await server.api.finished(job_id)
         server.stop()
-        await server.start_unharmed()
+        await server.start_without_crash_point()
 
         await server.api.call("POST", f"/jobs/{job_id}/retry")
 

@@ -1,4 +1,4 @@
-"""Engines from the TOML file, through a server: tables, defaults, allowed models, own programs."""
+"""Engines from the TOML file, through a server: defaults, allowed models, custom programs."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ async def api(make_api: MakeApi) -> Api:
     return await make_api(engines=ENGINES)
 
 
-async def test_an_own_programs_numbers_and_samples_are_read(api: Api) -> None:
+async def test_metrics_and_samples_of_a_custom_program_are_read(api: Api) -> None:
     job = await api.finished(
         await api.submit(engine="words", tasks=["a", "b"], model_args={"words": 4})
     )
@@ -51,7 +51,7 @@ async def test_an_own_programs_numbers_and_samples_are_read(api: Api) -> None:
     assert [each["doc_id"] for each in page["samples"]] == [0, 2]
 
 
-async def test_what_an_own_program_does_not_take_is_refused_and_named(api: Api) -> None:
+async def test_unsupported_fields_of_a_custom_program_are_rejected_and_named(api: Api) -> None:
     body = {"model": "m", "tasks": ["a"], "engine": "words", "seed": 1, "model_args": {"word": 1}}
 
     problem = await api.call("POST", "/evaluate", 422, json=body)
@@ -61,7 +61,7 @@ async def test_what_an_own_program_does_not_take_is_refused_and_named(api: Api) 
     assert "Did you mean 'words'" in fields["model_args.word"]
 
 
-async def test_a_model_that_is_not_allowed_is_refused_with_those_that_are(api: Api) -> None:
+async def test_rejecting_a_model_lists_the_allowed_ones(api: Api) -> None:
     body = {"model": "other", "tasks": ["mme"], "engine": "vision"}
 
     problem = await api.call("POST", "/evaluate", 422, json=body)
@@ -70,7 +70,7 @@ async def test_a_model_that_is_not_allowed_is_refused_with_those_that_are(api: A
     assert (error["field"], "dum*" in error["message"]) == ("model", True)
 
 
-async def test_an_engines_defaults_hold_where_the_request_says_nothing(api: Api) -> None:
+async def test_an_engines_defaults_apply_to_omitted_fields(api: Api) -> None:
     job = await api.finished(await api.submit(engine="vision", model_args={"value": 0.75}))
 
     assert job["request"]["limit"] == 8
@@ -86,5 +86,5 @@ async def test_an_engines_environment_reaches_its_harness(api: Api) -> None:
     assert "opensesame-1234" in started["secrets"]
 
 
-async def test_an_engines_harness_can_be_asked(api: Api) -> None:
+async def test_an_engines_harness_can_be_queried(api: Api) -> None:
     assert await api.call("GET", "/tasks?engine=vision") == {"tasks": ["ai2d", "mme"]}

@@ -1,4 +1,4 @@
-"""Who follows jobs while the server is stopped, killed and started again."""
+"""Following jobs while the server is stopped, killed and restarted."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ Ending = Callable[[ServerProcess], object]
 
 
 @pytest.mark.parametrize("end", [STOP, KILL])
-async def test_a_follower_of_a_job_misses_nothing_when_the_server_is_started_again(
+async def test_a_follower_of_a_job_misses_nothing_across_a_restart(
     server: ServerProcess, end: Ending
 ) -> None:
     async with server:
@@ -27,27 +27,27 @@ async def test_a_follower_of_a_job_misses_nothing_when_the_server_is_started_aga
         await server.api.when(job_id, "running")
         path = f"/jobs/{job_id}/events"
         async with server.api.stream(path) as reader:
-            told = [await reader.next(), await reader.next()]
+            received = [await reader.next(), await reader.next()]
             end(server)
         await server.start()
         await server.api.finished(job_id)
 
         headers = {"Last-Event-ID": str(reader.last_event_id)}
         async with server.api.stream(path, headers=headers) as reader:
-            told += await reader.rest()
+            received += await reader.rest()
 
-    assert story(told) == [*server.query(f"SELECT event {LOG}"), "end"]
+    assert story(received) == [*server.query(f"SELECT event {LOG}"), "end"]
 
 
 @pytest.mark.parametrize("end", [STOP, KILL])
-async def test_a_follower_of_all_jobs_is_told_every_event_once(
+async def test_a_follower_of_all_jobs_receives_every_event_once(
     server: ServerProcess, end: Ending
 ) -> None:
     async with server:
         async with server.api.stream("/events") as reader:
             await reader.opened()
             jobs = [await server.api.submit(model_args={"seconds": 1}) for _ in range(2)]
-            told = [await reader.next() for _ in range(3)]
+            received = [await reader.next() for _ in range(3)]
             end(server)
         await server.start()
         await server.api.finished(jobs[1])
@@ -55,12 +55,12 @@ async def test_a_follower_of_all_jobs_is_told_every_event_once(
 
         headers = {"Last-Event-ID": str(reader.last_event_id)}
         async with server.api.stream("/events", headers=headers) as reader:
-            told += [await reader.next() for _ in range(len(events) - len(told))]
+            received += [await reader.next() for _ in range(len(events) - len(received))]
 
-    assert [each.event_id for each in told] == events
+    assert [each.event_id for each in received] == events
 
 
-async def test_open_streams_and_waiting_requests_do_not_delay_the_end_of_the_server(
+async def test_open_streams_and_long_polls_do_not_delay_shutdown(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -81,25 +81,25 @@ async def test_open_streams_and_waiting_requests_do_not_delay_the_end_of_the_ser
     assert [kind for each in rest for kind in _kinds(each)] == ["status", "status"]
 
 
-async def test_a_reader_who_takes_nothing_does_not_delay_the_end_of_the_server(
+async def test_a_stalled_reader_does_not_delay_shutdown(
     server: ServerProcess,
 ) -> None:
     async with server:
         hanging = await server.api.submit(model_args=HANG)
         await server.api.when(hanging, "running")
-        await asyncio.gather(*(_come_and_go(server) for _ in range(600)))
+        await asyncio.gather(*(_submit_and_delete(server) for _ in range(600)))
         with socket.socket() as sleeper:
             sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sleeper.connect(("127.0.0.1", server.port))
             sleeper.sendall(b"GET /events?last_event_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: _has_something(sleeper))
+            await until(lambda: _has_data(sleeper))
 
             seconds = await _seconds_to_stop(server)
 
-    assert seconds < 40  # what waits for its readers does so for a minute
+    assert seconds < 40  # a server that waits for its readers does so for a minute
 
 
-async def _come_and_go(server: ServerProcess) -> None:
+async def _submit_and_delete(server: ServerProcess) -> None:
     await server.api.call("DELETE", f"/jobs/{await server.api.submit()}")
 
 
@@ -109,10 +109,10 @@ async def _seconds_to_stop(server: ServerProcess) -> float:
     return time.monotonic() - began
 
 
-async def _has_something(sock: socket.socket) -> bool:
+async def _has_data(sock: socket.socket) -> bool:
     return bool(await asyncio.to_thread(sock.recv, 1, socket.MSG_PEEK))
 
 
 def _kinds(messages: list[Message]) -> list[str]:
-    """What was told, but for progress: it comes when it comes."""
+    """The kinds of the messages, except progress, whose timing varies."""
     return [each.kind for each in messages if each.kind != "progress"]

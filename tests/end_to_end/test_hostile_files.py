@@ -1,10 +1,10 @@
-"""Files that an evaluation leaves to harm the server: each is named, and the queue goes on."""
+"""Hostile files left by an evaluation: each is reported, and the queue continues."""
 
 from pathlib import Path
 
 from tests.support import Json, ServerProcess
 
-TOLD = {
+EXPECTED = {
     "fifo as results": ("failed", "_results.json: it is a FIFO, not a regular file"),
     "fifo as samples": ("failed", "_samples_mme.jsonl: it is a FIFO, not a regular file"),
     "zeros as results": ("failed", "_results.json: it is a symbolic link, not a regular file"),
@@ -21,20 +21,20 @@ TOLD = {
 }
 
 
-async def test_whatever_an_evaluation_leaves_is_told_and_the_queue_goes_on(tmp_path: Path) -> None:
+async def test_hostile_files_are_reported_and_the_queue_continues(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data") as server:
-        submitted = {what: await server.api.submit(**_that_leaves(what)) for what in TOLD}
+        submitted = {what: await server.api.submit(**_leaving(what)) for what in EXPECTED}
         last = await server.api.submit()
 
         ended = {what: await server.api.finished(job_id) for what, job_id in submitted.items()}
-        found = {what: _told(job, TOLD[what][1]) for what, job in ended.items()}
+        found = {what: _outcome(job, EXPECTED[what][1]) for what, job in ended.items()}
         assert {**found, "last": (await server.api.finished(last))["status"]} == {
-            **TOLD,
+            **EXPECTED,
             "last": "completed",
         }
 
 
-async def test_a_server_is_not_stopped_by_a_fifo_that_it_finds_when_it_starts(
+async def test_a_fifo_does_not_block_the_start_of_a_server(
     tmp_path: Path,
 ) -> None:
     server = ServerProcess(tmp_path / "data")
@@ -49,19 +49,19 @@ async def test_a_server_is_not_stopped_by_a_fifo_that_it_finds_when_it_starts(
         assert "it is a FIFO" in (await server.api.finished(job_id))["error"]
 
 
-async def test_nothing_of_the_file_behind_a_link_is_told(tmp_path: Path) -> None:
+async def test_the_target_of_a_link_is_not_disclosed(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data") as server:
-        job_id = await server.api.submit(**_that_leaves("link as log"))
+        job_id = await server.api.submit(**_leaving("link as log"))
 
         assert "root:" not in (await server.api.finished(job_id))["error"]
 
 
-def _that_leaves(what: str) -> Json:
+def _leaving(what: str) -> Json:
     code = 1 if what == "link as log" else 0
     return {"model_args": {"behave": "leave", "what": what, "code": code}, "log_samples": True}
 
 
-def _told(job: Json, words: str) -> tuple[str, str]:
-    """How the job ended, and the expected words if its error has them, else all of it."""
+def _outcome(job: Json, words: str) -> tuple[str, str]:
+    """The job's status, and the expected words if its error contains them, else the whole error."""
     error = job["error"] or ""
     return job["status"], words if words in error and "evalserver itself" not in error else error

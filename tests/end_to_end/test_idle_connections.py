@@ -1,4 +1,4 @@
-"""Connections that are opened and say nothing: the operator gets in, and the log stays short."""
+"""Idle connections: the operator can still connect, and the log stays short."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from tests.support import ServerProcess
 
 IDLE = 900
 ADDRESSES = 9
-"""One address has a quarter of the places."""
+"""One address may use a quarter of the connections."""
 
 SENT = (
     b"",
     b"GET /jobs HT",
     b"POST /evaluate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
 )
-"""What idle clients have sent: nothing, a part of a head, or a part of a body."""
+"""What idle clients have sent: nothing, part of the headers, or part of a body."""
 
 
 @asynccontextmanager
 async def idle_connections(server: ServerProcess) -> AsyncIterator[None]:
-    """So many connections that stay open for the block; some are refused."""
+    """Keep this many connections open within the block; some are rejected."""
     writers: list[asyncio.StreamWriter] = []
     for number in range(IDLE):
         address = (f"127.0.0.{1 + number % ADDRESSES}", 0)
@@ -34,7 +34,7 @@ async def idle_connections(server: ServerProcess) -> AsyncIterator[None]:
         writer.transport.abort()
 
 
-async def test_with_900_idle_connections_the_operator_gets_in_and_the_log_stays_short(
+async def test_with_900_idle_connections_the_operator_can_connect_and_the_log_stays_short(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -52,5 +52,5 @@ async def test_with_900_idle_connections_the_operator_gets_in_and_the_log_stays_
         log = server.log.read_text()
         assert revoked.returncode == 0, revoked.stderr
         assert "Traceback" not in log
-        # One line is that of the token; of refused connections there is at most one a second.
+        # One line is about the token; rejected connections are logged at most once per second.
         assert log.count("\n") - lines <= took + 2

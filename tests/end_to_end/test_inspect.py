@@ -12,8 +12,8 @@ pytestmark = pytest.mark.real_harness("inspect")
 MODEL = "mockllm/model"
 
 
-def says(*answers: str) -> Json:
-    """The ``model_args`` of a model that says this, one answer after the other."""
+def mock_answers(*answers: str) -> Json:
+    """The ``model_args`` of a model that gives these answers in turn."""
     # Without usage, Inspect would fetch a tokenizer to count tokens.
     usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}
     outputs = [
@@ -31,9 +31,9 @@ async def _submit(server: ServerProcess, **fields: Any) -> str:
     return await server.api.submit(**{"model": MODEL, "tasks": ["capitals"], **fields})
 
 
-async def test_the_numbers_are_those_of_inspects_own_log(inspect_server: ServerProcess) -> None:
+async def test_the_metrics_match_inspects_own_log(inspect_server: ServerProcess) -> None:
     async with inspect_server as server:
-        model_args = says("Paris", "Rome", "Kyoto", "Lima")
+        model_args = mock_answers("Paris", "Rome", "Kyoto", "Lima")
         job = await server.api.finished(await _submit(server, model_args=model_args))
         results = await server.api.call("GET", job["links"]["results"])
 
@@ -52,11 +52,11 @@ async def test_the_numbers_are_those_of_inspects_own_log(inspect_server: ServerP
     ]
 
 
-async def test_a_sample_that_is_wrong_is_found_with_what_the_model_said(
+async def test_a_wrong_sample_is_found_with_the_models_answer(
     inspect_server: ServerProcess,
 ) -> None:
     async with inspect_server as server:
-        model_args = says("Paris", "Rome", "Kyoto", "Lima")
+        model_args = mock_answers("Paris", "Rome", "Kyoto", "Lima")
         job_id = await _submit(server, model_args=model_args, tasks=["capitals_twice_judged"])
         await server.api.finished(job_id)
         path = f"/jobs/{job_id}/samples/capitals_twice_judged?only=wrong&filter=match"
@@ -68,18 +68,20 @@ async def test_a_sample_that_is_wrong_is_found_with_what_the_model_said(
 
 async def test_a_wildcard_stands_for_several_tasks(inspect_server: ServerProcess) -> None:
     async with inspect_server as server:
-        job_id = await _submit(server, model_args=says(*["Paris"] * 8), tasks=["capitals*"])
+        job_id = await _submit(server, model_args=mock_answers(*["Paris"] * 8), tasks=["capitals*"])
         job = await server.api.finished(job_id)
 
     assert set(job["result"][MODEL]["metrics"]) == {"capitals", "capitals_twice_judged"}
 
 
-async def test_limit_seed_and_generation_arguments_arrive(inspect_server: ServerProcess) -> None:
+async def test_limit_seed_and_generation_arguments_reach_inspect(
+    inspect_server: ServerProcess,
+) -> None:
     async with inspect_server as server:
         job = await server.api.finished(
             await _submit(
                 server,
-                model_args=says("Paris", "Rome"),
+                model_args=mock_answers("Paris", "Rome"),
                 limit=2,
                 seed=7,
                 batch_size=1,
@@ -93,17 +95,19 @@ async def test_limit_seed_and_generation_arguments_arrive(inspect_server: Server
         assert argument in log
 
 
-async def test_a_model_that_fails_fails_the_job_and_says_why(
+async def test_a_failing_model_fails_the_job_with_the_reason(
     inspect_server: ServerProcess,
 ) -> None:
     async with inspect_server as server:
-        job = await server.api.finished(await _submit(server, model_args=says()))
+        job = await server.api.finished(await _submit(server, model_args=mock_answers()))
 
     assert job["status"] == "failed"
     assert "custom_outputs ran out of values" in job["error"]
 
 
-async def test_what_inspect_cannot_take_is_refused_at_once(inspect_server: ServerProcess) -> None:
+async def test_fields_that_inspect_does_not_support_are_rejected_at_once(
+    inspect_server: ServerProcess,
+) -> None:
     async with inspect_server as server:
         body = {"model": MODEL, "tasks": ["capitals"], "num_fewshot": 2, "limit": 0.5}
         problem = await server.api.call("POST", "/evaluate", 422, json=body)
@@ -111,7 +115,7 @@ async def test_what_inspect_cannot_take_is_refused_at_once(inspect_server: Serve
     assert [each["field"] for each in problem["errors"]] == ["num_fewshot", "limit"]
 
 
-async def test_tasks_and_models_are_those_of_the_harness(inspect_server: ServerProcess) -> None:
+async def test_tasks_and_models_come_from_the_harness(inspect_server: ServerProcess) -> None:
     async with inspect_server as server:
         tasks = (await server.api.call("GET", "/tasks"))["tasks"]
         models = (await server.api.call("GET", "/models"))["models"]

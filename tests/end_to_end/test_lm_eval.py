@@ -7,7 +7,7 @@ from tests.support import ServerProcess, results_file
 pytestmark = pytest.mark.real_harness("lm-eval")
 
 
-async def test_the_numbers_are_those_of_the_harnesss_own_file(lm_server: ServerProcess) -> None:
+async def test_the_metrics_match_the_harnesss_own_file(lm_server: ServerProcess) -> None:
     async with lm_server as server:
         job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
 
@@ -18,7 +18,7 @@ async def test_the_numbers_are_those_of_the_harnesss_own_file(lm_server: ServerP
     assert numbers == {key: written[key] for key in numbers}
 
 
-async def test_results_and_samples_are_those_of_the_harnesss_own_files(
+async def test_results_and_samples_match_the_harnesss_own_files(
     lm_server: ServerProcess,
 ) -> None:
     async with lm_server as server:
@@ -45,7 +45,7 @@ async def test_results_and_samples_are_those_of_the_harnesss_own_files(
     assert len(wrong["samples"]) == 10 - len(right["samples"])
 
 
-async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> None:
+async def test_arguments_keep_their_types(lm_server: ServerProcess) -> None:
     model_args = {"note": "a,b=c", "nested": {"list": [1, 2.5, True, None]}, "rate": 1e-5}
     gen_kwargs = {"until": ["a,b", "\n"], "temperature": 0.0}
     async with lm_server as server:
@@ -66,7 +66,9 @@ async def test_arguments_arrive_with_their_types(lm_server: ServerProcess) -> No
     assert (read["limit"], read["random_seed"]) == (4, 7)
 
 
-async def test_its_files_show_no_secret_of_the_models_arguments(lm_server: ServerProcess) -> None:
+async def test_output_files_contain_no_secrets_of_the_model_arguments(
+    lm_server: ServerProcess,
+) -> None:
     secret = "sk-abcdefghijklmnopqrstuvwx"  # noqa: S105 - the test's own
     async with lm_server as server:
         job = await server.api.finished(
@@ -79,7 +81,7 @@ async def test_its_files_show_no_secret_of_the_models_arguments(lm_server: Serve
     assert read == {"api_key": "*" * len(secret), "note": f"k={'*' * len(secret)}"}
 
 
-async def test_limit_minus_one_is_the_whole_data_set(lm_server: ServerProcess) -> None:
+async def test_limit_minus_one_evaluates_the_whole_data_set(lm_server: ServerProcess) -> None:
     async with lm_server as server:
         job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=-1))
 
@@ -95,7 +97,7 @@ async def test_an_unknown_task_fails_and_is_named(lm_server: ServerProcess) -> N
     assert "no_such_task" in job["error"].splitlines()[0]
 
 
-async def test_tasks_and_models_are_those_of_the_harness(lm_server: ServerProcess) -> None:
+async def test_tasks_and_models_come_from_the_harness(lm_server: ServerProcess) -> None:
     async with lm_server as server:
         tasks = (await server.api.call("GET", "/tasks"))["tasks"]
         models = (await server.api.call("GET", "/models"))["models"]

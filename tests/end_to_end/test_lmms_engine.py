@@ -1,8 +1,8 @@
 """The real lmms-engine: its merger on a real FSDP2 checkpoint, and its training callback.
 
-The callback's module is loaded by itself: it needs nothing of the rest of lmms-engine. It logs
-with loguru, which this environment does not have, and imports its client from lmms-eval; both are
-stood in for, the client by ours.
+The callback's module is loaded on its own: it needs nothing else from lmms-engine. It logs with
+loguru, which this environment lacks, and imports its client from lmms-eval; both are replaced, the
+client by ours.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ SAME = {"tensors": 27, "only_in_one": [], "different": []}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a checkpoint in shards, and the model of which they are."""
+    """A directory with a sharded checkpoint, and the model it was saved from."""
     place = tmp_path_factory.mktemp("trained")
     run_in_lmms_engine("shard_a_model.py", place / "checkpoint-100")
     return place
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkpoint(trained: Path, tmp_path: Path) -> Path:
-    """A checkpoint in shards of the test's own."""
+    """A sharded checkpoint for one test."""
     copy = tmp_path / "checkpoints" / "checkpoint-100"
     shutil.copytree(trained / "checkpoint-100", copy)
     return copy
@@ -47,7 +47,7 @@ def checkpoint(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lab(tmp_path: Path, digit_tasks: Path, real_server: RealServer) -> ServerProcess:
-    """A server with the real lmms-eval, and the real lmms-engine in an environment of its own."""
+    """A server with the real lmms-eval, and the real lmms-engine in its own environment."""
     config = tmp_path / "evalserver.toml"
     config.write_text(f'[engines.merge]\npython = "{interpreter("lmms-engine")}"\n')
     options = ("--config", str(config), "--allow-path", str(tmp_path))
@@ -55,7 +55,7 @@ def lab(tmp_path: Path, digit_tasks: Path, real_server: RealServer) -> ServerPro
 
 
 def run_in_lmms_engine(script: str, *arguments: object) -> str:
-    """What one of our scripts prints in the environment of lmms-engine."""
+    """Run one of our scripts in the environment of lmms-engine; return its output."""
     done = subprocess.run(
         [str(interpreter("lmms-engine")), str(SCRIPTS / script), *map(str, arguments)],
         capture_output=True,
@@ -67,7 +67,7 @@ def run_in_lmms_engine(script: str, *arguments: object) -> str:
 
 @pytest.fixture
 def backends(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """``lmms_engine.eval.backends`` of the registry's wheel, with our client."""
+    """``lmms_engine.eval.backends`` from the published wheel, with our client."""
     loguru, entrypoints = ModuleType("loguru"), ModuleType("lmms_eval.entrypoints")
     loguru.logger = logging.getLogger("lmms_engine")  # type: ignore[attr-defined]
     entrypoints.EvalClient = EvalClient  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def backends(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-async def test_weights_come_out_of_their_shards_as_they_went_in(
+async def test_merged_weights_equal_the_originals(
     lab: ServerProcess, trained: Path, checkpoint: Path
 ) -> None:
     async with lab as server:
@@ -97,19 +97,19 @@ async def test_weights_come_out_of_their_shards_as_they_went_in(
     assert compared(checkpoint, trained / "whole") == SAME
 
 
-async def test_its_own_words_are_the_reason_why_it_fails(
+async def test_a_failure_quotes_lmms_engines_own_error(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     (checkpoint / "pytorch_model_fsdp_0" / "model_world_size_2_rank_1.pt").write_bytes(b"cut")
     async with lab as server:
         body = {"checkpoint_path": str(checkpoint)}
-        refused = await server.api.call("POST", "/merge", 500, json=body)
+        problem = await server.api.call("POST", "/merge", 500, json=body)
 
-    assert "Error" in refused["detail"]
+    assert "Error" in problem["detail"]
     assert not (checkpoint / "model.safetensors").exists()
 
 
-async def test_its_training_callback_gets_the_numbers_of_what_was_merged(
+async def test_the_training_callback_gets_the_metrics_of_the_merged_checkpoint(
     lab: ServerProcess, trained: Path, checkpoint: Path, backends: ModuleType
 ) -> None:
     asked = {
@@ -145,6 +145,6 @@ async def test_its_training_callback_gets_the_numbers_of_what_was_merged(
 
 
 def compared(one: Path, other: Path, factor: int = 1) -> Json:
-    """How the weights of two checkpoints differ."""
+    """The differences between the weights of two checkpoints."""
     answer: Json = json.loads(run_in_lmms_engine("compare_weights.py", one, other, factor))
     return answer

@@ -1,4 +1,4 @@
-"""The real lmms-eval, through the server: a real vision model, true numbers, every argument."""
+"""The real lmms-eval, through the server: a real vision model, real metrics, every argument."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support import ServerProcess, results_file, until
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
 
-async def test_a_vision_models_numbers_are_those_of_the_harnesss_own_file(
+async def test_a_vision_models_metrics_match_the_harnesss_own_file(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -25,7 +25,7 @@ async def test_a_vision_models_numbers_are_those_of_the_harnesss_own_file(
     assert numbers == {key: written[key] for key in numbers}
 
 
-async def test_the_samples_that_are_wrong_are_those_that_the_score_lacks(
+async def test_the_wrong_samples_account_for_the_score(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -41,7 +41,7 @@ async def test_the_samples_that_are_wrong_are_those_that_the_score_lacks(
     assert len(answers) == round(64 * (1 - accuracy))
 
 
-async def test_model_args_arrive_as_they_were_sent_commas_braces_and_all(
+async def test_model_args_with_commas_and_braces_arrive_unchanged(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     prompt = "Be brief, please: a=b, {x: [1]}, trust_remote_code=True"
@@ -53,7 +53,9 @@ async def test_model_args_arrive_as_they_were_sent_commas_braces_and_all(
         assert [each["system_prompt"] for each in digits.requests()] == [prompt]
 
 
-async def test_every_other_field_arrives_too(lmms_server: ServerProcess, digits: Digits) -> None:
+async def test_every_other_field_reaches_the_harness(
+    lmms_server: ServerProcess, digits: Digits
+) -> None:
     sent = {
         "limit": 0.25,
         "gen_kwargs": {"temperature": 0.5, "max_new_tokens": 9},
@@ -76,8 +78,8 @@ async def test_every_other_field_arrives_too(lmms_server: ServerProcess, digits:
     assert (asked[0]["temperature"], asked[0]["max_tokens"]) == (0.5, 9)
 
 
-async def test_two_gpus_are_two_ranks_of_one_evaluation_whoever_launched_the_server(
-    launched_by_slurm: None, lmms_server: ServerProcess, digits: Digits
+async def test_two_gpus_are_two_ranks_of_one_evaluation_even_under_slurm(
+    slurm_environment: None, lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
         job_id = await _submit(
@@ -104,7 +106,7 @@ async def test_the_dummy_model_evaluates_the_whole_data_set_with_limit_minus_one
     assert job["result"]["dummy"]["metrics"]["digits_vqa"]["acc,none"] == 0.109375
 
 
-async def test_a_harness_that_exits_0_after_an_error_has_failed_and_says_why(
+async def test_an_exit_of_0_after_an_error_fails_the_job_with_the_reason(
     lmms_server: ServerProcess,
 ) -> None:
     async with lmms_server as server:
@@ -116,7 +118,7 @@ async def test_a_harness_that_exits_0_after_an_error_has_failed_and_says_why(
     assert "no_such_model" in job["error"].splitlines()[0]
 
 
-async def test_a_running_evaluation_survives_the_server_being_killed(
+async def test_a_running_evaluation_survives_a_killed_server(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -136,7 +138,7 @@ async def test_a_running_evaluation_survives_the_server_being_killed(
     assert ended[0]["completed_at"] <= ended[1]["started_at"] <= ended[2]["started_at"]
 
 
-async def test_progress_counts_all_requests_to_the_model_though_they_go_in_parts(
+async def test_progress_counts_all_model_requests_across_batches(
     lmms_server: ServerProcess, slow_digits: Digits
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -157,7 +159,7 @@ async def test_progress_counts_all_requests_to_the_model_though_they_go_in_parts
     assert seen == sorted(seen)
 
 
-async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProcess) -> None:
+async def test_tasks_and_models_come_from_the_harness(lmms_server: ServerProcess) -> None:
     async with lmms_server as server:
         tasks = (await server.api.call("GET", "/tasks"))["tasks"]
         models = (await server.api.call("GET", "/models"))["models"]
@@ -167,8 +169,8 @@ async def test_tasks_and_models_are_those_of_the_harness(lmms_server: ServerProc
 
 
 @pytest.fixture
-def launched_by_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of a rank of some other distributed job."""
+def slurm_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment variables of a rank of another distributed job."""
     outer = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "3", "SLURM_PROCID": "3"}
     for name, value in {**outer, "MASTER_ADDR": "nowhere", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)

@@ -1,5 +1,5 @@
-"""lmms-eval's response cache over the attempts of a job: the model is not asked again, and only
-what it answered is kept."""
+"""lmms-eval's response cache across a job's attempts: answers are reused, and only real answers
+are cached."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from tests.support import Json, ServerProcess, free_port, harness_of, until
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
 QUESTIONS = 64
-KEPT = 48
-"""Asked in parts of 16, 32 and 64: an attempt that ends after 50 answers has kept two parts."""
+CACHED = 48
+"""Batches end after 16, 48 and 64 answers: an attempt that ends after 50 has cached two."""
 
 
-async def test_a_later_attempt_asks_only_for_what_the_earlier_one_had_not_kept(
+async def test_a_later_attempt_requests_only_uncached_answers(
     lmms_server: ServerProcess, slow_digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -37,11 +37,11 @@ async def test_a_later_attempt_asks_only_for_what_the_earlier_one_had_not_kept(
         asked_again = len(slow_digits.requests()) - before
 
     assert (job["status"], job["attempt"]) == ("completed", 2)
-    assert asked_again == QUESTIONS - KEPT
+    assert asked_again == QUESTIONS - CACHED
     assert job["result"]["digits-svc"]["metrics"]["digits_vqa"]["acc,none"] == 0.96875
 
 
-async def test_a_retry_of_what_completed_asks_nothing(
+async def test_retrying_a_completed_job_requests_nothing(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -53,10 +53,10 @@ async def test_a_retry_of_what_completed_asks_nothing(
         second = await server.api.finished(job_id)
 
     assert (asked, len(digits.requests())) == (QUESTIONS, QUESTIONS)
-    assert _numbers(second) == _numbers(first)
+    assert _metrics(second) == _metrics(first)
 
 
-async def test_one_model_never_gets_the_answers_of_another_job(
+async def test_a_model_never_gets_cached_answers_of_another_job(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -66,7 +66,7 @@ async def test_one_model_never_gets_the_answers_of_another_job(
     assert len(digits.requests()) == 8
 
 
-async def test_a_dead_endpoint_fails_the_job_and_leaves_no_answers_behind(
+async def test_a_dead_endpoint_fails_the_job_and_caches_no_answers(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     port = free_port()
@@ -80,10 +80,10 @@ async def test_a_dead_endpoint_fails_the_job_and_leaves_no_answers_behind(
 
         assert (job["status"], job["exit_code"]) == ("failed", 0)
         assert job["error"].startswith("4 of 4 requests to the model failed (100.0%, ")
-        assert _kept_answers(job) == []
+        assert _cached_answers(job) == []
 
 
-async def test_a_key_is_kept_nowhere_but_in_the_request(
+async def test_an_api_key_is_stored_only_in_the_request(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     secret = "sk-0123456789abcdef"  # noqa: S105 - nobody's
@@ -100,7 +100,7 @@ async def test_a_key_is_kept_nowhere_but_in_the_request(
 
     log = (Path(job["run_dir"]) / "eval.log").read_text()
     assert "[secret]" in log
-    # What the attempt was started with, for its owner's eyes only; and the request itself.
+    # The launch spec of the attempt, readable by its owner only; and the request itself.
     assert {name for name in holding if not name.startswith("evalserver.db")} == {
         "job.json",
         "config.yaml",
@@ -121,14 +121,14 @@ async def _attempt(server: ServerProcess, job_id: str, number: int) -> bool:
     return bool((await server.api.job(job_id))["attempt"] == number)
 
 
-def _numbers(job: Json) -> Json:
+def _metrics(job: Json) -> Json:
     assert job["status"] == "completed", job["error"]
     numbers: Json = job["result"]["digits-svc"]["metrics"]
     return numbers
 
 
-def _kept_answers(job: Json) -> list[str]:
-    """What lmms-eval's response cache of the job holds."""
+def _cached_answers(job: Json) -> list[str]:
+    """The contents of the job's lmms-eval response cache."""
     cache = Path(job["run_dir"]).parent / "cache"
     (database,) = cache.rglob("rank_0.db")
     with closing(sqlite3.connect(database)) as connection:

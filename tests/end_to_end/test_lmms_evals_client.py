@@ -41,12 +41,12 @@ async def test_every_method_works(
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint in shards."""
+    """A sharded checkpoint."""
     return in_shards(tmp_path / "checkpoints" / "checkpoint-100", ema=True)
 
 
 def _server(tmp_path: Path, tasks: Path, real_server: RealServer) -> ServerProcess:
-    """One with the real lmms-eval; the stand-in merges."""
+    """A server with the real lmms-eval; the stand-in merges checkpoints."""
     config = tmp_path / "evalserver.toml"
     config.write_text(
         f'[engines.merge]\npython = "{sys.executable}"\n'

@@ -29,7 +29,7 @@ async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
         yield server
 
 
-async def test_a_harness_that_is_killed_alone_fails_with_137(server: ServerProcess) -> None:
+async def test_a_killed_harness_fails_the_job_with_137(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args={"behave": "hang"})
 
     (await harness_of(job_id)).kill()
@@ -39,7 +39,7 @@ async def test_a_harness_that_is_killed_alone_fails_with_137(server: ServerProce
     assert job["error"].startswith("The harness was killed by signal 9 (exit code 137)")
 
 
-async def test_a_killed_runner_is_made_up_for_by_a_second_attempt(server: ServerProcess) -> None:
+async def test_a_killed_runner_causes_a_second_attempt(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
 
     psutil.Process((await harness_of(job_id)).ppid()).kill()
@@ -52,7 +52,7 @@ async def test_a_killed_runner_is_made_up_for_by_a_second_attempt(server: Server
 
 async def test_runner_and_harness_killed_while_the_server_is_down(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
-    await _everything_killed(server, job_id)
+    await _kill_everything(server, job_id)
 
     await server.start()
 
@@ -62,7 +62,7 @@ async def test_runner_and_harness_killed_while_the_server_is_down(server: Server
 
 async def test_the_machine_was_restarted(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
-    run_dir = await _everything_killed(server, job_id)
+    run_dir = await _kill_everything(server, job_id)
     _rewrite(run_dir / RUNNER_FILE, boot_id="another boot")
 
     await server.start()
@@ -71,9 +71,9 @@ async def test_the_machine_was_restarted(server: ServerProcess) -> None:
     assert server.query(REASON) == ["the runner was lost: the machine was restarted"]
 
 
-async def test_a_half_written_exit_file_is_no_outcome(server: ServerProcess) -> None:
+async def test_a_partially_written_exit_file_is_not_an_outcome(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
-    run_dir = await _everything_killed(server, job_id)
+    run_dir = await _kill_everything(server, job_id)
     (run_dir / EXIT_FILE).write_text('{"reason": "exited", "exit_co')
 
     await server.start()
@@ -82,11 +82,11 @@ async def test_a_half_written_exit_file_is_no_outcome(server: ServerProcess) -> 
     assert (job["status"], job["attempt"]) == ("completed", 2)
 
 
-async def test_a_process_that_got_the_pid_of_the_dead_runner_is_not_taken_for_it(
+async def test_a_process_that_reuses_the_runners_pid_is_not_mistaken_for_it(
     server: ServerProcess,
 ) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
-    run_dir = await _everything_killed(server, job_id)
+    run_dir = await _kill_everything(server, job_id)
     _rewrite(run_dir / RUNNER_FILE, pid=os.getpid())
 
     await server.start()
@@ -94,7 +94,7 @@ async def test_a_process_that_got_the_pid_of_the_dead_runner_is_not_taken_for_it
     assert (await server.api.finished(job_id))["attempt"] == 2
 
 
-async def test_a_run_directory_that_vanishes_under_a_running_evaluation(
+async def test_a_run_directory_is_removed_during_an_evaluation(
     server: ServerProcess,
 ) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
@@ -109,7 +109,7 @@ async def test_a_run_directory_that_vanishes_under_a_running_evaluation(
     assert not harness.is_running()
 
 
-async def test_a_run_directory_that_vanished_while_the_server_was_down(
+async def test_a_run_directory_is_removed_while_the_server_is_down(
     server: ServerProcess,
 ) -> None:
     job_id = await server.api.submit(model_args=HANG_ONCE)
@@ -125,7 +125,7 @@ async def test_a_run_directory_that_vanished_while_the_server_was_down(
     await until(lambda: _are_gone([harness, runner]))
 
 
-async def test_without_a_cgroup_a_worker_that_hides_is_gone_before_the_second_attempt(
+async def test_without_a_cgroup_a_hidden_worker_is_gone_before_the_second_attempt(
     tmp_path: Path,
 ) -> None:
     environment = {**stand_in_environment(), cgroups.VARIABLE: "none"}
@@ -145,7 +145,7 @@ async def test_without_a_cgroup_a_worker_that_hides_is_gone_before_the_second_at
     assert "its processes were in no cgroup" in reason
 
 
-async def test_a_stopped_runner_does_not_hold_up_a_cancel(server: ServerProcess) -> None:
+async def test_a_stopped_runner_does_not_delay_a_cancel(server: ServerProcess) -> None:
     job_id = await server.api.submit(model_args={"behave": "hang"})
     harness = await harness_of(job_id)
     psutil.Process(harness.ppid()).suspend()
@@ -156,21 +156,21 @@ async def test_a_stopped_runner_does_not_hold_up_a_cancel(server: ServerProcess)
     assert (job["status"], harness.is_running()) == ("cancelled", False)
 
 
-async def _everything_killed(server: ServerProcess, job_id: str) -> Path:
+async def _kill_everything(server: ServerProcess, job_id: str) -> Path:
     """Kill the server, the runner and the harness; returns the run directory."""
     harness = await harness_of(job_id)
     runner = psutil.Process(harness.ppid())
     run_dir = Path((await server.api.job(job_id))["run_dir"])
     server.kill()
     for process in (runner, harness):
-        with suppress(psutil.NoSuchProcess):  # the harness may have ended with its runner
+        with suppress(psutil.NoSuchProcess):  # the harness may have died with its runner
             process.kill()
     await until(lambda: _are_gone([runner, harness]))
     return run_dir
 
 
 async def _are_gone(processes: list[psutil.Process]) -> bool:
-    # Nobody may be there to reap an orphan: a zombie is gone too.
+    # There may be no process to reap an orphan, so a zombie counts as gone.
     return not any(
         process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
     )

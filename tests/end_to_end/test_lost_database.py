@@ -1,4 +1,4 @@
-"""A database that is taken from under its server: nothing is answered that would be lost."""
+"""A database removed while its server runs: no write is acknowledged that would be lost."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ async def test_nothing_is_accepted_once_a_file_was_removed(
         await server.api.submit()
         (server.data_dir / name).unlink()
 
-        refused = await server.api.call("POST", "/evaluate", 503, json=request())
+        problem = await server.api.call("POST", "/evaluate", 503, json=request())
 
-        assert f"{server.data_dir / name} was removed or renamed" in refused["detail"]
+        assert f"{server.data_dir / name} was removed or renamed" in problem["detail"]
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_health_tells_of_a_removed_file_without_a_submission(
+async def test_health_reports_a_removed_file_without_a_submission(
     server: ServerProcess, name: str
 ) -> None:
     async with server:
@@ -44,7 +44,7 @@ async def test_health_tells_of_a_removed_file_without_a_submission(
         assert "restore a backup" in str(await health(server))
 
 
-async def test_what_was_accepted_before_the_log_was_removed_is_there_after_a_kill(
+async def test_jobs_accepted_before_the_wal_was_removed_survive_a_kill(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -59,7 +59,7 @@ async def test_what_was_accepted_before_the_log_was_removed_is_there_after_a_kil
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_server_goes_on_when_the_same_file_comes_back(
+async def test_a_server_recovers_when_the_same_file_is_restored(
     server: ServerProcess, name: str
 ) -> None:
     async with server:
@@ -79,7 +79,7 @@ async def test_a_server_goes_on_when_the_same_file_comes_back(
         assert (await server.api.job(job_id))["job_id"] == job_id
 
 
-async def test_another_file_of_the_name_is_not_taken_for_the_database(
+async def test_another_file_of_the_same_name_is_not_used(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -88,13 +88,13 @@ async def test_another_file_of_the_name_is_not_taken_for_the_database(
         path.unlink()
         path.write_bytes(content)
 
-        refused = await server.api.call("POST", "/evaluate", 503, json=request())
+        problem = await server.api.call("POST", "/evaluate", 503, json=request())
 
-        assert "was replaced by another" in refused["detail"]
+        assert "was replaced by another" in problem["detail"]
 
 
 @pytest.mark.parametrize("is_emptied", [False, True])
-async def test_a_lost_database_beside_run_directories_is_refused_at_the_start(
+async def test_a_missing_database_beside_run_directories_prevents_the_start(
     server: ServerProcess, is_emptied: bool
 ) -> None:
     async with server:
@@ -112,7 +112,7 @@ async def test_a_lost_database_beside_run_directories_is_refused_at_the_start(
         assert not is_emptied or path.stat().st_size == 0
 
 
-async def test_a_new_beginning_is_said_by_moving_the_run_directories_away(
+async def test_moving_the_run_directories_away_allows_a_fresh_start(
     server: ServerProcess,
 ) -> None:
     async with server:

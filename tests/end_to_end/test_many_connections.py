@@ -1,4 +1,4 @@
-"""More clients than the system has descriptors for: the server says so, and serves the others."""
+"""More clients than file descriptors: the server reports it, and serves the others."""
 
 import asyncio
 import resource
@@ -14,7 +14,7 @@ FOLLOWERS = 300
 
 @asynccontextmanager
 async def followed(server: ServerProcess, job_id: str) -> AsyncIterator[list[int]]:
-    """So many clients follow a log; the statuses that they got."""
+    """Let this many clients follow a log; yields the statuses they got."""
     request = f"GET /jobs/{job_id}/log?follow=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     writers: list[asyncio.StreamWriter] = []
 
@@ -33,7 +33,7 @@ async def followed(server: ServerProcess, job_id: str) -> AsyncIterator[list[int
                 await writer.wait_closed()
 
 
-async def test_descriptors_do_not_run_out_and_the_owner_gets_in(server: ServerProcess) -> None:
+async def test_descriptors_do_not_run_out_and_the_owner_can_connect(server: ServerProcess) -> None:
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with server:
         server.stop()

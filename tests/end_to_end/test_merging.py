@@ -1,4 +1,4 @@
-"""Checkpoints in shards are merged, by themselves and before they are evaluated."""
+"""Merging sharded checkpoints, on request and before an evaluation."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.support import Json, ServerProcess, harness_of, stand_in_environment,
 
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    """A server that may use what the test leaves beside its data directory."""
+    """A server that is allowed to read the test's checkpoints beside its data directory."""
     options = ("--cancel-grace", "1", "--allow-path", str(tmp_path / "checkpoints"))
     server = ServerProcess(tmp_path / "data", *options, environment=stand_in_environment())
     async with server:
@@ -24,27 +24,27 @@ async def lab(tmp_path: Path) -> AsyncIterator[ServerProcess]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """Where the test's checkpoint is."""
+    """The path of the test's checkpoint."""
     return tmp_path / "checkpoints" / "checkpoint-100"
 
 
 async def merge(lab: ServerProcess, checkpoint: Path, status: int = 200, **fields: str) -> Json:
-    """Ask for a merge, and wait for it."""
+    """Request a merge, and wait for it."""
     body = {"checkpoint_path": str(checkpoint), **fields}
     answer: Json = await lab.api.call("POST", "/merge", status, json=body)
     return answer
 
 
 async def evaluate(lab: ServerProcess, checkpoint: Path, **fields: object) -> str:
-    """Submit an evaluation of what has to be merged before."""
+    """Submit an evaluation of a checkpoint that has to be merged first."""
     kwargs = {"model_path": str(checkpoint), **fields}
     return await lab.api.submit(
         model_args={"model": str(checkpoint)}, lmms_engine_kwargs=kwargs, max_attempts=2
     )
 
 
-async def begun(checkpoint: Path) -> None:
-    """Return when the merge of a checkpoint has begun."""
+async def merge_begun(checkpoint: Path) -> None:
+    """Wait until the merge of a checkpoint has begun."""
 
     async def has_begun() -> bool:
         return bool(merges_of(checkpoint))
@@ -52,7 +52,7 @@ async def begun(checkpoint: Path) -> None:
     await until(has_begun)
 
 
-async def test_a_merge_is_answered_with_the_path_of_the_merged_checkpoint(
+async def test_a_merge_returns_the_path_of_the_merged_checkpoint(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     answer = await merge(lab, in_shards(checkpoint))
@@ -61,7 +61,7 @@ async def test_a_merge_is_answered_with_the_path_of_the_merged_checkpoint(
     assert (checkpoint / "model.safetensors").read_text().startswith(f"{REGULAR} weights 0")
 
 
-async def test_a_merge_is_a_job_of_its_own_engine(lab: ServerProcess, checkpoint: Path) -> None:
+async def test_a_merge_is_a_job_of_the_merge_engine(lab: ServerProcess, checkpoint: Path) -> None:
     answer = await merge(lab, in_shards(checkpoint))
 
     [job] = (await lab.api.call("GET", "/jobs?engine=merge"))["jobs"]
@@ -70,7 +70,7 @@ async def test_a_merge_is_a_job_of_its_own_engine(lab: ServerProcess, checkpoint
     assert job["result"][str(checkpoint)]["results"] == str(checkpoint)
 
 
-async def test_the_other_weights_go_where_the_client_says(
+async def test_other_weights_are_written_to_the_requested_path(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     output = checkpoint.with_name("merged")
@@ -83,7 +83,7 @@ async def test_the_other_weights_go_where_the_client_says(
     assert (output / "model.safetensors").read_text().startswith(EMA)
 
 
-async def test_a_directory_with_several_stands_for_the_newest_at_the_time(
+async def test_a_directory_of_checkpoints_means_the_newest_one(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     run = checkpoint.parent
@@ -95,7 +95,9 @@ async def test_a_directory_with_several_stands_for_the_newest_at_the_time(
     assert merges_of(run / "checkpoint-1000") == ["regular"]
 
 
-async def test_what_was_merged_is_not_merged_again(lab: ServerProcess, checkpoint: Path) -> None:
+async def test_a_merged_checkpoint_is_not_merged_again(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
     in_shards(checkpoint)
     await merge(lab, checkpoint)
 
@@ -107,7 +109,7 @@ async def test_what_was_merged_is_not_merged_again(lab: ServerProcess, checkpoin
 @pytest.mark.parametrize(
     "changed", [f"{REGULAR}/model_world_size_2_rank_1.pt", "model.safetensors"]
 )
-async def test_what_has_changed_is_merged_again(
+async def test_a_changed_checkpoint_is_merged_again(
     lab: ServerProcess, checkpoint: Path, changed: str
 ) -> None:
     in_shards(checkpoint)
@@ -119,53 +121,51 @@ async def test_what_has_changed_is_merged_again(
     assert merges_of(checkpoint) == ["regular", "regular"]
 
 
-async def test_a_checkpoint_that_is_not_there_is_404_at_once(
-    lab: ServerProcess, checkpoint: Path
-) -> None:
-    refused = await merge(lab, checkpoint, 404)
+async def test_a_missing_checkpoint_is_404_at_once(lab: ServerProcess, checkpoint: Path) -> None:
+    problem = await merge(lab, checkpoint, 404)
 
-    assert str(checkpoint) in refused["detail"]
+    assert str(checkpoint) in problem["detail"]
     assert (await lab.api.call("GET", "/jobs"))["jobs"] == []
 
 
-async def test_a_path_with_too_long_a_name_is_of_no_checkpoint(
+async def test_a_path_with_too_long_a_name_is_not_a_checkpoint(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     too_long = in_shards(checkpoint) / ("x" * 300)
     body = {"model": "dummy", "tasks": ["mme"], "lmms_engine_kwargs": {"model_path": str(too_long)}}
 
     await merge(lab, too_long, 404)
-    refused = await lab.api.call("POST", "/evaluate", 422, json=body)
+    problem = await lab.api.call("POST", "/evaluate", 422, json=body)
 
-    assert [fault["field"] for fault in refused["errors"]] == ["lmms_engine_kwargs.model_path"]
+    assert [fault["field"] for fault in problem["errors"]] == ["lmms_engine_kwargs.model_path"]
 
 
-async def test_one_without_shards_is_422_and_told_what_is_missing(
+async def test_a_checkpoint_without_shards_is_422_and_names_what_is_missing(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     in_shards(checkpoint)
 
-    refused = await merge(lab, checkpoint, 422, checkpoint_type="ema")
+    problem = await merge(lab, checkpoint, 422, checkpoint_type="ema")
 
-    [fault] = refused["errors"]
+    [fault] = problem["errors"]
     assert (fault["field"], EMA in fault["message"]) == ("checkpoint_path", True)
 
 
 @pytest.mark.parametrize("field", ["checkpoint_path", "output_path"])
-async def test_a_place_that_is_not_allowed_is_422_and_the_flag_is_named(
+async def test_a_disallowed_path_is_422_and_names_the_option(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path, field: str
 ) -> None:
     outside = in_shards(tmp_path / "elsewhere")
     in_shards(checkpoint)
     body = {"checkpoint_path": str(checkpoint), field: str(outside)}
 
-    refused = await lab.api.call("POST", "/merge", 422, json=body)
+    problem = await lab.api.call("POST", "/merge", 422, json=body)
 
-    [fault] = refused["errors"]
+    [fault] = problem["errors"]
     assert (fault["field"], "--allow-path" in fault["message"]) == (field, True)
 
 
-async def test_a_link_that_leads_out_after_the_submission_is_found_at_the_start(
+async def test_a_link_redirected_outside_after_submission_is_detected_at_the_start(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
@@ -184,37 +184,31 @@ async def test_a_link_that_leads_out_after_the_submission_is_found_at_the_start(
     assert merges_of(tmp_path / "elsewhere") == []
 
 
-async def test_a_merge_that_fails_is_500_with_its_own_reason(
-    lab: ServerProcess, checkpoint: Path
-) -> None:
+async def test_a_failed_merge_is_500_with_its_reason(lab: ServerProcess, checkpoint: Path) -> None:
     in_shards(checkpoint, behave="fail")
 
-    refused = await merge(lab, checkpoint, 500)
+    problem = await merge(lab, checkpoint, 500)
 
-    assert "ValueError: the shards do not fit together" in refused["detail"]
+    assert "ValueError: the shards do not fit together" in problem["detail"]
 
 
-async def test_a_merger_that_leaves_nothing_has_failed(
-    lab: ServerProcess, checkpoint: Path
-) -> None:
+async def test_a_merge_without_output_fails(lab: ServerProcess, checkpoint: Path) -> None:
     in_shards(checkpoint, behave="nothing")
     for left_by_training in ("config.json", "optimizer.pt", "training_args.bin"):
         (checkpoint / left_by_training).touch()
 
-    refused = await merge(lab, checkpoint, 500)
+    problem = await merge(lab, checkpoint, 500)
 
-    assert "left no config.json" in refused["detail"]
-
-
-async def test_shards_that_are_written_to_meanwhile_make_no_checkpoint(
-    lab: ServerProcess, checkpoint: Path
-) -> None:
-    refused = await merge(lab, in_shards(checkpoint, behave="overwritten"), 500)
-
-    assert "was written to while it was merged" in refused["detail"]
+    assert "left no config.json" in problem["detail"]
 
 
-async def test_who_prefers_not_to_wait_is_told_where_the_job_is(
+async def test_shards_modified_during_a_merge_fail_it(lab: ServerProcess, checkpoint: Path) -> None:
+    problem = await merge(lab, in_shards(checkpoint, behave="overwritten"), 500)
+
+    assert "was written to while it was merged" in problem["detail"]
+
+
+async def test_a_client_that_does_not_wait_gets_the_jobs_location(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     queued = await lab.api.call(
@@ -228,12 +222,12 @@ async def test_who_prefers_not_to_wait_is_told_where_the_job_is(
     assert (await lab.api.finished(queued["job_id"]))["status"] == "completed"
 
 
-async def test_a_merge_that_is_cancelled_is_409_for_who_waits(
+async def test_a_cancelled_merge_is_409_for_waiting_clients(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "never"))
     waiting = asyncio.create_task(merge(lab, checkpoint, 409))
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
     [job] = (await lab.api.call("GET", "/jobs"))["jobs"]
 
     await lab.api.call("DELETE", f"/jobs/{job['job_id']}")
@@ -241,13 +235,13 @@ async def test_a_merge_that_is_cancelled_is_409_for_who_waits(
     assert "cancelled" in (await waiting)["detail"]
 
 
-async def test_a_merge_goes_on_when_the_server_is_killed(
+async def test_a_merge_continues_when_the_server_is_killed(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
     asked = {"json": {"checkpoint_path": str(checkpoint)}, "headers": {"Prefer": "respond-async"}}
     queued = await lab.api.call("POST", "/merge", 202, **asked)
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
 
     lab.kill()
     await lab.start()
@@ -257,7 +251,7 @@ async def test_a_merge_goes_on_when_the_server_is_killed(
     assert (job["status"], job["attempt"], merges_of(checkpoint)) == ("completed", 1, ["regular"])
 
 
-async def test_an_evaluation_gets_what_was_merged_for_it(
+async def test_an_evaluation_uses_the_merged_checkpoint(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     output = checkpoint.with_name("merged")
@@ -270,7 +264,7 @@ async def test_an_evaluation_gets_what_was_merged_for_it(
     assert merges_of(checkpoint) == ["regular"]
 
 
-async def test_both_stages_are_in_its_log(lab: ServerProcess, checkpoint: Path) -> None:
+async def test_the_log_contains_both_stages(lab: ServerProcess, checkpoint: Path) -> None:
     job_id = await evaluate(lab, in_shards(checkpoint))
     job = await lab.api.finished(job_id)
 
@@ -281,7 +275,7 @@ async def test_both_stages_are_in_its_log(lab: ServerProcess, checkpoint: Path) 
     assert log.index("evalserver: evaluating") < log.index("stand-in runs as")
 
 
-async def test_its_progress_is_first_that_of_the_merge(
+async def test_progress_starts_with_the_merge(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
@@ -297,7 +291,7 @@ async def test_its_progress_is_first_that_of_the_merge(
     assert (await lab.api.finished(job_id))["status"] == "completed"
 
 
-async def test_an_evaluation_whose_merge_fails_says_so_and_evaluates_nothing(
+async def test_a_failed_merge_fails_the_evaluation_before_it_starts(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     job_id = await evaluate(lab, in_shards(checkpoint, behave="fail"))
@@ -332,13 +326,13 @@ async def test_merging_into_the_checkpoint_itself_changes_no_weights(
     assert not result.get("weights_changed")
 
 
-async def test_shards_that_are_overwritten_while_they_are_evaluated_are_flagged(
+async def test_shards_overwritten_during_the_evaluation_are_flagged(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     kwargs = {"model_path": str(in_shards(checkpoint))}
     gate = {"behave": "bars", "gate": str(tmp_path / "gate")}
     job_id = await lab.api.submit(model_args=gate, lmms_engine_kwargs=kwargs)
-    await evaluating(lab, job_id)
+    await harness_running(lab, job_id)
     in_shards(checkpoint, weights="others")
     (tmp_path / "gate").touch()
 
@@ -347,12 +341,12 @@ async def test_shards_that_are_overwritten_while_they_are_evaluated_are_flagged(
     assert job["provenance"]["weights_changed"] is True, job["error"]
 
 
-async def test_a_cancel_ends_the_merge_and_evaluates_nothing(
+async def test_a_cancel_stops_the_merge_and_skips_the_evaluation(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "never"))
     job_id = await evaluate(lab, checkpoint)
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
     merger = await harness_of(job_id)
 
     await lab.api.call("DELETE", f"/jobs/{job_id}")
@@ -363,7 +357,7 @@ async def test_a_cancel_ends_the_merge_and_evaluates_nothing(
     assert "evalserver: evaluating" not in Path(job["run_dir"], "eval.log").read_text()
 
 
-async def test_the_time_limit_holds_for_both_stages_together(
+async def test_the_time_limit_covers_both_stages_together(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "never"))
@@ -374,12 +368,12 @@ async def test_the_time_limit_holds_for_both_stages_together(
     assert "It ended while merging the checkpoint. The evaluation was stopped" in job["error"]
 
 
-async def test_an_evaluation_goes_on_from_its_merge_when_the_server_is_killed(
+async def test_an_evaluation_proceeds_from_its_merge_when_the_server_is_killed(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
     job_id = await evaluate(lab, checkpoint)
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
 
     lab.kill()
     (tmp_path / "go").touch()
@@ -401,16 +395,16 @@ async def test_a_checkpoint_may_still_be_written_when_it_is_submitted(
     assert (await lab.api.finished(job_id))["status"] == "completed"
 
 
-async def test_shards_that_are_not_there_are_refused(lab: ServerProcess, checkpoint: Path) -> None:
+async def test_missing_shards_are_rejected(lab: ServerProcess, checkpoint: Path) -> None:
     body = {
         "model": "dummy",
         "tasks": ["mme"],
         "lmms_engine_kwargs": {"model_path": str(checkpoint)},
     }
 
-    refused = await lab.api.call("POST", "/evaluate", 422, json=body)
+    problem = await lab.api.call("POST", "/evaluate", 422, json=body)
 
-    assert [fault["field"] for fault in refused["errors"]] == ["lmms_engine_kwargs.model_path"]
+    assert [fault["field"] for fault in problem["errors"]] == ["lmms_engine_kwargs.model_path"]
 
 
 async def test_a_dry_run_shows_both_commands(lab: ServerProcess, checkpoint: Path) -> None:
@@ -426,7 +420,7 @@ async def test_a_dry_run_shows_both_commands(lab: ServerProcess, checkpoint: Pat
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "n/" * 950])
-async def test_a_name_that_no_file_system_takes_is_no_checkpoint(
+async def test_an_invalid_file_name_is_not_a_checkpoint(
     lab: ServerProcess, tmp_path: Path, name: str
 ) -> None:
     nowhere = f"{tmp_path}/checkpoints/{name}"
@@ -446,17 +440,17 @@ async def test_a_merge_has_the_time_limit_of_the_server(tmp_path: Path, checkpoi
     in_shards(checkpoint, until=str(tmp_path / "never"))
     options = ("--allow-path", str(tmp_path), "--default-timeout", "1")
     async with ServerProcess(tmp_path / "data", *options) as server:
-        refused = await merge(server, checkpoint, 500)
+        problem = await merge(server, checkpoint, 500)
 
-    assert "longer than 1 s" in refused["detail"]
+    assert "longer than 1 s" in problem["detail"]
 
 
-async def test_who_goes_away_while_it_waits_stops_no_merge(
+async def test_a_disconnecting_client_does_not_stop_the_merge(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
     waiting = asyncio.create_task(merge(lab, checkpoint))
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
 
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -466,12 +460,12 @@ async def test_who_goes_away_while_it_waits_stops_no_merge(
     assert (await lab.api.finished(job["job_id"]))["status"] == "completed"
 
 
-async def test_a_merge_whose_runner_is_killed_is_made_anew(
+async def test_a_merge_whose_runner_is_killed_is_repeated(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
     job_id = await evaluate(lab, checkpoint)
-    await begun(checkpoint)
+    await merge_begun(checkpoint)
     runner = runner_pid(Path((await lab.api.job(job_id))["run_dir"]))
     assert runner is not None
     psutil.Process(runner).kill()
@@ -483,17 +477,17 @@ async def test_a_merge_whose_runner_is_killed_is_made_anew(
     assert (checkpoint / "model.safetensors").is_file()
 
 
-async def test_an_evaluation_whose_runner_is_killed_is_merged_no_second_time(
+async def test_an_evaluation_whose_runner_is_killed_is_not_merged_again(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     kwargs = {"model_path": str(in_shards(checkpoint))}
     job_id = await lab.api.submit(model_args={"behave": "hang"}, lmms_engine_kwargs=kwargs)
-    await evaluating(lab, job_id)
+    await harness_running(lab, job_id)
     runner = runner_pid(Path((await lab.api.job(job_id))["run_dir"]))
     assert runner is not None
     psutil.Process(runner).kill()
     await until(lambda: is_in_attempt(lab, job_id, 2))
-    await evaluating(lab, job_id)
+    await harness_running(lab, job_id)
 
     await lab.api.call("DELETE", f"/jobs/{job_id}")
     job = await lab.api.finished(job_id)
@@ -501,12 +495,12 @@ async def test_an_evaluation_whose_runner_is_killed_is_merged_no_second_time(
     assert (job["status"], job["attempt"], merges_of(checkpoint)) == ("cancelled", 2, ["regular"])
 
 
-async def test_an_evaluation_goes_on_when_the_server_is_killed_behind_the_merge(
+async def test_an_evaluation_continues_when_the_server_is_killed_after_the_merge(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     kwargs = {"model_path": str(in_shards(checkpoint))}
     job_id = await lab.api.submit(model_args={"behave": "hang"}, lmms_engine_kwargs=kwargs)
-    await evaluating(lab, job_id)
+    await harness_running(lab, job_id)
 
     lab.kill()
     await lab.start()
@@ -518,7 +512,7 @@ async def test_an_evaluation_goes_on_when_the_server_is_killed_behind_the_merge(
     assert (job["status"], merges_of(checkpoint)) == ("cancelled", ["regular"])
 
 
-async def test_a_merge_that_failed_can_be_tried_again(lab: ServerProcess, checkpoint: Path) -> None:
+async def test_a_failed_merge_can_be_retried(lab: ServerProcess, checkpoint: Path) -> None:
     job_id = await evaluate(lab, in_shards(checkpoint, behave="fail"))
     await lab.api.finished(job_id)
     (checkpoint / "behave.json").unlink()
@@ -529,7 +523,7 @@ async def test_a_merge_that_failed_can_be_tried_again(lab: ServerProcess, checkp
     assert (job["status"], job["attempt"]) == ("completed", 2), job["error"]
 
 
-async def test_a_place_for_what_is_merged_that_leads_out_by_now_is_not_written_to(
+async def test_an_output_path_redirected_outside_is_not_written_to(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
@@ -548,14 +542,14 @@ async def test_a_place_for_what_is_merged_that_leads_out_by_now_is_not_written_t
     assert "lmms_engine_kwargs.output_path" in job["error"]
 
 
-async def test_two_servers_merge_into_one_place_one_after_the_other(
+async def test_two_servers_merge_into_one_directory_in_turn(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     in_shards(checkpoint, until=str(tmp_path / "go"))
     options = ("--cancel-grace", "1", "--allow-path", str(checkpoint.parent))
     async with ServerProcess(tmp_path / "other", *options) as other:
         first = asyncio.create_task(merge(lab, checkpoint))
-        await begun(checkpoint)
+        await merge_begun(checkpoint)
         second = asyncio.create_task(merge(other, checkpoint))
         [job] = await until(lambda: jobs_of(other))
         await other.api.under_way(job["job_id"])
@@ -567,7 +561,7 @@ async def test_two_servers_merge_into_one_place_one_after_the_other(
     assert merges_of(checkpoint) == ["regular"]
 
 
-async def test_a_merge_has_no_numbers_samples_or_files(
+async def test_a_merge_has_no_metrics_samples_or_files(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     job_id = (await merge(lab, in_shards(checkpoint)))["job_id"]
@@ -593,7 +587,7 @@ async def test_pages_show_merges(lab: ServerProcess, checkpoint: Path, page: str
     assert answer.status == 200, await answer.text()
 
 
-async def test_a_merge_compared_with_an_evaluation_has_nothing_in_common_with_it(
+async def test_comparing_a_merge_with_an_evaluation_finds_no_common_metrics(
     lab: ServerProcess, checkpoint: Path
 ) -> None:
     merged = (await merge(lab, in_shards(checkpoint)))["job_id"]
@@ -614,12 +608,12 @@ async def jobs_of(server: ServerProcess) -> list[Json]:
 
 
 async def is_in_attempt(lab: ServerProcess, job_id: str, number: int) -> bool:
-    """Has the job come to this attempt?"""
+    """Whether the job has reached this attempt."""
     return bool((await lab.api.job(job_id))["attempt"] == number)
 
 
-async def evaluating(lab: ServerProcess, job_id: str) -> None:
-    """Return when the job's harness itself runs."""
+async def harness_running(lab: ServerProcess, job_id: str) -> None:
+    """Wait until the job's harness itself runs."""
 
     async def runs() -> bool:
         run_dir = (await lab.api.job(job_id))["run_dir"]

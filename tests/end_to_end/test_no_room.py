@@ -1,4 +1,4 @@
-"""A machine that has run out of something: what was accepted waits, and what runs goes on."""
+"""A machine out of resources: accepted jobs wait, and running evaluations continue."""
 
 import resource
 import sqlite3
@@ -11,29 +11,29 @@ from tests.small_disk import fill, mount_small_disk
 from tests.support import ServerProcess, harness_of, until
 
 
-async def test_a_job_that_finds_the_disk_full_runs_once_there_is_room(
+async def test_a_job_runs_once_there_is_disk_space(
     server: ServerProcess, small_disks: list[Path]
 ) -> None:
     async with server:
-        job, filler = await _waiting_for_room(server, small_disks)
+        job, filler = await _waiting_for_disk_space(server, small_disks)
 
         filler.unlink()
 
         assert (await server.api.finished(job))["status"] == "completed"
 
 
-async def test_a_job_that_waits_for_room_can_be_cancelled(
+async def test_a_job_waiting_for_disk_space_can_be_cancelled(
     server: ServerProcess, small_disks: list[Path]
 ) -> None:
     async with server:
-        job, _ = await _waiting_for_room(server, small_disks)
+        job, _ = await _waiting_for_disk_space(server, small_disks)
 
         await server.api.call("DELETE", f"/jobs/{job}")
 
         assert (await server.api.finished(job))["status"] == "cancelled"
 
 
-async def test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later(
+async def test_an_undeliverable_cancel_is_delivered_later(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -42,7 +42,7 @@ async def test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later(
         aside = run_dir.rename(run_dir.with_name("aside"))
         run_dir.touch()
         await server.api.call("DELETE", f"/jobs/{job}")
-        await until(lambda: _says(server, "cannot stop an evaluation yet"))
+        await until(lambda: _log_contains(server, "cannot stop an evaluation yet"))
 
         run_dir.unlink()
         aside.rename(run_dir)
@@ -50,7 +50,7 @@ async def test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later(
         assert (await server.api.finished(job))["status"] == "cancelled"
 
 
-async def test_an_evaluation_goes_on_while_the_server_can_open_no_file(
+async def test_an_evaluation_continues_while_the_server_cannot_open_files(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -60,28 +60,30 @@ async def test_an_evaluation_goes_on_while_the_server_can_open_no_file(
         usual = process.rlimit(resource.RLIMIT_NOFILE)
 
         process.rlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
-        await until(lambda: _says(server, "Too many open files"))
+        await until(lambda: _log_contains(server, "Too many open files"))
         process.rlimit(resource.RLIMIT_NOFILE, usual)
 
         assert (await server.api.job(job))["status"] == "running"
         assert harness.is_running()
 
 
-async def test_a_server_starts_while_a_stranger_holds_the_databases_lock(
+async def test_a_server_starts_while_another_process_locks_the_database(
     server: ServerProcess,
 ) -> None:
     async with server:
         server.stop()
-        with closing(sqlite3.connect(server.data_dir / "evalserver.db")) as stranger:
-            stranger.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(server.data_dir / "evalserver.db")) as other_client:
+            other_client.execute("BEGIN IMMEDIATE")
             await server.start()
             health = await server.api.call("GET", "/health")
 
         assert health["status"] == "degraded"
 
 
-async def _waiting_for_room(server: ServerProcess, small_disks: list[Path]) -> tuple[str, Path]:
-    """A job that was to start, and the file that fills the disk of its run directory."""
+async def _waiting_for_disk_space(
+    server: ServerProcess, small_disks: list[Path]
+) -> tuple[str, Path]:
+    """A job that is about to start, and the file that fills the disk of its run directory."""
     before = await server.api.submit(model_args={"behave": "hang"})
     await server.api.when(before, "running")
     job = await server.api.submit()
@@ -91,9 +93,9 @@ async def _waiting_for_room(server: ServerProcess, small_disks: list[Path]) -> t
     small_disks.append(run_dir)
     filler = fill(run_dir)
     await server.api.call("DELETE", f"/jobs/{before}")
-    await until(lambda: _says(server, "cannot start an evaluation yet"))
+    await until(lambda: _log_contains(server, "cannot start an evaluation yet"))
     return job, filler
 
 
-async def _says(server: ServerProcess, words: str) -> bool:
+async def _log_contains(server: ServerProcess, words: str) -> bool:
     return words in server.log.read_text()

@@ -1,4 +1,4 @@
-"""By what a job's numbers were made, and whether somebody wrote over its weights meanwhile."""
+"""Provenance of a job's metrics, and detecting weights that were overwritten meanwhile."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def arguments(checkpoint: Path, **more: object) -> Json:
-    """Arguments of a model with this checkpoint."""
+    """Model arguments with this checkpoint."""
     return {"pretrained": str(checkpoint), **more}
 
 
-async def test_harness_interpreter_packages_seed_and_environment_are_kept(
+async def test_harness_interpreter_packages_seed_and_environment_are_recorded(
     make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", "/hub")
@@ -35,16 +35,16 @@ async def test_harness_interpreter_packages_seed_and_environment_are_kept(
 
     job = await api.finished(await api.submit(seed=7))
 
-    told = job["provenance"]
-    assert told["harness"] == {"name": "lmms-eval", "version": "0.0.0", "commit": None}
-    assert (told["interpreter"], told["seed"]) == (sys.executable, 7)
-    assert told["packages"]["lmms-eval"] == "0.0.0"
-    environment = told["environment"]
+    provenance = job["provenance"]
+    assert provenance["harness"] == {"name": "lmms-eval", "version": "0.0.0", "commit": None}
+    assert (provenance["interpreter"], provenance["seed"]) == (sys.executable, 7)
+    assert provenance["packages"]["lmms-eval"] == "0.0.0"
+    environment = provenance["environment"]
     assert (environment["HF_HOME"], environment["HF_TOKEN"]) == ("/hub", "***")
     assert environment["PYTHONPATH"] == str(STAND_IN)
 
 
-async def test_a_checkpoint_that_stays_as_it_is_is_not_flagged(api: Api, checkpoint: Path) -> None:
+async def test_an_unchanged_checkpoint_is_not_flagged(api: Api, checkpoint: Path) -> None:
     job = await api.finished(await api.submit(model_args=arguments(checkpoint)))
 
     moments = job["provenance"]["checkpoints"]
@@ -53,7 +53,7 @@ async def test_a_checkpoint_that_stays_as_it_is_is_not_flagged(api: Api, checkpo
     assert job["result"]["dummy"]["weights_changed"] is False
 
 
-async def test_weights_that_are_written_over_while_the_job_waits_are_flagged(
+async def test_weights_overwritten_while_the_job_waits_are_flagged(
     api: Api, checkpoint: Path, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -68,7 +68,7 @@ async def test_weights_that_are_written_over_while_the_job_waits_are_flagged(
     assert job["provenance"]["weights_changed"] is True
 
 
-async def test_weights_that_are_written_over_while_the_job_runs_are_flagged(
+async def test_weights_overwritten_while_the_job_runs_are_flagged(
     api: Api, checkpoint: Path, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -85,7 +85,7 @@ async def test_weights_that_are_written_over_while_the_job_runs_are_flagged(
     assert job["result"]["dummy"]["weights_changed"] is True
 
 
-async def test_what_was_seen_at_the_submission_is_kept_for_a_further_attempt(
+async def test_the_fingerprint_at_submission_is_kept_for_further_attempts(
     api: Api, checkpoint: Path
 ) -> None:
     job_id = await api.submit(model_args=arguments(checkpoint))
@@ -100,9 +100,7 @@ async def test_what_was_seen_at_the_submission_is_kept_for_a_further_attempt(
     assert second["result"]["dummy"]["weights_changed"] is True
 
 
-async def test_every_byte_is_hashed_where_that_is_wanted(
-    make_api: MakeApi, checkpoint: Path
-) -> None:
+async def test_every_byte_is_hashed_if_configured(make_api: MakeApi, checkpoint: Path) -> None:
     api = await make_api(fingerprint="full")
 
     job = await api.finished(await api.submit(model_args=arguments(checkpoint)))
@@ -114,7 +112,7 @@ async def test_every_byte_is_hashed_where_that_is_wanted(
     assert started == ended is not None
 
 
-def test_a_full_fingerprint_sees_what_size_and_time_do_not_tell(checkpoint: Path) -> None:
+def test_a_full_fingerprint_detects_changes_that_keep_size_and_time(checkpoint: Path) -> None:
     weights = checkpoint / "model.safetensors"
     before = fingerprint(checkpoint, full=True)
     times = weights.stat()

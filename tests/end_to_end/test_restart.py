@@ -1,4 +1,4 @@
-"""A server that is killed or stopped, and started again, loses nothing and runs nothing twice."""
+"""A server that is killed or stopped and restarted loses nothing and runs nothing twice."""
 
 import sqlite3
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 from tests.support import ServerProcess, request, until
 
 
-async def test_three_jobs_end_in_order_when_the_server_is_killed_during_the_first(
+async def test_three_jobs_finish_in_order_when_the_server_is_killed_during_the_first(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     journal = tmp_path / "journal"
@@ -28,7 +28,7 @@ async def test_three_jobs_end_in_order_when_the_server_is_killed_during_the_firs
     assert [job["attempt"] for job in ended] == [1, 1, 1]
 
 
-async def test_the_database_tells_the_story_to_a_read_only_reader(
+async def test_the_database_is_readable_without_the_server(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
@@ -40,12 +40,12 @@ async def test_the_database_tells_the_story_to_a_read_only_reader(
         (tmp_path / "end").touch()
         await server.api.finished(job_id)
 
-        story = _query(server.data_dir, "SELECT event FROM job_events ORDER BY event_id")
+        events = _query(server.data_dir, "SELECT event FROM job_events ORDER BY event_id")
 
-    assert story == [("submitted",), ("claimed",), ("reattached",), ("completed",)]
+    assert events == [("submitted",), ("claimed",), ("reattached",), ("completed",)]
 
 
-async def test_a_submission_that_is_sent_again_after_a_restart_is_the_same_one(
+async def test_a_submission_repeated_after_a_restart_is_the_same_job(
     server: ServerProcess,
 ) -> None:
     submission: Any = {"json": request(), "headers": {"Idempotency-Key": "k"}}
@@ -61,7 +61,7 @@ async def test_a_submission_that_is_sent_again_after_a_restart_is_the_same_one(
     assert [job["job_id"] for job in jobs["jobs"]] == [first["job_id"]]
 
 
-async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_true_outcome(
+async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_real_outcome(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
@@ -77,7 +77,7 @@ async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_true_o
         assert (await server.api.finished(job_id))["exit_code"] == 9
 
 
-async def test_a_stopped_server_exits_0_and_names_the_evaluation_that_goes_on(
+async def test_a_stopped_server_exits_0_and_names_the_continuing_evaluation(
     server: ServerProcess,
 ) -> None:
     async with server:
@@ -108,7 +108,7 @@ async def test_a_stopped_server_keeps_its_finished_and_queued_jobs(server: Serve
         assert await server.api.job(finished) == before
 
 
-async def test_a_cancel_survives_the_server_being_killed(server: ServerProcess) -> None:
+async def test_a_cancel_survives_a_killed_server(server: ServerProcess) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "stubborn"})
         await server.api.under_way(job_id)
@@ -120,11 +120,11 @@ async def test_a_cancel_survives_the_server_being_killed(server: ServerProcess) 
         assert (await server.api.finished(job_id))["status"] == "cancelled"
 
 
-async def test_a_second_server_on_the_data_directory_refuses_and_says_who_has_it(
+async def test_a_second_server_on_the_data_directory_exits_and_names_the_owner(
     server: ServerProcess,
 ) -> None:
     async with server:
-        second = _serve_too(server.data_dir)
+        second = _start_second_server(server.data_dir)
 
         assert second.returncode == 1
         assert f"pid {server.process.pid}, at {server.url}" in second.stderr
@@ -136,7 +136,7 @@ async def test_no_second_server_starts_after_the_lock_file_was_removed(
     async with server:
         (server.data_dir / "server.lock").unlink()
 
-        second = _serve_too(server.data_dir)
+        second = _start_second_server(server.data_dir)
 
         assert second.returncode == 1
         assert f"{server.data_dir} belongs to another running server" in second.stderr
@@ -155,7 +155,7 @@ def _exists(path: Path) -> Callable[[], Awaitable[bool]]:
     return exists
 
 
-def _serve_too(data_dir: Path) -> subprocess.CompletedProcess[str]:
+def _start_second_server(data_dir: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evalserver", "serve", "--data-dir", str(data_dir)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

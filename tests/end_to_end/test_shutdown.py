@@ -1,4 +1,4 @@
-"""What a stopping server does with the evaluation that runs, and what it tells systemd."""
+"""Shutdown: the running evaluation, open connections, and systemd notifications."""
 
 import asyncio
 import configparser
@@ -12,11 +12,11 @@ from tests.support import ServerProcess, harness_of, stand_in_environment
 UNIT = Path(__file__).parents[2] / "scripts" / "evalserver.service"
 
 IDLE_CONNECTIONS = 200
-LONGEST_STOP_SECONDS = 40.0
-"""Promised are two. What waits for its connections does so for a minute."""
+MAX_STOP_SECONDS = 40.0
+"""Two are promised. A server that waits for its connections does so for a minute."""
 
 
-async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_path: Path) -> None:
+async def test_on_shutdown_cancel_stops_the_evaluation_and_starts_no_other(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", "--cancel-grace", "1", "--on-shutdown", "cancel")
     async with server:
         running = await server.api.submit(model_args={"behave": "stubborn"})
@@ -30,7 +30,7 @@ async def test_on_shutdown_cancel_ends_the_evaluation_and_starts_no_other(tmp_pa
         assert server.query("SELECT status FROM jobs ORDER BY seq") == ["cancelled", "queued"]
 
 
-async def test_connections_that_do_nothing_do_not_hold_up_a_stop(tmp_path: Path) -> None:
+async def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data") as server, AsyncExitStack() as clients:
         for _ in range(IDLE_CONNECTIONS):
             reader, writer = await _connected(clients, server)
@@ -45,7 +45,7 @@ async def test_connections_that_do_nothing_do_not_hold_up_a_stop(tmp_path: Path)
         began = time.monotonic()
         code = await asyncio.to_thread(server.stop)
 
-        assert (code, time.monotonic() - began < LONGEST_STOP_SECONDS) == (0, True)
+        assert (code, time.monotonic() - began < MAX_STOP_SECONDS) == (0, True)
 
 
 async def _connected(
@@ -56,7 +56,7 @@ async def _connected(
     return reader, writer
 
 
-async def test_systemd_hears_when_the_server_is_ready_and_when_it_stops(tmp_path: Path) -> None:
+async def test_systemd_is_notified_when_the_server_is_ready_and_stopping(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(60)
@@ -69,7 +69,7 @@ async def test_systemd_hears_when_the_server_is_ready_and_when_it_stops(tmp_path
     assert (ready, stopping) == (b"READY=1", b"STOPPING=1")
 
 
-def test_the_unit_leaves_the_evaluation_alone_when_it_stops_the_server() -> None:
+def test_stopping_the_unit_does_not_stop_the_evaluation() -> None:
     unit = configparser.ConfigParser(interpolation=None)
     unit.read(UNIT)
 

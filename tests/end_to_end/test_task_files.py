@@ -1,4 +1,4 @@
-"""Tasks by the path of their file, in a directory that the operator names: with real harnesses."""
+"""Tasks given by file path, in a directory configured by the operator, with real harnesses."""
 
 import pytest
 

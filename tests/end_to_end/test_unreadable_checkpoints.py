@@ -1,4 +1,4 @@
-"""Checkpoints that the server's user may not read, or that a trainer rotates meanwhile."""
+"""Checkpoints that the server's user cannot read, or that a trainer rotates concurrently."""
 
 import os
 import shutil
@@ -13,45 +13,45 @@ import pytest
 
 from tests.support import NOBODY, ServerProcess
 
-ONLY_ROOT_CAN_BE_ANOTHER = pytest.mark.skipif(
+requires_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="not root, so a server of another user was NOT TESTED"
 )
 
 
 @pytest.fixture
-def open_to_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that every user can enter, below others that they can enter, too."""
+def public_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that every user can access, along with its parents."""
     place = Path("/tmp") / f"evalserver-{os.getpid()}-{tmp_path_factory.mktemp('x').name}"  # noqa: S108
     place.mkdir(mode=0o755)
     yield place
     shutil.rmtree(place)
 
 
-@ONLY_ROOT_CAN_BE_ANOTHER
-async def test_a_checkpoint_that_may_not_be_read_is_waited_for_and_the_queue_goes_on(
-    open_to_all: Path,
+@requires_root
+async def test_an_unreadable_checkpoint_is_waited_for_and_the_queue_continues(
+    public_dir: Path,
 ) -> None:
-    checkpoint = open_to_all / "checkpoint"
+    checkpoint = public_dir / "checkpoint"
     checkpoint.mkdir(mode=0o700)
-    data_dir = open_to_all / "data"
+    data_dir = public_dir / "data"
     data_dir.mkdir()
     os.chown(data_dir, NOBODY, NOBODY)
-    options = ("--cancel-grace", "1", "--allow-path", str(open_to_all))
-    async with ServerOfNobody(data_dir, *options) as server:
+    options = ("--cancel-grace", "1", "--allow-path", str(public_dir))
+    async with UnprivilegedServer(data_dir, *options) as server:
         waiting = await server.api.submit_unchecked(
             model_args={"pretrained": str(checkpoint)}, wait_for_path_s=3
         )
         other = await server.api.submit_unchecked()
 
-        doomed = await server.api.finished(waiting)
+        failed = await server.api.finished(waiting)
         await server.api.finished(other)
         health = await server.api.call("GET", "/health")
 
-    assert "cannot be read: Permission denied" in doomed["error"]
+    assert "cannot be read: Permission denied" in failed["error"]
     assert health["status"] == "healthy"
 
 
-async def test_a_checkpoint_whose_folders_come_and_go_keeps_nobody_waiting(
+async def test_a_checkpoint_that_is_constantly_rotated_blocks_no_job(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
@@ -67,8 +67,8 @@ async def test_a_checkpoint_whose_folders_come_and_go_keeps_nobody_waiting(
     assert health["status"] == "healthy"
 
 
-class ServerOfNobody(ServerProcess):
-    """A server that runs as a user to whom nothing but its data directory belongs."""
+class UnprivilegedServer(ServerProcess):
+    """A server that runs as a user who owns nothing but its data directory."""
 
     def launch(self) -> None:
         """Start the server as that user."""
@@ -89,7 +89,7 @@ class ServerOfNobody(ServerProcess):
 
 @contextmanager
 def rotating(checkpoint: Path) -> Iterator[None]:
-    """A trainer that makes the folders of a checkpoint, and removes them, without a pause."""
+    """A trainer that continuously creates and removes the directories of a checkpoint."""
     over = threading.Event()
 
     def rotate() -> None:

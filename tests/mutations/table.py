@@ -98,10 +98,7 @@ MUTATIONS = (
         "attempts/attempts.py",
         "self._run_later(self._stop_again(job))",
         "self._stop_again(job).close()",
-        (
-            "end_to_end/test_no_room.py"
-            "::test_a_cancel_that_cannot_be_passed_on_yet_is_passed_on_later",
-        ),
+        ("end_to_end/test_no_room.py::test_an_undeliverable_cancel_is_delivered_later",),
     ),
     Mutation(
         "an attempt that was lost after a cancel is tried again",
@@ -117,7 +114,7 @@ MUTATIONS = (
         "",
         (
             "end_to_end/test_crash_points.py"
-            "::test_a_job_whose_start_was_cut_off_is_the_running_one_after_the_restart",
+            "::test_a_job_whose_start_was_interrupted_is_running_after_the_restart",
         ),
     ),
     Mutation(

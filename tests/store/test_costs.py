@@ -104,7 +104,7 @@ async def steps_of_pages(folder: Path, stored: int) -> dict[str, int]:
 
 
 async def steps_with(folder: Path, stored: int) -> int:
-    """The steps in a database of its own."""
+    """The steps in a separate database."""
     folder.mkdir()
     store = await Store.open(folder)
     steps = await _finish_and_prune(store, folder, stored)

@@ -44,11 +44,11 @@ async def test_the_store_reports_a_fault_and_its_end(
 async def test_a_foreign_lock_on_the_database_only_delays_writes(
     store: Store, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as stranger:
-        stranger.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as other_client:
+        other_client.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
             await submit(store)
-        stranger.execute("ROLLBACK")
+        other_client.execute("ROLLBACK")
 
     await until(lambda: _is_healthy(store))
     job_id = await submit(store)

@@ -255,7 +255,7 @@ def _log_in(tx: Transaction) -> None:
 
 def full_scans(folder: Path, statements: list[str]) -> list[str]:
     """The steps of the statements' plans that read every row of a table."""
-    # SQLite traces what it does within a statement as a comment, which has no plan of its own.
+    # SQLite traces what it does within a statement as a comment, which has no plan.
     asked = [sql for sql in statements if not sql.startswith("--")]
     assert asked
     return [step for sql in asked for step in plan(folder, sql) if _reads_all(step, sql)]

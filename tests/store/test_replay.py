@@ -83,7 +83,7 @@ def test_replay_handles_new_kinds_of_events(monkeypatch: pytest.MonkeyPatch) -> 
     moves = {kind.value: move for kind, move in TRANSITIONS.items()}
     monkeypatch.setattr("evalserver.store.replay.MOVES", {**moves, "again": again})
     replay = Replay()
-    story = [
+    transitions = [
         (EventKind.SUBMITTED, None, "queued", 0),
         (EventKind.CLAIMED, "queued", "running", 1),
         (EventKind.FAILED, "running", "failed", 1),
@@ -96,10 +96,10 @@ def test_replay_handles_new_kinds_of_events(monkeypatch: pytest.MonkeyPatch) -> 
             {"event_id": number, "job_id": "a", "event": kind, "from_status": before,
              "to_status": after, "attempt": attempt}
         )
-        for number, (kind, before, after, attempt) in enumerate(story, 1)
+        for number, (kind, before, after, attempt) in enumerate(transitions, 1)
     ]  # fmt: skip
 
-    assert faults == [None] * len(story)
+    assert faults == [None] * len(transitions)
 
 
 async def test_a_rehashed_event_breaks_the_chain_at_the_next_one(

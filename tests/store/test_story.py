@@ -19,7 +19,7 @@ from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, 
 from tests.store.test_migrate import rows
 
 
-def story(folder: Path, job_id: str) -> JobHistory:
+def load_history(folder: Path, job_id: str) -> JobHistory:
     """A job's history, from the database of a data directory."""
     with snapshot(folder / DATABASE_NAME) as opened:
         return history_of(opened, job_id)
@@ -37,28 +37,28 @@ async def test_a_history_has_only_the_record_and_events_of_its_job(
     await complete(store)
     job_id = await complete(store, tasks=("mme", "gsm8k"), labels={"team": "a"})
 
-    told = story(tmp_path, job_id)
+    history = load_history(tmp_path, job_id)
 
-    assert told.record is not None
-    assert told.record["tasks"] == ["mme", "gsm8k"]
-    assert told.record["labels"] == {"team": "a"}
-    assert [event.event_id for event in told.events] == [4, 5, 6]
-    assert [event.event for event in told.events] == ["submitted", "claimed", "completed"]
-    assert told.events[1].detail == {"run_dir": "run-1"}
+    assert history.record is not None
+    assert history.record["tasks"] == ["mme", "gsm8k"]
+    assert history.record["labels"] == {"team": "a"}
+    assert [event.event_id for event in history.events] == [4, 5, 6]
+    assert [event.event for event in history.events] == ["submitted", "claimed", "completed"]
+    assert history.events[1].detail == {"run_dir": "run-1"}
 
 
 async def test_a_pruned_job_has_its_events_and_no_record(store: Store, tmp_path: Path) -> None:
     job_id = await complete(store, keep=0)
 
-    told = story(tmp_path, job_id)
+    history = load_history(tmp_path, job_id)
 
-    assert told.record is None
-    assert (told.events[-1].event, told.events[-1].to_status) == ("pruned", None)
+    assert history.record is None
+    assert (history.events[-1].event, history.events[-1].to_status) == ("pruned", None)
 
 
 async def test_an_unknown_job_has_no_history(store: Store, tmp_path: Path) -> None:
     with pytest.raises(JobNotFound, match="Job ghost not found"):
-        story(tmp_path, "ghost")
+        load_history(tmp_path, "ghost")
 
 
 async def test_the_statistics_count_the_stored_data(store: Store, tmp_path: Path) -> None:

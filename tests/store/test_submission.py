@@ -49,13 +49,13 @@ async def test_the_log_of_a_batch_is_sound(store: Store, tmp_path: Path) -> None
 
 
 async def test_listeners_receive_the_event_of_each_job(store: Store, tmp_path: Path) -> None:
-    heard: list[tuple[str, int, int]] = []
-    store.subscribe(lambda event: heard.append((event.job_id, event.seq, event.event_id)))
+    received: list[tuple[str, int, int]] = []
+    store.subscribe(lambda event: received.append((event.job_id, event.seq, event.event_id)))
 
     await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
 
     sql = "SELECT job_id, seq, event_id FROM job_events JOIN jobs USING (job_id) ORDER BY event_id"
-    assert heard == read(tmp_path / DATABASE_NAME, sql)
+    assert received == read(tmp_path / DATABASE_NAME, sql)
 
 
 async def test_a_failing_submission_does_not_affect_the_others(store: Store) -> None:

@@ -37,13 +37,13 @@ def write_log(path: Path, jobs: int) -> int:
     """Write a sound log of jobs that were submitted and pruned; returns its number of events."""
     migrate(path, utc_now)
     last = GENESIS_HASH
-    story = [
+    transitions = [
         ("submitted", None, "queued", 0), ("claimed", "queued", "running", 1),
         ("completed", "running", "completed", 1), ("pruned", "completed", None, 1),
     ]  # fmt: skip
     with closing(sqlite3.connect(path)) as connection:
         for job in range(jobs):
-            for kind, before, after, attempt in story:
+            for kind, before, after, attempt in transitions:
                 values = (NOW, "server", f"job {job}", kind, before, after, attempt, "{}", last)
                 last = event_hash(dict(zip(HASHED_COLUMNS, values, strict=True)))
                 connection.execute(
@@ -52,7 +52,7 @@ def write_log(path: Path, jobs: int) -> int:
                     (*values, last),
                 )
         connection.commit()
-    return jobs * len(story)
+    return jobs * len(transitions)
 
 
 async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Path) -> None:

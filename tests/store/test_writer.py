@@ -214,14 +214,14 @@ async def test_a_caller_during_the_close_gets_an_answer(writer: Writer) -> None:
 async def test_listeners_receive_every_event_in_audit_log_order(
     store: Store, tmp_path: Path
 ) -> None:
-    heard: list[CommittedEvent] = []
-    store.subscribe(heard.append)
+    received: list[CommittedEvent] = []
+    store.subscribe(received.append)
 
     await asyncio.gather(*(submit(store) for _ in range(10)), *(start(store) for _ in range(5)))
     await complete(store, keep=0)
 
     log = read(tmp_path / DATABASE_NAME, "SELECT event_id, event, job_id FROM job_events")
-    assert [(event.event_id, event.kind, event.job_id) for event in heard] == log
+    assert [(event.event_id, event.kind, event.job_id) for event in received] == log
 
 
 async def test_an_event_is_on_disk_when_listeners_receive_it(store: Store, tmp_path: Path) -> None:
@@ -235,13 +235,13 @@ async def test_an_event_is_on_disk_when_listeners_receive_it(store: Store, tmp_p
 
 async def test_listeners_receive_no_events_of_failed_units(store: Store) -> None:
     job_id = await submit(store)
-    heard: list[CommittedEvent] = []
-    store.subscribe(heard.append)
+    received: list[CommittedEvent] = []
+    store.subscribe(received.append)
 
     with pytest.raises(IllegalTransition):
         await store.jobs.interrupt(job_id, "never ran")
 
-    assert heard == []
+    assert received == []
 
 
 async def test_a_failing_listener_does_not_affect_callers(
