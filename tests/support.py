@@ -66,7 +66,7 @@ def without_permissions() -> Iterator[None]:
         os.seteuid(user)
 
 
-def let_everybody_reach(path: Path) -> None:
+def make_accessible(path: Path) -> None:
     """Make pytest's own parent directories of a path accessible to every user."""
     for directory in path.parents:
         if directory == Path(tempfile.gettempdir()) or directory.owner() != path.owner():
@@ -169,7 +169,7 @@ class Api:
         found: Json = await until(reached)
         return found
 
-    async def under_way(self, job_id: str) -> Json:
+    async def wait_for_harness(self, job_id: str) -> Json:
         """Wait until the job's harness runs: if the server is killed now, the runner continues."""
         job = await self.when(job_id, "running")
         await harness_of(job_id)
@@ -249,7 +249,7 @@ class ServerProcess:
         self.launch()
         resource.prlimit(self.process.pid, limit[0], (limit[1], limit[1]))
 
-    async def until_it_answers(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until the server responds."""
         await until(self.answers)
 

@@ -38,7 +38,7 @@ async def _measure_rounds(folder: Path, queued: int) -> list[float]:
     environment = marked_environment(folder)
     async with ServerProcess(folder / "data", *SERVER_OPTIONS, environment=environment) as server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
         server.stop()
         await _fill(server.data_dir, queued)
         await server.start()

@@ -12,7 +12,7 @@ from evalserver.checkpoints.fingerprints import fingerprint
 from evalserver.checkpoints.readiness import not_ready_reason, signature
 from evalserver.system import directory_listing
 from tests.conftest import MakeApi
-from tests.support import Api, Json, ServerProcess, let_everybody_reach, until, without_permissions
+from tests.support import Api, Json, ServerProcess, make_accessible, until, without_permissions
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_malicious_index_is_a_reason_not_to_load(
 
 def test_a_directory_without_read_permission_is_a_reason_not_to_load(checkpoint: Path) -> None:
     checkpoint.chmod(0o700)
-    let_everybody_reach(checkpoint)
+    make_accessible(checkpoint)
 
     with without_permissions():
         reason = not_ready_reason(checkpoint)
@@ -141,7 +141,7 @@ async def test_a_damaged_request_fails_its_job_after_a_restart(data_dir: Path) -
     async with ServerProcess(data_dir) as server:
         hanging = await server.api.submit(model_args={"behave": "hang"})
         damaged, behind = await server.api.submit(), await server.api.submit()
-        await server.api.under_way(hanging)
+        await server.api.wait_for_harness(hanging)
         server.kill()
         damage(data_dir, damaged, '{"model"')
 

@@ -13,7 +13,7 @@ async def test_a_restart_does_not_disturb_a_waiting_command(server: ServerProces
     async with server:
         job = Shell(server.url).submit("-a", "seconds=3")
         waiting = Shell(server.url).start("wait", job)
-        await server.api.under_way(job)
+        await server.api.wait_for_harness(job)
         server.kill()
         await server.start()
         output, _ = waiting.communicate()

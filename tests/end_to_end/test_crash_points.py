@@ -247,7 +247,7 @@ async def test_a_runner_whose_parent_was_killed_can_be_cancelled_and_runs_once(
     alone = {"journal": str(journal), "slot": str(journal.with_name("slot"))}
     job_id = await _submit(server, {**HANG, **alone})
     second = await _submit(server, alone)
-    await server.api.under_way(job_id)
+    await server.api.wait_for_harness(job_id)
 
     await server.api.call("DELETE", f"/jobs/{job_id}")
 
@@ -285,7 +285,7 @@ async def test_without_a_cgroup_a_hidden_worker_is_gone_once_its_job_is_cancelle
     server.disable_cgroups()
     await server.start_to_crash_at("cancel_requested")
     job_id = await _submit(server, {"behave": "escape_once", "pid_file": str(pid_file)})
-    run_dir = Path((await server.api.under_way(job_id))["run_dir"])
+    run_dir = Path((await server.api.wait_for_harness(job_id))["run_dir"])
     await until(partial(is_recorded, run_dir, pid_file))
     with suppress(aiohttp.ClientError):
         await server.api.call("DELETE", f"/jobs/{job_id}")

@@ -42,7 +42,7 @@ async def test_a_fifo_does_not_block_the_start_of_a_server(
         job_id = await server.api.submit(
             model_args={"behave": "leave", "what": "fifo as results", "seconds": 2}
         )
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
         server.stop()
         await server.start()
 

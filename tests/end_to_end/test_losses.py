@@ -133,7 +133,7 @@ async def test_without_a_cgroup_a_hidden_worker_is_gone_before_the_second_attemp
     async with ServerProcess(tmp_path / "data", environment=environment) as server:
         escapes = {"behave": "escape_once", "journal": str(journal), "pid_file": str(pid_file)}
         job_id = await server.api.submit(model_args=escapes)
-        run_dir = Path((await server.api.under_way(job_id))["run_dir"])
+        run_dir = Path((await server.api.wait_for_harness(job_id))["run_dir"])
         await until(partial(is_recorded, run_dir, pid_file))
 
         os.kill(runner_of(run_dir), signal.SIGKILL)

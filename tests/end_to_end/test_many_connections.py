@@ -38,9 +38,9 @@ async def test_descriptors_do_not_run_out_and_the_owner_can_connect(server: Serv
     async with server:
         server.stop()
         server.launch_limited((resource.RLIMIT_NOFILE, OPEN_FILES))
-        await server.until_it_answers()
+        await server.wait_until_ready()
         job_id = await server.api.submit(model_args={"behave": "hang"})
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
 
         async with followed(server, job_id) as statuses:
             made = await asyncio.to_thread(

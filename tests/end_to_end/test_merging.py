@@ -171,7 +171,7 @@ async def test_a_link_redirected_outside_after_submission_is_detected_at_the_sta
     before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
     in_shards(checkpoint)
     first = await evaluate(lab, before)
-    await lab.api.under_way(first)
+    await lab.api.wait_for_harness(first)
     second = await evaluate(lab, checkpoint)
     checkpoint.rename(checkpoint.with_name("moved"))
     checkpoint.symlink_to(in_shards(tmp_path / "elsewhere"))
@@ -527,7 +527,7 @@ async def test_an_output_path_redirected_outside_is_not_written_to(
     lab: ServerProcess, checkpoint: Path, tmp_path: Path
 ) -> None:
     before = in_shards(checkpoint.with_name("before"), until=str(tmp_path / "go"))
-    await lab.api.under_way(await evaluate(lab, before))
+    await lab.api.wait_for_harness(await evaluate(lab, before))
     output, elsewhere = checkpoint.with_name("merged"), tmp_path / "elsewhere"
     output.mkdir()
     elsewhere.mkdir()
@@ -552,7 +552,7 @@ async def test_two_servers_merge_into_one_directory_in_turn(
         await merge_begun(checkpoint)
         second = asyncio.create_task(merge(other, checkpoint))
         [job] = await until(lambda: jobs_of(other))
-        await other.api.under_way(job["job_id"])
+        await other.api.wait_for_harness(job["job_id"])
         (tmp_path / "go").touch()
 
         answers = [await first, await second]

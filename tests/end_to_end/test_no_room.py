@@ -38,7 +38,7 @@ async def test_an_undeliverable_cancel_is_delivered_later(
 ) -> None:
     async with server:
         job = await server.api.submit(model_args={"behave": "hang"})
-        run_dir = Path((await server.api.under_way(job))["run_dir"])
+        run_dir = Path((await server.api.wait_for_harness(job))["run_dir"])
         aside = run_dir.rename(run_dir.with_name("aside"))
         run_dir.touch()
         await server.api.call("DELETE", f"/jobs/{job}")

@@ -17,7 +17,7 @@ async def test_three_jobs_finish_in_order_when_the_server_is_killed_during_the_f
     async with server:
         lengths = {"1": 2.0, "2": 0.0, "3": 0.0}
         jobs = [await _submit(server, journal, *each) for each in lengths.items()]
-        await server.api.under_way(jobs[0])
+        await server.api.wait_for_harness(jobs[0])
 
         server.kill()
         await server.start()
@@ -33,7 +33,7 @@ async def test_the_database_is_readable_without_the_server(
 ) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"until": str(tmp_path / "end")})
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
         server.kill()
         await server.start()
         await until(server.is_reattached)
@@ -67,7 +67,7 @@ async def test_an_evaluation_that_ended_while_the_server_was_down_has_its_real_o
     async with server:
         arguments = {"behave": "exit", "code": 9, "until": str(tmp_path / "end")}
         job_id = await server.api.submit(model_args=arguments)
-        job = await server.api.under_way(job_id)
+        job = await server.api.wait_for_harness(job_id)
         server.kill()
         (tmp_path / "end").touch()
         await until(_exists(Path(job["run_dir"]) / "exit.json"))
@@ -82,7 +82,7 @@ async def test_a_stopped_server_exits_0_and_names_the_continuing_evaluation(
 ) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
 
         code = server.stop()
 
@@ -98,7 +98,7 @@ async def test_a_stopped_server_keeps_its_finished_and_queued_jobs(server: Serve
         before = await server.api.finished(finished)
         hanging = await server.api.submit(model_args={"behave": "hang"})
         queued = [await server.api.submit() for _ in range(2)]
-        await server.api.under_way(hanging)
+        await server.api.wait_for_harness(hanging)
 
         server.stop()
         await server.start()
@@ -111,7 +111,7 @@ async def test_a_stopped_server_keeps_its_finished_and_queued_jobs(server: Serve
 async def test_a_cancel_survives_a_killed_server(server: ServerProcess) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "stubborn"})
-        await server.api.under_way(job_id)
+        await server.api.wait_for_harness(job_id)
         await server.api.call("DELETE", f"/jobs/{job_id}")
 
         server.kill()

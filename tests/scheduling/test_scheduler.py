@@ -151,7 +151,7 @@ async def test_the_files_of_a_lost_attempt_are_masked(api: Api) -> None:
 async def test_an_attempt_that_is_lost_after_a_cancel_is_not_tried_again(make_api: MakeApi) -> None:
     api = await make_api(cancel_grace=WAIT_SECONDS)
     job_id = await api.submit(model_args={"behave": "stubborn"}, max_attempts=2)
-    run_dir = Path((await api.under_way(job_id))["run_dir"])
+    run_dir = Path((await api.wait_for_harness(job_id))["run_dir"])
     await until(lambda: _has_printed(run_dir, "ignores TERM now"))
     await api.call("DELETE", f"/jobs/{job_id}")
 

@@ -8,7 +8,7 @@ import pytest
 
 from evalserver.system import directory_listing
 from evalserver.system.directory_listing import list_files
-from tests.support import let_everybody_reach, without_permissions
+from tests.support import make_accessible, without_permissions
 
 
 def _names(path: Path) -> list[str]:
@@ -109,7 +109,7 @@ def test_a_directory_that_vanishes_during_the_listing_is_omitted(
 def test_an_unreadable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
 
-    let_everybody_reach(tmp_path / "private")
+    make_accessible(tmp_path / "private")
     with without_permissions():
         listing = list_files(tmp_path)
 

@@ -65,7 +65,7 @@ async def test_draining_twice_only_updates_the_reason(api: Api) -> None:
 async def test_a_drain_survives_a_killed_server(server: ServerProcess) -> None:
     async with server:
         running = await server.api.submit(model_args={"seconds": 1})
-        await server.api.under_way(running)
+        await server.api.wait_for_harness(running)
         await server.api.call("POST", "/drain?reason=moving")
         waiting = await server.api.submit()
         server.kill()

@@ -38,7 +38,7 @@ def large(tmp_path: Path) -> ServerProcess:
 async def test_home_is_quick_with_100_000_jobs(large: ServerProcess) -> None:
     async with large:
         running = await large.api.submit(model_args={"behave": "hang"}, priority=1000)
-        await large.api.under_way(running)
+        await large.api.wait_for_harness(running)
         large.stop()
         seed(large.data_dir / "evalserver.db")
         await large.start()
