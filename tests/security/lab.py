@@ -77,17 +77,17 @@ class Lab:
         """Log in with a browser; return its session."""
         browser = httpx.Client(base_url=self.server.url, trust_env=False)
         self._browsers.append(browser)
-        answer = browser.post(
+        response = browser.post(
             "/login", data={"token": self.tokens[role]}, headers={"Origin": self.server.url}
         )
-        assert answer.status_code == 303, answer.text
+        assert response.status_code == 303, response.text
         return browser
 
     def submit(self, role: Role = Role.SUBMITTER, **fields: Any) -> str:
         """Submit a job with this role."""
-        answer = self.send("POST", "/evaluate", role, json=request(**fields))
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["job_id"])
+        response = self.send("POST", "/evaluate", role, json=request(**fields))
+        assert response.status_code == 200, response.text
+        return str(response.json()["job_id"])
 
     def when(self, job_id: str, *statuses: str) -> Json:
         """Wait until the job has one of these statuses; return it as its submitter sees it."""

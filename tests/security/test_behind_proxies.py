@@ -190,8 +190,8 @@ def test_a_browser_logs_in_and_acts(visitor: Visitor) -> None:
 
 def test_events_are_delivered_without_delay(visitor: Visitor) -> None:
     request = visitor.build_request("GET", "/events", Role.VIEWER)
-    with closing(visitor.client.send(request, stream=True)) as answer:
-        lines = answer.iter_lines()
+    with closing(visitor.client.send(request, stream=True)) as response:
+        lines = response.iter_lines()
         next(lines)
         job_id = visitor.lab.submit()
 

@@ -29,18 +29,18 @@ BODY = {"model": "dummy", "tasks": ["mme"]}
 def test_a_foreign_host_name_is_rejected(lab: Lab, host: str, path: str) -> None:
     headers = [(b"Host", host.encode("latin-1"))]
 
-    answer = lab.client.get(lab.server.url + path, headers=headers)
+    response = lab.client.get(lab.server.url + path, headers=headers)
 
-    assert answer.status_code in (400, 421)
-    if host and answer.status_code == 421:
-        assert "--allowed-host" in answer.json()["detail"]
+    assert response.status_code in (400, 421)
+    if host and response.status_code == 421:
+        assert "--allowed-host" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:8000"])
 def test_the_servers_own_names_are_accepted_with_any_port(lab: Lab, host: str) -> None:
-    answer = lab.client.get(f"{lab.server.url}/health", headers={"Host": host})
+    response = lab.client.get(f"{lab.server.url}/health", headers={"Host": host})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_another_sites_page_cannot_use_a_browsers_session(
 ) -> None:
     browser = lab.log_in(Role.SUBMITTER)
 
-    answer = browser.post("/evaluate", json=BODY, headers=headers)
+    response = browser.post("/evaluate", json=BODY, headers=headers)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("which", ["origin", "fetch metadata"])
@@ -80,24 +80,24 @@ def test_another_sites_page_cannot_use_remembered_basic_credentials(lab: Lab) ->
     auth = ("x", lab.tokens[Role.SUBMITTER])
     headers = {"Origin": "http://evil.example"}
 
-    answer = lab.client.post(f"{lab.server.url}/evaluate", auth=auth, json=BODY, headers=headers)
+    response = lab.client.post(f"{lab.server.url}/evaluate", auth=auth, json=BODY, headers=headers)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 def test_another_sites_form_cannot_submit_a_job(lab: Lab) -> None:
-    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
+    response = lab.send("POST", "/evaluate", Role.SUBMITTER, content=b"{}", headers=FORM)
 
-    assert answer.status_code == 415
+    assert response.status_code == 415
 
 
 def test_no_other_origin_is_allowed_by_cors(lab: Lab) -> None:
     for method in ("GET", "OPTIONS"):
-        answer = lab.send(
+        response = lab.send(
             method, "/jobs", Role.ADMIN,
             headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "GET"},
         )  # fmt: skip
-        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+        assert not [name for name in response.headers if name.lower().startswith("access-control")]
 
 
 @pytest.mark.parametrize("path", ["/health", "/jobs", "/nothing", "/login", "/docs", "/metrics"])
@@ -127,8 +127,8 @@ def test_the_response_to_a_malformed_request_has_security_headers_too(
     with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
         connection.settimeout(WAIT_SECONDS)
         connection.sendall(malformed)
-        with connection.makefile("rb") as answer:
-            text = answer.read().decode()
+        with connection.makefile("rb") as response:
+            text = response.read().decode()
 
     assert text.startswith("HTTP/1.0 400 Bad Request\r\n")
     assert "X-Content-Type-Options: nosniff" in text
@@ -138,10 +138,10 @@ def test_the_response_to_a_malformed_request_has_security_headers_too(
 
 
 def test_the_cookie_is_protected_from_scripts_and_other_sites(lab: Lab) -> None:
-    answer = lab.client.post(f"{lab.server.url}/login", data={"token": lab.tokens[Role.VIEWER]})
+    response = lab.client.post(f"{lab.server.url}/login", data={"token": lab.tokens[Role.VIEWER]})
     lab.client.cookies.clear()
 
-    cookie = answer.headers["Set-Cookie"]
+    cookie = response.headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
     assert lab.tokens[Role.VIEWER] not in cookie
 
@@ -176,13 +176,13 @@ def test_the_database_stores_only_a_hash_of_a_session(lab: Lab) -> None:
     assert session not in stored
 
 
-def test_a_session_cannot_be_fixed_by_another_client(lab: Lab) -> None:
+def test_session_fixation_is_prevented(lab: Lab) -> None:
     name = f"evalserver_{lab.server.port}"
     with httpx.Client(base_url=lab.server.url, cookies={name: "chosen"}) as browser:
-        answer = browser.post("/login", data={"token": lab.tokens[Role.VIEWER]}, headers={
+        response = browser.post("/login", data={"token": lab.tokens[Role.VIEWER]}, headers={
             "Origin": lab.server.url})  # fmt: skip
 
-    assert "chosen" not in answer.headers["Set-Cookie"]
+    assert "chosen" not in response.headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_a_session_cannot_be_fixed_by_another_client(lab: Lab) -> None:
 def test_a_login_redirects_to_no_other_site(lab: Lab, after: str) -> None:
     form = {"token": lab.tokens[Role.VIEWER], "next": after}
 
-    answer = lab.client.post(f"{lab.server.url}/login", data=form)
+    response = lab.client.post(f"{lab.server.url}/login", data=form)
     lab.client.cookies.clear()
 
-    where = answer.headers["Location"]
+    where = response.headers["Location"]
     assert re.fullmatch(r"/(?![/\\])[^\r\n\t]*", where)
     assert "evil" not in where
 
@@ -214,8 +214,8 @@ def test_a_page_escapes_submitted_text(lab: Lab) -> None:
 
 
 def test_a_page_without_a_session_redirects_to_the_login_and_back(lab: Lab) -> None:
-    answer = lab.send("GET", "/docs?a=b", headers={"Accept": "text/html"})
+    response = lab.send("GET", "/docs?a=b", headers={"Accept": "text/html"})
 
-    assert answer.status_code == 303
-    where = urlsplit(answer.headers["Location"])
+    assert response.status_code == 303
+    where = urlsplit(response.headers["Location"])
     assert (where.path, parse_qs(where.query)) == ("/login", {"next": ["/docs?a=b"]})

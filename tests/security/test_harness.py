@@ -147,9 +147,9 @@ def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
 
     for role in (Role.VIEWER, Role.ADMIN):
         for path in paths:
-            answer = lab.send("GET", path, role)
-            assert answer.status_code < 500, path
-            assert not [secret for secret in secrets if secret in answer.text], path
+            response = lab.send("GET", path, role)
+            assert response.status_code < 500, path
+            assert not [secret for secret in secrets if secret in response.text], path
 
 
 def test_secrets_are_visible_only_to_their_owner(lab: Lab) -> None:
@@ -223,9 +223,9 @@ def test_names_in_archives_and_headers_cannot_inject_anything(lab: Lab, name: st
     job = finished(lab)
     if name not in ("..", "a/../../b"):
         (Path(job["output_dir"]) / name).write_text("x")
-    answer = lab.send("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", Role.VIEWER)
+    response = lab.send("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", Role.VIEWER)
 
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         names = archive.namelist()
     assert names
     assert not [each for each in names if each.startswith("/") or ".." in each.split("/")]

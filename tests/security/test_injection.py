@@ -46,9 +46,9 @@ def test_no_field_can_be_a_flag_or_contain_control_characters(
 def test_a_lone_surrogate_is_rejected_everywhere(lab: Lab, name: str) -> None:
     body = json.dumps(request(**field(name, "SURROGATE"))).replace("SURROGATE", "\\ud800")
 
-    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
+    response = lab.send("POST", "/evaluate", Role.SUBMITTER, content=body.encode(), headers=JSON)
 
-    assert answer.status_code in (400, 422)
+    assert response.status_code in (400, 422)
 
 
 @pytest.mark.parametrize("task", ["/etc/passwd", "../t", "./t.yaml", "a/b", "~/t", "t.py", "a,b"])
@@ -61,16 +61,16 @@ def test_no_task_is_a_path(lab: Lab, task: str) -> None:
     ["/etc/x", "/", "/var/x", "../x", "a/../../x", "~/x", "/proc/self/cwd/x"],
 )
 def test_output_outside_the_allowed_directories_is_rejected(lab: Lab, path: str) -> None:
-    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=path))
+    response = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir=path))
 
-    assert answer.status_code == REJECTED
-    assert [each["field"] for each in answer.json()["errors"]] == ["output_dir"]
+    assert response.status_code == REJECTED
+    assert [each["field"] for each in response.json()["errors"]] == ["output_dir"]
 
 
 def test_the_error_for_a_rejected_path_names_the_flag(lab: Lab) -> None:
-    answer = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
+    response = lab.send("POST", "/evaluate", Role.SUBMITTER, json=request(output_dir="/var/x"))
 
-    assert "--allow-path" in answer.json()["errors"][0]["message"]
+    assert "--allow-path" in response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("subpath", ["runs", "", "evalserver.db", "outputs/../runs"])
@@ -105,9 +105,9 @@ PATHS = [
 def test_no_path_leads_outside(lab: Lab, path: str) -> None:
     job_id = lab.submit()
 
-    answer = lab.send("GET", path.format(job=job_id), Role.ADMIN)
+    response = lab.send("GET", path.format(job=job_id), Role.ADMIN)
 
-    assert answer.status_code in (400, 404, 409, 422)
+    assert response.status_code in (400, 404, 409, 422)
 
 
 SQL = "' OR '1'='1' UNION SELECT secret_hash FROM tokens; DROP TABLE jobs; --"
@@ -118,10 +118,10 @@ FILTERS = ("model", "task", "engine", "submitted_by", "status", "label", "create
 def test_no_filter_is_executed_as_sql(lab: Lab, name: str) -> None:
     text = f"a={SQL}" if name == "label" else SQL
 
-    answer = lab.send("GET", "/jobs", Role.ADMIN, params={name: text})
+    response = lab.send("GET", "/jobs", Role.ADMIN, params={name: text})
 
-    assert answer.status_code in (200, 422)
-    assert answer.json().get("jobs", []) == []
+    assert response.status_code in (200, 422)
+    assert response.json().get("jobs", []) == []
     assert lab.server.query("SELECT count(*) FROM jobs") != ["0"]
 
 
@@ -142,9 +142,9 @@ def test_a_malformed_request_is_one_log_line(lab: Lab, line: bytes) -> None:
     before = len(lab.server.log.read_text().splitlines())
     with socket.create_connection(("127.0.0.1", lab.server.port)) as connection:
         connection.sendall(line + b"\r\n\r\n")
-        answer = connection.recv(1024)
+        response = connection.recv(1024)
 
-    assert b" 400 " in answer
+    assert b" 400 " in response
     assert len(lab.server.log.read_text().splitlines()) - before <= 1
     assert "\x1b" not in lab.server.log.read_text()
 
@@ -159,9 +159,9 @@ def test_a_forwarded_address_from_an_untrusted_client_is_ignored(lab: Lab) -> No
 
 @pytest.mark.parametrize("name", ["Idempotency-Key", "Last-Event-ID", "Prefer", "If-None-Match"])
 def test_no_header_is_echoed_as_a_new_line(lab: Lab, name: str) -> None:
-    answer = lab.send("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
+    response = lab.send("GET", "/jobs/none", Role.ADMIN, headers={name: "x%0d%0aSet-Cookie: a=b"})
 
-    assert "Set-Cookie" not in answer.headers
+    assert "Set-Cookie" not in response.headers
 
 
 def test_an_oversized_body_is_cut_off_and_a_deeply_nested_one_rejected(lab: Lab) -> None:
@@ -182,9 +182,9 @@ def test_an_oversized_body_is_cut_off_and_a_deeply_nested_one_rejected(lab: Lab)
 
 
 def test_an_unauthorized_client_is_rejected_before_its_body_is_read(lab: Lab) -> None:
-    answer = lab.send("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
+    response = lab.send("POST", "/evaluate", content=b"x" * 900_000, headers=JSON)
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 VALUES = st.recursive(

@@ -71,10 +71,10 @@ def test_a_job_page_shows_no_secrets_of_others(lab: Lab) -> None:
 def test_a_page_fragment_requested_without_a_session_redirects_to_the_login(
     lab: Lab,
 ) -> None:
-    answer = lab.send("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
+    response = lab.send("GET", "/ui/jobs", headers={"HX-Request": "true", "Accept": "text/html"})
 
-    assert answer.headers["HX-Redirect"] == "/login?next=/ui/jobs"
-    assert answer.text == ""
+    assert response.headers["HX-Redirect"] == "/login?next=/ui/jobs"
+    assert response.text == ""
 
 
 def test_only_the_submitter_and_administrators_change_a_priority(lab: Lab) -> None:

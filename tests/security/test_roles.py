@@ -36,17 +36,17 @@ def test_a_route_is_open_to_its_role_and_to_none_below(lab: Lab, route: Route, c
     role, needed = CALLERS[caller], route.role or Role.ADMIN
     if route.path == ENDLESS and role is not None:
         return  # authorized roles get an endless stream: see test_tokens
-    answer = lab.send(route.method, path_of(route), role)
+    response = lab.send(route.method, path_of(route), role)
 
     is_authorized = RANK[role or Role.ANYONE] >= RANK[needed]
     is_login = route.path == "/login" and route.method == "POST"
     if is_authorized:
-        assert answer.status_code not in REJECTED or is_login, answer.text
+        assert response.status_code not in REJECTED or is_login, response.text
     else:
-        assert answer.status_code == (401 if role is None else 403), answer.text
+        assert response.status_code == (401 if role is None else 403), response.text
         page = route in PAGES
         kind = "text/html; charset=utf-8" if page else "application/problem+json"
-        assert answer.headers["Content-Type"] == kind
+        assert response.headers["Content-Type"] == kind
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"])

@@ -158,10 +158,10 @@ def test_running_as_root_logs_a_warning(labs: list[Lab], tmp_path: Path) -> None
 def test_a_rate_limited_client_gets_a_retry_after(labs: list[Lab], tmp_path: Path) -> None:
     lab = started(labs, tmp_path, "--rate-limit", "1", auth="none")
 
-    answers = [lab.send("GET", "/queue") for _ in range(40)]
+    responses = [lab.send("GET", "/queue") for _ in range(40)]
 
-    assert {each.status_code for each in answers} == {200, 429}
-    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert {each.status_code for each in responses} == {200, 429}
+    assert int(responses[-1].headers["Retry-After"]) >= 1
 
 
 def test_one_token_cannot_fill_the_queue(labs: list[Lab], tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_the_number_of_connections_is_limited(labs: list[Lab], tmp_path: Path) -
     for each in sockets:
         each.close()
 
-    assert all(answer.startswith(b"HTTP/1.1 503") for answer in received.values())
+    assert all(response.startswith(b"HTTP/1.1 503") for response in received.values())
 
 
 def test_oversized_request_headers_are_rejected(labs: list[Lab], tmp_path: Path) -> None:
@@ -233,12 +233,12 @@ def test_tls_is_served_and_the_certificate_reloaded(labs: list[Lab], tmp_path: P
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
-            answer = client.post(f"{url}/login", data={"token": lab.tokens[Role.ADMIN]})
+            response = client.post(f"{url}/login", data={"token": lab.tokens[Role.ADMIN]})
             break
         except httpx.TransportError:
             time.sleep(0.1)
-    session = answer.cookies[f"__Host-evalserver_{lab.server.port}"]
-    assert "Secure" in answer.headers["Set-Cookie"]
+    session = response.cookies[f"__Host-evalserver_{lab.server.port}"]
+    assert "Secure" in response.headers["Set-Cookie"]
     assert client.get(f"{url}/queue").status_code == 200
     client.cookies.clear()
     # What a page without TLS, or of another host name, could have set.

@@ -44,12 +44,12 @@ def test_a_token_is_accepted_as_a_password_with_any_user_name(lab: Lab) -> None:
     ],
 )  # fmt: skip
 def test_invalid_credentials_give_no_access(lab: Lab, header: str) -> None:
-    answer = lab.client.get(
+    response = lab.client.get(
         f"{lab.server.url}/queue", headers=[(b"Authorization", header.encode("latin-1"))]
     )
 
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="evalserver"'
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="evalserver"'
 
 
 def test_a_part_of_a_token_or_its_hash_gives_no_access(lab: Lab) -> None:
@@ -145,8 +145,8 @@ def test_the_time_of_a_rejection_reveals_nothing_about_the_token(lab: Lab) -> No
 
 def test_a_stream_ends_soon_after_its_token_is_revoked(lab: Lab) -> None:
     token = lab.make_token("listening", Role.VIEWER)
-    with lab.client.stream("GET", f"{lab.server.url}/events", headers=bearer(token)) as answer:
-        lines = answer.iter_lines()
+    with lab.client.stream("GET", f"{lab.server.url}/events", headers=bearer(token)) as response:
+        lines = response.iter_lines()
         next(lines)
         lab.command("revoke", "listening")
         job_id = lab.submit()
@@ -210,10 +210,10 @@ def test_a_followed_log_ends_when_its_token_becomes_invalid(lab: Lab) -> None:
     token = lab.make_token("following", Role.VIEWER)
     running = lab.send("GET", "/queue", Role.VIEWER).json()["running_job"]
     path = f"{lab.server.url}/jobs/{running}/log?follow=1"
-    with lab.client.stream("GET", path, headers=bearer(token)) as answer:
+    with lab.client.stream("GET", path, headers=bearer(token)) as response:
         lab.command("revoke", "following")
 
-        for _ in answer.iter_bytes():
+        for _ in response.iter_bytes():
             pass
 
 
@@ -226,8 +226,8 @@ def test_a_download_is_cut_off_when_its_token_is_revoked(lab: Lab, what: str) ->
     token = lab.make_token(name, Role.VIEWER)
     path = f"{lab.server.url}/jobs/{running}/artifacts{what}"
     durations = 0
-    with lab.client.stream("GET", path, headers=bearer(token)) as answer:
-        pieces = answer.iter_raw()
+    with lab.client.stream("GET", path, headers=bearer(token)) as response:
+        pieces = response.iter_raw()
         durations += len(next(pieces))
         lab.command("revoke", name)
 
@@ -236,6 +236,6 @@ def test_a_download_is_cut_off_when_its_token_is_revoked(lab: Lab, what: str) ->
                 durations += len(piece)
                 time.sleep(0.05)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert durations < LARGE
     assert lab.send("GET", "/health").status_code == 200

@@ -10,7 +10,7 @@ from tests.support import Api, Json
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response: status, headers and body."""
 
     status: int
@@ -24,7 +24,7 @@ class Answer:
         return value
 
 
-async def fetch(api: Api, method: str, path: Any, **kwargs: Any) -> Answer:
+async def fetch(api: Api, method: str, path: Any, **kwargs: Any) -> Response:
     """Send a request and read the complete response."""
-    async with api._session.request(method, f"{api._base}{path}", **kwargs) as answer:
-        return Answer(answer.status, answer.headers, await answer.read())
+    async with api._session.request(method, f"{api._base}{path}", **kwargs) as response:
+        return Response(response.status, response.headers, await response.read())

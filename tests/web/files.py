@@ -31,8 +31,8 @@ async def listed(api: Api, job: Json) -> dict[str, Json]:
 async def fetch(api: Api, job: Json, path: str, **headers: str) -> tuple[int, Any, bytes]:
     """Return status, headers and body of one file."""
     url = f"/jobs/{job['job_id']}/artifacts/{path}"
-    async with api._session.get(url, headers=headers) as answer:
-        return answer.status, answer.headers, await answer.read()
+    async with api._session.get(url, headers=headers) as response:
+        return response.status, response.headers, await response.read()
 
 
 async def raw(api: Api, target: bytes) -> int:
@@ -40,15 +40,15 @@ async def raw(api: Api, target: bytes) -> int:
     server = api._session.server
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    answer = await reader.read()
+    response = await reader.read()
     writer.close()
     await writer.wait_closed()
-    assert SECRET not in answer
-    return int(answer.split()[1])
+    assert SECRET not in response
+    return int(response.split()[1])
 
 
 async def archive(api: Api, job: Json) -> zipfile.ZipFile:
     """Download the archive of all files and open it."""
-    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
-        assert answer.status == 200
-        return zipfile.ZipFile(io.BytesIO(await answer.read()))
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
+        assert response.status == 200
+        return zipfile.ZipFile(io.BytesIO(await response.read()))

@@ -14,14 +14,14 @@ async def test_a_draining_server_accepts_jobs_but_starts_none(api: Api) -> None:
     running = await api.submit(model_args=HANG)
     await api.when(running, "running")
 
-    answer = await api.call("POST", "/drain?reason=new+driver")
+    response = await api.call("POST", "/drain?reason=new+driver")
     waiting = await api.submit()
     await api.call("DELETE", f"/jobs/{running}")
     await api.when(running, "cancelled")
 
     job = await api.job(waiting)
-    assert f"job {running} runs on" in answer["message"]
-    assert answer["draining"]["reason"] == "new driver"
+    assert f"job {running} runs on" in response["message"]
+    assert response["draining"]["reason"] == "new driver"
     assert (job["status"], job["position_in_queue"], job["eta_s"]) == ("queued", 0, None)
     assert "the server is draining, since" in job["waiting_for"]
     assert job["waiting_for"].endswith("by anonymous: new driver")
@@ -85,9 +85,9 @@ async def test_a_drain_survives_a_killed_server(server: ServerProcess) -> None:
 async def test_prune_keeps_the_newest_finished_jobs(api: Api, data_dir: Path) -> None:
     old, older, newest = [await _finished(api) for _ in range(3)]
 
-    answer = await api.call("POST", "/prune?keep=1")
+    response = await api.call("POST", "/prune?keep=1")
 
-    assert answer == {"message": "2 finished jobs were pruned", "pruned": 2}
+    assert response == {"message": "2 finished jobs were pruned", "pruned": 2}
     await api.call("GET", f"/jobs/{old}", 410)
     await api.call("GET", f"/jobs/{older}", 410)
     await api.call("GET", f"/jobs/{newest}")
@@ -175,5 +175,5 @@ async def _finished(api: Api) -> str:
 
 
 async def _text(api: Api, path: str) -> str:
-    async with api._session.request("GET", api._base + path) as answer:
-        return str(await answer.text())
+    async with api._session.request("GET", api._base + path) as response:
+        return str(await response.text())

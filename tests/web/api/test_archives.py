@@ -27,12 +27,12 @@ async def test_the_archive_contains_every_file(api: Api, job: Json) -> None:
 
 
 async def test_the_archive_is_named_after_the_job(api: Api, job: Json) -> None:
-    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
-        assert answer.headers["Content-Type"] == "application/zip"
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
+        assert response.headers["Content-Type"] == "application/zip"
         assert (
-            f'attachment; filename="{job["job_id"]}.zip"' in answer.headers["Content-Disposition"]
+            f'attachment; filename="{job["job_id"]}.zip"' in response.headers["Content-Disposition"]
         )
-        await answer.read()
+        await response.read()
 
 
 async def test_the_archive_does_not_follow_links(api: Api, job: Json, secret: Path) -> None:
@@ -54,11 +54,11 @@ async def test_the_archive_of_a_job_that_never_ran_is_empty(api: Api) -> None:
 async def test_files_removed_while_the_archive_is_built_are_left_out(api: Api, job: Json) -> None:
     for number in range(40):
         (output(job) / f"{number:02}").write_bytes(os.urandom(MEGABYTE))
-    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
-        begin = await answer.content.readexactly(MEGABYTE)
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
+        begin = await response.content.readexactly(MEGABYTE)
         for path in output(job).glob("[0-9]*"):
             path.unlink()
-        rest = await answer.read()
+        rest = await response.read()
 
     with zipfile.ZipFile(io.BytesIO(begin + rest)) as found:
         assert found.testzip() is None
@@ -70,8 +70,8 @@ async def test_head_builds_no_archive(api: Api, job: Json, monkeypatch: pytest.M
     calls: list[object] = []
     monkeypatch.setattr("evalserver.web.api.artifacts.zip_chunks", lambda *args: calls.append(args))
 
-    async with api._session.head(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
-        assert (answer.status, await answer.read()) == (200, b"")
+    async with api._session.head(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
+        assert (response.status, await response.read()) == (200, b"")
     assert calls == []
 
 
@@ -94,9 +94,9 @@ async def test_an_archive_that_fails_midway_is_not_a_valid_zip(
 
     monkeypatch.setattr("evalserver.web.api.artifacts.zip_chunks", failing)
 
-    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as answer:
+    async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
         with pytest.raises(aiohttp.ClientPayloadError):
-            await answer.read()
+            await response.read()
 
 
 @pytest.fixture

@@ -104,8 +104,8 @@ async def test_in_a_client_chosen_directory_only_the_attempts_files_are_listed(
 async def test_a_file_is_sent_unchanged(api: Api, job: Json) -> None:
     [results, _] = (await listing(api, job))["artifacts"]
 
-    async with api._session.get(results["url"]) as answer:
-        body = await answer.read()
+    async with api._session.get(results["url"]) as response:
+        body = await response.read()
 
     assert body == (output(job) / results["path"]).read_bytes()
 
@@ -163,9 +163,9 @@ async def test_a_range_request_is_answered(
 ) -> None:
     (output(job) / "x").write_bytes(b"0123456789")
 
-    answer = await fetch(api, job, "x", Range=range_header)
+    response = await fetch(api, job, "x", Range=range_header)
 
-    assert (answer[0], answer[2]) == (status, body)
+    assert (response[0], response[2]) == (status, body)
 
 
 async def test_an_unsatisfiable_range_is_416(api: Api, job: Json) -> None:
@@ -198,9 +198,9 @@ async def test_a_compressed_sibling_is_not_sent_instead(api: Api, job: Json, sec
 async def test_head_sends_no_body(api: Api, job: Json) -> None:
     (output(job) / "x").write_text("12345")
 
-    async with api._session.head(f"/jobs/{job['job_id']}/artifacts/x") as answer:
-        assert (answer.status, answer.headers["Content-Length"]) == (200, "5")
-        assert await answer.read() == b""
+    async with api._session.head(f"/jobs/{job['job_id']}/artifacts/x") as response:
+        assert (response.status, response.headers["Content-Length"]) == (200, "5")
+        assert await response.read() == b""
 
 
 async def test_a_missing_file_is_404_and_named(api: Api, job: Json) -> None:

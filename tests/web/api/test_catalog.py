@@ -59,8 +59,8 @@ async def test_a_new_harness_version_is_queried_again(make_api: MakeApi, harness
     _set_catalog(harness, version="1.0.0", tasks='["brand_new"]')
 
     async def has_new_tasks() -> bool:
-        answer = await api.call("GET", "/tasks")
-        return bool(answer == {"tasks": ["brand_new"]})
+        response = await api.call("GET", "/tasks")
+        return bool(response == {"tasks": ["brand_new"]})
 
     assert await until(has_new_tasks)
 

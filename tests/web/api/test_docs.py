@@ -34,9 +34,9 @@ async def test_a_request_can_be_tried_on_the_page(server: ServerProcess) -> None
         operation = visit.page.locator("#operations-queue-getLiveness")
         await operation.locator(".try-out__btn").click()
         await operation.locator("button.execute").click()
-        answer = operation.locator(".live-responses-table .highlight-code").first
-        await answer.wait_for()
-        text = await answer.text_content()
+        response = operation.locator(".live-responses-table .highlight-code").first
+        await response.wait_for()
+        text = await response.text_content()
 
     assert '"status": "alive"' in (text or "")
     assert visit.errors == []
@@ -73,16 +73,16 @@ async def test_an_unmodified_file_is_not_sent_again(api: Api, path: str, media_t
     headers = await _headers(api, path)
 
     again = {"If-None-Match": headers["ETag"]}
-    async with api._session.get(path, headers=again) as answer:
-        assert (answer.status, await answer.read()) == (304, b"")
-        assert answer.headers["ETag"] == headers["ETag"]
+    async with api._session.get(path, headers=again) as response:
+        assert (response.status, await response.read()) == (304, b"")
+        assert response.headers["ETag"] == headers["ETag"]
     assert headers["Content-Type"] == media_type
     assert headers["Cache-Control"] == "no-cache"
 
 
 async def test_a_file_is_sent_unchanged(api: Api) -> None:
-    async with api._session.get(BUNDLE, headers={"If-None-Match": '"another"'}) as answer:
-        body = await answer.read()
+    async with api._session.get(BUNDLE, headers={"If-None-Match": '"another"'}) as response:
+        body = await response.read()
 
     assert body == (STATIC / "swagger-ui" / "swagger-ui-bundle.js").read_bytes()
 
@@ -102,9 +102,9 @@ async def test_only_static_files_are_served(api: Api, name: str) -> None:
 
 
 async def _headers(api: Api, path: str) -> Any:
-    async with api._session.get(path) as answer:
-        assert answer.status == 200
-        return answer.headers
+    async with api._session.get(path) as response:
+        assert response.status == 200
+        return response.headers
 
 
 def _is_local(url: str, server: ServerProcess) -> bool:

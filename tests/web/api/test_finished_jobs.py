@@ -27,7 +27,7 @@ async def test_jobs_are_listed_in_the_order_in_which_they_finished(api: Api) -> 
     assert page == {"jobs": [first, second], "next": None}
 
 
-async def test_the_last_jobs_event_continues_the_list(api: Api) -> None:
+async def test_the_list_continues_after_a_jobs_event_id(api: Api) -> None:
     first = await complete(api)
     second = await complete(api)
 

@@ -60,11 +60,11 @@ def _fill(filler: Path) -> None:
 
 async def _is_rejected(api: Api) -> Json | None:
     body = request(model_args={"filling": "x" * 8000})
-    async with api._session.request("POST", api._base + "/evaluate", json=body) as answer:
-        found: Json = await answer.json(content_type=None)
-        return found if answer.status == 503 and "Retry-After" in answer.headers else None
+    async with api._session.request("POST", api._base + "/evaluate", json=body) as response:
+        found: Json = await response.json(content_type=None)
+        return found if response.status == 503 and "Retry-After" in response.headers else None
 
 
 async def _is_ready(api: Api) -> bool:
-    async with api._session.request("GET", api._base + "/health/ready") as answer:
-        return bool(answer.status == 200)
+    async with api._session.request("GET", api._base + "/health/ready") as response:
+        return bool(response.status == 200)

@@ -15,13 +15,13 @@ from evalserver.web.keys import STORE, SUBMITTER
 from tests.conftest import MakeApi
 from tests.store.test_migrate import rows
 from tests.support import WAIT_SECONDS, Api, request, until
-from tests.web.answers import Answer, fetch
+from tests.web.answers import Response, fetch
 
 HANG = {"behave": "hang"}
 REPLAY = "Idempotent-Replay"
 
 
-async def evaluate(api: Api, key: str = "the key", **fields: Any) -> Answer:
+async def evaluate(api: Api, key: str = "the key", **fields: Any) -> Response:
     """Submit with a key."""
     headers = {"Idempotency-Key": key}
     return await fetch(api, "POST", "/evaluate", json=request(**fields), headers=headers)
@@ -57,16 +57,16 @@ async def test_the_first_response_is_an_ordinary_one(api: Api) -> None:
     await api.when(await api.submit(model_args=HANG), "running")
     await api.submit()
 
-    answer = await evaluate(api)
+    response = await evaluate(api)
 
-    assert answer.json == {
-        "job_id": answer.json["job_id"],
+    assert response.json == {
+        "job_id": response.json["job_id"],
         "status": "queued",
         "position_in_queue": 1,
         "message": "Job queued successfully. Position in queue: 1",
     }
-    assert answer.headers["Content-Type"] == "application/json"
-    assert REPLAY not in answer.headers
+    assert response.headers["Content-Type"] == "application/json"
+    assert REPLAY not in response.headers
 
 
 async def test_the_position_counts_only_jobs_ahead(api: Api) -> None:
@@ -74,10 +74,10 @@ async def test_the_position_counts_only_jobs_ahead(api: Api) -> None:
     for priority in (0, 2, 1):
         await api.submit(priority=priority)
 
-    answer = await evaluate(api, priority=1)
+    response = await evaluate(api, priority=1)
 
-    assert answer.json["position_in_queue"] == 2
-    assert (await api.job(answer.json["job_id"]))["position_in_queue"] == 2
+    assert response.json["position_in_queue"] == 2
+    assert (await api.job(response.json["job_id"]))["position_in_queue"] == 2
 
 
 async def test_a_repeated_submission_gets_the_same_response_and_no_new_job(api: Api) -> None:
@@ -122,16 +122,19 @@ async def test_a_hash_covers_only_the_fields_of_the_request(api: Api, data_dir: 
 async def test_the_key_with_another_body_is_422(api: Api, change: dict[str, Any]) -> None:
     job_id = (await evaluate(api, model_args={"a": 1})).json["job_id"]
 
-    answer = await evaluate(api, **{"model_args": {"a": 1}, **change})
+    response = await evaluate(api, **{"model_args": {"a": 1}, **change})
 
-    assert answer.status == 422
-    assert f"for another request (job {job_id})" in answer.json["detail"]
+    assert response.status == 422
+    assert f"for another request (job {job_id})" in response.json["detail"]
     assert await count_jobs(api) == 1
 
 
 async def test_other_keys_and_no_key_are_separate_submissions(api: Api) -> None:
-    answers = [await evaluate(api, "a"), await evaluate(api, "A")]
-    ids = {answer.json["job_id"] for answer in answers} | {await api.submit(), await api.submit()}
+    responses = [await evaluate(api, "a"), await evaluate(api, "A")]
+    ids = {response.json["job_id"] for response in responses} | {
+        await api.submit(),
+        await api.submit(),
+    }
 
     assert len(ids) == 4
 
@@ -139,10 +142,10 @@ async def test_other_keys_and_no_key_are_separate_submissions(api: Api) -> None:
 async def test_a_rejected_request_does_not_consume_the_key(api: Api) -> None:
     assert (await evaluate(api, limit=0)).status == 422
 
-    answer = await evaluate(api, limit=1)
+    response = await evaluate(api, limit=1)
 
-    assert answer.status == 200
-    assert REPLAY not in answer.headers
+    assert response.status == 200
+    assert REPLAY not in response.headers
 
 
 async def test_a_request_that_was_not_stored_does_not_consume_the_key(api: Api) -> None:
@@ -152,10 +155,10 @@ async def test_a_request_that_was_not_stored_does_not_consume_the_key(api: Api) 
     assert (await evaluate(api, labels=large)).status == 503
     connection.execute("PRAGMA max_page_count = 1000000")
 
-    answer = await evaluate(api, labels=large)
+    response = await evaluate(api, labels=large)
 
-    assert answer.status == 200
-    assert REPLAY not in answer.headers
+    assert response.status == 200
+    assert REPLAY not in response.headers
     assert await count_jobs(api) == 1
 
 
@@ -175,12 +178,12 @@ async def test_a_repetition_while_the_first_is_in_progress_is_409(api: Api) -> N
 
 
 async def test_many_concurrent_repetitions_create_one_job(api: Api) -> None:
-    answers = await asyncio.gather(*(evaluate(api) for _ in range(30)))
+    responses = await asyncio.gather(*(evaluate(api) for _ in range(30)))
 
-    accepted = [answer for answer in answers if answer.status == 200]
-    assert {answer.status for answer in answers} <= {200, 409}
-    assert len({answer.body for answer in accepted}) == 1
-    assert [REPLAY in answer.headers for answer in accepted].count(False) == 1
+    accepted = [response for response in responses if response.status == 200]
+    assert {response.status for response in responses} <= {200, 409}
+    assert len({response.body for response in accepted}) == 1
+    assert [REPLAY in response.headers for response in accepted].count(False) == 1
     assert await count_jobs(api) == 1
 
 
@@ -213,10 +216,10 @@ async def test_a_key_of_printable_ascii_is_accepted(api: Api, key: str) -> None:
     ],
 )
 async def test_an_invalid_key_is_rejected_and_named(api: Api, key: str, message: str) -> None:
-    answer = await evaluate(api, key)
+    response = await evaluate(api, key)
 
-    [error] = answer.json["errors"]
-    assert answer.status == 422
+    [error] = response.json["errors"]
+    assert response.status == 422
     assert error == {"field": "Idempotency-Key", "message": message}
     assert await count_jobs(api) == 0
 
@@ -224,6 +227,6 @@ async def test_an_invalid_key_is_rejected_and_named(api: Api, key: str, message:
 async def test_two_keys_are_rejected(api: Api) -> None:
     headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
 
-    answer = await fetch(api, "POST", "/evaluate", json=request(), headers=headers)
+    response = await fetch(api, "POST", "/evaluate", json=request(), headers=headers)
 
-    assert answer.status == 422
+    assert response.status == 422

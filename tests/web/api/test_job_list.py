@@ -16,8 +16,8 @@ HANG = {"behave": "hang"}
 
 async def listed(api: Api, **query: str) -> list[str]:
     """Return the IDs of the jobs on one page."""
-    answer = await api.call("GET", f"/jobs?{urlencode(query)}")
-    return [job["job_id"] for job in answer["jobs"]]
+    response = await api.call("GET", f"/jobs?{urlencode(query)}")
+    return [job["job_id"] for job in response["jobs"]]
 
 
 async def busy(api: Api) -> str:
@@ -35,11 +35,11 @@ async def test_listed_jobs_equal_single_jobs_newest_first(api: Api) -> None:
     running = await busy(api)
     first, second = await api.submit(), await api.submit(labels={"team": "a"})
 
-    answer = await api.call("GET", "/jobs")
+    response = await api.call("GET", "/jobs")
 
     alone = [await api.job(job_id) for job_id in (second, first, running)]
     # The progress of a running job may change between two requests.
-    assert [{**job, "progress": None} for job in answer["jobs"]] == [
+    assert [{**job, "progress": None} for job in response["jobs"]] == [
         {**job, "progress": None} for job in alone
     ]
 
@@ -50,9 +50,9 @@ async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
     await api.submit(priority=5)
     await api.submit()
 
-    answer = await api.call("GET", "/jobs")
+    response = await api.call("GET", "/jobs")
 
-    assert [job["position_in_queue"] for job in answer["jobs"]] == [2, 0, 1, None]
+    assert [job["position_in_queue"] for job in response["jobs"]] == [2, 0, 1, None]
 
 
 async def test_every_filter_finds_its_jobs(api: Api) -> None:
@@ -78,9 +78,9 @@ async def test_a_job_must_match_every_given_label(api: Api) -> None:
     both = await api.submit(labels={"team": "a", "run": "1"})
     await api.submit(labels={"team": "a"})
 
-    answer = await api.call("GET", "/jobs?label=team=a&label=run=1&label=team=a")
+    response = await api.call("GET", "/jobs?label=team=a&label=run=1&label=team=a")
 
-    assert [job["job_id"] for job in answer["jobs"]] == [both]
+    assert [job["job_id"] for job in response["jobs"]] == [both]
 
 
 async def test_jobs_are_filtered_by_the_times_they_show(api: Api) -> None:

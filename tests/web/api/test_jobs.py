@@ -53,7 +53,7 @@ async def test_a_completed_job_has_paths_and_metrics(api: Api) -> None:
     assert len(result["samples"]) == 1
 
 
-async def test_a_job_is_serialized_as_by_its_schema(api: Api) -> None:
+async def test_a_job_matches_its_schema(api: Api) -> None:
     labels = {"team": "ä"}
     job = await api.finished(await api.submit(labels=labels, gen_kwargs={"top_p": 1.0}))
 
@@ -136,9 +136,9 @@ async def test_a_job_with_raised_priority_runs_earlier(api: Api) -> None:
     first, second = await api.submit(), await api.submit()
     await api.when(running, "running")
 
-    answer = await api.call("PATCH", f"/jobs/{second}", json={"priority": 7})
+    response = await api.call("PATCH", f"/jobs/{second}", json={"priority": 7})
 
-    assert (answer["status"], answer["position_in_queue"]) == ("queued", 0)
+    assert (response["status"], response["position_in_queue"]) == ("queued", 0)
     assert (await api.call("GET", "/queue"))["queued_jobs"] == [second, first]
     assert (await api.job(second))["priority"] == 7
 
@@ -163,9 +163,9 @@ async def test_a_finished_job_can_be_retried(api: Api) -> None:
     job_id = await api.submit(model_args={"behave": "crash"})
     await api.finished(job_id)
 
-    answer = await api.call("POST", f"/jobs/{job_id}/retry")
+    response = await api.call("POST", f"/jobs/{job_id}/retry")
 
-    assert (answer["job_id"], answer["status"], answer["position_in_queue"]) == (
+    assert (response["job_id"], response["status"], response["position_in_queue"]) == (
         job_id,
         "queued",
         0,

@@ -39,14 +39,14 @@ async def ended_job(api: Api, text: bytes = TEXT) -> str:
 async def fetch(api: Api, job_id: str, query: str = "", **kwargs: Any) -> tuple[Any, bytes]:
     """Return the response and its body."""
     url = f"{api._base}/jobs/{job_id}/log{query}"
-    async with api._session.request(kwargs.pop("method", "GET"), url, **kwargs) as answer:
-        return answer, await answer.read()
+    async with api._session.request(kwargs.pop("method", "GET"), url, **kwargs) as response:
+        return response, await response.read()
 
 
 async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
     """Return the body of a response that must be 200."""
-    answer, content = await fetch(api, job_id, query, **kwargs)
-    assert answer.status == 200, content
+    response, content = await fetch(api, job_id, query, **kwargs)
+    assert response.status == 200, content
     return content
 
 
@@ -54,16 +54,16 @@ async def body(api: Api, job_id: str, query: str = "", **kwargs: Any) -> bytes:
 async def following(api: Api, job_id: str, query: str = "") -> AsyncIterator["FollowedLog"]:
     """Follow a log."""
     url = f"{api._base}/jobs/{job_id}/log?follow=1{query}"
-    async with api._session.request("GET", url) as answer:
-        assert answer.status == 200
-        yield FollowedLog(answer)
+    async with api._session.request("GET", url) as response:
+        assert response.status == 200
+        yield FollowedLog(response)
 
 
 class FollowedLog:
     """What has been received so far of a followed log."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._answer = response
         self.text = b""
 
     async def until(self, text: bytes) -> None:
@@ -79,10 +79,10 @@ class FollowedLog:
 
 
 async def test_a_log_is_sent_as_utf8_text_that_browsers_do_not_sniff(api: Api) -> None:
-    answer, _ = await fetch(api, await ended_job(api))
+    response, _ = await fetch(api, await ended_job(api))
 
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_the_complete_log_of_an_ended_job(api: Api) -> None:
@@ -116,8 +116,8 @@ async def test_a_job_links_to_its_log(api: Api) -> None:
     job_id = await ended_job(api)
 
     _, content = await fetch(api, job_id)
-    async with api._session.get((await api.job(job_id))["links"]["log"]) as answer:
-        assert await answer.read() == content
+    async with api._session.get((await api.job(job_id))["links"]["log"]) as response:
+        assert await response.read() == content
 
 
 TAILS = {
@@ -156,9 +156,9 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("query", BEGINNINGS)
 async def test_a_response_reports_its_first_byte(api: Api, query: str) -> None:
-    answer, _ = await fetch(api, await ended_job(api), query)
+    response, _ = await fetch(api, await ended_job(api), query)
 
-    assert answer.headers["Log-Offset"] == str(BEGINNINGS[query])
+    assert response.headers["Log-Offset"] == str(BEGINNINGS[query])
 
 
 async def test_following_continues_from_a_byte_offset(api: Api) -> None:
@@ -187,30 +187,30 @@ RANGES = {
 
 @pytest.mark.parametrize("range_header", RANGES)
 async def test_a_range_of_bytes(api: Api, range_header: str) -> None:
-    answer, content = await fetch(api, await ended_job(api), headers={"Range": range_header})
+    response, content = await fetch(api, await ended_job(api), headers={"Range": range_header})
 
-    assert (answer.status, answer.headers.get("Content-Range"), content) == RANGES[range_header]
-    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert (response.status, response.headers.get("Content-Range"), content) == RANGES[range_header]
+    assert response.headers["Accept-Ranges"] == "bytes"
 
 
 @pytest.mark.parametrize("range_header", ["bytes=43-", "bytes=100-200", "bytes=-0"])
 async def test_an_unsatisfiable_range_is_416(api: Api, range_header: str) -> None:
-    answer, _ = await fetch(api, await ended_job(api), headers={"Range": range_header})
+    response, _ = await fetch(api, await ended_job(api), headers={"Range": range_header})
 
-    assert (answer.status, answer.headers["Content-Range"]) == (416, "bytes */43")
-    assert answer.content_type == "application/problem+json"
+    assert (response.status, response.headers["Content-Range"]) == (416, "bytes */43")
+    assert response.content_type == "application/problem+json"
 
 
-async def test_a_range_in_another_unit_is_ignored(api: Api) -> None:
+async def test_a_range_of_another_version_is_ignored(api: Api) -> None:
     headers = {"Range": "bytes=0-4", "If-Range": '"another"'}
 
     assert await body(api, await ended_job(api), headers=headers) == TEXT
 
 
 async def test_head_reports_only_the_size(api: Api) -> None:
-    answer, content = await fetch(api, await ended_job(api), method="HEAD")
+    response, content = await fetch(api, await ended_job(api), method="HEAD")
 
-    assert (answer.status, answer.headers["Content-Length"], content) == (200, "43", b"")
+    assert (response.status, response.headers["Content-Length"], content) == (200, "43", b"")
 
 
 @pytest.mark.parametrize("query", ["?follow=1", "?plain=1", "?tail=1"])
@@ -435,9 +435,9 @@ async def test_a_temporarily_unreadable_log_is_503(api: Api) -> None:
     log_of(await api.job(job_id)).chmod(0)
 
     with without_permissions():
-        answer, _ = await fetch(api, job_id)
+        response, _ = await fetch(api, job_id)
 
-    assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+    assert (response.status, "Retry-After" in response.headers) == (503, True)
 
 
 REJECTED = (

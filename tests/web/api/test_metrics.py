@@ -23,9 +23,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 async def exposition(api: Api, accept: str = "") -> tuple[str, str]:
     """Return the body of ``GET /metrics`` and its content type."""
     headers = {"Accept": accept}
-    async with api._session.request("GET", api._base + "/metrics", headers=headers) as answer:
-        assert answer.status == 200
-        return await answer.text(), answer.headers["Content-Type"]
+    async with api._session.request("GET", api._base + "/metrics", headers=headers) as response:
+        assert response.status == 200
+        return await response.text(), response.headers["Content-Type"]
 
 
 async def families(api: Api) -> dict[str, Metric]:
@@ -171,7 +171,7 @@ async def test_memory_and_cpu_time_of_the_process_are_reported(api: Api) -> None
     assert await value(api, "process_cpu_seconds_total")
 
 
-async def test_an_unreadable_database_is_reported_as_a_fault_not_an_error(
+async def test_an_unreadable_database_is_a_fault_metric_not_an_error(
     api: Api, data_dir: Path
 ) -> None:
     assert await value(api, "evalserver_store_fault") == 0

@@ -20,9 +20,9 @@ async def results(api: Api, job_id: str, status: int = 200) -> Any:
 
 async def table(api: Api, job_id: str) -> list[dict[str, str]]:
     """Return the response as a table, parsed as CSV."""
-    async with api._session.get(f"/jobs/{job_id}/results?format=csv") as answer:
-        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-        return list(csv.DictReader(io.StringIO(await answer.text())))
+    async with api._session.get(f"/jobs/{job_id}/results?format=csv") as response:
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        return list(csv.DictReader(io.StringIO(await response.text())))
 
 
 async def test_there_is_a_row_per_task_metric_and_filter(api: Api) -> None:

@@ -84,8 +84,8 @@ async def test_a_page_names_its_job_task_and_metric(api: Api, job: Json) -> None
 async def test_numbers_are_preserved_exactly(api: Api, job: Json) -> None:
     file(job).write_text('{"doc_id": 0, "seed": 123456789012345678901234567890, "p": 1e-400}\n')
 
-    async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as answer:
-        assert '"seed": 123456789012345678901234567890, "p": 1e-400}' in await answer.text()
+    async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as response:
+        assert '"seed": 123456789012345678901234567890, "p": 1e-400}' in await response.text()
 
 
 async def test_pages_cover_all_samples(api: Api, job: Json) -> None:
@@ -99,8 +99,10 @@ async def test_pages_cover_all_samples(api: Api, job: Json) -> None:
 
 
 async def test_a_page_links_to_the_next_with_the_same_query(api: Api, job: Json) -> None:
-    async with api._session.get(f"/jobs/{job['job_id']}/samples/mme?limit=1&only=wrong") as answer:
-        link = answer.links["next"]["url"]
+    async with api._session.get(
+        f"/jobs/{job['job_id']}/samples/mme?limit=1&only=wrong"
+    ) as response:
+        link = response.links["next"]["url"]
 
     following = await api.call("GET", str(link.relative()))
 
@@ -108,8 +110,8 @@ async def test_a_page_links_to_the_next_with_the_same_query(api: Api, job: Json)
 
 
 async def test_the_last_page_has_no_next_link(api: Api, job: Json) -> None:
-    async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as answer:
-        assert "Link" not in answer.headers
+    async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as response:
+        assert "Link" not in response.headers
 
 
 async def test_a_page_has_50_samples_by_default(api: Api, job: Json) -> None:
@@ -290,8 +292,8 @@ async def test_samples_in_a_client_chosen_directory(api: Api, tmp_path: Path) ->
 
 
 async def test_head_matches_get_without_a_body(api: Api, job: Json) -> None:
-    async with api._session.head(f"/jobs/{job['job_id']}/samples/mme") as answer:
-        assert (answer.status, await answer.read()) == (200, b"")
+    async with api._session.head(f"/jobs/{job['job_id']}/samples/mme") as response:
+        assert (response.status, await response.read()) == (200, b"")
 
 
 async def test_a_page_is_not_built_on_the_event_loop(

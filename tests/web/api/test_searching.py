@@ -50,9 +50,9 @@ async def searches(api: Api, number: int) -> AsyncIterator[list[asyncio.Task[int
     async with ClientSession() as session:
 
         async def search(path: str) -> int:
-            async with session.get(f"{url}{path}") as answer:
-                await answer.read()
-                return answer.status
+            async with session.get(f"{url}{path}") as response:
+                await response.read()
+                return response.status
 
         tasks = [asyncio.create_task(search(PATHS[each % len(PATHS)])) for each in range(number)]
         yield tasks
@@ -102,7 +102,7 @@ async def test_a_search_is_rejected_when_too_many_are_waiting(api: Api, data_dir
 
     async with searches(api, 2):
         await until(lambda: are_waiting(api, 1), 15)
-        answer = await api._session.get("/jobs?search=nothing")
+        response = await api._session.get("/jobs?search=nothing")
 
-        assert answer.status == 503
-        assert int(answer.headers["Retry-After"]) > 0
+        assert response.status == 503
+        assert int(response.headers["Retry-After"]) > 0

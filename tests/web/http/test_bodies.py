@@ -23,18 +23,18 @@ async def exchange(port: int, *pieces: bytes) -> tuple[int, bytes]:
 
     Each further piece is sent once the server has responded to the previous one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answered = b""
+    raw = b""
     for number, piece in enumerate(pieces):
         if number:
-            answered += await reader.readuntil(b"\r\n\r\n")
+            raw += await reader.readuntil(b"\r\n\r\n")
         writer.write(piece)
         await writer.drain()
-    answered += await reader.readuntil(b"\r\n\r\n")
-    head = answered.rpartition(b"HTTP/1.")[2]
+    raw += await reader.readuntil(b"\r\n\r\n")
+    head = raw.rpartition(b"HTTP/1.")[2]
     length = [int(line[16:]) for line in head.lower().split(b"\r\n") if b"content-length" in line]
-    answered += await reader.readexactly(length[0])
+    raw += await reader.readexactly(length[0])
     writer.close()
-    return int(head[2:5]), answered
+    return int(head[2:5]), raw
 
 
 def port_of(api: Api) -> int:
@@ -61,19 +61,19 @@ def _peak_memory(server: ServerProcess) -> int:
     return int(peak) * 1024
 
 
-def problem_of(answered: bytes) -> Json:
+def problem_of(raw: bytes) -> Json:
     """Parse the problem document at the end of the response."""
-    problem: Json = json.loads(answered.rpartition(b"\r\n\r\n")[2])
+    problem: Json = json.loads(raw.rpartition(b"\r\n\r\n")[2])
     return problem
 
 
 async def test_a_body_with_an_excessive_content_length_is_rejected_before_it_is_sent(
     api: Api,
 ) -> None:
-    status, answered = await exchange(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
+    status, raw = await exchange(port_of(api), post(JSON, f"Content-Length: {MEGABYTE + 1}"))
 
     assert status == 413
-    assert problem_of(answered)["detail"] == (
+    assert problem_of(raw)["detail"] == (
         "The body must have at most 1048576 bytes (the server's setting max_body_bytes)"
     )
 
@@ -81,12 +81,10 @@ async def test_a_body_with_an_excessive_content_length_is_rejected_before_it_is_
 async def test_a_chunked_body_is_rejected_when_it_exceeds_the_limit(api: Api) -> None:
     body = chunked(b" " * (MEGABYTE + 1))
 
-    status, answered = await exchange(
-        port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body)
-    )
+    status, raw = await exchange(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
 
     assert status == 413
-    assert "at most 1048576 bytes" in problem_of(answered)["detail"]
+    assert "at most 1048576 bytes" in problem_of(raw)["detail"]
 
 
 async def test_a_chunked_body_is_accepted(api: Api) -> None:
@@ -108,12 +106,10 @@ async def test_a_body_sent_along_with_its_headers_has_the_same_limit(make_api: M
     api = await make_api(max_body_bytes=1024)
     body = chunked(b" " * 1025)
 
-    status, answered = await exchange(
-        port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body)
-    )
+    status, raw = await exchange(port_of(api), post(JSON, "Transfer-Encoding: chunked", body=body))
 
     assert status == 413
-    assert "at most 1024 bytes" in problem_of(answered)["detail"]
+    assert "at most 1024 bytes" in problem_of(raw)["detail"]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "nonsense"])
@@ -126,20 +122,20 @@ async def test_a_compressed_body_is_rejected_without_decompressing_it(
     async with server:
         before = _peak_memory(server)
 
-        status, answered = await exchange(server.port, post(*headers, body=bomb))
+        status, raw = await exchange(server.port, post(*headers, body=bomb))
         growth = _peak_memory(server) - before
 
     assert status == 415
-    assert f"without Content-Encoding, not with {encoding}" in problem_of(answered)["detail"]
+    assert f"without Content-Encoding, not with {encoding}" in problem_of(raw)["detail"]
     assert growth < 20 * MEGABYTE
 
 
 async def test_a_body_is_requested_with_100_continue(api: Api) -> None:
     head = post(JSON, f"Content-Length: {len(BODY)}", "Expect: 100-continue")
 
-    status, answered = await exchange(port_of(api), head, BODY)
+    status, raw = await exchange(port_of(api), head, BODY)
 
-    assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    assert raw.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
     assert status == 200
 
 
@@ -157,9 +153,9 @@ async def test_a_form_is_requested_with_100_continue(api: Api) -> None:
     )
 
     async with asyncio.timeout(30):
-        status, answered = await exchange(port_of(api), head.encode(), form)
+        status, raw = await exchange(port_of(api), head.encode(), form)
 
-    assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401")
+    assert raw.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 401")
     assert status == 401
 
 
@@ -176,21 +172,17 @@ async def test_a_body_that_will_be_rejected_is_not_requested(
 ) -> None:
     length = "" if "Length" in header else "\r\nContent-Length: 100"
 
-    found, answered = await exchange(
-        port_of(api), post(f"{header}{length}", "Expect: 100-continue")
-    )
+    found, raw = await exchange(port_of(api), post(f"{header}{length}", "Expect: 100-continue"))
 
     assert found == status
-    assert b"100 Continue" not in answered
+    assert b"100 Continue" not in raw
 
 
 async def test_an_unknown_expectation_is_417(api: Api) -> None:
-    status, answered = await exchange(
-        port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders")
-    )
+    status, raw = await exchange(port_of(api), post(JSON, "Content-Length: 2", "Expect: wonders"))
 
     assert status == 417
-    assert problem_of(answered)["detail"] == "Expect may be 100-continue, not 'wonders'"
+    assert problem_of(raw)["detail"] == "Expect may be 100-continue, not 'wonders'"
 
 
 async def test_a_body_that_does_not_arrive_times_out(
@@ -198,11 +190,11 @@ async def test_a_body_that_does_not_arrive_times_out(
 ) -> None:
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.2)
 
-    status, answered = await exchange(port_of(api), post(JSON, "Content-Length: 100", body=b"{"))
+    status, raw = await exchange(port_of(api), post(JSON, "Content-Length: 100", body=b"{"))
 
     assert status == 408
-    assert "was not received within 0.2 seconds" in problem_of(answered)["detail"]
-    assert b"Connection: close" in answered
+    assert "was not received within 0.2 seconds" in problem_of(raw)["detail"]
+    assert b"Connection: close" in raw
 
 
 @pytest.mark.parametrize("extra", [b'{"model": "another"}', b"GET /health HTTP/1.1\r\n\r\n"])
@@ -230,10 +222,10 @@ async def test_bytes_beyond_the_content_length_are_not_part_of_the_body(
 async def test_a_content_type_other_than_plain_json_is_415(api: Api, content_type: str) -> None:
     headers = f"Content-Type: {content_type}", f"Content-Length: {len(BODY)}"
 
-    status, answered = await exchange(port_of(api), post(*headers, body=BODY))
+    status, raw = await exchange(port_of(api), post(*headers, body=BODY))
 
     assert status == 415
-    assert "application/json, in UTF-8, not" in problem_of(answered)["detail"]
+    assert "application/json, in UTF-8, not" in problem_of(raw)["detail"]
 
 
 @pytest.mark.parametrize(

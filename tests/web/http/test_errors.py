@@ -7,8 +7,8 @@ LARGE = {str(number): "x" * 500 for number in range(60)}
 
 
 async def call_raw(api: Api, method: str, path: str) -> tuple[str, set[str]]:
-    async with api._session.request(method, path) as answer:
-        return answer.content_type, set(await answer.json(content_type=None))
+    async with api._session.request(method, path) as response:
+        return response.content_type, set(await response.json(content_type=None))
 
 
 async def test_an_error_is_a_problem_document(api: Api) -> None:

@@ -19,10 +19,10 @@ async def queued_job_path(api: Api) -> str:
 
 
 async def test_a_job_has_an_etag_and_must_be_revalidated(api: Api) -> None:
-    answer = await fetch(api, "GET", await queued_job_path(api))
+    response = await fetch(api, "GET", await queued_job_path(api))
 
-    assert answer.headers["ETag"].startswith('W/"')
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert response.headers["ETag"].startswith('W/"')
+    assert response.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize("known", ["{}", '"other", {}', "*"])
@@ -30,21 +30,21 @@ async def test_an_unmodified_job_is_304_without_a_body(api: Api, known: str) -> 
     path = await queued_job_path(api)
     tag = (await fetch(api, "GET", path)).headers["ETag"]
 
-    answer = await fetch(api, "GET", path, headers={"If-None-Match": known.format(tag)})
+    response = await fetch(api, "GET", path, headers={"If-None-Match": known.format(tag)})
 
-    assert (answer.status, answer.body) == (304, b"")
-    assert answer.headers["ETag"] == tag
-    assert "Content-Type" not in answer.headers
+    assert (response.status, response.body) == (304, b"")
+    assert response.headers["ETag"] == tag
+    assert "Content-Type" not in response.headers
 
 
 @pytest.mark.parametrize("known", ['"other"', "nonsense", '""'])
 async def test_a_job_is_sent_when_no_etag_matches(api: Api, known: str) -> None:
     path = await queued_job_path(api)
 
-    answer = await fetch(api, "GET", path, headers={"If-None-Match": known})
+    response = await fetch(api, "GET", path, headers={"If-None-Match": known})
 
-    assert answer.status == 200
-    assert answer.json["status"] == "queued"
+    assert response.status == 200
+    assert response.json["status"] == "queued"
 
 
 async def test_a_changed_job_is_sent_with_another_etag(api: Api) -> None:
@@ -52,10 +52,10 @@ async def test_a_changed_job_is_sent_with_another_etag(api: Api) -> None:
     tag = (await fetch(api, "GET", path)).headers["ETag"]
     await api.call("DELETE", path)
 
-    answer = await fetch(api, "GET", path, headers={"If-None-Match": tag})
+    response = await fetch(api, "GET", path, headers={"If-None-Match": tag})
 
-    assert answer.json["status"] == "cancelled"
-    assert answer.headers["ETag"] != tag
+    assert response.json["status"] == "cancelled"
+    assert response.headers["ETag"] != tag
 
 
 async def test_a_job_whose_queue_position_changed_is_sent(api: Api) -> None:
@@ -63,9 +63,9 @@ async def test_a_job_whose_queue_position_changed_is_sent(api: Api) -> None:
     tag = (await fetch(api, "GET", path)).headers["ETag"]
     await api.submit(priority=1)
 
-    answer = await fetch(api, "GET", path, headers={"If-None-Match": tag})
+    response = await fetch(api, "GET", path, headers={"If-None-Match": tag})
 
-    assert answer.json["position_in_queue"] == 1
+    assert response.json["position_in_queue"] == 1
 
 
 async def test_a_new_estimate_of_the_remaining_time_is_no_change(api: Api) -> None:

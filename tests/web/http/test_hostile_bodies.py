@@ -66,6 +66,6 @@ async def test_a_long_name_is_truncated(api: Api) -> None:
 
 async def _error_of(api: Api, body: bytes) -> Any:
     headers = {"Content-Type": "application/json"}
-    async with api._session.post("/evaluate", data=body, headers=headers) as answer:
-        assert answer.status == 422
-        return await answer.read()
+    async with api._session.post("/evaluate", data=body, headers=headers) as response:
+        assert response.status == 422
+        return await response.read()

@@ -20,11 +20,11 @@ async def test_the_page_shows_the_values_of_the_api(server: ServerProcess, visit
     async with server:
         first = await scored(server.api, *HALF)
         second = await scored(server.api, *[1] * 40)
-        answer = await server.api.call("GET", f"/compare?job={first}&job={second}")
+        response = await server.api.call("GET", f"/compare?job={first}&job={second}")
         await visit.page.goto(f"{server.url}/ui/compare?job={first}&job={second}")
         row = visit.page.locator(".comparison tbody tr").nth(1)
 
-        difference = answer["rows"][0]["values"][1]["difference"]
+        difference = response["rows"][0]["values"][1]["difference"]
         assert (difference["value"], difference["improved"]) == (0.5, True)
         await expect(row).to_contain_text("+0.500")
         await expect(row).to_contain_text("+0.343 to +0.657")
@@ -111,8 +111,8 @@ async def test_the_plotted_values_are_shown_as_a_table(lab: Lab, visit: Visit) -
 
 async def test_the_trend_is_exported_as_csv(lab: Lab) -> None:
     address = "/ui/trends?series=run-1&number=mme/acc/none&format=csv"
-    async with lab.api._session.get(lab.url + address) as answer:
-        table = list(csv.DictReader(io.StringIO(await answer.text())))
+    async with lab.api._session.get(lab.url + address) as response:
+        table = list(csv.DictReader(io.StringIO(await response.text())))
 
     found = [(row["series"], row["step"], row["job_id"], row["value"]) for row in table]
     assert found == [

@@ -95,10 +95,10 @@ async def test_an_empty_page_says_what_to_do(
 @pytest.mark.browser
 async def test_an_unknown_job_has_an_error_page(server: ServerProcess, visit: Visit) -> None:
     async with server:
-        answer = await visit.page.goto(f"{server.url}/ui/jobs/nothing")
+        response = await visit.page.goto(f"{server.url}/ui/jobs/nothing")
 
-        assert answer is not None
-        assert answer.status == 404
+        assert response is not None
+        assert response.status == 404
         assert "Job nothing not found" in await visit.page.locator("main").inner_text()
         assert await accessibility_violations(visit.page) == []
 

@@ -210,9 +210,9 @@ REQUEST = {
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the program curl is not installed")
 async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> None:
     async with server:
-        answer = await _run("bash", "-c", make_snippets(REQUEST, server.url).curl + " --silent")
+        response = await _run("bash", "-c", make_snippets(REQUEST, server.url).curl + " --silent")
 
-        job = await server.api.job(json.loads(answer)["job_id"])
+        job = await server.api.job(json.loads(response)["job_id"])
 
     assert {name: job["request"][name] for name in REQUEST} == REQUEST
 
@@ -220,9 +220,9 @@ async def test_the_copied_curl_sends_the_same_request(server: ServerProcess) -> 
 async def test_the_copied_python_sends_the_same_request(server: ServerProcess) -> None:
     async with server:
         program = f"{make_snippets(REQUEST, server.url).python}\nprint(job['job_id'])"
-        answer = await _run(sys.executable, "-c", program)
+        response = await _run(sys.executable, "-c", program)
 
-        job = await server.api.job(answer.strip())
+        job = await server.api.job(response.strip())
 
     assert {name: job["request"][name] for name in REQUEST} == REQUEST
 

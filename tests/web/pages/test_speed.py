@@ -97,9 +97,9 @@ def seed(path: Path) -> None:
 
 
 async def _visit(url: str) -> None:
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        assert answer.status == 200
-        await answer.read()
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        await response.read()
 
 
 def _cpu_seconds(server: ServerProcess) -> float:

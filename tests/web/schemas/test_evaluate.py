@@ -16,10 +16,10 @@ HANG = {"behave": "hang"}
 
 
 async def test_the_response_has_the_shape_that_lmms_evals_clients_expect(api: Api) -> None:
-    answer = await api.call("POST", "/evaluate", json=request())
+    response = await api.call("POST", "/evaluate", json=request())
 
-    assert answer == {
-        "job_id": str(UUID(answer["job_id"])),
+    assert response == {
+        "job_id": str(UUID(response["job_id"])),
         "status": "queued",
         "position_in_queue": 0,
         "message": "Job queued successfully. Position in queue: 0",
@@ -31,9 +31,9 @@ async def test_the_position_counts_the_jobs_ahead(api: Api) -> None:
     await api.when(running, "running")
     await api.submit()
 
-    answer = await api.call("POST", "/evaluate", json=request())
+    response = await api.call("POST", "/evaluate", json=request())
 
-    assert answer["position_in_queue"] == 1
+    assert response["position_in_queue"] == 1
 
 
 async def test_a_higher_priority_goes_before_waiting_jobs(api: Api) -> None:
@@ -41,9 +41,9 @@ async def test_a_higher_priority_goes_before_waiting_jobs(api: Api) -> None:
     await api.when(running, "running")
     await api.submit()
 
-    answer = await api.call("POST", "/evaluate", json=request(priority=5))
+    response = await api.call("POST", "/evaluate", json=request(priority=5))
 
-    assert answer["position_in_queue"] == 0
+    assert response["position_in_queue"] == 0
 
 
 async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:

@@ -42,8 +42,8 @@ async def test_the_stream_sets_the_reconnection_delay(api: Api) -> None:
 
 
 async def test_a_head_request_gets_only_the_headers(api: Api) -> None:
-    async with api._session.head("/events") as answer:
-        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+    async with api._session.head("/events") as response:
+        assert (response.status, response.content_type) == (200, "text/event-stream")
 
 
 async def test_an_unknown_job_is_404(api: Api) -> None:

@@ -32,9 +32,9 @@ async def received_bytes(server: ServerProcess, job: Json, query: str = "", **he
     """Return how many bytes of the log were received."""
     url = f"{server.url}/jobs/{job['job_id']}/log{query}"
     size = 0
-    async with server.api._session.request("GET", url, headers=headers) as answer:
-        assert answer.status in (200, 206)
-        async for piece in answer.content.iter_any():
+    async with server.api._session.request("GET", url, headers=headers) as response:
+        assert response.status in (200, 206)
+        async for piece in response.content.iter_any():
             size += len(piece)
     return size
 
@@ -78,10 +78,10 @@ async def test_a_log_truncated_while_it_is_sent_aborts_the_response(
     server: ServerProcess, job: Json
 ) -> None:
     url = f"{server.url}/jobs/{job['job_id']}/log"
-    async with server.api._session.get(url) as answer:
-        await answer.content.readany()
+    async with server.api._session.get(url) as response:
+        await response.content.readany()
         with (Path(job["run_dir"]) / "eval.log").open("r+b") as file:
             file.truncate(0)
 
         with pytest.raises(aiohttp.ClientError):
-            await answer.read()
+            await response.read()

@@ -33,33 +33,33 @@ async def running(api: Api) -> str:
 
 async def test_the_response_arrives_when_the_job_changes(api: Api, running: str) -> None:
     queued = await api.submit()
-    answer = await start_waiting(api, f"/jobs/{queued}?wait=60")
+    response = await start_waiting(api, f"/jobs/{queued}?wait=60")
 
     await api.call("DELETE", f"/jobs/{queued}")
     changed = time.monotonic()
 
-    assert (await answer)["status"] == "cancelled"
+    assert (await response)["status"] == "cancelled"
     # The promise is fifty milliseconds; without the change the request would wait a minute.
     assert time.monotonic() - changed < 30
 
 
 async def test_an_event_that_keeps_the_status_is_a_change(api: Api, running: str) -> None:
-    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
+    response = await start_waiting(api, f"/jobs/{running}?wait=60")
     before = await api.job(running)
 
     await api.call("DELETE", f"/jobs/{running}")
 
-    assert (await answer)["event_id"] == before["event_id"] + 1
+    assert (await response)["event_id"] == before["event_id"] + 1
 
 
 async def test_progress_is_no_change(api: Api, running: str) -> None:
-    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
+    response = await start_waiting(api, f"/jobs/{running}?wait=60")
 
     app(api)[PROGRESS].update(running, Progress("Model Responding", fraction=0.5))
     before = await api.job(running)
     await api.call("DELETE", f"/jobs/{running}")
 
-    assert (await answer)["event_id"] > before["event_id"]
+    assert (await response)["event_id"] > before["event_id"]
 
 
 async def test_without_a_change_the_response_is_the_unmodified_job(api: Api, running: str) -> None:
@@ -85,11 +85,11 @@ async def test_a_job_the_client_has_not_seen_is_sent_immediately(api: Api, runni
 
 async def test_a_job_the_client_has_seen_is_waited_for(api: Api, running: str) -> None:
     seen = (await api.job(running))["event_id"]
-    answer = await start_waiting(api, f"/jobs/{running}?wait=60&since={seen}")
+    response = await start_waiting(api, f"/jobs/{running}?wait=60&since={seen}")
 
     await api.call("DELETE", f"/jobs/{running}")
 
-    assert (await answer)["event_id"] == seen + 1
+    assert (await response)["event_id"] == seen + 1
 
 
 async def test_a_finished_job_is_sent_immediately(api: Api) -> None:
@@ -103,22 +103,22 @@ async def test_a_finished_job_is_sent_immediately(api: Api) -> None:
 async def test_a_client_that_has_seen_the_end_waits_for_a_retry(api: Api) -> None:
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
-    answer = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
+    response = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}")
 
     await api.call("POST", f"/jobs/{job_id}/retry")
 
-    assert (await answer)["event_id"] > end
+    assert (await response)["event_id"] > end
 
 
 async def test_a_job_pruned_during_the_wait_is_410(make_api: MakeApi) -> None:
     api = await make_api(max_completed_jobs=1)
     job_id = await api.submit()
     end = (await api.finished(job_id))["event_id"]
-    answer = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}", 410)
+    response = await start_waiting(api, f"/jobs/{job_id}?wait=60&since={end}", 410)
 
     await api.finished(await api.submit())
 
-    assert "was pruned" in (await answer)["detail"]
+    assert "was pruned" in (await response)["detail"]
 
 
 async def test_an_unknown_job_is_404(api: Api) -> None:
@@ -126,12 +126,12 @@ async def test_an_unknown_job_is_404(api: Api) -> None:
 
 
 async def test_a_stopping_server_sends_the_current_job(api: Api, running: str) -> None:
-    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
+    response = await start_waiting(api, f"/jobs/{running}?wait=60")
 
     app(api)[BUS].close()
 
     async with asyncio.timeout(SOON_SECONDS):
-        assert (await answer)["status"] == "running"
+        assert (await response)["status"] == "running"
 
 
 async def test_a_head_request_never_waits(api: Api, running: str) -> None:
@@ -140,9 +140,9 @@ async def test_a_head_request_never_waits(api: Api, running: str) -> None:
 
 
 async def test_a_disconnected_client_stops_the_wait(api: Api, running: str) -> None:
-    answer = await start_waiting(api, f"/jobs/{running}?wait=60")
+    response = await start_waiting(api, f"/jobs/{running}?wait=60")
 
-    answer.cancel()
+    response.cancel()
 
     async with asyncio.timeout(SOON_SECONDS):
         await wait_for_subscribers(api, 0)
@@ -168,8 +168,8 @@ async def test_the_response_reports_the_applied_preference(
     job_id = await api.submit()
     await api.finished(job_id)
 
-    async with api._session.get(f"/jobs/{job_id}", headers={"Prefer": preference}) as answer:
-        assert answer.headers.get("Preference-Applied") == applied
+    async with api._session.get(f"/jobs/{job_id}", headers={"Prefer": preference}) as response:
+        assert response.headers.get("Preference-Applied") == applied
 
 
 async def test_the_prefer_header_sets_the_wait(api: Api, running: str) -> None:
@@ -184,8 +184,8 @@ async def test_the_query_takes_precedence_over_the_preference(api: Api, running:
     path = f"/jobs/{running}?wait=0"
 
     async with asyncio.timeout(SOON_SECONDS):
-        async with api._session.get(path, headers={"Prefer": "wait=60"}) as answer:
-            assert "Preference-Applied" not in answer.headers
+        async with api._session.get(path, headers={"Prefer": "wait=60"}) as response:
+            assert "Preference-Applied" not in response.headers
 
 
 @pytest.mark.parametrize(
