@@ -65,15 +65,15 @@ def test_another_sites_page_cannot_use_a_browsers_session(
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize("which", ["origin", "fetch metadata"])
-def test_the_servers_own_page_can_use_the_session(lab: Lab, which: str) -> None:
+@pytest.mark.parametrize("header", ["origin", "fetch metadata"])
+def test_the_servers_own_page_can_use_the_session(lab: Lab, header: str) -> None:
     browser = lab.log_in(Role.SUBMITTER)
     headers = {
         "origin": {"Origin": lab.server.url},
         "fetch metadata": {"Sec-Fetch-Site": "same-origin"},
     }
 
-    assert browser.post("/evaluate", json=BODY, headers=headers[which]).status_code == 200
+    assert browser.post("/evaluate", json=BODY, headers=headers[header]).status_code == 200
 
 
 def test_another_sites_page_cannot_use_remembered_basic_credentials(lab: Lab) -> None:
@@ -186,24 +186,24 @@ def test_session_fixation_is_prevented(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "after",
+    "next_path",
     [
         "//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)",
         "/a\r\nSet-Cookie: x=y", "\t//evil.example", "/\t/evil.example", "evil.example",
     ],
 )  # fmt: skip
-def test_a_login_redirects_to_no_other_site(lab: Lab, after: str) -> None:
-    form = {"token": lab.tokens[Role.VIEWER], "next": after}
+def test_a_login_redirects_to_no_other_site(lab: Lab, next_path: str) -> None:
+    form = {"token": lab.tokens[Role.VIEWER], "next": next_path}
 
     response = lab.client.post(f"{lab.server.url}/login", data=form)
     lab.client.cookies.clear()
 
-    where = response.headers["Location"]
-    assert re.fullmatch(r"/(?![/\\])[^\r\n\t]*", where)
-    assert "evil" not in where
+    location = response.headers["Location"]
+    assert re.fullmatch(r"/(?![/\\])[^\r\n\t]*", location)
+    assert "evil" not in location
 
 
-def test_a_page_escapes_submitted_text(lab: Lab) -> None:
+def test_the_login_page_escapes_submitted_text(lab: Lab) -> None:
     script = '"><script>alert(1)</script>'
 
     shown = lab.client.get(f"{lab.server.url}/login", params={"next": script}).text
@@ -217,5 +217,5 @@ def test_a_page_without_a_session_redirects_to_the_login_and_back(lab: Lab) -> N
     response = lab.send("GET", "/docs?a=b", headers={"Accept": "text/html"})
 
     assert response.status_code == 303
-    where = urlsplit(response.headers["Location"])
-    assert (where.path, parse_qs(where.query)) == ("/login", {"next": ["/docs?a=b"]})
+    location = urlsplit(response.headers["Location"])
+    assert (location.path, parse_qs(location.query)) == ("/login", {"next": ["/docs?a=b"]})

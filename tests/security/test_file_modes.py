@@ -29,8 +29,8 @@ FIXED_MODES = {
 }
 """Modes that do not depend on the umask, in the data directory; the first match applies."""
 
-PRIVATE_PARENTS = "runs/*"
-"""Everything else has modes by the server's umask, in a directory that only its user can enter."""
+BELOW_PRIVATE = "runs/*"
+"""Everything else is below a private directory and has the modes that the umask leaves."""
 
 
 @contextmanager
@@ -50,8 +50,8 @@ async def test_every_file_has_its_documented_mode(tmp_path: Path, mask: int) -> 
     with umask(mask):
         await server.__aenter__()
     try:
-        for more in ({}, {"output_dir": str(named)}):
-            job = await server.api.finished(await server.api.submit(**more))
+        for fields in ({}, {"output_dir": str(named)}):
+            job = await server.api.finished(await server.api.submit(**fields))
             assert job["status"] == "completed", job["error"]
         await server.api.call("POST", "/backup")
         found = modes(server.data_dir)
@@ -77,5 +77,5 @@ def expected_mode(name: str, is_directory: bool, mask: int) -> int:
     for pattern, mode in FIXED_MODES.items():
         if fnmatchcase(name, pattern):
             return mode
-    assert fnmatchcase(name, PRIVATE_PARENTS), f"{name} is in no row of the table"
+    assert fnmatchcase(name, BELOW_PRIVATE), f"{name} is in no row of the table"
     return (0o777 if is_directory else 0o666) & ~mask

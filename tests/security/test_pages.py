@@ -33,17 +33,17 @@ async def test_logging_in_opens_the_requested_page_and_logging_out_works(lab: La
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    ("role", "offered"), [(Role.VIEWER, 0), (Role.SUBMITTER, 1), (Role.ADMIN, 1)]
+    ("role", "expected"), [(Role.VIEWER, 0), (Role.SUBMITTER, 1), (Role.ADMIN, 1)]
 )
 async def test_actions_are_shown_only_to_roles_that_may_use_them(
-    lab: Lab, role: Role, offered: int
+    lab: Lab, role: Role, expected: int
 ) -> None:
     job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)
     async with open_browser() as visit:
         await log_in(visit, lab, role, f"/ui/jobs/{job_id}")
 
         cancel = visit.page.get_by_role("button", name="Cancel", exact=True)
-        assert await cancel.count() == offered
+        assert await cancel.count() == expected
 
 
 @pytest.mark.browser

@@ -95,7 +95,7 @@ async def test_prune_keeps_the_newest_finished_jobs(api: Api, data_dir: Path) ->
     assert list((data_dir / "runs").glob(f"*{newest}*"))
 
 
-async def test_prune_removes_jobs_that_finished_before_an_age(api: Api) -> None:
+async def test_prune_removes_jobs_older_than_an_age(api: Api) -> None:
     job_id = await _finished(api)
 
     kept = await api.call("POST", "/prune?older_than_s=3600")

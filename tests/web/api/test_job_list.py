@@ -232,13 +232,17 @@ REJECTED = {
 }
 
 
-@pytest.mark.parametrize(("query", "fault"), REJECTED.items(), ids=[each[:40] for each in REJECTED])
-async def test_an_invalid_query_is_rejected(api: Api, query: str, fault: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("query", "expected"), REJECTED.items(), ids=[each[:40] for each in REJECTED]
+)
+async def test_an_invalid_query_is_rejected(
+    api: Api, query: str, expected: tuple[str, str]
+) -> None:
     problem = await api.call("GET", f"/jobs?{query}", 422)
 
     [error] = problem["errors"]
-    assert error["field"] == fault[0]
-    assert fault[1] in error["message"]
+    assert error["field"] == expected[0]
+    assert expected[1] in error["message"]
 
 
 async def test_all_errors_of_a_query_are_reported_at_once(api: Api) -> None:

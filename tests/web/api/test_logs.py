@@ -139,7 +139,7 @@ async def test_the_rest_from_a_byte_offset(api: Api, offset: int) -> None:
     assert await body(api, await ended_job(api), f"?offset={offset}") == TEXT[offset:]
 
 
-BEGINNINGS = {
+FIRST_BYTES = {
     "": 0,
     "?plain=1": 0,
     "?tail=0": len(TEXT),
@@ -154,11 +154,11 @@ BEGINNINGS = {
 }
 
 
-@pytest.mark.parametrize("query", BEGINNINGS)
+@pytest.mark.parametrize("query", FIRST_BYTES)
 async def test_a_response_reports_its_first_byte(api: Api, query: str) -> None:
     response, _ = await fetch(api, await ended_job(api), query)
 
-    assert response.headers["Log-Offset"] == str(BEGINNINGS[query])
+    assert response.headers["Log-Offset"] == str(FIRST_BYTES[query])
 
 
 async def test_following_continues_from_a_byte_offset(api: Api) -> None:
@@ -417,17 +417,17 @@ LOSSES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize(("lose", "why"), LOSSES.values(), ids=LOSSES.keys())
+@pytest.mark.parametrize(("damage", "reason"), LOSSES.values(), ids=LOSSES.keys())
 @pytest.mark.parametrize("query", ["", "?follow=1", "?tail=3", "?plain=1"])
 async def test_a_lost_log_is_410(
-    api: Api, lose: Callable[[Path], None], why: str, query: str
+    api: Api, damage: Callable[[Path], None], reason: str, query: str
 ) -> None:
     job_id = await ended_job(api)
-    lose(log_of(await api.job(job_id)))
+    damage(log_of(await api.job(job_id)))
 
     problem = await api.call("GET", f"/jobs/{job_id}/log{query}", 410)
 
-    assert why in problem["detail"]
+    assert reason in problem["detail"]
 
 
 async def test_a_temporarily_unreadable_log_is_503(api: Api) -> None:

@@ -263,9 +263,9 @@ async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
     await samples(api, {"job_id": pruned}, "", 410)
 
 
-@pytest.mark.parametrize("what", ["file", "directory"])
-async def test_removed_samples_are_410(api: Api, job: Json, what: str) -> None:
-    if what == "file":
+@pytest.mark.parametrize("kind", ["file", "directory"])
+async def test_removed_samples_are_410(api: Api, job: Json, kind: str) -> None:
+    if kind == "file":
         file(job).unlink()
     else:
         shutil.rmtree(job["output_dir"])
@@ -301,11 +301,11 @@ async def test_a_page_is_not_built_on_the_event_loop(
 ) -> None:
     threads = []
 
-    def watched(*arguments: Any) -> SamplesPage:
+    def recording_read_page(*arguments: Any) -> SamplesPage:
         threads.append(threading.current_thread())
         return read_page(*arguments)
 
-    monkeypatch.setattr("evalserver.web.api.samples.read_page", watched)
+    monkeypatch.setattr("evalserver.web.api.samples.read_page", recording_read_page)
 
     await samples(api, job)
 

@@ -164,7 +164,7 @@ async def test_a_circular_link_is_rejected(api: Api, tmp_path: Path) -> None:
         (b"[" * 1000 + b"]" * 1000, "nested too deeply"),
     ],
 )
-async def test_ambiguous_json_is_rejected_and_named(api: Api, body: bytes, message: str) -> None:
+async def test_unsupported_json_is_rejected_and_named(api: Api, body: bytes, message: str) -> None:
     headers = {"Content-Type": "application/json"}
 
     problem = await api.call("POST", "/evaluate", 400, data=body, headers=headers)

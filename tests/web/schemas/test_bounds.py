@@ -35,15 +35,15 @@ async def test_the_servers_time_limit_stops_an_evaluation(make_api: MakeApi) -> 
     assert job["error"].startswith("The evaluation was stopped: it took longer than 0.5 s")
 
 
-@pytest.mark.parametrize("way", ["straight", "link", "the directory itself"])
+@pytest.mark.parametrize("kind", ["straight", "link", "the directory itself"])
 async def test_output_must_not_be_in_the_servers_own_directory(
-    make_api: MakeApi, data_dir: Path, tmp_path: Path, way: str
+    make_api: MakeApi, data_dir: Path, tmp_path: Path, kind: str
 ) -> None:
     api = await make_api()
     (tmp_path / "link").symlink_to(data_dir)
-    places = {"straight": data_dir / "runs" / "x", "link": tmp_path / "link" / "x"}
+    paths = {"straight": data_dir / "runs" / "x", "link": tmp_path / "link" / "x"}
 
-    body = request(output_dir=str(places.get(way, data_dir)))
+    body = request(output_dir=str(paths.get(kind, data_dir)))
     problem = await api.call("POST", "/evaluate", 422, json=body)
 
     assert [each["field"] for each in problem["errors"]] == ["output_dir"]

@@ -6,11 +6,11 @@ import pytest
 
 from evalserver.web.security.allowed_hosts import AllowedHosts
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
+ALL_INTERFACES = "0.0.0.0"  # noqa: S104 - not bound
 
 
 @pytest.mark.parametrize(
-    ("bound", "header", "fine"),
+    ("bind_address", "header", "allowed"),
     [
         ("localhost", "localhost:8000", True),
         ("localhost", "127.0.0.1", True),
@@ -23,13 +23,15 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is not listened on
         ("gpu7", "GPU7:8000", True),
         ("gpu7", "gpu7.evil.example", False),
         ("::", "[fe80::1]:8000", True),
-        (EVERYWHERE, "192.168.1.1:80", True),
-        (EVERYWHERE, "localhost", True),
-        (EVERYWHERE, "evil.example", False),
-        (EVERYWHERE, f"{socket.gethostname()}:8000", True),
-        (EVERYWHERE, "1.2.3.4.evil.example", False),
-        (EVERYWHERE, "eval.lab.example", True),
+        (ALL_INTERFACES, "192.168.1.1:80", True),
+        (ALL_INTERFACES, "localhost", True),
+        (ALL_INTERFACES, "evil.example", False),
+        (ALL_INTERFACES, f"{socket.gethostname()}:8000", True),
+        (ALL_INTERFACES, "1.2.3.4.evil.example", False),
+        (ALL_INTERFACES, "eval.lab.example", True),
     ],
 )
-def test_a_server_accepts_its_address_and_its_names(bound: str, header: str, fine: bool) -> None:
-    assert AllowedHosts(bound, ["eval.lab.example"]).allows(header) is fine
+def test_a_server_accepts_its_address_and_its_names(
+    bind_address: str, header: str, allowed: bool
+) -> None:
+    assert AllowedHosts(bind_address, ["eval.lab.example"]).allows(header) is allowed

@@ -12,10 +12,10 @@ from tests.web.files import fetch, listed, listing, output, raw
 async def test_a_name_that_is_not_utf8_is_listed_with_a_working_url(api: Api, job: Json) -> None:
     (output(job) / os.fsdecode(b"\xff%41.txt")).write_text("here")
 
-    address = (await listed(api, job))["\ufffd%41.txt"]["url"]
+    url = (await listed(api, job))["\ufffd%41.txt"]["url"]
 
-    assert address.endswith("/artifacts/%FF%2541.txt")
-    assert await raw(api, address.encode()) == 200
+    assert url.endswith("/artifacts/%FF%2541.txt")
+    assert await raw(api, url.encode()) == 200
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ def test_a_burst_of_ten_seconds_worth_is_allowed_then_the_average_rate() -> None
     clock = Clock()
     limit = RateLimit(2, clock)
 
-    at_once = [limit.acquire("a") for _ in range(21)]
+    burst = [limit.acquire("a") for _ in range(21)]
     clock.now = 0.5
 
-    assert at_once == [0.0] * 20 + [0.5]
+    assert burst == [0.0] * 20 + [0.5]
     assert limit.acquire("a") == 0.0
     assert limit.acquire("a") > 0
 
