@@ -13,19 +13,19 @@ MEGABYTE = 2**20
 SECRET = b"nobody's business"
 
 
-def output(job: Json) -> Path:
+def output_dir(job: Json) -> Path:
     """Return the output directory of the job's last attempt."""
     return Path(job["output_dir"])
 
 
-async def listing(api: Api, job: Json, status: int = 200) -> Any:
+async def fetch_listing(api: Api, job: Json, status: int = 200) -> Any:
     """Return the response of the artifact list."""
     return await api.call("GET", f"/jobs/{job['job_id']}/artifacts", status)
 
 
-async def listed(api: Api, job: Json) -> dict[str, Json]:
+async def listed_files(api: Api, job: Json) -> dict[str, Json]:
     """Return the listed files by their paths."""
-    return {each["path"]: each for each in (await listing(api, job))["artifacts"]}
+    return {each["path"]: each for each in (await fetch_listing(api, job))["artifacts"]}
 
 
 async def fetch(api: Api, job: Json, path: str, **headers: str) -> tuple[int, Any, bytes]:
@@ -35,7 +35,7 @@ async def fetch(api: Api, job: Json, path: str, **headers: str) -> tuple[int, An
         return response.status, response.headers, await response.read()
 
 
-async def raw(api: Api, target: bytes) -> int:
+async def raw_status(api: Api, target: bytes) -> int:
     """Return the status of a request whose path no client library has normalized."""
     server = api._session.server
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -47,7 +47,7 @@ async def raw(api: Api, target: bytes) -> int:
     return int(response.split()[1])
 
 
-async def archive(api: Api, job: Json) -> zipfile.ZipFile:
+async def open_archive(api: Api, job: Json) -> zipfile.ZipFile:
     """Download the archive of all files and open it."""
     async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
         assert response.status == 200

@@ -13,17 +13,19 @@ import aiohttp
 import pytest
 
 from tests.support import Api, Json, until
-from tests.web.files import HANG, MEGABYTE, archive, listed, listing, output
+from tests.web.files import HANG, MEGABYTE, fetch_listing, listed_files, open_archive, output_dir
 
 
 async def test_the_archive_contains_every_file(api: Api, job: Json) -> None:
-    (output(job) / "a").mkdir()
-    (output(job) / "a" / "x.bin").write_bytes(os.urandom(3 * MEGABYTE))
+    (output_dir(job) / "a").mkdir()
+    (output_dir(job) / "a" / "x.bin").write_bytes(os.urandom(3 * MEGABYTE))
 
-    with await archive(api, job) as found:
+    with await open_archive(api, job) as found:
         contents = {name: found.read(name) for name in found.namelist()}
 
-    assert contents == {name: (output(job) / name).read_bytes() for name in await listed(api, job)}
+    assert contents == {
+        name: (output_dir(job) / name).read_bytes() for name in await listed_files(api, job)
+    }
 
 
 async def test_the_archive_is_named_after_the_job(api: Api, job: Json) -> None:
@@ -36,10 +38,10 @@ async def test_the_archive_is_named_after_the_job(api: Api, job: Json) -> None:
 
 
 async def test_the_archive_does_not_follow_links(api: Api, job: Json, secret: Path) -> None:
-    (output(job) / "folder").symlink_to(secret)
-    (output(job) / "file").symlink_to(secret / "secret")
+    (output_dir(job) / "folder").symlink_to(secret)
+    (output_dir(job) / "file").symlink_to(secret / "secret")
 
-    with await archive(api, job) as found:
+    with await open_archive(api, job) as found:
         assert all(name.startswith("dummy/") for name in found.namelist())
 
 
@@ -47,16 +49,16 @@ async def test_the_archive_of_a_job_that_never_ran_is_empty(api: Api) -> None:
     await api.submit(model_args=HANG)
     job_id = await api.submit()
 
-    with await archive(api, {"job_id": job_id}) as found:
+    with await open_archive(api, {"job_id": job_id}) as found:
         assert found.namelist() == []
 
 
 async def test_files_removed_while_the_archive_is_built_are_left_out(api: Api, job: Json) -> None:
     for number in range(40):
-        (output(job) / f"{number:02}").write_bytes(os.urandom(MEGABYTE))
+        (output_dir(job) / f"{number:02}").write_bytes(os.urandom(MEGABYTE))
     async with api._session.get(f"/jobs/{job['job_id']}/artifacts?format=zip") as response:
         begin = await response.content.readexactly(MEGABYTE)
-        for path in output(job).glob("[0-9]*"):
+        for path in output_dir(job).glob("[0-9]*"):
             path.unlink()
         rest = await response.read()
 
@@ -103,7 +105,7 @@ async def test_an_archive_that_fails_midway_is_not_a_valid_zip(
 async def start_reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any, Any]]]:
     """Start to read an archive of many megabytes, then stop reading."""
     for number in range(8):
-        (output(job) / f"{number}").write_bytes(os.urandom(8 * MEGABYTE))
+        (output_dir(job) / f"{number}").write_bytes(os.urandom(8 * MEGABYTE))
 
     async def begin() -> tuple[Any, Any]:
         server = api._session.server
@@ -111,7 +113,7 @@ async def start_reading(api: Api, job: Json) -> Callable[[], Awaitable[tuple[Any
         target = f"/jobs/{job['job_id']}/artifacts?format=zip"
         writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await reader.readexactly(1000)
-        await until(_is_open(output(job)))
+        await until(_is_open(output_dir(job)))
         return reader, writer
 
     return begin
@@ -144,7 +146,7 @@ async def test_a_client_that_disconnects_releases_file_and_thread(
     writer.transport.abort()
 
     async def released() -> bool:
-        return not _open_files(output(job))
+        return not _open_files(output_dir(job))
 
     await until(released)
     assert (await api.call("GET", "/health"))["status"] == "healthy"
@@ -155,7 +157,7 @@ async def test_clients_that_do_not_read_block_no_thread(
 ) -> None:
     clients = [await start_reading() for _ in range((os.cpu_count() or 1) + 6)]
 
-    body = await asyncio.wait_for(listing(api, job), 60)
+    body = await asyncio.wait_for(fetch_listing(api, job), 60)
 
     assert len(body["artifacts"]) == 10
     for _, writer in clients:

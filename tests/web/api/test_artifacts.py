@@ -9,22 +9,22 @@ import pytest
 from evalserver.web.api.artifacts import MAX_LISTED_ENTRIES
 from tests.conftest import MakeApi
 from tests.support import Api, Json
-from tests.web.files import HANG, fetch, listed, listing, output
+from tests.web.files import HANG, fetch, fetch_listing, listed_files, output_dir
 
 
 async def test_every_file_is_listed_by_its_path(api: Api, job: Json) -> None:
-    assert sorted(await listed(api, job)) == [
+    assert sorted(await listed_files(api, job)) == [
         "dummy/20260101_000000_results.json",
         "dummy/20260101_000000_samples_mme.jsonl",
     ]
 
 
 async def test_a_listed_file_has_its_size_time_type_and_url(api: Api, job: Json) -> None:
-    path = output(job) / "a b.json"
+    path = output_dir(job) / "a b.json"
     path.write_text("12345")
     os.utime(path, (1_000_000_000.5, 1_000_000_000.5))
 
-    assert (await listed(api, job))["a b.json"] == {
+    assert (await listed_files(api, job))["a b.json"] == {
         "path": "a b.json",
         "size": 5,
         "modified_at": "2001-09-09T01:46:40.500+00:00",
@@ -34,7 +34,7 @@ async def test_a_listed_file_has_its_size_time_type_and_url(api: Api, job: Json)
 
 
 async def test_the_list_names_its_attempt(api: Api, job: Json) -> None:
-    body = await listing(api, job)
+    body = await fetch_listing(api, job)
 
     del body["artifacts"]
     assert body == {
@@ -48,17 +48,17 @@ async def test_the_list_names_its_attempt(api: Api, job: Json) -> None:
 async def test_a_running_job_lists_its_files_so_far(api: Api) -> None:
     job_id = await api.submit(model_args=HANG)
     job = await api.when(job_id, "running")
-    output(job).mkdir(parents=True, exist_ok=True)
-    (output(job) / "partial.json").touch()
+    output_dir(job).mkdir(parents=True, exist_ok=True)
+    (output_dir(job) / "partial.json").touch()
 
-    assert list(await listed(api, job)) == ["partial.json"]
+    assert list(await listed_files(api, job)) == ["partial.json"]
 
 
 async def test_a_job_that_never_ran_has_no_artifacts(api: Api) -> None:
     await api.submit(model_args=HANG)
     job_id = await api.submit()
 
-    body = await listing(api, {"job_id": job_id})
+    body = await fetch_listing(api, {"job_id": job_id})
 
     assert (body["artifacts"], body["attempt"]) == ([], 0)
 
@@ -66,25 +66,25 @@ async def test_a_job_that_never_ran_has_no_artifacts(api: Api) -> None:
 async def test_a_failed_job_lists_its_files(api: Api) -> None:
     job = await api.finished(await api.submit(model_args={"behave": "no_numbers"}))
 
-    assert list(await listed(api, job)) == [
+    assert list(await listed_files(api, job)) == [
         "dummy/20260101_000000_results.json",
         "dummy/20260101_000000_samples_mme.jsonl",
     ]
 
 
 async def test_a_completed_job_whose_directory_was_removed_is_410(api: Api, job: Json) -> None:
-    output(job).rename(output(job).with_name("elsewhere"))
+    output_dir(job).rename(output_dir(job).with_name("elsewhere"))
 
-    problem = await listing(api, job, 410)
+    problem = await fetch_listing(api, job, 410)
 
     assert "were removed after the evaluation" in problem["detail"]
 
 
 async def test_a_long_list_is_truncated_and_marked(api: Api, job: Json) -> None:
     for number in range(MAX_LISTED_ENTRIES):
-        (output(job) / f"{number}").touch()
+        (output_dir(job) / f"{number}").touch()
 
-    body = await listing(api, job)
+    body = await fetch_listing(api, job)
 
     assert body["truncated"]
     assert len(body["artifacts"]) <= MAX_LISTED_ENTRIES
@@ -97,17 +97,17 @@ async def test_in_a_client_chosen_directory_only_the_attempts_files_are_listed(
     job = await api.finished(await api.submit(output_dir=str(named)))
     (named / "somebody-elses").touch()
 
-    assert len(await listed(api, job)) == 2
+    assert len(await listed_files(api, job)) == 2
     assert (await fetch(api, job, "..%2f..%2fsomebody-elses"))[0] == 404
 
 
 async def test_a_file_is_sent_unchanged(api: Api, job: Json) -> None:
-    [results, _] = (await listing(api, job))["artifacts"]
+    [results, _] = (await fetch_listing(api, job))["artifacts"]
 
     async with api._session.get(results["url"]) as response:
         body = await response.read()
 
-    assert body == (output(job) / results["path"]).read_bytes()
+    assert body == (output_dir(job) / results["path"]).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_file_is_sent_unchanged(api: Api, job: Json) -> None:
 async def test_a_file_has_its_type_and_active_content_is_sent_as_attachment(
     api: Api, job: Json, name: str, content_type: str, kind: str
 ) -> None:
-    (output(job) / name).write_text("<script>alert(1)</script>")
+    (output_dir(job) / name).write_text("<script>alert(1)</script>")
 
     _, headers, _ = await fetch(api, job, name)
 
@@ -140,7 +140,7 @@ async def test_a_file_has_its_type_and_active_content_is_sent_as_attachment(
 
 
 async def test_a_file_name_cannot_inject_a_header(api: Api, job: Json) -> None:
-    (output(job) / 'a"\r\nX-Evil: 1.txt').write_text("x")
+    (output_dir(job) / 'a"\r\nX-Evil: 1.txt').write_text("x")
 
     status, headers, _ = await fetch(api, job, "a%22%0D%0AX-Evil%3A%201.txt")
 
@@ -161,7 +161,7 @@ async def test_a_file_name_cannot_inject_a_header(api: Api, job: Json) -> None:
 async def test_a_range_request_is_answered(
     api: Api, job: Json, range_header: str, status: int, body: bytes
 ) -> None:
-    (output(job) / "x").write_bytes(b"0123456789")
+    (output_dir(job) / "x").write_bytes(b"0123456789")
 
     response = await fetch(api, job, "x", Range=range_header)
 
@@ -169,7 +169,7 @@ async def test_a_range_request_is_answered(
 
 
 async def test_an_unsatisfiable_range_is_416(api: Api, job: Json) -> None:
-    (output(job) / "x").write_bytes(b"0123456789")
+    (output_dir(job) / "x").write_bytes(b"0123456789")
 
     status, headers, body = await fetch(api, job, "x", Range="bytes=10-")
 
@@ -178,7 +178,7 @@ async def test_an_unsatisfiable_range_is_416(api: Api, job: Json) -> None:
 
 
 async def test_an_unmodified_file_is_304(api: Api, job: Json) -> None:
-    (output(job) / "x").write_bytes(b"0123456789")
+    (output_dir(job) / "x").write_bytes(b"0123456789")
     _, headers, _ = await fetch(api, job, "x")
 
     status, _, _ = await fetch(api, job, "x", **{"If-None-Match": headers["ETag"]})
@@ -187,8 +187,8 @@ async def test_an_unmodified_file_is_304(api: Api, job: Json) -> None:
 
 
 async def test_a_compressed_sibling_is_not_sent_instead(api: Api, job: Json, secret: Path) -> None:
-    (output(job) / "x").write_text("plain")
-    (output(job) / "x.gz").write_text("compressed")
+    (output_dir(job) / "x").write_text("plain")
+    (output_dir(job) / "x.gz").write_text("compressed")
 
     _, _, body = await fetch(api, job, "x", **{"Accept-Encoding": "gzip, br"})
 
@@ -196,7 +196,7 @@ async def test_a_compressed_sibling_is_not_sent_instead(api: Api, job: Json, sec
 
 
 async def test_head_sends_no_body(api: Api, job: Json) -> None:
-    (output(job) / "x").write_text("12345")
+    (output_dir(job) / "x").write_text("12345")
 
     async with api._session.head(f"/jobs/{job['job_id']}/artifacts/x") as response:
         assert (response.status, response.headers["Content-Length"]) == (200, "5")

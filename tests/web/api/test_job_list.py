@@ -14,13 +14,13 @@ from tests.web.looking import endless_lookups
 HANG = {"behave": "hang"}
 
 
-async def listed(api: Api, **query: str) -> list[str]:
+async def listed_ids(api: Api, **query: str) -> list[str]:
     """Return the IDs of the jobs on one page."""
     response = await api.call("GET", f"/jobs?{urlencode(query)}")
     return [job["job_id"] for job in response["jobs"]]
 
 
-async def busy(api: Api) -> str:
+async def occupy_slot(api: Api) -> str:
     """Occupy the only slot so that later jobs stay queued; return the running job's ID."""
     job_id = await api.submit(model="busy", model_args=HANG)
     await api.when(job_id, "running")
@@ -32,7 +32,7 @@ async def test_a_server_without_jobs_returns_an_empty_list(api: Api) -> None:
 
 
 async def test_listed_jobs_equal_single_jobs_newest_first(api: Api) -> None:
-    running = await busy(api)
+    running = await occupy_slot(api)
     first, second = await api.submit(), await api.submit(labels={"team": "a"})
 
     response = await api.call("GET", "/jobs")
@@ -45,7 +45,7 @@ async def test_listed_jobs_equal_single_jobs_newest_first(api: Api) -> None:
 
 
 async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     await api.submit()
     await api.submit(priority=5)
     await api.submit()
@@ -56,25 +56,25 @@ async def test_queued_jobs_are_listed_with_their_positions(api: Api) -> None:
 
 
 async def test_every_filter_finds_its_jobs(api: Api) -> None:
-    running = await busy(api)
+    running = await occupy_slot(api)
     plain = await api.submit()
     other = await api.submit(
         model="qwen", tasks=["mmmu", "gsm8k"], engine="lm_eval", labels={"team": "a=b", "run": ""}
     )
 
-    assert await listed(api, status="running") == [running]
-    assert await listed(api, status="running,queued") == [other, plain, running]
-    assert await listed(api, model="qwen") == [other]
-    assert await listed(api, task="gsm8k") == [other]
-    assert await listed(api, engine="lmms_eval") == [plain, running]
-    assert await listed(api, label="team=a=b") == [other]
-    assert await listed(api, label="run=") == [other]
-    assert await listed(api, submitted_by="anonymous", status="queued") == [other, plain]
-    assert await listed(api, submitted_by="somebody") == []
+    assert await listed_ids(api, status="running") == [running]
+    assert await listed_ids(api, status="running,queued") == [other, plain, running]
+    assert await listed_ids(api, model="qwen") == [other]
+    assert await listed_ids(api, task="gsm8k") == [other]
+    assert await listed_ids(api, engine="lmms_eval") == [plain, running]
+    assert await listed_ids(api, label="team=a=b") == [other]
+    assert await listed_ids(api, label="run=") == [other]
+    assert await listed_ids(api, submitted_by="anonymous", status="queued") == [other, plain]
+    assert await listed_ids(api, submitted_by="somebody") == []
 
 
 async def test_a_job_must_match_every_given_label(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     both = await api.submit(labels={"team": "a", "run": "1"})
     await api.submit(labels={"team": "a"})
 
@@ -84,13 +84,13 @@ async def test_a_job_must_match_every_given_label(api: Api) -> None:
 
 
 async def test_jobs_are_filtered_by_the_times_they_show(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     job_id = await api.submit()
     await asyncio.sleep(0.002)
     later = await api.submit()
     created, next_created = [(await api.job(each))["created_at"] for each in (job_id, later)]
 
-    assert await listed(api, created_after=created, created_before=next_created) == [job_id]
+    assert await listed_ids(api, created_after=created, created_before=next_created) == [job_id]
 
 
 @pytest.mark.parametrize(
@@ -103,22 +103,22 @@ async def test_jobs_are_filtered_by_the_times_they_show(api: Api) -> None:
     ],
 )
 async def test_a_time_can_be_written_in_several_formats(api: Api, time: str, found: bool) -> None:
-    await busy(api)
+    await occupy_slot(api)
 
-    assert bool(await listed(api, created_after=time)) is found
+    assert bool(await listed_ids(api, created_after=time)) is found
 
 
 async def test_a_page_has_50_jobs_by_default(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     for _ in range(50):
         await api.submit()
 
-    assert len(await listed(api)) == 50
-    assert len(await listed(api, limit="500")) == 51
+    assert len(await listed_ids(api)) == 50
+    assert len(await listed_ids(api, limit="500")) == 51
 
 
 async def test_next_leads_through_all_pages(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     jobs = [await api.submit(model=f"m{number % 2}") for number in range(5)]
 
     first = await api.call("GET", "/jobs?model=m0&limit=2")
@@ -130,7 +130,7 @@ async def test_next_leads_through_all_pages(api: Api) -> None:
 
 
 async def test_the_link_header_leads_to_the_next_page_of_the_same_query(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     label = {"ä b": "<c>&d=é"}
     old = await api.submit(labels={**label, "run": "1"})
     await api.submit(labels={**label, "run": "1"})
@@ -146,7 +146,7 @@ async def test_the_link_header_leads_to_the_next_page_of_the_same_query(api: Api
 
 
 async def test_new_jobs_do_not_shift_pages(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     old = [await api.submit() for _ in range(2)]
     first = await api.call("GET", "/jobs?limit=1")
     await api.submit()
@@ -162,13 +162,13 @@ async def test_a_pruned_job_is_not_listed(make_api: MakeApi) -> None:
     kept = await api.submit()
     await api.finished(kept)
 
-    assert await listed(api) == [kept]
+    assert await listed_ids(api) == [kept]
 
 
 async def test_a_job_missing_from_the_queue_index_is_read_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await busy(api)
+    await occupy_slot(api)
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
@@ -185,7 +185,7 @@ async def test_a_job_missing_from_the_queue_index_is_read_again(
 async def test_a_job_that_left_the_queue_when_read_again_is_left_out(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await busy(api)
+    await occupy_slot(api)
     job_id = await api.submit()
     queue = api._session.app[SCHEDULER].queue
     queue.remove(job_id)
@@ -252,7 +252,7 @@ async def test_all_errors_of_a_query_are_reported_at_once(api: Api) -> None:
 
 
 async def _two_pages(api: Api) -> Json:
-    await busy(api)
+    await occupy_slot(api)
     await api.submit()
     first: Json = await api.call("GET", "/jobs?limit=1")
     return first
@@ -267,7 +267,7 @@ async def test_a_cursor_of_another_query_is_rejected(api: Api) -> None:
 
 
 async def test_a_cursor_is_valid_for_an_equivalent_query(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     jobs = [await api.submit(labels={"a": "1", "b": "2"}) for _ in range(2)]
     first = await api.call("GET", "/jobs?limit=1&label=a=1&label=b=2")
 
@@ -288,7 +288,7 @@ async def test_a_modified_cursor_is_rejected(api: Api) -> None:
 
 
 async def test_jobs_are_sorted_as_requested_page_by_page(api: Api) -> None:
-    running = await busy(api)
+    running = await occupy_slot(api)
     low, high, middle = [await api.submit(priority=each) for each in (-1, 5, 2)]
 
     first = await api.call("GET", "/jobs?sort=-priority&limit=3")
@@ -297,7 +297,7 @@ async def test_jobs_are_sorted_as_requested_page_by_page(api: Api) -> None:
     assert [job["job_id"] for job in first["jobs"]] == [high, middle, running]
     assert [job["job_id"] for job in rest["jobs"]] == [low]
     assert rest["next"] is None
-    assert await listed(api, sort="priority") == [low, running, middle, high]
+    assert await listed_ids(api, sort="priority") == [low, running, middle, high]
 
 
 async def test_a_cursor_of_another_sort_order_is_rejected(api: Api) -> None:
@@ -311,9 +311,9 @@ async def test_a_cursor_of_another_sort_order_is_rejected(api: Api) -> None:
 
 
 async def test_search_matches_parts_of_a_checkpoint_path_but_not_of_a_secret(api: Api) -> None:
-    await busy(api)
+    await occupy_slot(api)
     given = {"pretrained": "org/SFT-7b-step-400", "api_key": "of-somebody-alone"}
     wanted = await api.submit(model_args=given)
 
-    assert await listed(api, search="sft-7b-step") == [wanted]
-    assert await listed(api, search="of-some") == []
+    assert await listed_ids(api, search="sft-7b-step") == [wanted]
+    assert await listed_ids(api, search="of-some") == []

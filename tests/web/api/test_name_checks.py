@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,9 @@ import pytest
 from tests.conftest import MakeApi
 from tests.support import Api, Json, request, until
 
-Asked = Callable[[], Awaitable[Api]]
-
 
 @pytest.fixture
-async def informed(api: Api) -> Api:
+async def api_with_catalog(api: Api) -> Api:
     """A server whose harness has reported its tasks (mme, ai2d) and models (dummy)."""
     await api.call("GET", "/tasks")
     await api.call("GET", "/models")
@@ -27,30 +24,30 @@ async def errors_of(api: Api, **fields: object) -> dict[str, str]:
     return {each["field"]: each["message"] for each in problem["errors"]}
 
 
-async def test_unknown_names_are_rejected_with_suggestions(informed: Api) -> None:
-    errors = await errors_of(informed, model="dumy", tasks=["mme", "ai2"])
+async def test_unknown_names_are_rejected_with_suggestions(api_with_catalog: Api) -> None:
+    errors = await errors_of(api_with_catalog, model="dumy", tasks=["mme", "ai2"])
 
     assert set(errors) == {"model", "tasks.1"}
     assert "Did you mean 'dummy'?" in errors["model"]
     assert "Did you mean 'ai2d'?" in errors["tasks.1"]
 
 
-async def test_a_rejected_request_creates_no_job(informed: Api) -> None:
-    await errors_of(informed, tasks=["ai2"])
+async def test_a_rejected_request_creates_no_job(api_with_catalog: Api) -> None:
+    await errors_of(api_with_catalog, tasks=["ai2"])
 
-    assert (await informed.call("GET", "/jobs"))["jobs"] == []
-
-
-async def test_a_wildcard_is_valid_if_it_matches_a_task(informed: Api) -> None:
-    await informed.submit(tasks=["ai*"])
-
-    assert set(await errors_of(informed, tasks=["zz*"])) == {"tasks.0"}
+    assert (await api_with_catalog.call("GET", "/jobs"))["jobs"] == []
 
 
-async def test_the_check_can_be_disabled(informed: Api) -> None:
+async def test_a_wildcard_is_valid_if_it_matches_a_task(api_with_catalog: Api) -> None:
+    await api_with_catalog.submit(tasks=["ai*"])
+
+    assert set(await errors_of(api_with_catalog, tasks=["zz*"])) == {"tasks.0"}
+
+
+async def test_the_check_can_be_disabled(api_with_catalog: Api) -> None:
     body = request(tasks=["ai2"], model_args={"pretrained": "/no/such/checkpoint"})
 
-    await informed.call("POST", "/evaluate?validate=false", json=body)
+    await api_with_catalog.call("POST", "/evaluate?validate=false", json=body)
 
 
 async def test_no_name_is_rejected_before_the_harness_has_reported_any(api: Api) -> None:
@@ -80,7 +77,7 @@ async def test_a_missing_checkpoint_is_rejected(api: Api) -> None:
 
 async def test_an_incomplete_checkpoint_is_rejected(api: Api, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
-    save(checkpoint)
+    save_checkpoint(checkpoint)
     (checkpoint / "part-2").unlink()
 
     errors = await errors_of(api, model_args={"pretrained": str(checkpoint)})
@@ -103,7 +100,7 @@ async def test_a_model_that_is_not_a_local_path_is_accepted(api: Api, model_args
 async def test_an_accepted_request_is_replayed_after_its_checkpoint_is_gone(
     api: Api, tmp_path: Path
 ) -> None:
-    save(tmp_path / "checkpoint")
+    save_checkpoint(tmp_path / "checkpoint")
     body = request(model_args={"pretrained": str(tmp_path / "checkpoint")})
     headers = {"Idempotency-Key": "a"}
     first = await api.call("POST", "/evaluate", json=body, headers=headers)
@@ -123,14 +120,14 @@ async def test_jobs_waiting_for_a_checkpoint_do_not_block_others(api: Api, tmp_p
     assert (other["status"], held_back["status"]) == ("completed", "queued")
     assert f"{checkpoint} does not exist" in held_back["waiting_for"]
 
-    save(checkpoint)
+    save_checkpoint(checkpoint)
     job = await api.finished(waiting)
     assert job["status"] == "completed"
 
 
 async def test_a_checkpoint_still_being_written_is_awaited(api: Api, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
-    save(checkpoint)
+    save_checkpoint(checkpoint)
     (checkpoint / "part-2").unlink()
     waiting = await api.submit(model_args={"pretrained": str(checkpoint)}, wait_for_path_s=600)
 
@@ -181,7 +178,7 @@ async def test_a_dry_run_is_validated_like_a_real_one(api: Api) -> None:
     await api.call("POST", "/evaluate?dry_run=1", 422, json=body)
 
 
-def save(checkpoint: Path) -> None:
+def save_checkpoint(checkpoint: Path) -> None:
     """Save a checkpoint of two shards and their index."""
     checkpoint.mkdir()
     (checkpoint / "config.json").write_text("{}")

@@ -43,20 +43,20 @@ async def message(api: Api, job: Json, query: str) -> str:
     return str(error["message"])
 
 
-def file(job: Json) -> Path:
+def samples_file(job: Json) -> Path:
     """Return the path of the harness's samples file."""
     return Path(job["result"]["dummy"]["samples"][0])
 
 
-def replace(job: Json, lines: list[Json]) -> None:
+def replace_samples(job: Json, lines: list[Json]) -> None:
     """Replace the samples that the harness wrote."""
-    file(job).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    samples_file(job).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 async def test_a_sample_is_what_the_harness_wrote(api: Api, job: Json) -> None:
     body = await samples(api, job)
 
-    written = [json.loads(line) for line in file(job).read_text().splitlines()]
+    written = [json.loads(line) for line in samples_file(job).read_text().splitlines()]
     assert [each["sample"] for each in body["samples"]] == written
 
 
@@ -82,7 +82,9 @@ async def test_a_page_names_its_job_task_and_metric(api: Api, job: Json) -> None
 
 
 async def test_numbers_are_preserved_exactly(api: Api, job: Json) -> None:
-    file(job).write_text('{"doc_id": 0, "seed": 123456789012345678901234567890, "p": 1e-400}\n')
+    samples_file(job).write_text(
+        '{"doc_id": 0, "seed": 123456789012345678901234567890, "p": 1e-400}\n'
+    )
 
     async with api._session.get(f"/jobs/{job['job_id']}/samples/mme") as response:
         assert '"seed": 123456789012345678901234567890, "p": 1e-400}' in await response.text()
@@ -115,7 +117,7 @@ async def test_the_last_page_has_no_next_link(api: Api, job: Json) -> None:
 
 
 async def test_a_page_has_50_samples_by_default(api: Api, job: Json) -> None:
-    replace(job, [{"doc_id": number} for number in range(60)])
+    replace_samples(job, [{"doc_id": number} for number in range(60)])
 
     assert len((await samples(api, job))["samples"]) == 50
 
@@ -137,7 +139,7 @@ async def test_incorrect_samples_of_one_filter(api: Api, job: Json) -> None:
 
 async def test_a_single_filter_need_not_be_named(api: Api) -> None:
     job = await api.finished(await api.submit())
-    replace(job, [{"doc_id": 0, "acc": 1.0}])
+    replace_samples(job, [{"doc_id": 0, "acc": 1.0}])
 
     body = await samples(api, job, "only=right&filter=none")
 
@@ -157,7 +159,7 @@ async def test_a_metric_that_is_not_a_judgement_is_rejected_and_the_valid_ones_l
 async def test_filtering_by_correctness_without_a_judging_metric_is_rejected(
     api: Api, job: Json
 ) -> None:
-    replace(job, [{"doc_id": 0, "acc": 0.25, "f1": 0.5}])
+    replace_samples(job, [{"doc_id": 0, "acc": 0.25, "f1": 0.5}])
 
     assert await message(api, job, "only=wrong") == (
         "No metric of mme decides which samples are right."
@@ -165,7 +167,7 @@ async def test_filtering_by_correctness_without_a_judging_metric_is_rejected(
 
 
 async def test_all_samples_are_available_without_a_judging_metric(api: Api, job: Json) -> None:
-    replace(job, [{"doc_id": 0, "acc": 0.25}])
+    replace_samples(job, [{"doc_id": 0, "acc": 0.25}])
 
     body = await samples(api, job)
 
@@ -266,7 +268,7 @@ async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
 @pytest.mark.parametrize("kind", ["file", "directory"])
 async def test_removed_samples_are_410(api: Api, job: Json, kind: str) -> None:
     if kind == "file":
-        file(job).unlink()
+        samples_file(job).unlink()
     else:
         shutil.rmtree(job["output_dir"])
 
@@ -277,8 +279,8 @@ async def test_removed_samples_are_410(api: Api, job: Json, kind: str) -> None:
 
 async def test_samples_replaced_by_a_link_are_410(api: Api, job: Json, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text('{"secret": 1}\n')
-    file(job).unlink()
-    file(job).symlink_to(tmp_path / "secret")
+    samples_file(job).unlink()
+    samples_file(job).symlink_to(tmp_path / "secret")
 
     await samples(api, job, "", 410)
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import Api, Json
-from tests.web.files import fetch, listed, listing, output, raw
+from tests.web.files import fetch, fetch_listing, listed_files, output_dir, raw_status
 
 
 async def test_a_name_that_is_not_utf8_is_listed_with_a_working_url(api: Api, job: Json) -> None:
-    (output(job) / os.fsdecode(b"\xff%41.txt")).write_text("here")
+    (output_dir(job) / os.fsdecode(b"\xff%41.txt")).write_text("here")
 
-    url = (await listed(api, job))["\ufffd%41.txt"]["url"]
+    url = (await listed_files(api, job))["\ufffd%41.txt"]["url"]
 
     assert url.endswith("/artifacts/%FF%2541.txt")
-    assert await raw(api, url.encode()) == 200
+    assert await raw_status(api, url.encode()) == 200
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ async def test_a_name_that_is_not_utf8_is_listed_with_a_working_url(api: Api, jo
 async def test_no_path_leads_outside_or_to_a_special_file(
     api: Api, job: Json, secret: Path, path: bytes
 ) -> None:
-    (output(job) / "x").write_text("x")
-    (output(job) / "link").symlink_to(secret)
-    (output(job) / "file-link").symlink_to(secret / "secret")
-    os.mkfifo(output(job) / "fifo")
+    (output_dir(job) / "x").write_text("x")
+    (output_dir(job) / "link").symlink_to(secret)
+    (output_dir(job) / "file-link").symlink_to(secret / "secret")
+    os.mkfifo(output_dir(job) / "fifo")
 
-    status = await raw(api, f"/jobs/{job['job_id']}/artifacts/".encode() + path)
+    status = await raw_status(api, f"/jobs/{job['job_id']}/artifacts/".encode() + path)
 
     assert status in (400, 404)
 
@@ -70,8 +70,8 @@ async def test_no_path_leads_outside_or_to_a_special_file(
 async def test_an_output_directory_replaced_by_a_link_is_gone(
     api: Api, job: Json, secret: Path
 ) -> None:
-    output(job).rename(output(job).with_name("elsewhere"))
-    output(job).symlink_to(secret)
+    output_dir(job).rename(output_dir(job).with_name("elsewhere"))
+    output_dir(job).symlink_to(secret)
 
     assert (await fetch(api, job, "secret"))[0] == 404
-    await listing(api, job, 410)
+    await fetch_listing(api, job, 410)

@@ -7,12 +7,12 @@ from evalserver.web.keys import PROGRESS
 from tests.support import Api, Json, ServerProcess, until
 
 
-def bars(gate: Path) -> Json:
+def bar_args(gate: Path) -> Json:
     """Return arguments for an evaluation that draws a bar to 4 of 8 and waits for the gate file."""
     return {"behave": "bars", "gate": str(gate)}
 
 
-async def halfway(api: Api, job_id: str) -> Json:
+async def wait_until_halfway(api: Api, job_id: str) -> Json:
     """Wait until the job's bar is half drawn; return its progress."""
 
     async def reached() -> Json | None:
@@ -24,9 +24,9 @@ async def halfway(api: Api, job_id: str) -> Json:
 
 
 async def test_a_running_job_shows_its_progress(api: Api, tmp_path: Path) -> None:
-    job_id = await api.submit(model_args=bars(tmp_path / "gate"))
+    job_id = await api.submit(model_args=bar_args(tmp_path / "gate"))
 
-    assert await halfway(api, job_id) == {
+    assert await wait_until_halfway(api, job_id) == {
         "stage": "Model Responding",
         "fraction": 0.5,
         "done": 4,
@@ -47,16 +47,16 @@ async def test_an_evaluation_without_output_is_starting(api: Api) -> None:
 
 
 async def test_an_ended_job_has_no_progress(api: Api, tmp_path: Path) -> None:
-    job_id = await api.submit(model_args=bars(tmp_path / "gate"))
-    await halfway(api, job_id)
+    job_id = await api.submit(model_args=bar_args(tmp_path / "gate"))
+    await wait_until_halfway(api, job_id)
     (tmp_path / "gate").touch()
 
     assert (await api.finished(job_id))["progress"] is None
 
 
 async def test_a_cancelled_job_has_no_progress(api: Api, tmp_path: Path) -> None:
-    job_id = await api.submit(model_args=bars(tmp_path / "gate"))
-    await halfway(api, job_id)
+    job_id = await api.submit(model_args=bar_args(tmp_path / "gate"))
+    await wait_until_halfway(api, job_id)
     await api.call("DELETE", f"/jobs/{job_id}")
 
     assert (await api.finished(job_id))["progress"] is None
@@ -76,13 +76,13 @@ async def test_progress_continues_after_the_server_was_killed(
     server: ServerProcess, tmp_path: Path
 ) -> None:
     async with server:
-        job_id = await server.api.submit(model_args=bars(tmp_path / "gate"))
-        before = await halfway(server.api, job_id)
+        job_id = await server.api.submit(model_args=bar_args(tmp_path / "gate"))
+        before = await wait_until_halfway(server.api, job_id)
 
         server.kill()
         await server.start()
 
-        assert await halfway(server.api, job_id) == before
+        assert await wait_until_halfway(server.api, job_id) == before
         (tmp_path / "gate").touch()
         assert (await server.api.finished(job_id))["status"] == "completed"
 
