@@ -75,9 +75,9 @@ class Shell:
 
     def stdout_of(self, *arguments: object) -> str:
         """Run a command that must succeed, and return its stdout."""
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        result = self.run(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def json(self, *arguments: object) -> Any:
         """Run a command with ``--json``, and return the parsed document."""

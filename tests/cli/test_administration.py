@@ -55,7 +55,7 @@ async def test_jobs_that_cannot_be_pruned_are_reported_and_the_others_are_pruned
 
 
 @pytest.mark.parametrize("words", ["", "--keep 1 --older-than 1d", "15fc --keep 1", "--keep -1"])
-def test_a_prune_without_a_selection_is_rejected(words: str) -> None:
+def test_a_prune_with_invalid_arguments_is_rejected(words: str) -> None:
     done = Shell("http://127.0.0.1:1").run("prune", *words.split())
 
     assert done.returncode == 2

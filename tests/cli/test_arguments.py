@@ -40,9 +40,9 @@ OURS: dict[str, dict[str, Any]] = {
 def test_arguments_are_parsed_from_text(text: str) -> None:
     found = parse_arguments(text)
 
-    wanted = {**AS_LMMS_EVAL, **OURS}[text]
-    assert found == wanted
-    assert [type(value) for value in found.values()] == [type(each) for each in wanted.values()]
+    expected = {**AS_LMMS_EVAL, **OURS}[text]
+    assert found == expected
+    assert [type(value) for value in found.values()] == [type(each) for each in expected.values()]
 
 
 @pytest.mark.parametrize("text", ["x", "a=1,x", "=1", "{", '{"a": 1', "{}x", "{'a': 1}"])
@@ -58,7 +58,7 @@ def test_lmms_eval_parses_them_identically(tmp_path: Path) -> None:
         "print(json.dumps({text: read(text) for text in json.load(sys.stdin)}))"
     )
 
-    done = subprocess.run(
+    result = subprocess.run(
         [interpreter("lmms-eval"), "-c", program],
         input=json.dumps(list(AS_LMMS_EVAL)),
         env=offline_environment(tmp_path),
@@ -67,4 +67,4 @@ def test_lmms_eval_parses_them_identically(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert json.loads(done.stdout.splitlines()[-1]) == AS_LMMS_EVAL
+    assert json.loads(result.stdout.splitlines()[-1]) == AS_LMMS_EVAL

@@ -97,9 +97,9 @@ async def test_a_history_is_available_as_json(store: Store, tmp_path: Path) -> N
 
     result = evalserver("audit", "show", "--json", job_id, *data_dir_option(tmp_path))
 
-    told = json.loads(result.stdout)
-    assert (told["job_id"], told["record"]["status"]) == (job_id, "completed")
-    assert told["events"][1]["detail"] == {"run_dir": "run-1"}
+    history = json.loads(result.stdout)
+    assert (history["job_id"], history["record"]["status"]) == (job_id, "completed")
+    assert history["events"][1]["detail"] == {"run_dir": "run-1"}
 
 
 async def test_an_id_prefix_selects_a_job(store: Store, tmp_path: Path) -> None:

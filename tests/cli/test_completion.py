@@ -40,29 +40,29 @@ def complete(programs: Path) -> Complete:
             f"COMP_WORDS=({line}); COMP_CWORD={len(words)}\n"
             '_evalserver_completion evalserver\nprintf "%s\\n" "${COMPREPLY[@]}"'
         )
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "--norc", "-c", script],
             env={**script_environment(url), "PATH": f"{programs}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
         )
-        assert done.stderr == ""
-        return done.stdout.split()
+        assert result.stderr == ""
+        return result.stdout.split()
 
     return offered
 
 
-def nobody() -> str:
+def unused_url() -> str:
     """A URL without a server."""
     return f"http://127.0.0.1:{free_port()}"
 
 
 def test_commands_are_completed(complete: Complete) -> None:
-    assert complete(nobody(), "s") == ["submit", "status", "samples", "serve"]
+    assert complete(unused_url(), "s") == ["submit", "status", "samples", "serve"]
 
 
 def test_options_are_completed(complete: Complete) -> None:
-    assert complete(nobody(), "submit", "--num") == ["--num-fewshot", "--num-gpus"]
+    assert complete(unused_url(), "submit", "--num") == ["--num-fewshot", "--num-gpus"]
 
 
 async def test_job_ids_are_completed(server: ServerProcess, complete: Complete) -> None:
@@ -106,14 +106,14 @@ async def test_the_server_of_the_command_line_is_used(
     async with server:
         job = Shell(server.url).submit()
 
-        assert complete(nobody(), "status", "--url", server.url, job[:8]) == [job]
+        assert complete(unused_url(), "status", "--url", server.url, job[:8]) == [job]
 
 
 @pytest.mark.parametrize("words", [["status", "0"], ["submit", "-t", "m"], ["submit", "-m", "d"]])
 def test_without_a_server_nothing_is_completed_or_printed(
     complete: Complete, words: list[str]
 ) -> None:
-    assert complete(nobody(), *words) == []
+    assert complete(unused_url(), *words) == []
 
 
 def test_with_an_invalid_address_nothing_is_completed(complete: Complete) -> None:
@@ -135,9 +135,9 @@ def test_each_script_is_valid_in_its_shell(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed, so its script was NOT TESTED")
 
-    done = subprocess.run([shell, "-n"], input=Shell().stdout_of("completion", shell), text=True)
+    result = subprocess.run([shell, "-n"], input=Shell().stdout_of("completion", shell), text=True)
 
-    assert done.returncode == 0
+    assert result.returncode == 0
 
 
 def test_the_shell_is_detected() -> None:
@@ -149,10 +149,10 @@ async def test_shells_that_show_descriptions_get_a_description_of_each_job(
 ) -> None:
     async with server:
         job = Shell(server.url).submit_and_wait()
-        asked = {"COMP_WORDS": "evalserver status ", "COMP_CWORD": "2"}
-        environment = script_environment(server.url) | asked
+        completion_request = {"COMP_WORDS": "evalserver status ", "COMP_CWORD": "2"}
+        environment = script_environment(server.url) | completion_request
 
-        done = await asyncio.to_thread(
+        result = await asyncio.to_thread(
             subprocess.run,
             [programs / "evalserver"],
             env={**environment, "_EVALSERVER_COMPLETE": "zsh_complete"},
@@ -160,4 +160,4 @@ async def test_shells_that_show_descriptions_get_a_description_of_each_job(
             text=True,
         )
 
-    assert done.stdout.split("\n") == ["plain", job, "completed dummy mme", ""]
+    assert result.stdout.split("\n") == ["plain", job, "completed dummy mme", ""]

@@ -219,17 +219,19 @@ async def test_a_backup_is_reported_as_json(store: Store, tmp_path: Path) -> Non
     await complete(store)
     copy = tmp_path / "copy.db"
 
-    told = json.loads(evalserver("db", "backup", copy, "--json", *data_dir_option(tmp_path)).stdout)
+    report = json.loads(
+        evalserver("db", "backup", copy, "--json", *data_dir_option(tmp_path)).stdout
+    )
 
-    assert told == {"path": str(copy), "size": copy.stat().st_size, "jobs": 1, "events": 3}
+    assert report == {"path": str(copy), "size": copy.stat().st_size, "jobs": 1, "events": 3}
 
 
 async def test_a_check_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await complete(store)
 
-    told = json.loads(evalserver("db", "check", "--json", *data_dir_option(tmp_path)).stdout)
+    report = json.loads(evalserver("db", "check", "--json", *data_dir_option(tmp_path)).stdout)
 
-    assert (told["ok"], told["jobs"], told["events"]) == (True, 1, 3)
+    assert (report["ok"], report["jobs"], report["events"]) == (True, 1, 3)
 
 
 async def test_a_failed_check_is_reported_as_json(store: Store, tmp_path: Path) -> None:
@@ -244,6 +246,6 @@ async def test_a_failed_check_is_reported_as_json(store: Store, tmp_path: Path) 
 async def test_a_migration_is_reported_as_json(store: Store, tmp_path: Path) -> None:
     await store.close()
 
-    told = json.loads(evalserver("db", "migrate", "--json", *data_dir_option(tmp_path)).stdout)
+    report = json.loads(evalserver("db", "migrate", "--json", *data_dir_option(tmp_path)).stdout)
 
-    assert told["before"] == told["after"]
+    assert report["before"] == report["after"]

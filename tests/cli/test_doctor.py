@@ -24,11 +24,11 @@ def doctor(*arguments: str) -> Result:
 
 
 def test_a_working_engine_is_shown_with_version_and_tasks(stand_in: None) -> None:
-    done = doctor("lmms_eval", "--json")
+    result = doctor("lmms_eval", "--json")
 
-    [seen] = json.loads(done.stdout)
-    assert done.exit_code == 0
-    assert (seen["works"], seen["version"], seen["tasks"]) == (True, "0.0.0", 2)
+    [report] = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (report["works"], report["version"], report["tasks"]) == (True, "0.0.0", 2)
 
 
 def test_a_different_harness_version_is_reported(stand_in: None) -> None:
@@ -36,18 +36,18 @@ def test_a_different_harness_version_is_reported(stand_in: None) -> None:
 
 
 def test_a_missing_harness_is_reported_with_its_install_command() -> None:
-    done = doctor("inspect")
+    result = doctor("inspect")
 
-    assert done.exit_code == 1
-    assert "inspect-ai is not installed in" in done.output
-    assert "-m pip install inspect-ai==" in done.output
+    assert result.exit_code == 1
+    assert "inspect-ai is not installed in" in result.output
+    assert "-m pip install inspect-ai==" in result.output
 
 
-def test_an_engine_that_is_not_configured_is_no_failure(stand_in: None) -> None:
-    done = doctor()
+def test_an_engine_that_is_not_configured_is_not_a_failure(stand_in: None) -> None:
+    result = doctor()
 
-    assert done.exit_code == 0
-    assert "inspect: not set up" in done.output
+    assert result.exit_code == 0
+    assert "inspect: not set up" in result.output
 
 
 def test_an_invalid_table_is_reported_along_with_working_engines(
@@ -56,44 +56,44 @@ def test_an_invalid_table_is_reported_along_with_working_engines(
     config = tmp_path / "lab.toml"
     config.write_text('[engines.broken]\ntype = "lm_evil"\n')
 
-    done = doctor("--config", str(config))
+    result = doctor("--config", str(config))
 
-    assert done.exit_code == 1
-    assert "lmms_eval: ok" in done.output
-    assert "Did you mean 'lm_eval'" in done.output
+    assert result.exit_code == 1
+    assert "lmms_eval: ok" in result.output
+    assert "Did you mean 'lm_eval'" in result.output
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:
     config = tmp_path / "lab.toml"
     config.write_text('[engines.own]\ntype = "command"\nargv = ["/no/such/program"]\n')
 
-    done = doctor("--config", str(config), "own")
+    result = doctor("--config", str(config), "own")
 
-    assert done.exit_code == 1
-    assert "/no/such/program is not a program that can be run" in done.output
+    assert result.exit_code == 1
+    assert "/no/such/program is not a program that can be run" in result.output
 
 
 def test_an_unknown_engine_is_rejected_with_the_known_ones() -> None:
-    done = doctor("helm")
+    result = doctor("helm")
 
-    assert done.exit_code == 2
-    assert "known: lmms_eval, lm_eval, inspect" in done.output
+    assert result.exit_code == 2
+    assert "known: lmms_eval, lm_eval, inspect" in result.output
 
 
 @pytest.mark.real_harness("inspect")
 def test_the_real_inspect_works() -> None:
-    done = doctor("inspect", "--engine-python", str(interpreter("inspect")), "--json")
+    result = doctor("inspect", "--engine-python", str(interpreter("inspect")), "--json")
 
-    [seen] = json.loads(done.stdout)
-    assert seen["works"], seen["findings"]
-    assert seen["models"] > 10
+    [report] = json.loads(result.stdout)
+    assert report["works"], report["findings"]
+    assert report["models"] > 10
 
 
 def test_an_interpreter_that_can_merge_is_reported(stand_in: None) -> None:
-    done = doctor("merge")
+    result = doctor("merge")
 
-    assert done.exit_code == 0
-    assert "merge: ok" in done.output
+    assert result.exit_code == 0
+    assert "merge: ok" in result.output
 
 
 def test_an_interpreter_whose_merger_lacks_a_dependency_cannot_merge(
@@ -104,7 +104,7 @@ def test_an_interpreter_whose_merger_lacks_a_dependency_cannot_merge(
     merger.write_text("import deepspeed_of_nowhere\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
 
-    done = doctor("merge")
+    result = doctor("merge")
 
-    assert done.exit_code == 1
-    assert "No module named 'deepspeed_of_nowhere'" in done.output
+    assert result.exit_code == 1
+    assert "No module named 'deepspeed_of_nowhere'" in result.output

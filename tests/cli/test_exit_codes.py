@@ -18,25 +18,25 @@ HANG = ("-a", "behave=hang")
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
 
-def last_line(done: subprocess.CompletedProcess[str]) -> str:
+def last_line(result: subprocess.CompletedProcess[str]) -> str:
     """The last line that a command printed to stderr."""
-    return done.stderr.splitlines()[-1]
+    return result.stderr.splitlines()[-1]
 
 
 async def test_0_a_job_is_completed(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", "-m", "dummy", "-t", "mme", "--wait")
+        result = Shell(server.url).run("submit", "-m", "dummy", "-t", "mme", "--wait")
 
-    assert done.returncode == ExitCode.DONE
+    assert result.returncode == ExitCode.DONE
 
 
 async def test_1_a_job_failed(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run(
+        result = Shell(server.url).run(
             "submit", "-m", "dummy", "-t", "mme", "-a", "behave=crash", "-w"
         )
 
-    assert done.returncode == ExitCode.JOB_FAILED
+    assert result.returncode == ExitCode.JOB_FAILED
 
 
 async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
@@ -44,9 +44,9 @@ async def test_1_one_of_several_jobs_failed(server: ServerProcess) -> None:
         shell = Shell(server.url)
         jobs = [shell.submit(), shell.submit("-a", "behave=crash"), shell.submit()]
 
-        done = shell.run("wait", *jobs)
+        result = shell.run("wait", *jobs)
 
-    assert done.returncode == ExitCode.JOB_FAILED
+    assert result.returncode == ExitCode.JOB_FAILED
 
 
 async def test_1_one_job_failed_and_another_was_cancelled(server: ServerProcess) -> None:
@@ -55,9 +55,9 @@ async def test_1_one_job_failed_and_another_was_cancelled(server: ServerProcess)
         failed, cancelled = shell.submit_and_wait("-a", "behave=crash"), shell.submit(*HANG)
         shell.stdout_of("cancel", cancelled)
 
-        done = shell.run("wait", cancelled, failed)
+        result = shell.run("wait", cancelled, failed)
 
-    assert done.returncode == ExitCode.JOB_FAILED
+    assert result.returncode == ExitCode.JOB_FAILED
 
 
 @pytest.mark.parametrize(
@@ -88,69 +88,69 @@ async def test_1_one_job_failed_and_another_was_cancelled(server: ServerProcess)
     ],
 )
 def test_2_the_command_line_is_invalid(arguments: list[str]) -> None:
-    done = Shell(f"http://127.0.0.1:{free_port()}").run(*arguments)
+    result = Shell(f"http://127.0.0.1:{free_port()}").run(*arguments)
 
-    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    assert last_line(done).startswith("Error: ")
+    assert (result.returncode, result.stdout) == (ExitCode.USAGE, "")
+    assert last_line(result).startswith("Error: ")
 
 
 def test_2_the_ca_file_is_missing() -> None:
-    done = Shell("https://127.0.0.1:1", SSL_CERT_FILE="/no/such/file").run("health")
+    result = Shell("https://127.0.0.1:1", SSL_CERT_FILE="/no/such/file").run("health")
 
-    assert done.returncode == ExitCode.USAGE
-    assert last_line(done).startswith("Error: SSL_CERT_FILE: ")
+    assert result.returncode == ExitCode.USAGE
+    assert last_line(result).startswith("Error: SSL_CERT_FILE: ")
 
 
 async def test_2_the_server_rejects_the_request(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", "-m", "dummy", "-t", "/etc/passwd")
+        result = Shell(server.url).run("submit", "-m", "dummy", "-t", "/etc/passwd")
 
-    assert done.returncode == ExitCode.USAGE
-    assert last_line(done) == "  tasks.0: Must be the name of a registered task, not a path."
+    assert result.returncode == ExitCode.USAGE
+    assert last_line(result) == "  tasks.0: Must be the name of a registered task, not a path."
 
 
 async def test_2_the_job_does_not_exist(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("wait", "00000000-0000-0000-0000-000000000000")
+        result = Shell(server.url).run("wait", "00000000-0000-0000-0000-000000000000")
 
-    assert done.returncode == ExitCode.USAGE
+    assert result.returncode == ExitCode.USAGE
 
 
 async def test_2_the_token_is_invalid(faulty: FaultyServer) -> None:
-    refusal = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
-    faulty.set_replies("/jobs", refusal)
+    rejection = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
+    faulty.set_replies("/jobs", rejection)
 
-    done = await run(faulty, "jobs", "--token", "nobody")
+    result = await run(faulty, "jobs", "--token", "nobody")
 
-    assert done.returncode == ExitCode.USAGE
-    assert "EVALSERVER_TOKEN" in last_line(done)
+    assert result.returncode == ExitCode.USAGE
+    assert "EVALSERVER_TOKEN" in last_line(result)
 
 
 async def test_2_the_output_cannot_be_written(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run_with(">/dev/full", "health")
+        result = Shell(server.url).run_with(">/dev/full", "health")
 
-    assert done.returncode == ExitCode.USAGE
-    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+    assert result.returncode == ExitCode.USAGE
+    assert result.stderr == "Error: the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
 async def test_0_a_standard_stream_is_closed(server: ServerProcess, closed: str) -> None:
     async with server:
-        done = Shell(server.url).run_with(closed, "queue")
+        result = Shell(server.url).run_with(closed, "queue")
 
-    assert (done.returncode, done.stderr) == (ExitCode.DONE, "")
+    assert (result.returncode, result.stderr) == (ExitCode.DONE, "")
 
 
 @pytest.mark.parametrize("command", ["jobs", "queue", "health", "status 0", "wait 0", "logs -f 0"])
 def test_3_the_server_is_unreachable(command: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
-    done = Shell(url).run(*command.split(), "--retry-for", 0)
+    result = Shell(url).run(*command.split(), "--retry-for", 0)
 
-    assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
-    assert last_line(done).startswith(f"Error: {url} does not answer")
-    assert last_line(done).endswith("is it running, and is --url (EVALSERVER_URL) right?")
+    assert (result.returncode, result.stdout) == (ExitCode.UNREACHABLE, "")
+    assert last_line(result).startswith(f"Error: {url} does not answer")
+    assert last_line(result).endswith("is it running, and is --url (EVALSERVER_URL) right?")
 
 
 async def test_a_token_in_the_url_overrides_the_one_in_the_environment(
@@ -166,17 +166,17 @@ async def test_a_token_in_the_url_overrides_the_one_in_the_environment(
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["jobs", "--help"]])
 def test_141_the_pipe_for_the_help_is_closed(words: list[str]) -> None:
-    done = Shell().run_unread(*words)
+    result = Shell().run_unread(*words)
 
-    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
+    assert (result.returncode, result.stderr) == (ExitCode.PIPE_CLOSED, "")
 
 
 @pytest.mark.parametrize("command", ["--help", "jobs --help"])
 def test_2_the_help_cannot_be_written(command: str) -> None:
-    done = Shell().run_with(">/dev/full", command)
+    result = Shell().run_with(">/dev/full", command)
 
-    assert done.returncode == ExitCode.USAGE
-    assert last_line(done).startswith("Error: the output cannot be written")
+    assert result.returncode == ExitCode.USAGE
+    assert last_line(result).startswith("Error: the output cannot be written")
 
 
 @pytest.mark.parametrize(
@@ -184,18 +184,18 @@ def test_2_the_help_cannot_be_written(command: str) -> None:
     ["token list", "token revoke nobody", "audit verify", "db check", "db info"],
 )
 def test_debug_is_an_option_of_every_command(command: str, tmp_path: Path) -> None:
-    done = Shell().run(*command.split(), "--debug", "--data-dir", tmp_path / "none")
+    result = Shell().run(*command.split(), "--debug", "--data-dir", tmp_path / "none")
 
-    assert done.returncode == ExitCode.JOB_FAILED
-    assert "Traceback" in done.stderr
+    assert result.returncode == ExitCode.JOB_FAILED
+    assert "Traceback" in result.stderr
 
 
 async def test_3_the_server_is_temporarily_unavailable(faulty: FaultyServer) -> None:
     faulty.set_replies("/jobs", busy())
 
-    done = await run(faulty, "jobs", "--retry-for", "0")
+    result = await run(faulty, "jobs", "--retry-for", "0")
 
-    assert done.returncode == ExitCode.UNREACHABLE
+    assert result.returncode == ExitCode.UNREACHABLE
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -203,9 +203,9 @@ async def test_3_the_server_asks_to_retry_later(faulty: FaultyServer, status: in
     later = problem(status, "Come back later", type="about:blank", title="Not now")
     faulty.set_replies("/jobs", later)
 
-    done = await run(faulty, "jobs", "--retry-for", "0")
+    result = await run(faulty, "jobs", "--retry-for", "0")
 
-    assert (done.returncode, last_line(done)) == (
+    assert (result.returncode, last_line(result)) == (
         ExitCode.UNREACHABLE,
         "Error: Come back later",
     )
@@ -222,10 +222,10 @@ async def test_3_the_server_asks_to_retry_later(faulty: FaultyServer, status: in
 async def test_3_the_server_is_not_an_evalserver(faulty: FaultyServer, answer: Reply) -> None:
     faulty.set_replies("/jobs", answer)
 
-    done = await run(faulty, "jobs")
+    result = await run(faulty, "jobs")
 
-    assert done.returncode == ExitCode.UNREACHABLE
-    assert "is this an evalserver?" in last_line(done)
+    assert result.returncode == ExitCode.UNREACHABLE
+    assert "is this an evalserver?" in last_line(result)
 
 
 async def test_4_a_job_was_cancelled(server: ServerProcess) -> None:
@@ -234,19 +234,19 @@ async def test_4_a_job_was_cancelled(server: ServerProcess) -> None:
         job = shell.submit(*HANG)
         shell.stdout_of("cancel", job)
 
-        done = shell.run("wait", job)
+        result = shell.run("wait", job)
 
-    assert done.returncode == ExitCode.CANCELLED
+    assert result.returncode == ExitCode.CANCELLED
 
 
 async def test_70_evalserver_has_a_bug(faulty: FaultyServer) -> None:
     faulty.set_replies("/queue", Reply({"nothing": "that is needed"}))
 
-    done = await run(faulty, "queue")
+    result = await run(faulty, "queue")
 
-    assert done.returncode == ExitCode.FAULT
-    assert "KeyError" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert result.returncode == ExitCode.FAULT
+    assert "KeyError" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 async def test_124_the_wait_timed_out(server: ServerProcess) -> None:
@@ -254,20 +254,20 @@ async def test_124_the_wait_timed_out(server: ServerProcess) -> None:
         shell = Shell(server.url)
         job = shell.submit(*HANG)
 
-        done = shell.run("wait", job, "--timeout", "0.5")
+        result = shell.run("wait", job, "--timeout", "0.5")
         status = shell.json("status", job)["status"]
 
-    assert (done.returncode, status) == (ExitCode.TIMED_OUT, "running")
-    assert last_line(done).endswith(f"wait again with: evalserver wait {job}")
+    assert (result.returncode, status) == (ExitCode.TIMED_OUT, "running")
+    assert last_line(result).endswith(f"wait again with: evalserver wait {job}")
 
 
 @pytest.mark.parametrize("command", ["jobs", "jobs --json", "logs {job}", "results {job}", "tasks"])
 async def test_141_the_pipe_for_the_output_is_closed(server: ServerProcess, command: str) -> None:
     async with server:
         job = Shell(server.url).submit_and_wait()
-        done = Shell(server.url).run_unread(*command.format(job=job).split())
+        result = Shell(server.url).run_unread(*command.format(job=job).split())
 
-    assert (done.returncode, done.stderr) == (ExitCode.PIPE_CLOSED, "")
+    assert (result.returncode, result.stderr) == (ExitCode.PIPE_CLOSED, "")
 
 
 @pytest.mark.parametrize("code", ExitCode)
@@ -276,20 +276,20 @@ def test_each_exit_code_is_documented(code: ExitCode) -> None:
 
 
 def test_debug_shows_the_traceback_of_an_error() -> None:
-    done = Shell().run(
+    result = Shell().run(
         "jobs", "--url", f"http://127.0.0.1:{free_port()}", "--retry-for=0", "--debug"
     )
 
-    assert "Traceback (most recent call last):" in done.stderr
-    assert last_line(done).startswith("Error: ")
+    assert "Traceback (most recent call last):" in result.stderr
+    assert last_line(result).startswith("Error: ")
 
 
 def test_without_debug_an_error_is_one_line() -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unused_url = f"http://127.0.0.1:{free_port()}"
 
-    done = Shell(nobody).run("jobs", "--retry-for=0")
+    result = Shell(unused_url).run("jobs", "--retry-for=0")
 
-    assert done.stderr.count("\n") == 1
+    assert result.stderr.count("\n") == 1
 
 
 def test_every_name_in_the_command_table_is_a_command() -> None:

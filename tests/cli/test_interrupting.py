@@ -21,9 +21,9 @@ def test_a_command_that_is_still_loading_exits_silently(tmp_path: Path) -> None:
     # An early Ctrl-C interrupts an import.
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
 
-    done = Shell(PYTHONPATH=str(tmp_path)).run("jobs")
+    result = Shell(PYTHONPATH=str(tmp_path)).run("jobs")
 
-    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
+    assert (result.returncode, result.stdout, result.stderr) == (ExitCode.INTERRUPTED, "", "")
 
 
 async def test_interrupting_a_wait_does_not_cancel_a_running_job(server: ServerProcess) -> None:

@@ -26,10 +26,10 @@ async def test_an_ambiguous_prefix_finds_no_job_and_lists_the_ids(server: Server
         shell = Shell(server.url)
         jobs = [shell.submit() for _ in range(2)]
 
-        done = shell.run("cancel", jobs[0][:4])
+        result = shell.run("cancel", jobs[0][:4])
 
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert result.returncode == 2
+    assert result.stderr == (
         f"Error: the ids of 2 jobs begin with '{jobs[0][:4]}': {jobs[1]}, {jobs[0]}\n"
     )
 
@@ -113,11 +113,11 @@ def test_without_colors_no_escape_sequence_reaches_the_terminal() -> None:
 async def test_times_are_in_the_local_time_zone(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit_and_wait()
-        said = Shell(server.url, TZ="Etc/GMT-5").stdout_of("status", job)
+        output = Shell(server.url, TZ="Etc/GMT-5").stdout_of("status", job)
         created = datetime.fromisoformat(Shell(server.url).json("status", job)["created_at"])
 
     there = (created.astimezone(UTC) + timedelta(hours=5)).strftime("%Y-%m-%d %H:%M:%S")
-    assert f" {there} by anonymous" in said
+    assert f" {there} by anonymous" in output
 
 
 async def test_a_priority_moves_a_job_in_the_queue_and_the_list(server: ServerProcess) -> None:
@@ -127,10 +127,10 @@ async def test_a_priority_moves_a_job_in_the_queue_and_the_list(server: ServerPr
         await server.api.when(running, "running")
         first, second = shell.submit(), shell.submit()
 
-        said = shell.stdout_of("priority", second[:14], 5)
+        output = shell.stdout_of("priority", second[:14], 5)
         lowered = shell.json("priority", first, -3)
 
-        assert said == f"Job {second} has priority 5 now. Position in queue: 0\n"
+        assert output == f"Job {second} has priority 5 now. Position in queue: 0\n"
         assert (lowered["job_id"], lowered["position_in_queue"]) == (first, 1)
         ids = [job["job_id"] for job in shell.json("jobs", "--sort", "-priority")]
         assert ids == [second, running, first]
@@ -141,10 +141,10 @@ async def test_the_priority_of_a_job_that_is_not_queued_cannot_be_changed(
 ) -> None:
     async with server:
         shell = Shell(server.url)
-        done = shell.run("priority", shell.submit_and_wait(), "5")
+        result = shell.run("priority", shell.submit_and_wait(), "5")
 
-    assert done.returncode == 2
-    assert "Error" in done.stderr
+    assert result.returncode == 2
+    assert "Error" in result.stderr
 
 
 async def test_the_command_accepts_every_sort_order_of_the_server(api: Api) -> None:

@@ -34,34 +34,34 @@ async def test_the_weights_and_the_output_can_be_chosen(shell: Shell, checkpoint
     merged = checkpoint.with_name("merged")
     options = ("--checkpoint-type", "ema", "--output_path", merged, "--wait")
 
-    done = shell.run("merge", checkpoint, *options)
+    result = shell.run("merge", checkpoint, *options)
 
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert (merged / "model.safetensors").read_text().startswith(EMA)
 
 
 async def test_with_wait_the_path_of_the_merged_checkpoint_is_printed(
     shell: Shell, checkpoint: Path
 ) -> None:
-    done = shell.run("merge", checkpoint, "--wait")
+    result = shell.run("merge", checkpoint, "--wait")
 
-    assert str(checkpoint) in done.stdout
+    assert str(checkpoint) in result.stdout
 
 
 async def test_a_failed_merge_fails_the_command_with_its_reason(
     shell: Shell, tmp_path: Path
 ) -> None:
-    done = shell.run("merge", in_shards(tmp_path / "broken", behave="fail"), "--wait")
+    result = shell.run("merge", in_shards(tmp_path / "broken", behave="fail"), "--wait")
 
-    assert done.returncode == 1
-    assert "the shards do not fit together" in done.stdout + done.stderr
+    assert result.returncode == 1
+    assert "the shards do not fit together" in result.stdout + result.stderr
 
 
 async def test_a_missing_checkpoint_is_named(shell: Shell, tmp_path: Path) -> None:
-    done = shell.run("merge", tmp_path / "nowhere")
+    result = shell.run("merge", tmp_path / "nowhere")
 
-    assert done.returncode != 0
-    assert f"There is no checkpoint at {tmp_path / 'nowhere'}" in done.stderr
+    assert result.returncode != 0
+    assert f"There is no checkpoint at {tmp_path / 'nowhere'}" in result.stderr
 
 
 async def test_a_submission_can_have_its_checkpoint_merged_first(
@@ -69,7 +69,7 @@ async def test_a_submission_can_have_its_checkpoint_merged_first(
 ) -> None:
     kwargs = f"model_path={checkpoint},checkpoint_type=ema"
 
-    done = shell.run("submit", "-m", "dummy", "-t", "mme", "--lmms-engine-kwargs", kwargs, "-w")
+    result = shell.run("submit", "-m", "dummy", "-t", "mme", "--lmms-engine-kwargs", kwargs, "-w")
 
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert merges_of(checkpoint) == ["ema"]

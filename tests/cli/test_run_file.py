@@ -146,7 +146,7 @@ def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
         "print(json.dumps([each.dest for each in parse_eval_args()[0]._actions]))"
     )
 
-    done = subprocess.run(
+    result = subprocess.run(
         [interpreter("lmms-eval"), "-c", program],
         env=offline_environment(tmp_path),
         capture_output=True,
@@ -154,5 +154,5 @@ def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
         check=True,
     )
 
-    keys = set(json.loads(done.stdout.splitlines()[-1])) - {"help"}
+    keys = set(json.loads(result.stdout.splitlines()[-1])) - {"help"}
     assert keys - {*REQUEST_FIELDS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS} == set()

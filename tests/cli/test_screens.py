@@ -42,7 +42,7 @@ SCREENS = {
 WIDE, USUAL, NARROW = 250, 100, 40
 
 SHOW_PATHS = ("status-completed", "status-failed", "status-running", "wait-failed")
-"""Where lines break would depend on how long a path is."""
+"""The line breaks would depend on the length of a path."""
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,11 @@ def test_a_terminal_shows_the_recorded_screen(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_pipe_gets_the_recorded_output(lab: Lab, name: str) -> None:
-    done = Shell(lab.url).run(*arguments(SCREENS[name], lab))
+    result = Shell(lab.url).run(*arguments(SCREENS[name], lab))
 
-    assert_screen(f"{name}-in-a-pipe", f"{done.stdout}--- stderr, {done.returncode}\n{done.stderr}")
+    assert_screen(
+        f"{name}-in-a-pipe", f"{result.stdout}--- stderr, {result.returncode}\n{result.stderr}"
+    )
 
 
 @pytest.mark.parametrize("name", ["jobs", "results", "queue", "refused"])
@@ -127,13 +129,13 @@ def test_a_terminal_has_colors(lab: Lab) -> None:
 
 @pytest.mark.parametrize("command", SCREENS.values())
 def test_a_pipe_gets_no_escape_sequences(lab: Lab, command: str) -> None:
-    done = Shell(lab.url, FORCE_COLOR="1").run(*arguments(command, lab))
+    result = Shell(lab.url, FORCE_COLOR="1").run(*arguments(command, lab))
 
-    assert "\x1b" not in done.stdout + done.stderr
+    assert "\x1b" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("page", ["", "submit", "wait", "jobs"])
 def test_the_help_fits_a_terminal(page: str) -> None:
-    done = Shell().run(*page.split(), "--help")
+    result = Shell().run(*page.split(), "--help")
 
-    assert_screen(f"help-{page or 'all'}", done.stdout)
+    assert_screen(f"help-{page or 'all'}", result.stdout)

@@ -61,9 +61,9 @@ def run_server(
 def test_a_misspelled_variable_is_reported(port_in_use: int, tmp_path: Path) -> None:
     misspelled = {"EVALSERVER_MAX_COMPLETED_JOB": "5", "EVALSERVER_TOKEN": "evs_x"}
 
-    done = run_server(tmp_path / "data", port_in_use, environment=misspelled)
+    result = run_server(tmp_path / "data", port_in_use, environment=misspelled)
 
-    assert [line for line in done.stderr.splitlines() if "Warning" in line] == [
+    assert [line for line in result.stderr.splitlines() if "Warning" in line] == [
         "Warning: EVALSERVER_MAX_COMPLETED_JOB sets nothing. Did you mean"
         " EVALSERVER_MAX_COMPLETED_JOBS?"
     ]
@@ -74,12 +74,12 @@ def test_a_secret_on_the_command_line_causes_a_warning_without_the_secret(
 ) -> None:
     given = ["--engine-env", "HF_TOKEN=opensesame", "--engine-env", "LEVEL=opensesame"]
 
-    done = run_server(tmp_path / "data", port_in_use, *given)
+    result = run_server(tmp_path / "data", port_in_use, *given)
 
-    warnings = [line for line in done.stderr.splitlines() if "Warning" in line]
+    warnings = [line for line in result.stderr.splitlines() if "Warning" in line]
     assert len(warnings) == 1
     assert "--engine-env HF_TOKEN." in warnings[0]
-    assert "opensesame" not in done.stderr
+    assert "opensesame" not in result.stderr
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -92,10 +92,10 @@ def test_the_help_lists_every_setting_with_its_variable(setting: str) -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_help_describes_every_setting(setting: str) -> None:
-    [said] = [each.metadata["help"] for each in fields(ServerArgs) if each.name == setting]
+    [description] = [each.metadata["help"] for each in fields(ServerArgs) if each.name == setting]
 
-    assert said.endswith(".")
-    assert " ".join(said.split()) in " ".join(serve("--help").output.split())
+    assert description.endswith(".")
+    assert " ".join(description.split()) in " ".join(serve("--help").output.split())
 
 
 @pytest.mark.parametrize("default", ["localhost", "8000", "100", "lmms_eval_", "10.0"])
@@ -168,7 +168,7 @@ def test_a_data_directory_in_use_is_a_one_line_error(data_dir: Path) -> None:
         (["--include-path", "/no/such/tasks"], "/no/such/tasks is not a directory"),
     ],
 )
-def test_a_missing_file_is_a_one_line_error(
+def test_an_invalid_setting_is_a_one_line_error(
     data_dir: Path, options: list[str], message: str
 ) -> None:
     process = run_server(data_dir, free_port(), *options)

@@ -13,23 +13,23 @@ from tests.support import ServerProcess
 TRIES = 5
 
 MAX_RATIO = 100
-"""As long as Python alone; measured are 5 (help) and 8 (status)."""
+"""Limit relative to the start of Python alone; measured are 5 (help) and 8 (status)."""
 
 SERVER_ONLY = {"aiohttp", "aiosqlite", "apispec", "marshmallow", "orjson", "prometheus_client",
                "psutil", "sqlite3", "structlog"}  # fmt: skip
-"""What a server is made of."""
+"""Packages that only the server needs."""
 
 
 def loaded_by(url: str | None, *arguments: str) -> set[str]:
     """The packages that a command imports."""
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "evalserver", *arguments],
         env=script_environment(url),
         capture_output=True,
         text=True,
         check=True,
     )
-    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
@@ -72,12 +72,12 @@ async def test_a_command_starts_quickly(
     async with server:
         job = Shell(server.url).submit_and_wait()
         python = shortest_time(["-c", "pass"])
-        taken = {
+        times = {
             "--help": shortest_time(["-m", "evalserver", "--help"]),
             "status": shortest_time(["-m", "evalserver", "status", job], server.url),
         }
     with capsys.disabled():
-        for name, seconds in taken.items():
+        for name, seconds in times.items():
             print(f"\nevalserver {name}: {seconds:.3f} s, {seconds / python:.1f} times Python")
 
-    assert max(taken.values()) < MAX_RATIO * python
+    assert max(times.values()) < MAX_RATIO * python

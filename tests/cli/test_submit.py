@@ -36,7 +36,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "wait_for_path_s": ("--wait-for-path 30m", 1800.0),
     "lmms_engine_kwargs": ("--lmms-engine-kwargs model_path=/x", {"model_path": "/x"}),
 }
-"""For each field of a request, options and what they send."""
+"""For each field of a request, the options and the value that they send."""
 
 OTHERS: list[tuple[str, str, Any]] = [
     ("batch_size", "-b auto:4", "auto:4"),
@@ -91,10 +91,10 @@ async def test_the_server_receives_every_field(server: ServerProcess) -> None:
 
 async def test_in_a_pipe_only_the_id_is_printed(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", *MINIMAL)
+        result = Shell(server.url).run("submit", *MINIMAL)
         [job] = Shell(server.url).json("jobs")
 
-    assert (done.stdout, done.stderr) == (f"{job['job_id']}\n", "")
+    assert (result.stdout, result.stderr) == (f"{job['job_id']}\n", "")
 
 
 async def test_json_prints_the_response_of_the_server(server: ServerProcess) -> None:
@@ -106,10 +106,10 @@ async def test_json_prints_the_response_of_the_server(server: ServerProcess) -> 
 
 async def test_json_with_wait_prints_the_finished_job(server: ServerProcess) -> None:
     async with server:
-        done = Shell(server.url).run("submit", *MINIMAL, "--wait", "--json")
+        result = Shell(server.url).run("submit", *MINIMAL, "--wait", "--json")
 
-    assert json.loads(done.stdout)["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
-    assert done.stderr == ""
+    assert json.loads(result.stdout)["result"]["dummy"]["metrics"]["mme"]["acc,none"] == 0.5
+    assert result.stderr == ""
 
 
 async def test_a_repeated_idempotency_key_creates_one_job(server: ServerProcess) -> None:
@@ -125,10 +125,10 @@ async def test_a_list_creates_a_job_for_each_request(server: ServerProcess, tmp_
     config.write_text("- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ai2d}\n")
     async with server:
         shell = Shell(server.url)
-        made = shell.stdout_of("submit", "--config", config, "-l", "run=7b").split()
+        created = shell.stdout_of("submit", "--config", config, "-l", "run=7b").split()
         jobs = shell.json("jobs", "--label", "run=7b")
 
-    assert [job["job_id"] for job in jobs] == made[::-1]
+    assert [job["job_id"] for job in jobs] == created[::-1]
     assert [job["request"]["tasks"] for job in jobs] == [["ai2d"], ["mme"]]
 
 
@@ -136,12 +136,12 @@ async def test_a_partly_rejected_list_reports_the_queued_jobs(server: ServerProc
     config = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
     async with server:
         shell = Shell(server.url)
-        done = shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
+        result = shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
         [job] = shell.json("jobs")
 
-    assert done.returncode == 2
-    assert f"number 2 of 2; queued before it: {job['job_id']}" in done.stderr
-    assert "--idempotency-key mine" in done.stderr
+    assert result.returncode == 2
+    assert f"number 2 of 2; queued before it: {job['job_id']}" in result.stderr
+    assert "--idempotency-key mine" in result.stderr
 
 
 async def test_a_partly_rejected_list_is_resubmitted_without_duplicates(

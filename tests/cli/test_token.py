@@ -38,9 +38,9 @@ def test_stdout_has_only_the_secret_and_stderr_names_the_server(tmp_path: Path) 
 
 
 def test_a_new_token_is_available_as_json(tmp_path: Path) -> None:
-    said = json.loads(create_token(tmp_path, "ann", "--json"))
+    token = json.loads(create_token(tmp_path, "ann", "--json"))
 
-    assert (said["name"], said["role"], said["token"][:4]) == ("ann", "viewer", "evs_")
+    assert (token["name"], token["role"], token["token"][:4]) == ("ann", "viewer", "evs_")
 
 
 def test_revoked_tokens_are_reported_as_json(tmp_path: Path) -> None:

@@ -40,18 +40,18 @@ class Reply:
 
 @dataclass(frozen=True)
 class Disconnect:
-    """Closes the connection, optionally after the beginning of a response."""
+    """Closes the connection, optionally after the first bytes of a response."""
 
-    beginning: bytes = b""
+    first_bytes: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     async def send(self, request: web.Request) -> web.StreamResponse:
-        """Send the beginning, and close the connection."""
+        """Send the first bytes, and close the connection."""
         await request.read()
         response = web.StreamResponse(headers=self.headers)
-        if self.beginning or self.headers:
+        if self.first_bytes or self.headers:
             await response.prepare(request)
-            await response.write(self.beginning)
+            await response.write(self.first_bytes)
         assert request.transport is not None
         request.transport.close()
         return response

@@ -16,9 +16,9 @@ class CuttingProxy:
         self._server: asyncio.Server | None = None
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.responses_to_drop = 0
-        """So many connections are cut in place of the answer's first byte."""
+        """The number of connections to cut instead of forwarding the first byte of a response."""
         self.cuts = 0
-        """Connections that were cut."""
+        """The number of connections that were cut."""
 
     @property
     def url(self) -> str:
@@ -66,15 +66,15 @@ class CuttingProxy:
             self._upstream.hostname, self._upstream.port
         )
         requests = asyncio.create_task(_forward(reader, onward))
-        answers = asyncio.create_task(self._answer(upstream, writer))
+        responses = asyncio.create_task(self._answer(upstream, writer))
         try:
             # When one side closes, the other side has no peer left.
-            await asyncio.wait([requests, answers], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([requests, responses], return_when=asyncio.FIRST_COMPLETED)
         finally:
             onward.close()
             requests.cancel()
-            answers.cancel()
-            await asyncio.gather(requests, answers, return_exceptions=True)
+            responses.cancel()
+            await asyncio.gather(requests, responses, return_exceptions=True)
 
     async def _answer(self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await upstream.read(PIECE)

@@ -106,8 +106,8 @@ def _methods(client: str) -> dict[str, list[str]]:
     """The public methods of a client of lmms-eval, with their positional parameters."""
     where = "import lmms_eval; print(lmms_eval.__path__[0])"
     command = [str(interpreter("lmms-eval")), "-c", where]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    source = Path(done.stdout.strip()) / "entrypoints" / "client.py"
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    source = Path(result.stdout.strip()) / "entrypoints" / "client.py"
     tree = ast.parse(source.read_text())
     [found] = [each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == client]
     functions = [

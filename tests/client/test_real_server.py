@@ -106,7 +106,7 @@ async def test_the_same_key_returns_the_same_job(
 
 
 @pytest.mark.parametrize("key", ["é", "a\nb"])
-async def test_a_key_that_is_no_valid_header_is_rejected_immediately(
+async def test_a_key_that_is_not_a_valid_header_is_rejected_immediately(
     make_client: MakeClient, key: str
 ) -> None:
     with pytest.raises(ValueError, match=r"^idempotency_key: "):
@@ -167,11 +167,11 @@ async def test_jobs_are_iterated_page_by_page(
     async with server:
         client = make_client(server.url)
         await submit(client, model_args=HANG)
-        wanted = [await submit(client, labels={"team": "a=b", "run": "1"}) for _ in range(5)]
+        expected = [await submit(client, labels={"team": "a=b", "run": "1"}) for _ in range(5)]
 
         found = await collect(client, "jobs", status=["queued", "failed"], labels={"team": "a=b"})
 
-        assert [job["job_id"] for job in found] == wanted[::-1]
+        assert [job["job_id"] for job in found] == expected[::-1]
 
 
 async def test_a_finished_job_is_retried(server: ServerProcess, make_client: MakeClient) -> None:
@@ -203,8 +203,8 @@ async def test_events_continue_across_a_restart_without_gaps_or_repetitions(
 
         events = await following
 
-    told = [event.data["event"] for event in events if event.kind == "status"]
-    assert told == ["submitted", "claimed", "reattached", "completed"]
+    status_events = [event.data["event"] for event in events if event.kind == "status"]
+    assert status_events == ["submitted", "claimed", "reattached", "completed"]
     assert [event.kind for event in events if event.kind != "progress"][-1] == "end"
 
 
@@ -250,8 +250,8 @@ async def test_a_cut_event_stream_is_reopened(
 
         events = await following
 
-    told = [event.data["event"] for event in events if event.kind == "status"]
-    assert told == ["submitted", "claimed", "completed"]
+    status_events = [event.data["event"] for event in events if event.kind == "status"]
+    assert status_events == ["submitted", "claimed", "completed"]
     assert proxy.cuts >= 1
 
 

@@ -80,7 +80,7 @@ async def test_the_server_determines_the_pause(
     assert client.pauses == [37.0]
 
 
-async def test_no_pause_exceeds_the_time_limit(
+async def test_a_pause_beyond_the_time_limit_is_not_started(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     faulty.set_replies("/queue", busy(503, Retry_After="3600"), HEALTHY)

@@ -18,7 +18,7 @@ def job(status: str, event_id: int | None = None, **fields: Any) -> Reply:
     return Reply({**record, **known, **fields})
 
 
-async def test_long_polling_requests_changes_only(
+async def test_long_polls_request_only_changes(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
     faulty.set_replies("/jobs/j1", job("queued", 3), job("running", 4), job("completed", 5))
@@ -174,10 +174,17 @@ async def test_an_unreachable_server_is_given_up(
 async def test_each_response_of_the_server_restarts_the_retry_limit(
     make_quick_client: MakeClient, faulty: FaultyServer
 ) -> None:
-    away = [busy(502, Retry_After="50")]
+    unavailable = [busy(502, Retry_After="50")]
     faulty.set_replies(
         "/jobs/j1",
-        *(job("queued", 3), *away, job("running", 4), *away, *away, job("completed", 5)),
+        *(
+            job("queued", 3),
+            *unavailable,
+            job("running", 4),
+            *unavailable,
+            *unavailable,
+            job("completed", 5),
+        ),
     )
     client = make_quick_client(faulty.url, retry_for=120)
 

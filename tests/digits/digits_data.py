@@ -16,7 +16,7 @@ SCALE = 8
 GREY_PER_INK = 15
 
 Inks: TypeAlias = np.ndarray
-"""Images as rows of 64 amounts of ink each, as the model sees them."""
+"""Images as rows of 64 amounts of ink each, the model's input format."""
 
 
 def held_out() -> tuple[Inks, list[int]]:

@@ -18,7 +18,7 @@ TEXTS = (
     "#x", "007", "1e3", "-1", "1_000", "nan", "inf", "½", "²", "true", "False", "None", "null", "~",
     "yes", "evalserver-json:1", "évalué", "日本語", "😀", "\x85", "\u2028", "\x7f",
 )  # fmt: skip
-"""Texts that a parser of flags, of arguments, of YAML or of numbers may take for something else."""
+"""Texts that a parser of flags, arguments, YAML or numbers could misinterpret."""
 
 VALUES = st.recursive(
     st.none()
@@ -32,12 +32,12 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
-"""Any value that a client may send in JSON."""
+"""Any value that a client can send in JSON."""
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True)
 
 ARGUMENTS = st.dictionaries(NAMES, VALUES, max_size=4)
-"""What a client may send as ``model_args`` or ``gen_kwargs``."""
+"""Any value that a client can send as ``model_args`` or ``gen_kwargs``."""
 
 
 def settings(python: str = "python", include_path: str | None = None) -> EngineSettings:

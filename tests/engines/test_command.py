@@ -50,7 +50,7 @@ def test_placeholders_are_filled_and_items_without_a_value_are_left_out() -> Non
 
 
 @given(VALUES)
-def test_any_value_is_rejected_or_becomes_one_argument_that_is_no_flag(value: Any) -> None:
+def test_any_value_is_rejected_or_becomes_one_argument_and_never_a_flag(value: Any) -> None:
     for name in PARAMETERS:
         if find_faults({name: value}):
             continue

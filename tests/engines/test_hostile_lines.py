@@ -23,7 +23,7 @@ from evalserver.web.schemas.fields import Text
 
 CHARACTERS = 100_000
 MAX_CPU_S = 2.0
-"""Linear reading takes up to 0.05 s; quadratic reading of 100 KB takes minutes."""
+"""Linear parsing takes up to 0.05 s; quadratic parsing of 100 KB takes minutes."""
 
 UNITS = [
     "a", "1", "1,", "1.", "a.", " ", "\n", "\r", "a\r", "é", '"', "\\",

@@ -78,7 +78,7 @@ def test_the_harness_receives_arguments_unchanged(
     assert exact_text(config) == exact_text({name: value for name, value in sent.items() if value})
 
 
-def test_an_existing_configuration_file_is_passed() -> None:
+def test_the_configuration_file_is_passed() -> None:
     built = command(ENGINE, model_args={"pretrained": "gpt2"})
 
     assert flags(built, *PROGRAM) == {**ALWAYS, "config": str(PATHS.run_dir / CONFIG_FILE)}

@@ -24,7 +24,7 @@ from tests.engines.commands import (
 
 ENGINE = LmmsEval(settings())
 MAX_ARGUMENT_BYTES = 128 * 1024
-"""In bytes, of one argument of a program on Linux."""
+"""The maximum size of one argument of a program on Linux."""
 LAUNCHER = str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py"))
 PLAIN = ("python", LAUNCHER)
 LAUNCH = (

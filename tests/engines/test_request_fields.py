@@ -31,7 +31,7 @@ HARNESS_FIELDS = [
 SERVER_FIELDS = [name for name, row in REQUEST_FIELDS.items() if row.addressee is Addressee.SERVER]
 
 USED_AFTER_THE_RUN = {("without_places", "log_samples"), ("with_places", "log_samples")}
-"""``command`` leaves samples files out of the results; the program is not told."""
+"""``command`` leaves samples files out of the results; the program does not get the field."""
 
 
 class AcceptsNothing(Engine):

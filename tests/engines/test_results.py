@@ -169,7 +169,7 @@ NOT_A_METRIC = {
 
 
 @pytest.mark.parametrize("values", NOT_A_METRIC.values(), ids=NOT_A_METRIC.keys())
-def test_values_that_are_no_metrics_are_left_out(tmp_path: Path, values: Any) -> None:
+def test_values_that_are_not_metrics_are_left_out(tmp_path: Path, values: Any) -> None:
     _write(tmp_path, {"odd": values, "task": {"acc,none": 1}})
 
     results = read("lmms", tmp_path)

@@ -10,9 +10,9 @@ from evalserver.engines import make_engines
 
 def rejection(name: str, table: Any) -> str:
     """Return the error message for a table."""
-    with pytest.raises(ValueError, match=r".") as refused:
+    with pytest.raises(ValueError, match=r".") as raised:
         make_engines("python3", None, {name: table})
-    return str(refused.value)
+    return str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_fifo_named_like_the_log_does_not_block(run_dir: Path, eval_log: EvalL
         eval_log.read(0)
 
 
-def test_a_directory_named_like_the_log_is_no_log(run_dir: Path, eval_log: EvalLog) -> None:
+def test_a_directory_named_like_the_log_is_not_read(run_dir: Path, eval_log: EvalLog) -> None:
     (run_dir / LOG_FILE).mkdir()
 
     with pytest.raises(LogGone, match="not a regular file any more"):

@@ -5,7 +5,7 @@ from evalserver.monitoring.event_bus import EventBus
 from evalserver.store import CommittedEvent
 
 SOON = 0.01
-"""Seconds after which a listener that heard nothing gives up."""
+"""Seconds until a listener without events gives up."""
 
 
 async def test_a_listener_is_woken_by_events_of_its_job() -> None:

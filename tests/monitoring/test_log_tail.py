@@ -68,15 +68,15 @@ def test_each_state_of_a_progress_bar_is_a_line(tmp_path: Path, write: Write) ->
 
 def test_a_log_has_grown_if_there_is_more_than_was_read(tmp_path: Path, write: Write) -> None:
     tail = LogTail.at_beginning(tmp_path)
-    answers = [tail.has_grown()]
+    grown = [tail.has_grown()]
     write("one\ntw")
-    answers.append(tail.has_grown())
+    grown.append(tail.has_grown())
     tail.read_lines()
-    answers.append(tail.has_grown())
+    grown.append(tail.has_grown())
     write("o")
-    answers.append(tail.has_grown())
+    grown.append(tail.has_grown())
 
-    assert answers == [False, True, False, True]
+    assert grown == [False, True, False, True]
 
 
 def test_text_that_did_not_fit_into_a_piece_counts_as_growth(tmp_path: Path, write: Write) -> None:
@@ -148,7 +148,7 @@ def test_a_reader_far_behind_continues_at_a_line_near_the_end(tmp_path: Path, wr
 
 
 @pytest.mark.parametrize("replace", [Path.symlink_to, _make_fifo], ids=["link", "fifo"])
-def test_a_replacement_of_the_log_that_is_no_regular_file_is_not_read(
+def test_a_log_replaced_by_anything_but_a_regular_file_is_not_read(
     tmp_path: Path, replace: Callable[[Path, Path], None]
 ) -> None:
     secret = tmp_path / "secret"

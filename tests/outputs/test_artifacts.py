@@ -144,7 +144,7 @@ def test_a_fifo_does_not_block(output: Path) -> None:
         open_artifact(output, "fifo")
 
 
-def test_a_socket_is_no_file(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_is_not_opened(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(output)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
@@ -155,7 +155,7 @@ def test_a_socket_is_no_file(output: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
-def test_a_device_is_no_file(output: Path) -> None:
+def test_a_device_is_not_opened(output: Path) -> None:
     try:
         os.mknod(output / "null", 0o20666, os.makedev(1, 3))
     except PermissionError:

@@ -100,7 +100,7 @@ def test_files_outside_the_directory_are_not_changed(output: Path, tmp_path: Pat
     assert (foreign.read_text(), twice.read_text()) == (SECRET, SECRET)
 
 
-def test_a_missing_output_directory_is_no_error(output: Path) -> None:
+def test_a_missing_output_directory_is_not_an_error(output: Path) -> None:
     assert mask_files(output / "gone", [SECRET]) == []
 
 

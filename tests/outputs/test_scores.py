@@ -78,7 +78,7 @@ def test_scores_are_read_from_all_notations_of_a_number(file: Path, value: objec
 
 
 @pytest.mark.parametrize("value", [[1, 0], "yes", None, {"pred": 1}, float("nan")])
-def test_a_value_that_is_not_one_number_is_no_score(file: Path, value: object) -> None:
+def test_a_value_that_is_not_a_single_number_is_ignored(file: Path, value: object) -> None:
     write(file, {"doc_id": 0, "acc": value})
 
     assert read(file).scores[ACC] == {}

@@ -36,7 +36,7 @@ def test_an_archive_contains_every_file(output: Path) -> None:
         assert {name: found.read(name) for name in found.namelist()} == files
 
 
-def test_an_archive_of_no_files_is_valid(output: Path) -> None:
+def test_an_archive_without_files_is_valid(output: Path) -> None:
     with archive(output) as found:
         assert found.namelist() == []
 

@@ -11,12 +11,12 @@ from evalserver.runner import cgroups
 from tests.support import WAIT_SECONDS
 
 CGROUP_KINDS = ("unified", "freezer", "none")
-"""The kinds of cgroup that an attempt may have, or none."""
+"""The kinds of cgroup that an attempt can have, including none."""
 
 HELD_FILE = "held"
 
 MAX_ESCAPE_SECONDS = 2 * WAIT_SECONDS
-"""A process that did escape ends by itself after this time."""
+"""An escaped process exits by itself after this time."""
 
 KEEPS_FORKING = """
 import os, sys, time

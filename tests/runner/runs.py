@@ -33,7 +33,7 @@ if os.fork() == 0:
     os._exit(0)
 time.sleep(10_000)
 """
-"""A harness with a child in a session of its own, forked twice, that ignores TERM."""
+"""A harness with a twice-forked child in its own session that ignores TERM."""
 
 
 def runner_command(run_dir: Path) -> list[str]:

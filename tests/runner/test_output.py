@@ -34,7 +34,7 @@ def test_the_longer_of_two_secrets_is_masked_completely(tmp_path: Path) -> None:
     assert _logged(tmp_path, [f"{SECRET}-more"], [SECRET, f"{SECRET}-more"]) == "[secret]"
 
 
-def test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one(tmp_path: Path) -> None:
+def test_a_long_secret_in_two_pieces_is_masked_along_with_a_short_one(tmp_path: Path) -> None:
     long = f"{SECRET}-and-much-more"
     pieces = [f"key={long[:-1]}", f"{long[-1]}\n"]
 
@@ -58,9 +58,9 @@ def test_the_result_does_not_depend_on_where_the_output_is_cut(secrets: list[byt
 def test_a_very_long_secret_is_masked(tmp_path: Path) -> None:
     secret = "".join(f"{number:06d}" for number in range(MAX_PART_BYTES))
 
-    shown = _logged(tmp_path, [f"key={secret[:5000]}", f"{secret[5000:]} end"], [secret])
+    masked = _logged(tmp_path, [f"key={secret[:5000]}", f"{secret[5000:]} end"], [secret])
 
-    assert re.fullmatch(r"key=(\[secret\])+ end", shown)
+    assert re.fullmatch(r"key=(\[secret\])+ end", masked)
 
 
 def test_an_undecodable_secret_is_masked(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def _logged(folder: Path, pieces: list[str], secrets: list[str]) -> str:
 
 def _masked(text: bytes, cuts: tuple[bool, ...], secrets: list[bytes]) -> bytes:
     """Return the masked text, cut after the letters for which ``cuts`` is true."""
-    mask, begin, shown = Mask(secrets, lambda _secret: b"*"), 0, b""
+    mask, begin, masked = Mask(secrets, lambda _secret: b"*"), 0, b""
     for place, cut in enumerate(cuts, start=1):
         if cut:
-            shown += mask.feed(text[begin:place])
+            masked += mask.feed(text[begin:place])
             begin = place
-    return shown + mask.feed(text[begin:]) + mask.rest()
+    return masked + mask.feed(text[begin:]) + mask.rest()

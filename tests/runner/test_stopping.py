@@ -83,7 +83,7 @@ async def test_a_stopped_harness_is_killed_after_the_grace_period(run: Run) -> N
     assert (end.reason, end.exit_code) == ("cancelled", 128 + signal.SIGKILL)
 
 
-async def test_a_cancel_ends_a_child_that_hid_in_a_session_of_its_own(run: Run) -> None:
+async def test_a_cancel_ends_a_child_that_hid_in_its_own_session(run: Run) -> None:
     await run.start(HIDES, grace_s=0.3)
     hidden = int(run.log.split()[1])
 

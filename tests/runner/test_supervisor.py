@@ -76,7 +76,7 @@ async def test_the_lock_is_held_while_the_runner_is_alive(run: Run) -> None:
     assert not run.is_locked
 
 
-async def test_what_the_harness_started_does_not_inherit_the_lock(run: Run) -> None:
+async def test_processes_of_the_harness_do_not_inherit_the_lock(run: Run) -> None:
     await run.start(HIDES)
 
     os.kill(run.runner, signal.SIGKILL)

@@ -47,7 +47,7 @@ async def test_the_estimate_of_a_queued_job_includes_all_jobs_before_it(lab: Lab
     assert await lab.eta(last) == 60 + 10 + 10
 
 
-async def test_behind_a_job_of_an_unknown_kind_there_is_no_estimate(lab: Lab) -> None:
+async def test_after_a_job_of_an_unknown_kind_there_is_no_estimate(lab: Lab) -> None:
     await lab.took(10)
     await submit(lab.store, model="never seen")
 
@@ -61,7 +61,7 @@ async def test_while_a_job_of_an_unknown_kind_runs_there_is_no_estimate(lab: Lab
     assert await lab.eta(await submit(lab.store)) is None
 
 
-async def test_behind_too_many_jobs_there_is_no_estimate(lab: Lab) -> None:
+async def test_after_too_many_jobs_there_is_no_estimate(lab: Lab) -> None:
     await lab.took(10)
     jobs = [await submit(lab.store) for _ in range(MAX_JOBS_BEFORE + 2)]
 

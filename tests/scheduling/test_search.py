@@ -27,7 +27,7 @@ class CountingIndex(QueueIndex):
 
 @pytest.fixture
 async def queue(lab: Lab) -> CountingIndex:
-    """The queue of the lab: jobs whose checkpoints do not exist, and one behind them."""
+    """The queue of the lab: jobs whose checkpoints do not exist, followed by one other job."""
     queue = CountingIndex()
     lab.scheduler.queue = queue
     for _ in range(WAITING_JOBS):

@@ -273,7 +273,7 @@ LEFT: dict[str, Callable[[Path, Path], object]] = {
     "fifo as job": lambda results, run_dir: _leave_fifo(run_dir / "job.json"),
     "fifo as runner": lambda results, run_dir: _leave_fifo(run_dir / "runner.json"),
 }
-"""What is put where the server and the runner have files, by what it is called."""
+"""Objects to put in place of the server's and the runner's files, by name."""
 
 
 BEHAVIOURS = {
