@@ -41,5 +41,5 @@ def assert_fails(result: Result, message: str) -> None:
 
 
 def data_dir_option(folder: Path) -> tuple[str, Path]:
-    """The option that selects a data directory."""
+    """Return the option that selects a data directory."""
     return "--data-dir", folder

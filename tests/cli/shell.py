@@ -10,7 +10,7 @@ from tests.support import WAIT_SECONDS, stand_in_environment
 
 
 def script_environment(url: str | None = None) -> dict[str, str]:
-    """The environment of a script in UTC, with the server's address."""
+    """Return the environment of a script in UTC, with the server's address."""
     mine = stand_in_environment()
     for name in ("EVALSERVER_URL", "EVALSERVER_TOKEN", "NO_COLOR", "FORCE_COLOR"):
         mine.pop(name, None)

@@ -74,16 +74,16 @@ class Terminal:
 
     def until(self, shows: Callable[[str], bool] | str) -> str:
         """Wait until the screen shows something, even briefly, and return the screen."""
-        wanted = (lambda text: shows in text) if isinstance(shows, str) else shows
+        matches = (lambda text: shows in text) if isinstance(shows, str) else shows
         looked_at = 0
 
-        def seen() -> str | None:
+        def find_new() -> str | None:
             nonlocal looked_at
             new, looked_at = self._seen[looked_at:], len(self._seen)
-            return next((text for text in new if wanted(text)), None)
+            return next((text for text in new if matches(text)), None)
 
         with self._changed:
-            found = self._changed.wait_for(remember(seen), timeout=WAIT_SECONDS)
+            found = self._changed.wait_for(remember(find_new), timeout=WAIT_SECONDS)
         assert found, f"the terminal never showed it:\n{self.screen()}"
         return found
 
@@ -94,7 +94,7 @@ class Terminal:
         return code
 
     def screen(self) -> str:
-        """The current contents of the screen."""
+        """Return the current contents of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     def _read(self) -> None:
@@ -112,13 +112,13 @@ class Terminal:
                 return
 
 
-def remember(seen: Callable[[], str | None]) -> Callable[[], str | None]:
+def remember(find_new: Callable[[], str | None]) -> Callable[[], str | None]:
     """Remember the first match, so that a later call returns it again."""
     found: list[str] = []
 
     def look() -> str | None:
         if not found:
-            text = seen()
+            text = find_new()
             found.extend([text] if text else [])
         return found[0] if found else None
 
@@ -126,7 +126,7 @@ def remember(seen: Callable[[], str | None]) -> Callable[[], str | None]:
 
 
 def _terminal_environment() -> dict[str, str]:
-    """The environment of a user at a common terminal, in UTC."""
+    """Return the environment of a user at a common terminal, in UTC."""
     mine = {name: value for name, value in stand_in_environment().items() if name != "NO_COLOR"}
     for name in ("EVALSERVER_URL", "EVALSERVER_TOKEN", "COLUMNS", "LINES", "FORCE_COLOR"):
         mine.pop(name, None)

@@ -33,7 +33,7 @@ def programs(tmp_path: Path) -> Path:
 def complete(programs: Path) -> Complete:
     """Return what a real bash completes after the words of a command, and what it prints."""
 
-    def offered(url: str, *words: str) -> list[str]:
+    def completions(url: str, *words: str) -> list[str]:
         line = " ".join(f"'{word}'" for word in ("evalserver", *words))
         script = (
             'eval "$(evalserver completion bash)"\n'
@@ -49,7 +49,7 @@ def complete(programs: Path) -> Complete:
         assert result.stderr == ""
         return result.stdout.split()
 
-    return offered
+    return completions
 
 
 def unused_url() -> str:

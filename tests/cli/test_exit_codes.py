@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
 
 def last_line(result: subprocess.CompletedProcess[str]) -> str:
-    """The last line that a command printed to stderr."""
+    """Return the last line that a command printed to stderr."""
     return result.stderr.splitlines()[-1]
 
 
@@ -117,8 +117,8 @@ async def test_2_the_job_does_not_exist(server: ServerProcess) -> None:
 
 
 async def test_2_the_token_is_invalid(faulty: FaultyServer) -> None:
-    rejection = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
-    faulty.set_replies("/jobs", rejection)
+    unauthorized = problem(401, "The token is not known", type="about:blank", title="Unauthorized")
+    faulty.set_replies("/jobs", unauthorized)
 
     result = await run(faulty, "jobs", "--token", "nobody")
 

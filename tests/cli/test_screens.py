@@ -39,7 +39,7 @@ SCREENS = {
     "no-tasks": "submit -m dummy",
 }
 
-WIDE, USUAL, NARROW = 250, 100, 40
+WIDE, STANDARD, NARROW = 250, 100, 40
 
 SHOW_PATHS = ("status-completed", "status-failed", "status-running", "wait-failed")
 """The line breaks would depend on the length of a path."""
@@ -57,7 +57,7 @@ def arguments(command: str, lab: Lab) -> list[str]:
     return command.format(**vars(lab)).split()
 
 
-def open_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
+def open_terminal(command: str, lab: Lab, columns: int = STANDARD) -> Terminal:
     """Open a terminal with the command."""
     return Terminal(
         *arguments(command, lab), columns=columns, environment={"EVALSERVER_URL": lab.url}
@@ -66,7 +66,7 @@ def open_terminal(command: str, lab: Lab, columns: int = USUAL) -> Terminal:
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_a_terminal_shows_the_recorded_screen(lab: Lab, name: str) -> None:
-    columns = WIDE if name in SHOW_PATHS else USUAL
+    columns = WIDE if name in SHOW_PATHS else STANDARD
     with open_terminal(SCREENS[name], lab, columns) as terminal:
         terminal.end()
 
@@ -90,7 +90,7 @@ def test_a_narrow_terminal_shows_the_recorded_screen(lab: Lab, name: str) -> Non
         assert_screen(f"{name}-narrow", terminal.screen())
 
 
-@pytest.mark.parametrize(("columns", "suffix"), [(USUAL, ""), (NARROW, "-narrow")])
+@pytest.mark.parametrize(("columns", "suffix"), [(STANDARD, ""), (NARROW, "-narrow")])
 def test_a_terminal_shows_a_running_job_as_a_progress_bar(
     lab: Lab, columns: int, suffix: str
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.shell import Shell, script_environment
 from tests.support import ServerProcess
 
-TRIES = 5
+RUNS = 5
 
 MAX_RATIO = 100
 """Limit relative to the start of Python alone; measured are 5 (help) and 8 (status)."""
@@ -20,8 +20,8 @@ SERVER_ONLY = {"aiohttp", "aiosqlite", "apispec", "marshmallow", "orjson", "prom
 """Packages that only the server needs."""
 
 
-def loaded_by(url: str | None, *arguments: str) -> set[str]:
-    """The packages that a command imports."""
+def imported_packages(url: str | None, *arguments: str) -> set[str]:
+    """Return the packages that a command imports."""
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "evalserver", *arguments],
         env=script_environment(url),
@@ -34,9 +34,9 @@ def loaded_by(url: str | None, *arguments: str) -> set[str]:
 
 
 def shortest_time(command: Sequence[str], url: str | None = None) -> float:
-    """The shortest time of several runs of a command, in seconds."""
+    """Return the shortest time of several runs of a command, in seconds."""
     seconds = []
-    for _ in range(TRIES):
+    for _ in range(RUNS):
         began = time.perf_counter()
         subprocess.run(
             [sys.executable, *command], env=script_environment(url), check=True, capture_output=True
@@ -47,7 +47,7 @@ def shortest_time(command: Sequence[str], url: str | None = None) -> float:
 
 @pytest.mark.parametrize("command", ["--help", "submit --help", "--version"])
 def test_help_imports_neither_the_http_client_nor_tables(command: str) -> None:
-    packages = loaded_by(None, *command.split())
+    packages = imported_packages(None, *command.split())
 
     assert "click" in packages
     assert not packages & {*SERVER_ONLY, "httpx", "rich", "yaml", "asyncio"}
@@ -60,7 +60,7 @@ async def test_client_commands_import_no_server_packages(
     async with server:
         job = Shell(server.url).submit_and_wait()
 
-        packages = loaded_by(server.url, command, job)
+        packages = imported_packages(server.url, command, job)
 
     assert "httpx" in packages
     assert not packages & {*SERVER_ONLY, "rich", "yaml"}

@@ -50,7 +50,7 @@ class InstantClock:
         self.pauses: list[float] = []
 
     def now(self) -> float:
-        """The current time, including the skipped pauses."""
+        """Return the current time, including the skipped pauses."""
         return time.monotonic() + sum(self.pauses)
 
     async def sleep(self, seconds: float) -> None:

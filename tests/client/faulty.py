@@ -58,13 +58,13 @@ class Disconnect:
 
 
 def problem(status: int, detail: str, **members: Any) -> Reply:
-    """An error response in the format of this project's server."""
+    """Return an error response in the format of this project's server."""
     headers = members.pop("headers", {})
     return Reply({"status": status, "detail": detail, **members}, status, headers)
 
 
 def busy(status: int = 503, **headers: str) -> Reply:
-    """A temporary error response."""
+    """Return a temporary error response."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return problem(status, "Nothing can be written right now", headers=named)
 

@@ -21,12 +21,12 @@ def message(kind: str, event_id: int | None = None, **data: Any) -> str:
 
 
 def stream(*messages: str) -> Reply:
-    """A stream that ends regularly."""
+    """Return a response with a stream that ends regularly."""
     return Reply(text="".join(messages), content_type="text/event-stream")
 
 
 def cut(*messages: str) -> Disconnect:
-    """A stream that is cut."""
+    """Return a response with a stream that is cut."""
     return Disconnect("".join(messages).encode(), HEADERS)
 
 

@@ -72,7 +72,7 @@ async def test_every_example_has_the_documented_output(
 
 
 def _values(client: EvalClient, text: str) -> dict[str, Any]:
-    """The objects that an example refers to without creating them."""
+    """Return the objects that an example refers to without creating them."""
     clients = {"EvalClient": EvalClient, "AsyncEvalClient": AsyncEvalClient}
     values: dict[str, Any] = {"client": client, **clients}
     if "baseline_id" in text:

@@ -103,7 +103,7 @@ def test_every_method_of_lmms_evals_clients_has_the_same_parameters(name: str) -
 
 
 def _methods(client: str) -> dict[str, list[str]]:
-    """The public methods of a client of lmms-eval, with their positional parameters."""
+    """Return the public methods of a client of lmms-eval, with their positional parameters."""
     where = "import lmms_eval; print(lmms_eval.__path__[0])"
     command = [str(interpreter("lmms-eval")), "-c", where]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

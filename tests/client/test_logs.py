@@ -32,7 +32,7 @@ def cut(text: str, offset: int = 0) -> Disconnect:
 
 
 def queries(faulty: FaultyServer) -> list[dict[str, str]]:
-    """The query parameters of each request for the log."""
+    """Return the query parameters of each request for the log."""
     return [dict(each.query) for each in faulty.requests_to(LOG)]
 
 

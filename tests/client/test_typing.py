@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 def public_methods(kind: type) -> set[str]:
-    """The public methods of a client."""
+    """Return the public methods of a client."""
     return {
         name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))
     }

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, split once for the data set and the model alike.
+"""scikit-learn's handwritten digits, with one split shared by the data set and the model.
 
 The first 64 images are held out: they are the task's questions, and are not used for training.
 """

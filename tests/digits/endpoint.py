@@ -1,8 +1,8 @@
-"""A vision model behind the OpenAI protocol: a support vector machine that reads digits.
+"""A vision model with the OpenAI API: a support vector machine that recognizes digits.
 
 Use: ``python endpoint.py [--delay SECONDS]``. It trains at start, which takes less than a second; a
-request for ``digits-svc@N`` is answered by one that has seen only N images, as a checkpoint early
-in training would. It serves on a free port of the loopback address and prints ``READY
+request for ``digits-svc@N`` is answered by a model trained with only N images, like an early
+checkpoint. It serves on a free port of the loopback address and prints ``READY
 http://127.0.0.1:PORT``.
 
 * ``POST /v1/chat/completions`` answers for the last image in the messages.
@@ -36,7 +36,7 @@ DATA_URL = re.compile(r"data:(image/[a-z]+);base64,", re.IGNORECASE)
 
 Json = dict[str, Any]
 Reader = Callable[[Image.Image], int]
-"""Which digit a picture shows."""
+"""A function that returns the digit in a picture."""
 
 
 class BadRequest(Exception):
@@ -45,7 +45,7 @@ class BadRequest(Exception):
 
 @cache
 def train(images: int | None = None) -> Reader:
-    """Train the model on so many of the images that the task does not ask about; None: on all."""
+    """Train the model on the first ``images`` training images, or on all of them."""
     inks, labels = digits_data.training()
     classifier = SVC(gamma=0.001).fit(inks[:images], labels[:images])
 
@@ -56,7 +56,7 @@ def train(images: int | None = None) -> Reader:
 
 
 def parts(messages: list[Json], role: str | None = None) -> Iterator[Json]:
-    """The parts of all messages, or of one role's: text on its own counts as a part."""
+    """Yield the parts of all messages, or of one role's; plain text counts as one part."""
     for message in messages:
         if role not in (None, message.get("role")):
             continue
@@ -65,13 +65,13 @@ def parts(messages: list[Json], role: str | None = None) -> Iterator[Json]:
 
 
 def text_of(messages: list[Json], role: str | None = None) -> str | None:
-    """The text in the messages, one line a part; None where there is no text."""
+    """Return the text in the messages, one line for each part, or None if there is no text."""
     texts = [part["text"] for part in parts(messages, role) if part.get("type") == "text"]
     return "\n".join(texts) if texts else None
 
 
 def image_urls(messages: list[Json]) -> list[str]:
-    """The URLs of the images in the messages."""
+    """Return the URLs of the images in the messages."""
     return [part["image_url"]["url"] for part in parts(messages) if part.get("type") == "image_url"]
 
 
@@ -89,7 +89,7 @@ def picture_from(url: str) -> Image.Image:
 
 
 def answer(body: Json, read: Reader) -> Json:
-    """The chat completion for a request."""
+    """Return the chat completion for a request."""
     if body.get("stream"):
         raise BadRequest("streaming is not supported")
     urls = image_urls(body["messages"])
@@ -100,7 +100,7 @@ def answer(body: Json, read: Reader) -> Json:
         read = train(int(checkpoint[1]))
     text = f"The digit is {read(picture_from(urls[-1]))}."
     prompt_words = len((text_of(body["messages"]) or "").split())
-    # There is no tokenizer: words count as tokens, and so does each pixel the model looks at.
+    # There is no tokenizer: each word and each pixel of the model's input counts as a token.
     prompt_tokens = prompt_words + digits_data.SIDE**2 * len(urls)
     completion_tokens = len(text.split())
     message = {"role": "assistant", "content": text}
@@ -119,7 +119,7 @@ def answer(body: Json, read: Reader) -> Json:
 
 
 def without_bytes(value: Any) -> Any:
-    """A JSON value in which each data URL has its length in place of its bytes."""
+    """Return the JSON value with each data URL replaced by its length."""
     if isinstance(value, dict):
         return {key: without_bytes(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -129,8 +129,8 @@ def without_bytes(value: Any) -> Any:
     return value
 
 
-def record_of(body: Json) -> Json:
-    """What ``GET /requests`` tells of a request: its fields, and the text of its messages."""
+def recorded_request(body: Json) -> Json:
+    """Return the entry of ``GET /requests``: the request's fields, and the text of its messages."""
     messages = body["messages"]
     return {
         **without_bytes(body),
@@ -140,10 +140,10 @@ def record_of(body: Json) -> Json:
 
 
 def parse(raw: bytes) -> Json:
-    """The chat request in an HTTP body, with its messages known to be well-formed."""
+    """Parse and validate the chat request in an HTTP body."""
     try:
         body = json.loads(raw)
-        # Going over the messages is the check: what does not fit their form fails here.
+        # Malformed messages raise here.
         text_of(body["messages"])
         image_urls(body["messages"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -152,7 +152,7 @@ def parse(raw: bytes) -> Json:
 
 
 class Endpoint(ThreadingHTTPServer):
-    """The HTTP server, with the model and the record of what was asked."""
+    """The HTTP server, with the model and the requests it has received."""
 
     daemon_threads = True
 
@@ -164,14 +164,14 @@ class Endpoint(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the server listens."""
+        """The server's URL."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def complete(self, raw: bytes) -> Json:
-        """Record a chat request and, after the delay, answer it."""
+        """Record a chat request, and return its answer after the delay."""
         body = parse(raw)
-        # Recorded before the delay, so that a test sees a request while it is being answered.
-        self.received.append(record_of(body))
+        # Recorded before the delay, so that a test can see a request while it is in progress.
+        self.received.append(recorded_request(body))
         time.sleep(self.delay)
         return answer(body, self.read)
 
@@ -181,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Endpoint
     protocol_version = "HTTP/1.1"
-    # Head and body go out in two writes; joined by Nagle's algorithm each answer takes 40 ms more.
+    # Head and body are separate writes; Nagle's algorithm would delay each response by 40 ms.
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
@@ -192,23 +192,23 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/requests":
             self._send(HTTPStatus.OK, list(self.server.received))
         else:
-            self._refuse(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
+            self._send_problem(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
 
     def do_POST(self) -> None:
         """Answer ``/v1/chat/completions``."""
-        # Read in any case: what is left unread would pass for the connection's next request.
+        # Always read the body: unread bytes would be parsed as the connection's next request.
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path != "/v1/chat/completions":
-            self._refuse(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
+            self._send_problem(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
             return
         try:
             completion = self.server.complete(raw)
         except BadRequest as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            self._send_problem(HTTPStatus.BAD_REQUEST, str(error))
         else:
             self._send(HTTPStatus.OK, completion)
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+    def _send_problem(self, status: HTTPStatus, reason: str) -> None:
         self._send(status, {"error": {"message": reason, "type": "invalid_request_error"}})
 
     def _send(self, status: HTTPStatus, value: Any) -> None:
@@ -220,17 +220,17 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(payload)
         except ConnectionError:
-            # A harness that is cancelled does not wait for its answers.
+            # A cancelled harness closes its connections without waiting for responses.
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep stderr for errors: ``GET /requests`` tells what was asked."""
+        """Log nothing: stderr is for errors, and ``GET /requests`` lists the requests."""
 
 
 def serve(endpoint: Endpoint) -> None:
     """Serve until SIGTERM or SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Leaves `serve_forever` by SystemExit; answers under way end with the process.
+        # SystemExit leaves `serve_forever`; responses in progress end with the process.
         signal.signal(number, lambda *_: sys.exit(0))
     print(f"READY {endpoint.url}", flush=True)
     endpoint.serve_forever()

@@ -84,7 +84,7 @@ async def test_a_listener_that_unsubscribed_is_removed() -> None:
 
 
 def event(event_id: int, job_id: str) -> CommittedEvent:
-    """An event that the store has committed."""
+    """Return an event that the store has committed."""
     return CommittedEvent(
         event_id=event_id,
         kind=EventKind.CLAIMED,

@@ -33,12 +33,12 @@ def secret(tmp_path: Path) -> Path:
 
 
 def paths(output: Path, max_entries: int = MAX_ENTRIES) -> list[str]:
-    """The paths of the listed files."""
+    """Return the paths of the listed files."""
     return sorted(artifact.path for artifact in list_artifacts(output, max_entries).artifacts)
 
 
 def content(output: Path, path: str) -> bytes:
-    """The content of a file."""
+    """Return the content of a file."""
     with open_artifact(output, path) as file:
         return file.read()
 

@@ -120,8 +120,8 @@ def test_a_sparse_file_of_terabytes_is_masked_at_both_ends(output: Path) -> None
         assert reading.read() == b"ends with ***************"
 
 
-def names_of(output: Path) -> set[str]:
-    """The paths of all files and directories."""
+def list_names(output: Path) -> set[str]:
+    """Return the paths of all files and directories."""
     return {str(path.relative_to(output)) for path in output.rglob("*")}
 
 
@@ -132,7 +132,7 @@ def test_secrets_in_names_become_asterisks(output: Path) -> None:
 
     assert mask_files(output, [SECRET]) == []
 
-    assert names_of(output) == {f"run-{stars}", f"run-{stars}/{stars}.json"}
+    assert list_names(output) == {f"run-{stars}", f"run-{stars}/{stars}.json"}
 
 
 def test_names_that_are_equal_once_masked_get_numbers(output: Path) -> None:
@@ -142,7 +142,7 @@ def test_names_that_are_equal_once_masked_get_numbers(output: Path) -> None:
 
     mask_files(output, ["first-key", "other-key"])
 
-    assert names_of(output) == {"*********.txt", "~2*******.txt", "~3*******.txt"}
+    assert list_names(output) == {"*********.txt", "~2*******.txt", "~3*******.txt"}
     assert (output / "*********.txt").read_text() == "kept"
 
 
@@ -152,4 +152,4 @@ def test_a_secret_that_spans_two_names_is_masked(output: Path) -> None:
 
     mask_files(output, ["abcd/efgh"])
 
-    assert names_of(output) == {"****", "****/****.txt"}
+    assert list_names(output) == {"****", "****/****.txt"}

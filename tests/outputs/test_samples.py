@@ -35,7 +35,7 @@ def write(file: Path, *samples: dict[str, Any]) -> None:
 
 
 def scored(*values: object) -> list[dict[str, Any]]:
-    """Samples with these scores of the metric ``acc``."""
+    """Return samples with these scores of the metric ``acc``."""
     return [{"doc_id": index, "acc": value} for index, value in enumerate(values)]
 
 
@@ -54,7 +54,7 @@ def pages(path: Path, limit: int = 500, **filters: Any) -> list[SamplesPage]:
 
 
 def indexes(*pages: SamplesPage) -> list[int]:
-    """The line numbers of the samples in the pages."""
+    """Return the line numbers of the samples in the pages."""
     return [sample.line.index for each in pages for sample in each.samples]
 
 

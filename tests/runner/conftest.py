@@ -10,7 +10,7 @@ from tests.runner.runs import Run
 
 @pytest.fixture
 async def run(tmp_path: Path) -> AsyncIterator[Run]:
-    """A run directory; what a test leaves running in it is ended."""
+    """A run directory; processes that a test leaves running in it are killed."""
     run = Run(tmp_path)
     yield run
     await run.clean_up()

@@ -16,7 +16,7 @@ from evalserver.settings.sources import environment_name, load_settings
 
 NOT_A_PORT = [0, -1, 65536, True, False, "8000", 8000.0, None, [8000], math.nan]
 NOT_A_COUNT = [0, -1, True, False, "1", 1.0, None]
-REFUSED: dict[str, list[Any]] = {
+INVALID_VALUES: dict[str, list[Any]] = {
     "port": NOT_A_PORT,
     "max_completed_jobs": NOT_A_COUNT,
     "host": ["", None, 7, "a\nb"],
@@ -62,17 +62,18 @@ def test_the_package_exports_the_same_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values]
+    ("name", "value"),
+    [(name, value) for name, values in INVALID_VALUES.items() for value in values],
 )
 def test_an_error_names_the_setting_the_value_and_its_type(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{name} must be ") as refusal:
+    with pytest.raises(ValueError, match=f"^{name} must be ") as error:
         ServerArgs(**{name: value})
 
-    assert f"got {value!r} (type: {type(value).__name__})" in str(refusal.value)
+    assert f"got {value!r} (type: {type(value).__name__})" in str(error.value)
 
 
 def test_every_setting_rejects_some_value() -> None:
-    assert set(REFUSED) == {setting.name for setting in fields(ServerArgs)}
+    assert set(INVALID_VALUES) == {setting.name for setting in fields(ServerArgs)}
 
 
 @pytest.mark.parametrize("port", [1, 65535])
