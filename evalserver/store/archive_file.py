@@ -1,8 +1,7 @@
-"""A file with the oldest part of the audit log, whose hashes join on to what stays.
+"""Archive files: the oldest part of the audit log, whose hash chain continues in the database.
 
-It is a SQLite database with the table ``job_events`` and nothing else: an auditor reads it with any
-SQLite tool, and asks it the questions of docs/audit.md. What removes the events from the database
-is in ``archiving``.
+An archive is a SQLite database with only the table ``job_events``: an auditor reads it with any
+SQLite tool and the queries of docs/audit.md. ``archiving`` removes the events from the database.
 """
 
 import hashlib
@@ -44,10 +43,10 @@ class Archive:
 
 
 def write_archive(database: Path, target: Path, before: str) -> Archive:
-    """Write the oldest events to ``target``: those from before a time and before any of a kept job.
+    """Write the oldest events to ``target``: those before a time and before any of an existing job.
 
     Removes nothing. Raises DatabaseRefused, and ArchiveFailed when there is nothing to archive,
-    something at ``target``, or the file cannot be written or is not what it should be.
+    ``target`` exists, or the file cannot be written or does not verify.
     """
     with snapshot(database) as opened, os_errors(target, ArchiveFailed):
         if os.path.lexists(target):
@@ -68,9 +67,9 @@ def write_archive(database: Path, target: Path, before: str) -> Archive:
 
 
 def read_archive(path: Path, name: str | None = None) -> Archive:
-    """What an archive has, every hash and number in it checked.
+    """Read an archive, and check every hash and number in it.
 
-    Raises ArchiveFailed when the file cannot be read, or is no archive of an audit log.
+    Raises ArchiveFailed when the file cannot be read, or is not an archive of an audit log.
     """
     with os_errors(path, ArchiveFailed, "read"), open_archive(path) as file:
         rows = file.execute("SELECT * FROM job_events ORDER BY event_id")
@@ -89,7 +88,7 @@ def read_archive(path: Path, name: str | None = None) -> Archive:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[sqlite3.Connection]:
-    """An archive, to be read. Raises ArchiveFailed when it cannot be."""
+    """Open an archive for reading. Raises ArchiveFailed when it cannot be opened."""
     if not path.is_file():
         raise ArchiveFailed(f"there is no file at {path}")
     uri = f"{path.absolute().as_uri()}?mode=ro"

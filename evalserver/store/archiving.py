@@ -1,8 +1,8 @@
-"""Removing from the audit log what is in an archive, a bounded piece at a time.
+"""Removing archived events from the audit log, in bounded batches.
 
 First the archive is recorded, in an event of the log and in ``audit_archives``; from then on its
-events may be removed, the oldest first. Each piece is one unit of work that compares the file with
-what it removes, so that every event is in the file or in the database at any time.
+events may be removed, the oldest first. Each batch is one unit of work that compares the file with
+the events it removes, so that every event is in the file or in the database at any time.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from evalserver.store.events import append_archived
 from evalserver.store.transaction import Row, Transaction
 
 EVENTS_AT_ONCE = 500
-"""Removed by one unit of work: others wait that long."""
+"""The events that one unit of work removes: other units wait that long."""
 
 LIVE_JOB_IN_IT = """
     SELECT job_id FROM jobs
@@ -26,10 +26,10 @@ LIVE_JOB_IN_IT = """
 
 
 def record_archive(tx: Transaction, archive: Archive, at: str, actor: str) -> None:
-    """Write down that these events are in this file, unless that is written down already.
+    """Record that these events are in this file, unless that is already recorded.
 
     Raises ArchiveFailed, having changed nothing, when the file is not the oldest part of the log,
-    or has an event of a job that is still there.
+    or contains an event of an existing job.
     """
     values = asdict(archive)
     if tx.execute("SELECT 1 FROM audit_archives WHERE sha256 = :sha256", values):
@@ -55,7 +55,7 @@ def record_archive(tx: Transaction, archive: Archive, at: str, actor: str) -> No
 def remove_piece(tx: Transaction, path: Path, archive: Archive) -> int:
     """Remove the oldest events that are in a recorded archive; returns how many were removed.
 
-    Raises ArchiveFailed, having changed nothing, when the file at ``path`` does not have them.
+    Raises ArchiveFailed, having changed nothing, when the file at ``path`` does not contain them.
     """
     rows = tx.execute(
         f"SELECT {ALL_COLUMNS} FROM job_events WHERE event_id <= :last_event"  # noqa: S608

@@ -1,4 +1,4 @@
-"""A sound copy of a database, made while a server runs on it."""
+"""Making a sound copy of a database while a server runs on it."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ from evalserver.store.reading import read_only, snapshot
 
 @dataclass(frozen=True)
 class Backup:
-    """A copy that was made: its size in bytes, and what is in it."""
+    """A finished backup: its size in bytes, and its content."""
 
     path: Path
     size: int
@@ -22,11 +22,11 @@ class Backup:
 
 
 def back_up(source: Path, target: Path) -> Backup:
-    """Copy the database as it is at one moment to ``target``: one file that needs no other.
+    """Copy a consistent snapshot of the database to ``target``, as a single file.
 
-    The copy appears under its name whole, durable and checked, or not at all. Raises
-    DatabaseRefused when the source cannot be read, and BackupFailed when there is something at
-    ``target``, the copy cannot be written, or is not sound.
+    The copy appears under its name complete, durable and checked, or not at all. Raises
+    DatabaseRefused when the source cannot be read, and BackupFailed when ``target`` exists, or
+    the copy cannot be written or is not sound.
     """
     with read_only(source) as database, os_errors(target, BackupFailed):
         if os.path.lexists(target):

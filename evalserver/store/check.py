@@ -1,4 +1,4 @@
-"""Is a database sound: pages, references, schema, counts, what jobs are found by, audit log?"""
+"""Checks that a database is sound: pages, references, schema, counts, search tables, audit log."""
 
 import sqlite3
 from contextlib import closing
@@ -23,7 +23,7 @@ FOUND_BY = {
         "SELECT seq, key, value FROM jobs, json_each(jobs.labels)",
     ),
 }
-"""Tables that jobs are found by: what is in them, and what jobs says should be."""
+"""Tables by which jobs are found: their content, and the expected content according to jobs."""
 
 NOT_IN_ITS_SPAN = """
     SELECT seq FROM jobs LEFT JOIN job_spans ON span = seq / 512
@@ -33,9 +33,9 @@ NOT_IN_ITS_SPAN = """
 
 
 def check_database(snapshot: sqlite3.Connection) -> Verdict:
-    """Check everything; the log last, because it can be read only where the rest is sound.
+    """Check everything; the log last, because it is readable only if the rest is sound.
 
-    Stops at the first problem; the verdict then tells of no event when it lies outside of the log.
+    Stops at the first problem; if that is outside the log, the verdict names no event.
     """
     for find_problem in (_integrity, _references, _schema, _counts, _found_by):
         problem = find_problem(snapshot)
@@ -62,7 +62,7 @@ def _references(snapshot: sqlite3.Connection) -> Problem | None:
 
 
 def _schema(snapshot: sqlite3.Connection) -> Problem | None:
-    """Whoever edits the log must take its triggers away first: is all there as it was made?"""
+    """Check that the schema is unchanged: editing the log requires dropping its triggers first."""
     version = snapshot.execute("PRAGMA user_version").fetchone()[0]
     applied = dict(snapshot.execute("SELECT version, checksum FROM schema_migrations").fetchall())
     for step in known_migrations()[:version]:
@@ -92,7 +92,7 @@ def _counts(snapshot: sqlite3.Connection) -> Problem | None:
 
 
 def _found_by(snapshot: sqlite3.Connection) -> Problem | None:
-    """A job that is not in these tables would be missing in the list of jobs."""
+    """Check the search tables: a job that is not in them would be missing from lists."""
     if snapshot.execute("PRAGMA user_version").fetchone()[0] < FOUND_BY_SINCE:
         return None
     for table, (there, wanted) in FOUND_BY.items():

@@ -1,4 +1,4 @@
-"""What the store tells once it is on disk: to listeners each event, to watchers each commit."""
+"""Notifications after a commit: each event to listeners, each commit to watchers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from evalserver.core.lifecycle import EventKind, Status
 
 @dataclass(frozen=True)
 class CommittedEvent:
-    """A change of a job that is on disk: what listeners of the store are told."""
+    """A durable change of a job, as the store's listeners receive it."""
 
     event_id: int
     kind: EventKind
@@ -24,7 +24,7 @@ class CommittedEvent:
     completed_at: str | None
     submitted_by: str
     request_bytes: int
-    """What the job's request takes in the database."""
+    """The size of the job's request in the database."""
 
 
 Listener = Callable[[CommittedEvent], None]

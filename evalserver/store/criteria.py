@@ -1,4 +1,4 @@
-"""What a filter of jobs means in SQL.
+"""Translates a filter of jobs to SQL.
 
 A criterion is given by queries that yield the seq of the jobs which meet it, from an index and in
 the order of submission. The same text finds these jobs, counts them, and tests one of them.
@@ -11,17 +11,17 @@ from typing import Any
 from evalserver.core.lifecycle import Status
 
 EARLIEST, LATEST = "", "~"
-"""Sort before and behind every time that the store keeps."""
+"""Sort before and after every time in the store."""
 
 
 @dataclass(frozen=True)
 class JobFilter:
-    """Which jobs are wanted: those that meet all that is given.
+    """Selects the jobs that meet all given criteria.
 
     One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
-    or after ``created_after`` and before ``created_before``, times as the store keeps them.
-    ``search`` is the beginning of an id, or a part of a model's or a task's name or of a text that
-    the model was given; which names these are, ``search.py`` finds out (``named``).
+    or after ``created_after`` and before ``created_before``, times in the store's format.
+    ``search`` is the prefix of an id, or a part of a model's or a task's name or of a model
+    argument; ``search.py`` resolves it to names (``named``).
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -37,7 +37,7 @@ class JobFilter:
 
     @property
     def has_times(self) -> bool:
-        """Does it ask for times?"""
+        """Whether the filter restricts the creation time."""
         return self.created_after is not None or self.created_before is not None
 
     @property
@@ -51,9 +51,9 @@ class JobFilter:
 
 @dataclass(frozen=True)
 class Criterion:
-    """Queries that together yield the seq of every job which meets it once, and their parameters.
+    """Queries that together yield the seq of every matching job once, and their parameters.
 
-    Everything below is SQL that works within the seqs from ``:low`` to ``:high``.
+    All SQL below is restricted to the seqs from ``:low`` to ``:high``.
     """
 
     sources: tuple[str, ...]
@@ -61,11 +61,11 @@ class Criterion:
     overlapping: bool = False
     """Several sources may yield the same job."""
     of_row: str | None = None
-    """The same in terms of the row ``found`` of jobs, if that says it: an index may lead there."""
+    """The criterion as a test of the row ``found`` of jobs, if possible: it may use an index."""
 
     @property
     def count(self) -> str:
-        """How many jobs meet it; no more than ``:most`` of each source are counted."""
+        """SQL that counts the matching jobs, up to ``:most`` of each source."""
         return " + ".join(
             f"(SELECT count(*) FROM (SELECT seq FROM ({source})"  # noqa: S608
             " WHERE seq BETWEEN :low AND :high LIMIT :most))"
@@ -74,12 +74,12 @@ class Criterion:
 
     @property
     def test(self) -> str:
-        """Does the job ``found`` meet it?"""
+        """SQL that tests whether the job ``found`` matches."""
         sources = " UNION ALL ".join(self.sources)
         return f"EXISTS (SELECT 1 FROM ({sources}) AS other WHERE other.seq = found.seq)"  # noqa: S608
 
     def newest(self, tests: list[str]) -> str:
-        """The newest ``:most`` jobs that meet it and all ``tests``."""
+        """SQL that selects the newest ``:most`` matching jobs that also pass all ``tests``."""
         also = "".join(f" AND {test}" for test in tests)
         union = " UNION " if self.overlapping else " UNION ALL "
         arms = union.join(
@@ -96,13 +96,13 @@ TEST_OF_TIMES = (
     "EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = found.seq"
     " AND created_at >= :after AND created_at < :before)"
 )
-"""Was the job ``found`` created in time?"""
+"""Whether the job ``found`` was created within the requested times."""
 
 
 def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
-    """The criteria of a filter, what mostly tells jobs apart before what many have in common.
+    """The criteria of a filter, the most selective ones first.
 
-    But for its times: these have no index in the order of submission.
+    Without its times, which have no index in the order of submission.
     """
     if wanted.search is not None:
         yield _named(wanted.named)
@@ -126,7 +126,7 @@ NAMED = {
     "task": "SELECT seq FROM job_tasks WHERE task = :{0}",
     "argument": "SELECT seq FROM job_arguments WHERE instr(text, :{0}) > 0",
 }
-"""The jobs that have a name of each kind; ids are given by their beginning, arguments by a part."""
+"""The jobs that match a name of each kind; ids match by prefix, arguments by a part."""
 
 
 def _named(names: tuple[tuple[str, str], ...]) -> Criterion:

@@ -1,4 +1,4 @@
-"""Files that appear under their name whole and durable, or not at all: backups and archives."""
+"""Files that appear under their name complete and durable, or not at all: backups and archives."""
 
 import fcntl
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 from evalserver.store.errors import StoreError
 
 DRAFT_SUFFIX = ".evalserver-draft"
-"""Of a file that is being made; nobody else names a file so."""
+"""The suffix of an unfinished file, used by nothing else."""
 
 
 @contextmanager
 def os_errors(target: Path, failed: type[StoreError], verb: str = "write") -> Iterator[None]:
-    """Raise ``failed`` for what the system refuses."""
+    """Raise ``failed`` for errors of the operating system."""
     try:
         yield
     except OSError as error:
@@ -24,9 +24,9 @@ def os_errors(target: Path, failed: type[StoreError], verb: str = "write") -> It
 
 @contextmanager
 def draft_of(target: Path) -> Iterator[Path]:
-    """An empty file beside the target, for its owner alone, that is gone at the end.
+    """An empty file beside the target, accessible to its owner only, removed at the end.
 
-    It is locked meanwhile, so that one which a killed process left is known by its free lock.
+    It is locked while in use: a draft left by a killed process is recognized by its free lock.
     """
     folder = target.absolute().parent
     _remove_left_drafts(folder)
@@ -49,9 +49,9 @@ def _remove_left_drafts(folder: Path) -> None:
 
 
 def publish(draft: Path, target: Path, failed: type[StoreError]) -> None:
-    """Give a draft its name, durably. Raises ``failed`` when something has that name by now."""
+    """Rename a draft to its target, durably. Raises ``failed`` when the target exists by now."""
     try:
-        os.link(draft, target)  # fails when there is something by now, unlike a renaming
+        os.link(draft, target)  # unlike a rename, this fails when the target exists
     except FileExistsError:
         raise failed(f"{target} appeared meanwhile; it was left alone") from None
     except OSError:  # a file system without hard links
@@ -60,7 +60,7 @@ def publish(draft: Path, target: Path, failed: type[StoreError]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, on disk."""
+    """Sync a file, or the entries of a directory, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""How long jobs took, by kind: the basis for saying how long others will take."""
+"""How long jobs took, by kind: the basis for estimating others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from evalserver.store.readers import Readers
 from evalserver.store.stored_request import DamagedRequest, parse_request
 
 NEWEST = 20
-"""So many completed jobs of a kind are looked at."""
+"""How many completed jobs of a kind are considered."""
 
 NO_LIMIT = -1
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What jobs have in common that take about as long.
+    """The properties shared by jobs that take about as long.
 
-    Not the model's arguments: they name the checkpoint, which is another one every time.
+    Without the model's arguments: they name the checkpoint, which differs every time.
     """
 
     engine: str
@@ -31,26 +31,27 @@ class Kind:
 
 @dataclass(frozen=True)
 class Known:
-    """What has to be known of a job to say when it will have ended."""
+    """What is needed to estimate when a job will finish."""
 
     kind: Kind
     started_at: str | None
 
 
 def kind_of(engine: str, request: EvaluateRequest) -> Kind:
-    """The kind of a job that this engine is to carry out."""
+    """The kind of a job for this engine."""
     limit = NO_LIMIT if request.limit is None else request.limit
     return Kind(engine, request.model, request.tasks, limit, request.num_gpus)
 
 
 class Durations:
-    """Reads how long jobs took, and what an estimate needs to know of a job."""
+    """Reads how long jobs took, and the data of a job for an estimate."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
 
     async def of_kind(self, kind: Kind) -> list[float]:
-        """What the newest completed jobs of a kind took, in seconds; of their last attempts."""
+        """The durations of the newest completed jobs of a kind, in seconds, for their last
+        attempts."""
         rows = await self._readers.fetch(
             """
             SELECT (julianday(completed_at) - julianday(started_at)) * 86400 AS seconds
@@ -70,11 +71,11 @@ class Durations:
                 "newest": NEWEST,
             },
         )
-        # A clock that was set back makes an end before its beginning.
+        # After the clock was set back, an end can precede its start.
         return [max(0.0, row["seconds"]) for row in rows]
 
     async def known(self, job_ids: Sequence[str]) -> dict[str, Known]:
-        """What is known of these jobs; nothing of those that are pruned or damaged."""
+        """The data of these jobs, without pruned or damaged ones."""
         rows: list[Any] = await self._readers.fetch(
             "SELECT job_id, engine, request, started_at FROM jobs"
             " WHERE job_id IN (SELECT value FROM json_each(:job_ids))",

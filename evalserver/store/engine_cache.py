@@ -1,4 +1,4 @@
-"""What harnesses answered outside a job, kept per version of the harness."""
+"""Cached answers of harnesses outside a job, per version of the harness."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from evalserver.store.writer import Writer
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of one engine to one question, and the version that gave it."""
+    """An engine's answer to one query, and the version that gave it."""
 
     engine: str
     question: str
@@ -55,7 +55,7 @@ async def find(readers: Readers, engine: str, question: str) -> Answer | None:
 
 
 class EngineCache:
-    """Keeps the answers of harnesses to questions outside a job, such as for their tasks."""
+    """Caches the answers of harnesses to queries outside a job, such as their tasks."""
 
     def __init__(self, writer: Writer, readers: Readers, now: Callable[[], str]) -> None:
         self._writer = writer

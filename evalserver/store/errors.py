@@ -1,8 +1,8 @@
-"""What can go wrong in the store, for those who call it."""
+"""The errors of the store, for its callers."""
 
 
 class StoreError(Exception):
-    """Base of everything that the store raises on purpose."""
+    """Base class of the store's errors."""
 
 
 class DatabaseRefused(StoreError):

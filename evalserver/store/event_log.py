@@ -1,4 +1,4 @@
-"""Reading the audit log in its order, as the server does for those who follow it."""
+"""Reading the audit log in order, as the server does for its followers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from evalserver.store.readers import Readers
 
 @dataclass(frozen=True)
 class Event:
-    """One event, without what chains it to the others."""
+    """One event, without its hashes."""
 
     event_id: int
     at: str

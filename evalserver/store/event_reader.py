@@ -1,4 +1,4 @@
-"""Reading events of the audit log in their order, each checked against those before it."""
+"""Reading events of the audit log in order, each checked against the previous ones."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from evalserver.store.replay import Replay
 
 @dataclass(frozen=True)
 class Problem:
-    """The first row that is wrong, and what is wrong with it, in words."""
+    """The first bad row, and an explanation of what is wrong with it."""
 
     message: str
     event_id: int | None = None
@@ -19,7 +19,7 @@ class Problem:
 
 
 def read_events(database: sqlite3.Connection, chain: Chain, replay: Replay) -> Problem | None:
-    """Follow and replay the events behind those of the chain. Returns the first problem."""
+    """Follow and replay the events after those of the chain. Returns the first problem."""
     rows = database.execute(
         "SELECT * FROM job_events WHERE event_id > ? ORDER BY event_id", (chain.last_id,)
     )

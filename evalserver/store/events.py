@@ -1,7 +1,7 @@
 """The audit log, and the one place where a job's state is changed: ``transition``.
 
-A change and its event are one unit of work. Each event carries the hash of the one before, so
-that a history that was edited shows.
+A change and its event are one unit of work. Each event carries the hash of the previous one, so
+that an edited history is detected.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ GENESIS_HASH = "0" * 64
 HASHED_COLUMNS = (
     "at", "actor", "job_id", "event", "from_status", "to_status", "attempt", "detail", "prev_hash",
 )  # fmt: skip
-"""What an event's hash covers, in this order."""
+"""The columns that an event's hash covers, in this order."""
 
 INSERT = f"""
     INSERT INTO job_events ({", ".join(HASHED_COLUMNS)}, hash)
@@ -31,19 +31,19 @@ INSERT = f"""
 """  # noqa: S608 - of this module's own constants
 
 REQUEST_BYTES = "length(CAST(request AS BLOB))"
-"""What the request of a job takes in the database."""
+"""The size of a job's request in the database."""
 
 FACTS = (
     "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
     f" {REQUEST_BYTES} AS request_bytes"
 )
-"""The columns of a job that its events, and those who listen to them, know of."""
+"""The columns of a job that are passed on with its events to listeners."""
 
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
 """The id of the event that is about to be written; what is archived is never the newest event."""
 
 ARCHIVED = "archived"
-"""The only event that is of no job: the oldest part of the log was moved to a file."""
+"""The only event without a job: the oldest part of the log was moved to a file."""
 
 NO_JOB = ""
 """The job of such an event."""
@@ -51,9 +51,9 @@ NO_JOB = ""
 
 @dataclass(frozen=True)
 class Change:
-    """An event that is about to happen: what, to which job, when, by whom, and what goes with it.
+    """An event that is about to happen: its kind, job, time, actor and details.
 
-    ``columns`` are the columns of ``jobs`` that change beside the status.
+    ``columns`` are the columns of ``jobs`` that change besides the status.
     """
 
     kind: EventKind
@@ -67,8 +67,8 @@ class Change:
 def transition(tx: Transaction, change: Change) -> None:
     """Move a job from one state to the next, and write the event, as one unit.
 
-    Raises IllegalTransition, having changed nothing, when the job is not in a state from which
-    the event may start.
+    Raises IllegalTransition, having changed nothing, when the event is not allowed in the job's
+    state.
     """
     allowed = TRANSITIONS[change.kind]
     row = _lock_row(tx, change)
@@ -93,7 +93,7 @@ class Happened:
 
 
 def record(tx: Transaction, news: Sequence[Happened]) -> None:
-    """Append events to the audit log, each chained to the one before it."""
+    """Append events to the audit log, each chained to the previous one."""
     last = _last_hash(tx)
     rows = []
     for each in news:
@@ -106,7 +106,7 @@ def record(tx: Transaction, news: Sequence[Happened]) -> None:
 
 
 def append_archived(tx: Transaction, at: str, actor: str, detail: Mapping[str, Any]) -> int:
-    """Append that a part of the log is in a file: an event of no job. Returns its id."""
+    """Append the event that a part of the log was archived; it has no job. Returns its id."""
     text = orjson.dumps(dict(detail), option=orjson.OPT_SORT_KEYS).decode()
     values = [at, actor, NO_JOB, ARCHIVED, None, None, 0, text, _last_hash(tx)]
     tx.last_hash = _hash(values)

@@ -1,7 +1,7 @@
-"""Listing finished jobs, in the order in which they finished: for who collects them once each.
+"""Listing finished jobs in the order in which they finished, for clients that collect each once.
 
-A page is one statement, so it is of one moment. Whatever finishes later has a larger number, so the
-last number of a page is where the next one begins, however much later it is asked for.
+A page is one statement, so it is consistent. Jobs that finish later have larger numbers, so the
+next page starts at the last number of this one, however much later it is requested.
 """
 
 from evalserver.core.job import Job
@@ -14,9 +14,9 @@ from evalserver.store.transaction import Row
 
 
 async def finished_page(readers: Readers, wanted: JobFilter, most: int, after: int) -> Page:
-    """The first ``most`` wanted jobs that finished with an event behind ``after``.
+    """The first ``most`` wanted jobs that finished with an event after ``after``.
 
-    They may be fewer, and others be left, when their records are large.
+    A page of large records may have fewer, with more to follow.
     """
     wanted = await with_search(readers, wanted)
     rows: list[Row] = []

@@ -1,7 +1,7 @@
-"""Submissions that carry a key: done once, and answered alike however often they are sent.
+"""Submissions with an idempotency key: executed once, and answered the same however often sent.
 
-Keys are kept for as long as the database, also those of pruned jobs: a submission that was sent
-again late does not evaluate again.
+Keys are kept forever, including those of pruned jobs: a late retry of a submission does not
+evaluate again.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from evalserver.store.transaction import Row, Transaction
 
 @dataclass(frozen=True)
 class Key:
-    """The key of a submission, which belongs to its submitter, and a hash of what is asked for."""
+    """The key of a submission, which belongs to its submitter, and a hash of the request."""
 
     key: str
     submitted_by: str
@@ -54,7 +54,7 @@ def submit_once(
 
 
 async def was_answered(readers: Readers, key: Key) -> bool:
-    """Was a submission with this key accepted?"""
+    """Whether a submission with this key was accepted."""
     rows = await readers.fetch(
         "SELECT 1 FROM idempotency_keys WHERE submitted_by = :submitted_by AND key = :key",
         {"submitted_by": key.submitted_by, "key": key.key},
@@ -72,9 +72,9 @@ def _find(tx: Transaction, key: Key) -> Row | None:
 
 
 def _position_of_last(tx: Transaction, priority: int) -> int:
-    """How many queued jobs are before the newest one, which is the last of its priority.
+    """How many queued jobs are ahead of the newest one, which is the last of its priority.
 
-    Those behind it are counted, since mostly there are none.
+    The jobs behind it are counted, since there are usually none.
     """
     rows = tx.execute(
         """

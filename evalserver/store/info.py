@@ -1,4 +1,4 @@
-"""What a database holds, in figures."""
+"""Statistics of a database."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from evalserver.store.migration_files import known_migrations
 
 @dataclass(frozen=True)
 class Info:
-    """Figures of one database. ``schema_needed`` is the version that this evalserver works with."""
+    """Statistics of one database. ``schema_needed`` is the version that this evalserver
+    requires."""
 
     schema_version: int
     schema_needed: int
@@ -22,7 +23,7 @@ class Info:
 
 
 def describe(snapshot: sqlite3.Connection) -> Info:
-    """Count what is there."""
+    """Collect the statistics."""
     return Info(
         schema_version=snapshot.execute("PRAGMA user_version").fetchone()[0],
         schema_needed=len(known_migrations()),

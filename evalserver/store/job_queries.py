@@ -27,7 +27,7 @@ class Queued:
 class JobQueries:
     """Reads jobs, their metrics and the queue.
 
-    Searches have readers of their own, so that no other query waits for them.
+    Searches have separate readers, so that no other query waits for them.
     """
 
     def __init__(self, readers: Readers, search_readers: Readers) -> None:
@@ -51,7 +51,7 @@ class JobQueries:
         return None if row is None else job_of(row)
 
     async def was_known(self, job_id: str) -> bool:
-        """Did a job of this id ever exist?"""
+        """Whether a job with this id ever existed."""
         sql = (
             "SELECT 1 FROM job_events WHERE job_id = :job_id AND event <> 'archived'"
             " UNION ALL SELECT 1 FROM archived_jobs WHERE job_id = :job_id LIMIT 1"
@@ -61,23 +61,23 @@ class JobQueries:
     async def page(self, wanted: JobFilter, most: int, before: int = NEWEST) -> Page:
         """The newest ``most`` wanted jobs that were submitted before the one of seq ``before``.
 
-        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        A page of large records may have fewer, with more to follow: see ``Page.next``.
         """
         return await listing.page(self._readers_for(wanted), wanted, most, before)
 
     async def sorted_page(
         self, wanted: JobFilter, most: int, order: Order, after: Place | None = None
     ) -> SortedPage:
-        """The first ``most`` wanted jobs in this order behind the place ``after``.
+        """The first ``most`` wanted jobs in this order after the place ``after``.
 
-        They may be fewer, and others be left, when their records are large.
+        A page of large records may have fewer, with more to follow.
         """
         return await sorting.sorted_page(self._readers_for(wanted), wanted, most, order, after)
 
     async def finished_page(self, wanted: JobFilter, most: int, after: int = 0) -> Page:
-        """The first ``most`` wanted jobs that finished with events behind ``after``, in order.
+        """The first ``most`` wanted jobs that finished with events after ``after``, in order.
 
-        They may be fewer, and others be left, when their records are large: see ``Page.next``.
+        A page of large records may have fewer, with more to follow: see ``Page.next``.
         """
         return await finished.finished_page(self._readers_for(wanted), wanted, most, after)
 
@@ -86,7 +86,7 @@ class JobQueries:
         return await finished.last_finished(self._readers, most)
 
     async def metrics(self, job_id: str) -> list[Metric]:
-        """The job's numbers, by task, metric and filter; none unless it is completed."""
+        """The job's metrics, by task, metric and filter; none unless it is completed."""
         rows = await self._readers.fetch(
             """
             SELECT task, metric, filter, value, stderr, n, higher_is_better
@@ -108,7 +108,7 @@ class JobQueries:
         return Path(rows[0]["run_dir"]) if rows else None
 
     async def running(self) -> list[Job]:
-        """The jobs that run, in the order of their start."""
+        """The running jobs, in the order of their start."""
         rows = await self._readers.fetch(
             f"{RECORD} WHERE status = 'running' ORDER BY started_at, seq"
         )
@@ -131,9 +131,9 @@ class JobQueries:
         return {row["submitted_by"]: Queued(row["jobs"], row["bytes"]) for row in rows}
 
     async def oldest_queued(self) -> str | None:
-        """When the earliest submission that is queued was made; None when nothing is queued."""
-        # From priority to priority, and the first of each: a step for every priority that is there,
-        # however many jobs are.
+        """The time of the earliest queued submission; None when nothing is queued."""
+        # Goes from priority to priority, and takes the first job of each: one step per priority,
+        # however many jobs there are.
         rows = await self._readers.fetch(
             """
             WITH RECURSIVE levels (priority) AS (
@@ -176,7 +176,7 @@ class JobQueries:
         return {status: counts[status.value] for status in Status}
 
     def _readers_for(self, wanted: JobFilter) -> Readers:
-        """A search may take long: it has a connection that nothing else waits for."""
+        """A search may take long, so it has a separate connection."""
         return self._readers if wanted.search is None else self._search_readers
 
 

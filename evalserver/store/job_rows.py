@@ -15,7 +15,7 @@ RECORD = (
     "SELECT *, (SELECT max(event_id) FROM job_events WHERE job_events.job_id = jobs.job_id)"
     " AS event_id FROM jobs"
 )
-"""A job's record, of the same moment as its newest event."""
+"""A job's record, consistent with its newest event."""
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ UNREADABLE_REQUEST = EvaluateRequest(model="unreadable", tasks=("unreadable",))
 
 
 def job_of(row: Row) -> Job:
-    """The job in a row of ``RECORD``; what cannot be read of it is left out, and said."""
+    """The job in a row of ``RECORD``; unreadable parts are omitted, and reported."""
     damage: list[str] = []
     return Job(
         seq=row["seq"],
@@ -53,9 +53,9 @@ def job_of(row: Row) -> Job:
 
 
 def _readable(row: Row, column: str, parse: Callable[[str], T], damage: list[str]) -> T | None:
-    """The value of a column; None if there is none, or none that can be read.
+    """The value of a column; None if it is empty or unreadable.
 
-    A stranger may have written there: one damaged record must not hide all others.
+    Another program may have written it: one damaged record must not hide all others.
     """
     text = row[column]
     if text is None:

@@ -28,7 +28,7 @@ class JobStore:
         await self._writer.run(Submission(job, self._now))
 
     async def submit_once(self, job: NewJob, key: Key, answer: Callable[[int], str]) -> Answered:
-        """Put a new job into the queue, if its key was not used; else, answer as was answered then.
+        """Put a new job into the queue if its key is unused; otherwise return the original answer.
 
         ``answer`` makes the answer from the job's position in the queue; job, key and answer are
         one unit of work. Raises KeyReused when the key was used for something else.
@@ -38,7 +38,7 @@ class JobStore:
         )
 
     async def was_answered(self, key: Key) -> bool:
-        """Was a submission with this key accepted?"""
+        """Whether a submission with this key was accepted."""
         return await idempotency.was_answered(self._readers, key)
 
     async def prioritize(self, job_id: str, priority: int, actor: str) -> None:
@@ -46,9 +46,9 @@ class JobStore:
         await self._writer.run(lambda tx: jobs.prioritize(tx, job_id, priority, self._now(), actor))
 
     async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
-        """Start the attempt behind those that ``job``, a record of a queued job, has made.
+        """Start the attempt after those in ``job``, a record of a queued job.
 
-        Raises IllegalTransition if it is not queued, if another has come before it in the queue,
+        Raises IllegalTransition if the job is not queued, if another is ahead of it in the queue,
         if it has made further attempts since it was read, or while the server is draining.
         """
         claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
@@ -61,13 +61,13 @@ class JobStore:
         await self._writer.run(work)
 
     async def reattach(self, job_id: str) -> None:
-        """Note that a restarted server found a running job's attempt again."""
+        """Record that a restarted server reattached to a running job's attempt."""
         await self._writer.run(lambda tx: jobs.reattach(tx, job_id, self._now()))
 
     async def cancel_queued(self, job_id: str, actor: str, keep: int) -> list[str]:
         """End a job before its start, and prune as ``finish`` does.
 
-        Raises IllegalTransition if it is not queued any more.
+        Raises IllegalTransition if it is no longer queued.
         """
 
         def work(tx: Transaction) -> list[str]:
@@ -78,7 +78,7 @@ class JobStore:
         return await self._writer.run(work)
 
     async def request_cancel(self, job_id: str, actor: str) -> None:
-        """Note that a running job is to be stopped. Raises IllegalTransition if it has ended."""
+        """Record that a running job is to be stopped. Raises IllegalTransition if it has ended."""
         await self._writer.run(lambda tx: jobs.request_cancel(tx, job_id, self._now(), actor))
 
     async def interrupt(self, job_id: str, reason: str) -> None:
@@ -86,7 +86,7 @@ class JobStore:
         await self._writer.run(lambda tx: jobs.interrupt(tx, job_id, self._now(), reason))
 
     async def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
-        """Write how a running job ended, and prune; one unit of work.
+        """Record how a running job ended, and prune, in one unit of work.
 
         Returns the ids of the jobs that were pruned to keep the newest ``keep`` finished ones.
         """
@@ -116,5 +116,6 @@ class JobStore:
         )
 
     async def prune_job(self, job_id: str, actor: str) -> None:
-        """Remove one finished job. Raises IllegalTransition if it is not, or is not there."""
+        """Remove one finished job. Raises IllegalTransition if it is not finished or does not
+        exist."""
         await self._writer.run(lambda tx: pruning.prune_one(tx, job_id, self._now(), actor))

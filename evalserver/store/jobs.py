@@ -12,7 +12,7 @@ from evalserver.store.json_text import json_text
 from evalserver.store.transaction import Row, Transaction
 
 SERVER = "server"
-"""The actor of what the server does by itself."""
+"""The actor of the server's own actions."""
 
 OF_AN_END = (
     "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",
@@ -23,7 +23,7 @@ OF_AN_END = (
 
 @dataclass(frozen=True)
 class Claim:
-    """What a job gets when its attempt is claimed."""
+    """The values that a job gets when its attempt is claimed."""
 
     job_id: str
     at: str
@@ -32,7 +32,7 @@ class Claim:
 
 
 def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str) -> None:
-    """Give a queued job another priority; the one that it has changes nothing.
+    """Give a queued job another priority; its current priority changes nothing.
 
     Raises IllegalTransition when the job is not queued.
     """
@@ -47,10 +47,10 @@ def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str)
 
 
 def require_first(tx: Transaction, job_id: str) -> None:
-    """Raise IllegalTransition when a queued job comes before this one.
+    """Raise IllegalTransition when a queued job is ahead of this one.
 
-    Those with ``wait_for_path_s`` let others go before, as long as their checkpoints are not there.
-    A request that is damaged waits for nothing.
+    Jobs with ``wait_for_path_s`` let others pass as long as their checkpoints are missing.
+    A damaged request waits for nothing.
     """
     rows = tx.execute(
         "SELECT job_id, priority, seq FROM jobs"
@@ -66,7 +66,7 @@ def require_first(tx: Transaction, job_id: str) -> None:
 
 
 def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
-    """Start attempt number ``attempt`` of a queued job: it runs from now on.
+    """Start attempt number ``attempt`` of a queued job, which is running from then on.
 
     Raises IllegalTransition when the job is not queued, or when this attempt has begun before.
     """
@@ -90,18 +90,18 @@ def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
 
 
 def reattach(tx: Transaction, job_id: str, at: str) -> None:
-    """Note that a restarted server found a job's attempt again."""
+    """Record that a restarted server reattached to a job's attempt."""
     transition(tx, Change(EventKind.REATTACHED, job_id, at, SERVER))
 
 
 def cancel_queued(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """End a job that has not started. Raises IllegalTransition when it is not queued any more."""
+    """End a job that has not started. Raises IllegalTransition when it is no longer queued."""
     _require(tx, job_id, Status.QUEUED)
     transition(tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at}))
 
 
 def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """Note that a running job is to be stopped; asking again changes nothing more."""
+    """Record that a running job is to be stopped; a repeated request changes nothing."""
     rows = tx.execute(
         "SELECT cancel_requested_at FROM jobs WHERE job_id = :job_id AND status = 'running'",
         {"job_id": job_id},
@@ -113,7 +113,7 @@ def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
 
 
 def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
-    """Put a job whose attempt was lost back into the queue, at the place that it had."""
+    """Put a job whose attempt was lost back into the queue, at its original position."""
     transition(
         tx,
         Change(EventKind.INTERRUPTED, job_id, at, SERVER, detail={"reason": reason}),
@@ -121,7 +121,7 @@ def interrupt(tx: Transaction, job_id: str, at: str, reason: str) -> None:
 
 
 def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
-    """Write how a running job ended, with its numbers."""
+    """Record how a running job ended, with its metrics."""
     _require(tx, job_id, Status.RUNNING)
     columns: dict[str, Any] = {
         "completed_at": outcome.completed_at,
@@ -139,9 +139,9 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
 
 
 def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """Put a finished job back into the queue, at the place that it had, for a further attempt.
+    """Put a finished job back into the queue, at its original position, for a further attempt.
 
-    What its last attempt came to moves from the job's record to the event.
+    The outcome of its last attempt moves from the job's record to the event.
     Raises IllegalTransition when the job has not finished.
     """
     rows = tx.execute(f"{RECORD} WHERE job_id = :job_id", {"job_id": job_id})
@@ -149,7 +149,7 @@ def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     columns: dict[str, Any] = dict.fromkeys(OF_AN_END)
     detail: dict[str, Any] = {}
     if job is not None:
-        # As many attempts as it was given at first, beyond those that it has made.
+        # The original number of attempts, in addition to those already made.
         columns["max_attempts"] = job.attempt + job.request.max_attempts
         detail = _end_of(job)
         columns["provenance"] = _of_the_submission(job)
@@ -167,7 +167,7 @@ def _require(tx: Transaction, job_id: str, status: Status) -> None:
 
 
 def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
-    """A claim that goes by an old record would begin an attempt once more, in its directory."""
+    """Reject a claim by a stale record, which would start an attempt again in its directory."""
     rows = tx.execute("SELECT attempt FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
     if rows and rows[0]["attempt"] != attempt - 1:
         begun = rows[0]["attempt"]
@@ -175,7 +175,7 @@ def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
 
 
 def _place(row: Row) -> tuple[int, int]:
-    """Where a job is in the queue, compared with others."""
+    """A job's sort key in the queue."""
     return -row["priority"], row["seq"]
 
 
@@ -200,7 +200,7 @@ def _end_of(job: Job) -> dict[str, Any]:
 
 
 def _of_the_submission(job: Job) -> str | None:
-    """What the record has of a job's checkpoints as they were when it was submitted."""
+    """The recorded fingerprints of a job's checkpoints at submission."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted")
     return json_text({"checkpoints": {"submitted": submitted}}) if submitted else None
 

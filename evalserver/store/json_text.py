@@ -1,4 +1,4 @@
-"""Values as JSON text, for columns and for what a query is given as a list."""
+"""Values as JSON text, for columns and for list parameters of queries."""
 
 from typing import Any
 

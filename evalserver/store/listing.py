@@ -1,7 +1,7 @@
 """Listing jobs: the newest submission first, page by page.
 
-The rarest criterion of a filter leads; of each job that it yields, the others are tested. So a page
-costs what its rarest criterion makes it cost, however many jobs there are.
+The rarest criterion of a filter selects candidates, and the others are tested for each. So the cost
+of a page depends on its rarest criterion, however many jobs there are.
 """
 
 from dataclasses import dataclass
@@ -21,28 +21,28 @@ from evalserver.store.search import with_search
 from evalserver.store.transaction import Row
 
 NEWEST = 2**63 - 1
-"""A seq behind those of all jobs: where the first page begins."""
+"""A seq after those of all jobs: where the first page begins."""
 
 SUBMISSIONS_OF_A_SPAN = 512
 """How many submissions share a row of ``job_spans``."""
 
 MAX_COUNTED = 1000
-"""Criteria that more jobs meet than this are taken for equally common."""
+"""Criteria that match more jobs than this are treated as equally common."""
 
 JOBS_AT_ONCE = 25
 MAX_PAGE_BYTES = 4 * 1024 * 1024
-"""A page ends early when its records have more characters than this, and takes little memory."""
+"""A page ends early when its records have more characters than this, to bound its memory."""
 
 LARGE_COLUMNS = ("request", "labels", "result", "error", "provenance")
-"""What a record may have much of."""
+"""The columns of a record that may be large."""
 
 
 @dataclass(frozen=True)
 class Page:
     """Some jobs, and where the next page begins; None at the end.
 
-    In the order of submission, the newest first, that is the seq before which it begins; in the
-    order of finishing, the event behind which it does.
+    In the order of submission, newest first, that is the seq before which it begins; in the order
+    of finishing, the event after which it begins.
     """
 
     jobs: list[Job]
@@ -51,7 +51,7 @@ class Page:
 
 @dataclass(frozen=True)
 class SeqRange:
-    """The submissions that are looked at: seqs, both ends included."""
+    """The range of submissions to consider: seqs, both ends included."""
 
     low: int
     high: int
@@ -60,7 +60,7 @@ class SeqRange:
 async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> Page:
     """The newest ``most`` wanted jobs that were submitted before the one of seq ``before``.
 
-    They may be fewer, and others be left, when their records are large.
+    A page of large records may have fewer, with more to follow.
     """
     wanted = await with_search(readers, wanted)
     seq_range = await seq_range_of(readers, wanted, before)
@@ -70,7 +70,7 @@ async def page(readers: Readers, wanted: JobFilter, most: int, before: int) -> P
 
 
 async def seq_range_of(readers: Readers, wanted: JobFilter, before: int) -> SeqRange:
-    """Where the wanted times are: whole spans, so that the times have to be tested still."""
+    """The range of the wanted times, in whole spans: the times still have to be tested."""
     if not wanted.has_times:
         return SeqRange(0, before - 1)
     rows = await readers.fetch(
@@ -108,7 +108,7 @@ async def _rarest_first(
 async def counted(
     readers: Readers, criteria: list[Criterion], seq_range: SeqRange
 ) -> list[tuple[int, Criterion]]:
-    """How many jobs meet each criterion, as far as that is counted; the rarest first."""
+    """How many jobs match each criterion, up to a limit; the rarest first."""
     if not criteria:
         return []
     counts = ", ".join(criterion.count for criterion in criteria)
@@ -118,9 +118,9 @@ async def counted(
 
 
 async def read_jobs(readers: Readers, wanted: JobFilter, seqs: list[int]) -> tuple[list[Job], int]:
-    """The records of the jobs, and how many of ``seqs`` they go through.
+    """The records of the jobs, and how many of ``seqs`` they cover.
 
-    A job that was pruned since it was found, or has another status now, is left out.
+    A job that has been pruned or has changed its status since it was found is omitted.
     """
     jobs: list[Job] = []
     size = 0
@@ -149,7 +149,7 @@ async def _records(readers: Readers, seqs: list[int]) -> dict[int, Row]:
 
 
 def size_of(record: Row) -> int:
-    """How many characters a record has, but for a few."""
+    """The approximate number of characters in a record."""
     return sum(len(record[column] or "") for column in LARGE_COLUMNS)
 
 

@@ -1,9 +1,9 @@
-"""Bringing a database file to the schema that this evalserver knows, or refusing it unharmed.
+"""Upgrading a database file to this evalserver's schema, or rejecting it unchanged.
 
-``application_id`` says that a file is ours, ``user_version`` how many migrations it has seen, and
-``schema_migrations`` keeps the checksum of each, so that an edited migration shows. What an
-earlier text of a migration made is repaired first (``migration_files``). Runs before anything else
-has the file open.
+``application_id`` identifies our files, ``user_version`` is the number of applied migrations, and
+``schema_migrations`` keeps the checksum of each, so that an edited migration is detected. The
+result of an earlier text of a migration is repaired first (``migration_files``). Runs before
+anything else has the file open.
 """
 
 import os
@@ -25,7 +25,7 @@ from evalserver.store.migration_files import (
 )
 
 APPLICATION_ID = 0x6576616C
-"""``eval`` in ASCII; what ``PRAGMA application_id`` answers for our files."""
+"""``eval`` in ASCII; the ``PRAGMA application_id`` of our files."""
 
 HEADER_BYTES = 100
 
@@ -39,7 +39,7 @@ OLDEST_SQLITE = (3, 37, 0)
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What was done to a database: from which version to which, and where its old self lies."""
+    """An upgrade of a database: its old and new version, and the path of the backup."""
 
     before: int
     after: int
@@ -84,10 +84,10 @@ def make_private_file(path: Path) -> None:
 
 
 def check_header(path: Path, steps: list[Migration]) -> None:
-    """Refuse by the first bytes of the file alone (https://www.sqlite.org/fileformat.html).
+    """Reject a file by its first bytes alone (https://www.sqlite.org/fileformat.html).
 
-    Raises DatabaseRefused. Opening a database already changes what a crash left beside it: its
-    log is played back.
+    Raises DatabaseRefused. Opening a database would already replay the log that a crash left
+    beside it.
     """
     _check_length(path)
     header = b""
@@ -123,14 +123,14 @@ def check_version(connection: sqlite3.Connection, path: Path, steps: list[Migrat
 
 
 def run_statements(connection: sqlite3.Connection, step: Migration) -> None:
-    """Carry out a migration's statements, in the caller's transaction."""
+    """Execute a migration's statements in the caller's transaction."""
     # Not executescript: it would commit the transaction that makes the step all or nothing.
     for statement in statements(step.sql):
         connection.execute(statement)
 
 
 class _Connection:
-    """A connection that is closed at the end, and turns SQLite's errors into ours."""
+    """A connection that is closed at the end, and translates SQLite's errors into ours."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -178,7 +178,7 @@ def _back_up(connection: sqlite3.Connection, path: Path, version: int, clock: Cl
 
 
 def _suffixes() -> Iterator[str]:
-    """Tell apart the backups of upgrades that were tried again within a second."""
+    """Distinguish the backups of upgrades that are retried within a second."""
     yield ""
     for number in count(2):
         yield f"-{number}"
@@ -195,8 +195,8 @@ def _edited(connection: sqlite3.Connection, steps: list[Migration]) -> list[tupl
 
 
 def _repair(connection: sqlite3.Connection, step: Migration, applied: str) -> None:
-    """Bring what an earlier text of a migration made to what its text of today makes."""
-    # A table that others refer to is made again; outside of a transaction alone can this be set.
+    """Convert the result of an earlier text of a migration to that of the current text."""
+    # Re-creates a table that others reference; this can only be set outside a transaction.
     connection.execute("PRAGMA foreign_keys = OFF")
     with _all_or_nothing(connection):
         for statement in statements(repair_of(step, applied)):

@@ -1,7 +1,7 @@
-"""The migrations: numbered SQL files, and what repairs the work of texts that they had before.
+"""The migrations: numbered SQL files, and repairs for databases made by earlier texts of them.
 
-A migration that has landed is never edited. Two were, before that was the rule: what their earlier
-texts made is known by its checksum, and brought to what their texts of today make.
+A landed migration is never edited. Two were, before that was the rule: databases made by their
+earlier texts are recognized by checksum, and converted to the result of the current texts.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ REPAIRS = {
     # 0007, with every job in its indexes of times.
     "8412b2b0d7bd0a474a48ab768754f779d47384f3136408c3460cfb9310a8d994": "0007_partial_indexes.sql",
 }
-"""The checksum of each earlier text of a migration, and what repairs what it made."""
+"""The checksum of each earlier text of a migration, and the repair of its result."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Migration:
 
 
 def known_migrations() -> list[Migration]:
-    """All migrations that travel with this evalserver, in their order."""
+    """All migrations that ship with this evalserver, in order."""
     files = [file for file in _migrations_folder().iterdir() if file.name.endswith(".sql")]
     migrations = [
         Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8"))
@@ -52,24 +52,24 @@ def known_migrations() -> list[Migration]:
 
 
 def is_accepted(step: Migration, checksum: str | None) -> bool:
-    """Is this the checksum of the migration, or of an earlier text of it that can be repaired?"""
+    """Whether this is the checksum of the migration, or of a repairable earlier text of it."""
     return checksum == step.checksum or is_repairable(step, checksum)
 
 
 def is_repairable(step: Migration, checksum: str | None) -> bool:
-    """Is this the checksum of an earlier text of the migration?"""
+    """Whether this is the checksum of an earlier text of the migration."""
     return REPAIRS.get(checksum or "", "").startswith(f"{step.version:04}_")
 
 
 def repair_of(step: Migration, checksum: str) -> str:
-    """The SQL that brings what an earlier text of a migration made to what it makes today."""
+    """The SQL that converts the result of an earlier text of a migration to the current one."""
     if not is_repairable(step, checksum):
         raise KeyError(f"{step.name} never had the checksum {checksum}")
     return (_migrations_folder() / "repairs" / REPAIRS[checksum]).read_text(encoding="utf-8")
 
 
 def statements(sql: str) -> list[str]:
-    """The statements of a text, one by one."""
+    """The single statements of an SQL text."""
     found: list[str] = []
     pending = ""
     for line in sql.splitlines(keepends=True):
@@ -84,5 +84,5 @@ def _migrations_folder() -> resources.abc.Traversable:
     try:
         return resources.files("evalserver.migrations")
     except ModuleNotFoundError:
-        # A bare checkout that was not installed: the folder lies beside the package.
+        # A checkout that was not installed: the folder is beside the package.
         return Path(__file__).parents[2] / "migrations"

@@ -1,7 +1,7 @@
-"""Are the files that the server writes still those that the data directory names?
+"""Checks that the files the server writes are still those in the data directory.
 
-A file that is removed or renamed stays open and can be written, but nobody finds it again. So the
-writer looks at the names before and after each commit, and every second.
+A file that is removed or renamed stays open and writable, but cannot be found again. So the writer
+checks the names before and after each commit, and every second.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from evalserver.store.errors import DatabaseRefused
 
 RUNS_NAME = "runs"
-"""The folder of the data directory that has a folder for each job that ever started."""
+"""The directory within the data directory that has one directory per started job."""
 
 RESTORE = "docs/audit.md says how a backup is restored"
 
@@ -20,8 +20,8 @@ Identity = tuple[int, int]
 class NamedFiles:
     """The database and its ``-wal``, as they were when the server opened them.
 
-    The ``-wal`` is made with the first connection and kept until the last one is closed: SQLite
-    writes it again from its beginning, and never makes another one meanwhile.
+    The ``-wal`` is created with the first connection and kept until the last one is closed: SQLite
+    overwrites it from its beginning, and never creates another one in between.
     """
 
     def __init__(self, database: Path) -> None:
@@ -29,7 +29,7 @@ class NamedFiles:
         self._opened = [_identity(path) for path in self._paths]
 
     def fault(self) -> str | None:
-        """What happened to a file and what to do, or None when all is as it was."""
+        """What happened to a file and what to do, or None when nothing has changed."""
         for path, opened in zip(self._paths, self._opened, strict=True):
             found = _identity(path)
             if found != opened:
@@ -43,12 +43,12 @@ class NamedFiles:
 
     @property
     def has_database(self) -> bool:
-        """Is the database itself still the one that was opened?"""
+        """Whether the database file is still the one that was opened."""
         return _identity(self._paths[0]) == self._opened[0]
 
 
 def require_database_of_runs(database: Path) -> None:
-    """Raise DatabaseRefused when there is no database, or an empty file, where jobs have run."""
+    """Raise DatabaseRefused when the database is missing or empty although jobs have run."""
     size = database.stat().st_size if database.exists() else None
     if size:
         return

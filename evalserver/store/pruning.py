@@ -1,4 +1,4 @@
-"""Removing finished jobs: their records go, and the audit log remembers that they were."""
+"""Removing finished jobs: their records are deleted, and the audit log keeps their events."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from evalserver.store.jobs import SERVER
 from evalserver.store.transaction import Transaction
 
 ALL = -1
-"""As SQLite's LIMIT has it."""
+"""No limit, as SQLite's LIMIT expresses it."""
 
 
 def prune(tx: Transaction, keep: int, at: str, actor: str = SERVER, most: int = ALL) -> list[str]:
@@ -36,7 +36,7 @@ def prune_older(tx: Transaction, before: str, at: str, actor: str, most: int = A
 
 
 def prune_one(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """Remove one job. Raises IllegalTransition when it has not finished, or is not there."""
+    """Remove one job. Raises IllegalTransition when it has not finished or does not exist."""
     transition(tx, Change(EventKind.PRUNED, job_id, at, actor))
 
 

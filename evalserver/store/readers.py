@@ -1,4 +1,4 @@
-"""Read-only connections: what handlers ask is answered beside the writer, never behind it."""
+"""Read-only connections: queries of handlers run in parallel with the writer."""
 
 import asyncio
 import sqlite3
@@ -13,13 +13,13 @@ from evalserver.store.errors import StoreUnavailable
 READERS = 2
 
 INTERRUPT_SECONDS = 0.05
-"""Between two tries to interrupt a statement."""
+"""The delay between two attempts to interrupt a statement."""
 
 
 class Readers:
     """A few read-only connections, each used by one query at a time.
 
-    One of them is used in the loop itself, and waits for nothing.
+    One of them is used in the event loop itself, and never waits.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Readers:
 
     @classmethod
     async def open(cls, path: Path, number: int = READERS) -> Self:
-        """Open so many connections; the database must exist."""
+        """Open this many connections; the database must exist."""
         connections = [await _connect(path) for _ in range(number)]
         return cls(connections, await asyncio.to_thread(_connect_at_once, path))
 
@@ -56,13 +56,13 @@ class Readers:
     async def look_up(self, sql: str, parameters: Mapping[str, Any]) -> Any | None:
         """The first row of a query that reads a few pages, or None when it has none.
 
-        It is answered in the loop: to leave that takes ten times as long as such a query.
+        It runs in the event loop: handing it to a thread takes ten times as long as such a query.
         Raises StoreUnavailable when the database cannot be read.
         """
         try:
             return self._at_once.execute(sql, parameters).fetchone()
         except sqlite3.Error:
-            # Somebody may have locked it for a moment: those who can wait, wait.
+            # It may be locked for a moment: fall back to a query that can wait.
             rows = await self.fetch(sql, parameters)
             return rows[0] if rows else None
 
@@ -80,7 +80,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 
 
 async def _interrupt(connection: aiosqlite.Connection) -> None:
-    """End what a connection is doing, and wait until it has ended."""
+    """Interrupt a connection's statement, and wait until it has ended."""
     idle = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))
     # An interrupt before the statement has begun is lost.
     while not idle.done():

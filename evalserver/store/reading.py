@@ -1,7 +1,7 @@
-"""Reading a database file from outside of the server: as it is at one moment, and only reading.
+"""Reading a consistent snapshot of a database file from outside the server, read-only.
 
-Works while a server runs on it, when none does, and on a copy. A second connection that may write
-would not do: Debian's SQLite can corrupt a database that two of them write at once.
+Works while a server runs on it, while none does, and on a copy. A second writable connection is not
+an option: Debian's SQLite can corrupt a database that two of them write concurrently.
 """
 
 import sqlite3
@@ -19,10 +19,10 @@ BUSY_SECONDS = 30.0
 
 @contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database as it is at one moment, however much is written meanwhile.
+    """A consistent snapshot of the database, whatever is written meanwhile.
 
-    Raises DatabaseRefused when there is none, it is not ours, is newer than this evalserver, or
-    cannot be read.
+    Raises DatabaseRefused when the database is missing, is not ours, is newer than this evalserver,
+    or cannot be read.
     """
     with read_only(path) as connection:
         connection.execute("BEGIN")
@@ -31,7 +31,7 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, each query as it is by then. Raises as ``snapshot`` does."""
+    """The database, where each query sees its current state. Raises as ``snapshot`` does."""
     steps = known_migrations()
     _check_file(path, steps)
     try:

@@ -1,7 +1,7 @@
-"""What the audit log alone says of the jobs: its events, played one after another.
+"""Replaying the audit log: the jobs' states derived from the events alone.
 
-Which event may follow which is read from ``lifecycle.TRANSITIONS``; a new kind of event needs no
-change here.
+``lifecycle.TRANSITIONS`` defines which event may follow which; a new kind of event needs no change
+here.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from evalserver.store.events import ARCHIVED, NO_JOB
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A job as its events leave it, and the last of them."""
+    """A job's state after its events, and the last of them."""
 
     status: Status
     attempt: int
@@ -25,10 +25,10 @@ MOVES: Mapping[str, Transition] = {kind.value: move for kind, move in TRANSITION
 
 
 class Replay:
-    """Plays events in their order. Remembers the jobs that are there, not those pruned since.
+    """Replays events in order. Keeps the existing jobs, not the pruned ones.
 
-    Of a job for which ``is_archived`` holds the beginning is elsewhere: it is taken to be in the
-    state from which its first event here says that it starts.
+    If ``is_archived`` is true of a job, its first events are in an archive: it is assumed to be in
+    the state from which its first event here starts.
     """
 
     def __init__(self, is_archived: Callable[[str], bool] = lambda job_id: False) -> None:
@@ -36,7 +36,7 @@ class Replay:
         self._is_archived = is_archived
 
     def play(self, event: Mapping[str, Any]) -> str | None:
-        """Play the next event. Returns why it cannot be, or None when it can."""
+        """Replay the next event. Returns why it is invalid, or None."""
         if event["event"] == ARCHIVED:
             return None if event["job_id"] == NO_JOB else "it is of a job, and concerns the log"
         move = MOVES.get(event["event"])
@@ -49,11 +49,11 @@ class Replay:
         return fault
 
     def take(self, job_id: str) -> Replayed | None:
-        """A job as the log has it, or None when the log has none; it is forgotten then."""
+        """Remove and return a job's state according to the log, or None if it is not in the log."""
         return self._jobs.pop(job_id, None)
 
     def left(self) -> Iterator[tuple[str, Replayed]]:
-        """The jobs that nobody took, each with its id."""
+        """The jobs that were not taken, each with its id."""
         yield from self._jobs.items()
 
     def _left_by_archive(self, event: Mapping[str, Any], move: Transition) -> Replayed | None:
@@ -88,7 +88,7 @@ def _wrong_attempt(event: Mapping[str, Any], move: Transition, job: Replayed | N
 
 
 def _begins(move: Transition) -> bool:
-    """Does it begin an attempt?"""
+    """Whether the transition begins an attempt."""
     return move.after is Status.RUNNING and Status.RUNNING not in move.before
 
 

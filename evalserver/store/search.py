@@ -1,9 +1,9 @@
-"""Searching jobs by a part of a name, or of what their models were given.
+"""Searching jobs by a part of a name or of a model argument.
 
-No index finds a text within a text. But of models and tasks there are few different ones, however
-many jobs there are: SQLite goes from one to the next in their index, and those that contain the
-text are then looked up as whole names. What models are given differs from job to job: these texts
-are kept together in a table of their own, which is read through quickly, from the newest on.
+No index supports substring search. But there are few different models and tasks, however many jobs
+there are: SQLite steps through the distinct names in their index, and those that contain the text
+are then looked up as full names. Model arguments differ from job to job: their texts are kept in a
+separate table, which is scanned quickly, newest first.
 """
 
 import re
@@ -16,7 +16,7 @@ from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
 
 MAX_NAMES = 50
-"""Of a kind; who means more has to say more."""
+"""The maximum number of names of one kind; a broader search has to be narrowed."""
 
 MAX_TEXT = 4096
 """Characters of a job's arguments that are searched: more would make every search slow."""
@@ -39,7 +39,7 @@ PLACES = {"model": ("model", "jobs"), "task": ("task", "job_tasks")}
 
 
 async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
-    """The filter, with the names that its search means."""
+    """The filter, with its search resolved to names."""
     if wanted.search is None:
         return wanted
     part = wanted.search.lower()
@@ -54,8 +54,8 @@ async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
 
 
 def searched_text(model_args: Mapping[str, Any] | None) -> str | None:
-    """What a search finds of a model's arguments: the values that everybody is shown; None if there
-    are none."""
+    """The searchable text of a model's arguments: the values that are not secret; None if there are
+    none."""
     texts = [*_texts(masked(model_args or {}))]
     return "\n".join(texts).lower()[:MAX_TEXT] or None
 

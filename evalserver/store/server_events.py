@@ -1,6 +1,6 @@
-"""What was done to the server itself, and by whom; and so whether it is draining.
+"""The log of server operations and their actors, which also says whether the server is draining.
 
-An append-only log of its own: the audit log tells of jobs, and each of its events belongs to one.
+A separate append-only log: each event of the audit log belongs to a job.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ NEWEST = (
     "SELECT at, actor, event, detail FROM server_events"
     " WHERE event IN ('drained', 'resumed') ORDER BY event_id DESC LIMIT 1"
 )
-"""The state of the queue is the last that was done to it."""
+"""The state of the queue is that of its last operation."""
 
 
 class ServerOperation(StrEnum):
-    """What can be done to a server; the word that its log uses for it."""
+    """The operations on a server, by their names in its log."""
 
     DRAINED = "drained"
     RESUMED = "resumed"
@@ -32,7 +32,7 @@ class ServerOperation(StrEnum):
 
 @dataclass(frozen=True)
 class Draining:
-    """Nothing new is started, since when, because of whom, and why (None: that was not said)."""
+    """The server is draining: since when, by whom, and why (None: no reason was given)."""
 
     since: str
     by: str
@@ -40,7 +40,7 @@ class Draining:
 
 
 def drain(tx: Transaction, at: str, actor: str, reason: str | None) -> Draining:
-    """Start nothing from now on. A server that drains goes on as it does, but for a new reason."""
+    """Start no more jobs. Draining again changes nothing, except for a new reason."""
     now = _draining(tx.execute(NEWEST))
     if now is not None and reason in (None, now.reason):
         return now
@@ -49,7 +49,7 @@ def drain(tx: Transaction, at: str, actor: str, reason: str | None) -> Draining:
 
 
 def resume(tx: Transaction, at: str, actor: str) -> bool:
-    """Start jobs again from now on; False when nothing had kept them."""
+    """Start jobs again; False when the server was not draining."""
     if _draining(tx.execute(NEWEST)) is None:
         return False
     append(tx, ServerOperation.RESUMED, at, actor, {})
@@ -59,7 +59,7 @@ def resume(tx: Transaction, at: str, actor: str) -> bool:
 def append(
     tx: Transaction, operation: ServerOperation, at: str, actor: str, detail: Mapping[str, Any]
 ) -> None:
-    """Write down what was done."""
+    """Append an operation to the log."""
     tx.execute(
         "INSERT INTO server_events (at, actor, event, detail)"
         " VALUES (:at, :actor, :event, :detail)",
@@ -74,7 +74,7 @@ def require_open_queue(tx: Transaction) -> None:
 
 
 async def draining(readers: Readers) -> Draining | None:
-    """Whether the server is draining, and because of whom."""
+    """Whether the server is draining, and by whom."""
     return _draining(await readers.fetch(NEWEST))
 
 

@@ -26,24 +26,24 @@ class ServerStore:
         self._now = now
 
     async def drain(self, actor: str, reason: str | None) -> Draining:
-        """Let nothing be claimed from now on; also after a restart."""
+        """Stop jobs from being claimed, including after a restart."""
         return await self._writer.run(
             lambda tx: server_events.drain(tx, self._now(), actor, reason)
         )
 
     async def resume(self, actor: str) -> bool:
-        """Let jobs be claimed again; False when nothing had kept them."""
+        """Let jobs be claimed again; False when the server was not draining."""
         return await self._writer.run(lambda tx: server_events.resume(tx, self._now(), actor))
 
     async def draining(self) -> Draining | None:
-        """Whether nothing may be claimed, and because of whom."""
+        """Whether the server is draining, and by whom."""
         return await server_events.draining(self._readers)
 
     async def remove_archived(self, actor: str, path: Path) -> Archive:
-        """Remove the events that are in the archive at ``path`` from the log, in bounded pieces.
+        """Remove the events in the archive at ``path`` from the log, in bounded batches.
 
-        What was interrupted goes on. Raises ArchiveFailed when the file is not the oldest part of
-        the log as it is here.
+        Resumes an interrupted removal. Raises ArchiveFailed when the file is not the oldest part
+        of this log.
         """
         archive = await asyncio.to_thread(read_archive, path)
         await self._writer.run(lambda tx: archiving.record_archive(tx, archive, self._now(), actor))
@@ -53,7 +53,7 @@ class ServerStore:
         return archive
 
     async def note_backup(self, actor: str, backup: Backup) -> None:
-        """Write down that somebody had a backup made."""
+        """Record that a backup was made, and by whom."""
         detail = {"name": backup.path.name, "jobs": backup.jobs, "events": backup.events}
         await self._writer.run(
             lambda tx: server_events.append(

@@ -1,8 +1,8 @@
-"""Listing jobs in another order than that of their submission, page by page.
+"""Listing jobs in an order other than that of submission, page by page.
 
-Every order has an index. It is walked until the page is full; where the filter leaves few jobs,
-these are gathered and sorted instead. So a page costs little however many jobs there are, unless
-its filter has several criteria that many jobs meet, and almost none meets all of them.
+Every order has an index. It is walked until the page is full; if the filter matches few jobs, these
+are collected and sorted instead. So a page is cheap however many jobs there are, unless its filter
+has several criteria that many jobs match each, but almost none matches all.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from evalserver.store.transaction import Row
 
 
 class SortKey(StrEnum):
-    """What jobs are sorted by."""
+    """The keys by which jobs can be sorted."""
 
     CREATED_AT = "created_at"
     STARTED_AT = "started_at"
@@ -41,7 +41,7 @@ TIME_TAKEN = (
 )
 """Milliseconds; written as in the index."""
 HAS_ENDED = "found.completed_at IS NOT NULL"
-"""What is in the index of the time taken."""
+"""The condition of the index of the time taken."""
 
 PLACES = {
     SortKey.CREATED_AT: ("found.seq", "NOT INDEXED"),
@@ -60,8 +60,8 @@ WALKED = "jobs AS found {}"
 
 @dataclass(frozen=True)
 class Order:
-    """By what, and which end comes first. Jobs without a value come last, whichever it is; jobs
-    that are equal are in the order of submission, or in the opposite one if ``descending``."""
+    """A sort key and direction. Jobs without a value come last in both directions; equal jobs are
+    in the order of submission, reversed if ``descending``."""
 
     key: SortKey
     descending: bool = False
@@ -77,7 +77,7 @@ class Place:
 
 @dataclass(frozen=True)
 class SortedPage:
-    """Some jobs, and the place behind which the next page begins; None at the end."""
+    """Some jobs, and the place after which the next page begins; None at the end."""
 
     jobs: list[Job]
     next: Place | None
@@ -86,10 +86,10 @@ class SortedPage:
 async def sorted_page(
     readers: Readers, wanted: JobFilter, most: int, order: Order, after: Place | None
 ) -> SortedPage:
-    """The first ``most`` wanted jobs in this order behind the place ``after``.
+    """The first ``most`` wanted jobs in this order after the place ``after``.
 
-    They may be fewer, and others be left, when their records are large. A job whose value changes
-    between two pages may be in both, or in neither.
+    A page of large records may have fewer, with more to follow. A job whose value changes between
+    two pages may be in both, or in neither.
     """
     wanted = await with_search(readers, wanted)
     seq_range = await seq_range_of(readers, wanted, NEWEST)
@@ -118,10 +118,10 @@ async def _find(
     without = f"{column} IS NULL"
     found: list[Row] = []
     for part in _parts(column, order, after):
-        # Among those of one value SQLite does not see by itself that their index has them in order.
+        # SQLite does not recognize by itself that jobs of one value are in order in their index.
         of_range = "" if part.startswith((f"{column} = ", without)) else f"{column} {direction}, "
         conditions = " AND ".join([part, "found.seq BETWEEN :low AND :high", *tests])
-        # Those without a value are in no index of values, and go by their submission alone.
+        # Jobs without a value are not in the value's index, and are ordered by submission alone.
         is_walked = source.endswith(index) and part.startswith(without)
         place = WALKED.format("NOT INDEXED") if is_walked else source
         found += await readers.fetch(
@@ -138,7 +138,7 @@ async def _find(
 async def _candidates(
     readers: Readers, wanted: JobFilter, seq_range: SeqRange, order: Order
 ) -> tuple[str, list[str], dict[str, object]]:
-    """Where the jobs are looked for, what each is tested for, and the parameters of both."""
+    """The source of candidates, the tests for each, and the parameters of both."""
     criteria = list(criteria_of(wanted))
     parameters: dict[str, object] = {"low": seq_range.low, "high": seq_range.high}
     for criterion in criteria:
@@ -162,11 +162,11 @@ def _gathered(leading: Criterion) -> str:
 
 
 def _parts(column: str, order: Order, after: Place | None) -> list[str]:
-    """What is behind a place, part by part: each is one range of the column's index."""
+    """The jobs after a place, in parts that are each one range of the column's index."""
     behind = "<" if order.descending else ">"
     without = f"{column} IS NULL"
     if after is None:
-        # In an index of an expression SQLite does not step over those without a value by itself.
+        # In an index of an expression, SQLite does not skip jobs without a value by itself.
         present = f"{HAS_ENDED} AND {column} > {-(2**63)}"
         return [present if column == TIME_TAKEN else f"{column} IS NOT NULL", without]
     if after.value is None:

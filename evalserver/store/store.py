@@ -23,8 +23,8 @@ from evalserver.store.writer import Writer
 DATABASE_NAME = "evalserver.db"
 
 SETTINGS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY")
-"""Of the connection that writes. The last is for what may have to be undone of a unit of work: in a
-file, which is where SQLite puts it beyond 64 KB, it costs as much as the work itself."""
+"""Settings of the writable connection. The last one keeps the savepoint journal in memory: in a
+file, where SQLite puts it beyond 64 KB, it would cost as much as the work itself."""
 
 
 class Store:
@@ -66,9 +66,9 @@ class Store:
     ) -> "Store":
         """Open the database in ``data_dir``, creating or migrating it as needed.
 
-        What keeps it from being written is reported to ``health``.
+        Faults that prevent writing are reported to ``health``.
 
-        Raises DatabaseRefused when the file there cannot be used, or is lost: jobs have run there.
+        Raises DatabaseRefused when the file cannot be used, or is missing although jobs have run.
         """
         path = data_dir / DATABASE_NAME
         await asyncio.to_thread(require_database_of_runs, path)
@@ -81,7 +81,7 @@ class Store:
         return cls(connection, writer, readers, search_readers, clock)
 
     async def close(self) -> None:
-        """Carry out what was handed in, then close the database."""
+        """Execute the pending operations, then close the database."""
         await self._writer.close()
         await self._readers.close()
         await self._search_readers.close()
@@ -97,7 +97,7 @@ class Store:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be written right now; None when all is well."""
+        """Why nothing can be written right now; None when the database is writable."""
         return self._writer.fault
 
 
@@ -106,6 +106,6 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     for setting in SETTINGS:
         connection.execute(f"PRAGMA {setting}")
-    # Opens the log, so that its file is there from now on.
+    # Opens the log, so that its file exists from now on.
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     return connection

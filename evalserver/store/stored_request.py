@@ -1,4 +1,4 @@
-"""Reading the request of a job as it is kept: a fault of a disk may have changed it."""
+"""Parsing a stored request, which a disk fault may have damaged."""
 
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -10,11 +10,11 @@ from evalserver.store.json_text import json_text
 
 
 class DamagedRequest(Exception):
-    """What is kept as a request is none; says why."""
+    """The stored request is invalid; the message says why."""
 
 
 def _types(hint: Any) -> tuple[type, ...]:
-    """What ``isinstance`` takes for a field; JSON may have a whole number for any other."""
+    """The types of a field for ``isinstance``; JSON may contain an integer for any number."""
     if isinstance(hint, UnionType):
         return tuple(each for part in get_args(hint) for each in _types(part))
     return (int, float) if hint is float else (get_origin(hint) or hint,)
@@ -24,7 +24,7 @@ TYPES = {name: _types(hint) for name, hint in get_type_hints(EvaluateRequest).it
 
 
 def request_bytes(request: EvaluateRequest) -> int:
-    """What a request takes in the database."""
+    """The size of a request in the database."""
     return len(json_text(request).encode())
 
 

@@ -1,4 +1,4 @@
-"""One job's story: its events, and what the database still has of it. Also of a pruned job."""
+"""One job's history: its events, and its record unless it was pruned."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ RECORD = (
     "status", "engine", "model", "tasks", "labels", "submitted_by", "created_at", "started_at",
     "completed_at", "attempt", "max_attempts", "run_dir", "output_dir", "exit_code", "error",
 )  # fmt: skip
-"""The columns of ``jobs`` that tell the story; the others are found in the database."""
+"""The columns of ``jobs`` in the history; the others can be read in the database."""
 
 BEHIND_ALL = "\U0010ffff"
-"""Sorts behind every mark of an id."""
+"""Sorts after every character of an id."""
 MAX_NAMED = 3
 
 OF_JSON = {"tasks", "labels"}
@@ -28,7 +28,7 @@ OF_JSON = {"tasks", "labels"}
 class JobHistory:
     """A job's record, None when it was pruned, and its events, the oldest first.
 
-    ``archives`` have events of it that are not in the database any more.
+    ``archives`` contain events of it that are no longer in the database.
     """
 
     job_id: str
@@ -38,9 +38,9 @@ class JobHistory:
 
 
 def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
-    """The story of the job with this id, or of the only one whose id begins so.
+    """The history of the job with this id or unique id prefix.
 
-    Raises JobNotFound when no job's ever did, or those of several do.
+    Raises JobNotFound when no job matches, or several do.
     """
     job_id = _whole(snapshot, job_id)
     events = _events(snapshot, job_id)

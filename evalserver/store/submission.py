@@ -1,4 +1,4 @@
-"""Putting new jobs into the queue: all that wait, with one statement."""
+"""Putting new jobs into the queue: all pending submissions with one statement."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
     "submitted_by", "created_at", "max_attempts", "provenance",
 )  # fmt: skip
-"""What is known of a job that is new."""
+"""The columns of a new job."""
 
 INSERT = f"""
     INSERT INTO jobs ({", ".join(COLUMNS)})
@@ -25,12 +25,12 @@ INSERT = f"""
 """  # noqa: S608 - of this module's own constants
 
 MAX_STATEMENT = 64
-"""Jobs of one statement: each may have a megabyte to say."""
+"""The maximum number of jobs per statement: each may have a megabyte."""
 
 
 @dataclass(frozen=True)
 class Submission(BatchOperation[None]):
-    """The unit of work that puts a new job into the queue; ``now`` tells the time."""
+    """The unit of work that puts a new job into the queue; ``now`` is the clock."""
 
     job: NewJob
     now: Callable[[], str]

@@ -21,7 +21,7 @@ class TokenStore:
         await self._writer.run(lambda tx: tokens.create(tx, token))
 
     async def revoke(self, name: str, at: str, actor: str) -> None:
-        """Take a token back, and end its sessions. Raises TokenNotFound."""
+        """Revoke a token, and end its sessions. Raises TokenNotFound."""
         await self._writer.run(lambda tx: tokens.revoke(tx, name, at, actor))
 
     async def note_use(self, token_id: str, at: str) -> None:

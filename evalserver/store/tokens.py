@@ -1,7 +1,7 @@
-"""Tokens, and the sessions of browsers that logged in with one. Of secrets only hashes are here.
+"""Tokens, and the sessions of browsers that logged in with one. Secrets are stored as hashes only.
 
-A name belongs to one token for ever, also when it was revoked: the audit log says by it who did
-what.
+A name belongs to one token forever, even after it was revoked: the audit log identifies actors by
+it.
 """
 
 import sqlite3
@@ -31,7 +31,7 @@ class Token:
 
 @dataclass(frozen=True)
 class LoginSession:
-    """What a browser shows instead of the token that it logged in with."""
+    """A browser's session, used in place of the token that it logged in with."""
 
     session_hash: str
     token_id: str
@@ -64,7 +64,7 @@ def create(tx: Transaction, token: Token) -> None:
 
 
 def revoke(tx: Transaction, name: str, at: str, actor: str) -> None:
-    """Take a token back, and end its sessions; once more changes nothing.
+    """Revoke a token, and end its sessions; a repeated call changes nothing.
 
     Raises TokenNotFound.
     """

@@ -1,4 +1,4 @@
-"""What a unit of work is, and what it may do while it is carried out."""
+"""Units of work, and the transaction in which they run."""
 
 import sqlite3
 from abc import abstractmethod
@@ -15,7 +15,7 @@ Parameters = Mapping[str, Any]
 
 
 class Transaction:
-    """What a unit of work may do: run statements, and announce the events that it wrote."""
+    """The interface of a unit of work: run statements, and announce the events that it wrote."""
 
     def __init__(self, connection: sqlite3.Connection, events: list[CommittedEvent]) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class Transaction:
         return self._connection.execute(sql, parameters or {}).fetchall()
 
     def insert(self, sql: str, rows: Sequence[Sequence[Any]]) -> range:
-        """Insert rows and return their numbers, of a table that counts its rows up.
+        """Insert rows into a table with ascending row numbers, and return the numbers.
 
         The statement selects from ``json_each(:rows)``, where a ``value`` is a row as an array.
         """
@@ -38,21 +38,21 @@ class Transaction:
 
 
 Work = Callable[[Transaction], T]
-"""A unit of work. It may be run twice, and then nothing is left of the first time."""
+"""A unit of work. It may be run twice, in which case the first run is rolled back."""
 
 
 class BatchOperation(Generic[T]):
-    """A unit of work that may be carried out at once with those of its kind that wait beside it.
+    """A unit of work that can be executed together with pending ones of its kind.
 
-    A statement for all costs far less than one for each: at every statement the writer's thread
+    One statement for all costs far less than one for each: at every statement the writer's thread
     has to wait for the interpreter.
     """
 
     def __call__(self, tx: Transaction) -> T:
-        """Carry out this one alone."""
+        """Execute this unit alone."""
         return self.run_batch(tx, [self])[0]
 
     @classmethod
     @abstractmethod
     def run_batch(cls, tx: Transaction, works: list[Self]) -> list[T]:
-        """Carry out all of them in their order; returns what each comes to."""
+        """Execute all units in order; returns the result of each."""

@@ -1,4 +1,4 @@
-"""Numbers over the course of training: those of completed jobs that have a series and a step."""
+"""Metrics over the course of training: those of completed jobs with a series and a step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 
 SERIES, STEP = "series", "step"
-"""The labels by which a training run's evaluations are found and put in order."""
+"""The labels by which a training run's evaluations are found and ordered."""
 
 MAX_SERIES = 500
 MAX_POINTS = 20_000
@@ -15,7 +15,7 @@ MAX_POINTS = 20_000
 
 @dataclass(frozen=True)
 class Series:
-    """A series, and how many jobs it has."""
+    """A series, and its number of jobs."""
 
     name: str
     jobs: int
@@ -23,7 +23,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Point:
-    """A number of a job of a series; ``step`` is the label's text, None without one."""
+    """A metric of a job of a series; ``step`` is the label's text, None without one."""
 
     series: str
     step: str | None
@@ -41,7 +41,7 @@ class SeriesQueries:
         self._readers = readers
 
     async def all(self) -> list[Series]:
-        """The series that jobs have, by name."""
+        """All series of jobs, by name."""
         rows = await self._readers.fetch(
             "SELECT text AS name, count(*) AS jobs FROM job_labels WHERE name = :series"
             " GROUP BY text ORDER BY text LIMIT :most",
@@ -50,7 +50,7 @@ class SeriesQueries:
         return [Series(row["name"], row["jobs"]) for row in rows]
 
     async def metrics_of(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
-        """The task, metric and filter of every number that the jobs of these series have."""
+        """The task, metric and filter of every metric of the jobs of these series."""
         rows = await self._readers.fetch(
             """
             SELECT DISTINCT metrics.task, metrics.metric, metrics.filter
@@ -65,7 +65,7 @@ class SeriesQueries:
         return [tuple(row) for row in rows]
 
     async def points(self, names: Sequence[str], task: str, metric: str, kind: str) -> list[Point]:
-        """One number of all jobs of these series, in the order of submission."""
+        """One metric of all jobs of these series, in the order of submission."""
         rows = await self._readers.fetch(
             """
             SELECT wanted.value AS series,

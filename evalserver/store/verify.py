@@ -1,7 +1,7 @@
-"""Is the audit log whole, and are the jobs what it says? Names the first row where not.
+"""Verifies that the audit log is intact and that the jobs match it. Names the first bad row.
 
-Events are read one after another and none is kept: memory grows with the jobs that the database
-keeps, not with the length of the log.
+Events are read one by one and not kept: memory use grows with the number of jobs in the database,
+not with the length of the log.
 """
 
 import sqlite3
@@ -19,10 +19,10 @@ from evalserver.store.verify_archives import Part
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found: how far the log is sound, and the first problem, if there is one.
+    """The result: how far the log is sound, and the first problem, if there is one.
 
     ``events`` is the number of the last sound event, ``last_hash`` its hash. ``parts`` says where
-    the log is, when a part of it was archived.
+    the log is stored, if a part of it was archived.
     """
 
     events: int
@@ -35,8 +35,8 @@ class Verdict:
 def verify_log(snapshot: sqlite3.Connection, files: Sequence[Path] = ()) -> Verdict:
     """Check numbers and hashes of all events, replay them, and compare the jobs with the result.
 
-    With the files of all archives it reads the log from its first event, and without any from the
-    first that is in the database. Stops at the first problem.
+    With the files of all archives, it reads the log from its first event; without any, from the
+    first event in the database. Stops at the first problem.
     """
     chain, replay = verify_archives.start_of(snapshot)
     problem = read_events(snapshot, chain, replay) or _compare_end(snapshot, chain)
@@ -50,7 +50,7 @@ def verify_log(snapshot: sqlite3.Connection, files: Sequence[Path] = ()) -> Verd
 
 
 def _compare_end(snapshot: sqlite3.Connection, chain: Chain) -> Problem | None:
-    """SQLite counts the numbers that it gave out by itself: events cut off the end are seen."""
+    """Detect events removed from the end: SQLite remembers the last number that it assigned."""
     row = snapshot.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job_events'").fetchone()
     written = 0 if row is None else row[0]
     if written == chain.last_id:

@@ -1,4 +1,4 @@
-"""Do the archives of the audit log join on to each other, and to what is in the database?"""
+"""Verifies that the archives of the audit log and the database form one continuous log."""
 
 import sqlite3
 import sys
@@ -21,7 +21,7 @@ ARCHIVES_SINCE = 8
 
 @dataclass(frozen=True)
 class Part:
-    """Where a part of the log is, and whether it was read; a file has a SHA-256."""
+    """The location of a part of the log, and whether it was read; a file has a SHA-256."""
 
     place: str
     first_event: int
@@ -31,24 +31,24 @@ class Part:
 
 
 def start_of(snapshot: sqlite3.Connection) -> tuple[Chain, Replay]:
-    """Where the events begin that are in the database."""
+    """The point in the chain at which the events in the database begin."""
     records = archives_of(snapshot)
     first = snapshot.execute(
         "SELECT event_id, prev_hash FROM job_events ORDER BY event_id LIMIT 1"
     ).fetchone()
     if not records or first is None or first["event_id"] > records[-1].last_event + 1:
         return Chain(), Replay()
-    # Part of the newest archive may still be here, too: then its removal was interrupted.
+    # Part of the newest archive may still be in the database, if its removal was interrupted.
     return Chain(first["event_id"] - 1, first["prev_hash"]), Replay(_is_archived(snapshot))
 
 
 def archives_of(snapshot: sqlite3.Connection) -> list[Archive]:
-    """The archives that the database knows of, the oldest first."""
+    """The archives recorded in the database, the oldest first."""
     return [_archive_of(row) for row in _records(snapshot)]
 
 
 def compare_records(snapshot: sqlite3.Connection) -> Problem | None:
-    """The table of archives against the events that are in the database."""
+    """Compare the table of archives with the events in the database."""
     records, last = archives_of(snapshot), 0
     for record in records:
         if record.first_event != last + 1:
@@ -64,7 +64,7 @@ def compare_records(snapshot: sqlite3.Connection) -> Problem | None:
 
 
 def read_files(snapshot: sqlite3.Connection, files: Sequence[Path]) -> Problem | None:
-    """The log from its first event, through all the files, to where the newest of them ends."""
+    """Read the log from its first event, through all files, to the end of the newest one."""
     chain, replay = Chain(), Replay()
     try:
         given = {read_archive(path).sha256: path for path in files}
@@ -83,12 +83,12 @@ def read_files(snapshot: sqlite3.Connection, files: Sequence[Path]) -> Problem |
         return Problem(str(error))
     for path in given.values():
         return Problem(f"{path} is no archive of this audit log")
-    # The rest, from the same state: the database alone cannot show how it was left.
+    # The rest continues from the same state, which the database alone cannot show.
     return read_events(snapshot, chain, replay)
 
 
 def archive_parts(snapshot: sqlite3.Connection, files: Sequence[Path]) -> tuple[Part, ...]:
-    """Where the log is; nothing when all of it is in the database. The files are those of all."""
+    """Where the log is stored; empty when all of it is in the database."""
     records = archives_of(snapshot)
     if not records:
         return ()
@@ -123,7 +123,7 @@ def _read_file(
 def _compare_events(
     snapshot: sqlite3.Connection, events: sqlite3.Connection, span: range
 ) -> Problem | None:
-    """What events say of archives, against what the table has of events in this span."""
+    """Compare the archive events in this span with the table of archives."""
     noted = {
         row["event_id"]: asdict(_archive_of(row))
         for row in _records(snapshot)
@@ -146,7 +146,7 @@ def _compare_events(
 def _compare_jobs(
     snapshot: sqlite3.Connection, file: sqlite3.Connection, record: Archive
 ) -> Problem | None:
-    """The jobs that are noted as archived, against those in the file."""
+    """Compare the jobs recorded as archived with those in the file."""
     noted = snapshot.execute(
         "SELECT job_id FROM archived_jobs WHERE last_event = ? ORDER BY job_id",
         (record.last_event,),
@@ -154,7 +154,7 @@ def _compare_jobs(
     there = file.execute(
         "SELECT DISTINCT job_id FROM job_events WHERE event_id <= ? AND event <> 'archived'"
         " ORDER BY job_id",
-        (first_event_id(snapshot) - 1,),  # the rest of the file is not removed yet
+        (first_event_id(snapshot) - 1,),  # the rest of the file has not been removed yet
     )
     for said, found in zip_longest(noted, there):
         if said is None or found is None or said["job_id"] != found["job_id"]:

@@ -1,10 +1,10 @@
-"""The one writer: a thread that owns the only read-write connection.
+"""The single writer: a thread that owns the only read-write connection.
 
-Whoever wants to change something hands it a unit of work and awaits the outcome. All units that
-wait are run in one transaction, and are answered after one durable commit (group commit). Should
-one of them fail, all are run again with a savepoint each, so that it alone is undone: what must be
-able to be undone costs a third more. A unit changes nothing but the database, therefore, and may be
-run twice. The caller may be cancelled while it waits: its unit is carried out or not, whole.
+Callers submit a unit of work and await its result. All pending units run in one transaction, and
+are acknowledged after one durable commit (group commit). If one of them fails, all are run again
+with a savepoint each, so that only the failed one is rolled back; savepoints cost a third more.
+Therefore a unit changes nothing but the database, and may run twice. A caller may be cancelled
+while it waits: its unit is executed entirely or not at all.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ log = structlog.get_logger("evalserver.store")
 T = TypeVar("T")
 
 FAULTS_OF_A_UNIT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
-"""What one unit of work does wrong; every other error of SQLite concerns all."""
+"""Errors of a single unit of work; all other errors of SQLite affect all units."""
 
 PROBE_SECONDS = 1.0
-"""Between two tries whether a database that could not be written can be again."""
+"""The delay between two probes of an unwritable database."""
 
 FAULT = "database"
-"""The name under which the server's health has it that nothing can be written."""
+"""The name of the fault in the server's health when nothing can be written."""
 
 THREAD = "the thread that writes to the database"
 
 MAX_BATCH = 500
-"""Units of one transaction: bounds how long the first of them waits for its answer."""
+"""The maximum number of units per transaction: bounds how long the first of them waits."""
 
 
 class _UnitFailed(Exception):
-    """A unit of a transaction failed, and cannot be undone alone."""
+    """A unit of a transaction failed, and cannot be rolled back alone."""
 
 
 class _FilesLost(Exception):
-    """A file that is written is not the one that its name leads to."""
+    """An open file is no longer the one with its name."""
 
 
 class _Unit(Generic[T]):
@@ -62,7 +62,7 @@ class _Unit(Generic[T]):
 
 @dataclass
 class _Done:
-    """What a unit came to: a value or the error that it raised, told once it is committed."""
+    """The result of a unit: a value or the error that it raised, delivered after the commit."""
 
     unit: _Unit[Any]
     value: Any = None
@@ -79,7 +79,7 @@ class _Done:
 
 @dataclass(frozen=True)
 class _Written:
-    """What a transaction came to. Without a commit it failed, and nothing of it is on disk."""
+    """The result of a transaction. Without a commit it failed, and nothing of it is on disk."""
 
     results: list[_Done]
     events: list[CommittedEvent] = field(default_factory=list)
@@ -91,10 +91,10 @@ _Run = Callable[[list[_Unit[Any]], list[CommittedEvent]], list[_Done]]
 
 
 class Writer:
-    """Runs units of work on its connection, as many as wait in one durable transaction.
+    """Runs units of work on its connection, all pending ones in one durable transaction.
 
-    In a thread of its own, which takes the units and carries out whole transactions: the loop goes
-    on meanwhile, and hears of each once, however many units and statements it has.
+    Its thread takes the units and executes whole transactions: the event loop continues meanwhile,
+    and is notified once per transaction, however many units and statements it has.
     """
 
     def __init__(
@@ -117,13 +117,13 @@ class Writer:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be written right now; None when all is well."""
+        """Why nothing can be written right now; None when the database is writable."""
         return self._health.reason(FAULT)
 
     def start(self) -> None:
-        """Begin to work; ``close`` ends it."""
+        """Start the thread; ``close`` ends it."""
         self._loop = loop = asyncio.get_running_loop()
-        # Should nobody close it, the process ends all the same: a transaction is there or not.
+        # A daemon, so that the process can exit without ``close``: transactions are atomic.
         threading.Thread(target=self._work, args=(loop,), name="store writer", daemon=True).start()
 
     def subscribe(self, listener: Listener) -> None:
@@ -135,7 +135,7 @@ class Writer:
         self._watchers.append(watcher)
 
     async def run(self, work: Work[T]) -> T:
-        """Carry out ``work`` and return its value once it is durable.
+        """Execute ``work`` and return its value once it is durable.
 
         Raises what the work raises (it has then changed nothing), and StoreUnavailable when the
         database cannot be written.
@@ -147,14 +147,14 @@ class Writer:
         return await answer
 
     async def close(self) -> None:
-        """Carry out what was handed in, then stop. The connection is the caller's to close."""
+        """Execute the pending units, then stop. The caller closes the connection."""
         self._closing = True
         self._units.put(None)
         if self._loop is not None:
             await self._ended.wait()
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Write until told to stop; the writer's thread does nothing else."""
+        """Write until stopped; the main function of the writer's thread."""
         closing, failures = False, 0
         while not closing and not loop.is_closed():
             batch: list[_Unit[Any]] = []
@@ -165,13 +165,13 @@ class Writer:
             except Exception as error:
                 failures += 1
                 self._note_failure(error, failures)
-                # What was taken is tried again, in its place: nobody waits in vain.
+                # The batch is retried in its place: no caller waits in vain.
                 self._again = [*batch, *self._again]
                 time.sleep(pause_after(failures))
             else:
                 failures = 0
                 self._health.clear(THREAD)
-        with suppress(RuntimeError):  # the loop is gone, and nobody waits any more
+        with suppress(RuntimeError):  # the event loop is closed, and nobody is waiting any more
             loop.call_soon_threadsafe(self._ended.set)
 
     def _note_failure(self, error: Exception, failures: int) -> None:
@@ -180,14 +180,14 @@ class Writer:
         self._health.report(THREAD, f"{THREAD} failed, and goes on after {pause:g} s: {error!r}")
 
     def _collect(self, batch: list[_Unit[Any]]) -> bool:
-        """Fill the batch with what waits; True when nothing more will come."""
+        """Fill the batch with pending units; True when no more will come."""
         if self._again:
             batch.extend(self._again)
             self._again = []
             return False
         try:
-            # An empty batch looks whether all files are there, and, while nothing can be written,
-            # tries again whether it can.
+            # An empty batch checks that all files exist, and, while nothing can be written, probes
+            # whether it can be again.
             unit = self._units.get(timeout=PROBE_SECONDS)
             while unit is not None:
                 batch.append(unit)
@@ -201,7 +201,7 @@ class Writer:
     def _commit(self, batch: list[_Unit[Any]]) -> _Written:
         try:
             written = self._write(batch)
-        except Exception as error:  # whatever it is, those who wait are told
+        except Exception as error:  # whatever the error, waiting callers are notified
             reason = StoreUnavailable(f"the database cannot be written: {error}")
             self._health.report(FAULT, str(reason), refuses_jobs=True)
             return _Written([_Done(unit, error=reason) for unit in batch])
@@ -209,7 +209,7 @@ class Writer:
         return written
 
     def _tell(self, written: _Written) -> None:
-        """Tell listeners, watchers and those who wait; in the loop."""
+        """Notify listeners, watchers and waiting callers, in the event loop."""
         self._announce(self._listeners, written.events)
         if written.commit is not None and written.results:
             self._announce(self._watchers, [written.commit])
@@ -221,11 +221,11 @@ class Writer:
             for listener in listeners:
                 try:
                     listener(each)
-                except Exception:  # the change is on disk: those who wait for it must hear so
+                except Exception:  # the change is on disk: waiting callers must be notified
                     log.exception("a listener of the store failed", news=each)
 
     def _write(self, batch: list[_Unit[Any]]) -> _Written:
-        """Carry out one transaction."""
+        """Execute one transaction."""
         try:
             return self._transact(batch, self._run_together)
         except _UnitFailed:
@@ -284,7 +284,7 @@ class Writer:
         return self._lost
 
     def _require_files(self) -> None:
-        """Raise _FilesLost unless what is written is what will be found by its name."""
+        """Raise _FilesLost unless the open files are still those with their names."""
         fault = self._file_fault()
         if fault is None:
             return
@@ -293,21 +293,21 @@ class Writer:
         raise _FilesLost(fault)
 
     def _require_files_of_commit(self) -> None:
-        """A commit that may have gone to a lost file was not answered as one; the loop's indexes do
-        not know of it, so that only a restart helps."""
+        """Check the files after a commit: one that may have gone to a lost file is not
+        acknowledged, and the in-memory indexes do not reflect it, so that only a restart helps."""
         fault = self._file_fault()
         if fault is not None:
             self._lost = f"{fault}. Here a restart is needed in any case"
             raise _FilesLost(self._lost)
 
     def _rescue_log(self) -> None:
-        """Only the ``-wal`` is lost: bring what was committed to it into the database."""
+        """If only the ``-wal`` is lost: checkpoint its commits into the database."""
         self._roll_back()
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(FULL)")
 
     def _probe(self) -> None:
-        """Change nothing, but so that it has to be written like any change."""
+        """Write a change without effect, to test whether the database is writable."""
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         self._connection.execute(f"PRAGMA user_version = {version}")
 
@@ -328,5 +328,5 @@ def _run_of_a_kind(tx: Transaction, kind: type, units: list[_Unit[Any]]) -> list
 
 
 def _concerns_all(error: Exception) -> bool:
-    """Disk full, I/O error, locked: SQLite may have rolled everything back by itself."""
+    """Whether an error affects the whole transaction: disk full, I/O error, locked."""
     return isinstance(error, sqlite3.Error) and not isinstance(error, FAULTS_OF_A_UNIT)
