@@ -163,7 +163,7 @@ async def test_an_unknown_job_is_not_found(server: ServerProcess, make_client: M
 async def test_jobs_are_iterated_page_by_page(
     server: ServerProcess, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalserver.client.listing.PAGE", 2)
+    monkeypatch.setattr("evalserver.client.listing.PAGE_SIZE", 2)
     async with server:
         client = make_client(server.url)
         await submit(client, model_args=HANG)

@@ -5,6 +5,7 @@ import json
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,7 +98,9 @@ def engine_caches(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
     @cache
     def query_engine(harness: str, tasks: Path | None) -> Path:
         server = _server(tmp_path_factory.mktemp("answered"), harness, tasks)
-        asyncio.run(_query_names(server))
+        # In a thread: the test that needs this first may run in an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(_query_names(server))).result()
         return server.data_dir / "evalserver.db"
 
     return query_engine

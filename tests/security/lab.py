@@ -102,7 +102,7 @@ class Lab:
 
 async def _make_tokens(data_dir: Path) -> dict[Role, str]:
     """Create a token for each role in this process: starting one each would take a second."""
-    data_dir.mkdir(mode=0o700)
+    data_dir.mkdir(mode=0o700, exist_ok=True)
     store = await Store.open(data_dir)
     access = Access(store.tokens)
     await access.load()

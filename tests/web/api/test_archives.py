@@ -80,7 +80,7 @@ async def test_head_builds_no_archive(api: Api, job: Json, monkeypatch: pytest.M
 async def test_a_job_with_too_many_files_is_rejected_before_the_first_byte(
     api: Api, job: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalserver.web.api.artifacts.MOST_ZIPPED", 1)
+    monkeypatch.setattr("evalserver.web.api.artifacts.MAX_ARCHIVE_ENTRIES", 1)
 
     problem = await api.call("GET", f"/jobs/{job['job_id']}/artifacts?format=zip", 422)
 
