@@ -64,7 +64,7 @@ def test_a_misspelled_variable_is_reported(port_in_use: int, tmp_path: Path) -> 
     result = run_server(tmp_path / "data", port_in_use, environment=misspelled)
 
     assert [line for line in result.stderr.splitlines() if "Warning" in line] == [
-        "Warning: EVALSERVER_MAX_COMPLETED_JOB sets nothing. Did you mean"
+        "Warning: the variable EVALSERVER_MAX_COMPLETED_JOB has no effect. Did you mean"
         " EVALSERVER_MAX_COMPLETED_JOBS?"
     ]
 

@@ -140,7 +140,7 @@ async def test_a_partly_rejected_list_reports_the_queued_jobs(server: ServerProc
         [job] = shell.json("jobs")
 
     assert result.returncode == 2
-    assert f"number 2 of 2; queued before it: {job['job_id']}" in result.stderr
+    assert f"This was request 2 of 2; queued before it: {job['job_id']}." in result.stderr
     assert "--idempotency-key mine" in result.stderr
 
 

@@ -27,7 +27,9 @@ MUTATIONS = (
         "runner/output.py",
         "len(text) - len(self._secrets[-1]) + 1",
         "len(text) - len(self._secrets[0]) + 1",
-        ("runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_beside_a_short_one",),
+        (
+            "runner/test_output.py::test_a_long_secret_in_two_pieces_is_masked_along_with_a_short_one",
+        ),
     ),
     Mutation(
         "the files of a lost attempt are not masked",
@@ -49,7 +51,7 @@ MUTATIONS = (
         "auth/access.py",
         "if until <= now or not _is_unexpired(known, now):",
         "if not _is_unexpired(known, now):",
-        ("auth/test_access.py::test_a_session_holds_until_its_end",),
+        ("auth/test_access.py::test_a_session_is_valid_until_it_expires",),
     ),
     Mutation(
         "a token that is revoked during a login opens a session",
@@ -143,27 +145,27 @@ MUTATIONS = (
         "engines/lmms_eval.py",
         "MAX_FLAG_LENGTH = 8192",
         "MAX_FLAG_LENGTH = 64 * 8192",
-        ("engines/test_lmms_eval.py::test_no_argument_is_longer_than_linux_takes",),
+        ("engines/test_lmms_eval.py::test_no_argument_is_longer_than_linux_allows",),
     ),
     Mutation(
         "a value with a space at its end is passed as it is",
         "engines/lmms_eval.py",
         " or text != text.strip()",
         "",
-        ("engines/test_lmms_eval.py::test_white_space_at_the_ends_of_a_value_reaches_the_harness",),
+        ("engines/test_lmms_eval.py::test_leading_and_trailing_white_space_is_preserved",),
     ),
     Mutation(
         "one cancelled and one failed job exit as cancelled",
         "cli/waiting.py",
         'if "failed" in statuses:',
         'if statuses == {"failed"}:',
-        ("cli/test_exit_codes.py::test_1_of_two_jobs_one_failed_and_one_was_cancelled",),
+        ("cli/test_exit_codes.py::test_1_one_job_failed_and_another_was_cancelled",),
     ),
     Mutation(
         "429 exits as if the command line was wrong",
         "cli/failures.py",
         " and not error.temporary",
         "",
-        ("cli/test_exit_codes.py::test_3_the_server_asks_to_come_back_later",),
+        ("cli/test_exit_codes.py::test_3_the_server_asks_to_retry_later",),
     ),
 )

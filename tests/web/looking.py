@@ -19,5 +19,5 @@ def endless_lookups(queue: QueueIndex, monkeypatch: pytest.MonkeyPatch) -> async
         return position(job_id)
 
     monkeypatch.setattr(queue, "position", look)
-    monkeypatch.setattr(jobs, "LOOKS", 1_000_000)
+    monkeypatch.setattr(jobs, "MAX_READS", 1_000_000)
     return first_lookup

@@ -223,7 +223,7 @@ REJECTED = {
     "cursor=": ("cursor", "1 to 4096 characters"),
     "sort=age": ("sort", "Must be one of created_at, started_at, completed_at, duration"),
     "sort=-prioritiy": ("sort", "Did you mean 'priority'?"),
-    "sort=model&finished_after=0": ("sort", "Must be left out with finished_after"),
+    "sort=model&finished_after=0": ("sort", "Cannot be combined with finished_after"),
     "sort=model&cursor=nonsense": ("cursor", "Must be the 'next' of a response to this query"),
     "cursor=nonsense": ("cursor", "Must be the 'next' of a response to this query"),
     "cursor=%F0%9F%A6%8A": ("cursor", "Must be the 'next' of a response to this query"),
