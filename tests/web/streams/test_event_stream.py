@@ -159,7 +159,7 @@ async def test_a_reader_that_reads_nothing_is_dropped_and_logged(
 ) -> None:
     await wait_for_subscribers(backlogged, 0)
 
-    assert "dropped a reader of events" in capsys.readouterr().out
+    assert "disconnected a slow client of an event stream" in capsys.readouterr().out
 
 
 async def test_a_reader_that_resumes_finds_the_message_that_it_was_dropped(
