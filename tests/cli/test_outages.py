@@ -11,7 +11,7 @@ from tests.support import ServerProcess
 
 async def test_a_restart_does_not_disturb_a_waiting_command(server: ServerProcess) -> None:
     async with server:
-        job = Shell(server.url).submit("-a", "seconds=3")
+        job = Shell(server.url).submit("-a", "seconds=15")
         waiting = Shell(server.url).start("wait", job)
         await server.api.wait_for_harness(job)
         server.kill()
@@ -23,7 +23,7 @@ async def test_a_restart_does_not_disturb_a_waiting_command(server: ServerProces
 
 async def test_a_terminal_shows_an_outage_and_continues_afterwards(server: ServerProcess) -> None:
     async with server:
-        job = Shell(server.url).submit("-a", "seconds=3")
+        job = Shell(server.url).submit("-a", "seconds=15")
         with Terminal("wait", job, environment={"EVALSERVER_URL": server.url}) as terminal:
             terminal.until("starting")
             server.kill()
