@@ -42,18 +42,13 @@ class DiskThreads:
                 raise DiskTimeout(f"{self._work}: a disk has not responded for a long time")
             future = self._start(function, args)
             try:
-                async with asyncio.timeout(limit_s):
-                    return await asyncio.shield(future)
-            except TimeoutError:
-                if future.done():
-                    raise  # by the function itself
-                self._abandon(future)
-                raise DiskTimeout(
-                    f"{self._work}: a disk did not respond within {limit_s:g} s"
-                ) from None
-            except asyncio.CancelledError:
-                self._abandon(future)
-                raise
+                await asyncio.wait([future], timeout=limit_s)
+            finally:
+                if not future.done():
+                    self._abandon(future)
+            if future.done():
+                return future.result()
+            raise DiskTimeout(f"{self._work}: a disk did not respond within {limit_s:g} s")
 
     def _start(self, function: Callable[..., T], args: tuple[Any, ...]) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
@@ -65,8 +60,6 @@ class DiskThreads:
         return future
 
     def _abandon(self, future: "asyncio.Future[Any]") -> None:
-        if future.done():
-            return
         self._abandoned += 1
         future.add_done_callback(self._on_abandoned_done)
 
