@@ -79,9 +79,9 @@ def fingerprint(
 def _files(
     path: Path, listing: Listing, access: FingerprintAccess, *, full: bool
 ) -> Iterator[dict[str, Any]]:
-    left = MAX_QUICK_BYTES
-    for name, status in sorted(listing.files, key=lambda file: file[0]):
-        place = path / name if path.is_dir() else path
+    left, is_directory = MAX_QUICK_BYTES, path.is_dir()
+    for name, status in listing.files:
+        place = path / name if is_directory else path
         is_index = fnmatchcase(place.name, INDEX) and status.st_size <= MAX_INDEX_BYTES
         small = (status.st_size <= SMALL_BYTES or is_index) and status.st_size <= left
         left -= status.st_size if small else 0

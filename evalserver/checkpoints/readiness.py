@@ -88,7 +88,7 @@ def signature(path: Path) -> Signature | str:
     if listing.incomplete is not None:
         return listing.incomplete
     digest, newest = hashlib.sha256(), 0
-    for name, status in sorted(listing.files, key=lambda file: file[0]):
+    for name, status in listing.files:
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="replace"))
         newest = max(newest, status.st_mtime_ns)
     return Signature(digest.hexdigest(), newest / 1e9)

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 MAX_FILES = 10_000
@@ -18,7 +19,7 @@ MAX_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a directory, by relative path.
+    """The files of a directory by relative path, in the order of their paths.
 
     ``incomplete`` says why there may be more files, as the end of a sentence.
     """
@@ -45,7 +46,7 @@ def list_files(path: Path) -> Listing:
             files.append((name, status))
     except _ListingIncomplete as error:
         return Listing(tuple(files), str(error))
-    return Listing(tuple(files))
+    return Listing(tuple(sorted(files, key=itemgetter(0))))
 
 
 def directory_names(path: Path) -> list[str]:
