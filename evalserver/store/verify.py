@@ -12,6 +12,7 @@ from typing import Any
 
 from evalserver.store import verify_archives
 from evalserver.store.chain import Chain
+from evalserver.store.errors import ArchiveFailed
 from evalserver.store.event_reader import Problem, read_events
 from evalserver.store.replay import Replay, Replayed
 from evalserver.store.verify_archives import Part
@@ -43,9 +44,15 @@ def verify_log(snapshot: sqlite3.Connection, files: Sequence[Path] = ()) -> Verd
     problem = problem or _compare_jobs(snapshot, replay)
     kept = snapshot.execute("SELECT count(*) FROM jobs").fetchone()[0]
     problem = problem or verify_archives.compare_records(snapshot)
+    archives: Mapping[str, Path] = {}
     if problem is None and files:
-        problem = verify_archives.read_files(snapshot, files)
-    parts = verify_archives.archive_parts(snapshot, files) if problem is None else ()
+        try:
+            archives = verify_archives.identify(files)
+        except ArchiveFailed as error:
+            problem = Problem(str(error))
+        else:
+            problem = verify_archives.read_files(snapshot, archives)
+    parts = verify_archives.archive_parts(snapshot, archives) if problem is None else ()
     return Verdict(chain.last_id, kept, chain.last_hash, problem, parts)
 
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -63,13 +63,18 @@ def compare_records(snapshot: sqlite3.Connection) -> Problem | None:
     return _compare_events(snapshot, snapshot, range(first_event_id(snapshot), sys.maxsize))
 
 
-def read_files(snapshot: sqlite3.Connection, files: Sequence[Path]) -> Problem | None:
+def identify(files: Sequence[Path]) -> dict[str, Path]:
+    """The archives by their SHA-256. Raises ArchiveFailed when a file is no sound archive."""
+    return {read_archive(path).sha256: path for path in files}
+
+
+def read_files(snapshot: sqlite3.Connection, files: Mapping[str, Path]) -> Problem | None:
     """Read the log from its first event, through all files, to the end of the newest one."""
     chain, replay = Chain(), Replay()
+    records = archives_of(snapshot)
     try:
-        given = {read_archive(path).sha256: path for path in files}
-        for record in archives_of(snapshot):
-            path = given.pop(record.sha256, None)
+        for record in records:
+            path = files.get(record.sha256)
             if path is None:
                 return Problem(
                     f"event {record.first_event}: it is in the archive {record.name}, SHA-256"
@@ -81,24 +86,25 @@ def read_files(snapshot: sqlite3.Connection, files: Sequence[Path]) -> Problem |
                 return Problem(f"{path}: {problem.message}", problem.event_id, problem.job_id)
     except ArchiveFailed as error:
         return Problem(str(error))
-    for path in given.values():
-        return Problem(f"{path} is no archive of this audit log")
+    recorded = {record.sha256 for record in records}
+    for sha256, path in files.items():
+        if sha256 not in recorded:
+            return Problem(f"{path} is no archive of this audit log")
     # The rest continues from the same state, which the database alone cannot show.
     return read_events(snapshot, chain, replay)
 
 
-def archive_parts(snapshot: sqlite3.Connection, files: Sequence[Path]) -> tuple[Part, ...]:
+def archive_parts(snapshot: sqlite3.Connection, files: Mapping[str, Path]) -> tuple[Part, ...]:
     """Where the log is stored; empty when all of it is in the database."""
     records = archives_of(snapshot)
     if not records:
         return ()
-    given = {read_archive(path).sha256: str(path) for path in files}
     parts = [
         Part(
-            given.get(record.sha256, record.name),
+            str(files.get(record.sha256, record.name)),
             record.first_event,
             record.last_event,
-            record.sha256 in given,
+            record.sha256 in files,
             record.sha256,
         )
         for record in records
