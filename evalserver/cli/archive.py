@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalserver.cli.database import database_path, report_database_errors, with_data_dir
-from evalserver.cli.local_server import ask_server
+from evalserver.cli.local_server import run_locked_or_ask
 from evalserver.cli.screens import as_json, print_json
 
 if TYPE_CHECKING:
@@ -103,25 +103,15 @@ def _what_was_done(database: Path, path: Path, made: "Archive") -> Iterator[None
 
 
 def _remove(folder: Path, path: Path) -> None:
-    """Do it here, if no server runs, or else have the server do the same."""
-    import asyncio
-
-    from evalserver.system.data_dir import DataDirTaken, lock_data_dir
-
-    try:
-        with lock_data_dir(folder, "evalserver audit archive"):
-            asyncio.run(_remove_here(folder, path))
-    except DataDirTaken as error:
-        body = {"path": str(path.absolute())}
-        ask_server(folder, "POST", "/audit/archives", body, error, REMOVAL_TIMEOUT_S)
-
-
-async def _remove_here(folder: Path, path: Path) -> None:
+    """Remove the events of the archive from the log."""
     from evalserver.auth.access import OPERATOR
-    from evalserver.store import Store
 
-    store = await Store.open(folder)
-    try:
-        await store.server.remove_archived(OPERATOR, path)
-    finally:
-        await store.close()
+    run_locked_or_ask(
+        folder,
+        "evalserver audit archive",
+        lambda store: store.server.remove_archived(OPERATOR, path),
+        "POST",
+        "/audit/archives",
+        {"path": str(path.absolute())},
+        REMOVAL_TIMEOUT_S,
+    )

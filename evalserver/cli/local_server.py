@@ -1,25 +1,64 @@
-"""Asking the server that owns a data directory, by the socket in that directory."""
+"""Changing the database of a data directory: by the server that owns it, or without one.
 
-from collections.abc import Iterator
+Only one process may write the database. If a server runs, it is asked through the socket in its
+data directory; otherwise the command takes the lock of the data directory itself.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from evalserver.store import Store
 
-def ask_server(
+
+def run_locked_or_ask(
+    folder: Path,
+    command: str,
+    operation: Callable[["Store"], Awaitable[Any]],
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    timeout_s: float = 60,
+) -> Any:
+    """Run the operation here if no server runs, else send the request to the server.
+
+    ``command`` names this process to a server that is started meanwhile. Raises ClickException when
+    the server does not respond, or rejects the request.
+    """
+    import asyncio
+
+    from evalserver.system.data_dir import DataDirTaken, lock_data_dir
+
+    try:
+        with lock_data_dir(folder, command):
+            return asyncio.run(_with_store(folder, operation))
+    except DataDirTaken as error:
+        return _ask_server(folder, method, path, body, error, timeout_s)
+
+
+async def _with_store(folder: Path, operation: Callable[["Store"], Awaitable[Any]]) -> Any:
+    from evalserver.store import Store
+
+    store = await Store.open(folder)
+    try:
+        return await operation(store)
+    finally:
+        await store.close()
+
+
+def _ask_server(
     folder: Path,
     method: str,
     path: str,
     body: dict[str, Any] | None,
     taken: Exception,
-    timeout_s: float = 60,
+    timeout_s: float,
 ) -> Any:
-    """What the server of a data directory answers by the socket there.
-
-    ``taken`` says which server that is. Raises ClickException when it does not answer, or refuses.
-    """
+    """Return the response of the server, which ``taken`` names."""
     import httpx
 
     with _transport(folder) as transport, httpx.Client(transport=transport) as client:

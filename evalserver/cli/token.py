@@ -1,31 +1,25 @@
-"""``evalserver token``: creating, listing and revoking tokens.
-
-Only one process may write the database. If a server runs, the command asks it through the socket in
-its data directory; otherwise the command takes the lock of the data directory itself.
-"""
+"""``evalserver token``: creating, listing and revoking tokens."""
 
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 
 from evalserver.cli import cells
 from evalserver.cli.database import database_path, report_database_errors, with_data_dir
-from evalserver.cli.local_server import ask_server
+from evalserver.cli.local_server import run_locked_or_ask
 from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_OPTIONS
 from evalserver.core.roles import ASSIGNABLE_ROLES, Role
 
 if TYPE_CHECKING:
     from evalserver.auth.access import Access
-    from evalserver.store import Token
-
-T = TypeVar("T")
+    from evalserver.store import Store, Token
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 MAX_LIFETIME = timedelta(days=3660)
@@ -169,32 +163,17 @@ def _data_directory(config: Path | None, data_dir: str | None) -> Path:
 
 def _run_locked_or_ask(
     folder: Path,
-    operation: Callable[["Access"], Awaitable[T]],
+    operation: Callable[["Access"], Awaitable[Any]],
     method: str,
     path: str,
     body: dict[str, Any] | None = None,
 ) -> Any:
-    """Run the operation here if no server runs, else send the request to the server."""
-    import asyncio
+    async def with_access(store: "Store") -> Any:
+        from evalserver.auth.access import Access
 
-    from evalserver.system.data_dir import DataDirTaken, lock_data_dir
-
-    with report_database_errors():
-        try:
-            with lock_data_dir(folder, "evalserver token"):
-                return asyncio.run(_with_access(folder, operation))
-        except DataDirTaken as error:
-            return ask_server(folder, method, path, body, error)
-
-
-async def _with_access(folder: Path, operation: Callable[["Access"], Awaitable[T]]) -> T:
-    from evalserver.auth.access import Access
-    from evalserver.store import Store
-
-    store = await Store.open(folder)
-    try:
         access = Access(store.tokens)
         await access.load()
         return await operation(access)
-    finally:
-        await store.close()
+
+    with report_database_errors():
+        return run_locked_or_ask(folder, "evalserver token", with_access, method, path, body)
