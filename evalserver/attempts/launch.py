@@ -8,11 +8,9 @@ from typing import Any
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import Job, NewJob
-from evalserver.core.masking import find_secrets, parse_assignments
+from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
 from evalserver.executors import Command, LaunchSpec
-
-MASK = "***"
 
 MERGING = "merging the checkpoint"
 """The stage before the harness, if a request names a checkpoint in shards."""
@@ -47,8 +45,8 @@ class Planner:
         """
         spec = self.launch_spec(job, self._directories.first_attempt(job), "")
         command = Command(
-            tuple(_mask(each, spec.secrets) for each in spec.command.argv),
-            {name: _mask(text, spec.secrets) for name, text in spec.command.files.items()},
+            tuple(mask_secrets(spec.command.argv, spec.secrets, COMMAND_MASK)),
+            mask_secrets(spec.command.files, spec.secrets, COMMAND_MASK),
         )
         return replace(spec, command=command, env={}, secrets=())
 
@@ -91,9 +89,3 @@ def _merges_first(job: Job | NewJob) -> bool:
 
 def _as_mapping(arguments: str | dict[str, Any] | None) -> dict[str, Any]:
     return parse_assignments(arguments) if isinstance(arguments, str) else arguments or {}
-
-
-def _mask(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text

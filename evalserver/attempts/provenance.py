@@ -9,7 +9,7 @@ from typing import Any
 from evalserver.checkpoints.fingerprints import fingerprints
 from evalserver.checkpoints.merging import model_args_before_merging
 from evalserver.core.job import Job, Outcome
-from evalserver.core.masking import find_secrets, is_secret_name
+from evalserver.core.masking import COMMAND_MASK, find_secrets, is_secret_name, mask_secrets
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 from evalserver.executors import AttemptInfo, Executor, ExecutorError
@@ -20,7 +20,6 @@ START_FILE = "provenance.json"
 """In the run directory: the fingerprints of the checkpoints at the start of the attempt."""
 MAX_START_BYTES = 64 * 1024 * 1024
 PROBE_SECONDS = 60.0
-MASK = "***"
 
 RECORDED_PREFIXES = (
     "CUDA_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH", "PYTORCH_", "NCCL_", "VLLM_", "LMMS_",
@@ -122,18 +121,17 @@ def _environment(info: AttemptInfo, engine: Engine) -> dict[str, str]:
     given = info.environment
     secrets = find_secrets(given)
     recorded = {
-        name: MASK if is_secret_name(name) else _masked(value, secrets)
+        name: COMMAND_MASK if is_secret_name(name) else _storable(value, secrets)
         for name, value in given.items()
         if name.startswith(RECORDED_PREFIXES) or name in engine.settings.environment
     }
     return dict(sorted(recorded.items()))
 
 
-def _masked(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
+def _storable(text: str, secrets: list[str]) -> str:
+    masked: str = mask_secrets(text, secrets, COMMAND_MASK)
     # Undecodable bytes cannot be stored as JSON.
-    return text.encode(errors="replace").decode()
+    return masked.encode(errors="replace").decode()
 
 
 def _at_start(run_dir: Path) -> dict[str, Any]:

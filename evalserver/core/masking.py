@@ -18,6 +18,8 @@ MIN_SECRET_CHARACTERS = 8
 """Shorter values are not masked: masking ``none`` everywhere would make a log unreadable."""
 
 MASK = "[secret]"
+COMMAND_MASK = "***"
+"""The mask in command lines and environments."""
 
 KEY_SHAPE = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|evs_[A-Za-z0-9_-]{16,}"
@@ -67,15 +69,15 @@ def contains_secret(text: str) -> bool:
     return KEY_SHAPE.search(text) is not None or URL_PASSWORD.search(text) is not None
 
 
-def without(value: Any, secrets: Iterable[str]) -> Any:
+def mask_secrets(value: Any, secrets: Iterable[str], mask: str = MASK) -> Any:
     """Replace these texts in a JSON value with the mask."""
     if isinstance(value, Mapping):
-        return {name: without(below, secrets) for name, below in value.items()}
+        return {name: mask_secrets(below, secrets, mask) for name, below in value.items()}
     if isinstance(value, list | tuple):
-        return [without(below, secrets) for below in value]
+        return [mask_secrets(below, secrets, mask) for below in value]
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, MASK)
+            value = value.replace(secret, mask)
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from evalserver.core.job import Job
-from evalserver.core.masking import find_secrets, mask_text, masked, without
+from evalserver.core.masking import find_secrets, mask_secrets, mask_text, masked
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 
@@ -49,6 +49,6 @@ def without_default_secrets(request: EvaluateRequest, engine: Engine) -> Evaluat
         return request
     return replace(
         request,
-        model_args=without(request.model_args, secrets),
-        gen_kwargs=without(request.gen_kwargs, secrets),
+        model_args=mask_secrets(request.model_args, secrets),
+        gen_kwargs=mask_secrets(request.gen_kwargs, secrets),
     )
