@@ -53,7 +53,8 @@ def _judge(
     failed_requests = results.failed_requests
     if failed_requests is not None and failed_requests.share > max_failed_requests:
         headline = _failed_requests_text(failed_requests, max_failed_requests)
-        return Outcome(Status.FAILED, end.ended_at, 0, _with_log(headline, paths.run_dir))
+        error = _with_log(headline, paths.run_dir, _last_lines(paths.run_dir))
+        return Outcome(Status.FAILED, end.ended_at, 0, error)
     return Outcome(
         Status.COMPLETED,
         end.ended_at,
@@ -74,7 +75,7 @@ def lost(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outco
         f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
         f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
     )
-    error = _with_log(reason, paths.run_dir)
+    error = _with_log(reason, paths.run_dir, _last_lines(paths.run_dir))
     return Outcome(Status.FAILED, now, error=error, provenance=provenance)
 
 
@@ -110,13 +111,18 @@ def _provenance(info: AttemptInfo) -> dict[str, Any]:
 
 
 def _failed_with_log(end: Exit, run_dir: Path, what: str) -> Outcome:
-    because = cause(tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES))
+    last_lines = _last_lines(run_dir)
+    because = cause(last_lines)
     headline = f"{what}: {because}" if because else what
-    return Outcome(Status.FAILED, end.ended_at, end.exit_code, _with_log(headline, run_dir))
+    error = _with_log(headline, run_dir, last_lines)
+    return Outcome(Status.FAILED, end.ended_at, end.exit_code, error)
 
 
-def _with_log(headline: str, run_dir: Path) -> str:
-    last_lines = tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
+def _last_lines(run_dir: Path) -> str:
+    return tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
+
+
+def _with_log(headline: str, run_dir: Path, last_lines: str) -> str:
     error = (
         f"{headline}\nLast lines of {log_path(run_dir)}:\n{last_lines}" if last_lines else headline
     )
