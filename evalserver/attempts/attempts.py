@@ -15,7 +15,6 @@ import structlog
 from evalserver.attempts.conclusion import Concluder, Policy, attempt_token
 from evalserver.attempts.launch import Planner
 from evalserver.attempts.provenance import HarnessProbe, at_start
-from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import RETRY_SECONDS, retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.waits import missing_checkpoint_reason
@@ -49,7 +48,7 @@ class Attempts:
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         planner: Planner,
-        retention: Retention,
+        concluder: Concluder,
         policy: Policy,
         board: ProgressBoard,
         health: Health,
@@ -65,9 +64,7 @@ class Attempts:
         self._health = health
         self._clock = clock
         self._threads = DiskThreads("reading the files of an attempt", START_LIMIT_SECONDS)
-        self._concluder = Concluder(
-            store, executor, engines, directories, retention, policy, clock, self._threads
-        )
+        self._concluder = concluder
         self._probe = HarnessProbe(executor)
         self._retries: set[asyncio.Task[None]] = set()
         self._start_listeners: list[StartListener] = []

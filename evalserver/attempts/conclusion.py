@@ -13,7 +13,7 @@ from evalserver.attempts.provenance import at_end
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.core.clock import Clock, timestamp
+from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.engines import Engine, Paths
@@ -49,8 +49,7 @@ class Concluder:
         directories: RunDirectories,
         retention: Retention,
         policy: Policy,
-        clock: Clock,
-        threads: DiskThreads,
+        clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -59,7 +58,7 @@ class Concluder:
         self._retention = retention
         self._policy = policy
         self._clock = clock
-        self._threads = threads
+        self._threads = DiskThreads("reading what an attempt left", policy.max_reading_s)
 
     async def conclude(
         self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]
@@ -100,11 +99,10 @@ class Concluder:
 
     async def _mask_output(self, job: Job, paths: Paths, info: AttemptInfo) -> None:
         """Mask secrets in the harness's files before anybody can read them."""
-        limit_s = self._policy.max_reading_s
-        output_dir, secrets = paths.output_dir, info.secrets
         try:
-            unmasked = await self._threads.run(mask_files, output_dir, secrets, limit_s=limit_s)
+            unmasked = await self._threads.run(mask_files, paths.output_dir, info.secrets)
         except DiskTimeout:
+            limit_s = self._policy.max_reading_s
             why = f"the output directory could not be read within {limit_s:g} s"
             log.error("secrets in files may not be masked", job=job.job_id, why=why)
             return
@@ -116,7 +114,7 @@ class Concluder:
         policy = self._policy
         given = (job, self._engines[job.engine], paths, end, info, policy.max_failed_requests)
         try:
-            return await self._threads.run(judge, *given, limit_s=policy.max_reading_s)
+            return await self._threads.run(judge, *given)
         except DiskTimeout:
             return unread(paths, end, policy.max_reading_s)
 

@@ -53,8 +53,8 @@ def _judge(
     failed_requests = results.failed_requests
     if failed_requests is not None and failed_requests.share > max_failed_requests:
         headline = _failed_requests_text(failed_requests, max_failed_requests)
-        error = _with_log(headline, paths.run_dir, _last_lines(paths.run_dir))
-        return Outcome(Status.FAILED, end.ended_at, 0, error)
+        text = _with_log(headline, paths.run_dir, _last_lines(paths.run_dir))
+        return Outcome(Status.FAILED, end.ended_at, 0, text)
     return Outcome(
         Status.COMPLETED,
         end.ended_at,

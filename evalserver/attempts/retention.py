@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.store import IllegalTransition, Store
+from evalserver.store import IllegalTransition, Store, StoreUnavailable
 
 log = structlog.get_logger("evalserver.attempts.retention")
 
@@ -30,17 +30,11 @@ class Retention:
         self.max_finished = max_finished
 
     async def clean_up(self) -> None:
-        """Remove jobs beyond the limit, and files of pruned jobs that were left by a crash.
-
-        Raises StoreUnavailable.
-        """
-        await self.remove_files(await self._store.jobs.prune(self.max_finished))
-        # A directory is removed only if the audit log knows its job as pruned.
-        found = await asyncio.to_thread(self._directories.job_ids)
-        leftovers = await self._store.queries.pruned_among(found)
-        if leftovers:
-            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
-        await self.remove_files(leftovers)
+        """Remove jobs beyond the limit, and files of pruned jobs that were left by a crash."""
+        try:
+            await self._clean_up()
+        except StoreUnavailable as error:
+            log.error("cannot remove what a crash left; the next start will", error=str(error))
 
     async def keep_newest(self, keep: int, actor: str) -> int:
         """Remove the oldest finished jobs beyond the newest ``keep``; returns how many.
@@ -77,6 +71,15 @@ class Retention:
         """Delete the files of pruned jobs."""
         if job_ids:
             await asyncio.to_thread(self._directories.remove, job_ids)
+
+    async def _clean_up(self) -> None:
+        await self.remove_files(await self._store.jobs.prune(self.max_finished))
+        # A directory is removed only if the audit log knows its job as pruned.
+        found = await asyncio.to_thread(self._directories.job_ids)
+        leftovers = await self._store.queries.pruned_among(found)
+        if leftovers:
+            log.info("removing the files of jobs that were pruned", jobs=len(leftovers))
+        await self.remove_files(leftovers)
 
     async def _remove_all(self, prune_some: Callable[[], Awaitable[list[str]]]) -> int:
         """Prune jobs in batches, with their files, until none is left. Returns how many."""

@@ -48,10 +48,6 @@ class QueueIndex:
         if key is not None:
             del self._order[bisect_left(self._order, key)]
 
-    def first(self) -> str | None:
-        """Return the job that is next, or None."""
-        return self._order[0][2] if self._order else None
-
     def position(self, job_id: str) -> int | None:
         """Return how many jobs are before this one (0: it is next); None if it is not queued."""
         key = self._keys.get(job_id)

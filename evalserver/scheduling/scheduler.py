@@ -13,7 +13,6 @@ from functools import partial
 import structlog
 
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.checkpoints.waits import CheckpointWaits
 from evalserver.core.clock import Clock, utc_now
@@ -54,13 +53,11 @@ class Scheduler:
         store: Store,
         attempts: Attempts,
         commands: JobCommands,
-        retention: Retention,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._attempts = attempts
         self._commands = commands
-        self._retention = retention
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         threads = DiskThreads("checking a checkpoint", CHECK_LIMIT_SECONDS)
@@ -80,17 +77,13 @@ class Scheduler:
         return tuple(self._running)
 
     async def load(self) -> None:
-        """Read the queue from the store, follow it, and remove what a crash left."""
+        """Read the queue from the store, and follow it."""
         self.draining = await self._store.server.draining()
         self._store.subscribe(self._on_event)
         for job_id, priority, seq in await self._store.queries.queued():
             self.queue.add(job_id, priority, seq)
         running = await self._store.queries.running()
         self._running = dict.fromkeys(job.job_id for job in running)
-        try:
-            await self._retention.clean_up()
-        except StoreUnavailable as error:
-            log.error("cannot remove what a crash left; the next start will", error=str(error))
 
     async def run(self) -> None:
         """Until cancelled, run jobs: first those that ran when the server last ended."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
@@ -178,21 +178,26 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     context = LaunchContext(environment, Path.cwd(), args.cancel_grace)
     app[PLANNER] = Planner(app[ENGINES], directories, context)
     app[RETENTION] = Retention(app[STORE], directories, args.max_completed_jobs)
+    policy = Policy(args.max_failed_requests, args.fingerprint == "full")
+    concluder = Concluder(
+        app[STORE], app[EXECUTOR], app[ENGINES], directories, app[RETENTION], policy
+    )
     attempts = Attempts(
         app[STORE],
         app[EXECUTOR],
         app[ENGINES],
         directories,
         app[PLANNER],
-        app[RETENTION],
-        Policy(args.max_failed_requests, args.fingerprint == "full"),
+        concluder,
+        policy,
         app[PROGRESS],
         app[HEALTH],
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])
-    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS], app[RETENTION])
+    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS])
     await app[SCHEDULER].load()
+    await app[RETENTION].clean_up()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works = {
         "the scheduler": app[SCHEDULER].run,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
@@ -78,8 +78,9 @@ def _attempts(
     planner = Planner(engines, directories, LaunchContext({}, tmp_path, 1.0))
     board = ProgressBoard(EventBus())
     executor, retention = LocalExecutor(), Retention(store, directories, 1000)
+    concluder = Concluder(store, executor, engines, directories, retention, policy)
     return Attempts(
-        store, executor, engines, directories, planner, retention, policy, board, Health()
+        store, executor, engines, directories, planner, concluder, policy, board, Health()
     )
 
 

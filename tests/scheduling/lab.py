@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.conclusion import Policy
+from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
@@ -32,19 +32,20 @@ class Lab:
         self.now = NOON
         directories = RunDirectories(folder, "")
         retention = Retention(store, directories, PLENTY)
+        executor, policy = LocalExecutor(), Policy(0.05)
         attempts = Attempts(
             store,
-            LocalExecutor(),
+            executor,
             {},
             directories,
             Planner({}, directories, LaunchContext({}, folder, 1.0)),
-            retention,
-            Policy(0.05),
+            Concluder(store, executor, {}, directories, retention, policy),
+            policy,
             ProgressBoard(EventBus()),
             Health(),
         )
         commands = JobCommands(store, attempts, retention)
-        self.scheduler = Scheduler(store, attempts, commands, retention)
+        self.scheduler = Scheduler(store, attempts, commands)
         self.forecaster = Forecaster(store, self.scheduler, lambda: self.now)
 
     async def took(self, seconds: float, **request: Any) -> str:
