@@ -8,8 +8,10 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 
+from evalserver.store import JobFilter
+from evalserver.store.readers import READERS
 from evalserver.web.http.one_at_a_time import SerialWork
-from evalserver.web.keys import SEARCH_WORK
+from evalserver.web.keys import SEARCH_WORK, STORE
 from tests.support import Api, until
 
 ENDLESS = """
@@ -73,6 +75,24 @@ async def test_endless_searches_do_not_block_other_requests(api: Api, data_dir: 
 
         assert [job["job_id"] for job in listed["jobs"]] == [job_id]
         assert not any(task.done() for task in tasks)
+
+
+async def test_endless_searches_use_no_reader_of_other_queries(api: Api, data_dir: Path) -> None:
+    job_id = await api.submit()
+    run_script(data_dir, ENDLESS)
+    queries = api._session.app[STORE].queries
+    endless = [
+        asyncio.create_task(queries.page(JobFilter(search="nothing"), 10)) for _ in range(READERS)
+    ]
+    await asyncio.sleep(0)  # they take their readers
+
+    async with asyncio.timeout(60):
+        page = await queries.page(JobFilter(), 10)
+
+    for each in endless:
+        each.cancel()
+    await asyncio.wait(endless)
+    assert [job.job_id for job in page.jobs] == [job_id]
 
 
 async def test_a_search_ends_when_its_client_disconnects(api: Api, data_dir: Path) -> None:
