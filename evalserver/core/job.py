@@ -5,6 +5,7 @@ from typing import Any
 
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.result_check import ResultCheck
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,14 @@ class Metric:
     stderr: float | None
     n: int | None
     higher_is_better: bool | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed, as a code of the table of failures, and what to do about it."""
+
+    code: str
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,10 @@ class Job:
     provenance: dict[str, Any] | None
     event_id: int
     """The newest event that the record reflects."""
+    result_check: ResultCheck | None = None
+    failure: Failure | None = None
+    partial: dict[str, Any] | None = None
+    """The metrics of a failed job, as far as it has some: by task, then by metric and filter."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 
@@ -63,7 +76,10 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job's last attempt ended."""
+    """How a job's last attempt ended.
+
+    ``metrics`` are those of ``result``, or of ``partial`` if the job failed.
+    """
 
     status: Status
     completed_at: str
@@ -72,3 +88,6 @@ class Outcome:
     result: dict[str, Any] | None = None
     metrics: tuple[Metric, ...] = ()
     provenance: dict[str, Any] | None = None
+    result_check: ResultCheck | None = None
+    failure: Failure | None = None
+    partial: dict[str, Any] | None = None

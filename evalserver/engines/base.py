@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.core.job import Metric
+from evalserver.core.result_check import Finding
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.runner.launch_spec import Command
 
@@ -37,10 +38,12 @@ class Paths:
 @dataclass(frozen=True)
 class Results:
     """What an attempt produced: ``result`` as the API returns it, its metrics, how many of its
-    requests to the model failed (None: the harness stops at the first failure), and what the
-    harness reports about itself and the machine, for the job's provenance."""
+    requests to the model failed (None: the harness stops at the first failure), what the
+    harness reports about itself and the machine, for the job's provenance, and what is odd about
+    the results."""
 
     result: dict[str, Any]
     metrics: tuple[Metric, ...]
     failed_requests: FailedRequests | None = None
     reported: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
