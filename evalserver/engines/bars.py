@@ -1,6 +1,8 @@
-"""Finding and parsing tqdm's progress bars in a harness's output.
+"""Finding and parsing tqdm's progress bars in a harness's output, with or without a drawn bar.
 
     Model Responding:  33%|███▎      | 21/64 [00:01<00:02, 20.15it/s, tokens=1,071]
+    Loading safetensors checkpoint shards:  25% Completed | 1/4 [00:01<00:03,  1.20s/it]
+    Fetching 4 files:  25% 1/4 [00:01<00:03,  1.20s/it]
     Generating test split: 64 examples [00:00, 3250.14 examples/s]
 
 Every repetition in the expression is bounded, so that the cost is linear in the text's length.
@@ -18,11 +20,16 @@ MAX_COUNT = 2**53
 """JSON's numbers are exact up to here."""
 
 _COUNT = r"\d[\d,.]{0,19}+[kMGTPEZY]?+"
+_DRAWN = r"\|[^|\r\n]{0,300}+\|"
+_NOT_DRAWN = r" (?:[A-Za-z]{1,20}+ )?+\|?+"
+"""vLLM and sglang write ``25% Completed | 1/4``, tqdm without columns ``25% 1/4``."""
 _BAR = re.compile(
-    rf"(?<![\d,.])(?:\d{{1,3}}+%\|[^|\r\n]{{0,300}}+\|\s?(?P<done>{_COUNT})/(?P<total>{_COUNT})"
+    rf"(?<![\d,.])(?:\d{{1,3}}+%(?:{_DRAWN}|{_NOT_DRAWN})\s?(?P<done>{_COUNT})/(?P<total>{_COUNT})"
     rf"|(?P<count>{_COUNT})\s?[^\W\d][^\s\[]{{0,30}}+)"
     r" \[[\d:]{5,12}+(?:<(?P<left>[\d:?]{1,12}+))?, {1,5}+(?P<rate>[^\],\r\n]{1,40}+)[\],]"
 )
+_PROCESS = re.compile(r"\([\w.-]{1,60}(?: [\w.:=-]{1,60}){0,3} pid=\d{1,10}[^()]{0,80}\) ?")
+"""How vLLM and Ray begin the lines of their processes: ``(EngineCore_DP0 pid=4567)``."""
 _RATE = re.compile(r"(?P<number>[\d.]+)(?P<unit>[^/]*)/(?P<per>.+)")
 _SCALES = {letter: 1000.0**power for power, letter in enumerate("kMGTPEZY", start=1)}
 
@@ -74,6 +81,8 @@ def _label(text: str, behind: int, end: int) -> str:
     if not line.endswith(":"):
         return ""
     shown = "".join(filter(str.isprintable, without_escapes(line[:-1]))).strip()
+    if (process := _PROCESS.match(shown)) is not None:
+        shown = shown[process.end() :]
     return shown if len(shown) <= MAX_LABEL_LENGTH else f"{shown[: MAX_LABEL_LENGTH - 1]}…"
 
 

@@ -20,7 +20,7 @@ from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question
 from evalserver.engines.engine import Engine
 from evalserver.engines.harness import NO_LIMIT
-from evalserver.engines.patterns import PatternReader
+from evalserver.engines.patterns import PatternOrBarReader
 from evalserver.engines.progress import ProgressReader
 
 CONFIG_FILE = "inspect.json"
@@ -90,8 +90,8 @@ class InspectAi(Engine):
         return {field: sentence for field, sentence in found.items() if sentence}
 
     def progress_reader(self) -> ProgressReader:
-        """Return a reader of Inspect's plain display."""
-        return PatternReader(STEPS)
+        """Return a reader of Inspect's plain display, and of the bars of a model that is loaded."""
+        return PatternOrBarReader(STEPS)
 
     def is_known(self, question: Question, name: str, known: Collection[str]) -> bool:
         """Return whether a task, or the provider of a model, is known."""

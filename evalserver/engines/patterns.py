@@ -4,7 +4,7 @@ import re
 
 from evalserver.core.plain_text import without_escapes
 from evalserver.engines.linear_pattern import LinearPattern
-from evalserver.engines.progress import MAX_REST_BYTES, RUNNING, STARTING, Progress
+from evalserver.engines.progress import MAX_REST_BYTES, RUNNING, STARTING, Progress, TqdmReader
 
 MAX_COUNT = 2**53
 """JSON's numbers are exact up to here."""
@@ -60,6 +60,24 @@ class PatternReader:
         stage = (groups.get("stage") or RUNNING)[:MAX_STAGE_CHARACTERS]
         self._newest = Progress(stage, fraction, done, total)
         return True
+
+
+class PatternOrBarReader:
+    """Reads progress from lines that match a pattern; until one does, from tqdm's bars, which
+    libraries draw while they load a model."""
+
+    def __init__(self, pattern: str) -> None:
+        self._lines = PatternReader(pattern)
+        self._bars = TqdmReader()
+
+    def read(self, piece: bytes, *, after_gap: bool = False) -> Progress:
+        """Return the progress after a piece; ``after_gap`` says that output before it is
+        missing."""
+        by_lines = self._lines.read(piece, after_gap=after_gap)
+        if by_lines.done is not None:
+            return by_lines
+        by_bars = self._bars.read(piece, after_gap=after_gap)
+        return by_lines if by_bars.stage == STARTING else by_bars
 
 
 def _parse_count(text: str | None) -> int | None:

@@ -33,6 +33,24 @@ DRAWN = {
         "[train] epoch 1: loss", 1, 2, 1.0, 1.0
     ),
     "100%|| 1,000/1,000 [123:45:06<00:00, 2.00kit/s]": Bar("", 1000, 1000, 2000.0, 0.0),
+    "Loading safetensors checkpoint shards:  25% Completed | 1/4 [00:01<00:03,  1.25s/it]\n": Bar(
+        "Loading safetensors checkpoint shards", 1, 4, 0.8, 3.0
+    ),
+    "(EngineCore_DP0 pid=4567) Loading pt checkpoint shards:   0% Completed"
+    " | 0/2 [00:00<?, ?it/s]": (Bar("Loading pt checkpoint shards", 0, 2)),
+    "(RayWorkerWrapper pid=71, ip=10.0.0.2) Multi-thread loading shards:  50% Completed"
+    " | 1/2 [00:01<00:01,  1.00it/s]": Bar("Multi-thread loading shards", 1, 2, 1.0, 1.0),
+    "Processed prompts:  33%|███▎      | 1/3 [00:01<00:02,  1.00it/s, est. speed input: 72 toks/s,"
+    " output: 179.36 toks/s]": Bar("Processed prompts", 1, 3, 1.0, 2.0),
+    "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE):  50%|█████     "
+    "| 1/2 [00:01<00:01,  1.00it/s]": Bar(
+        "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE)", 1, 2, 1.0, 1.0
+    ),
+    "Capturing batches (bs=4 avail_mem=5.31 GB):  50%|###  | 1/2 [00:01<00:01,  1.00it/s]": Bar(
+        "Capturing batches (bs=4 avail_mem=5.31 GB)", 1, 2, 1.0, 1.0
+    ),
+    "Fetching 4 files:  25% 1/4 [00:00<00:03,  1.00it/s]": Bar("Fetching 4 files", 1, 4, 1.0, 3.0),
+    " 25% 1/4 [00:00<00:03,  1.00it/s]": Bar("", 1, 4, 1.0, 3.0),
 }
 
 
@@ -74,6 +92,7 @@ INCOMPLETE_BARS = (
     "", "50%", "50%|#####     |", "50%|#####     | 1/2", "50%|#####     | 1/2 [00:01<00:01, 1.0",
     "|  Tasks   |Version|Filter|", "2026-11-23:15:13:55 INFO     [config:357] 20 tasks [a, b]",
     "1%|#| 99999999999999999999/1 [00:01<00:01, 1.00it/s]", "9Yit [00:01, 1.00it/s]",
+    "25% Completed", "25% Completed | 1/4", "25% of 1/4 files are [here]",
     "1.2.3/4 [00:01<00:01, 1.00it/s]", "50%|#| 1.2.3/4 [00:01<00:01, 1.00it/s]",
 )  # fmt: skip
 
@@ -120,6 +139,7 @@ PIECE = 64 * 1024
 HOSTILE = (
     "x", "1", "1a", "1 a", "1,", "11111111111111111111k", "1%|", "1%|" + "x" * 297, "[", "[00:00",
     "0%||0/1 [00:00<0, 1]", "1i [00:00, 1]", "a: ", "\r", "\n", "\x1b[", "\x1b]", "0%||1/1 [", " ",
+    "1% ", "1% a", "1% Completed | ", "1% Completed | 1/4 [", "(a pid=1) ", "(a pid=",
     "99999999999999999999", ":" * 80 + "0%||0/1 [00:00<0, 1]", "évalué 1%|é|",
 )  # fmt: skip
 

@@ -239,9 +239,32 @@ def test_endless_labels_take_no_memory() -> None:
     assert len(reader._rest) <= 1024
 
 
+_SETTINGS = EngineSettings("inspect", "inspect", "python3")
+
+
 def test_the_steps_of_inspect_are_read_from_its_output() -> None:
-    reader = InspectAi(EngineSettings("inspect", "inspect", "python3")).progress_reader()
+    reader = InspectAi(_SETTINGS).progress_reader()
 
     progress = reader.read(b"capitals | generate | Steps:  2/20 10% | Samples:  2/ 20\n")
 
     assert (progress.stage, progress.done, progress.total) == ("capitals", 2, 20)
+
+
+def test_a_model_that_inspect_loads_has_the_progress_of_its_bar() -> None:
+    reader = InspectAi(_SETTINGS).progress_reader()
+
+    progress = reader.read(
+        b"(EngineCore_DP0 pid=9) Loading safetensors checkpoint shards:  25% Completed"
+        b" | 1/4 [00:01<00:03,  1.25s/it]\n"
+    )
+
+    assert (progress.stage, progress.done) == ("Loading safetensors checkpoint shards", 1)
+
+
+def test_a_bar_after_inspects_first_step_is_ignored() -> None:
+    reader = InspectAi(_SETTINGS).progress_reader()
+    reader.read(b"capitals | generate | Steps:  2/20 10% | Samples:  2/ 20\n")
+
+    progress = reader.read(b"Batches:  50%|#####     | 1/2 [00:01<00:01,  1.00it/s]\n")
+
+    assert (progress.stage, progress.done) == ("capitals", 2)
