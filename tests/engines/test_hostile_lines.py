@@ -27,7 +27,8 @@ MAX_CPU_S = 2.0
 
 UNITS = [
     "a", "1", "1,", "1.", "a.", " ", "\n", "\r", "a\r", "é", '"', "\\",
-    "1% Completed | 1/4 [", "1% a ", "(a pid=1) ", "(EngineCore pid=", "1%|", "1%|a|1/1 [", "1%|a|1/1 [00:00<", "1 a", "1 a [00:00", "Running a",
+    "1% Completed | 1/4 [", "1% a ", "(a pid=1) ", "(EngineCore pid=",
+    "1%|", "1%|a|1/1 [", "1%|a|1/1 [00:00<", "1 a", "1 a [00:00", "Running a",
     "evalserver: asking for answers 1",
     "\x1b", "\x1b[", "\x1b]", "\x1b]a\x1b", "\x1b[0;",
     "://", "://a:", "key=", "token = ", "key: bearer ", "sk-", "hf_", "evs_", "aA", "<", "[",
