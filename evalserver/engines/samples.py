@@ -16,7 +16,9 @@ SCORE = "score"
 """lmms-eval's key for the number in a value that is an object."""
 
 NAMED = {"True": 1.0, "False": 0.0}
-"""lmms-eval writes a boolean of numpy as its name."""
+"""lmms-eval writes a boolean of numpy as its name, and its float32 as a text."""
+
+MAX_NUMBER_LENGTH = 40
 
 
 class Verdict(StrEnum):
@@ -29,27 +31,24 @@ class Verdict(StrEnum):
 
 
 def verdict(sample: Mapping[str, Any], metric: str) -> Verdict | None:
-    """Return the verdict of a metric for which 1 is right; None if it does not judge the sample."""
+    """Return the verdict of a metric for which 1 is right; None if it does not judge the sample,
+    or gave it a number that is not finite.
+    """
     value = _value(sample, metric)
     if value is None:
         return None
-    if isinstance(value, str):
-        value = NAMED.get(value, value)
-    if value == 1:
-        return Verdict.RIGHT
-    if value == 0:
-        return Verdict.WRONG
-    return Verdict.NEITHER
+    number = _as_number(value)
+    if number is None:
+        return Verdict.NEITHER
+    if not math.isfinite(number):
+        return None
+    return {1.0: Verdict.RIGHT, 0.0: Verdict.WRONG}.get(number, Verdict.NEITHER)
 
 
 def score(sample: Mapping[str, Any], metric: str) -> float | None:
-    """Return a sample's score under a metric; None if it is not a single number."""
-    value = _value(sample, metric)
-    if isinstance(value, str):
-        value = NAMED.get(value)
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    """Return a sample's score under a metric; None if it is not a single finite number."""
+    number = _as_number(_value(sample, metric))
+    return None if number is None or not math.isfinite(number) else number
 
 
 def files_by_task(
@@ -63,3 +62,14 @@ def files_by_task(
 def _value(sample: Mapping[str, Any], metric: str) -> Any:
     value = sample.get(metric)
     return value.get(SCORE, value) if isinstance(value, Mapping) else value
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    if not isinstance(value, str) or len(value) > MAX_NUMBER_LENGTH or "_" in value:
+        return None
+    try:
+        return NAMED[value] if value in NAMED else float(value)
+    except ValueError:
+        return None

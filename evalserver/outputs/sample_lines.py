@@ -5,6 +5,7 @@ and a harness that was killed leaves an incomplete line. Such lines are reported
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,9 @@ MAX_READ_BYTES = 64 * 1024 * 1024
 
 DOC_ID = re.compile(rb'\{"doc_id": ?(\d{1,18}|"[^"\\]{0,256}")[,}]')
 """The beginning of a line, up to the id of its document."""
+
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class InvalidPosition(Exception):
@@ -125,9 +129,25 @@ def _load(text: bytes) -> tuple[Any, bytes]:
     try:
         return orjson.loads(text), text
     except orjson.JSONDecodeError:
-        # Harnesses write NaN, which is not JSON; it becomes null.
-        values = json.loads(text.decode())
-        return values, orjson.dumps(values)
+        text = _as_json(text)
+        return orjson.loads(text), text
+
+
+def _as_json(text: bytes) -> bytes:
+    """Return a line as JSON in UTF-8, where Python's ``json`` wrote what is neither.
+
+    NaN and infinities become null; a lone surrogate, and a byte that is not UTF-8, becomes U+FFFD.
+    """
+    values = json.loads(
+        text.decode(errors="replace"), parse_float=_finite, parse_constant=lambda _: None
+    )
+    written = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return LONE_SURROGATE.sub("\ufffd", written).encode()
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 def _unparsed(index: int, offset: int, text: bytes, reason: str) -> SampleLine:

@@ -159,7 +159,6 @@ def test_samples_without_a_filter_are_undecided(file: Path) -> None:
         (b"[" * 5_000, "cannot be read"),
         (b'{"a": ' * 5_000, "cannot be read"),
         (b'{"n": ' + b"9" * 10_000 + b"x}", "cannot be read"),
-        (b'{"acc": NaN, "a": "\\ud800"}', "cannot be read"),
         (b'{"a": [' + b"1," * 50_001 + b"1]}", "too many values"),
         (b'{"a": [' + b"[]," * 5_000 + b"1]}", "too many values"),
         (b'{"a": [' + b"{}," * 5_000 + b"1]}", "too many values"),
@@ -181,6 +180,42 @@ def test_nan_and_infinity_become_null(file: Path) -> None:
     [sample] = page(file).samples
 
     assert sample.line.text == b'{"doc_id":0,"ppl":null,"ll":null}'
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b'{"a": "x\\ud800y", "acc": NaN}', '{"a":"x\ufffdy","acc":null}'),
+        (b'{"a": "x\xffy"}', '{"a":"x\ufffdy"}'),
+        (b'{"a": "\xed\xa0\x80"}', '{"a":"\ufffd\ufffd\ufffd"}'),
+        (b'{"\\udfff": 1e999, "\\ud83d\\ude00": "\xff"}', '{"\ufffd":null,"\U0001f600":"\ufffd"}'),
+    ],
+)
+def test_what_is_no_unicode_is_shown_as_a_replacement_character(
+    file: Path, line: bytes, shown: str
+) -> None:
+    file.write_bytes(line + b"\n")
+
+    [sample] = page(file).samples
+
+    assert (sample.line.text or b"").decode() == shown
+
+
+def test_a_document_id_with_a_lone_surrogate_can_be_encoded(file: Path) -> None:
+    file.write_text('{"doc_id": "\\ud800"}\n')
+
+    [sample] = page(file).samples
+
+    assert sample.line.doc_id == "\ufffd"
+
+
+def test_only_a_sample_with_nan_is_without_a_verdict(file: Path) -> None:
+    write(file, *scored(1.0, float("nan"), 0.0))
+
+    metric = choose(file, "acc", requested="acc")
+    found = page(file, metric=metric, only=Verdict.WRONG)
+
+    assert (indexes(found), found.undecided) == ([2], 1)
 
 
 def test_a_huge_line_is_reported_with_its_document_and_offset(file: Path) -> None:

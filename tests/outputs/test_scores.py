@@ -77,11 +77,35 @@ def test_scores_are_read_from_all_notations_of_a_number(file: Path, value: objec
     assert read(file).scores[ACC] == {"a": 1.0}
 
 
-@pytest.mark.parametrize("value", [[1, 0], "yes", None, {"pred": 1}, float("nan")])
+@pytest.mark.parametrize("value", ["0.8333333", {"question_id": 3, "score": "0.8333333"}])
+def test_a_number_written_as_text_is_a_score(file: Path, value: object) -> None:
+    write(file, {"doc_id": 0, "acc": value})
+
+    assert read(file).scores[ACC] == {0: 0.8333333}
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 0], "yes", None, {"pred": 1}, float("nan"), "nan", "Infinity", "1_0"]
+)
 def test_a_value_that_is_not_a_single_number_is_ignored(file: Path, value: object) -> None:
     write(file, {"doc_id": 0, "acc": value})
 
     assert read(file).scores[ACC] == {}
+
+
+ODD_LINES = (
+    b'{"doc_id": 1, "acc": 1, "resps": ["\\ud800"]}',
+    b'{"doc_id": 1, "acc": 1, "resps": ["\xff"]}',
+    b'{"doc_id": 1, "acc": 1, "resps": ["\xed\xa0\x80"]}',
+    b'{"doc_id": 1, "acc": 1, "f1": NaN, "tokens": 1e999}',
+)
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+def test_a_document_whose_answer_is_no_unicode_keeps_its_score(file: Path, line: bytes) -> None:
+    file.write_bytes(b'{"doc_id": 0, "acc": 0}\n' + line + b"\n")
+
+    assert read(file).scores[ACC] == {0: 0.0, 1: 1.0}
 
 
 def test_a_file_larger_than_one_read_is_read_completely(file: Path) -> None:
