@@ -19,6 +19,7 @@ from evalserver.cli.submit import submit
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.request_fields import Addressee
 from evalserver.core.roles import Role
+from evalserver.engines.variables import VARIABLES
 from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name
 from evalserver.web.api.job_list import JobsQuerySchema
@@ -48,6 +49,19 @@ def settings_table() -> str:
         for setting in command_line_settings(ServerArgs)
     )
     return _table(("flag", "variable", "default", "description"), rows)
+
+
+def variables_table() -> str:
+    """The variables that reach harnesses."""
+    rows = (
+        (
+            each.read_by,
+            " ".join(f"`{name}`" for name in each.names),
+            ", ".join(f"`{name}`" for name in sorted(each.engines)) or "all",
+        )
+        for each in VARIABLES
+    )
+    return _table(("read by", "variables", "engine types"), rows)
 
 
 def routes_table() -> str:
@@ -110,7 +124,7 @@ def options_table() -> str:
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
-    "configuration.md": {"settings": settings_table},
+    "configuration.md": {"settings": settings_table, "variables": variables_table},
     "http-api.md": {
         "routes": routes_table,
         "request": request_table,

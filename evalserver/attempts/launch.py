@@ -10,6 +10,7 @@ from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoi
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
+from evalserver.engines.environment import secret_values
 from evalserver.executors import Command, LaunchSpec
 
 MERGING = "merging the checkpoint"
@@ -63,7 +64,11 @@ class Planner:
             env=environment,
             grace_s=self._context.cancel_grace_s,
             timeout_s=job.request.timeout_s,
-            secrets=tuple(find_secrets(job.request.model_args, gen_kwargs, environment)),
+            secrets=tuple(
+                find_secrets(
+                    job.request.model_args, gen_kwargs, environment, secret_values(environment)
+                )
+            ),
             before=self._stages_before(job, paths),
         )
 

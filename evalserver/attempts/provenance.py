@@ -9,9 +9,11 @@ from typing import Any
 from evalserver.checkpoints.fingerprints import fingerprints
 from evalserver.checkpoints.merging import model_args_before_merging
 from evalserver.core.job import Job, Outcome
-from evalserver.core.masking import COMMAND_MASK, find_secrets, is_secret_name, mask_secrets
+from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
+from evalserver.engines.environment import secret_values
+from evalserver.engines.variables import is_recorded, is_secret_variable
 from evalserver.executors import AttemptInfo, Executor, ExecutorError
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
@@ -20,12 +22,6 @@ START_FILE = "provenance.json"
 """In the run directory: the fingerprints of the checkpoints at the start of the attempt."""
 MAX_START_BYTES = 64 * 1024 * 1024
 PROBE_SECONDS = 60.0
-
-RECORDED_PREFIXES = (
-    "CUDA_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH", "PYTORCH_", "NCCL_", "VLLM_", "LMMS_",
-    "OMP_", "MKL_", "OPENBLAS_", "TOKENIZERS_", "PYTHON", "OPENAI_", "ANTHROPIC_", "INSPECT_",
-)  # fmt: skip
-"""Environment variables that metrics may depend on begin with one of these."""
 
 
 class HarnessProbe:
@@ -119,11 +115,11 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _environment(info: AttemptInfo, engine: Engine) -> dict[str, str]:
     """Return the harness's variables that metrics may depend on, with secrets masked."""
     given = info.environment
-    secrets = find_secrets(given)
+    secrets = find_secrets(given, secret_values(given))
     recorded = {
-        name: COMMAND_MASK if is_secret_name(name) else _storable(value, secrets)
+        name: COMMAND_MASK if is_secret_variable(name) else _storable(value, secrets)
         for name, value in given.items()
-        if name.startswith(RECORDED_PREFIXES) or name in engine.settings.environment
+        if is_recorded(name) or name in engine.settings.environment
     }
     return dict(sorted(recorded.items()))
 

@@ -1,8 +1,9 @@
-"""The environment of a harness: the variables of the server's that harnesses are known to read, and
-those that the operator names. All others may be secret."""
+"""The environment of a harness: the variables of the server's that harnesses are known to read
+(``variables.py``), and those that the operator names. All others may be secret."""
 
-import re
 from collections.abc import Iterable, Mapping
+
+from evalserver.engines.variables import find_variables, is_secret_variable
 
 LAUNCHER_PREFIXES = (
     "SLURM_", "PMIX_", "PMI_", "OMPI_", "MV2_", "TORCHELASTIC_", "ACCELERATE_",
@@ -24,27 +25,6 @@ sockets."""
 OWN_PREFIX = "EVALSERVER_"
 
 EXCLUDED_PREFIXES = (*LAUNCHER_PREFIXES, *SYSTEMD_PREFIXES, OWN_PREFIX)
-
-
-ALLOWED_VARIABLES = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|HOSTNAME|LANG|LANGUAGE|TZ|TERM|TMP|TEMP|TMPDIR|EDITOR"
-    r"|LD_LIBRARY_PATH|LD_PRELOAD|VIRTUAL_ENV|JAVA_HOME|CC|CXX|MPLCONFIGDIR"
-    r"|(?:LC|XDG|CONDA|PYTHON|UV)_?[A-Z0-9_]*"
-    # The machine: accelerators, threads, networks.
-    r"|(?:CUDA|CUBLAS|CUDNN|NVIDIA|NVTE|NCCL|GPU|ROCR|ROCM|HIP|HSA|AMD|MIOPEN|ASCEND|NPU"
-    r"|XLA|TPU)[A-Z0-9_]*"
-    r"|(?:OMP|MKL|OPENBLAS|NUMEXPR|GLOO|UCX|FI|IBV|MALLOC|TRITON|TORCH|PYTORCH|TF|JAX"
-    r"|KMP)_[A-Z0-9_]*"
-    r"|(?i:(?:https?|all|no|ftp)_proxy)|SSL_CERT_FILE|SSL_CERT_DIR"
-    r"|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
-    # The harnesses and what they load, their keys for hubs and judges included.
-    r"|(?:HF|HUGGINGFACE|HUGGING_FACE|TRANSFORMERS|DATASETS|TOKENIZERS|DIFFUSERS|ACCELERATE"
-    r"|TQDM|LOGURU|NLTK|TIKTOKEN|DECORD|OPENCV|FLASH_ATTENTION|XFORMERS|BNB|DS|DEEPSPEED"
-    r"|VLLM|SGLANG|SGL|RAY|LMMS|LMMS_EVAL|LM_EVAL|LMEVAL|LM_HARNESS|WANDB|API_TYPE|MODEL_VERSION"
-    r"|INSPECT|OPENAI|AZURE_OPENAI|ANTHROPIC|GOOGLE_API|GEMINI|DASHSCOPE|REKA|TEXTSYNTH|WATSONX)"
-    r"(?:_[A-Z0-9_]*)?"
-)
-"""The names of variables that are passed on, unless they are excluded."""
 
 BAR_SECONDS = "2"
 """Between two states of a progress bar: at most some 4 MB of log per day, where tqdm's own default
@@ -69,7 +49,17 @@ def harness_environment(
     return {"TQDM_MININTERVAL": BAR_SECONDS, **kept, "PYTHONUNBUFFERED": "1"}
 
 
+def secret_values(environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the values of the variables that are secrets, in the form that ``find_secrets``
+    takes."""
+    return {"secret": [value for name, value in environment.items() if is_secret_variable(name)]}
+
+
+def is_excluded(name: str) -> bool:
+    """Whether a variable never reaches a harness from the server's environment: one of the
+    server's own, of a launcher or of systemd."""
+    return name.startswith(EXCLUDED_PREFIXES) or name in LAUNCHER_VARIABLES
+
+
 def _is_passed_on(name: str) -> bool:
-    if name.startswith(EXCLUDED_PREFIXES) or name in LAUNCHER_VARIABLES:
-        return False
-    return ALLOWED_VARIABLES.fullmatch(name) is not None
+    return not is_excluded(name) and any(find_variables(name))

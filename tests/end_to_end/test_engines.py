@@ -86,5 +86,24 @@ async def test_an_engines_environment_reaches_its_harness(api: Api) -> None:
     assert "opensesame-1234" in started["secrets"]
 
 
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/bPx"), ("SOCCERNET_PWD", "s0cc3rn3t-pass")],
+)
+async def test_a_key_of_a_provider_reaches_the_harness_and_is_masked(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, name: str, secret: str
+) -> None:
+    monkeypatch.setenv(name, secret)
+    api = await make_api()
+
+    job = await api.finished(await api.submit(model_args={"behave": "environment", "show": name}))
+    printed = (Path(job["run_dir"]) / "eval.log").read_text()
+    written = (Path(job["output_dir"]) / "environment.txt").read_text()
+
+    assert f"{name}=None" not in printed
+    assert secret not in printed + written + json.dumps(job)
+    assert f"{name}={'*' * len(secret)}" in written
+
+
 async def test_an_engines_harness_can_be_queried(api: Api) -> None:
     assert await api.call("GET", "/tasks?engine=vision") == {"tasks": ["ai2d", "mme"]}

@@ -2,7 +2,30 @@
 
 import pytest
 
-from evalserver.engines.environment import harness_environment
+from evalserver.engines.environment import harness_environment, is_excluded
+from evalserver.engines.variables import VARIABLES, is_secret_variable
+from tests.engines.variables_in_sources import key_names, site_packages, variables_read
+from tests.real_harness import interpreter
+
+HARNESSES = [
+    pytest.param(environment, package, marks=pytest.mark.real_harness(environment))
+    for environment, package in (
+        ("lmms-eval", "lmms_eval"),
+        ("lm-eval", "lm_eval"),
+        ("inspect", "inspect_ai"),
+        ("inspect", "openai"),
+    )
+]
+
+SURROUNDINGS = {
+    "BRANCH_NAME", "CI", "CUSTOM_ENV_VAR_1", "CUSTOM_ENV_VAR_2", "GITHUB_REF_NAME", "GITHUB_SHA",
+    "GIT_BRANCH", "GIT_COMMIT", "JPY_SESSION_NAME", "PYTEST_CURRENT_TEST", "PYTEST_VERSION",
+    "TERM_PROGRAM", "VSCODE_CLI_REQUIRE_TOKEN", "VSCODE_CWD", "VSCODE_IPYTHON_KERNEL", "VSCODE_PID",
+    "DEFER_PYDANTIC_BUILD",
+}  # fmt: skip
+"""What harnesses read about the editor, terminal, test or CI job around them. A server has none."""
+
+PLACEHOLDERS = {"OAUTH_PLACEHOLDER_API_KEY", "VSCODE_CLI_REQUIRE_TOKEN"}
 
 MISLEADING = (
     "RANK",
@@ -57,7 +80,55 @@ def test_variables_that_harnesses_read_are_passed(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "AWS_SECRET_ACCESS_KEY",
+        "AZURE_API_KEY", "AZURE_ENDPOINT", "JUDGE_API_KEY", "JUDGE_BASE_URL", "JUDGE_MODEL_NAME",
+        "LLM_JUDGE_URL", "OPENROUTER_API_KEY", "TOGETHER_API_KEY", "MISTRAL_API_KEY",
+        "GROQ_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_BEARER_TOKEN_BEDROCK", "GOOGLE_CLOUD_PROJECT",
+        "DEEPSEEK_API_KEY", "PERSPECTIVE_API_KEY", "XAI_API_KEY", "CO_API_KEY", "SOCCERNET_PWD",
+    ],
+)  # fmt: skip
+def test_keys_of_judges_and_providers_are_passed(name: str) -> None:
+    assert harness_environment({name: "value"})[name] == "value"
+
+
+@pytest.mark.parametrize(("environment", "package"), HARNESSES)
+def test_every_variable_that_a_harness_reads_is_passed(environment: str, package: str) -> None:
+    read = variables_read(site_packages(interpreter(environment)) / package)
+    wanted = {name for name in read - SURROUNDINGS if not is_excluded(name)}
+
+    assert wanted - set(harness_environment(dict.fromkeys(wanted, "x"))) == set()
+
+
+@pytest.mark.parametrize(("environment", "package"), HARNESSES)
+def test_every_key_and_address_that_a_harness_names_is_passed(
+    environment: str, package: str
+) -> None:
+    named = key_names(site_packages(interpreter(environment)) / package)
+    wanted = {name for name in named - PLACEHOLDERS if not name.startswith("YOUR_")}
+
+    assert wanted - set(harness_environment(dict.fromkeys(wanted, "x"))) == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AZURE_API_KEY", "JUDGE_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+        "AZURE_STORAGE_CONNECTION_STRING", "SOCCERNET_PWD", "OPENAI_CUSTOM_HEADERS", "MSI_SECRET",
+        "WATSONX_PASSWORD", "FAL_KEY", "Deepseek_API",
+    ],
+)  # fmt: skip
+def test_values_of_keys_are_secrets(name: str) -> None:
+    assert is_secret_variable(name)
+
+
+def test_no_row_passes_what_is_excluded() -> None:
+    names = [name for row in VARIABLES for name in row.names if not name.startswith("*")]
+
+    assert [name for name in names if is_excluded(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         "DATABASE_PASSWORD",
         "GITHUB_TOKEN",
         "SSH_AUTH_SOCK",

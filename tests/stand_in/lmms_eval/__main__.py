@@ -81,6 +81,13 @@ def _complete(given: argparse.Namespace, args: dict[str, str]) -> None:
     _write_results(given, {task: numbers for task in tasks})
 
 
+def _environment(given: argparse.Namespace, args: dict[str, str]) -> None:
+    lines = "".join(f"{name}={os.environ.get(name)}\n" for name in args["show"].split("/"))
+    print(lines, end="", flush=True)
+    Path(given.output_path, "environment.txt").write_text(lines)
+    _complete(given, args)
+
+
 def _judge(given: argparse.Namespace, args: dict[str, str]) -> None:
     results = {"acc,strict": 0.5, "acc,loose": 0.5, "f1,strict": 0.5, "loss,strict": 1.0}
     samples = [
@@ -279,6 +286,7 @@ LEFT: dict[str, Callable[[Path, Path], object]] = {
 BEHAVIOURS = {
     "leave": _leave,
     "complete": _complete,
+    "environment": _environment,
     "judge": _judge,
     "scores": _scores,
     "silent": _complete,
