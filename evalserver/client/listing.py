@@ -26,6 +26,8 @@ class ListingCalls:
         engine: str | None = None,
         labels: Mapping[str, str] | None = None,
         submitted_by: str | None = None,
+        result_check: str | None = None,
+        failure: str | None = None,
         created_after: str | datetime | None = None,
         created_before: str | datetime | None = None,
         finished_after: int | None = None,
@@ -37,7 +39,8 @@ class ListingCalls:
         ``status`` or ``model``; ``-`` before it reverses the order.
 
         ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
-        datetimes. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
+        datetimes. ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
+        failure. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
         of a text in ``model_args``.
         With ``finished_after``, the ``event_id`` of a job, only jobs that finished later, in the
         order in which they finished.
@@ -56,6 +59,8 @@ class ListingCalls:
             "engine": engine,
             "label": [f"{name}={text}" for name, text in (labels or {}).items()],
             "submitted_by": submitted_by,
+            "result_check": result_check,
+            "failure": failure,
             "created_after": _iso_time(created_after),
             "created_before": _iso_time(created_before),
             "finished_after": finished_after,

@@ -59,6 +59,8 @@ class Job:
     failure: Failure | None = None
     partial: dict[str, Any] | None = None
     """The metrics of a failed job, as far as it has some: by task, then by metric and filter."""
+    pruned_at: str | None = None
+    """When the job was pruned; then the record has only what is kept of pruned jobs."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 
@@ -91,3 +93,5 @@ class Outcome:
     result_check: ResultCheck | None = None
     failure: Failure | None = None
     partial: dict[str, Any] | None = None
+    output_bytes: int | None = None
+    """What the files of all attempts take on disk; None if unknown."""

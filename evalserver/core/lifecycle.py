@@ -48,6 +48,7 @@ class EventKind(StrEnum):
     CANCELLED = "cancelled"
     RETRIED = "retried"
     PRUNED = "pruned"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,7 @@ TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
         ),
         EventKind.RETRIED: Transition(FINISHED, Status.QUEUED),
         EventKind.PRUNED: Transition(frozenset(FINISHED), None),
+        # What was kept of a pruned job was removed.
+        EventKind.ERASED: _transition(None, None),
     }
 )

@@ -25,6 +25,16 @@ FOUND_BY = {
 }
 """Tables by which jobs are found: their content, and the expected content according to jobs."""
 
+KEPT_SINCE = 9
+"""The schema version that keeps the metrics of pruned jobs, without a foreign key."""
+
+METRICS_OF_NOBODY = """
+    SELECT job_id FROM metrics
+    WHERE job_id NOT IN (SELECT job_id FROM jobs)
+        AND job_id NOT IN (SELECT job_id FROM pruned_jobs)
+    LIMIT 1
+"""
+
 NOT_IN_ITS_SPAN = """
     SELECT seq FROM jobs LEFT JOIN job_spans ON span = seq / 512
     WHERE span IS NULL OR created_at NOT BETWEEN earliest AND latest
@@ -37,7 +47,7 @@ def check_database(snapshot: sqlite3.Connection) -> Verdict:
 
     Stops at the first problem; if that is outside the log, the verdict names no event.
     """
-    for find_problem in (_integrity, _references, _schema, _counts, _found_by):
+    for find_problem in (_integrity, _references, _schema, _counts, _found_by, _metrics):
         problem = find_problem(snapshot)
         if problem is not None:
             return Verdict(0, 0, "", problem)
@@ -59,6 +69,18 @@ def _references(snapshot: sqlite3.Connection) -> Problem | None:
     table, rowid, parent = row[0], row[1], row[2]
     which = "a row" if rowid is None else f"row {rowid}"
     return Problem(f"{which} of {table} belongs to a row of {parent} that is not there")
+
+
+def _metrics(snapshot: sqlite3.Connection) -> Problem | None:
+    if snapshot.execute("PRAGMA user_version").fetchone()[0] < KEPT_SINCE:
+        return None
+    row = snapshot.execute(METRICS_OF_NOBODY).fetchone()
+    if row is not None:
+        return Problem(f"metrics has rows of job {row[0]}, which is not there")
+    row = snapshot.execute(
+        "SELECT job_id FROM pruned_jobs JOIN jobs USING (job_id) LIMIT 1"
+    ).fetchone()
+    return None if row is None else Problem(f"job {row[0]} is in both jobs and pruned_jobs")
 
 
 def _schema(snapshot: sqlite3.Connection) -> Problem | None:

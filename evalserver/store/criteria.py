@@ -20,6 +20,8 @@ class JobFilter:
 
     One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
     or after ``created_after`` and before ``created_before``, times in the store's format.
+    ``result_check`` is the
+    verdict of the check of the results, ``failure`` the code of a failure.
     ``search`` is the prefix of an id, or a part of a model's or a task's name or of a model
     argument; ``search.py`` resolves it to names (``named``).
     """
@@ -32,6 +34,8 @@ class JobFilter:
     submitted_by: str | None = None
     created_after: str | None = None
     created_before: str | None = None
+    result_check: str | None = None
+    failure: str | None = None
     search: str | None = None
     named: tuple[tuple[str, str], ...] = ()
 
@@ -110,6 +114,10 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
         yield _label(number, name, text)
     if wanted.task is not None:
         yield Criterion(("SELECT seq FROM job_tasks WHERE task = :task",), {"task": wanted.task})
+    if wanted.failure is not None:
+        yield _in_jobs("failure_code", "jobs_by_failure", wanted.failure)
+    if wanted.result_check is not None:
+        yield _in_jobs("result_status", "jobs_by_result_status", wanted.result_check)
     if wanted.model is not None:
         yield _in_jobs("model", "jobs_by_model", wanted.model)
     if wanted.submitted_by is not None:

@@ -51,14 +51,29 @@ class Durations:
 
     async def of_kind(self, kind: Kind) -> list[float]:
         """The durations of the newest completed jobs of a kind, in seconds, for their last
-        attempts."""
+        attempts; also of pruned ones."""
         rows = await self._readers.fetch(
             """
             SELECT (julianday(completed_at) - julianday(started_at)) * 86400 AS seconds
-            FROM jobs
-            WHERE status = 'completed' AND engine = :engine AND model = :model AND tasks = :tasks
-              AND coalesce(json_extract(request, '$.limit'), -1) = :limit
-              AND json_extract(request, '$.num_gpus') = :num_gpus
+            FROM (
+                SELECT * FROM (
+                    SELECT completed_at, started_at, finish_number
+                    FROM jobs
+                    WHERE status = 'completed' AND engine = :engine AND model = :model
+                      AND tasks = :tasks
+                      AND coalesce(json_extract(request, '$.limit'), -1) = :limit
+                      AND json_extract(request, '$.num_gpus') = :num_gpus
+                    ORDER BY finish_number DESC LIMIT :newest
+                )
+                UNION ALL
+                SELECT * FROM (
+                    SELECT completed_at, started_at, finish_number
+                    FROM pruned_jobs
+                    WHERE status = 'completed' AND engine = :engine AND model = :model
+                      AND tasks = :tasks AND sample_limit = :limit AND num_gpus = :num_gpus
+                    ORDER BY finish_number DESC LIMIT :newest
+                )
+            )
             ORDER BY finish_number DESC
             LIMIT :newest
             """,

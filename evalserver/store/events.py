@@ -39,6 +39,12 @@ FACTS = (
 )
 """The columns of a job that are passed on with its events to listeners."""
 
+REMOVED_FACTS = (
+    "seq, 0 AS priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
+    " 0 AS request_bytes"
+)
+"""The same of a pruned job."""
+
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
 """The id of the event that is about to be written; what is archived is never the newest event."""
 

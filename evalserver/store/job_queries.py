@@ -12,6 +12,7 @@ from evalserver.store.events import REQUEST_BYTES
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.listing import NEWEST, Page
+from evalserver.store.pruned_jobs import PRUNED_RECORD, pruned_job_of
 from evalserver.store.readers import Readers
 from evalserver.store.sorting import Order, Place, SortedPage
 
@@ -39,11 +40,36 @@ class JobQueries:
         job = await self.find(job_id)
         if job is not None:
             return job
+        if await self.find_pruned(job_id) is not None:
+            raise JobPruned(
+                f"Job {job_id} finished and was pruned; its metrics are kept:"
+                f" GET /jobs/{job_id}/results"
+            )
         if await self.was_known(job_id):
             raise JobPruned(
                 f"Job {job_id} finished and was pruned; what is left of it is in the audit log"
             )
         raise JobNotFound(f"Job {job_id} not found")
+
+    async def with_pruned(self, job_id: str) -> Job:
+        """The record of a job, or what is kept of a pruned one: ``pruned_at`` says which.
+
+        Raises JobNotFound or JobPruned.
+        """
+        try:
+            return await self.job(job_id)
+        except JobPruned:
+            kept = await self.find_pruned(job_id)
+            if kept is None:
+                raise
+            return kept
+
+    async def find_pruned(self, job_id: str) -> Job | None:
+        """What is kept of a pruned job; None if there is no such job."""
+        row = await self._readers.look_up(
+            f"{PRUNED_RECORD} WHERE job_id = :job_id", {"job_id": job_id}
+        )
+        return None if row is None else pruned_job_of(row)
 
     async def find(self, job_id: str) -> Job | None:
         """The job's record, or None when there is none (any more)."""
@@ -86,7 +112,7 @@ class JobQueries:
         return await finished.last_finished(self._readers, most)
 
     async def metrics(self, job_id: str) -> list[Metric]:
-        """The job's metrics, by task, metric and filter; none unless it is completed."""
+        """The job's metrics, by task, metric and filter, also if it was pruned."""
         rows = await self._readers.fetch(
             """
             SELECT task, metric, filter, value, stderr, n, higher_is_better

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 import orjson
 
-from evalserver.core.job import Job
+from evalserver.core.job import Failure, Job
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.result_check import CheckStatus, Finding, FindingCode, ResultCheck
 from evalserver.store.stored_request import DamagedRequest, parse_request
 from evalserver.store.transaction import Row
 
@@ -48,6 +49,9 @@ def job_of(row: Row) -> Job:
         result=_readable(row, "result", _object, damage),
         provenance=_readable(row, "provenance", _object, damage),
         event_id=row["event_id"],
+        result_check=_result_check(row, damage),
+        failure=_failure(row),
+        partial=_readable(row, "partial", _object, damage),
         damage="; ".join(damage) or None,
     )
 
@@ -65,6 +69,29 @@ def _readable(row: Row, column: str, parse: Callable[[str], T], damage: list[str
     except (ValueError, TypeError, DamagedRequest) as error:
         damage.append(f"its column {column} cannot be read ({error})")
         return None
+
+
+def _result_check(row: Row, damage: list[str]) -> ResultCheck | None:
+    if row["result_status"] is None:
+        return None
+    findings = _readable(row, "findings", parse_findings, damage) or ()
+    return ResultCheck(CheckStatus(row["result_status"]), findings)
+
+
+def parse_findings(text: str) -> tuple[Finding, ...]:
+    """The findings in a column. Raises ValueError or TypeError for other text."""
+    try:
+        return tuple(
+            Finding(each["task"], FindingCode(each["code"]), each["message"])
+            for each in orjson.loads(text)
+        )
+    except KeyError as error:
+        raise TypeError(f"a finding has no {error}") from None
+
+
+def _failure(row: Row) -> Failure | None:
+    code = row["failure_code"]
+    return None if code is None else Failure(code, row["failure_advice"] or "")
 
 
 def _object(text: str) -> dict[str, Any]:

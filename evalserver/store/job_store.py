@@ -64,7 +64,9 @@ class JobStore:
         """Record that a restarted server reattached to a running job's attempt."""
         await self._writer.run(lambda tx: jobs.reattach(tx, job_id, self._now()))
 
-    async def cancel_queued(self, job_id: str, actor: str, keep: int) -> list[str]:
+    async def cancel_queued(
+        self, job_id: str, actor: str, keep: int, max_bytes: int | None = None
+    ) -> list[str]:
         """End a job before its start, and prune as ``finish`` does.
 
         Raises IllegalTransition if it is no longer queued.
@@ -73,7 +75,7 @@ class JobStore:
         def work(tx: Transaction) -> list[str]:
             now = self._now()
             jobs.cancel_queued(tx, job_id, now, actor)
-            return pruning.prune(tx, keep, now)
+            return pruning.prune_to(tx, keep, max_bytes, now)
 
         return await self._writer.run(work)
 
@@ -85,22 +87,37 @@ class JobStore:
         """Put a running job whose attempt was lost back into the queue."""
         await self._writer.run(lambda tx: jobs.interrupt(tx, job_id, self._now(), reason))
 
-    async def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
+    async def finish(
+        self, job_id: str, outcome: Outcome, keep: int, max_bytes: int | None = None
+    ) -> list[str]:
         """Record how a running job ended, and prune, in one unit of work.
 
-        Returns the ids of the jobs that were pruned to keep the newest ``keep`` finished ones.
+        Returns the ids of the jobs that were pruned, to keep the newest ``keep``
+        finished ones, whose files have ``max_bytes`` at most.
         """
 
         def work(tx: Transaction) -> list[str]:
             now = self._now()
             jobs.finish(tx, job_id, now, outcome)
-            return pruning.prune(tx, keep, now)
+            return pruning.prune_to(tx, keep, max_bytes, now)
 
         return await self._writer.run(work)
 
     async def retry(self, job_id: str, actor: str) -> None:
         """Queue a finished job for a further attempt. Raises IllegalTransition if it is not."""
         await self._writer.run(lambda tx: jobs.retry(tx, job_id, self._now(), actor))
+
+    async def erase(self, job_id: str, actor: str) -> bool:
+        """Remove a job with everything that is kept of it; returns whether it was pruned before.
+
+        Raises IllegalTransition if it is not finished, was erased before, or never existed.
+        """
+        return await self._writer.run(lambda tx: pruning.erase_one(tx, job_id, self._now(), actor))
+
+    async def prune_to_fit(self, max_bytes: int) -> list[str]:
+        """Remove the oldest finished jobs until the files of the rest have ``max_bytes`` at most;
+        returns their ids."""
+        return await self._writer.run(lambda tx: pruning.prune_to_fit(tx, max_bytes, self._now()))
 
     async def prune(
         self, keep: int, actor: str = jobs.SERVER, most: int = pruning.ALL

@@ -16,7 +16,8 @@ SERVER = "server"
 
 OF_AN_END = (
     "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",
-    "provenance",
+    "provenance", "result_status", "findings", "failure_code", "failure_advice", "partial",
+    "output_bytes",
 )  # fmt: skip
 """The columns that say how a job ended."""
 
@@ -127,11 +128,21 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
         "completed_at": outcome.completed_at,
         "exit_code": outcome.exit_code,
         "error": outcome.error,
-        "result": None if outcome.result is None else json_text(outcome.result),
+        "result": _json_or_null(outcome.result),
+        "partial": _json_or_null(outcome.partial),
+        "output_bytes": outcome.output_bytes,
     }
     if outcome.provenance is not None:
         columns["provenance"] = json_text(outcome.provenance)
-    detail = {"exit_code": outcome.exit_code, "error": _first_line(outcome.error)}
+    detail = {"exit_code": outcome.exit_code, "error": first_line(outcome.error)}
+    if outcome.result_check is not None:
+        columns["result_status"] = outcome.result_check.status.value
+        columns["findings"] = json_text([asdict(each) for each in outcome.result_check.findings])
+        detail["result_check"] = outcome.result_check.status.value
+    if outcome.failure is not None:
+        columns["failure_code"] = outcome.failure.code
+        columns["failure_advice"] = outcome.failure.advice
+        detail["failure"] = outcome.failure.code
     kind = EventKind(outcome.status.value)
     transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
     for metric in outcome.metrics:
@@ -194,7 +205,7 @@ def _end_of(job: Job) -> dict[str, Any]:
     return {
         "completed_at": job.completed_at,
         "exit_code": job.exit_code,
-        "error": _first_line(job.error),
+        "error": first_line(job.error),
         "metrics": {model: files.get("metrics") for model, files in result.items()},
     }
 
@@ -205,5 +216,10 @@ def _of_the_submission(job: Job) -> str | None:
     return json_text({"checkpoints": {"submitted": submitted}}) if submitted else None
 
 
-def _first_line(text: str | None) -> str | None:
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else json_text(value)
+
+
+def first_line(text: str | None) -> str | None:
+    """The first line of an error, shortened."""
     return None if text is None else text.splitlines()[0][:500]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from evalserver.core.lifecycle import EventKind
 from evalserver.store.events import Change, transition
 from evalserver.store.jobs import SERVER
+from evalserver.store.pruned_jobs import erase, keep_record
 from evalserver.store.transaction import Transaction
 
 ALL = -1
@@ -26,6 +27,13 @@ def prune(tx: Transaction, keep: int, at: str, actor: str = SERVER, most: int = 
     return _remove(tx, "TRUE", {"most": few}, at, actor)
 
 
+def prune_to(tx: Transaction, keep: int, max_bytes: int | None, at: str) -> list[str]:
+    """Remove the oldest finished jobs beyond the newest ``keep``, and what does not fit into
+    ``max_bytes``. Returns their ids."""
+    pruned = prune(tx, keep, at)
+    return pruned if max_bytes is None else [*pruned, *prune_to_fit(tx, max_bytes, at)]
+
+
 def prune_older(tx: Transaction, before: str, at: str, actor: str, most: int = ALL) -> list[str]:
     """Remove the jobs that finished before a time, or ``most`` of these.
 
@@ -37,7 +45,45 @@ def prune_older(tx: Transaction, before: str, at: str, actor: str, most: int = A
 
 def prune_one(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     """Remove one job. Raises IllegalTransition when it has not finished or does not exist."""
+    keep_record(tx, job_id, at)
     transition(tx, Change(EventKind.PRUNED, job_id, at, actor))
+
+
+def erase_one(tx: Transaction, job_id: str, at: str, actor: str) -> bool:
+    """Remove a job with everything that is kept of it; returns whether it was pruned before.
+
+    Raises IllegalTransition when it has not finished, was erased before, or never existed.
+    """
+    rows = tx.execute("SELECT 1 FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
+    if rows:
+        prune_one(tx, job_id, at, actor)
+    erase(tx, job_id, at, actor)
+    return not rows
+
+
+def prune_to_fit(tx: Transaction, max_bytes: int, at: str, actor: str = SERVER) -> list[str]:
+    """Remove the oldest finished jobs until the files of the rest have ``max_bytes`` at most.
+
+    The newest one stays in any case. Returns their ids, the oldest first.
+    """
+    rows = tx.execute(
+        """
+        SELECT max(finish_number) AS last FROM (
+            SELECT finish_number,
+                   sum(coalesce(output_bytes, 0)) OVER (ORDER BY finish_number DESC) AS total
+            FROM jobs INDEXED BY jobs_by_output_bytes WHERE finish_number IS NOT NULL
+        )
+        WHERE total > :max_bytes
+            AND finish_number < (
+                SELECT max(finish_number) FROM jobs WHERE finish_number IS NOT NULL
+            )
+        """,
+        {"max_bytes": max_bytes},
+    )
+    last = rows[0]["last"]
+    if last is None:
+        return []
+    return _remove(tx, "finish_number <= :last", {"last": last, "most": ALL}, at, actor)
 
 
 def _remove(

@@ -81,6 +81,8 @@ def _wrong_move(event: Mapping[str, Any], move: Transition, job: Replayed | None
 
 
 def _wrong_attempt(event: Mapping[str, Any], move: Transition, job: Replayed | None) -> str | None:
+    if move.after is None and job is None:
+        return None  # of a pruned job, whose attempts are not remembered
     expected = (0 if job is None else job.attempt) + _begins(move)
     if event["attempt"] != expected:
         return f"it says attempt {event['attempt']}, where the log leads to attempt {expected}"

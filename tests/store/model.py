@@ -209,7 +209,6 @@ class Model:
         oldest, self.finished = self.finished[:excess], self.finished[excess:]
         for job_id in oldest:
             job = self.pruned[job_id] = self.jobs.pop(job_id)
-            self.metrics.pop(job_id, None)
             self._record_event("pruned", SERVER, job, job.status, None)
         return oldest
 

@@ -77,7 +77,18 @@ async def test_a_row_with_a_missing_parent_is_detected(store: Store, tmp_path: P
 
     change(tmp_path / DATABASE_NAME, "PRAGMA foreign_keys = OFF; DELETE FROM jobs;")
 
-    assert problem(tmp_path) == "a row of metrics belongs to a row of jobs that is not there"
+    assert problem(tmp_path) == "a row of job_tasks belongs to a row of jobs that is not there"
+
+
+async def test_metrics_of_a_job_that_is_not_there_are_detected(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await start(store)
+    await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
+
+    change(tmp_path / DATABASE_NAME, "PRAGMA foreign_keys = ON; DELETE FROM jobs;")
+
+    assert problem(tmp_path) == f"metrics has rows of job {job_id}, which is not there"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ LANDED = {
         "f9ac2f84795289f75533494ba75c041a612ad09cf8f70b630f40e76504531fa9"
     ),
     "0008_audit_archives.sql": "386520c0972c03544c16f0fb6e3a15eddc748c9daf4cc47bed17f886fd4d741f",
+    "0009_checked_results_and_history.sql": (
+        "db42a5a698c45796030c5134d89b782e57d3c73072635a406d26e4bb9ab8d323"
+    ),
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""

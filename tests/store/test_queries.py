@@ -63,6 +63,8 @@ FILTERS = {
     "task": JobFilter(task="mme"),
     "engine": JobFilter(engine="lmms_eval"),
     "label": JobFilter(labels=(("team", "a"),)),
+    "result_check": JobFilter(result_check="warnings"),
+    "failure": JobFilter(failure="unknown"),
     "labels": JobFilter(labels=(("team", "a"), ("run", "1"))),
     "submitted_by": JobFilter(submitted_by="alice"),
     "created_after": JobFilter(created_after="2001"),
@@ -107,6 +109,7 @@ LISTED = {
 
 QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.find": lambda readers: _queries(readers).find("id"),
+    "JobQueries.find_pruned": lambda readers: _queries(readers).find_pruned("id"),
     "JobQueries.was_known": lambda readers: _queries(readers).was_known("id"),
     "JobQueries.running": lambda readers: _queries(readers).running(),
     "JobQueries.queued": lambda readers: _queries(readers).queued(),
@@ -158,6 +161,9 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "prune": lambda tx, queued, running: pruning.prune(tx, 0, NOW),
     "prune_older": lambda tx, queued, running: pruning.prune_older(tx, NOW, NOW, "bob"),
     "prune_one": lambda tx, queued, running: _end_and_prune(tx, running),
+    "prune_to": lambda tx, queued, running: pruning.prune_to(tx, 1, 1000, NOW),
+    "prune_to_fit": lambda tx, queued, running: pruning.prune_to_fit(tx, 1000, NOW),
+    "erase_one": lambda tx, queued, running: _end_and_erase(tx, running),
     "drain": lambda tx, queued, running: server_events.drain(tx, NOW, "bob", None),
     "resume": lambda tx, queued, running: server_events.resume(tx, NOW, "bob"),
     "require_open_queue": lambda tx, queued, running: server_events.require_open_queue(tx),
@@ -213,7 +219,7 @@ EXCLUDED = {
     "Submission", "Token", "counted", "read_jobs", "size_of",
     "seq_range_of", "token_of", "tokens_in",
     "JobQueries.job", "JobQueries.page", "JobQueries.sorted_page", "JobQueries.finished_page",
-    "JobQueries.last_finished",
+    "JobQueries.last_finished", "JobQueries.with_pruned", "first_line",
 }  # fmt: skip
 """Names in the modules that are neither operations nor queries, or are covered otherwise."""
 
@@ -227,6 +233,7 @@ ALLOWED_SCANS = {
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
+    "SCAN evaluations": "the jobs of the series that the question lists",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",
 }
@@ -236,6 +243,11 @@ ALLOWED_SCANS = {
 def _end_and_prune(tx: Transaction, running: str) -> None:
     jobs.finish(tx, running, NOW, completed(ACCURACY))
     pruning.prune_one(tx, running, NOW, "bob")
+
+
+def _end_and_erase(tx: Transaction, running: str) -> None:
+    jobs.finish(tx, running, NOW, completed(ACCURACY))
+    pruning.erase_one(tx, running, NOW, "bob")
 
 
 def _end_and_retry(tx: Transaction, running: str) -> None:
@@ -343,8 +355,13 @@ async def test_durations_are_read_from_their_index_only(
     await Durations(readers).of_kind(KIND)
 
     [sql] = statements
-    [step] = plan(tmp_path, sql)
-    assert step.startswith("SEARCH jobs USING INDEX jobs_durations (engine=? AND model=? AND tasks")
+    of_kind = "(engine=? AND model=? AND tasks"
+    steps = [step for step in plan(tmp_path, sql) if step.startswith(("SEARCH", "USE TEMP"))]
+    assert [step.partition(" AND <expr>")[0].partition(" AND sample")[0] for step in steps] == [
+        f"SEARCH jobs USING INDEX jobs_durations {of_kind}=?",
+        f"SEARCH pruned_jobs USING INDEX pruned_jobs_durations {of_kind}=?",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ]
 
 
 async def test_queue_now_shows_the_queue_in_order(store: Store, tmp_path: Path) -> None:

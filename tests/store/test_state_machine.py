@@ -273,7 +273,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
     @invariant()
     def metrics_match(self) -> None:
-        """Only those of the last completion, and none of pruned jobs."""
+        """Only those of the last completion, and also those of pruned jobs."""
         expected = {(job_id, *astuple(m)) for job_id, ms in self.model.metrics.items() for m in ms}
         assert set(rows(self.folder, "SELECT * FROM metrics")) == expected
 

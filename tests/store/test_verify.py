@@ -64,6 +64,7 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     await store.jobs.finish(interrupted, CANCELLED, PLENTY)
     await store.jobs.retry(interrupted, "bob")
     await store.jobs.cancel_queued(interrupted, "bob", keep=0)
+    await store.jobs.erase(interrupted, "carol")
     for _ in range(3):
         await complete(store, keep=2)
     await store.jobs.prioritize(await submit(store), 1, "bob")

@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
+from evalserver.core.result_check import CheckStatus
 from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
 from evalserver.web.api.jobs import job_with_position, serialize_job
 from evalserver.web.http.cursors import (
@@ -68,6 +69,11 @@ class JobsQuerySchema(StrictSchema):
     model = Text(longest=512, metadata=about("The `model` of the request."))
     task = Text(longest=256, metadata=about("A task of the request."))
     engine = EngineName(metadata=about("The engine of the job."))
+    result_check = fields.String(
+        validate=validate.OneOf(list(CheckStatus), error="Must be one of {choices}."),
+        metadata=about("The verdict of the check of the results: `ok`, `warnings` or `failed`."),
+    )
+    failure = Text(longest=64, metadata=about("The code of the failure of a failed job."))
     label = fields.List(
         Label(),
         validate=validate.Length(max=MAX_LABELS, error="Must be given at most {max} times."),

@@ -18,8 +18,17 @@ def redacted_view(job: Job) -> dict[str, Any]:
         model_args=masked(job.request.model_args),
         gen_kwargs=masked(job.request.gen_kwargs),
     )
-    error = None if job.error is None else mask_text(job.error)
-    return {**vars(job), "request": wanted, "error": error, "provenance": masked(job.provenance)}
+    check = job.result_check
+    if check is not None:
+        findings = (replace(each, message=mask_text(each.message)) for each in check.findings)
+        check = replace(check, findings=tuple(findings))
+    return {
+        **vars(job),
+        "request": wanted,
+        "error": None if job.error is None else mask_text(job.error),
+        "result_check": check,
+        "provenance": masked(job.provenance),
+    }
 
 
 def without_checkpoints(values: dict[str, Any]) -> dict[str, Any]:

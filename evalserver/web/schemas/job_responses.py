@@ -7,6 +7,7 @@ from marshmallow import fields
 
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import REQUEST_FIELDS
+from evalserver.core.result_check import CheckStatus, FindingCode
 from evalserver.web.schemas.evaluate_request import EvaluateSchema, RequestFields, TaskNames
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
@@ -51,13 +52,44 @@ class ModelResultSchema(ResponseSchema):
     samples = fields.List(fields.String(), metadata=about("Paths of the samples files."))
     metrics = fields.Dict(
         keys=fields.String(),
-        values=fields.Dict(keys=fields.String(), values=fields.Float()),
-        metadata=about("Every metric, by task and then by `metric,filter`."),
+        values=fields.Dict(keys=fields.String(), values=fields.Float(allow_none=True)),
+        metadata=about(
+            "Every metric, by task and then by `metric,filter`; null for NaN and infinity."
+        ),
     )
     failed_requests = fields.Nested(FailedRequestsSchema)
     weights_changed = fields.Boolean(
         metadata=about("Whether the checkpoint changed between submission and end.")
     )
+
+
+class FindingSchema(ResponseSchema):
+    """Something to know about the results."""
+
+    task = fields.String(allow_none=True, metadata=about("null if it concerns all tasks."))
+    code = fields.Enum(FindingCode, by_value=fields.String)
+    message = fields.String()
+
+
+class ResultCheckSchema(ResponseSchema):
+    """What the check of the results found."""
+
+    status = fields.Enum(
+        CheckStatus,
+        by_value=fields.String,
+        metadata=about(
+            "`ok`; `warnings` if there are findings; `failed` if the job failed because of its"
+            " results."
+        ),
+    )
+    findings = fields.List(fields.Nested(FindingSchema))
+
+
+class FailureSchema(ResponseSchema):
+    """Why a job failed."""
+
+    code = fields.String(metadata=about("A code of the table of failures."))
+    advice = fields.String(metadata=about("What it means, and what to do."))
 
 
 class ProgressSchema(ResponseSchema):
@@ -157,6 +189,20 @@ class ProvenanceSchema(ResponseSchema):
 class JobSchema(ResponseSchema):
     """A job: a request and its record."""
 
+    class Meta(ResponseSchema.Meta):
+        # An attribute of this name has a meaning in marshmallow.
+        include: ClassVar = {
+            "partial": fields.Dict(
+                keys=fields.String(),
+                values=fields.Dict(keys=fields.String(), values=fields.Float(allow_none=True)),
+                allow_none=True,
+                metadata=about(
+                    "The metrics of a job that failed but has some, by task and then by"
+                    " `metric,filter`."
+                ),
+            )
+        }
+
     EXAMPLE = MappingProxyType(
         {
             "job_id": JOB_ID,
@@ -178,7 +224,10 @@ class JobSchema(ResponseSchema):
                     "failed_requests": {"failed": 0, "of": 16, "share": 0.0},
                 }
             },
+            "result_check": {"status": "ok", "findings": []},
+            "partial": None,
             "error": None,
+            "failure": None,
             "position_in_queue": None,
             "waiting_for": None,
             "eta_s": None,
@@ -224,8 +273,16 @@ class JobSchema(ResponseSchema):
         allow_none=True,
         metadata=about("The results by model; null unless completed."),
     )
+    result_check = fields.Nested(
+        ResultCheckSchema,
+        allow_none=True,
+        metadata=about("What the check of the results found; null if there were none to check."),
+    )
     error = fields.String(
         allow_none=True, metadata=about("Why the job failed, and the end of the log.")
+    )
+    failure = fields.Nested(
+        FailureSchema, allow_none=True, metadata=about("null unless the job failed.")
     )
     position_in_queue = fields.Integer(
         allow_none=True, metadata=about("Number of jobs ahead of it; null unless queued.")
