@@ -24,6 +24,7 @@ from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.core.supervision import log_failure
 from evalserver.engines import Engine, Paths
+from evalserver.engines.env_profiles import ProfileUnavailable
 from evalserver.executors import Executor, ExecutorError, LaunchSpec, ResourcesExhausted
 from evalserver.monitoring.progress import ProgressBoard, watch_progress
 from evalserver.runner.crash_point import crash_point
@@ -191,7 +192,10 @@ class Attempts:
         reason = missing_checkpoint_reason(job)
         if reason is not None:
             return reason
-        spec = self._planner.launch_spec(job, paths, attempt_token(job))
+        try:
+            spec = self._planner.launch_spec(job, paths, attempt_token(job))
+        except ProfileUnavailable as error:
+            return f"The evaluation was not started: {error}"
         files = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
         command = replace(spec.command, files={**spec.command.files, **files})
         return replace(spec, command=command)

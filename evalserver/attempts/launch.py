@@ -1,7 +1,7 @@
 """From a job to the ``LaunchSpec`` of its attempt: command lines, files and environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,12 @@ from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoi
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
+from evalserver.engines.env_profiles import (
+    EnvProfile,
+    ProfileUnavailable,
+    ProfileVariables,
+    require_profile,
+)
 from evalserver.engines.environment import secret_values
 from evalserver.executors import Command, LaunchSpec
 
@@ -24,6 +30,7 @@ class LaunchContext:
     environment: Mapping[str, str]
     working_directory: Path
     cancel_grace_s: float
+    profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
 
 
 class Planner:
@@ -42,9 +49,10 @@ class Planner:
     def preview(self, job: NewJob) -> LaunchSpec:
         """Return what would run for a job that is not submitted.
 
-        Secrets are masked in its command and files; it has no environment.
+        Secrets are masked in its command and files; it has no environment, and the files of its
+        profile are not read.
         """
-        spec = self.launch_spec(job, self._directories.first_attempt(job), "")
+        spec = self._launch_spec(job, self._directories.first_attempt(job), "", ProfileVariables())
         command = Command(
             tuple(mask_secrets(spec.command.argv, spec.secrets, COMMAND_MASK)),
             mask_secrets(spec.command.files, spec.secrets, COMMAND_MASK),
@@ -52,9 +60,25 @@ class Planner:
         return replace(spec, command=command, env={}, secrets=())
 
     def launch_spec(self, job: Job | NewJob, paths: Paths, token: str) -> LaunchSpec:
-        """Return what to run for an attempt of the job with these paths and this token."""
+        """Return what to run for an attempt of the job with these paths and this token.
+
+        Reads the files of the job's profile. Raises ProfileUnavailable.
+        """
+        return self._launch_spec(job, paths, token, self._load_profile(job.request.env_profile))
+
+    def _load_profile(self, name: str | None) -> ProfileVariables:
+        if name is None:
+            return ProfileVariables()
+        reason = require_profile(name, self._context.profiles)
+        if reason is not None:
+            raise ProfileUnavailable(f"env_profile: {reason}")
+        return self._context.profiles[name].load()
+
+    def _launch_spec(
+        self, job: Job | NewJob, paths: Paths, token: str, profile: ProfileVariables
+    ) -> LaunchSpec:
         engine = self._engines[job.engine]
-        environment = self.environment(engine)
+        environment = {**self.environment(engine), **profile.values}
         gen_kwargs = _as_mapping(job.request.gen_kwargs)
         return LaunchSpec(
             run_dir=paths.run_dir,
@@ -66,7 +90,11 @@ class Planner:
             timeout_s=job.request.timeout_s,
             secrets=tuple(
                 find_secrets(
-                    job.request.model_args, gen_kwargs, environment, secret_values(environment)
+                    job.request.model_args,
+                    gen_kwargs,
+                    environment,
+                    secret_values(environment),
+                    {"secret": profile.secrets},
                 )
             ),
             before=self._stages_before(job, paths),

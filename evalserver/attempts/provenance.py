@@ -115,7 +115,7 @@ def _differ(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _environment(info: AttemptInfo, engine: Engine) -> dict[str, str]:
     """Return the harness's variables that metrics may depend on, with secrets masked."""
     given = info.environment
-    secrets = find_secrets(given, secret_values(given))
+    secrets = [*info.secrets, *find_secrets(given, secret_values(given))]
     recorded = {
         name: COMMAND_MASK if is_secret_variable(name) else _storable(value, secrets)
         for name, value in given.items()

@@ -46,6 +46,7 @@ class EvaluationCalls:
         seed: int | None = None,
         use_cache: bool | None = None,
         wait_for_path_s: float | None = None,
+        env_profile: str | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
     ) -> Json:
@@ -59,6 +60,7 @@ class EvaluationCalls:
         first request.
 
         The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
+        ``env_profile`` names a set of variables for the harness that the server's operator made.
         Unknown models and tasks and missing checkpoints are rejected unless ``validate`` is False.
 
         Raises RequestFailed when the request is rejected; its text names every error. Raises

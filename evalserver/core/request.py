@@ -236,6 +236,18 @@ class EvaluateRequest:
             addressee=SERVER,
         ),
     )
+    env_profile: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.NAME,
+            "A set of environment variables for the harness, such as keys of a judge, by the name "
+            "that the server's operator gave it.",
+            example="azure",
+            addressee=SERVER,
+            max_length=64,
+            engine_default=True,
+        ),
+    )
 
 
 REQUEST_FIELDS: Mapping[str, RequestField] = MappingProxyType(dict(rows_of(EvaluateRequest)))

@@ -19,6 +19,7 @@ from evalserver.core.health import Health
 from evalserver.core.suggestions import did_you_mean
 from evalserver.core.supervision import supervise
 from evalserver.engines import Engine, find_program, make_engines, merge
+from evalserver.engines.env_profiles import EnvProfile, check_profiles
 from evalserver.engines.environment import harness_environment
 from evalserver.executors import Executor, LocalExecutor
 from evalserver.harnesses.catalog import Catalog
@@ -50,6 +51,7 @@ from evalserver.web.keys import (
     COMMANDS,
     COMPARISON_WORK,
     ENGINES,
+    ENV_PROFILES,
     FORECASTS,
     HEALTH,
     INSTRUMENTS,
@@ -105,6 +107,7 @@ def make_app(
     app[STARTED_AT] = timestamp(utc_now())
     app[TEMPLATES] = make_templates()
     app[ENGINES] = engines = _make_engines(args)
+    app[ENV_PROFILES] = _check_profiles(args, engines)
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
     )
@@ -161,7 +164,9 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
         app[CATALOG],
         app[QUEUE_LIMITS],
         threads,
-        SubmissionPolicy(args.default_engine, args.effective_timeout, app[BOUNDS].places),
+        SubmissionPolicy(
+            args.default_engine, args.effective_timeout, app[BOUNDS].places, app[ENV_PROFILES]
+        ),
     )
     yield
 
@@ -175,7 +180,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         task_directories(args.task_path),
     )
     environment = harness_environment(os.environ, args.engine_env)
-    context = LaunchContext(environment, Path.cwd(), args.cancel_grace)
+    context = LaunchContext(environment, Path.cwd(), args.cancel_grace, app[ENV_PROFILES])
     app[PLANNER] = Planner(app[ENGINES], directories, context)
     app[RETENTION] = Retention(app[STORE], directories, args.max_completed_jobs)
     policy = Policy(args.max_failed_requests, args.fingerprint == "full")
@@ -242,3 +247,10 @@ def _make_engines(args: ServerArgs) -> Mapping[str, Engine]:
             f"Known engines: {', '.join(evaluating)}"
         )
     return engines
+
+
+def _check_profiles(args: ServerArgs, engines: Mapping[str, Engine]) -> Mapping[str, EnvProfile]:
+    try:
+        return check_profiles(args.env_profiles, engines.values())
+    except ValueError as error:
+        raise CannotStart(str(error)) from error

@@ -135,7 +135,7 @@ def tables(value: Any) -> str | None:
     is_valid = isinstance(value, Mapping) and all(
         isinstance(each, Mapping) for each in value.values()
     )
-    return None if is_valid else "a table of tables, one per engine"
+    return None if is_valid else "a table of tables, one for each name"
 
 
 def is_int(value: Any, low: int, high: int = sys.maxsize) -> bool:

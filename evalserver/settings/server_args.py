@@ -166,6 +166,13 @@ class ServerArgs:
         default_factory=dict,
         only_in_file=True,
     )
+    env_profiles: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [env_profiles.NAME] of the TOML file: sets of variables for harnesses, which "
+        "requests name; see docs/configuration.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -175,8 +182,10 @@ class ServerArgs:
             value = getattr(self, setting.name)
             fault = setting.metadata["check"](value)
             if fault is not None:
+                # The values in a table may be secrets.
+                shown = list(value) if isinstance(value, Mapping) else value
                 raise ValueError(
-                    f"{setting.name} must be {fault}, got {value!r} (type: {type(value).__name__})"
+                    f"{setting.name} must be {fault}, got {shown!r} (type: {type(value).__name__})"
                 )
         self._check_timeouts()
         for name in ("data_dir", "engine_python", "include_path", "tls_cert", "tls_key"):

@@ -6,7 +6,7 @@ and writes the job. Every way to submit a job translates to and from it.
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from evalserver.core.job import NewJob
 from evalserver.core.job_id import new_job_id
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, merge
+from evalserver.engines.env_profiles import EnvProfile, require_profile
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store, request_bytes
@@ -35,12 +36,13 @@ log = structlog.get_logger("evalserver.submission")
 
 @dataclass(frozen=True)
 class SubmissionPolicy:
-    """The operator's settings: default engine, default time limit in seconds, and the directories
-    in which clients may name files."""
+    """The operator's settings: default engine, default time limit in seconds, the directories in
+    which clients may name files, and the sets of variables that they may name."""
 
     default_engine: str
     default_timeout_s: float | None
     allowed: AllowedDirectories
+    profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,9 @@ class Submitter:
     ) -> dict[str, Any] | Rejected | None:
         """Return the provenance of the request's checkpoints, or all faults."""
         faults = capability_faults(with_merged_checkpoint(request), engine)
+        unknown_profile = require_profile(request.env_profile, self._policy.profiles)
+        if unknown_profile is not None:
+            faults = {**faults, "env_profile": unknown_profile}
         if faults:
             return invalid(faults)
         checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)

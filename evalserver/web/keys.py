@@ -11,6 +11,7 @@ from evalserver.attempts.launch import Planner
 from evalserver.attempts.retention import Retention
 from evalserver.core.health import Health
 from evalserver.engines import Engine
+from evalserver.engines.env_profiles import EnvProfile
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
@@ -47,6 +48,7 @@ INSTRUMENTS = web.AppKey("instruments", Instruments)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
+ENV_PROFILES: web.AppKey[Mapping[str, EnvProfile]] = web.AppKey("env_profiles")
 BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)

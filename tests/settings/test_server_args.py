@@ -46,6 +46,7 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "max_connections": NOT_A_COUNT,
     "fingerprint": ["some", "", None],
     "engines": [None, [], "x", {"lm_eval": 1}],
+    "env_profiles": [None, [], "x", {"JUDGE_API_KEY": "opensesame"}],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -69,7 +70,8 @@ def test_an_error_names_the_setting_the_value_and_its_type(name: str, value: Any
     with pytest.raises(ValueError, match=f"^{name} must be ") as error:
         ServerArgs(**{name: value})
 
-    assert f"got {value!r} (type: {type(value).__name__})" in str(error.value)
+    shown = list(value) if isinstance(value, dict) else value
+    assert f"got {shown!r} (type: {type(value).__name__})" in str(error.value)
 
 
 def test_every_setting_rejects_some_value() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from evalserver.web.api.redaction import (
     without_checkpoints,
     without_default_secrets,
 )
-from evalserver.web.http.errors import bad_request
+from evalserver.web.http.errors import BadRequest, bad_request
 from evalserver.web.http.responses import (
     cacheable_response,
     dump,
@@ -30,6 +31,7 @@ from evalserver.web.keys import (
     BODY,
     COMMANDS,
     ENGINES,
+    ENV_PROFILES,
     FORECASTS,
     PLANNER,
     PROGRESS,
@@ -55,6 +57,7 @@ async def evaluate(request: web.Request) -> web.Response:
     """
     wanted: EvaluateRequest = request[BODY]
     caller, validate = request[CALLER].name, request[QUERY].get("checked", True)
+    _require_profile_role(request, wanted.env_profile)
     key = idempotency_key(request, wanted, caller)
     submitter = request.app[SUBMITTER]
     if request[QUERY].get("dry_run"):
@@ -71,6 +74,14 @@ async def evaluate(request: web.Request) -> web.Response:
     if outcome.replayed:
         response.headers[REPLAY_HEADER] = "true"
     return response
+
+
+def _require_profile_role(request: web.Request, name: str | None) -> None:
+    """Raise 403 if the caller may not use this set of variables."""
+    profile = None if name is None else request.app[ENV_PROFILES].get(name)
+    if profile is not None and not profile.allows(request[CALLER].role):
+        roles = " or ".join(sorted(profile.roles or ()))
+        raise BadRequest(HTTPStatus.FORBIDDEN, f"env_profile {name!r} requires the role {roles}")
 
 
 async def get_job(request: web.Request) -> web.Response:

@@ -46,7 +46,8 @@ async def test_a_higher_priority_goes_before_waiting_jobs(api: Api) -> None:
     assert response["position_in_queue"] == 0
 
 
-async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:
+async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> None:
+    api = await make_api(env_profiles={"azure": {"API_TYPE": "azure"}})
     sent = {
         "model": "qwen2_vl",
         "tasks": ["mme", "mmmu_val"],
@@ -73,6 +74,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(api: Api) -> None:
             "checkpoint_type": "ema",
             "output_path": "/merged",
         },
+        "env_profile": "azure",
     }
     await api.submit(model_args=HANG)
     job_id = await api.submit(**sent)
