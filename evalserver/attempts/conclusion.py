@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -90,12 +90,17 @@ class Concluder:
 
     async def finish(self, job: Job, outcome: Outcome) -> None:
         """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
+        retention = self._retention
+        size = await retention.measure(job.job_id)
+        outcome = replace(outcome, output_bytes=size)
         pruned = await retry_until_writable(
-            lambda: self._store.jobs.finish(job.job_id, outcome, self._retention.max_finished)
+            lambda: self._store.jobs.finish(
+                job.job_id, outcome, retention.max_finished, retention.max_bytes
+            )
         )
         crash_point("finished")
         log.info("evaluation ended", job=job.job_id, status=outcome.status.value)
-        await self._retention.remove_files(pruned)
+        await retention.remove_pruned(pruned)
 
     async def _mask_output(self, job: Job, paths: Paths, info: AttemptInfo) -> None:
         """Mask secrets in the harness's files before anybody can read them."""

@@ -10,8 +10,11 @@ import structlog
 
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.store import IllegalTransition, Store, StoreUnavailable
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.attempts.retention")
+
+MEASURE_LIMIT_SECONDS = 60.0
 
 BATCH_SIZE = 200
 """Jobs of one transaction. Other writers wait for one transaction at most."""
@@ -22,12 +25,21 @@ class NotPrunable(Exception):
 
 
 class Retention:
-    """Keeps the newest ``max_finished`` finished jobs, and removes others on request."""
+    """Keeps the newest ``max_finished`` finished jobs, as far as their files have ``max_bytes`` at
+    most, and removes others on request. The numbers of removed jobs stay until they are erased."""
 
-    def __init__(self, store: Store, directories: RunDirectories, max_finished: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directories: RunDirectories,
+        max_finished: int,
+        max_bytes: int | None = None,
+    ) -> None:
         self._store = store
         self._directories = directories
         self.max_finished = max_finished
+        self.max_bytes = max_bytes
+        self._threads = DiskThreads("measuring the files of a job", MEASURE_LIMIT_SECONDS)
 
     async def clean_up(self) -> None:
         """Remove jobs beyond the limit, and files of pruned jobs that were left by a crash."""
@@ -67,13 +79,52 @@ class Retention:
             ) from None
         await self.remove_files([job_id])
 
+    async def erase(self, job_id: str, actor: str) -> None:
+        """Remove one finished job with its files and its numbers, also if it was pruned before.
+
+        Raises NotPrunable, JobNotFound, StoreUnavailable, and JobPruned if it was erased before.
+        """
+        try:
+            await self._store.jobs.erase(job_id, actor)
+        except IllegalTransition:
+            job = await self._store.queries.job(job_id)
+            raise NotPrunable(
+                f"Job {job_id} is {job.status}; only a finished job can be erased, so cancel it"
+                " first"
+            ) from None
+        await self.remove_files([job_id])
+
+    async def remove_pruned(self, job_ids: list[str]) -> None:
+        """Delete the files of jobs that were pruned to stay within the limits."""
+        if not job_ids:
+            return
+        budget = {} if self.max_bytes is None else {"max_output_bytes": self.max_bytes}
+        log.info(
+            "pruned the oldest finished jobs; their numbers are kept",
+            jobs=len(job_ids),
+            oldest=job_ids[0],
+            max_completed_jobs=self.max_finished,
+            **budget,
+        )
+        await self.remove_files(job_ids)
+
+    async def measure(self, job_id: str) -> int | None:
+        """Return how many bytes the files of a job take; None if the disk does not answer."""
+        try:
+            return await self._threads.run(self._directories.size, job_id)
+        except DiskTimeout as error:
+            log.error("cannot measure the files of a job", job=job_id, error=str(error))
+            return None
+
     async def remove_files(self, job_ids: list[str]) -> None:
         """Delete the files of pruned jobs."""
         if job_ids:
             await asyncio.to_thread(self._directories.remove, job_ids)
 
     async def _clean_up(self) -> None:
-        await self.remove_files(await self._store.jobs.prune(self.max_finished))
+        await self.remove_pruned(await self._store.jobs.prune(self.max_finished))
+        if self.max_bytes is not None:
+            await self.remove_pruned(await self._store.jobs.prune_to_fit(self.max_bytes))
         # A directory is removed only if the audit log knows its job as pruned.
         found = await asyncio.to_thread(self._directories.job_ids)
         leftovers = await self._store.queries.pruned_among(found)

@@ -7,6 +7,7 @@ Under ``DATA_DIR/runs/<prefix><job id>/``:
 * ``cache/`` contains responses of the model, shared by all attempts.
 """
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -17,6 +18,9 @@ from evalserver.checkpoints.merging import requested_merge
 from evalserver.core.job import Job, NewJob
 from evalserver.engines import Paths
 from evalserver.system.allowed_directories import AllowedDirectories
+
+BLOCK_BYTES = 512
+"""The unit of ``st_blocks``."""
 
 JOB_ID_LENGTH = len(str(uuid.UUID(int=0)))
 
@@ -71,6 +75,14 @@ class RunDirectories:
             if folder.name.endswith(suffixes):
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def size(self, job_id: str) -> int:
+        """Return how many bytes the files of a job take on disk, except those in directories that a
+        client named."""
+        if not self.root.is_dir():
+            return 0
+        folders = [each for each in self.root.iterdir() if each.name.endswith(job_id)]
+        return sum(_disk_usage(folder) for folder in folders)
+
     def job_ids(self) -> list[str]:
         """Return the job ids with which names of directories end."""
         if not self.root.is_dir():
@@ -95,6 +107,19 @@ class RunDirectories:
         # A directory of its own: only files of this attempt may count as its results.
         output_dir = Path(named) / job.job_id / run_dir.name if named else run_dir / "output"
         return Paths(run_dir, output_dir.absolute(), job_dir / "cache")
+
+
+def _disk_usage(folder: Path) -> int:
+    """Return the bytes of all files below a folder, each file once however many names it has."""
+    sizes: dict[tuple[int, int], int] = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(place, name))  # noqa: PTH118 - many files
+            except OSError:
+                continue  # it was removed meanwhile
+            sizes[status.st_dev, status.st_ino] = status.st_blocks * BLOCK_BYTES
+    return sum(sizes.values())
 
 
 def _is_job_id(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""``evalserver drain``, ``resume`` and ``prune``: administering the server."""
+"""``evalserver drain``, ``resume``, ``prune`` and ``erase``: administering the server."""
 
 from typing import Any
 
@@ -57,7 +57,8 @@ def prune(
 ) -> None:
     """Remove finished jobs and their files: the given ones, or by number or age.
 
-    Their events stay in the audit log. Output directories that clients chose are kept.
+    Their numbers stay, for trends and forecasts, and their events in the audit log. Output
+    directories that clients chose are kept.
     """
     if (len(jobs) > 0) + (keep is not None) + (older_than is not None) != 1:
         raise click.UsageError("Give one of: JOB..., --keep, --older-than.")
@@ -67,6 +68,20 @@ def prune(
             run_for_each(client.prune_job, job_ids, as_json=as_json)
         else:
             _print(client.prune(keep=keep, older_than_s=older_than), as_json=as_json)
+
+
+@click.command()
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_jobs)
+@as_json
+@with_server
+def erase(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
+    """Remove finished jobs with their files and their numbers, also pruned ones.
+
+    Of a pruned job, give the whole id. Their events stay in the audit log.
+    """
+    with server.client() as client:
+        job_ids = [resolve_job_id(client, job) for job in jobs]
+        run_for_each(client.erase, job_ids, as_json=as_json)
 
 
 def _print(answer: dict[str, Any], *, as_json: bool) -> None:

@@ -32,6 +32,7 @@ COMMANDS: Table = {
         "drain": "administration:drain",
         "resume": "administration:resume",
         "prune": "administration:prune",
+        "erase": "administration:erase",
     },
     "On the server's machine": {
         "serve": "serve:serve",

@@ -1,4 +1,4 @@
-"""Calls for administrators: drain, prune, back up."""
+"""Calls for administrators: drain, prune, erase, back up."""
 
 import math
 from urllib.parse import quote
@@ -55,11 +55,27 @@ class AdminCalls:
         >>> client.prune_job(job_id)["message"]
         'Job ... was pruned'
         """
+        return await self._remove(job_id, "prune", "pruned")
+
+    async def erase(self, job_id: str) -> Json:
+        """Remove one finished job with its files and its numbers, also if it was pruned before.
+
+        Returns a ``message``. Raises RequestFailed (409) when it has not finished, Pruned when it
+        was erased before.
+
+        >>> client.erase(job_id)["message"]
+        'Job ... was erased'
+        """
+        return await self._remove(job_id, "erase", "erased")
+
+    async def _remove(self, job_id: str, operation: str, done: str) -> Json:
         try:
-            return await self._sender.answer(Call("POST", f"/jobs/{quote(job_id, safe='')}/prune"))
+            return await self._sender.answer(
+                Call("POST", f"/jobs/{quote(job_id, safe='')}/{operation}")
+            )
         except Pruned as error:
             if error.repeated:  # an earlier attempt succeeded, and its response was lost
-                return {"message": f"Job {job_id} was pruned"}
+                return {"message": f"Job {job_id} was {done}"}
             raise
 
     async def back_up(self) -> Json:

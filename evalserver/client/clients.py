@@ -200,6 +200,7 @@ class EvalClient:
     resume = _blocking(Calls.resume)
     prune = _blocking(Calls.prune)
     prune_job = _blocking(Calls.prune_job)
+    erase = _blocking(Calls.erase)
     back_up = _blocking(Calls.back_up)
 
     def close(self) -> None:

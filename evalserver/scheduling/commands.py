@@ -40,10 +40,10 @@ class JobCommands:
             with contextlib.suppress(IllegalTransition):
                 if job.status is Status.QUEUED:
                     pruned = await self._store.jobs.cancel_queued(
-                        job_id, actor, self._retention.max_finished
+                        job_id, actor, self._retention.max_finished, self._retention.max_bytes
                     )
                     crash_point("cancelled_queued")
-                    await self._retention.remove_files(pruned)
+                    await self._retention.remove_pruned(pruned)
                     return f"Job {job_id} cancelled"
                 await self._store.jobs.request_cancel(job_id, actor)
                 crash_point("cancel_requested")

@@ -182,7 +182,9 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     environment = harness_environment(os.environ, args.engine_env)
     context = LaunchContext(environment, Path.cwd(), args.cancel_grace, app[ENV_PROFILES])
     app[PLANNER] = Planner(app[ENGINES], directories, context)
-    app[RETENTION] = Retention(app[STORE], directories, args.max_completed_jobs)
+    app[RETENTION] = Retention(
+        app[STORE], directories, args.max_completed_jobs, args.max_output_bytes
+    )
     policy = Policy(args.max_failed_requests, args.fingerprint == "full")
     concluder = Concluder(
         app[STORE], app[EXECUTOR], app[ENGINES], directories, app[RETENTION], policy

@@ -24,6 +24,10 @@ def positive(value: Any) -> str | None:
     return None if is_int(value, 1) else "an integer of at least 1"
 
 
+def optional_positive(value: Any) -> str | None:
+    return None if value is None else positive(value)
+
+
 def body_bytes(value: Any) -> str | None:
     is_valid = is_int(value, MIN_BODY_BYTES, MAX_BODY_BYTES)
     return None if is_valid else f"an integer from {MIN_BODY_BYTES} to {MAX_BODY_BYTES}"

@@ -38,7 +38,14 @@ class ServerArgs:
     host: str = _setting(allowed.text, "Address to listen on.", default="localhost")
     port: int = _setting(allowed.port, "Port to listen on.", default=8000)
     max_completed_jobs: int = _setting(
-        allowed.positive, "Finished jobs to keep; older ones are pruned.", default=100
+        allowed.positive,
+        "Finished jobs to keep; older ones are pruned, and only their numbers stay.",
+        default=100,
+    )
+    max_output_bytes: int | None = _setting(
+        allowed.optional_positive,
+        "Maximum bytes of the files of finished jobs on disk; the oldest are pruned beyond that.",
+        default=None,
     )
     temp_dir_prefix: str = _setting(
         allowed.directory_prefix,

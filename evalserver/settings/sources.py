@@ -91,7 +91,7 @@ def is_list(setting: Field[Any]) -> bool:
 
 def number_type(setting: Field[Any]) -> type[int] | type[float] | None:
     """Return int or float for a setting that is a number; None for one that is a string."""
-    if setting.type is int:
+    if setting.type in (int, int | None):
         return int
     return float if setting.type in (float, float | None) else None
 

@@ -162,6 +162,14 @@ ROUTES = (
         role=Role.ADMIN,
     ),
     Route(
+        "POST",
+        "/jobs/{job_id}/erase",
+        admin.erase_job,
+        answers=(Answer(MessageSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.ADMIN,
+    ),
+    Route(
         "GET",
         "/jobs/{job_id}/events",
         events.get_job_events,

@@ -75,7 +75,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], Rows]] = {
         (at(23), "bob", "unwanted", "big", '["mme"]', "cancelled"),
         (at(25), "alice", "third", "small", '["mme"]', "completed"),
     ]),
-    "4": ({}, [("small", '{"size":1}', "mme", "acc", "none", 2, 0.25, 0.75)]),
+    "4": ({}, [("small", '{"size":1}', "mme", "acc", "none", 3, 0.25, 0.75)]),
     "5": ({}, [(at(10), "broken", 1, 9, "out of memory")]),
     "6": ({}, [
         (at(13), "bob", "broken", "running"),

@@ -1,4 +1,4 @@
-"""Operations of administrators: drain and resume the queue, prune jobs, back up."""
+"""Operations of administrators: drain and resume the queue, prune and erase jobs, back up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -117,6 +117,17 @@ async def prune_job(request: web.Request) -> web.Response:
     await request.app[RETENTION].remove(job_id, actor)
     log.info("pruned a finished job", job=job_id, by=actor)
     return json_response({"message": f"Job {job_id} was pruned"})
+
+
+async def erase_job(request: web.Request) -> web.Response:
+    """``POST /jobs/{job_id}/erase``: remove a finished job with its files and its numbers.
+
+    Also removes what is kept of a pruned job. The audit log keeps its events.
+    """
+    job_id, actor = request.match_info["job_id"], request[CALLER].name
+    await request.app[RETENTION].erase(job_id, actor)
+    log.warning("erased a job with its numbers", job=job_id, by=actor)
+    return json_response({"message": f"Job {job_id} was erased"})
 
 
 async def make_backup(request: web.Request) -> web.Response:

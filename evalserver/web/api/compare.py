@@ -18,7 +18,7 @@ from evalserver.analysis.comparison import (
 from evalserver.core.job import Job, Metric
 from evalserver.engines import Engine
 from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
-from evalserver.web.api.results import load_completed_job
+from evalserver.web.api.results import load_results
 from evalserver.web.api.samples import open_samples
 from evalserver.web.http.one_at_a_time import run_stoppable
 from evalserver.web.http.responses import json_response
@@ -66,11 +66,12 @@ class CompareQuerySchema(StrictSchema):
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """A completed job, its metrics, and its engine, which knows its files."""
+    """A completed job, its metrics, and its engine, which knows its files; None if the server has
+    no such engine any more."""
 
     job: Job
     metrics: Mapping[Key, Metric]
-    engine: Engine
+    engine: Engine | None
 
 
 async def get_comparison(request: web.Request) -> web.Response:
@@ -174,27 +175,32 @@ def _load_scores_of_both(
 def _load_scores(
     evaluation: _Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
 ) -> TaskScores:
-    job, task = evaluation.job, keys[0][0]
-    path = evaluation.engine.samples_files(job.result or {}).get(task)
+    job, task, engine = evaluation.job, keys[0][0], evaluation.engine
+    if job.pruned_at is not None:
+        raise ScoresUnavailable(f"job {job.job_id} was pruned with its samples")
+    if engine is None:
+        raise ScoresUnavailable(f"the server has no engine {job.engine} to read samples with")
+    path = engine.samples_files(job.result or {}).get(task)
     if path is None:
         raise ScoresUnavailable(f"job {job.job_id} has no samples of {task}")
     try:
         with open_samples(job, path) as file:
-            return read_scores(file, evaluation.engine, [key[1:] for key in keys], is_stopped)
+            return read_scores(file, engine, [key[1:] for key in keys], is_stopped)
     except (ArtifactNotFound, OSError):
         raise ScoresUnavailable(f"the samples of job {job.job_id} were removed") from None
 
 
 async def _load_evaluation(request: web.Request, job_id: str) -> _Evaluation:
-    job, metrics = await load_completed_job(request.app[STORE], job_id)
+    job, metrics = await load_results(request.app[STORE], job_id)
     by_key = {(each.task, each.metric, each.filter): each for each in metrics}
-    return _Evaluation(job, by_key, request.app[ENGINES][job.engine])
+    return _Evaluation(job, by_key, request.app[ENGINES].get(job.engine))
 
 
 def _job_json(job: Job) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "attempt": job.attempt,
+        "pruned": job.pruned_at is not None,
         "engine": job.engine,
         "model": job.request.model,
         "model_names": list(job.result or {}),

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -34,8 +34,11 @@ class ResultsQuerySchema(StrictSchema):
 
 
 async def get_results(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}/results``: one row per task, metric and filter; 409 unless completed."""
-    job, metrics = await load_requested_job(request)
+    """``GET /jobs/{job_id}/results``: one row per task, metric and filter; 409 unless completed.
+
+    The results of a pruned job are kept.
+    """
+    job, metrics = await load_results(request.app[STORE], request.match_info["job_id"])
     if request[QUERY].get("format") == "csv":
         return _csv_response(job, metrics)
     result = job.result or {}
@@ -45,6 +48,7 @@ async def get_results(request: web.Request) -> web.Response:
             "job_id": job.job_id,
             "status": job.status,
             "attempt": job.attempt,
+            "pruned": job.pruned_at is not None,
             "model": job.request.model,
             "model_names": list(result),
             "failed_requests": next(filter(None, failed_requests), None),
@@ -58,17 +62,27 @@ async def load_requested_job(request: web.Request) -> tuple[Job, list[Metric]]:
 
     Raises JobNotFound, JobPruned, and BadRequest (409) with the reason if it is not completed.
     """
-    return await load_completed_job(request.app[STORE], request.match_info["job_id"])
+    store = request.app[STORE]
+    return await _load(store.queries.job, store, request.match_info["job_id"])
 
 
-async def load_completed_job(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
-    """Return a completed job and its metrics. Raises as ``load_requested_job``."""
-    job = await store.queries.job(job_id)
+async def load_results(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
+    """Return a completed job, or what is kept of a pruned one, and its metrics.
+
+    Raises as ``load_requested_job``.
+    """
+    return await _load(store.queries.with_pruned, store, job_id)
+
+
+async def _load(
+    read_job: Callable[[str], Awaitable[Job]], store: Store, job_id: str
+) -> tuple[Job, list[Metric]]:
+    job = await read_job(job_id)
     _require_completed(job)
     metrics = await store.queries.metrics(job_id)
     if not metrics:
         # The job may have been retried between the two reads, which removes its metrics.
-        job = await store.queries.job(job_id)
+        job = await read_job(job_id)
         _require_completed(job)
     return job, metrics
 

@@ -11,7 +11,7 @@ from evalserver.core.job import Job
 from evalserver.scheduling.forecast import running_text
 from evalserver.store import JobPruned
 from evalserver.web.api.jobs import job_with_position
-from evalserver.web.keys import HEALTH, SCHEDULER, STORE
+from evalserver.web.keys import HEALTH, RETENTION, SCHEDULER, STORE
 from evalserver.web.pages.rendering import job_json, render_page
 
 MAX_QUEUED = 12
@@ -36,6 +36,7 @@ async def get_home(request: web.Request) -> web.Response:
         fault=request.app[HEALTH].refusal_reason,
         degraded=request.app[HEALTH].degraded_reason,
         draining=request.app[SCHEDULER].draining,
+        retention=request.app[RETENTION],
     )
 
 

@@ -4,10 +4,12 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
+from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.store import Event
@@ -46,6 +48,9 @@ class Snippets:
 async def get_job_page(request: web.Request) -> web.Response:
     """``GET /ui/jobs/{job_id}``: a job's request, timeline, progress, log, results and files."""
     store, job_id = request.app[STORE], request.match_info["job_id"]
+    pruned = await store.queries.find_pruned(job_id)
+    if pruned is not None:
+        return await _pruned_page(request, pruned)
     job, position = await job_with_position(request, job_id)
     events = await store.events.after(0, MAX_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
@@ -67,6 +72,19 @@ async def get_job_page(request: web.Request) -> web.Response:
         events=[_event_json(event) for event in events],
         artifacts=await _load_artifacts(request),
         snippets=make_snippets(explicit_fields, f"{request.scheme}://{request.host}"),
+    )
+
+
+async def _pruned_page(request: web.Request, job: Job) -> web.Response:
+    """Return the page of a pruned job: what is kept of it."""
+    metrics = await request.app[STORE].queries.metrics(job.job_id)
+    return render_page(
+        request,
+        "pruned.html",
+        HTTPStatus.GONE,
+        job=await job_json(request, job, None),
+        pruned_at=job.pruned_at,
+        metrics=[asdict(each) for each in metrics],
     )
 
 

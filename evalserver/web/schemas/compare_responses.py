@@ -16,6 +16,9 @@ class ComparedJobSchema(ResponseSchema):
 
     job_id = JobId()
     attempt = fields.Integer()
+    pruned = fields.Boolean(
+        metadata=about("Whether the job was pruned; without its samples it is not paired.")
+    )
     engine = fields.String()
     model = fields.String(metadata=about("As the request named it."))
     model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
@@ -83,6 +86,7 @@ class ComparisonSchema(ResponseSchema):
                 {
                     "job_id": job_id,
                     "attempt": 1,
+                    "pruned": False,
                     "engine": "lm_eval",
                     "model": "local-completions",
                     "model_names": ["SmolLM2-135M-Instruct"],

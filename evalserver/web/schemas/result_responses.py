@@ -30,6 +30,7 @@ class ResultsSchema(ResponseSchema):
             "job_id": JOB_ID,
             "status": "completed",
             "attempt": 1,
+            "pruned": False,
             "model": "local-completions",
             "model_names": ["SmolLM2-135M-Instruct"],
             "failed_requests": None,
@@ -50,6 +51,9 @@ class ResultsSchema(ResponseSchema):
     job_id = JobId()
     status = fields.Enum(Status, by_value=fields.String)
     attempt = fields.Integer()
+    pruned = fields.Boolean(
+        metadata=about("Whether the job was pruned; its numbers are kept, its files are not.")
+    )
     model = fields.String(metadata=about("As the request named it."))
     model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
     failed_requests = fields.Nested(FailedRequestsSchema, allow_none=True)

@@ -17,7 +17,7 @@ KEYS = {
     "job_id", "status", "created_at", "started_at", "completed_at", "request", "result", "error",
     "position_in_queue", "engine", "priority", "labels", "attempt", "max_attempts", "progress",
     "exit_code", "submitted_by", "run_dir", "output_dir", "provenance", "links", "event_id",
-    "waiting_for", "eta_s",
+    "waiting_for", "eta_s", "result_check", "failure", "partial",
 }  # fmt: skip
 
 
