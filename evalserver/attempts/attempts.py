@@ -7,7 +7,7 @@ attempt again by its run directory.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -35,6 +35,15 @@ log = structlog.get_logger("evalserver.attempts.attempts")
 
 START_LIMIT_SECONDS = 300.0
 """How long a disk may take to answer before an attempt is started."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an attempt is not started, with a code of the table of failures."""
+
+    reason: str
+    code: str
+
 
 StartListener = Callable[[Job, str], None]
 
@@ -132,7 +141,7 @@ class Attempts:
         await self.stop(job)
         await self._executor.wait(self._directories.current_attempt(job).run_dir)
         with contextlib.suppress(IllegalTransition, JobPruned):
-            await self._concluder.fail(job, reason)
+            await self._concluder.fail(job, reason, "server_error")
 
     async def _recover(self, job: Job) -> None:
         """Supervise the attempt if it was started, or else start it."""
@@ -154,9 +163,10 @@ class Attempts:
         try:
             spec = await self._threads.run(self._prepare, job, paths, limit_s=limit_s)
         except DiskTimeout as error:
-            spec = f"The evaluation was not started; {error}, where its checkpoint or output is"
-        if isinstance(spec, str):
-            await self._concluder.fail(job, spec)
+            why = f"The evaluation was not started; {error}, where its checkpoint or output is"
+            spec = Refusal(why, "unreadable_files")
+        if isinstance(spec, Refusal):
+            await self._concluder.fail(job, spec.reason, spec.code)
             return
         try:
             while not await self._try_start(spec):
@@ -166,7 +176,8 @@ class Attempts:
                     return
                 await asyncio.sleep(RETRY_SECONDS)
         except ExecutorError as error:
-            await self._concluder.fail(job, f"The evaluation could not be started: {error}")
+            why = f"The evaluation could not be started: {error}"
+            await self._concluder.fail(job, why, "not_started")
             return
         crash_point("started")
         for listener in self._start_listeners:
@@ -184,18 +195,18 @@ class Attempts:
             return False
         return True
 
-    def _prepare(self, job: Job, paths: Paths) -> LaunchSpec | str:
+    def _prepare(self, job: Job, paths: Paths) -> LaunchSpec | Refusal:
         """Return what is to be started, or why the job fails. Reads the disk."""
         fault = self._directories.fault(job)
         if fault is not None:
-            return f"The evaluation was not started. {fault}"
+            return Refusal(f"The evaluation was not started. {fault}", "not_allowed")
         reason = missing_checkpoint_reason(job)
         if reason is not None:
-            return reason
+            return Refusal(reason, "checkpoint_missing")
         try:
             spec = self._planner.launch_spec(job, paths, attempt_token(job))
         except ProfileUnavailable as error:
-            return f"The evaluation was not started: {error}"
+            return Refusal(f"The evaluation was not started: {error}", "missing_key")
         files = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
         command = replace(spec.command, files={**spec.command.files, **files})
         return replace(spec, command=command)

@@ -80,9 +80,9 @@ class Concluder:
         outcome = await self._judge(job, paths, end, info)
         await self.finish(job, await self._add_provenance(job, paths, info, outcome, probed))
 
-    async def fail(self, job: Job, reason: str) -> None:
-        """Fail a job whose harness did not run."""
-        await self.finish(job, failed(reason, self._now()))
+    async def fail(self, job: Job, reason: str, code: str) -> None:
+        """Fail a job whose harness did not run, with a code of the table of failures."""
+        await self.finish(job, failed(reason, code, self._now()))
 
     async def cancel(self, job: Job) -> None:
         """Record that a job whose harness did not run is cancelled."""

@@ -1,14 +1,16 @@
 """From the end of an attempt to the outcome of its job: what completes it, what a failure says."""
 
 import socket
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any
 
+from evalserver.attempts.failures import Evidence, classify, failure
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
-from evalserver.engines import Engine, FailedRequests, NoResults, Paths
-from evalserver.engines.logs import cause, tail
+from evalserver.engines import Engine, FailedRequests, NoResults, Paths, merge
+from evalserver.engines.logs import cause, last_lines, shorten_tracebacks, tail
 from evalserver.executors import AttemptInfo, Exit, ExitReason
 from evalserver.system.attempt_log import log_path
 from evalserver.system.untrusted_files import UnreadableFile
@@ -18,6 +20,10 @@ SIGNAL_BASE = 128
 MAX_ERROR_BYTES = 16 * 1024
 HEADLINE_BYTES = 2 * 1024
 """Reserved for the text before the log's last lines, so that their end is never cut off."""
+EXAMINED_BYTES = 256 * 1024
+EXAMINED_LINES = 4000
+"""Of the end of a failed attempt's log: each process of a distributed job may end with a traceback.
+"""
 
 
 def judge(
@@ -32,29 +38,65 @@ def judge(
 
     ``max_failed_requests`` is the share of requests to the model that may have failed.
     """
-    outcome = _judge(job, engine, paths, end, max_failed_requests)
+    attempt = _Attempt(job, engine, paths, end)
+    outcome = _judge(attempt, max_failed_requests)
     return replace(outcome, provenance={**_provenance(info), **(outcome.provenance or {})})
 
 
-def _judge(
-    job: Job, engine: Engine, paths: Paths, end: Exit, max_failed_requests: float
-) -> Outcome:
+@dataclass(frozen=True)
+class _Attempt:
+    """An attempt that has ended."""
+
+    job: Job
+    engine: Engine
+    paths: Paths
+    end: Exit
+
+    def failed(self, what: str, requests: FailedRequests | None = None) -> Outcome:
+        """Return the outcome of a failure, with the end of the log."""
+        log_end = tail(self.paths.run_dir, EXAMINED_LINES, EXAMINED_BYTES)
+        lines = _excerpt(log_end)
+        because = cause(lines) if requests is None else None
+        headline = f"{what}: {because}" if because else what
+        evidence = Evidence(
+            self.end,
+            log_end,
+            is_merge=self.end.stage is not None or self.job.engine == merge.NAME,
+            has_failed_requests=requests is not None,
+            failed_request=None if requests is None else requests.example,
+            task_paths=tuple(self._task_paths()),
+        )
+        error = _with_log(headline, self.paths.run_dir, lines)
+        end = self.end
+        reason = classify(evidence)
+        return Outcome(Status.FAILED, end.ended_at, end.exit_code, error, failure=reason)
+
+    def _task_paths(self) -> Iterator[PurePath]:
+        """Yield where the operator's and the client's own tasks are."""
+        if self.engine.settings.include_path:
+            yield PurePath(self.engine.settings.include_path)
+        for task in self.job.request.tasks:
+            if task.startswith("/"):
+                yield PurePath(task).parent
+
+
+def _judge(attempt: _Attempt, max_failed_requests: float) -> Outcome:
+    job, end = attempt.job, attempt.end
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
     if end.reason is not ExitReason.EXITED or end.exit_code != 0:
-        return _failed_with_log(end, paths.run_dir, _failure_text(job, end))
+        return attempt.failed(_failure_text(job, end))
     try:
-        results = engine.read_results(job.request, paths)
+        results = attempt.engine.read_results(job.request, attempt.paths)
     except NoResults as reason:
-        return _failed_with_log(end, paths.run_dir, f"The harness exited with 0 but {reason}")
+        return attempt.failed(f"The harness exited with 0 but {reason}")
     except UnreadableFile as error:
-        what = f"The harness exited with 0 but left a file that cannot be read, {error}"
-        return _failed_with_log(end, paths.run_dir, what)
-    failed_requests = results.failed_requests
-    if failed_requests is not None and failed_requests.share > max_failed_requests:
-        headline = _failed_requests_text(failed_requests, max_failed_requests)
-        text = _with_log(headline, paths.run_dir, _last_lines(paths.run_dir))
-        return Outcome(Status.FAILED, end.ended_at, 0, text)
+        return attempt.failed(
+            f"The harness exited with 0 but left a file that cannot be read, {error}"
+        )
+    requests = results.failed_requests
+    if requests is not None and requests.share > max_failed_requests:
+        return attempt.failed(_failed_requests_text(requests, max_failed_requests), requests)
     return Outcome(
         Status.COMPLETED,
         end.ended_at,
@@ -75,8 +117,9 @@ def lost(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outco
         f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
         f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
     )
-    error = _with_log(reason, paths.run_dir, _last_lines(paths.run_dir))
-    return Outcome(Status.FAILED, now, error=error, provenance=provenance)
+    lines = _excerpt(tail(paths.run_dir, EXAMINED_LINES, EXAMINED_BYTES))
+    error = _with_log(reason, paths.run_dir, lines)
+    return Outcome(Status.FAILED, now, error=error, provenance=provenance, failure=failure("lost"))
 
 
 def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
@@ -87,12 +130,14 @@ def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
         f"What the evaluation left could not be read within {limit_s:g} s: the disk of "
         f"{paths.output_dir} or {paths.run_dir} does not answer, or there is too much"
     )
-    return Outcome(Status.FAILED, end.ended_at, end.exit_code, error)
+    reason = failure("unreadable_files")
+    return Outcome(Status.FAILED, end.ended_at, end.exit_code, error, failure=reason)
 
 
-def failed(reason: str, now: str) -> Outcome:
-    """Return the outcome of a job that failed before its harness ran."""
-    return Outcome(Status.FAILED, now, error=reason)
+def failed(reason: str, code: str, now: str) -> Outcome:
+    """Return the outcome of a job that failed before its harness ran, for a reason with this code
+    of the table of failures."""
+    return Outcome(Status.FAILED, now, error=reason, failure=failure(code))
 
 
 def _failed_requests_text(requests: FailedRequests, allowed: float) -> str:
@@ -110,16 +155,9 @@ def _provenance(info: AttemptInfo) -> dict[str, Any]:
     return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
 
 
-def _failed_with_log(end: Exit, run_dir: Path, what: str) -> Outcome:
-    last_lines = _last_lines(run_dir)
-    because = cause(last_lines)
-    headline = f"{what}: {because}" if because else what
-    error = _with_log(headline, run_dir, last_lines)
-    return Outcome(Status.FAILED, end.ended_at, end.exit_code, error)
-
-
-def _last_lines(run_dir: Path) -> str:
-    return tail(run_dir, most_bytes=MAX_ERROR_BYTES - HEADLINE_BYTES)
+def _excerpt(log_end: str) -> str:
+    """The last lines of a log for an error, with its tracebacks shortened."""
+    return last_lines(shorten_tracebacks(log_end), MAX_ERROR_BYTES - HEADLINE_BYTES)
 
 
 def _with_log(headline: str, run_dir: Path, last_lines: str) -> str:
@@ -146,6 +184,6 @@ def _describe_exit(job: Job, end: Exit) -> str:
     code = end.exit_code or 0
     if code > SIGNAL_BASE:
         return f"The {program} was killed by signal {code - SIGNAL_BASE} (exit code {code})"
-    if end.stage is not None or job.engine == "merge":
+    if end.stage is not None or job.engine == merge.NAME:
         return f"The merge failed with return code {code}"
     return f"The evaluation failed with return code {code}"

@@ -9,6 +9,11 @@ from evalserver.system.untrusted_files import MissingFile, UnreadableFile
 
 LINES = 50
 BYTES = 16 * 1024
+FRAMES = 4
+"""Of a traceback that are kept in an error: the log has all."""
+
+TRACEBACK = "Traceback (most recent call last):"
+FRAME = 'File "'
 
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit|Killed)\b.*")
 
@@ -28,8 +33,42 @@ def tail(run_dir: Path, lines: int = LINES, most_bytes: int = BYTES) -> str:
         return ""
     except (OSError, UnreadableFile) as error:
         return f"It cannot be read: {error}"
+    return last_lines(text, most_bytes, lines)
+
+
+def last_lines(text: str, most_bytes: int, lines: int = LINES) -> str:
+    """Return the last lines of a text that are not empty, at most ``most_bytes`` of UTF-8."""
     kept = "\n".join([line for each in text.split("\n") if (line := each.rstrip())][-lines:])
     return kept.encode()[-most_bytes:].decode(errors="ignore")
+
+
+def shorten_tracebacks(text: str, most_frames: int = FRAMES) -> str:
+    """Leave only the last frames in each of Python's tracebacks, and say how many are left out."""
+    kept: list[str] = []
+    frames: list[list[str]] | None = None
+    for line in [*text.split("\n"), ""]:
+        if frames is not None:
+            if FRAME in line[:10]:
+                frames.append([line])
+                continue
+            if line.startswith("  ") and frames:
+                frames[-1].append(line)
+                continue
+            kept += _shortened(frames, most_frames)
+            frames = None
+        kept.append(line)
+        if line.startswith(TRACEBACK):
+            frames = []
+    return "\n".join(kept[:-1])
+
+
+def _shortened(frames: list[list[str]], most_frames: int) -> list[str]:
+    left_out = len(frames) - most_frames
+    if left_out <= 0:
+        return [line for frame in frames for line in frame]
+    unit = "frame" if left_out == 1 else "frames"
+    last = [line for frame in frames[-most_frames:] for line in frame]
+    return [f"  ... {left_out} {unit} left out ...", *last]
 
 
 def cause(log_tail: str) -> str | None:

@@ -30,7 +30,7 @@ class ExitReason(StrEnum):
 
 @dataclass(frozen=True)
 class Exit:
-    """How an attempt ended, as its runner recorded it."""
+    """How an attempt ended, as its runner recorded it (``runner/files.py``)."""
 
     reason: ExitReason
     exit_code: int | None
@@ -39,6 +39,7 @@ class Exit:
     leftovers: int = 0
     error: str | None = None
     stage: str | None = None
+    out_of_memory: str | None = None
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ EXIT_FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "leftovers": _is_code,
     "error": lambda value: value is None or _is_text(value),
     "stage": lambda value: value is None or _is_text(value),
+    "out_of_memory": lambda value: value is None or _is_text(value),
 }
 """The fields of ``exit.json``, and what is a valid value for each."""
 

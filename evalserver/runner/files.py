@@ -60,6 +60,8 @@ class Exit:
     ``exit_code`` is the harness's, 128 + n when signal n ended it, None if it never ran.
     ``leftovers`` counts the processes that outlived the harness and were ended.
     ``stage`` names the earlier stage in which it ended; None: it reached the harness.
+    ``out_of_memory`` is what the kernel recorded, as a sentence, if it killed processes of the
+    attempt for lack of memory.
     """
 
     reason: str
@@ -69,6 +71,7 @@ class Exit:
     leftovers: int = 0
     error: str | None = None
     stage: str | None = None
+    out_of_memory: str | None = None
 
 
 def lock_is_held(run_dir: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.attempts.failures import CODES
 from evalserver.attempts.outcome import MAX_ERROR_BYTES, failed, judge, lost
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
@@ -289,4 +290,66 @@ def test_a_runner_lost_during_a_cancel_gives_a_cancelled_job(paths: Paths) -> No
 
 
 def test_a_failure_without_a_harness_has_its_reason_as_error() -> None:
-    assert failed("no room", ENDED) == Outcome(Status.FAILED, ENDED, error="no room")
+    outcome = failed("no room", "checkpoint_missing", ENDED)
+
+    assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
+    assert outcome.error == "no room"
+    assert outcome.failure is not None
+    assert outcome.failure.code == "checkpoint_missing"
+
+
+CODES_OF_ENDS = {
+    "exit code": (ExitReason.EXITED, 7, "harness_error"),
+    "no results": (ExitReason.EXITED, 0, "no_results"),
+    "timed out": (ExitReason.TIMED_OUT, 137, "time_limit"),
+    "terminated": (ExitReason.TERMINATED, 143, "lost"),
+    "not started": (ExitReason.NOT_STARTED, 127, "not_started"),
+    "killed by somebody": (ExitReason.EXITED, 143, "killed"),
+    "killed by the kernel": (ExitReason.EXITED, 137, "host_out_of_memory"),
+    "crashed": (ExitReason.EXITED, 139, "crashed"),
+    "bus error": (ExitReason.EXITED, 135, "shared_memory"),
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "expected"), CODES_OF_ENDS.values(), ids=CODES_OF_ENDS.keys()
+)
+def test_a_failure_has_a_code_and_advice(
+    paths: Paths, reason: ExitReason, code: int, expected: str
+) -> None:
+    outcome = outcome_of(paths, reason, code)
+
+    assert outcome.failure is not None
+    assert outcome.failure.code == expected
+    assert outcome.failure.advice.endswith(CODES[expected])
+
+
+def test_a_completed_job_has_no_failure(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    assert outcome_of(paths, ExitReason.EXITED, 0).failure is None
+
+
+def test_a_failure_of_a_lost_runner_says_how_to_have_it_run_again(paths: Paths) -> None:
+    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
+
+    assert outcome.failure is not None
+    assert outcome.failure.code == "lost"
+    assert "max_attempts" in outcome.failure.advice
+
+
+def test_tracebacks_in_an_error_keep_their_last_frames(paths: Paths) -> None:
+    frames = "".join(
+        f'  File "/x/module_{number}.py", line {number}, in call\n    call()\n'
+        for number in range(40)
+    )
+    log = f"begin\nTraceback (most recent call last):\n{frames}KeyError: 'a'\n"
+    (paths.run_dir / LOG_FILE).write_text(log)
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 1)
+
+    assert outcome.error is not None
+    assert "... 36 frames left out ..." in outcome.error
+    assert "module_39.py" in outcome.error
+    assert "module_35.py" not in outcome.error
+    assert "begin" in outcome.error
