@@ -1,6 +1,7 @@
 """Engine for lm-eval, the harness for language models (written against version 0.4.13).
 
-Its ``--config`` file takes ``model_args`` and ``gen_kwargs`` as mappings, with all types kept.
+Its ``--config`` file takes ``model_args`` and ``gen_kwargs`` as mappings, with all types kept. The
+launcher (``in_harness/``) does the same where a version has no such file.
 """
 
 from collections.abc import Mapping
@@ -9,18 +10,19 @@ from typing import Any, ClassVar
 
 from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.core.request import EvaluateRequest
+from evalserver.engines import in_harness
 from evalserver.engines.base import Question
 from evalserver.engines.harness import NO_LIMIT, LmEvalFamily
 from evalserver.engines.results import FileNames
 
 
 class LmEval(LmEvalFamily):
-    """lm-eval, called as ``python -m lm_eval run``."""
+    """lm-eval, called as ``python -m lm_eval run`` is, through our launcher."""
 
     package = "lm-eval"
     written_for = "0.4.13"
     packages = ("torch", "transformers", "accelerate", "vllm", "datasets", "numpy")
-    program = ("-m", "lm_eval", "run")
+    program = (str(Path(in_harness.__file__).with_name("lm_eval_launcher.py")), "run")
     file_names = FileNames(
         "results_*.json",
         "samples_*.jsonl",
@@ -34,8 +36,10 @@ class LmEval(LmEvalFamily):
             " print(); print(json.dumps(sorted(tasks)))"
         ),
         Question.MODELS: (
-            "import json, lm_eval.models; from lm_eval.api.registry import model_registry;"
-            " print(); print(json.dumps(sorted(model_registry.keys())))"
+            "import json, lm_eval.models; from lm_eval.api import registry;"
+            # Before 0.4.10: MODEL_REGISTRY.
+            " models = getattr(registry, 'model_registry', None) or registry.MODEL_REGISTRY;"
+            " print(); print(json.dumps(sorted(models.keys())))"
         ),
     }
 

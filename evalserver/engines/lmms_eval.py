@@ -44,8 +44,11 @@ class LmmsEval(LmEvalFamily):
             " print(); print(json.dumps(sorted(tasks)))"
         ),
         Question.MODELS: (
-            "import json; from lmms_eval.models import list_available_models;"
-            " print(); print(json.dumps(sorted(list_available_models(include_aliases=True))))"
+            "import json; from lmms_eval import models;"
+            # Before 0.6: AVAILABLE_MODELS.
+            " names = (models.list_available_models(include_aliases=True)"
+            " if hasattr(models, 'list_available_models') else models.AVAILABLE_MODELS);"
+            " print(); print(json.dumps(sorted(names)))"
         ),
     }
 

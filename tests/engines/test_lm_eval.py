@@ -10,7 +10,7 @@ from evalserver.engines.lm_eval import LmEval
 from tests.engines.commands import ARGUMENTS, PATHS, TEXTS, command, exact_text, flags, settings
 
 ENGINE = LmEval(settings())
-PROGRAM = ("python", "-m", "lm_eval", "run")
+PROGRAM = ("python", *LmEval.program)
 LAUNCH = (
     "-m", "accelerate.commands.launch", "--multi_gpu",
     "--num_processes", "2", "--num_machines", "1",
@@ -52,7 +52,7 @@ def test_samples_are_not_logged_if_they_are_not_requested() -> None:
 def test_several_gpus_are_launched_with_accelerate() -> None:
     launched = command(ENGINE, num_gpus=2)
 
-    assert flags(launched, "python", *LAUNCH, "-m", "lm_eval", "run") == ALWAYS
+    assert flags(launched, "python", *LAUNCH, *LmEval.program) == ALWAYS
 
 
 def test_the_directory_of_the_response_cache_is_created_beforehand() -> None:
