@@ -1,7 +1,8 @@
 """lmms-eval's response cache, made to serve the next attempt of the same job.
 
 As it comes (0.7.3, ``lmms_eval/caching/response_cache.py``) the cache helps only runs after one
-that succeeded, and keeps too much. Five things are changed:
+that succeeded, and keeps too much. Five things are changed, as far as a version has them (up to
+0.7 the directory has no random name, and the cache opens its files as it is made):
 
 * A run writes to a directory of a random name, which no later run reads unless the first one ended
   well. Here all attempts of a job have one name.
@@ -18,6 +19,7 @@ that succeeded, and keeps too much. Five things are changed:
 
 import asyncio
 import copy
+import hashlib
 import os
 import threading
 import time
@@ -32,26 +34,22 @@ FIRST_PART = 16
 PART_SECONDS = 300.0
 REMEMBERED = "evalserver_gen_kwargs"
 ArgumentsOf = Callable[[Any], dict[str, Any]]
-NEEDED = ("execute", "_log_to_audit", "_is_valid_response", "_open_local_handles")
+NEEDED = ("execute", "_log_to_audit", "_is_valid_response")
 """What has to be there to be changed."""
 
 
-class AnotherCache(Exception):
-    """This lmms-eval keeps its answers in a way that is not known here."""
-
-
 def keep_answers(cache_root: str) -> None:
-    """Have the cache keep what can be used again, as it comes. Raises AnotherCache."""
-    try:
-        from lmms_eval.caching import response_cache  # type: ignore[import-not-found]
+    """Have the cache keep what can be used again, as it comes.
 
-        cache = response_cache.ResponseCache
-        missing = [name for name in NEEDED if not hasattr(cache, name)]
-        arguments_of = response_cache.extract_gen_kwargs
-    except (ImportError, AttributeError) as error:
-        raise AnotherCache(str(error)) from error
+    Raises ImportError or AttributeError, and changes nothing, if this lmms-eval keeps its answers
+    in a way that is not known here.
+    """
+    from lmms_eval.caching import response_cache  # type: ignore[import-not-found]
+
+    cache, arguments_of = response_cache.ResponseCache, response_cache.extract_gen_kwargs
+    missing = [name for name in NEEDED if not hasattr(cache, name)]
     if missing:
-        raise AnotherCache(f"ResponseCache has no {', '.join(missing)}")
+        raise AttributeError(f"ResponseCache has no {', '.join(missing)}")
     # Named after the job's own directory: where the cache is on a network file system, lmms-eval
     # writes to a local one first, which other jobs use too.
     os.environ[RUN_ID_VARIABLE] = Path(cache_root).absolute().parent.name
@@ -84,7 +82,7 @@ def _ask_in_parts(cache: Any, arguments_of: ArgumentsOf) -> None:
     loop = asyncio.new_event_loop()
 
     def execute(self: Any, lm: Any, reqtype: str, requests: list[Any]) -> list[Any]:
-        if self._world_size > 1:
+        if _world_size(self) > 1:
             # Ranks that ask in parts of different sizes could wait for each other for ever.
             return list(ask(self, lm, reqtype, requests))
         for request in requests:
@@ -102,6 +100,10 @@ def _ask_in_parts(cache: Any, arguments_of: ArgumentsOf) -> None:
         return answers
 
     cache.execute = execute
+
+
+def _world_size(cache: Any) -> int:
+    return int(getattr(cache, "_world_size", os.environ.get("WORLD_SIZE", 1)))
 
 
 def _announce(first: int, last: int, of: int) -> None:
@@ -151,6 +153,9 @@ def _is_no_answer(response: Any) -> bool:
 
 
 def _keep_no_secrets(cache: Any) -> None:
+    if not hasattr(cache, "_open_local_handles"):
+        _hash_fingerprint(cache)
+        return
     open_handles = cache._open_local_handles
 
     def open_local_handles(self: Any) -> None:
@@ -158,3 +163,14 @@ def _keep_no_secrets(cache: Any) -> None:
         open_handles(self)
 
     cache._open_local_handles = open_local_handles
+
+
+def _hash_fingerprint(cache: Any) -> None:
+    """Have a cache that writes its fingerprint as soon as it is made write the hash of it."""
+    make = cache.__init__
+
+    def init(self: Any, *args: Any, model_fingerprint: str = "", **kwargs: Any) -> None:
+        digest = hashlib.sha256(model_fingerprint.encode(errors="replace")).hexdigest()
+        make(self, *args, model_fingerprint=digest, **kwargs)
+
+    cache.__init__ = init

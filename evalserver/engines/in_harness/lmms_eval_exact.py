@@ -23,7 +23,10 @@ def decode(text: str) -> object:
 
 
 def teach_parser() -> None:
-    """Have lmms-eval decode what ``encode`` made."""
+    """Have lmms-eval decode what ``encode`` made.
+
+    Raises ImportError or AttributeError if this lmms-eval reads arguments in another way.
+    """
     from lmms_eval import utils  # type: ignore[import-not-found]
 
     guess = utils.handle_arg_string

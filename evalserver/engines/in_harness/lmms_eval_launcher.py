@@ -6,29 +6,54 @@ Started by its path, in the interpreter of the harness, where nothing of evalser
 import os
 import runpy
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Optional
 
 import lmms_eval_cache  # type: ignore[import-not-found]
 import lmms_eval_exact  # type: ignore[import-not-found]
 import lmms_eval_task_files  # type: ignore[import-not-found]
 
 CACHE_FLAG = "--use_cache="
+CONFIG_FLAG = "--config="
 TASKS_FLAG = "--tasks="
+
+DOES_NOT_FIT = (ImportError, AttributeError)
+"""A repair raises one of these in a version of lmms-eval that is built in another way."""
 
 
 def main() -> None:
     """Repair lmms-eval, then become it."""
     # As with -m: modules of the working directory come first, not those of this folder.
     sys.path[0] = os.getcwd()  # noqa: PTH109 - sys.path holds texts
-    lmms_eval_exact.teach_parser()
+    error = _repair("exact arguments", lmms_eval_exact.teach_parser)
+    if error is not None and _has_encoded_values():
+        raise error
     if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
-        lmms_eval_task_files.make_known()
+        _repair("tasks by the path of their file", lmms_eval_task_files.make_known)
     for flag in [each for each in sys.argv if each.startswith(CACHE_FLAG)]:
-        try:
-            lmms_eval_cache.keep_answers(flag.removeprefix(CACHE_FLAG))
-        except lmms_eval_cache.AnotherCache as error:
-            print(f"evalserver: going on without a response cache: {error}", file=sys.stderr)
+        keep_answers = partial(lmms_eval_cache.keep_answers, flag.removeprefix(CACHE_FLAG))
+        if _repair("a response cache", keep_answers) is not None:
             sys.argv.remove(flag)
     runpy.run_module("lmms_eval", run_name="__main__", alter_sys=True)
+
+
+def _repair(what: str, repair: Callable[[], None]) -> Optional[Exception]:  # noqa: UP045 - any Python
+    """Apply a repair. Where it does not fit this version, say so in the log and return why."""
+    try:
+        repair()
+    except DOES_NOT_FIT as error:
+        print(f"evalserver: going on without {what}: {error}", file=sys.stderr)
+        return error
+    return None
+
+
+def _has_encoded_values() -> bool:
+    """Whether the configuration file has values that only the repaired parser can read."""
+    paths = [each.removeprefix(CONFIG_FLAG) for each in sys.argv if each.startswith(CONFIG_FLAG)]
+    texts = (Path(path).read_text(encoding="utf-8") for path in paths)
+    return any(lmms_eval_exact.PREFIX in text for text in texts)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def make_known() -> None:
-    """Have lmms-eval take the absolute path of a task file as the name of its task."""
+    """Have lmms-eval take the absolute path of a task file as the name of its task.
+
+    Raises ImportError or AttributeError if this lmms-eval looks for tasks in another way.
+    """
     from lmms_eval.tasks import TaskManager  # type: ignore[import-not-found]
 
     match = TaskManager.match_tasks
