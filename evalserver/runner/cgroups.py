@@ -154,6 +154,12 @@ def cgroup_name(run_dir: Path) -> str:
     return f"evalserver-{readable}-{zlib.crc32(os.fsencode(run_dir)):08x}"
 
 
+def own_memory_cgroups() -> list[Path]:
+    """Return the cgroups of this process, and those above them, that may count lack of memory."""
+    own = [path for kind, path in _own_cgroups() if kind in ("unified", "memory")]
+    return [each for path in own for each in (path, *path.parents) if each.name]
+
+
 def _own_cgroups() -> Iterator[tuple[str, Path]]:
     """Yield kind and directory of each cgroup that this process is in."""
     try:
@@ -163,9 +169,8 @@ def _own_cgroups() -> Iterator[tuple[str, Path]]:
         return
     for line in memberships:
         number, controllers, path = line.split(":", 2)
-        kind = "unified" if number == "0" else "freezer"
-        if kind == "freezer" and kind not in controllers.split(","):
-            continue
+        kinds = {"unified"} if number == "0" else {"freezer", "memory"} & {*controllers.split(",")}
+        kind = next(iter(kinds), None)
         if kind not in mounts or ".." in path:
             continue
         root, mount = mounts[kind]
@@ -181,5 +186,6 @@ def _mounts(mountinfo: str) -> Iterator[tuple[str, tuple[str, Path]]]:
         filesystem, _, options = what.split()[:3]
         if filesystem == "cgroup2":
             yield "unified", (root, Path(mount))
-        elif filesystem == "cgroup" and "freezer" in options.split(","):
-            yield "freezer", (root, Path(mount))
+        elif filesystem == "cgroup":
+            for kind in {"freezer", "memory"} & {*options.split(",")}:
+                yield kind, (root, Path(mount))

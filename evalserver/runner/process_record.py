@@ -17,6 +17,7 @@ RECORD_SECONDS = 1.0
 """The minimum time between two records."""
 MAX_SHARE = 0.02
 """The share of a core that recording may take: with thousands of processes it is rarer."""
+MAX_PIDS = 100_000
 
 
 class ProcessRecorder:
@@ -27,6 +28,8 @@ class ProcessRecorder:
         self._constant = {"boot_id": boot_id(), "output_pipe": output_pipe}
         self._next_at = 0.0
         self._written: list[tuple[int, int, int]] = []
+        self.pids: set[int] = set()
+        """Of every process that was listed, up to a maximum."""
 
     def record_if_due(self) -> None:
         """List the processes, about once a second, and write them if they have changed."""
@@ -34,6 +37,8 @@ class ProcessRecorder:
         if begun < self._next_at:
             return
         processes = _own_processes()
+        if len(self.pids) < MAX_PIDS:
+            self.pids.update(pid for pid, *_ in processes[1:])
         if processes != self._written:
             with suppress(OSError):  # if the disk is full, the older record remains
                 replace_file(self._path, json.dumps({**self._constant, "processes": processes}))

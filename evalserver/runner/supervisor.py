@@ -30,6 +30,7 @@ from evalserver.runner.files import (
     write_atomically,
 )
 from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
+from evalserver.runner.out_of_memory import OutOfMemoryRecord
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes, become_subreaper, exit_code, harness_setup
@@ -145,6 +146,7 @@ def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started
     """Run the earlier stages and then the harness; end at the first that does not succeed."""
     processes = Processes(cgroup)
     recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
+    out_of_memory = OutOfMemoryRecord(cgroup)
     watch = Watch(spec, processes, recorder)
     stages = [*spec.before.items(), (None, spec.command.argv)]
     leftovers = 0
@@ -153,7 +155,9 @@ def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started
             if spec.before:
                 os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
             process = _start(spec, argv, log.writer, cgroup)
+            recorder.pids.add(process)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
+            out_of_memory.close()
             return _not_started(error, started_at, stage)
         if number == 0:
             log.start()
@@ -167,7 +171,18 @@ def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started
             break
         if stage is not None:
             crash_point("stage_ended")
-    return Exit(reason, exit_code(status), started_at, _now(), leftovers, stage=stage)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    recorded = out_of_memory.describe(recorder.pids, killed)
+    out_of_memory.close()
+    return Exit(
+        reason,
+        exit_code(status),
+        started_at,
+        _now(),
+        leftovers,
+        stage=stage,
+        out_of_memory=recorded,
+    )
 
 
 def _not_started(error: Exception, started_at: str, stage: str | None = None) -> Exit:
