@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from evalserver.attempts.outcome import failed, judge, lost, unread
+from evalserver.attempts.outcome import failed, judge, lost, lost_without_results, unread
 from evalserver.attempts.provenance import at_end
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
@@ -162,8 +162,14 @@ class Concluder:
             await retry_until_writable(lambda: self._store.jobs.interrupt(job.job_id, reason))
             crash_point("interrupted")
             return
-        outcome = await asyncio.to_thread(lost, current, paths, info, why, self._now())
-        await self.finish(job, outcome)
+        await self.finish(job, await self._judge_lost(current, paths, info, why))
+
+    async def _judge_lost(self, job: Job, paths: Paths, info: AttemptInfo, why: str) -> Outcome:
+        engine, now = self._engines[job.engine], self._now()
+        try:
+            return await self._threads.run(lost, job, engine, paths, info, why, now)
+        except DiskTimeout:
+            return await asyncio.to_thread(lost_without_results, job, paths, info, why, now)
 
     def _now(self) -> str:
         return timestamp(self._clock())

@@ -7,9 +7,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from evalserver.attempts.failures import Evidence, classify, failure
+from evalserver.attempts.result_checks import (
+    CheckedResults,
+    check_end,
+    check_loss,
+    check_results,
+    partial_of,
+    succeeded,
+)
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
-from evalserver.engines import Engine, FailedRequests, NoResults, Paths, merge
+from evalserver.engines import Engine, FailedRequests, NoResults, Paths, Results, merge
 from evalserver.engines.logs import cause, last_lines, shorten_tracebacks, tail
 from evalserver.executors import AttemptInfo, Exit, ExitReason
 from evalserver.system.attempt_log import log_path
@@ -71,6 +79,12 @@ class _Attempt:
         reason = classify(evidence)
         return Outcome(Status.FAILED, end.ended_at, end.exit_code, error, failure=reason)
 
+    def results(self) -> Results:
+        """Read what the attempt left. Raises NoResults, UnreadableFile."""
+        if self.end.stage is not None or self.end.reason is ExitReason.NOT_STARTED:
+            raise NoResults("did not run")
+        return self.engine.read_results(self.job.request, self.paths)
+
     def _task_paths(self) -> Iterator[PurePath]:
         """Yield where the operator's and the client's own tasks are."""
         if self.engine.settings.include_path:
@@ -84,31 +98,47 @@ def _judge(attempt: _Attempt, max_failed_requests: float) -> Outcome:
     job, end = attempt.job, attempt.end
     if end.reason is ExitReason.CANCELLED:
         return Outcome(Status.CANCELLED, end.ended_at, end.exit_code)
-    if end.reason is not ExitReason.EXITED or end.exit_code != 0:
-        return attempt.failed(_failure_text(job, end))
+    description = None if succeeded(end) else _failure_text(job, end)
     try:
-        results = attempt.engine.read_results(job.request, attempt.paths)
+        results = attempt.results()
     except NoResults as reason:
-        return attempt.failed(f"The harness exited with 0 but {reason}")
+        return attempt.failed(description or f"The harness exited with 0 but {reason}")
     except UnreadableFile as error:
-        return attempt.failed(
-            f"The harness exited with 0 but left a file that cannot be read, {error}"
-        )
-    requests = results.failed_requests
-    if requests is not None and requests.share > max_failed_requests:
-        return attempt.failed(_failed_requests_text(requests, max_failed_requests), requests)
+        what = f"The harness exited with 0 but left a file that cannot be read, {error}"
+        return attempt.failed(description or what)
+    checked = check_results(results, max_failed_requests)
+    if description is not None:
+        checked = check_end(checked, end, description)
+    if checked.fault is not None:
+        outcome = attempt.failed(checked.fault, checked.failed_requests)
+        return _with_partial(outcome, checked, results)
     return Outcome(
         Status.COMPLETED,
         end.ended_at,
-        0,
+        end.exit_code,
         result=results.result,
         metrics=results.metrics,
         provenance=dict(results.reported),
+        result_check=checked.check,
     )
 
 
-def lost(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
-    """Return the outcome of a job whose last permitted attempt was lost with its runner."""
+def lost(job: Job, engine: Engine, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
+    """Return the outcome of a job whose last permitted attempt was lost with its runner. Reads the
+    attempt's files."""
+    outcome = lost_without_results(job, paths, info, why, now)
+    if outcome.status is Status.CANCELLED:
+        return outcome
+    try:
+        results = engine.read_results(job.request, paths)
+    except (NoResults, UnreadableFile):
+        return outcome
+    checked = check_loss(results, f"the runner was lost: {why}")
+    return _with_partial(outcome, checked, results)
+
+
+def lost_without_results(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
+    """Return the same outcome without reading what the harness left."""
     provenance = _provenance(info)
     if job.cancel_requested_at is not None:
         error = f"It was cancelled, and its runner was lost meanwhile: {why}"
@@ -140,11 +170,14 @@ def failed(reason: str, code: str, now: str) -> Outcome:
     return Outcome(Status.FAILED, now, error=reason, failure=failure(code))
 
 
-def _failed_requests_text(requests: FailedRequests, allowed: float) -> str:
-    example = f", for example: {requests.example}" if requests.example else ""
-    return (
-        f"{requests.failed} of {requests.of} requests to the model failed ({requests.share:.1%}, "
-        f"allowed are {allowed:.1%}), so the harness's numbers mean nothing{example}"
+def _with_partial(outcome: Outcome, checked: CheckedResults, results: Results) -> Outcome:
+    """Add what a failed job has: the findings, and the numbers."""
+    return replace(
+        outcome,
+        partial=partial_of(results),
+        metrics=results.metrics,
+        provenance={**results.reported, **(outcome.provenance or {})},
+        result_check=checked.check,
     )
 
 

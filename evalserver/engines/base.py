@@ -15,7 +15,7 @@ __all__ = ["Command", "NoResults", "Paths", "Question", "Results"]
 
 
 class NoResults(Exception):
-    """The harness wrote no usable results; the text says why."""
+    """The harness wrote no results that can be read; the text says why."""
 
 
 class Question(StrEnum):
@@ -39,11 +39,13 @@ class Paths:
 class Results:
     """What an attempt produced: ``result`` as the API returns it, its metrics, how many of its
     requests to the model failed (None: the harness stops at the first failure), what the
-    harness reports about itself and the machine, for the job's provenance, and what is odd about
-    the results."""
+    harness reports about itself and the machine, for the job's provenance, what is odd about
+    the results, and whether there has to be a number: not where none was asked for, nor where a
+    task has no score by its nature."""
 
     result: dict[str, Any]
     metrics: tuple[Metric, ...]
     failed_requests: FailedRequests | None = None
     reported: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    numbers_expected: bool = True

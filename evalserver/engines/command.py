@@ -81,7 +81,7 @@ class CommandEngine(Engine):
         )
         name = str(content.get("model_source") or request.model)
         path = paths.output_dir / self._table.results
-        return build_results({name: (path, content, samples)}, request.tasks)
+        return build_results({name: (path, content, samples)}, request)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
         """Return the samples files by the task in their names."""

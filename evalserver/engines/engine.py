@@ -87,11 +87,11 @@ class Engine(ABC):
         return always or name in self.accepts or row.is_neutral(value)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """Return the results in the attempt's output directory, for all requested tasks.
+        """Return the results in the attempt's output directory, with findings of what is odd.
 
-        Raises NoResults.
+        Also called when the harness did not succeed. Raises NoResults.
         """
-        return read_results(paths.output_dir, request.tasks, self.file_names)
+        return read_results(paths.output_dir, request, self.file_names)
 
     def samples_files(self, result: Mapping[str, Any]) -> dict[str, Path]:
         """Return the samples file of each task, from those that a job's result names."""

@@ -9,11 +9,15 @@ from typing import Any, ClassVar
 import yaml
 
 from evalserver.core.request import EvaluateRequest
-from evalserver.engines.base import Command, Paths
+from evalserver.engines.base import Command, Paths, Results
 from evalserver.engines.engine import Engine
+from evalserver.engines.results import read_results
 
 CONFIG_FILE = "config.yaml"
 """In the run directory: arguments that cannot be passed as flags."""
+
+PLACEHOLDER = ("bypass", 999.0)
+"""The metric that stands for all others with ``--predict_only``, and its value."""
 
 NO_LIMIT = -1
 """The value of ``limit`` that means no limit."""
@@ -44,6 +48,10 @@ class LmEvalFamily(Engine):
         # In ASCII, so that the harness's locale does not matter, and that U+0085 is not folded.
         text = yaml.safe_dump(config, sort_keys=False)
         return Command((*argv, config_flag, *flags, *dict_flags), {CONFIG_FILE: text}, directories)
+
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """Return the results in the attempt's output directory. Raises NoResults."""
+        return read_results(paths.output_dir, request, self.file_names, PLACEHOLDER)
 
     @abstractmethod
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:

@@ -56,7 +56,7 @@ class MergeEngine(Engine):
         except UnreadableFile as error:
             raise NoResults(f"left no merged checkpoint: {error}") from None
         merged = {"results": str(merge.output_path), "samples": [], "metrics": {}}
-        return Results({request.model: merged}, ())
+        return Results({request.model: merged}, (), numbers_expected=False)
 
 
 def request_to_merge(merge: Merge) -> EvaluateRequest:

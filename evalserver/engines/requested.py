@@ -1,4 +1,4 @@
-"""Checking that a harness's results files have metrics for every requested task.
+"""Finding the requested tasks of which a harness's results files say nothing.
 
 A request names tasks, groups of tasks, tags or wildcards. A results file of the lm-eval family
 names tasks under ``results``, the members of groups under ``group_subtasks``, and each task's tags
@@ -6,12 +6,11 @@ under ``configs.<task>.tag``.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.engines.base import NoResults
 from evalserver.system.untrusted_files import UnreadableFile, read_named_file
 
 Content = Mapping[str, Any]
@@ -20,17 +19,11 @@ Content = Mapping[str, Any]
 MAX_TASK_FILE_BYTES = 1024 * 1024
 
 
-def check_requested_tasks(
-    tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
-) -> None:
-    """Raise NoResults unless every requested task has a metric."""
-    missing = sorted(set(_find_missing(tasks, contents, with_numbers)))
-    if missing:
-        there = ", ".join(sorted(with_numbers)[:20]) or "no task"
-        raise NoResults(
-            f"gave no number for {', '.join(missing[:20])}; "
-            f"its results file has numbers for {there}"
-        )
+def find_missing(
+    tasks: Sequence[str], contents: Sequence[Content], spoken_of: Collection[str]
+) -> list[str]:
+    """Return the requested tasks of which the harness says nothing, sorted."""
+    return sorted(set(_iterate_missing(tasks, contents, spoken_of)))
 
 
 def read_task_name(path: Path) -> str:
@@ -43,15 +36,15 @@ def read_task_name(path: Path) -> str:
     return path.stem if found is None else found[1]
 
 
-def _find_missing(
-    tasks: Sequence[str], contents: Sequence[Content], with_numbers: set[str]
+def _iterate_missing(
+    tasks: Sequence[str], contents: Sequence[Content], spoken_of: Collection[str]
 ) -> Iterator[str]:
     for name in tasks:
         called = read_task_name(Path(name)) if name.startswith("/") else name
         asked_for = [task for content in contents for task in _resolve_name(called, content)]
         if not asked_for:
             yield name
-        yield from (task for task in asked_for if task not in with_numbers)
+        yield from (task for task in asked_for if task not in spoken_of)
 
 
 def _resolve_name(name: str, content: Content) -> list[str]:

@@ -6,7 +6,6 @@ is read: ``results.<task>["<metric>,<filter>"]``, ``["<metric>_stderr,<filter>"]
 ``n-samples.<task>.effective``, ``higher_is_better.<task>.<metric>``, ``model_source``.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,18 @@ from typing import Any
 
 import orjson
 
-from evalserver.core.job import Metric
+from evalserver.core.request import EvaluateRequest
+from evalserver.core.result_check import Finding, FindingCode
 from evalserver.engines.base import NoResults, Results
-from evalserver.engines.requested import check_requested_tasks
+from evalserver.engines.metrics import (
+    Values,
+    findings_of,
+    is_submission,
+    metrics_of,
+    numbers_of,
+    values_of,
+)
+from evalserver.engines.requested import find_missing
 from evalserver.system.untrusted_files import (
     MissingFile,
     UnreadableFile,
@@ -38,8 +46,8 @@ MAX_RESULTS_VALUES = 300_000
 MAX_MACHINE_CHARACTERS = 64 * 1024
 MAX_ENTRIES = 100_000
 """Of one folder."""
-MAX_N = 2**53
-"""JSON's numbers are exact up to here."""
+SUBMISSIONS = "submissions"
+"""The folder of the output directory with files for evaluation servers."""
 Part = tuple[Path, dict[str, Any], list[str]]
 """A results file, its content, and its samples files."""
 
@@ -55,14 +63,22 @@ class FileNames:
     task: Callable[[str], str]
 
 
-def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Results:
+def read_results(
+    output_dir: Path,
+    request: EvaluateRequest,
+    names: FileNames,
+    placeholder: tuple[str, float] | None = None,
+) -> Results:
     """Return the newest results of every model folder in ``output_dir``.
 
-    Raises NoResults when there is no results file, or a task has no metric.
+    ``placeholder`` is a metric and the value that the harness gives it without having scored
+    anything. Raises NoResults when there is no results file, or one that cannot be read.
     """
     root = UntrustedDirectory.for_attempt(output_dir)
     parts: dict[str, Part] = {}
+    wrote_submission = False
     for folder, files in _list_folders(root):
+        wrote_submission |= folder != root and folder.path.name == SUBMISSIONS and bool(files)
         newest = max((each for each in files if fnmatchcase(each, names.results)), default=None)
         if newest is None:
             continue
@@ -71,31 +87,63 @@ def read_results(output_dir: Path, tasks: Sequence[str], names: FileNames) -> Re
         parts[model] = (folder.path / newest, content, _find_samples(folder, files, newest, names))
     if not parts:
         raise NoResults("wrote no results file")
-    return build_results(parts, tasks)
+    return build_results(parts, request, placeholder, wrote_submission=wrote_submission)
 
 
-def build_results(parts: Mapping[str, Part], tasks: Sequence[str]) -> Results:
-    """Return the results of the models' results files. Raises NoResults when a task has no
-    metric."""
-    result = {
-        model: {
-            "results": str(path),
-            "samples": samples,
-            "metrics": dict(_iterate_numbers(content)),
-        }
-        for model, (path, content, samples) in parts.items()
-    }
+def build_results(
+    parts: Mapping[str, Part],
+    request: EvaluateRequest,
+    placeholder: tuple[str, float] | None = None,
+    *,
+    wrote_submission: bool = False,
+) -> Results:
+    """Return the results of the models' results files. Raises NoResults if they cannot be kept."""
     contents = [content for _, content, _ in parts.values()]
-    metrics = [metric for content in contents for metric in _iterate_metrics(content)]
-    if not metrics:
-        raise NoResults("wrote a results file without a single number")
-    check_requested_tasks(tasks, contents, {metric.task for metric in metrics})
+    said = [values_of(content, placeholder) for content in contents]
+    result = {
+        model: {"results": str(path), "samples": samples, "metrics": numbers_of(values)}
+        for (model, (path, _, samples)), values in zip(parts.items(), said, strict=True)
+    }
+    metrics = {
+        (metric.task, metric.metric, metric.filter): metric
+        for values, content in zip(said, contents, strict=True)
+        for metric in metrics_of(values, content)
+    }
+    findings = tuple(_find_oddities(request, contents, said, wrote_submission=wrote_submission))
     reported = _reported_facts(contents[0])
-    _require_encodable(
-        result, reported, [[each.filter, each.task, each.metric] for each in metrics]
+    _require_encodable(result, reported, list(metrics), [each.task for each in findings])
+    return Results(
+        result,
+        tuple(metrics.values()),
+        reported=reported,
+        findings=findings,
+        numbers_expected=not request.predict_only
+        and not _are_submissions(said, wrote_submission=wrote_submission),
     )
-    numbers = tuple({_key(metric): metric for metric in metrics}.values())
-    return Results(result, numbers, reported=reported)
+
+
+def _find_oddities(
+    request: EvaluateRequest,
+    contents: Sequence[dict[str, Any]],
+    said: Sequence[Values],
+    *,
+    wrote_submission: bool,
+) -> Iterator[Finding]:
+    spoken_of = {task for values in said for task in values}
+    for task in find_missing(request.tasks, contents, spoken_of):
+        text = "The harness's results say nothing about this task"
+        yield Finding(task, FindingCode.MISSING_TASK, text)
+    for values in said:
+        for finding in findings_of(values, wrote_submission=wrote_submission):
+            if not (request.predict_only and finding.code is FindingCode.NO_SCORE):
+                yield finding
+
+
+def _are_submissions(said: Sequence[Values], *, wrote_submission: bool) -> bool:
+    tasks = [words for values in said for words in values.values()]
+    return bool(tasks) and all(
+        is_submission(words, wrote_submission=wrote_submission) for words in tasks
+    )
 
 
 def _reported_facts(content: dict[str, Any]) -> dict[str, str]:
@@ -155,45 +203,3 @@ def _find_samples(
     stamp = names.stamp(Path(results).stem)
     found = (each for each in files if fnmatchcase(each, names.samples))
     return [str(folder.path / each) for each in found if names.stamp(Path(each).stem) == stamp]
-
-
-def _iterate_numbers(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-    for task, values in content["results"].items():
-        if isinstance(values, dict):
-            yield task, {key: value for key, value in values.items() if _is_number(key, value)}
-
-
-def _iterate_metrics(content: dict[str, Any]) -> Iterator[Metric]:
-    for task, values in _iterate_numbers(content):
-        for key, value in values.items():
-            metric, _, kind = key.partition(",")
-            if "_stderr" in metric:
-                continue
-            stderr = values.get(f"{metric}_stderr,{kind}")
-            n = _lookup(content, int, "n-samples", task, "effective")
-            yield Metric(
-                task=task,
-                metric=metric,
-                filter=kind,
-                value=float(value),
-                stderr=None if stderr is None else float(stderr),
-                n=n if n is not None and 0 <= n <= MAX_N else None,
-                higher_is_better=_lookup(content, bool, "higher_is_better", task, metric),
-            )
-
-
-def _is_number(key: str, value: object) -> bool:
-    # Only "<metric>,<filter>" is a metric; other keys are names, aliases and sample counts.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "," in key and number and math.isfinite(value)  # type: ignore[arg-type]
-
-
-def _lookup(content: dict[str, Any], kind: type, *keys: str) -> Any:
-    value: Any = content
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, kind) else None
-
-
-def _key(metric: Metric) -> tuple[str, str, str]:
-    return metric.task, metric.metric, metric.filter

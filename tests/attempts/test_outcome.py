@@ -1,5 +1,6 @@
 """The outcome of a job from the end of its attempt, and the text of failures."""
 
+import json
 import shutil
 import socket
 from dataclasses import replace
@@ -99,7 +100,7 @@ def test_an_exit_of_0_with_empty_results_fails_the_job(paths: Paths) -> None:
     outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
     assert outcome.status is Status.FAILED
-    assert "wrote a results file without a single number" in headline(outcome)
+    assert "The harness's results say nothing about digits_vqa" in headline(outcome)
 
 
 def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
@@ -107,7 +108,8 @@ def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
 
     outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
-    assert (outcome.status, outcome.result, outcome.metrics) == (Status.FAILED, None, ())
+    assert (outcome.status, outcome.result) == (Status.FAILED, None)
+    assert headline(outcome) == "The evaluation failed with return code 1"
 
 
 def test_a_cancelled_attempt_with_results_gives_a_cancelled_job(paths: Paths) -> None:
@@ -225,7 +227,7 @@ def test_an_exit_of_0_with_failed_requests_fails_the_job(paths: Paths) -> None:
 
     outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
-    assert (outcome.status, outcome.exit_code, outcome.metrics) == (Status.FAILED, 0, ())
+    assert (outcome.status, outcome.exit_code) == (Status.FAILED, 0)
     assert headline(outcome) == (
         "4 of 4 requests to the model failed (100.0%, allowed are 5.0%), "
         "so the harness's numbers mean nothing, for example: "
@@ -259,13 +261,12 @@ def test_a_task_without_a_metric_fails_the_job(paths: Paths) -> None:
 
     assert outcome.status is Status.FAILED
     assert headline(outcome) == (
-        "The harness exited with 0 but gave no number for mme; "
-        "its results file has numbers for digits_vqa"
+        "The harness's results say nothing about mme; they have numbers for digits_vqa"
     )
 
 
 def test_a_lost_runner_fails_the_job_and_names_the_attempt(paths: Paths) -> None:
-    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
     assert outcome.error is not None
@@ -275,7 +276,7 @@ def test_a_lost_runner_fails_the_job_and_names_the_attempt(paths: Paths) -> None
 def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(paths: Paths) -> None:
     (paths.run_dir / LOG_FILE).write_text("it was half way\n")
 
-    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
 
     assert outcome.error is not None
     assert outcome.error.endswith("it was half way")
@@ -286,7 +287,7 @@ def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(pat
 def test_a_runner_lost_during_a_cancel_gives_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
-    assert lost(job, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED
+    assert lost(job, ENGINE, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED
 
 
 def test_a_failure_without_a_harness_has_its_reason_as_error() -> None:
@@ -331,7 +332,7 @@ def test_a_completed_job_has_no_failure(paths: Paths) -> None:
 
 
 def test_a_failure_of_a_lost_runner_says_how_to_have_it_run_again(paths: Paths) -> None:
-    outcome = lost(JOB, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
 
     assert outcome.failure is not None
     assert outcome.failure.code == "lost"
@@ -353,3 +354,176 @@ def test_tracebacks_in_an_error_keep_their_last_frames(paths: Paths) -> None:
     assert "module_39.py" in outcome.error
     assert "module_35.py" not in outcome.error
     assert "begin" in outcome.error
+
+
+def write_results(paths: Paths, results: dict[str, dict[str, object]]) -> None:
+    """Write a results file as lmms-eval does."""
+    text = json.dumps({"results": results, "model_source": "m"})
+    (paths.output_dir / "20260101_000000_results.json").write_text(text)
+
+
+def codes(outcome: Outcome) -> tuple[str, list[str]]:
+    """The status of the check, and the codes of its findings."""
+    assert outcome.result_check is not None
+    found = [each.code.value for each in outcome.result_check.findings]
+    return outcome.result_check.status.value, found
+
+
+def test_whole_results_are_checked_and_ok(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    assert codes(outcome_of(paths, ExitReason.EXITED, 0)) == ("ok", [])
+
+
+def test_one_nan_withholds_no_other_number(paths: Paths) -> None:
+    write_results(paths, {"digits_vqa": {"acc,none": float("nan")}, "mme": {"acc,none": 0.5}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert outcome.status is Status.COMPLETED
+    assert [metric.task for metric in outcome.metrics] == ["mme"]
+    assert codes(outcome) == ("warnings", ["not_finite"])
+
+
+def test_nan_alone_fails_the_job_and_is_named(paths: Paths) -> None:
+    write_results(paths, {"digits_vqa": {"acc,none": float("nan")}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert outcome.status is Status.FAILED
+    assert headline(outcome) == (
+        "The harness's results have no number. digits_vqa: acc,none is NaN"
+    )
+    assert codes(outcome) == ("failed", ["not_finite"])
+
+
+def test_a_submission_alone_completes_the_job_without_a_number(paths: Paths) -> None:
+    write_results(paths, {"digits_vqa": {"submission,none": None}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.status, outcome.metrics) == (Status.COMPLETED, ())
+    assert codes(outcome) == ("warnings", ["no_score"])
+
+
+def test_a_missing_task_fails_the_job_and_the_other_numbers_are_kept(paths: Paths) -> None:
+    write_results(paths, {"mme": {"acc,none": 0.5}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.status, outcome.result) == (Status.FAILED, None)
+    assert outcome.partial == {"mme": {"acc,none": 0.5}}
+    assert [metric.task for metric in outcome.metrics] == ["mme"]
+    assert codes(outcome) == ("failed", ["missing_task"])
+
+
+def test_without_results_there_is_nothing_to_check(paths: Paths) -> None:
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert (outcome.result_check, outcome.partial) == (None, None)
+
+
+def test_some_failed_requests_are_a_warning(paths: Paths) -> None:
+    shutil.copytree(DATA / "lmms_dead", paths.output_dir, dirs_exist_ok=True)
+
+    outcome = judge(JOB, ENGINE, paths, end(ExitReason.EXITED, 0), INFO, max_failed_requests=1.0)
+
+    assert (outcome.status, codes(outcome)) == (
+        Status.COMPLETED,
+        ("warnings", ["failed_requests"]),
+    )
+
+
+AFTER_RESULTS = {
+    "segmentation fault": (ExitReason.EXITED, 139, "killed by signal 11 (exit code 139)"),
+    "abort": (ExitReason.EXITED, 134, "killed by signal 6 (exit code 134)"),
+    "time limit": (ExitReason.TIMED_OUT, 143, "it took longer than 90 s"),
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "words"), AFTER_RESULTS.values(), ids=AFTER_RESULTS.keys()
+)
+def test_a_harness_that_dies_after_its_results_completes_the_job(
+    paths: Paths, reason: ExitReason, code: int, words: str
+) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = outcome_of(paths, reason, code)
+
+    assert (outcome.status, outcome.exit_code) == (Status.COMPLETED, code)
+    assert codes(outcome) == ("warnings", ["ended_after_results"])
+    assert outcome.result_check is not None
+    assert words in outcome.result_check.findings[0].message
+
+
+NOT_AFTER_RESULTS = {
+    "an exit code": (ExitReason.EXITED, 1),
+    "a code above all signals": (ExitReason.EXITED, 200),
+    "stopped with the runner": (ExitReason.TERMINATED, 143),
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), NOT_AFTER_RESULTS.values(), ids=NOT_AFTER_RESULTS.keys()
+)
+def test_another_end_fails_the_job_and_its_numbers_are_kept(
+    paths: Paths, reason: ExitReason, code: int
+) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = outcome_of(paths, reason, code)
+
+    assert outcome.status is Status.FAILED
+    assert outcome.partial is not None
+    assert outcome.partial["digits_vqa"]["acc,none"] == 0.109375
+    assert codes(outcome) == ("failed", ["incomplete"])
+
+
+def test_a_killed_harness_with_half_of_its_results_fails_the_job(paths: Paths) -> None:
+    write_results(paths, {"mme": {"acc,none": 0.5}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 137)
+
+    assert headline(outcome) == "The harness was killed by signal 9 (exit code 137)"
+    assert codes(outcome) == ("failed", ["missing_task", "incomplete"])
+
+
+def test_a_results_file_that_was_cut_off_fails_the_job(paths: Paths) -> None:
+    (paths.output_dir / "20260101_000000_results.json").write_text('{"results": {"digits_vqa"')
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 139)
+
+    assert (outcome.status, outcome.result_check) == (Status.FAILED, None)
+
+
+def test_an_earlier_stage_that_was_killed_has_no_results(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    ended = replace(end(ExitReason.EXITED, 139), stage="merging")
+
+    outcome = judge(JOB, ENGINE, paths, ended, INFO, max_failed_requests=0.05)
+
+    assert (outcome.status, outcome.partial) == (Status.FAILED, None)
+
+
+def test_a_lost_runner_stays_a_loss_and_the_numbers_are_kept(paths: Paths) -> None:
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+
+    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
+
+    assert outcome.status is Status.FAILED
+    assert outcome.partial is not None
+    assert codes(outcome) == ("failed", ["incomplete"])
+
+
+def test_only_the_first_hundred_findings_are_kept(paths: Paths) -> None:
+    tasks: dict[str, dict[str, object]] = {
+        f"t{number}": {"acc,none": float("nan")} for number in range(150)
+    }
+    write_results(paths, {**tasks, "digits_vqa": {"acc,none": 0.5}})
+
+    outcome = outcome_of(paths, ExitReason.EXITED, 0)
+
+    assert outcome.result_check is not None
+    *kept, last = outcome.result_check.findings
+    assert (len(kept), last.message) == (100, "There are 50 more findings")

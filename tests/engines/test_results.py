@@ -158,8 +158,6 @@ def test_every_model_folder_contributes_to_the_result(copy: Callable[[str], Path
 
 NOT_A_METRIC = {
     "N/A": {"acc,none": "N/A"},
-    "NaN": {"acc,none": float("nan")},
-    "infinity": {"acc,none": float("inf")},
     "truth": {"acc,none": True},
     "null": {"acc,none": None},
     "a list": {"acc,none": [0.5]},
@@ -198,8 +196,6 @@ BROKEN: dict[str, tuple[str, str]] = {
     "not UTF-8": ("\udcff", "cannot be read"),
     "a list": ("[]", "cannot be read, .*: it is not a JSON object"),
     "no results": ('{"config": {}}', "without results"),
-    "no task": ('{"results": {}}', "without a single number"),
-    "huge": (f'{{"results": {{"mme": {{"acc,none": {2**70}}}}}}}', "cannot be kept"),
     "half a character in a version": (
         '{"results": {"mme": {"acc,none": 1}}, "lmms_eval_version": "\\ud800"}',
         "cannot be kept",
@@ -210,7 +206,6 @@ BROKEN: dict[str, tuple[str, str]] = {
         "a number of 400 characters",
     ),
     "half a character": ('{"results": {"mme": {"\\ud800,none": 1}}}', "cannot be kept"),
-    "no number": ('{"results": {"mme": {"acc,none": "N/A"}}}', "without a single number"),
 }
 
 
@@ -304,3 +299,139 @@ def test_a_fifo_is_not_read_as_a_results_file(tmp_path: Path, name: str) -> None
 
     with pytest.raises(NoResults, match=r"results\.json: it is a FIFO, not a regular file"):
         read("lmms", tmp_path)
+
+
+def _findings(results: Results) -> dict[str | None, tuple[str, str]]:
+    return {each.task: (each.code.value, each.message) for each in results.findings}
+
+
+def _numbers(results: Results) -> Any:
+    (part,) = results.result.values()
+    return part["metrics"]
+
+
+def test_a_split_that_only_makes_a_submission_file_has_no_score(tmp_path: Path) -> None:
+    content = {"docvqa_val": {"anls,none": 0.5}, "docvqa_test": {"submission,none": None}}
+    _write(tmp_path, content)
+
+    results = read("lmms", tmp_path, ("docvqa_val", "docvqa_test"))
+
+    assert _numbers(results) == {"docvqa_val": {"anls,none": 0.5}, "docvqa_test": {}}
+    assert _findings(results) == {
+        "docvqa_test": (
+            "no_score",
+            "No score: this split only makes a submission file, for an evaluation server",
+        )
+    }
+
+
+SUBMISSIONS: dict[str, tuple[dict[str, Any], bool, bool]] = {
+    "named so": ({"submission,none": None, "submission_stderr,none": "N/A"}, False, False),
+    "another name": ({"Math_English,none": None}, False, True),
+    "another name, and a file": ({"Math_English,none": None}, True, False),
+    "not null": ({"submission,none": "N/A"}, False, True),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "has_file", "expected"), SUBMISSIONS.values(), ids=SUBMISSIONS.keys()
+)
+def test_submissions_alone_need_no_number(
+    tmp_path: Path, values: dict[str, Any], has_file: bool, expected: bool
+) -> None:
+    _write(tmp_path, {"task": values})
+    if has_file:
+        (tmp_path / "submissions").mkdir()
+        (tmp_path / "submissions" / "task.json").write_text("[]")
+
+    assert read("lmms", tmp_path).numbers_expected is expected
+
+
+NOT_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+@pytest.mark.parametrize(("name", "value"), NOT_FINITE.items(), ids=NOT_FINITE.keys())
+@pytest.mark.parametrize("case", ["lmms", "lm_"])
+def test_a_number_that_is_not_finite_is_null_and_named(
+    tmp_path: Path, case: str, name: str, value: float
+) -> None:
+    file = "results_2026-01-01T00-00-00.000000" if case == "lm_" else "20260101_000000_results"
+    content = {"results": {"a": {"acc,none": value}, "b": {"acc,none": 0.5}}}
+    (tmp_path / f"{file}.json").write_text(json.dumps(content))
+
+    results = read(case, tmp_path)
+
+    assert [metric.task for metric in results.metrics] == ["b"]
+    assert _numbers(results) == {"a": {"acc,none": None}, "b": {"acc,none": 0.5}}
+    assert _findings(results) == {"a": ("not_finite", f"acc,none is {name}")}
+
+
+TEXTS = {"0.8333333": 0.8333333, "1e-05": 1e-05, "-2": -2.0, ".5": 0.5, " 3. ": 3.0}
+
+
+@pytest.mark.parametrize(("text", "value"), TEXTS.items())
+def test_numbers_that_are_written_as_text_are_numbers(
+    tmp_path: Path, text: str, value: float
+) -> None:
+    _write(tmp_path, {"mme": {"acc,none": text, "acc_stderr,none": text}})
+
+    results = read("lmms", tmp_path)
+
+    assert results.metrics == (Metric("mme", "acc", "none", value, value, None, None),)
+    assert _numbers(results) == {"mme": {"acc,none": value, "acc_stderr,none": value}}
+
+
+def test_nan_that_is_written_as_text_is_not_finite(tmp_path: Path) -> None:
+    _write(tmp_path, {"mme": {"acc,none": "nan"}})
+
+    assert _findings(read("lmms", tmp_path)) == {"mme": ("not_finite", "acc,none is NaN")}
+
+
+@pytest.mark.parametrize("text", ["N/A", "", "1_000", "0x1", "tensor(0.5)", "٣", "1" * 200])
+def test_other_texts_are_no_numbers(tmp_path: Path, text: str) -> None:
+    _write(tmp_path, {"mme": {"acc,none": text}})
+
+    results = read("lmms", tmp_path)
+
+    assert results.metrics == ()
+    assert [each.code.value for each in results.findings] == ["no_score"]
+
+
+def test_a_metric_that_is_null_beside_others_is_named(tmp_path: Path) -> None:
+    _write(tmp_path, {"llava": {"acc,none": 0.5, "judge,none": None, "submission,none": None}})
+
+    assert _findings(read("lmms", tmp_path)) == {
+        "llava": ("no_score", "No score: judge,none is null")
+    }
+
+
+@pytest.mark.parametrize("case", ["lmms", "lm_"])
+def test_the_placeholder_of_predict_only_is_no_metric(tmp_path: Path, case: str) -> None:
+    file = "results_2026-01-01T00-00-00.000000" if case == "lm_" else "20260101_000000_results"
+    content = {"results": {"mme": {"bypass,none": 999, "bypass_stderr,none": "N/A"}}}
+    (tmp_path / f"{file}.json").write_text(json.dumps(content))
+    request = EvaluateRequest("model", ("mme",), predict_only=True)
+    paths = Paths(tmp_path.parent, tmp_path, tmp_path)
+
+    results = _engine(case).read_results(request, paths)
+
+    assert (results.metrics, _numbers(results)) == ((), {"mme": {}})
+    assert (results.findings, results.numbers_expected) == ((), False)
+
+
+def test_the_placeholder_beside_a_metric_is_left_out(tmp_path: Path) -> None:
+    _write(tmp_path, {"aime": {"exact_match,none": 0.5, "bypass,none": 999}})
+
+    results = read("lmms", tmp_path)
+
+    assert _numbers(results) == {"aime": {"exact_match,none": 0.5}}
+    assert results.findings == ()
+
+
+def test_half_a_character_in_a_value_does_not_withhold_the_numbers(tmp_path: Path) -> None:
+    _write(tmp_path, {"a": {"acc,none": "\ud800"}, "b": {"acc,none": 0.5}})
+
+    results = read("lmms", tmp_path)
+
+    assert [metric.task for metric in results.metrics] == ["b"]
+    json.dumps([each.message for each in results.findings], ensure_ascii=False).encode()

@@ -46,7 +46,7 @@ ENDS: dict[str, tuple[Json, str, str]] = {
     "crash": ({"behave": "crash"}, "failed", "return code 1: RuntimeError: the stand-in"),
     "exit code": ({"behave": "exit", "code": 7}, "failed", "return code 7"),
     "no results": ({"behave": "no_results"}, "failed", "exited with 0 but wrote no results file"),
-    "no numbers": ({"behave": "no_numbers"}, "failed", "without a single number"),
+    "no numbers": ({"behave": "no_numbers"}, "failed", "results have no number"),
     "100 MB of output": ({"behave": "flood"}, "completed", ""),
     "no newline": ({"behave": "no_newline"}, "completed", ""),
     "silence": ({"behave": "silent", "seconds": 0.5}, "completed", ""),

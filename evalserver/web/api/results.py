@@ -1,8 +1,8 @@
-"""The metrics of a completed job."""
+"""The metrics of a completed job, and those that a failed job has."""
 
 import csv
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -34,11 +34,13 @@ class ResultsQuerySchema(StrictSchema):
 
 
 async def get_results(request: web.Request) -> web.Response:
-    """``GET /jobs/{job_id}/results``: one row per task, metric and filter; 409 unless completed.
+    """``GET /jobs/{job_id}/results``: one row per task, metric and filter.
 
-    The results of a pruned job are kept.
+    The rows of a failed job are those that it has; without any, and of a job that has not finished,
+    409. The results of a pruned job are kept.
     """
-    job, metrics = await load_results(request.app[STORE], request.match_info["job_id"])
+    store, job_id = request.app[STORE], request.match_info["job_id"]
+    job, metrics = await _load(store.queries.with_pruned, store, job_id, {Status.FAILED})
     if request[QUERY].get("format") == "csv":
         return _csv_response(job, metrics)
     result = job.result or {}
@@ -48,6 +50,7 @@ async def get_results(request: web.Request) -> web.Response:
             "job_id": job.job_id,
             "status": job.status,
             "attempt": job.attempt,
+            "complete": job.status is Status.COMPLETED,
             "pruned": job.pruned_at is not None,
             "model": job.request.model,
             "model_names": list(result),
@@ -75,11 +78,18 @@ async def load_results(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
 
 
 async def _load(
-    read_job: Callable[[str], Awaitable[Job]], store: Store, job_id: str
+    read_job: Callable[[str], Awaitable[Job]],
+    store: Store,
+    job_id: str,
+    with_numbers: Collection[Status] = (),
 ) -> tuple[Job, list[Metric]]:
+    """Return a job and its metrics. It must be completed, or have one of the statuses
+    ``with_numbers`` and at least one number."""
     job = await read_job(job_id)
+    metrics = await store.queries.metrics(job_id) if job.status in FINISHED else []
+    if metrics and job.status in with_numbers:
+        return job, metrics
     _require_completed(job)
-    metrics = await store.queries.metrics(job_id)
     if not metrics:
         # The job may have been retried between the two reads, which removes its metrics.
         job = await read_job(job_id)

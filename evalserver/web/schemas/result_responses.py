@@ -23,13 +23,14 @@ class MetricSchema(ResponseSchema):
 
 
 class ResultsSchema(ResponseSchema):
-    """The metrics of a completed job."""
+    """The metrics of a completed job, or those that a failed job has."""
 
     EXAMPLE = MappingProxyType(
         {
             "job_id": JOB_ID,
             "status": "completed",
             "attempt": 1,
+            "complete": True,
             "pruned": False,
             "model": "local-completions",
             "model_names": ["SmolLM2-135M-Instruct"],
@@ -51,6 +52,11 @@ class ResultsSchema(ResponseSchema):
     job_id = JobId()
     status = fields.Enum(Status, by_value=fields.String)
     attempt = fields.Integer()
+    complete = fields.Boolean(
+        metadata=about(
+            "Whether the job is completed; false: a failed job's numbers, as far as it has some."
+        )
+    )
     pruned = fields.Boolean(
         metadata=about("Whether the job was pruned; its numbers are kept, its files are not.")
     )

@@ -241,6 +241,24 @@ def _no_numbers(given: argparse.Namespace, args: dict[str, str]) -> None:
     _write_results(given, {"mme": {"alias": "mme", "acc,none": "N/A"}})
 
 
+def _report(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _write_results(given, json.loads(args["results"]))
+    if args.get("file"):
+        file = Path(given.output_path, args["file"])
+        file.parent.mkdir(parents=True)
+        file.write_text("[]")
+
+
+def _die(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _complete(given, args)
+    os.kill(os.getpid(), int(args["signal"]))
+
+
+def _linger(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _complete(given, args)
+    _hang(given, args)
+
+
 def _leave(given: argparse.Namespace, args: dict[str, str]) -> None:
     _complete(given, args)
     folder = Path(given.output_path) / given.model
@@ -260,6 +278,7 @@ def _leave_link(path: Path, target: str) -> None:
 
 
 LEFT: dict[str, Callable[[Path, Path], object]] = {
+    "none": lambda results, run_dir: None,
     "fifo as results": lambda results, run_dir: _leave_fifo(results),
     "fifo as samples": lambda results, run_dir: _leave_fifo(
         results.with_name("20260101_000000_samples_mme.jsonl")
@@ -303,6 +322,9 @@ BEHAVIOURS = {
     "no_newline": _no_newline,
     "no_results": _no_results,
     "no_numbers": _no_numbers,
+    "report": _report,
+    "die": _die,
+    "linger": _linger,
 }
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import MakeApi
 from tests.support import Api
 
 JUDGE = {"behave": "judge"}
@@ -77,6 +76,8 @@ async def test_the_response_names_its_job_and_model(api: Api) -> None:
         "job_id": job_id,
         "status": "completed",
         "attempt": 1,
+        "complete": True,
+        "pruned": False,
         "model": "dummy",
         "model_names": ["dummy"],
         "failed_requests": {"failed": 0, "of": 1, "share": 0.0},
@@ -129,14 +130,6 @@ async def test_a_retried_job_has_no_results_until_it_completes(api: Api) -> None
 
 async def test_an_unknown_job_is_404(api: Api) -> None:
     await results(api, str(uuid.uuid4()), 404)
-
-
-async def test_a_pruned_job_is_410(make_api: MakeApi) -> None:
-    api = await make_api(max_completed_jobs=1)
-    pruned = await api.submit()
-    await api.finished(await api.submit())
-
-    await results(api, pruned, 410)
 
 
 async def test_csv_has_the_same_values(api: Api) -> None:
