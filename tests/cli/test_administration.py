@@ -1,4 +1,4 @@
-"""``evalserver drain``, ``resume`` and ``prune`` in a shell."""
+"""``evalserver drain``, ``resume``, ``prune`` and ``erase`` in a shell."""
 
 import pytest
 
@@ -52,6 +52,16 @@ async def test_jobs_that_cannot_be_pruned_are_reported_and_the_others_are_pruned
     assert tried.returncode == 2
     assert tried.stdout == f"Job {done} was pruned\n"
     assert f"Error: Job {running} is " in tried.stderr
+
+
+async def test_a_job_is_erased_also_after_it_was_pruned(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job_id = shell.submit_and_wait()
+        shell.run("prune", job_id)
+
+        assert shell.stdout_of("erase", job_id) == f"Job {job_id} was erased\n"
+        assert f"Job {job_id} finished and was pruned" in shell.run("results", job_id).stderr
 
 
 @pytest.mark.parametrize("words", ["", "--keep 1 --older-than 1d", "15fc --keep 1", "--keep -1"])

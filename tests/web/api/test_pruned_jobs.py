@@ -113,6 +113,6 @@ async def test_parallel_erasures_of_one_job_succeed_once(api: Api) -> None:
 
     async def erase() -> int:
         async with api._session.post(f"/jobs/{job_id}/erase") as response:
-            return response.status
+            return int(response.status)
 
     assert sorted(await asyncio.gather(*(erase() for _ in range(4)))) == [200, 410, 410, 410]
