@@ -43,8 +43,8 @@ class HarnessProbe:
             answer = json.loads(printed.strip().splitlines()[-1])
         except (ExecutorError, ValueError, IndexError):
             return {}
-        # A checkout (it has a commit) changes without anything being installed.
-        if answer.get("commit") is None and (installed_at := _installed_at(answer)):
+        # Files on PYTHONPATH, or installed editable, change without anything being installed.
+        if answer.get("tree") is None and (installed_at := _installed_at(answer)):
             self._cache[argv] = installed_at, answer
         return dict(answer)
 
@@ -82,7 +82,7 @@ def at_end(
     times = {"submitted": submitted, "started": started, "ended": ended}
     provenance = {
         **(outcome.provenance or {}),
-        "harness": {name: probed.get(name) for name in ("version", "commit")}
+        "harness": {name: probed.get(name) for name in ("version", "commit", "tree")}
         | {"name": engine.package or engine.name},
         **{name: probed.get(name) for name in ("interpreter", "python", "driver")},
         "packages": probed.get("packages", {}),

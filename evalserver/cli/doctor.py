@@ -24,18 +24,25 @@ if TYPE_CHECKING:
 def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
     """Check whether engines work, and what to do if not.
 
-    Checks imports, version, GPUs and tasks of each ENGINE, by default of all engines.
-    Exit code 1 if a configured engine does not work: one given here, one with a table in the TOML
-    file, or the default engine.
+    Checks imports, version, GPUs, tasks and keys of each ENGINE, by default of all engines, and the
+    env_profiles of the TOML file. Keys are those in the environment of this command, which may
+    differ from the server's; only names are shown. Exit code 1 if an env_profile is invalid, or if
+    a configured engine does not work: one given here, one with a table in the TOML file, or the
+    default engine.
     """
     args = settings_from_options(config, flags)
     configured = {*engines} or {args.default_engine, *args.engines}
     found = _diagnose(args, engines)
+    hidden, profiles = _keys_not_passed(args), _check_profiles(args)
     if as_json:
-        print_json([{**asdict(each), "works": each.works} for each in found])
+        shared = {"keys_not_passed": hidden, "env_profiles": profiles}
+        print_json([{**asdict(each), "works": each.works, **shared} for each in found])
     else:
         click.echo("\n".join(line for each in found for line in _report(each, configured)))
-    if any(each.engine in configured and not each.works for each in found):
+        for line in (*_report_profiles(profiles), *_report_keys(hidden)):
+            click.echo(line)
+    broken = any(each.engine in configured and not each.works for each in found)
+    if broken or any(each["problem"] for each in profiles):
         raise click.exceptions.Exit(1)
 
 
@@ -63,6 +70,46 @@ def _diagnose(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
     return [*asyncio.run(diagnose_all(engines, environment, LocalExecutor())), *invalid]
 
 
+def _keys_not_passed(args: "ServerArgs") -> list[str]:
+    from evalserver.engines.environment import harness_environment, keys_not_passed
+
+    return keys_not_passed(os.environ, harness_environment(os.environ, args.engine_env))
+
+
+def _check_profiles(args: "ServerArgs") -> list[dict[str, Any]]:
+    from evalserver.engines.env_profiles import read_profiles
+
+    checked = []
+    for name, table in args.env_profiles.items():
+        found: dict[str, Any] = {"name": name, "variables": [], "roles": None, "problem": None}
+        try:
+            profile = read_profiles({name: table})[name]
+            found["variables"] = list(profile.variables)
+            found["roles"] = None if profile.roles is None else sorted(profile.roles)
+            profile.load()
+        except ValueError as error:
+            found["problem"] = str(error)
+        checked.append(found)
+    return checked
+
+
+def _report_profiles(profiles: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for each in profiles:
+        yield f"env_profile {each['name']}: {'DOES NOT WORK' if each['problem'] else 'ok'}"
+        facts = {
+            "variables": ", ".join(each["variables"]),
+            "roles": ", ".join(each["roles"] or ()),
+            "problem": each["problem"],
+        }
+        yield from (f"  {name:<9} {fact}" for name, fact in facts.items() if fact)
+
+
+def _report_keys(hidden: Sequence[str]) -> Iterator[str]:
+    if hidden:
+        yield f"These variables look like keys, and reach no harness: {', '.join(hidden)}"
+        yield f"  {'to do':<9} if a harness needs one, name it in --engine-env or an env_profile"
+
+
 def _report(diagnosis: "Diagnosis", configured: set[str]) -> Iterator[str]:
     state = (
         "ok"
@@ -79,6 +126,7 @@ def _report(diagnosis: "Diagnosis", configured: set[str]) -> Iterator[str]:
         "GPUs": _gpus(diagnosis),
         "tasks": diagnosis.tasks,
         "models": diagnosis.models,
+        "keys set": ", ".join(diagnosis.keys) or ("none" if diagnosis.works else None),
     }
     for name, fact in facts.items():
         if fact not in (None, ""):
@@ -89,10 +137,11 @@ def _report(diagnosis: "Diagnosis", configured: set[str]) -> Iterator[str]:
 
 
 def _harness(diagnosis: "Diagnosis") -> str | None:
-    if diagnosis.version is None:
+    if diagnosis.location is None:
         return None
     commit = f", commit {diagnosis.commit}" if diagnosis.commit else ""
-    return f"{diagnosis.harness} {diagnosis.version}{commit}"
+    version = diagnosis.version or "of unknown version"
+    return f"{diagnosis.harness} {version}{commit}, in {diagnosis.location}"
 
 
 def _gpus(diagnosis: "Diagnosis") -> str | None:

@@ -27,6 +27,7 @@ USUAL_FILES = FileNames(
 
 WILDCARDS = frozenset("*?[")
 PROBE = Path(in_harness.__file__).with_name("probe.py")
+STATE = Path(in_harness.__file__).with_name("state.py")
 
 
 class Engine(ABC):
@@ -62,6 +63,11 @@ class Engine(ABC):
     def name(self) -> str:
         """The name of the engine in requests."""
         return self.settings.name
+
+    @property
+    def module(self) -> str:
+        """The import name of the harness; by default the package's, with underscores."""
+        return (self.package or "").replace("-", "_")
 
     @property
     def python(self) -> str:
@@ -123,19 +129,16 @@ class Engine(ABC):
 
     def probe_argv(self) -> tuple[str, ...]:
         """Return a command that prints the versions that results depend on, as a line of JSON."""
-        names = (self.package,) if self.package else ()
+        names = (self.module, self.package) if self.package else ("",)
         return (self.settings.python, str(PROBE), *names, *self.packages)
 
     def version_argv(self) -> tuple[str, ...]:
-        """Return a quick command that prints what lists of names depend on: the harness's version.
+        """Return a quick command that prints what lists of names depend on: the harness's version,
+        and the state of its files.
 
-        It reads the package's metadata, without importing the harness.
+        It reads the package's metadata and lists its files, without importing the harness.
         """
-        version = f"version({self.package!r})" if self.package else "''"
-        code = (
-            f"import sys; from importlib.metadata import version; print({version}, sys.executable)"
-        )
-        return (self.settings.python, "-c", code)
+        return (self.settings.python, str(STATE), self.package or "", self.module)
 
     def question_argv(self, question: Question) -> tuple[str, ...]:
         """Return a command that prints the answer to a question on the last line of stdout."""

@@ -55,6 +55,29 @@ def secret_values(environment: Mapping[str, str]) -> dict[str, list[str]]:
     return {"secret": [value for name, value in environment.items() if is_secret_variable(name)]}
 
 
+def keys_for(engine_type: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the secrets in a harness's environment that it reads, or that the
+    operator added."""
+    return tuple(
+        sorted(
+            name
+            for name in environment
+            if is_secret_variable(name) and environment[name]
+            if not (rows := [*find_variables(name)])
+            or any(row.is_read_by(engine_type) for row in rows)
+        )
+    )
+
+
+def keys_not_passed(environment: Mapping[str, str], passed: Mapping[str, str]) -> list[str]:
+    """Return the variables of the server that look like secrets and reach no harness."""
+    return sorted(
+        name
+        for name in environment
+        if name not in passed and is_secret_variable(name) and not is_excluded(name)
+    )
+
+
 def is_excluded(name: str) -> bool:
     """Whether a variable never reaches a harness from the server's environment: one of the
     server's own, of a launcher or of systemd."""

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,26 @@ CONFIRMED_CACHE_SECONDS = 5.0
 """How long an answer is used to reject unknown names without asking the harness again."""
 CONFIRM_TIMEOUT_SECONDS = 15.0
 """How long a submission with an unknown name waits for the harness's answer."""
-DEFINITION_SUFFIXES = (".yaml", ".py")
+DEFINITION_SUFFIXES = (".yaml", ".yml", ".py")
 
 
 class HarnessUnavailable(Exception):
     """The harness cannot be asked; says why."""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What an engine's harness answered when it was asked anew, and after how many seconds.
+
+    ``error`` says why it could not be asked; the earlier answers are kept then.
+    """
+
+    engine: str
+    seconds: float
+    version: str | None = None
+    tasks: int | None = None
+    models: int | None = None
+    error: str | None = None
 
 
 class Catalog:
@@ -101,6 +118,24 @@ class Catalog:
             for question in Question:
                 self._refresh(engine, question)
 
+    async def refresh(self, engine: str) -> Refreshed:
+        """Ask the harness for all names, whether or not anything has changed."""
+        started_at = time.monotonic()
+        try:
+            version = await self._ask_version(engine)
+            tasks = await self._ask_again(engine, Question.TASKS)
+            models = await self._ask_again(engine, Question.MODELS)
+        except (HarnessUnavailable, StoreUnavailable) as error:
+            return Refreshed(engine, time.monotonic() - started_at, error=str(error))
+        seconds = time.monotonic() - started_at
+        return Refreshed(engine, seconds, version, len(tasks), len(models))
+
+    async def _ask_again(self, engine: str, question: Question) -> list[str]:
+        # What is being asked now may have read files that have changed since.
+        while (running := self._tasks.get((engine, question))) is not None:
+            await asyncio.wait([running])
+        return await asyncio.shield(self._start(engine, question, anew=True))
+
     def known(self, engine: str, question: Question) -> frozenset[str]:
         """Return the cached names, without asking the harness; empty if it was never asked."""
         return self._known.get((engine, question), frozenset())
@@ -129,12 +164,15 @@ class Catalog:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _refresh(self, engine: str, question: Question) -> asyncio.Task[list[str]]:
+        return self._tasks.get((engine, question)) or self._start(engine, question)
+
+    def _start(
+        self, engine: str, question: Question, *, anew: bool = False
+    ) -> asyncio.Task[list[str]]:
         key = (engine, question)
-        task = self._tasks.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(engine, question), name=f"ask {engine}")
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._forget(key, done))
+        task = asyncio.create_task(self._ask(engine, question, anew=anew), name=f"ask {engine}")
+        self._tasks[key] = task
+        task.add_done_callback(lambda done: self._forget(key, done))
         return task
 
     def _forget(self, key: tuple[str, Question], task: asyncio.Task[list[str]]) -> None:
@@ -144,7 +182,8 @@ class Catalog:
             if error is not None:
                 log.warning("a harness does not answer", engine=key[0], error=str(error))
 
-    async def _ask(self, name: str, question: Question) -> list[str]:
+    async def _ask(self, name: str, question: Question, *, anew: bool) -> list[str]:
+        """Ask the harness, unless its state is that of the cached answer; ``anew``: always."""
         engine = self._engines[name]
         environment = {**self._environment, **engine.settings.environment}
         try:
@@ -156,7 +195,7 @@ class Catalog:
             )
             version = f"{version.strip()} {definitions}"
             cached = await self._store.engine_cache.find(name, question.value)
-            if cached is not None and cached.version == version:
+            if cached is not None and cached.version == version and not anew:
                 self._remember(name, question, cached.answer)
                 return cached.answer
             output = await self._executor.ask(
@@ -181,7 +220,9 @@ def _definitions_version(include_path: str | None) -> str:
     """Return a text that changes whenever the lab's own task definitions change."""
     if include_path is None:
         return ""
-    listing = list_files(Path(include_path))
-    files = [status for name, status in listing.files if name.endswith(DEFINITION_SUFFIXES)]
-    newest = max((status.st_mtime_ns for status in files), default=0)
-    return f"{include_path} {len(files)} {newest}"
+    digest = sha256()
+    for name, status in list_files(Path(include_path)).files:
+        if name.endswith(DEFINITION_SUFFIXES):
+            line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+            digest.update(line.encode(errors="replace"))
+    return f"{include_path} {digest.hexdigest()}"

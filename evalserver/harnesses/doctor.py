@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalserver.engines import Engine, Question
+from evalserver.engines.environment import keys_for
 from evalserver.executors import Executor, ExecutorError
 
 PROBE_TIMEOUT_SECONDS = 60.0
@@ -29,13 +30,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found out about one engine; None if unknown."""
+    """What was found out about one engine; None if unknown.
+
+    ``keys`` are the variables with a secret that its harness gets.
+    """
 
     engine: str
     type: str
     program: str | None = None
     harness: str | None = None
     version: str | None = None
+    location: str | None = None
     commit: str | None = None
     python: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +49,7 @@ class Diagnosis:
     gpus_seen: int | None = None
     tasks: int | None = None
     models: int | None = None
+    keys: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -72,6 +78,7 @@ async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Exe
         program=engine.executable,
         harness=engine.package,
         version=probe.get("version"),
+        location=probe.get("location"),
         commit=probe.get("commit"),
         python=probe.get("python"),
         packages=probe.get("packages", {}),
@@ -80,6 +87,7 @@ async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Exe
         gpus_seen=visible,
         tasks=tasks,
         models=models,
+        keys=keys_for(engine.settings.type, environment),
         findings=tuple(findings),
     )
 
@@ -110,13 +118,17 @@ async def _probe(
 
 
 def _check_version(engine: Engine, probe: Mapping[str, Any]) -> list[Finding]:
-    package, wanted, version = engine.package, engine.written_for, probe["version"]
+    package, wanted, version = engine.package, engine.written_for, probe.get("version")
     if package is None:
         return []
-    if version is None:
+    if probe.get("location") is None:
         install = f"{engine.python} -m pip install {package}{f'=={wanted}' if wanted else ''}"
         action = f"{install}, or name another interpreter: python in [engines.{engine.name}]"
         return [Finding(f"{package} is not installed in {engine.python}", action)]
+    if version is None:
+        problem = f"{probe['location']} does not say its version: it has no package metadata"
+        action = f"make sure that it is compatible with {package} {wanted or ''}".rstrip()
+        return [Finding(problem, action, grave=False)]
     if wanted and version.split(".")[:2] != wanted.split(".")[:2]:
         problem = f"{package} is {version}; this engine was written against {wanted}"
         return [Finding(problem, "run a small evaluation, and compare its numbers", grave=False)]

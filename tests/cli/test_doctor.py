@@ -108,3 +108,49 @@ def test_an_interpreter_whose_merger_lacks_a_dependency_cannot_merge(
 
     assert result.exit_code == 1
     assert "No module named 'deepspeed_of_nowhere'" in result.output
+
+
+def test_a_harness_without_package_metadata_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(STAND_IN / "lmms_eval", tmp_path / "lmms_eval")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    result = doctor("lmms_eval")
+
+    assert result.exit_code == 0
+    assert f"lmms-eval of unknown version, in {tmp_path}/lmms_eval" in result.output
+    assert "does not say its version" in result.output
+
+
+def test_keys_are_named_per_engine_without_their_values(
+    stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JUDGE_API_KEY", "TAVILY_API_KEY", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "opensesame-1234")
+
+    [report] = json.loads(doctor("lmms_eval", "--json").stdout)
+    shown = doctor("lmms_eval").output
+
+    assert "JUDGE_API_KEY" in report["keys"]
+    assert "TAVILY_API_KEY" not in report["keys"]  # of Inspect's tools
+    assert "GITHUB_TOKEN" in report["keys_not_passed"]
+    assert "look like keys, and reach no harness: " in shown
+    assert "opensesame-1234" not in shown
+
+
+def test_profiles_are_listed_and_a_missing_secret_is_a_failure(
+    stand_in: None, tmp_path: Path
+) -> None:
+    config = tmp_path / "lab.toml"
+    config.write_text(
+        '[env_profiles.azure]\nAPI_TYPE = "azure"\nroles = ["admin"]\n'
+        '[env_profiles.paid]\nOPENAI_API_KEY = {file = "/no/such/file"}\n'
+    )
+
+    result = doctor("--config", str(config), "lmms_eval")
+
+    assert result.exit_code == 1
+    assert "env_profile azure: ok\n  variables API_TYPE\n  roles     admin" in result.output
+    assert "env_profile paid: DOES NOT WORK" in result.output
+    assert "env_profiles.paid.OPENAI_API_KEY: the file /no/such/file" in result.output

@@ -1,6 +1,7 @@
 """Provenance of a job's metrics, and detecting weights that were overwritten meanwhile."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,12 +37,30 @@ async def test_harness_interpreter_packages_seed_and_environment_are_recorded(
     job = await api.finished(await api.submit(seed=7))
 
     provenance = job["provenance"]
-    assert provenance["harness"] == {"name": "lmms-eval", "version": "0.0.0", "commit": None}
+    assert provenance["harness"] == {
+        **{"name": "lmms-eval", "version": "0.0.0"},
+        **{"commit": None, "tree": None},
+    }
     assert (provenance["interpreter"], provenance["seed"]) == (sys.executable, 7)
     assert provenance["packages"]["lmms-eval"] == "0.0.0"
     environment = provenance["environment"]
     assert (environment["HF_HOME"], environment["HF_TOKEN"]) == ("/hub", "***")
     assert environment["PYTHONPATH"] == str(STAND_IN)
+
+
+async def test_a_harness_without_package_metadata_is_recorded_by_its_files(
+    make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(STAND_IN / "lmms_eval", tmp_path / "tree" / "lmms_eval")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "tree"))
+    api = await make_api()
+    first = await api.finished(await api.submit())
+    (tmp_path / "tree" / "lmms_eval" / "new_task.yaml").write_text("task: new")
+    second = await api.finished(await api.submit())
+
+    harnesses = [job["provenance"]["harness"] for job in (first, second)]
+    assert [each["version"] for each in harnesses] == [None, None]
+    assert len({each["tree"] for each in harnesses} - {None}) == 2
 
 
 async def test_an_unchanged_checkpoint_is_not_flagged(api: Api, checkpoint: Path) -> None:

@@ -37,7 +37,7 @@ ALLOWED = {
     "runner.procfs": "/proc",
     "runner.launch_spec": "reads job.json before the harness runs, in the runner's process",
     "runner.supervisor": "opens the lock before the harness runs, in the runner's process",
-    "engines.in_harness.probe": "runs as the harness",
+    "engines.in_harness.installation": "runs as the harness",
     "engines.in_harness.inspect_launcher": "runs as the harness",
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
@@ -45,6 +45,7 @@ ALLOWED = {
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",
+    "engines.env_profiles": "the operator's files of secrets, regular ones only, without blocking",
     "server.application": "Store.open",
     "web.streams.event_stream": "_StreamWriter.open",
     "web.security.authorization": "AccessPolicy.open",

@@ -106,10 +106,16 @@ class ProgressSchema(ResponseSchema):
 class HarnessSchema(ResponseSchema):
     """The harness that evaluated."""
 
+    OPTIONAL_FIELDS = frozenset({"tree"})
+
     name = fields.String()
     version = fields.String(allow_none=True)
     commit = fields.String(
-        allow_none=True, metadata=about("Git commit, if it was installed from git.")
+        allow_none=True, metadata=about("Git commit that it was installed from, or runs from.")
+    )
+    tree = fields.String(
+        allow_none=True,
+        metadata=about("Hash of its files, if it is on `PYTHONPATH` or installed editable."),
     )
 
 
