@@ -108,6 +108,33 @@ def add(environment: Environment, arguments: tuple[str, ...], name: str) -> bool
     return True
 
 
+def add_layer(base: Environment, name: str, arguments: tuple[str, ...]) -> Path:
+    """Make an environment that has another's packages, and these before them; its interpreter.
+
+    Packages that the base has are installed only where these need another version. torchvision is
+    left out as in the base. Raises Missing.
+    """
+    layer = Environment(f"layers/{name}", (arguments,))
+    home, stamp = VENVS / layer.name, VENVS / layer.name / STAMP
+    wanted = _fingerprint((("base", str(ensure(base))), *base.installs, arguments))
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return layer.python
+    say(f"making {home.relative_to(ROOT)}")
+    shutil.rmtree(home, ignore_errors=True)
+    _make_venv(home)
+    (_site_packages(layer) / "base.pth").write_text(f"{_site_packages(base)}\n")
+    _pip(layer.python, arguments)
+    for part in _site_packages(layer).glob("torchvision*"):
+        shutil.rmtree(part)
+    stamp.write_text(wanted)
+    return layer.python
+
+
+def _site_packages(environment: Environment) -> Path:
+    [found] = (VENVS / environment.name / "lib").glob("python*/site-packages")
+    return found
+
+
 def say(text: str) -> None:
     """Print a progress message."""
     print(f"--- {text}", flush=True)

@@ -136,6 +136,12 @@ class Api:
             await answer.read()
             return int(answer.status)
 
+    async def text(self, path: str) -> str:
+        """The text that ``GET`` returns."""
+        async with self._session.get(self._base + path) as answer:
+            assert answer.status == 200, await answer.text()
+            return str(await answer.text())
+
     @asynccontextmanager
     async def stream(self, path: str, **kwargs: Any) -> AsyncIterator[EventReader]:
         """A stream of server-sent events, open within the block."""

@@ -39,6 +39,8 @@ ALLOWED = {
     "runner.supervisor": "opens the lock before the harness runs, in the runner's process",
     "engines.in_harness.installation": "runs as the harness",
     "engines.in_harness.inspect_launcher": "runs as the harness",
+    "engines.in_harness.lm_eval_launcher": "runs as the harness",
+    "engines.in_harness.lmms_eval_launcher": "runs as the harness",
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
     "system.directory_listing": "names, sizes and times of checkpoints' files and task definitions",

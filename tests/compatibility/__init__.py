@@ -1,0 +1,1 @@
+"""Which versions of the harnesses work through the server: ``scripts/compatibility``."""
