@@ -31,7 +31,7 @@ class LmEvalFamily(Engine):
         "predict_only", "seed", "use_cache",
     })  # fmt: skip
     program: ClassVar[tuple[str, ...]]
-    """The arguments after the interpreter: ``-m``, the module, and a subcommand if there is one."""
+    """The arguments after the interpreter: the launcher, and a subcommand if there is one."""
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """Return the command line, with a configuration file for what flags cannot carry."""

@@ -6,7 +6,8 @@ a text becomes a further argument, ``"007"`` becomes 7, -1 becomes -1.0, and a l
 its ``--config`` file hands the same string to the same parser. What that parser would read back as
 it was meant goes as a plain flag. Anything else goes as a configuration file with the values
 encoded, and the launcher (``in_harness/``) teaches the parser to decode them. The launcher also
-repairs the response cache, so that it serves the next attempt of a job.
+repairs the response cache, so that it serves the next attempt of a job, and how samples and results
+are saved.
 """
 
 from collections.abc import Mapping

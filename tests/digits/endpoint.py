@@ -1,9 +1,9 @@
 """A vision model with the OpenAI API: a support vector machine that recognizes digits.
 
-Use: ``python endpoint.py [--delay SECONDS]``. It trains at start, which takes less than a second; a
-request for ``digits-svc@N`` is answered by a model trained with only N images, like an early
-checkpoint. It serves on a free port of the loopback address and prints ``READY
-http://127.0.0.1:PORT``.
+Use: ``python endpoint.py [--delay SECONDS] [--lone-surrogate]``. It trains at start, which takes
+less than a second; a request for ``digits-svc@N`` is answered by a model trained with only N
+images, like an early checkpoint. It serves on a free port of the loopback address and prints
+``READY http://127.0.0.1:PORT``.
 
 * ``POST /v1/chat/completions`` answers for the last image in the messages.
 * ``GET /v1/models`` lists the one model.
@@ -88,8 +88,8 @@ def picture_from(url: str) -> Image.Image:
     return picture
 
 
-def answer(body: Json, read: Reader) -> Json:
-    """Return the chat completion for a request."""
+def answer(body: Json, read: Reader, end: str = "") -> Json:
+    """Return the chat completion for a request; its text has this end."""
     if body.get("stream"):
         raise BadRequest("streaming is not supported")
     urls = image_urls(body["messages"])
@@ -98,7 +98,7 @@ def answer(body: Json, read: Reader) -> Json:
     checkpoint = CHECKPOINT.fullmatch(str(body.get("model")))
     if checkpoint is not None:
         read = train(int(checkpoint[1]))
-    text = f"The digit is {read(picture_from(urls[-1]))}."
+    text = f"The digit is {read(picture_from(urls[-1]))}.{end}"
     prompt_words = len((text_of(body["messages"]) or "").split())
     # There is no tokenizer: each word and each pixel of the model's input counts as a token.
     prompt_tokens = prompt_words + digits_data.SIDE**2 * len(urls)
@@ -156,10 +156,11 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, read: Reader, delay: float) -> None:
+    def __init__(self, read: Reader, delay: float, lone_surrogate: bool = False) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.read = read
         self.delay = delay
+        self.lone_surrogate = lone_surrogate
         self.received: list[Json] = []
 
     @property
@@ -173,7 +174,8 @@ class Endpoint(ThreadingHTTPServer):
         # Recorded before the delay, so that a test can see a request while it is in progress.
         self.received.append(recorded_request(body))
         time.sleep(self.delay)
-        return answer(body, self.read)
+        broken = self.lone_surrogate and len(self.received) % 8 == 3
+        return answer(body, self.read, "\ud800" if broken else "")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -240,8 +242,11 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Serve a model that reads digits.")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument(
+        "--lone-surrogate", action="store_true", help="every eighth answer ends with U+D800"
+    )
     arguments = parser.parse_args()
-    with Endpoint(train(), arguments.delay) as endpoint:
+    with Endpoint(train(), arguments.delay, arguments.lone_surrogate) as endpoint:
         serve(endpoint)
 
 

@@ -66,6 +66,12 @@ def slow_digits(digit_tasks: Path) -> Iterator[Digits]:
     yield from _digits(digit_tasks, "--delay", "0.1")
 
 
+@pytest.fixture
+def surrogate_digits(digit_tasks: Path) -> Iterator[Digits]:
+    """A vision model that ends every eighth answer with a lone surrogate."""
+    yield from _digits(digit_tasks, "--lone-surrogate")
+
+
 def _digits(digit_tasks: Path, *options: str) -> Iterator[Digits]:
     with serving_digits(*options) as url:
         yield Digits(url, digit_tasks)

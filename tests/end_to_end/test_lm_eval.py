@@ -66,6 +66,21 @@ async def test_arguments_keep_their_types(lm_server: ServerProcess) -> None:
     assert (read["limit"], read["random_seed"]) == (4, 7)
 
 
+async def test_a_model_with_a_path_longer_than_a_file_name_has_results_and_samples(
+    lm_server: ServerProcess,
+) -> None:
+    path = f"outputs/{'lr=0.1,data=[web],' * 20}/ckpt-500"
+    async with lm_server as server:
+        job = await server.api.finished(
+            await server.api.submit(tasks=["capitals"], model_args={"pretrained": path}, limit=4)
+        )
+
+    [(name, part)] = job["result"].items()
+    assert results_file(job)["model_name"] == path
+    assert name.endswith("__ckpt-500")
+    assert len(part["samples"]) == 1
+
+
 async def test_output_files_contain_no_secrets_of_the_model_arguments(
     lm_server: ServerProcess,
 ) -> None:

@@ -53,6 +53,39 @@ async def test_model_args_with_commas_and_braces_arrive_unchanged(
         assert [each["system_prompt"] for each in digits.requests()] == [prompt]
 
 
+async def test_answers_with_a_lone_surrogate_are_scored_cached_and_shown(
+    lmms_server: ServerProcess, surrogate_digits: Digits
+) -> None:
+    async with lmms_server as server:
+        job_id = await _submit(
+            server, model="async_openai", model_args=surrogate_digits.model_args, limit=8
+        )
+        job = await server.api.finished(job_id)
+        page = await server.api.call("GET", f"/jobs/{job_id}/samples/digits_vqa")
+
+    answers = [each["sample"]["filtered_resps"] for each in page["samples"]]
+    assert job["status"] == "completed"
+    assert len(answers) == 8
+    assert sum("\ufffd" in answer for answer in answers) == 1
+
+
+async def test_a_model_is_named_by_a_path_with_commas_and_brackets(
+    lmms_server: ServerProcess,
+) -> None:
+    images = ",".join(f"web-images-{number}" for number in range(20))
+    path = f"outputs/lr=0.1,data=[{images}]/ckpt-500"
+    async with lmms_server as server:
+        job = await server.api.finished(
+            await _submit(
+                server, model="dummy", model_args={"pretrained": path, "response": "7"}, limit=8
+            )
+        )
+
+    assert results_file(job)["model_name"] == path
+    [name] = job["result"]
+    assert name.endswith("web-images-18,web-images-19____ckpt-500")
+
+
 async def test_every_other_field_reaches_the_harness(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:

@@ -2,7 +2,8 @@
 
 Started by its path, in the interpreter of the harness, where nothing of evalserver is installed.
 Before 0.4.10, lm-eval has neither ``run`` nor ``--config``, and takes arguments of the model only
-as one text. There the values of the file are put in place of that text.
+as one text. There the values of the file are put in place of that text. In every version, results
+and samples are saved whatever is in them (``harness_files.py``).
 """
 
 import importlib.util
@@ -12,6 +13,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import harness_files  # type: ignore[import-not-found]
 
 NEW_COMMAND_LINE = "lm_eval._cli"
 CONFIG_FLAG = "--config="
@@ -23,6 +26,7 @@ def main() -> None:
     """Become lm-eval."""
     # As with -m: modules of the working directory come first, not those of this folder.
     sys.path[0] = os.getcwd()  # noqa: PTH109 - sys.path holds texts
+    harness_files.save_always("lm_eval")
     if importlib.util.find_spec(NEW_COMMAND_LINE) is not None:
         runpy.run_module("lm_eval", run_name="__main__", alter_sys=True)
         return

@@ -1,7 +1,7 @@
 """lmms-eval's response cache, made to serve the next attempt of the same job.
 
 As it comes (0.7.3, ``lmms_eval/caching/response_cache.py``) the cache helps only runs after one
-that succeeded, and keeps too much. Five things are changed, as far as a version has them (up to
+that succeeded, and keeps too much. Six things are changed, as far as a version has them (up to
 0.7 the directory has no random name, and the cache opens its files as it is made):
 
 * A run writes to a directory of a random name, which no later run reads unless the first one ended
@@ -15,16 +15,20 @@ that succeeded, and keeps too much. Five things are changed, as far as a version
   like any other and would be repeated for ever. Here it is not kept.
 * ``model_args`` are written into the cache in clear, keys and all. Here only their hash is, which
   is what tells the answers of two models apart.
+* An answer with a lone surrogate, or a question that repeats one, ends the evaluation, since it has
+  no encoding. Here it is kept in ASCII.
 """
 
 import asyncio
 import copy
 import hashlib
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +61,7 @@ def keep_answers(cache_root: str) -> None:
     _ask_in_parts(cache, response_cache.extract_gen_kwargs)
     _forget_failures(cache)
     _keep_no_secrets(cache)
+    _keep_any_text(response_cache)
 
 
 def next_size(size: int, seconds: float) -> int:
@@ -174,3 +179,33 @@ def _hash_fingerprint(cache: Any) -> None:
         make(self, *args, model_fingerprint=digest, **kwargs)
 
     cache.__init__ = init
+
+
+def _keep_any_text(module: Any) -> None:
+    serialize: Any = getattr(module, "_serialize_response", None)
+    content_hash: Any = getattr(module, "_extract_content_hash", None)
+
+    def serialize_response(response: Any) -> Any:
+        text = serialize(response)
+        return text if _is_encodable(text) else json.dumps(response, default=str)
+
+    def extract_content_hash(instance: Any) -> Any:
+        try:
+            return content_hash(instance)
+        except UnicodeEncodeError:
+            texts = takewhile(lambda each: isinstance(each, str), instance.args)
+            encoded = "\0".join(texts).encode(errors="backslashreplace")
+            return hashlib.sha256(encoded).hexdigest()[:16]
+
+    if serialize is not None:
+        module._serialize_response = serialize_response
+    if content_hash is not None:
+        module._extract_content_hash = extract_content_hash
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

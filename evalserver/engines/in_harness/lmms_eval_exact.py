@@ -4,9 +4,13 @@ lmms-eval reads an argument's value with ``lmms_eval.utils.handle_arg_string``. 
 put before it: a value that begins with ``evalserver-json:`` is percent-encoded JSON and is read as
 just that; every other value is left to lmms-eval. The encoding has no comma, quote or bracket, so
 it passes lmms-eval's splitting whole.
+
+lmms-eval also finds the model's name in the text of all arguments, and names a folder by it; that
+name is decoded, too.
 """
 
 import json
+from typing import Any
 from urllib.parse import quote, unquote
 
 PREFIX = "evalserver-json:"
@@ -35,3 +39,21 @@ def teach_parser() -> None:
         return decode(text) if text.startswith(PREFIX) else guess(text)
 
     utils.handle_arg_string = handle_arg_string
+
+
+def name_models() -> None:
+    """Have lmms-eval take the decoded name of a model.
+
+    Raises ImportError or AttributeError where it does not find the name as known here.
+    """
+    from lmms_eval.loggers import evaluation_tracker  # type: ignore[import-not-found]
+
+    config = evaluation_tracker.GeneralConfigTracker
+    find = config._get_model_name
+
+    def model_name(*args: Any, **options: Any) -> Any:
+        name = find(*args, **options)
+        encoded = isinstance(name, str) and name.startswith(PREFIX)
+        return str(decode(name)) if encoded else name
+
+    config._get_model_name = staticmethod(model_name)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Optional
 
+import harness_files  # type: ignore[import-not-found]
 import lmms_eval_cache  # type: ignore[import-not-found]
 import lmms_eval_exact  # type: ignore[import-not-found]
 import lmms_eval_task_files  # type: ignore[import-not-found]
@@ -30,6 +31,8 @@ def main() -> None:
     error = _repair("exact arguments", lmms_eval_exact.teach_parser)
     if error is not None and _has_encoded_values():
         raise error
+    _repair("names of models", lmms_eval_exact.name_models)
+    harness_files.save_always("lmms_eval")
     if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
         _repair("tasks by the path of their file", lmms_eval_task_files.make_known)
     for flag in [each for each in sys.argv if each.startswith(CACHE_FLAG)]:
