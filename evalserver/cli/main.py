@@ -29,6 +29,7 @@ COMMANDS: Table = {
         "health": "about_server:health",
         "tasks": "about_server:tasks",
         "models": "about_server:models",
+        "catalog": "catalog:catalog",
         "drain": "administration:drain",
         "resume": "administration:resume",
         "prune": "administration:prune",

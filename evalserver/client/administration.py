@@ -1,4 +1,4 @@
-"""Calls for administrators: drain, prune, erase, back up."""
+"""Calls for administrators: drain, prune, erase, refresh the catalog, back up."""
 
 import math
 from urllib.parse import quote
@@ -77,6 +77,19 @@ class AdminCalls:
             if error.repeated:  # an earlier attempt succeeded, and its response was lost
                 return {"message": f"Job {job_id} was {done}"}
             raise
+
+    async def refresh_catalog(self, engine: str | None = None) -> Json:
+        """Have the server ask the harness of an engine, or of all engines, for its tasks and
+        models, and wait for it, which may take minutes.
+
+        Returns under ``engines`` for each its ``version``, how many ``tasks`` and ``models`` it
+        knows, the ``seconds`` that it took, and an ``error`` if it could not be asked.
+
+        >>> client.refresh_catalog("lmms_eval")["engines"][0]["tasks"]
+        2
+        """
+        refresh = Call("POST", "/catalog/refresh", {"engine": engine}, server_wait_s=math.inf)
+        return await self._sender.answer(refresh)
 
     async def back_up(self) -> Json:
         """Have the server copy its database to a new file in its data directory, and wait for it.

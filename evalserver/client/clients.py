@@ -201,6 +201,7 @@ class EvalClient:
     prune = _blocking(Calls.prune)
     prune_job = _blocking(Calls.prune_job)
     erase = _blocking(Calls.erase)
+    refresh_catalog = _blocking(Calls.refresh_catalog)
     back_up = _blocking(Calls.back_up)
 
     def close(self) -> None:

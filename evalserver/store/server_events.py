@@ -28,6 +28,7 @@ class ServerOperation(StrEnum):
     DRAINED = "drained"
     RESUMED = "resumed"
     BACKED_UP = "backed_up"
+    CATALOG_REFRESHED = "catalog_refreshed"
 
 
 @dataclass(frozen=True)

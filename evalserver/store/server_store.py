@@ -1,7 +1,7 @@
 """The server's own state as the rest of the server sees it: commands and queries, no SQL."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evalserver.runner.crash_point import crash_point
@@ -59,4 +59,11 @@ class ServerStore:
             lambda tx: server_events.append(
                 tx, ServerOperation.BACKED_UP, self._now(), actor, detail
             )
+        )
+
+    async def note_catalog_refresh(self, actor: str, engines: Sequence[str]) -> None:
+        """Record that harnesses were asked anew for their names, and by whom."""
+        operation, detail = ServerOperation.CATALOG_REFRESHED, {"engines": list(engines)}
+        await self._writer.run(
+            lambda tx: server_events.append(tx, operation, self._now(), actor, detail)
         )

@@ -40,6 +40,7 @@ from evalserver.web.schemas.queries import (
     LogHeadersSchema,
     LogQuerySchema,
     QueueQuerySchema,
+    RefreshQuerySchema,
 )
 from evalserver.web.schemas.responses import (
     BackupSchema,
@@ -49,6 +50,7 @@ from evalserver.web.schemas.responses import (
     ModelsSchema,
     PrunedSchema,
     QueueSchema,
+    RefreshedSchema,
     StateSchema,
     TasksSchema,
 )
@@ -277,6 +279,15 @@ ROUTES = (
         answers=(Answer(ModelsSchema),),
         errors=(UNAVAILABLE,),
         role=Role.VIEWER,
+    ),
+    Route(
+        "POST",
+        "/catalog/refresh",
+        catalog.refresh_catalog,
+        RefreshQuerySchema,
+        answers=(Answer(RefreshedSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
     ),
     Route(
         "GET",

@@ -1,4 +1,4 @@
-"""``evalserver drain``, ``resume``, ``prune`` and ``erase`` in a shell."""
+"""``evalserver drain``, ``resume``, ``prune``, ``erase`` and ``catalog`` in a shell."""
 
 import pytest
 
@@ -70,3 +70,16 @@ def test_a_prune_with_invalid_arguments_is_rejected(words: str) -> None:
 
     assert done.returncode == 2
     assert "Error" in done.stderr
+
+
+async def test_a_refresh_of_the_catalog_shows_what_was_found(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        line = shell.stdout_of("catalog", "refresh", "--engine", "lmms_eval")
+        [found] = shell.json("catalog", "refresh", "--engine", "lmms_eval")
+        failed = shell.run("catalog", "refresh", "--engine", "inspect")
+
+    assert line.startswith("lmms_eval 0.0.0: 2 tasks, 1 models, ")
+    assert (found["tasks"], found["error"]) == (2, None)
+    assert failed.returncode == 1
+    assert "inspect-ai is not installed" in failed.stdout

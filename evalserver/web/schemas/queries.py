@@ -87,6 +87,12 @@ class CatalogQuerySchema(StrictSchema):
     )
 
 
+class RefreshQuerySchema(StrictSchema):
+    """The query of ``POST /catalog/refresh``."""
+
+    engine = EngineName(metadata=about("Engine whose harness is asked; default: all engines."))
+
+
 class LogQuerySchema(StrictSchema):
     """The query of ``GET /jobs/{job_id}/log``."""
 

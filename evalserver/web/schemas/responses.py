@@ -117,6 +117,32 @@ class BackupSchema(ResponseSchema):
     events = fields.Integer(metadata=about("Events of the audit log."))
 
 
+class RefreshedEngineSchema(ResponseSchema):
+    """What an engine's harness answered; ``error`` says why it could not be asked."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            **{"engine": "lmms_eval", "version": "0.7.3", "tasks": 1985, "models": 83},
+            **{"seconds": 14.2, "error": None},
+        }
+    )
+
+    engine = fields.String()
+    version = fields.String(allow_none=True)
+    tasks = fields.Integer(allow_none=True, metadata=about("How many tasks it knows."))
+    models = fields.Integer(allow_none=True, metadata=about("How many models it knows."))
+    seconds = fields.Float()
+    error = fields.String(allow_none=True)
+
+
+class RefreshedSchema(ResponseSchema):
+    """What the harnesses answered."""
+
+    EXAMPLE = MappingProxyType({"engines": [dict(RefreshedEngineSchema.EXAMPLE)]})
+
+    engines = fields.List(fields.Nested(RefreshedEngineSchema))
+
+
 class QueueSchema(ResponseSchema):
     """The running and queued jobs, and how many have finished."""
 
