@@ -31,6 +31,15 @@ OLDER = {
     "utils.py": """
         def simple_parse_args_string(text):
             return dict(each.split("=") for each in text.split(","))
+        def load_yaml_config(path, mode):
+            return {"task": "of_the_file"}
+    """,
+    "tasks.py": """
+        class TaskManager:
+            def __init__(self):
+                self._task_index = {"a": {"type": "task"}}
+            def match_tasks(self, task_list):
+                return [each for each in task_list if each in self._task_index]
     """,
     "evaluator.py": """
         import json
@@ -51,6 +60,7 @@ OLDER = {
     "__main__.py": """
         import argparse
         from lm_eval import evaluator
+        from lm_eval.tasks import TaskManager
         def setup_parser():
             parser = argparse.ArgumentParser()
             for name in ("model", "tasks", "model_args", "gen_kwargs"):
@@ -60,6 +70,7 @@ OLDER = {
         def parse_eval_args(parser):
             return parser.parse_args()
         def cli_evaluate(args=None):
+            args.found = TaskManager().match_tasks(args.tasks.split(","))
             evaluator.simple_evaluate(args)
     """,
 }
@@ -78,8 +89,16 @@ def test_an_older_version_gets_every_value_with_its_type(tmp_path: Path) -> None
 
     read = _launched(tmp_path, OLDER, "run", f"--config={config}", *FLAGS)
 
-    expected = {"model": "dummy", "tasks": "a,b", "log_samples": True, "name": "a,b=[1]", **CONFIG}
-    assert read == expected
+    expected = {"model": "dummy", "log_samples": True, "name": "a,b=[1]", **CONFIG}
+    assert {name: read[name] for name in expected} == expected
+
+
+def test_an_older_version_finds_the_task_in_a_file(tmp_path: Path) -> None:
+    texts = ("--model_args=pretrained=m", "--gen_kwargs=temperature=0")
+
+    read = _launched(tmp_path, OLDER, "run", "--tasks=a,/lab/task.yaml", *texts)
+
+    assert read["found"] == ["a", "of_the_file"]
 
 
 def test_an_older_version_without_mappings_reads_its_own_texts(tmp_path: Path) -> None:

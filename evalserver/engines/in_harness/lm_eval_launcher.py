@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import harness_files  # type: ignore[import-not-found]
+import task_files  # type: ignore[import-not-found]
 
 NEW_COMMAND_LINE = "lm_eval._cli"
 CONFIG_FLAG = "--config="
@@ -41,6 +42,7 @@ def _run_older(flags: list[str]) -> None:
     from lm_eval import __main__ as cli  # type: ignore[import-not-found]
 
     _accept_mappings()
+    task_files.make_known("lm_eval")
     paths = [flag.removeprefix(CONFIG_FLAG) for flag in flags if flag.startswith(CONFIG_FLAG)]
     sys.argv = [str(cli.__file__), *(flag for flag in flags if not flag.startswith(CONFIG_FLAG))]
     arguments = cli.parse_eval_args(cli.setup_parser())

@@ -14,7 +14,7 @@ from typing import Optional
 import harness_files  # type: ignore[import-not-found]
 import lmms_eval_cache  # type: ignore[import-not-found]
 import lmms_eval_exact  # type: ignore[import-not-found]
-import lmms_eval_task_files  # type: ignore[import-not-found]
+import task_files  # type: ignore[import-not-found]
 
 CACHE_FLAG = "--use_cache="
 CONFIG_FLAG = "--config="
@@ -34,7 +34,7 @@ def main() -> None:
     _repair("names of models", lmms_eval_exact.name_models)
     harness_files.save_always("lmms_eval")
     if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
-        _repair("tasks by the path of their file", lmms_eval_task_files.make_known)
+        _repair("tasks by the path of their file", partial(task_files.make_known, "lmms_eval"))
     for flag in [each for each in sys.argv if each.startswith(CACHE_FLAG)]:
         keep_answers = partial(lmms_eval_cache.keep_answers, flag.removeprefix(CACHE_FLAG))
         if _repair("a response cache", keep_answers) is not None:
