@@ -14,6 +14,7 @@ from typing import Any
 import click
 from marshmallow import Schema
 
+from evalserver.attempts.failures import CODES
 from evalserver.cli.main import main as command_line
 from evalserver.cli.submit import submit
 from evalserver.core.request import REQUEST_FIELDS
@@ -123,6 +124,12 @@ def options_table() -> str:
     return _table(("option", "field", "description"), rows)
 
 
+def failures_table() -> str:
+    """Every code of a failure."""
+    rows = ((f"`{code}`", advice.replace("<", "&lt;")) for code, advice in CODES.items())
+    return _table(("code", "what it means, and what to do"), rows)
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": settings_table, "variables": variables_table},
     "http-api.md": {
@@ -131,6 +138,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "job": job_table,
         "jobs-query": query_table,
     },
+    "results.md": {"failures": failures_table},
     "cli.md": {"commands": commands_table, "submit-options": options_table},
 }
 """The generated tables of each page, by the name in their markers."""

@@ -54,6 +54,7 @@ COLUMNS = (
 @click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
 @labels_option("Only jobs with this label.")
+@click.option("--failure", metavar="CODE", help="Only failed jobs with this code.")
 @click.option("--submitted-by", metavar="NAME", help="Only jobs of this submitter.")
 @click.option(
     "--since",
@@ -164,7 +165,15 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "output": job["output_dir"],
     }
     shown = {name: cells.text(value) for name, value in values.items() if value is not None}
-    return shown | ({"error": cells.lines(job["error"])} if job["error"] else {})
+    return shown | describe_failure(job)
+
+
+def describe_failure(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return why a job failed, the advice first and the end of its log last."""
+    error, failure = job["error"], job.get("failure")
+    values = {} if failure is None else {"failure": failure["code"], "advice": failure["advice"]}
+    shown = {name: cells.text(value) for name, value in values.items()}
+    return shown | ({"error": cells.lines(error)} if error else {})
 
 
 def _other_fields(request: Mapping[str, Any]) -> list[str]:

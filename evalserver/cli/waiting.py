@@ -136,8 +136,17 @@ def _print_end(job: Job, view: View) -> None:
     elif job["status"] == "cancelled":
         print_to_stderr(f"Job {job_id} was cancelled")
     else:
-        error = cells.lines(job["error"] or "for an unknown reason")
-        print_to_stderr(f"Error: job {job_id} failed: {error}\nIts log: evalserver logs {job_id}")
+        print_to_stderr(_describe_failure(job))
+
+
+def _describe_failure(job: Job) -> str:
+    """Return why a job failed: what happened, then what to do, then the end of its log."""
+    job_id, failure = job["job_id"], job.get("failure")
+    headline, *log = cells.lines(job["error"] or "for an unknown reason").splitlines()
+    lines = [f"Error: job {job_id} failed: {headline}"]
+    if failure is not None:
+        lines.append(f"Advice ({cells.text(failure['code'])}): {cells.text(failure['advice'])}")
+    return "\n".join([*lines, *log, f"Its log: evalserver logs {job_id}"])
 
 
 def _after_run_time(job: Job) -> str:

@@ -57,6 +57,12 @@ SUBMITTED = Instrument(Counter, "evalserver_submissions_total", "Submitted jobs.
 FINISHED_JOBS = Instrument(
     Counter, "evalserver_finished_total", "Finished jobs.", ("engine", "status")
 )
+FAILURES = Instrument(
+    Counter,
+    "evalserver_job_failures_total",
+    "Failed jobs by the code of their failure.",
+    ("code",),
+)
 INTERRUPTED = Instrument(
     Counter,
     "evalserver_interruptions_total",
@@ -120,6 +126,7 @@ TABLE: tuple[Instrument[Any], ...] = (
         RUNNING,
         SUBMITTED,
         FINISHED_JOBS,
+        FAILURES,
         INTERRUPTED,
         DURATION,
     ),
@@ -203,6 +210,8 @@ class Instruments:
     def _on_end(self, event: CommittedEvent) -> None:
         labels = (event.engine, event.after)
         self.labelled(FINISHED_JOBS, *labels).inc()
+        if event.after is Status.FAILED and event.failure is not None:
+            self.labelled(FAILURES, event.failure).inc()
         if event.before is Status.RUNNING:
             self.labelled(DURATION, *labels).observe(_seconds(event.started_at, event.completed_at))
             self._last_end = event.completed_at

@@ -25,6 +25,8 @@ class CommittedEvent:
     submitted_by: str
     request_bytes: int
     """The size of the job's request in the database."""
+    failure: str | None = None
+    """The code of the failure, if the event is that the job failed."""
 
 
 Listener = Callable[[CommittedEvent], None]

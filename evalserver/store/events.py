@@ -152,6 +152,7 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         completed_at=row["completed_at"],
         submitted_by=row["submitted_by"],
         request_bytes=row["request_bytes"],
+        failure=happened.change.detail.get("failure"),
     )
 
 

@@ -59,6 +59,34 @@ async def test_jobs_are_filtered(server: ServerProcess, options: str, found: int
         assert len(shell.json("jobs", *options.split())) == found
 
 
+async def test_failed_jobs_are_found_by_their_code(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        crashed = shell.submit_and_wait("-a", "behave=crash")
+        shell.submit_and_wait()
+
+        found = shell.json("jobs", "--failure", "harness_error")
+        others = shell.json("jobs", "--failure", "disk_full")
+
+    assert [job["job_id"] for job in found] == [crashed]
+    assert others == []
+
+
+@pytest.mark.parametrize("command", ["status", "wait"])
+async def test_the_advice_on_a_failed_job_is_above_the_end_of_its_log(
+    server: ServerProcess, command: str
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        crashed = shell.submit_and_wait("-a", "behave=crash")
+
+        result = shell.run(command, crashed)
+
+    said = result.stdout + result.stderr
+    assert "harness_error" in said
+    assert said.index("evalserver has no advice for") < said.index("Last lines of")
+
+
 async def test_the_newest_come_first_up_to_the_limit(server: ServerProcess) -> None:
     async with server:
         shell = Shell(server.url)

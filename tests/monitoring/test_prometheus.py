@@ -1,5 +1,7 @@
 """Metrics of the store's events, of starts and of commits."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -112,6 +114,17 @@ def test_a_wait_ends_with_the_first_claim() -> None:
 
     assert sample_value(instruments, "evalserver_queue_wait_seconds_count") == 1
     assert sample_value(instruments, "evalserver_queue_wait_seconds_sum") == 7
+
+
+def test_failed_jobs_are_counted_by_the_code_of_their_failure() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(replace(event(EventKind.FAILED), failure="disk_full"))
+    instruments.on_event(replace(event(EventKind.FAILED), failure="disk_full"))
+    instruments.on_event(event(EventKind.COMPLETED))
+
+    counted = sample_value(instruments, "evalserver_job_failures_total", code="disk_full")
+    assert counted == 2
 
 
 def test_interruptions_are_counted() -> None:

@@ -78,9 +78,9 @@ LAYERS = {
     ),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
-        "web analysis attempts.launch attempts.provenance attempts.retention auth checkpoints core"
-        " engines harnesses monitoring outputs scheduling settings store! submission system"
-        f" version {CRASH_POINT}",
+        "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
+        " checkpoints core engines harnesses monitoring outputs scheduling settings store!"
+        f" submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),

@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 from marshmallow import pre_load
 
+from evalserver.attempts.failures import CODES
 from evalserver.core.lifecycle import Status
 from evalserver.store import SortKey
 from evalserver.web.api.job_list import JobsQuerySchema, get_jobs
@@ -75,6 +76,7 @@ async def get_jobs_page(request: web.Request) -> web.Response:
         counts=await store.queries.count_by_status(),
         statuses=[status.value for status in Status],
         engines=[*request.app[ENGINES].keys()],
+        failures=CODES,
     )
     response.headers[PUSH_URL] = _make_url(request, query)
     return response

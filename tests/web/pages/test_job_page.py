@@ -82,6 +82,24 @@ async def test_a_failed_job_shows_its_error_at_the_top(lab: Lab, visit: Visit) -
 
 
 @pytest.mark.browser
+async def test_a_failed_job_shows_first_what_to_do(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
+
+    await expect(visit.page.locator(".banner p").first).to_contain_text("harness_error")
+    await expect(visit.page.locator(".banner p").first).to_contain_text("Read the last frames")
+
+
+@pytest.mark.browser
+async def test_the_code_of_a_failure_leads_to_the_jobs_that_have_it(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.failed}")
+
+    await visit.page.locator(".banner").get_by_role("link", name="harness_error").click()
+
+    await expect(visit.page.locator("tbody tr")).to_have_count(1)
+    await expect(visit.page.get_by_label("Failure")).to_have_value("harness_error")
+
+
+@pytest.mark.browser
 async def test_a_running_job_is_cancelled_after_confirmation(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.running}")
 
