@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from evalserver.attempts.failures.codes import CODES
-from evalserver.attempts.failures.exceptions import Raised, chain_of, read_exceptions
+from evalserver.attempts.failures.exceptions import Frame, Raised, chain_of, read_exceptions
 from evalserver.attempts.failures.machine_signs import MACHINE_SIGNS, WRAPPERS
 from evalserver.attempts.failures.request_signs import HUB_SIGNS, PROVIDER_SIGNS, REQUEST_SIGNS
 from evalserver.attempts.failures.sign import Sign
@@ -80,9 +80,9 @@ def _by_log(evidence: Evidence) -> Failure | None:
     if not exceptions:
         return None
     chain = chain_of(exceptions)
-    found = _by_signs(chain)
-    if found is None and any(each.match(chain[0]) is not None for each in WRAPPERS):
-        found = _by_signs(exceptions[len(chain) :])
+    if any(each.match(chain[0]) is not None for each in WRAPPERS):
+        chain = exceptions
+    found = _by_signs(chain, evidence.task_paths)
     if found is not None:
         return found
     place = _place_in_tasks(chain, evidence.task_paths)
@@ -115,17 +115,21 @@ def _by_exit_code(evidence: Evidence) -> Failure:
     return failure("merge_failed" if evidence.is_merge else "harness_error")
 
 
-def _by_signs(exceptions: Iterable[Raised]) -> Failure | None:
-    """The first exception with a sign decides, by its first sign."""
+def _by_signs(exceptions: Iterable[Raised], task_paths: Sequence[PurePath] = ()) -> Failure | None:
+    """The first exception with a sign decides, by its first sign.
+
+    What a lab's own task raised itself may quote a model's answer, so that its text proves nothing.
+    """
     for raised in exceptions:
-        found = _first_sign(raised)
+        is_own = bool(raised.frames) and _is_in(raised.frames[-1], task_paths)
+        found = _first_sign(raised, [sign for sign in SIGNS if sign.names or not is_own])
         if found is not None:
             return failure(found[0].code, found[1])
     return None
 
 
-def _first_sign(raised: Raised) -> tuple[Sign, str] | None:
-    for sign in SIGNS:
+def _first_sign(raised: Raised, signs: Iterable[Sign]) -> tuple[Sign, str] | None:
+    for sign in signs:
         says = sign.match(raised)
         if says is not None:
             return sign, says
@@ -136,11 +140,15 @@ def _place_in_tasks(chain: Sequence[Raised], task_paths: Sequence[PurePath]) -> 
     """Return the innermost place in a lab's own task that an exception came through."""
     for raised in chain:
         for frame in reversed(raised.frames):
-            file = PurePath(frame.file)
-            if any(file == path or path in file.parents for path in task_paths):
+            if _is_in(frame, task_paths):
                 where = f" in {frame.function}" if frame.function else ""
                 return f"{frame.file}, line {frame.line}{where}: {_short(raised)}."
     return None
+
+
+def _is_in(frame: Frame, task_paths: Sequence[PurePath]) -> bool:
+    file = PurePath(frame.file)
+    return any(path == file or path in file.parents for path in task_paths)
 
 
 def _short(raised: Raised) -> str:

@@ -128,6 +128,8 @@ MACHINE_SIGNS = (
 
 WRAPPERS = (
     Sign("", "ChildFailedError CalledProcessError RetryError EngineDeadError BrokenPipeError"),
+    Sign("", "EvaluationError"),
     Sign("", "RuntimeError", r"See root cause above|DataLoader worker .{0,80}exited unexpectedly"),
 )
-"""Exceptions that only report that another process failed: its own exception is above them."""
+"""Exceptions that only report that something failed: its own exception is above them. The last is
+of our launcher of Inspect."""

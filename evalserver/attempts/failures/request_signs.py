@@ -75,7 +75,8 @@ REQUEST_SIGNS = (
     ),
     Sign(
         "missing_package",
-        patterns=r"No module named '(?P<module>[^']{1,100})'",
+        "ModuleNotFoundError ImportError",
+        r"No module named '(?P<module>[^']{1,100})'",
         says="{module} is not installed there.",
     ),
     Sign(

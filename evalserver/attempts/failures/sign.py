@@ -8,6 +8,8 @@ from evalserver.engines.linear_pattern import LinearPattern
 MAX_PROGRAM_SIZE = 8000
 """Of a pattern in the tables, none of which an operator wrote."""
 MAX_QUOTED = 200
+QUOTING = frozenset({"KeyError", "IndexError", "JSONDecodeError", "UnicodeDecodeError"})
+"""Exceptions whose message is what was looked up or read, such as a model's answer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Sign:
 
     def match(self, raised: Raised) -> str | None:
         """Return the sentence about the exception, maybe empty; None if it is another."""
-        if self.names and raised.name not in self.names.split():
+        if raised.name not in self.names.split() if self.names else raised.name in QUOTING:
             return None
         found = self._compiled.search(raised.message)
         if found is None:
@@ -43,4 +45,4 @@ class Sign:
 
 
 def _quoted(text: str | None) -> str:
-    return " ".join((text or "").split())[:MAX_QUOTED]
+    return " ".join((text or "").split())[:MAX_QUOTED].rstrip(".")

@@ -142,6 +142,9 @@ def _require_success(logs: Iterable[Any]) -> None:
     for log in logs:
         if log.status != "success":
             why = log.error.message if log.error else f"its log says {log.status}"
+            if log.error:
+                # Inspect draws its own, in a box, where files and lines cannot be read by program.
+                print(log.error.traceback, file=sys.stderr)
             sys.exit(f"EvaluationError: the task {log.eval.task} ended without success: {why}")
 
 
