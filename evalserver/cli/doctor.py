@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,8 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
     """
     args = settings_from_options(config, flags)
     configured = {*engines} or {args.default_engine, *args.engines}
-    found = _diagnose(args, engines)
     hidden, profiles = _keys_not_passed(args), _check_profiles(args)
+    found = _diagnose(args, engines, profiles)
     if as_json:
         shared = {"keys_not_passed": hidden, "env_profiles": profiles}
         print_json([{**asdict(each), "works": each.works, **shared} for each in found])
@@ -46,7 +47,9 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
         raise click.exceptions.Exit(1)
 
 
-def _diagnose(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
+def _diagnose(
+    args: "ServerArgs", names: Sequence[str], profiles: Sequence[dict[str, Any]]
+) -> "list[Diagnosis]":
     import asyncio
 
     from evalserver.engines import all_tables, make_engine
@@ -67,7 +70,24 @@ def _diagnose(args: "ServerArgs", names: Sequence[str]) -> "list[Diagnosis]":
             finding = Finding(str(error), "correct the TOML file")
             invalid.append(Diagnosis(name, tables[name].get("type", name), findings=(finding,)))
     environment = harness_environment(os.environ, args.engine_env)
-    return [*asyncio.run(diagnose_all(engines, environment, LocalExecutor())), *invalid]
+    found = asyncio.run(diagnose_all(engines, environment, LocalExecutor()))
+    return [*map(partial(_add_default_profile, profiles), found, engines), *invalid]
+
+
+def _add_default_profile(
+    profiles: Sequence[dict[str, Any]], diagnosis: "Diagnosis", engine: "Engine"
+) -> "Diagnosis":
+    """Return the diagnosis with the keys of the profile that is the engine's default."""
+    from evalserver.harnesses.doctor import Finding
+
+    name = engine.settings.defaults.get("env_profile")
+    if name is None:
+        return diagnosis
+    for each in profiles:
+        if each["name"] == name:
+            return replace(diagnosis, keys=tuple(sorted({*diagnosis.keys, *each["keys"]})))
+    finding = Finding(f"its default env_profile {name!r} does not exist", "correct the TOML file")
+    return replace(diagnosis, findings=(*diagnosis.findings, finding))
 
 
 def _keys_not_passed(args: "ServerArgs") -> list[str]:
@@ -78,13 +98,20 @@ def _keys_not_passed(args: "ServerArgs") -> list[str]:
 
 def _check_profiles(args: "ServerArgs") -> list[dict[str, Any]]:
     from evalserver.engines.env_profiles import read_profiles
+    from evalserver.engines.variables import is_secret_variable
 
     checked = []
     for name, table in args.env_profiles.items():
-        found: dict[str, Any] = {"name": name, "variables": [], "roles": None, "problem": None}
+        found: dict[str, Any] = dict.fromkeys(("name", "variables", "keys", "roles", "problem"))
+        found |= {"name": name, "variables": [], "keys": []}
         try:
             profile = read_profiles({name: table})[name]
             found["variables"] = list(profile.variables)
+            found["keys"] = [
+                each
+                for each in profile.variables
+                if each in profile.files or is_secret_variable(each)
+            ]
             found["roles"] = None if profile.roles is None else sorted(profile.roles)
             profile.load()
         except ValueError as error:

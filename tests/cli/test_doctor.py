@@ -154,3 +154,21 @@ def test_profiles_are_listed_and_a_missing_secret_is_a_failure(
     assert "env_profile azure: ok\n  variables API_TYPE\n  roles     admin" in result.output
     assert "env_profile paid: DOES NOT WORK" in result.output
     assert "env_profiles.paid.OPENAI_API_KEY: the file /no/such/file" in result.output
+
+
+def test_the_keys_of_an_engines_default_profile_are_among_its_keys(
+    stand_in: None, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("opensesame-1234")
+    config = tmp_path / "lab.toml"
+    config.write_text(
+        '[engines.lmms_eval]\ndefaults = {env_profile = "azure"}\n'
+        f'[env_profiles.azure]\nAZURE_API_KEY = {{file = "{tmp_path / "key"}"}}\n'
+        '[engines.other]\ntype = "lmms_eval"\ndefaults = {env_profile = "paid"}\n'
+    )
+
+    result = doctor("--config", str(config), "lmms_eval", "other", "--json")
+
+    [first, second] = json.loads(result.stdout)
+    assert "AZURE_API_KEY" in first["keys"]
+    assert "its default env_profile 'paid' does not exist" in second["findings"][-1]["what"]

@@ -115,6 +115,25 @@ def test_a_checkout_has_its_commit_and_a_changed_one_is_dirty(tree: Path) -> Non
     assert clean["tree"] != dirty["tree"]
 
 
+def test_an_editable_installation_that_was_built_has_the_commit_of_its_project(
+    tree: Path, tmp_path: Path
+) -> None:
+    git(tree, "init", "--quiet")
+    (tree / ".gitignore").write_text("build\n")
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message", "all")
+    built = tree / "build" / "lmms_eval"  # as setuptools makes it in its strict mode
+    built.mkdir(parents=True)
+    for path in (tree / "lmms_eval").glob("*.py"):
+        (built / path.name).symlink_to(path)
+    install_editable(tmp_path / "site", tree)
+
+    found = probe(tmp_path / "site", built.parent)
+
+    assert found["location"] == str(built)
+    assert found["commit"] == git(tree, "rev-parse", "HEAD").strip()
+
+
 def test_the_commit_of_a_repository_that_only_lies_around_it_is_not_reported(tree: Path) -> None:
     git(tree.parent, "init", "--quiet")
     git(tree.parent, "commit", "--quiet", "--allow-empty", "--message", "other")

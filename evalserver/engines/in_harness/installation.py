@@ -38,11 +38,13 @@ class Installation:
 
     ``is_installed``: its files were installed with the package's metadata. Otherwise it is
     installed editable, or on ``PYTHONPATH``, and its files may change without a new version.
+    ``source`` is the directory that may be a git checkout.
     """
 
     place: Path
     version: Optional[str]  # noqa: UP045 - any Python
     is_installed: bool
+    source: Path
 
 
 def find_installation(package: str, module: str) -> Optional[Installation]:  # noqa: UP045
@@ -53,21 +55,21 @@ def find_installation(package: str, module: str) -> Optional[Installation]:  # n
     try:
         found = metadata.distribution(package)
     except metadata.PackageNotFoundError:
-        return Installation(place, _version_in(place), is_installed=False)
+        return Installation(place, _version_in(place), is_installed=False, source=place)
     if _same(Path(str(found.locate_file(""))) / module, place):
-        return Installation(place, found.version, is_installed=True)
+        return Installation(place, found.version, is_installed=True, source=place)
     editable = _editable_place(found)
     if editable is not None and editable.resolve() in place.resolve().parents:
-        return Installation(place, found.version, is_installed=False)
+        return Installation(place, found.version, is_installed=False, source=editable)
     # Another directory on the path hides the files that the metadata is about.
-    return Installation(place, _version_in(place), is_installed=False)
+    return Installation(place, _version_in(place), is_installed=False, source=place)
 
 
 def find_commit(package: str, installation: Installation) -> Optional[str]:  # noqa: UP045
     """The git commit that a harness was installed from, or is checked out at; None if there is
     none. It ends in ``-dirty`` if files have changed since."""
     if not installation.is_installed:
-        return _checked_out(installation.place)
+        return _checked_out(installation.source)
     origin = _origin(metadata.distribution(package))
     commit = origin.get("vcs_info", {}).get("commit_id")
     return None if commit is None else str(commit)
