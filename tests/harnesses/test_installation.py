@@ -102,6 +102,15 @@ def test_an_editable_installation_has_version_and_tree(tree: Path, tmp_path: Pat
     assert (found["version"], len(found["tree"])) == ("0.6.1", 64)
 
 
+def test_a_checkout_with_the_metadata_of_a_build_has_version_and_tree(tree: Path) -> None:
+    (tree / "lmms_eval.egg-info").mkdir()
+    (tree / "lmms_eval.egg-info" / "PKG-INFO").write_text("Name: lmms-eval\nVersion: 0.6.1\n")
+
+    found = probe(tree)
+
+    assert (found["version"], len(found["tree"] or "")) == ("0.6.1", 64)
+
+
 def test_a_checkout_has_its_commit_and_a_changed_one_is_dirty(tree: Path) -> None:
     git(tree, "init", "--quiet")
     git(tree, "add", ".")

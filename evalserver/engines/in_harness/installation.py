@@ -57,7 +57,9 @@ def find_installation(package: str, module: str) -> Optional[Installation]:  # n
     except metadata.PackageNotFoundError:
         return Installation(place, _version_in(place), is_installed=False, source=place)
     if _same(Path(str(found.locate_file(""))) / module, place):
-        return Installation(place, found.version, is_installed=True, source=place)
+        # A build leaves its metadata beside the sources, under another name.
+        is_installed = found.read_text("METADATA") is not None
+        return Installation(place, found.version, is_installed=is_installed, source=place)
     editable = _editable_place(found)
     if editable is not None and editable.resolve() in place.resolve().parents:
         return Installation(place, found.version, is_installed=False, source=editable)
