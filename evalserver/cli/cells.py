@@ -61,6 +61,22 @@ def run_time(job: Mapping[str, Any]) -> str:
     return duration((ended - began).total_seconds())
 
 
+def status(job: Mapping[str, Any]) -> str:
+    """Format the status of a job, and whether its results are odd."""
+    check = job.get("result_check")
+    warned = job["status"] == "completed" and check is not None and check["findings"]
+    return text(job["status"]) + (" (warnings)" if warned else "")
+
+
+def findings(job: Mapping[str, Any]) -> list[str]:
+    """Format what the check of a job's results found, a line each."""
+    check = job.get("result_check")
+    return [
+        text(f"{each['task']}: {each['message']}" if each["task"] else each["message"])
+        for each in (check["findings"] if check else ())
+    ]
+
+
 def progress(job: Mapping[str, Any]) -> str:
     """Format the progress of a job: its queue position, its stage, or how long it took."""
     if job["status"] == "queued":

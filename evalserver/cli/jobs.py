@@ -54,6 +54,11 @@ COLUMNS = (
 @click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
 @labels_option("Only jobs with this label.")
+@click.option(
+    "--result-check",
+    type=click.Choice(["ok", "warnings", "failed"]),
+    help="Only jobs whose results were checked with this outcome.",
+)
 @click.option("--failure", metavar="CODE", help="Only failed jobs with this code.")
 @click.option("--submitted-by", metavar="NAME", help="Only jobs of this submitter.")
 @click.option(
@@ -132,7 +137,7 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     request = job["request"]
     return (
         cells.text(job["job_id"]),
-        cells.text(job["status"]),
+        cells.status(job),
         cells.text(request["model"]),
         cells.text(",".join(request["tasks"])),
         cells.progress(job),
@@ -146,7 +151,7 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
     attempts = f"{job['attempt']} of {job['max_attempts']}" if job["attempt"] else None
     values = {
         "job": job["job_id"],
-        "status": job["status"],
+        "status": cells.status(job),
         "waiting for": job["waiting_for"],
         "progress": cells.progress(job) if job["status"] in ("queued", "running") else None,
         "ends in": None if job["eta_s"] is None else cells.duration(job["eta_s"]),
@@ -165,6 +170,8 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "output": job["output_dir"],
     }
     shown = {name: cells.text(value) for name, value in values.items() if value is not None}
+    found = cells.findings(job)
+    shown |= {"findings": "\n".join(found)} if found else {}
     return shown | describe_failure(job)
 
 

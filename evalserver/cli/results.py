@@ -1,4 +1,4 @@
-"""``evalserver results``: the metrics of a completed job."""
+"""``evalserver results``: the metrics of a job."""
 
 import csv
 import sys
@@ -27,7 +27,7 @@ COLUMNS = (
 @as_json
 @with_server
 def results(server: Server, job: str, as_csv: bool, as_json: bool) -> None:
-    """Show the metrics of a completed job."""
+    """Show the metrics of a completed job, or those that a failed job has."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other; give one of them")
     with server.client() as client:
@@ -44,7 +44,10 @@ def print_results(rows: Sequence[Mapping[str, Any]], *, with_job: bool = False) 
     """Print metrics; ``with_job`` adds a column for the job."""
     if not rows:
         print_hint(
-            lambda: "There are no metrics: the job merged a checkpoint, or ran with --predict-only."
+            lambda: (
+                "There are no metrics: the job merged a checkpoint, ran with --predict-only, or"
+                " its tasks only make submission files."
+            )
         )
         return
     if with_job:

@@ -23,6 +23,7 @@ STATUS_COLORS = {
     "queued": "yellow",
     "running": "cyan",
     "completed": "green",
+    "completed (warnings)": "yellow",
     "failed": "red",
     "cancelled": "magenta",
 }

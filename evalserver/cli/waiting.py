@@ -133,6 +133,8 @@ def _print_end(job: Job, view: View) -> None:
     job_id = job["job_id"]
     if job["status"] == "completed":
         view.info(f"Job {job_id} is completed" + _after_run_time(job))
+        for finding in cells.findings(job):
+            view.warn(f"Warning: {finding}")
     elif job["status"] == "cancelled":
         print_to_stderr(f"Job {job_id} was cancelled")
     else:
@@ -146,7 +148,10 @@ def _describe_failure(job: Job) -> str:
     lines = [f"Error: job {job_id} failed: {headline}"]
     if failure is not None:
         lines.append(f"Advice ({cells.text(failure['code'])}): {cells.text(failure['advice'])}")
-    return "\n".join([*lines, *log, f"Its log: evalserver logs {job_id}"])
+    last = [f"Its log: evalserver logs {job_id}"]
+    if job.get("partial"):
+        last.append(f"The numbers that it has: evalserver results {job_id}")
+    return "\n".join([*lines, *log, *last])
 
 
 def _after_run_time(job: Job) -> str:

@@ -83,6 +83,9 @@ class EvaluationCalls:
     ) -> Json:
         """Return the job's record: status, times, request, result with metrics, error, and more.
 
+        ``result_check`` says what is odd about the results, ``partial`` has the metrics of a job
+        that failed but has some; a metric that is not finite is None.
+
         With ``wait_s`` (at most 60) the server responds when the job changes, at the latest after
         so many seconds; ``since`` is the ``event_id`` of the record that you have.
 

@@ -71,10 +71,11 @@ class ListingCalls:
         return self._rows("/jobs", query, "jobs")
 
     async def results(self, job_id: str) -> list[Json]:
-        """Return a completed job's metrics: one row per task, metric and filter.
+        """Return a job's metrics: one row per task, metric and filter.
 
         Each row has ``task``, ``metric``, ``filter``, ``value``, ``stderr``, ``n`` and
-        ``higher_is_better``. Raises RequestFailed (409) when the job is not completed.
+        ``higher_is_better``. Of a failed job these are the numbers that it has (its ``partial``).
+        Raises RequestFailed (409) when it has none, and when the job has not finished.
 
         >>> [row] = client.results(job_id)
         >>> row["task"], row["metric"], row["value"], row["stderr"]

@@ -122,3 +122,32 @@ async def test_tasks_and_models_come_from_the_harness(inspect_server: ServerProc
 
     assert set(tasks) >= {"capitals", "capitals_twice_judged"}
     assert {"mockllm", "openai", "hf"} <= set(models)
+
+
+async def test_what_is_odd_about_scores_is_said_and_the_other_numbers_are_kept(
+    inspect_server: ServerProcess,
+) -> None:
+    async with inspect_server as server:
+        tasks = ["partly_nan", "unscored"]
+        job_id = await _submit(server, model_args=mock_answers("Lima", "Lima"), tasks=tasks)
+        job = await server.api.finished(job_id)
+
+    assert job["status"] == "completed", job["error"]
+    metrics = job["result"][MODEL]["metrics"]
+    assert metrics["partly_nan"]["accuracy,half_diverged"] == 1.0
+    assert metrics["partly_nan"]["diverged,half_diverged"] is None
+    found = {each["task"]: each["code"] for each in job["result_check"]["findings"]}
+    assert found == {"partly_nan": "not_finite", "unscored": "no_score"}
+
+
+async def test_a_failing_task_keeps_the_numbers_of_the_others(
+    inspect_server: ServerProcess,
+) -> None:
+    async with inspect_server as server:
+        tasks = ["capitals", "failing"]
+        model_args = mock_answers("Paris", "Rome", "Kyoto", "Lima")
+        job = await server.api.finished(await _submit(server, model_args=model_args, tasks=tasks))
+
+    assert job["status"] == "failed"
+    assert "the solver is broken" in job["error"]
+    assert job["partial"]["capitals"]["accuracy,includes"] == 0.75

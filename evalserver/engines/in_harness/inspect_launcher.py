@@ -4,7 +4,6 @@ Started by its path, in the interpreter of the harness, where nothing of evalser
 """
 
 import json
-import math
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -28,8 +27,9 @@ def main() -> None:
         os.environ["INSPECT_CACHE_DIR"] = config["cache_dir"]
     names = _names(config["tasks"], config["include_path"])
     logs = _evaluate(config, names, output)
+    by_name = dict(zip(names, logs, strict=True))
+    _write(output, config, {name: log for name, log in by_name.items() if log.status == "success"})
     _require_success(logs)
-    _write(output, config, dict(zip(names, logs, strict=True)))
 
 
 def tasks(include_path: str) -> list[str]:
@@ -170,16 +170,23 @@ def _write(output: Path, config: Mapping[str, Any], logs: Mapping[str, Any]) -> 
     path.with_suffix(".part").rename(path)
 
 
-def _numbers(log: Any) -> Iterator[tuple[str, float]]:
-    """Each number under ``metric,scorer``; an error bar under ``metric_stderr,scorer``."""
-    for score in log.results.scores if log.results else ():
+def _numbers(log: Any) -> Iterator[tuple[str, float | None]]:
+    """Each number under ``metric,scorer``; an error bar under ``metric_stderr,scorer``.
+
+    NaN and infinities are written, so that they are not hidden. A task that scored nothing has a
+    score that is null.
+    """
+    scores = log.results.scores if log.results else ()
+    if not any(score.metrics for score in scores):
+        yield "score,none", None
+    for score in scores:
         filter_name = f"{score.name}/{score.reducer}" if score.reducer else score.name
         bars = [each.value for name, each in score.metrics.items() if name in ERROR_BARS]
         for name, metric in score.metrics.items():
-            if name in ERROR_BARS or not _is_finite(metric.value):
+            if name in ERROR_BARS:
                 continue
             yield f"{name},{filter_name}", metric.value
-            if bars and _is_finite(bars[0]):
+            if bars:
                 yield f"{name}_stderr,{filter_name}", bars[0]
 
 
@@ -215,10 +222,6 @@ def _lines(
 
 def _number(value: Any, as_number: Any) -> float | None:
     return float(as_number(value)) if isinstance(value, str | int | float | bool) else None
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _file_name(name: str) -> str:

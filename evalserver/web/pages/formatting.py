@@ -119,6 +119,11 @@ def model_title(request: Mapping[str, Any]) -> str:
     return checkpoint or str(request["model"])
 
 
+def has_numbers(metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
+    """Return whether one of a model's metrics is a finite number."""
+    return any(value is not None for values in metrics.values() for value in values.values())
+
+
 def pretty(value: Any) -> str:
     """Format a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
