@@ -6,7 +6,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ from evalserver.cli.submit import submit
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.request_fields import Addressee
 from evalserver.core.roles import Role
+from evalserver.engines.inspect_ai import InspectAi
+from evalserver.engines.lm_eval import LmEval
+from evalserver.engines.lmms_eval import LmmsEval
+from evalserver.engines.options import Option
 from evalserver.engines.variables import VARIABLES
 from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import environment_name
@@ -130,7 +134,28 @@ def failures_table() -> str:
     return _table(("code", "what it means, and what to do"), rows)
 
 
+def harness_options_table(options: Mapping[str, Option]) -> str:
+    """Every option of a harness in ``harness_args``."""
+    rows = (
+        (
+            f"`{name}`",
+            f"`{option.flag}`",
+            option.types,
+            f"`{json.dumps(option.example, ensure_ascii=False)}`",
+            option.help
+            + (f" **Allowed by the operator only**: {option.risk}." * bool(option.risk)),
+        )
+        for name, option in options.items()
+    )
+    return _table(("option", "of the harness", "value", "example", "description"), rows)
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "engines.md": {
+        "lmms-eval-options": lambda: harness_options_table(LmmsEval.options),
+        "lm-eval-options": lambda: harness_options_table(LmEval.options),
+        "inspect-options": lambda: harness_options_table(InspectAi.options),
+    },
     "configuration.md": {"settings": settings_table, "variables": variables_table},
     "http-api.md": {
         "routes": routes_table,

@@ -9,6 +9,7 @@ from evalserver.attempts.run_directories import RunDirectories
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
+from evalserver.core.request import ARGUMENT_FIELDS
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
 from evalserver.engines.env_profiles import (
     EnvProfile,
@@ -79,7 +80,7 @@ class Planner:
     ) -> LaunchSpec:
         engine = self._engines[job.engine]
         environment = {**self.environment(engine), **profile.values}
-        gen_kwargs = _as_mapping(job.request.gen_kwargs)
+        arguments = (_as_mapping(getattr(job.request, name)) for name in ARGUMENT_FIELDS)
         return LaunchSpec(
             run_dir=paths.run_dir,
             token=token,
@@ -90,8 +91,7 @@ class Planner:
             timeout_s=job.request.timeout_s,
             secrets=tuple(
                 find_secrets(
-                    job.request.model_args,
-                    gen_kwargs,
+                    *arguments,
                     environment,
                     secret_values(environment),
                     {"secret": profile.secrets},

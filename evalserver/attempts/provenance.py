@@ -9,7 +9,7 @@ from typing import Any
 from evalserver.checkpoints.fingerprints import fingerprints
 from evalserver.checkpoints.merging import model_args_before_merging
 from evalserver.core.job import Job, Outcome
-from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets
+from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, masked
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
 from evalserver.engines.environment import secret_values
@@ -88,6 +88,7 @@ def at_end(
         "packages": probed.get("packages", {}),
         "gpu_names": [gpu["name"] for gpu in probed.get("gpus", ())],
         "seed": job.request.seed,
+        "harness_args": masked(job.request.harness_args),
         "environment": _environment(info, engine),
     }
     if not any(times.values()):

@@ -68,7 +68,9 @@ COLUMNS = (
 )
 @click.option("--before", metavar="TIME", help="Only jobs submitted before; same format.")
 @click.option(
-    "--search", metavar="TEXT", help="Only jobs with this in id, model, task or model_args."
+    "--search",
+    metavar="TEXT",
+    help="Only jobs with this in id, model, task, model_args or harness_args.",
 )
 @click.option(
     "--sort",

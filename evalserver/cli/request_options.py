@@ -62,6 +62,12 @@ _BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
         "metavar": "NAME=VALUE,...",
         "callback": parse_with(values.generation_arguments),
     },
+    Kind.HARNESS_ARGUMENTS: {
+        "metavar": "NAME=VALUE",
+        "multiple": True,
+        "callback": parse_with(values.harness_arguments),
+    },
+    Kind.SEED: {"metavar": "N|N,N,N,N", "callback": parse_with(values.seeds)},
     Kind.BATCH_SIZE: {"metavar": "N", "callback": parse_with(values.integer_or_text)},
     Kind.LIMIT: {"metavar": "NUMBER", "callback": parse_with(values.number)},
     Kind.OUTPUT_DIRECTORY: {"metavar": "PATH"},

@@ -1,34 +1,37 @@
 """Reading lmms-eval's ``--config`` files: one evaluation, or a list of evaluations, as YAML.
 
-No key is dropped silently. A file can also have the request fields of this server.
+No key is dropped silently: options of lmms-eval without a field become ``harness_args``. A file can
+also have the request fields of this server.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalserver.cli.arguments import parse_arguments, split_commas
+from evalserver.cli.values import seeds
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
+from evalserver.engines.lmms_eval_options import OPTIONS
+from evalserver.engines.parameters import Kind as ParameterKind
 
 OUTPUT_KEYS = frozenset({
-    "output_path", "log_samples_suffix", "verbosity", "timezone", "show_config", "write_out",
-    "use_cache", "cache_requests", "check_integrity", "process_docs_parallel", "config", "tui",
+    "output_path", "log_samples_suffix", "timezone", "use_cache", "check_integrity", "config",
+    "tui",
 })  # fmt: skip
 """Keys of lmms-eval that do not change results: output, logging and caching."""
 
 UNSUPPORTED_KEYS = frozenset({
-    "env", "launcher_args", "max_batch_size", "offset", "wandb_args", "wandb_log_samples",
-    "swanlab_args", "swanlab_log_samples", "system_instruction", "apply_chat_template",
-    "fewshot_as_multiturn", "include_path", "reasoning_tags", "hf_hub_log_args",
-    "trust_remote_code", "process_with_media", "agentic_trace_mode", "force_simple", "repeats",
-    "baseline", "max_tokens", "power_analysis", "effect_size", "alpha", "power", "correlation",
+    "env", "include_path", "power_analysis", "effect_size", "alpha", "power", "correlation",
     "std_a", "std_b",
 })  # fmt: skip
-"""Keys of lmms-eval for which this server has no field."""
+"""Keys of lmms-eval that are neither a field of the server nor an option of a harness."""
 
 EMPTY_VALUES: tuple[Any, ...] = (None, False, "", {}, [])
+HARNESS_ARGS = "harness_args"
+SEEDS = 4
 LMMS_EVAL_DEFAULT_SEEDS = "0,1234,1234,1234"
 
 
@@ -88,11 +91,14 @@ def _parse_request(entry: Any, where: str, *, lenient: bool) -> tuple[dict[str, 
             "so that results could differ; remove it from the file, or ignore it with --lenient"
         )
     fields = {key: entry[key] for key in entry if key in ours and key not in ignored}
+    options = {key: given[key] for key in given if key in OPTIONS}
+    if options:
+        fields[HARNESS_ARGS] = {**(fields.get(HARNESS_ARGS) or {}), **options}
     return _convert(fields, where), ignored | unsupported
 
 
 def _reject_unknown(entry: Mapping[str, Any], where: str) -> None:
-    known = {*REQUEST_FIELDS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS}
+    known = {*REQUEST_FIELDS, *OPTIONS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS}
     for key in entry:
         if key not in known:
             raise InvalidRunFile(
@@ -116,6 +122,8 @@ def _convert(fields: dict[str, Any], where: str) -> dict[str, Any]:
             fields["tasks"] = split_commas(fields["tasks"])
         if isinstance(fields.get("seed"), str):
             fields["seed"] = _parse_seed(fields["seed"])
+        if HARNESS_ARGS in fields:
+            fields[HARNESS_ARGS] = _convert_options(fields[HARNESS_ARGS])
     except ValueError as error:
         raise InvalidRunFile(f"{where}: {error}") from None
     limit, size = fields.get("limit"), fields.get("batch_size")
@@ -126,14 +134,29 @@ def _convert(fields: dict[str, Any], where: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _parse_seed(text: str) -> int | None:
-    """Convert lmms-eval's four seeds, which must be equal, or its defaults."""
-    parts = {part.strip() for part in text.split(",")}
+def _parse_seed(text: str) -> int | list[int | None] | None:
+    """Convert lmms-eval's seeds, which are its defaults if they are absent."""
     if text.replace(" ", "") == LMMS_EVAL_DEFAULT_SEEDS:
         return None
-    if len(parts) == 1 and text.strip().split(",")[0].strip().isdigit():
-        return int(parts.pop())
-    raise ValueError(f"seed: {text!r}: the server accepts one number for all four seeds")
+    found = seeds(text)
+    is_one = isinstance(found, list) and len(found) == SEEDS and len(set(found)) == 1
+    return found[0] if is_one and isinstance(found, list) else found
+
+
+def _convert_options(options: Any) -> Any:
+    """Convert options whose values lmms-eval takes as text of a form of its own."""
+    if not isinstance(options, dict):
+        return options
+    return {name: _convert_option(name, value) for name, value in options.items()}
+
+
+def _convert_option(name: str, value: Any) -> Any:
+    if name not in OPTIONS or not isinstance(value, str):
+        return value
+    if OPTIONS[name].kinds == (ParameterKind.OBJECT,):
+        return parse_arguments(value)
+    is_json = ParameterKind.PAIRS in OPTIONS[name].kinds and value.lstrip().startswith("[")
+    return json.loads(value) if is_json else value
 
 
 def read_text(path: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Fields = dict[str, Any]
 
-MERGED_FIELDS = ("model_args", "labels")
+MERGED_FIELDS = ("model_args", "harness_args", "labels")
 """Options add to these fields of a file; other fields are replaced as a whole."""
 
 

@@ -3,6 +3,7 @@
 Each function raises ValueError, which says what is allowed; ``parse_with`` makes it a usage error.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -85,6 +86,33 @@ def arguments(texts: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for text in texts for name, value in parse_arguments(text).items()}
 
 
+def harness_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Parse options of a harness, each ``name=value``, whose value is JSON if it can be read as
+    such, else a text; the last value of a name counts."""
+    found: dict[str, Any] = {}
+    for each in texts:
+        if each.lstrip().startswith("{"):
+            found.update(parse_arguments(each))
+            continue
+        name, sign, text = each.partition("=")
+        if not (sign and name.strip()):
+            raise ValueError(f"{each!r} is not name=value")
+        found[name.strip()] = _json_or_text(text)
+    return found
+
+
+def seeds(text: str) -> int | list[int | None] | None:
+    """Parse a seed, or several with commas, ``None`` for none, as lmms-eval and lm-eval do."""
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        found = [None if part.lower() == "none" else int(part) for part in parts]
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a number, nor numbers or None with commas in between"
+        ) from None
+    return found if len(found) > 1 else found[0]
+
+
 def generation_arguments(text: str) -> str | dict[str, Any]:
     """Parse a JSON object; the harness parses any other text."""
     return parse_arguments(text) if text.lstrip().startswith("{") else text
@@ -105,6 +133,13 @@ def labels(texts: tuple[str, ...]) -> dict[str, str]:
         if found.setdefault(name, text) != text:
             raise ValueError(f"{name!r} is given twice, as {found[name]!r} and {text!r}")
     return found
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def key(text: str) -> str:

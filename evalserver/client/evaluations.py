@@ -17,6 +17,11 @@ def job_path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
 
 
+def task_list(tasks: str | Sequence[str]) -> Sequence[str]:
+    """Return tasks as the server takes them; one may be given by itself."""
+    return [tasks] if isinstance(tasks, str) else tasks
+
+
 class EvaluationCalls:
     """Calls for one evaluation."""
 
@@ -25,7 +30,7 @@ class EvaluationCalls:
     async def evaluate(
         self,
         model: str,
-        tasks: Sequence[str],
+        tasks: str | Sequence[str],
         model_args: Mapping[str, Any] | None = None,
         num_fewshot: int | None = None,
         batch_size: int | str | None = None,
@@ -43,8 +48,9 @@ class EvaluationCalls:
         labels: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         max_attempts: int | None = None,
-        seed: int | None = None,
+        seed: int | Sequence[int | None] | None = None,
         use_cache: bool | None = None,
+        harness_args: Mapping[str, Any] | None = None,
         wait_for_path_s: float | None = None,
         env_profile: str | None = None,
         validate: bool = True,
@@ -52,12 +58,15 @@ class EvaluationCalls:
     ) -> Json:
         """Queue an evaluation. Returns ``job_id``, ``status``, ``position_in_queue``, ``message``.
 
-        None leaves a field to the server. ``limit`` is a number of samples, or a fraction of them
-        below 1; jobs of a higher ``priority`` start first; ``timeout_s`` limits the seconds of an
-        attempt. Two submissions with the same ``idempotency_key`` are one job; by default each call
-        makes its own key, so that a retry of the client does not create a second job. A server
-        without support for keys (lmms-eval's) gets a retry only if it cannot have received the
-        first request.
+        None leaves a field to the server. One task may be a text by itself. ``limit`` is a number
+        of samples, or a fraction of them below 1; jobs of a higher ``priority`` start first;
+        ``timeout_s`` limits the seconds of an attempt. Two submissions with the same
+        ``idempotency_key`` are one job; by default each call makes its own key, so that a retry of
+        the client does not create a second job. A server without support for keys (lmms-eval's)
+        gets a retry only if it cannot have received the first request.
+
+        ``harness_args`` are options of the harness that have no field, such as
+        ``{"apply_chat_template": True}``.
 
         The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
         ``env_profile`` names a set of variables for the harness that the server's operator made.
@@ -72,6 +81,7 @@ class EvaluationCalls:
         """
         parameters = locals()
         fields = {name: parameters[name] for name in REQUEST_FIELDS}
+        fields["tasks"] = task_list(tasks)
         query = {} if validate else {"validate": 0}
         key = idempotency_key or uuid.uuid4().hex
         if not (key.isascii() and key.isprintable()):

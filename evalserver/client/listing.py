@@ -41,7 +41,7 @@ class ListingCalls:
         ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
         datetimes. ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
         failure. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
-        of a text in ``model_args``.
+        of a text in ``model_args`` or ``harness_args``.
         With ``finished_after``, the ``event_id`` of a job, only jobs that finished later, in the
         order in which they finished.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.client.errors import Json
-from evalserver.client.evaluations import EvaluationCalls
+from evalserver.client.evaluations import EvaluationCalls, task_list
 from evalserver.client.listing import ListingCalls
 
 SERIES = "series"
@@ -27,7 +27,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         step: int,
         series: str,
         model: str,
-        tasks: Sequence[str],
+        tasks: str | Sequence[str],
         model_args: Mapping[str, Any] | None = None,
         model_args_key: str = "pretrained",
         labels: Mapping[str, str] | None = None,
@@ -52,7 +52,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         fields: dict[str, Any] = {
             **evaluate,
             "model": model,
-            "tasks": tasks,
+            "tasks": task_list(tasks),
             "model_args": {**(model_args or {}), model_args_key: _server_path(path)},
             "labels": {**(labels or {}), SERIES: series, STEP: str(step)},
         }

@@ -107,6 +107,18 @@ class EvaluateRequest:
             engine_default=True,
         ),
     )
+    harness_args: dict[str, Any] | None = field(
+        default=None,
+        metadata=row(
+            Kind.HARNESS_ARGUMENTS,
+            "Options of the harness that have no field, such as `apply_chat_template`; "
+            "`docs/engines.md` lists those of each engine.",
+            example={"system_instruction": "Answer in one word."},
+            option="--harness-arg",
+            neutral=({},),
+            engine_default=True,
+        ),
+    )
     log_samples: bool = field(
         default=True,
         metadata=row(Kind.BOOLEAN, "Keep every sample with the model's answer.", example=False),
@@ -195,13 +207,13 @@ class EvaluateRequest:
             maximum=100,
         ),
     )
-    seed: int | None = field(
+    seed: int | list[int | None] | None = field(
         default=None,
         metadata=row(
-            Kind.INTEGER,
-            "Seed of the harness's random numbers.",
+            Kind.SEED,
+            "Seed of the harness's random numbers: a number, or for lmms-eval and lm-eval a list "
+            "of the seeds of Python, numpy, torch and the choice of examples, null for none.",
             example=42,
-            maximum=2**32 - 1,
             engine_default=True,
         ),
     )
@@ -249,6 +261,9 @@ class EvaluateRequest:
         ),
     )
 
+
+ARGUMENT_FIELDS = ("model_args", "gen_kwargs", "harness_args")
+"""Fields with values of any kind, which may contain secrets."""
 
 REQUEST_FIELDS: Mapping[str, RequestField] = MappingProxyType(dict(rows_of(EvaluateRequest)))
 """The rows of all fields, by name."""

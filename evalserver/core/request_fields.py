@@ -23,6 +23,8 @@ class Kind(Enum):
     TIME_LIMIT = auto()
     ARGUMENTS = auto()
     GENERATION_ARGUMENTS = auto()
+    HARNESS_ARGUMENTS = auto()
+    SEED = auto()
     BATCH_SIZE = auto()
     LIMIT = auto()
     OUTPUT_DIRECTORY = auto()

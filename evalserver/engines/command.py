@@ -33,10 +33,13 @@ class CommandEngine(Engine):
 
     reasons = MappingProxyType(
         {
+            "harness_args": "A program of the operator's takes its arguments as model_args.",
             "gen_kwargs": "A program of the operator's takes its arguments as model_args.",
             "predict_only": "A program of the operator's always computes its metrics.",
         }
     )
+
+    rejects_extra_args = "write them into argv"
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -62,6 +65,8 @@ class CommandEngine(Engine):
     def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
         """Values that the parameters do not take, or that would be taken for flags."""
         found: dict[str, str] = {}
+        if isinstance(request.seed, list) and "seed" in self.accepts:
+            found["seed"] = "Must be a single number for this engine."
         given = request.model_args or {}
         for name, value in given.items():
             found.update(self._reject_argument(name, value))

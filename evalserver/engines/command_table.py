@@ -16,7 +16,7 @@ from evalserver.engines.template import Template, TemplateError
 KEYS = ("argv", "results", "samples", "parameters", "progress", "version", "tasks")
 """The keys of such a table, beside those of every engine."""
 
-SCALARS = (Kind.NAME, Kind.INTEGER, Kind.BATCH_SIZE, Kind.LIMIT)
+SCALARS = (Kind.NAME, Kind.INTEGER, Kind.SEED, Kind.BATCH_SIZE, Kind.LIMIT)
 """Kinds of fields whose value fits into one argument."""
 
 ALWAYS = ("model", "tasks", "output_dir", "run_dir", "python", "num_gpus")

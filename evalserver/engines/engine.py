@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from evalserver.core.request import REQUEST_FIELDS, EvaluateRequest
 from evalserver.core.request_fields import Addressee
+from evalserver.core.task_names import is_in_package
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.options import Option, find_option_faults
 from evalserver.engines.progress import ProgressReader, TqdmReader
 from evalserver.engines.results import FileNames, read_results
 from evalserver.engines.samples import Verdict, files_by_task, score, verdict
@@ -49,6 +52,10 @@ class Engine(ABC):
     are addressed to it (``core/request.py``). Requests that set another of them are rejected."""
     reasons: Mapping[str, str] = {}
     """For fields that are not accepted: a sentence that says why, or what to do instead."""
+    options: Mapping[str, Option] = MappingProxyType({})
+    """The options of the harness that ``harness_args`` may have, if that is among ``accepts``."""
+    rejects_extra_args: ClassVar[str] = "this type of engine takes no further arguments"
+    """Why the operator cannot set ``extra_args``; empty if they are part of the command."""
     caches_by_default: bool = False
     """Whether ``use_cache`` holds for requests that do not set it."""
     questions: ClassVar[Mapping[Question, str]] = {}
@@ -82,9 +89,18 @@ class Engine(ABC):
         """The accepted fields whose values the harness cannot use, with a sentence for each."""
         return {}
 
+    def normalized(self, request: EvaluateRequest) -> EvaluateRequest:
+        """Return the request with one spelling for what the harness calls by several names."""
+        return request
+
     def find_faults(self, request: EvaluateRequest) -> dict[str, str]:
         """Every field that the harness cannot use as it is, with a sentence for each."""
-        return {**self._not_accepted(request), **self.invalid_values(request)}
+        return {
+            **_paths_of_tasks(request),
+            **self._not_accepted(request),
+            **self._option_faults(request),
+            **self.invalid_values(request),
+        }
 
     def accepts_value(self, name: str, value: Any) -> bool:
         """Whether this value of a field reaches the harness, or does not have to."""
@@ -160,9 +176,23 @@ class Engine(ABC):
         wildcard = question is Question.TASKS and not WILDCARDS.isdisjoint(name)
         return wildcard and any(fnmatchcase(each, name) for each in known)
 
+    def _option_faults(self, request: EvaluateRequest) -> dict[str, str]:
+        if "harness_args" not in self.accepts:
+            return {}
+        return find_option_faults(self.options, request.harness_args, self.settings)
+
     def _not_accepted(self, request: EvaluateRequest) -> dict[str, str]:
         return {
             name: self.reasons.get(name, f"The engine {self.name} does not accept this field.")
             for name, value in vars(request).items()
             if not self.accepts_value(name, value)
         }
+
+
+def _paths_of_tasks(request: EvaluateRequest) -> dict[str, str]:
+    """Return tasks that are ``package/task``: any harness but Inspect takes them for paths."""
+    return {
+        f"tasks.{at}": "Must be the name of a registered task, not a path."
+        for at, name in enumerate(request.tasks)
+        if is_in_package(name)
+    }

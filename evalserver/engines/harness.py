@@ -11,7 +11,9 @@ import yaml
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines.base import Command, Paths, Results
 from evalserver.engines.engine import Engine
+from evalserver.engines.options import given_options
 from evalserver.engines.results import read_results
+from evalserver.engines.settings import EngineSettings
 
 CONFIG_FILE = "config.yaml"
 """In the run directory: arguments that cannot be passed as flags."""
@@ -23,15 +25,39 @@ NO_LIMIT = -1
 """The value of ``limit`` that means no limit."""
 
 
+SERVERS_OWN_FLAGS = frozenset({
+    "--config", "--model", "--model_args", "--tasks", "--output_path", "--use_cache",
+    "--include_path", "--log_samples", "--predict_only",
+})  # fmt: skip
+"""Flags that the operator's ``extra_args`` cannot set."""
+
+NUMPY = 1
+"""The place of numpy's seed among the four."""
+MAX_NUMPY_SEED = 2**32 - 1
+SEED_BOUNDS = (
+    f"Must be an integer from 0 to {MAX_NUMPY_SEED}, which is what numpy takes. In a list of four, "
+    "only the second is numpy's."
+)
+
+
 class LmEvalFamily(Engine):
     """An engine of the lm-eval family."""
 
     accepts = frozenset({
         "model_args", "num_fewshot", "batch_size", "device", "limit", "gen_kwargs", "log_samples",
-        "predict_only", "seed", "use_cache",
+        "predict_only", "seed", "use_cache", "harness_args",
     })  # fmt: skip
     program: ClassVar[tuple[str, ...]]
     """The arguments after the interpreter: the launcher, and a subcommand if there is one."""
+    rejects_extra_args = ""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        for argument in settings.extra_args:
+            if argument.partition("=")[0] in SERVERS_OWN_FLAGS:
+                raise ValueError(
+                    f"engines.{settings.name}.extra_args: the server sets {argument} itself"
+                )
 
     def command(self, request: EvaluateRequest, paths: Paths) -> Command:
         """Return the command line, with a configuration file for what flags cannot carry."""
@@ -41,13 +67,24 @@ class LmEvalFamily(Engine):
             flags.append(f"--use_cache={self._cache_target(paths.cache_dir)}")
             directories += (paths.cache_dir,)
         dict_flags, config = self._dict_arguments(request)
+        option_flags, options = self._options(given_options(request.harness_args))
+        config |= options
+        flags += [*dict_flags, *option_flags, *self.settings.extra_args]
         argv = (*self._launcher(request.num_gpus), *self.program)
         if not config:
-            return Command((*argv, *flags, *dict_flags), directories=directories)
+            return Command((*argv, *flags), directories=directories)
         config_flag = f"--config={paths.run_dir / CONFIG_FILE}"
         # In ASCII, so that the harness's locale does not matter, and that U+0085 is not folded.
         text = yaml.safe_dump(config, sort_keys=False)
-        return Command((*argv, config_flag, *flags, *dict_flags), {CONFIG_FILE: text}, directories)
+        return Command((*argv, config_flag, *flags), {CONFIG_FILE: text}, directories)
+
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """Return seeds that numpy cannot have, and options that need others."""
+        options = given_options(request.harness_args)
+        found = {} if _is_valid_seed(request.seed) else {"seed": SEED_BOUNDS}
+        if options.get("fewshot_as_multiturn") is True and not options.get("apply_chat_template"):
+            found["harness_args.fewshot_as_multiturn"] = "Needs apply_chat_template."
+        return found
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Return the results in the attempt's output directory. Raises NoResults."""
@@ -56,6 +93,11 @@ class LmEvalFamily(Engine):
     @abstractmethod
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
         """Return ``model_args`` and ``gen_kwargs`` as flags and as entries of the configuration
+        file."""
+
+    @abstractmethod
+    def _options(self, options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        """Return the options of ``harness_args`` as flags and as entries of the configuration
         file."""
 
     @abstractmethod
@@ -82,9 +124,19 @@ class LmEvalFamily(Engine):
             "batch_size": request.batch_size,
             "device": request.device,
             "limit": self._limit(request.limit),
-            "seed": request.seed,
+            "seed": _seed_text(request.seed),
             "include_path": self.settings.include_path,
         }
         flags = [f"--{name}={value}" for name, value in values.items() if value is not None]
         switches = {"log_samples": request.log_samples, "predict_only": request.predict_only}
         return flags + [f"--{name}" for name, given in switches.items() if given]
+
+
+def _seed_text(seed: int | list[int | None] | None) -> str | None:
+    """Return the seed as both harnesses read it: ``42``, or ``0,None,8,52``."""
+    return None if seed is None else ",".join(map(str, seed if isinstance(seed, list) else [seed]))
+
+
+def _is_valid_seed(seed: int | list[int | None] | None) -> bool:
+    of_numpy = seed[NUMPY] if isinstance(seed, list) else seed
+    return of_numpy is None or 0 <= of_numpy <= MAX_NUMPY_SEED

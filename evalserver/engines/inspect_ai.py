@@ -5,21 +5,26 @@ that every value arrives unchanged, reads the logs through Inspect's API, and wr
 samples beside them in the form of ``docs/engines.md``.
 
 A task is named as in the directory of task definitions, or ``package:task`` if an installed package
-registers it, such as ``inspect_evals:gsm8k``. A model has Inspect's name:
+registers it, such as ``inspect_evals:gsm8k``; Inspect's own ``inspect_evals/gsm8k`` is that task,
+too. A model has Inspect's name:
 ``openai/gpt-4o``, ``hf/org/name``.
 """
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.task_names import with_colon
 from evalserver.engines import in_harness
 from evalserver.engines.base import Command, Paths, Question
 from evalserver.engines.engine import Engine
 from evalserver.engines.harness import NO_LIMIT
+from evalserver.engines.inspect_options import OPTIONS
+from evalserver.engines.options import given_options
 from evalserver.engines.patterns import PatternOrBarReader
 from evalserver.engines.progress import ProgressReader
 
@@ -28,6 +33,9 @@ LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")
 
 STEPS = r"^(?:(?P<stage>\S+) *\|.*)?Steps: *(?P<done>\d+)/ *(?P<total>\d+)"
 """``capitals | generate | Steps: 2/20 10% | Samples: 2/ 20 | ...``"""
+
+ROLE_KEYS = ("model", "config", "base_url", "args")
+"""What the model of a role may have."""
 
 _ASK = (
     "import sys; sys.path.insert(0, {folder!r});"
@@ -38,12 +46,15 @@ _ASK = (
 class InspectAi(Engine):
     """Inspect AI, called as ``inspect eval`` calls it, through our launcher."""
 
+    options = OPTIONS
+    rejects_extra_args = "Inspect is not started by a command line: use harness_args"
     package = "inspect-ai"
     written_for = "0.3.285"
     packages = ("openai", "anthropic", "torch", "transformers", "vllm", "inspect-evals")
-    accepts = frozenset(
-        {"model_args", "batch_size", "limit", "gen_kwargs", "log_samples", "seed", "use_cache"}
-    )
+    accepts = frozenset({
+        "model_args", "batch_size", "limit", "gen_kwargs", "log_samples", "seed", "use_cache",
+        "harness_args",
+    })  # fmt: skip
     reasons = MappingProxyType(
         {
             "num_fewshot": "Inspect's tasks have their examples in their own prompts.",
@@ -68,6 +79,7 @@ class InspectAi(Engine):
             "model_args": request.model_args or {},
             "generate": request.gen_kwargs or {},
             "limit": limit,
+            "options": given_options(request.harness_args),
             "seed": request.seed,
             "max_connections": request.batch_size,
             "log_samples": request.log_samples,
@@ -86,8 +98,14 @@ class InspectAi(Engine):
             and "Must be a number: how many requests the model gets at a time.",
             "gen_kwargs": isinstance(request.gen_kwargs, str)
             and "Must be an object, such as {'temperature': 0}.",
+            "seed": isinstance(request.seed, list) and "Must be a single number for Inspect.",
+            **_missing_options(given_options(request.harness_args)),
         }
         return {field: sentence for field, sentence in found.items() if sentence}
+
+    def normalized(self, request: EvaluateRequest) -> EvaluateRequest:
+        """Return the request with tasks of packages as ``package:task``."""
+        return replace(request, tasks=tuple(map(with_colon, request.tasks)))
 
     def progress_reader(self) -> ProgressReader:
         """Return a reader of Inspect's plain display, and of the bars of a model that is loaded."""
@@ -98,3 +116,40 @@ class InspectAi(Engine):
         if question is Question.MODELS:
             return name.partition("/")[0] in known
         return super().is_known(question, name, known)
+
+
+def _missing_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options that need another one, or exclude one."""
+    found = {}
+    if "epochs_reducer" in options and "epochs" not in options:
+        found["harness_args.epochs_reducer"] = "Needs epochs."
+    if "solver_args" in options and not options.keys() & {"solver", "solver_file"}:
+        found["harness_args.solver_args"] = "Needs solver or solver_file."
+    if {"solver", "solver_file"} <= options.keys():
+        found["harness_args.solver_file"] = "Excludes solver."
+    roles = options.get("model_roles", {})
+    wrong = [role for role, given in roles.items() if not _is_role(given)]
+    if wrong:
+        found["harness_args.model_roles"] = (
+            f"The role {wrong[0]} must be the name of a model, an object of {', '.join(ROLE_KEYS)},"
+            " of which only model is required, or a list of these."
+        )
+    return found
+
+
+def _is_role(given: Any) -> bool:
+    if isinstance(given, list):
+        return bool(given) and all(not isinstance(each, list) and _is_role(each) for each in given)
+    if isinstance(given, dict):
+        objects = (given.get(name, {}) for name in ("config", "args"))
+        return (
+            given.keys() <= set(ROLE_KEYS)
+            and _is_name(given.get("model"))
+            and all(isinstance(each, dict) for each in objects)
+            and (given.get("base_url") is None or _is_name(given["base_url"]))
+        )
+    return _is_name(given)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)

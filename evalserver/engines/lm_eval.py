@@ -13,12 +13,15 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Question
 from evalserver.engines.harness import NO_LIMIT, LmEvalFamily
+from evalserver.engines.lm_eval_options import OPTIONS
+from evalserver.engines.options import given_options
 from evalserver.engines.results import FileNames
 
 
 class LmEval(LmEvalFamily):
     """lm-eval, called as ``python -m lm_eval run`` is, through our launcher."""
 
+    options = OPTIONS
     package = "lm-eval"
     written_for = "0.4.13"
     packages = ("torch", "transformers", "accelerate", "vllm", "datasets", "numpy")
@@ -54,6 +57,25 @@ class LmEval(LmEvalFamily):
         elif given:
             config["gen_kwargs"] = given
         return flags, config
+
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """Return what the family rejects, and samples beside a limit."""
+        found = super().invalid_values(request)
+        options = given_options(request.harness_args)
+        if "samples" in options and self._limit(request.limit) is not None:
+            found["harness_args.samples"] = "Excludes limit: give limit = -1, or no samples."
+        return found
+
+    def _options(self, options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        # The file keeps all types, but has what lm-eval makes of the flag's text in one case.
+        action = options.get("cache_requests")
+        if action is not None:
+            options["cache_requests"] = {
+                "cache_requests": action in ("true", "refresh"),
+                "rewrite_requests_cache": action == "refresh",
+                "delete_requests_cache": action == "delete",
+            }
+        return [], options
 
     def _cache_target(self, cache_dir: Path) -> Path:
         # A prefix of file names: lm-eval appends _rank0.db to it.

@@ -10,6 +10,7 @@ repairs the response cache, so that it serves the next attempt of a job, and how
 are saved.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from evalserver.engines.base import Paths, Question, Results
 from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
 from evalserver.engines.harness import LmEvalFamily
 from evalserver.engines.in_harness import lmms_eval_exact
+from evalserver.engines.lmms_eval_options import EARLY_OPTIONS, OPTIONS
+from evalserver.engines.options import given_options
 from evalserver.system.untrusted_files import UntrustedDirectory
 
 MAX_FLAG_LENGTH = 8192
@@ -34,6 +37,7 @@ class LmmsEval(LmEvalFamily):
     """lmms-eval, called as ``python -m lmms_eval`` is, through our launcher."""
 
     caches_by_default = True
+    options = OPTIONS
     package = "lmms-eval"
     written_for = "0.7.3"
     packages = ("torch", "transformers", "accelerate", "vllm", "sglang", "datasets", "numpy")
@@ -98,8 +102,31 @@ class LmmsEval(LmEvalFamily):
                 )
         return flags, config
 
+    def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
+        """Return what the family rejects, and what lmms-eval would stop at or show to others."""
+        found = super().invalid_values(request)
+        options = given_options(request.harness_args)
+        if options.get("fewshot_as_multiturn") is True and not request.num_fewshot:
+            found.setdefault("harness_args.fewshot_as_multiturn", "Needs num_fewshot above 0.")
+        for name in EARLY_OPTIONS:
+            if isinstance(options.get(name), dict) and find_secrets(options[name]):
+                found[f"harness_args.{name}"] = "Must not contain secrets: it is a flag."
+        return found
+
+    def _options(self, options: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        texts = {name: _option_text(value) for name, value in options.items()}
+        flags = [f"--{name}={texts.pop(name)}" for name in EARLY_OPTIONS if name in texts]
+        return flags, texts
+
     def _cache_target(self, cache_dir: Path) -> Path:
         return cache_dir
+
+
+def _option_text(value: Any) -> Any:
+    """Return an option as lmms-eval parses it: objects as assignments, tags as JSON."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={lmms_eval_exact.encode(each)}" for key, each in value.items())
+    return json.dumps(value) if isinstance(value, list) else value
 
 
 def _is_plain(key: str, value: object) -> bool:

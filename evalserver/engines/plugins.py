@@ -13,6 +13,7 @@ from evalserver.engines.inspect_ai import InspectAi
 from evalserver.engines.lm_eval import LmEval
 from evalserver.engines.lmms_eval import LmmsEval
 from evalserver.engines.merge import MergeEngine
+from evalserver.engines.options import check_option_settings
 from evalserver.engines.settings import EngineSettings, read_settings
 
 GROUP = "evalserver.engines"
@@ -68,6 +69,9 @@ def make_engine(
             f"engines.{settings.name}: the type {settings.type!r} made {engine!r}, which is no "
             "evalserver.engines.Engine"
         )
+    if settings.extra_args and engine.rejects_extra_args:
+        raise ValueError(f"engines.{name}.extra_args: {engine.rejects_extra_args}")
+    check_option_settings(engine.options, settings)
     for field, value in settings.defaults.items():
         if not engine.accepts_value(field, value):
             raise ValueError(

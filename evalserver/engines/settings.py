@@ -9,11 +9,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.masking import mask_text
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+HARNESS_ARGS = "harness_args"
 
 DEFAULTS = tuple(name for name, row in REQUEST_FIELDS.items() if row.engine_default)
 """The fields of a request for which an engine's table may have a default."""
@@ -27,7 +30,9 @@ class EngineSettings:
     harness, ``include_path`` a directory of task definitions beside the harness's own.
     ``environment`` is added to the harness's environment, ``defaults`` apply to fields that a
     request does not set, ``models`` are the names or wildcards of allowed models (None: any).
-    ``options`` are the remaining keys, which belong to the type.
+    ``allow`` are the options of the harness that requests may set although they run code or send
+    results to others, ``extra_args`` further arguments of its command line. ``options`` are the
+    remaining keys, which belong to the type.
     """
 
     name: str
@@ -37,6 +42,8 @@ class EngineSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] | None = None
+    allow: tuple[str, ...] = ()
+    extra_args: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, model: str) -> bool:
@@ -59,8 +66,9 @@ def read_settings(
     if not isinstance(table, Mapping):
         raise ValueError(f"engines.{name} must be a table, got {table!r}")
     known = {key: _require_valid(name, key, table[key]) for key in _CHECKS if key in table}
-    if "models" in known:
-        known["models"] = tuple(known["models"])
+    for key in known.keys() & {"models", "allow", "extra_args"}:
+        known[key] = tuple(known[key])
+    known["defaults"] = _all_defaults(name, known)
     return EngineSettings(
         name=name,
         type=known.pop("type", name),
@@ -69,6 +77,16 @@ def read_settings(
         options={key: value for key, value in table.items() if key not in _CHECKS},
         **known,
     )
+
+
+def _all_defaults(name: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults of request fields, with the table ``harness_args`` as one of them."""
+    defaults = dict(known.get("defaults", {}))
+    if HARNESS_ARGS in known and HARNESS_ARGS in defaults:
+        raise ValueError(f"engines.{name}.{HARNESS_ARGS}: is also in engines.{name}.defaults")
+    if HARNESS_ARGS in known:
+        defaults[HARNESS_ARGS] = known.pop(HARNESS_ARGS)
+    return defaults
 
 
 def find_program(name: str, setting: str) -> str:
@@ -128,6 +146,23 @@ def _check_defaults(value: Any) -> str | None:
     return None if fine else f"a table of fields of a request, from {', '.join(DEFAULTS)}"
 
 
+def _check_arguments(value: Any) -> str | None:
+    return None if isinstance(value, Mapping) else "a table of options of the harness"
+
+
+def _check_extra_args(value: Any) -> str | None:
+    if not isinstance(value, list) or not all(
+        isinstance(each, str) and each and "\0" not in each for each in value
+    ):
+        return "a list of texts"
+    if any(mask_text(each) != each for each in value):
+        return (
+            "without keys and passwords, because every user of the machine can read command lines "
+            "(use the table's environment)"
+        )
+    return None
+
+
 def _check_texts(value: Any) -> str | None:
     fine = isinstance(value, list) and value and all(_check_text(each) is None for each in value)
     return None if fine else "a list of names or wildcards"
@@ -140,5 +175,8 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "environment": _check_variables,
     "defaults": _check_defaults,
     "models": _check_texts,
+    "allow": _check_texts,
+    "extra_args": _check_extra_args,
+    HARNESS_ARGS: _check_arguments,
 }
 """The keys of every engine's table. A check returns what is allowed if the value is invalid."""

@@ -19,7 +19,8 @@ NO_LIMIT = -1
 class Kind:
     """The properties shared by jobs that take about as long.
 
-    Without the model's arguments: they name the checkpoint, which differs every time.
+    Without the model's arguments: they name the checkpoint, which differs every time. With the
+    options of the harness (JSON): some of them multiply the work, such as ``repeats``.
     """
 
     engine: str
@@ -27,6 +28,7 @@ class Kind:
     tasks: tuple[str, ...]
     limit: int | float
     num_gpus: int
+    harness_args: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Known:
 def kind_of(engine: str, request: EvaluateRequest) -> Kind:
     """The kind of a job for this engine."""
     limit = NO_LIMIT if request.limit is None else request.limit
-    return Kind(engine, request.model, request.tasks, limit, request.num_gpus)
+    harness_args = json_text(request.harness_args) if request.harness_args else ""
+    return Kind(engine, request.model, request.tasks, limit, request.num_gpus, harness_args)
 
 
 class Durations:
@@ -63,6 +66,8 @@ class Durations:
                       AND tasks = :tasks
                       AND coalesce(json_extract(request, '$.limit'), -1) = :limit
                       AND json_extract(request, '$.num_gpus') = :num_gpus
+                      AND coalesce(nullif(json_extract(request, '$.harness_args'), '{}'), '')
+                          = coalesce(json(nullif(:harness_args, '')), '')
                     ORDER BY finish_number DESC LIMIT :newest
                 )
                 UNION ALL
@@ -71,6 +76,8 @@ class Durations:
                     FROM pruned_jobs
                     WHERE status = 'completed' AND engine = :engine AND model = :model
                       AND tasks = :tasks AND sample_limit = :limit AND num_gpus = :num_gpus
+                      AND coalesce(nullif(json_extract(provenance, '$.harness_args'), '{}'), '')
+                          = coalesce(json(nullif(:harness_args, '')), '')
                     ORDER BY finish_number DESC LIMIT :newest
                 )
             )
@@ -83,6 +90,7 @@ class Durations:
                 "tasks": json_text(kind.tasks),
                 "limit": kind.limit,
                 "num_gpus": kind.num_gpus,
+                "harness_args": kind.harness_args,
                 "newest": NEWEST,
             },
         )

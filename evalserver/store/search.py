@@ -53,10 +53,10 @@ async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
     return replace(wanted, named=tuple(named))
 
 
-def searched_text(model_args: Mapping[str, Any] | None) -> str | None:
-    """The searchable text of a model's arguments: the values that are not secret; None if there are
-    none."""
-    texts = [*_texts(masked(model_args or {}))]
+def searched_text(*arguments: Mapping[str, Any] | None) -> str | None:
+    """The searchable text of arguments of a model and of a harness: the values that are not secret;
+    None if there are none."""
+    texts = [text for each in arguments for text in _texts(masked(each or {}))]
     return "\n".join(texts).lower()[:MAX_TEXT] or None
 
 

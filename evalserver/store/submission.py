@@ -54,7 +54,7 @@ def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
 
 
 def _insert_arguments(tx: Transaction, jobs: Sequence[NewJob], numbers: Sequence[int]) -> None:
-    texts = [searched_text(job.request.model_args) for job in jobs]
+    texts = [searched_text(job.request.model_args, job.request.harness_args) for job in jobs]
     rows = [row for row in zip(numbers, texts, strict=True) if row[1] is not None]
     if rows:
         tx.execute(

@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import ARGUMENT_FIELDS, EvaluateRequest
 from evalserver.engines import Engine
-
-MERGED_BY_KEY = ("model_args", "gen_kwargs")
-"""Fields whose defaults apply key by key."""
 
 
 def apply_defaults(
@@ -35,6 +32,6 @@ def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str
 
 def _merge_default(request: EvaluateRequest, defaults: Mapping[str, Any], name: str) -> Any:
     requested, default = getattr(request, name), defaults[name]
-    if name in MERGED_BY_KEY and isinstance(requested, dict) and isinstance(default, Mapping):
+    if name in ARGUMENT_FIELDS and isinstance(requested, dict) and isinstance(default, Mapping):
         return {**default, **requested}
     return default if requested is None else requested

@@ -93,7 +93,7 @@ class Submitter:
         """
         name = request.engine or self._policy.default_engine
         engine = self._engines[name]
-        request = apply_defaults(request, engine, self._policy.default_timeout_s)
+        request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
         provenance = await self._check_all(request, engine, validate=validate)

@@ -9,6 +9,7 @@ import pytest
 
 from evalserver.cli.run_file import OUTPUT_KEYS, UNSUPPORTED_KEYS, InvalidRunFile, read_run_file
 from evalserver.core.request import REQUEST_FIELDS
+from evalserver.engines.lmms_eval_options import OPTIONS
 from tests.cli.commands import evalserver
 from tests.real_harness import interpreter, offline_environment
 
@@ -67,6 +68,16 @@ def test_a_list_becomes_several_requests() -> None:
         ("seed: 7", {"seed": 7}),
         ("seed: '7,7,7,7'", {"seed": 7}),
         ("seed: '0,1234,1234,1234'", {}),
+        ("seed: '0,1,None,3'", {"seed": [0, 1, None, 3]}),
+        ("apply_chat_template: true", {"harness_args": {"apply_chat_template": True}}),
+        ("{repeats: 3, harness_args: {offset: 5}}", {"harness_args": {"offset": 5, "repeats": 3}}),
+        ("wandb_args: 'project=a,x=1'", {"harness_args": {"wandb_args": {"project": "a", "x": 1}}}),
+        (
+            'reasoning_tags: \'[["<a>", "</a>"]]\'',
+            {"harness_args": {"reasoning_tags": [["<a>", "</a>"]]}},
+        ),
+        ("reasoning_tags: none", {"harness_args": {"reasoning_tags": "none"}}),
+        ("cache_requests: 'true'", {"harness_args": {"cache_requests": "true"}}),
         ("use_cache: false", {"use_cache": False}),
         ("use_cache: /some/path", {}),
         ("apply_chat_template: false", {}),
@@ -84,9 +95,9 @@ def test_a_value_is_sent_with_its_type(line: str, sent: dict[str, Any]) -> None:
     ("text", "words"),
     [
         ("env: {A: b}", "env: the server does not support this"),
-        ("apply_chat_template: true", "apply_chat_template: the server does not support this"),
         ("modle: x", "has a key 'modle'. Did you mean 'model'?"),
-        ("seed: '0,1,2,3'", "one number for all four seeds"),
+        ("seed: 'x,1,2,3'", "not a number, nor numbers or None"),
+        ("reasoning_tags: '[['", "run.yaml: "),
         ("model_args: x", "'x' is not name=value"),
         ("[]", "run.yaml is empty"),
         ("", "must be a mapping of names to values"),
@@ -107,9 +118,9 @@ def test_an_unusable_file_is_rejected_with_the_reason(text: str, words: str) -> 
 
 
 def test_lenient_leaves_out_keys_without_a_field() -> None:
-    found = read_run_file("{model: a, env: {A: b}, offset: 3}", "run.yaml", lenient=True)
+    found = read_run_file("{model: a, env: {A: b}, alpha: 0.1}", "run.yaml", lenient=True)
 
-    assert (found.requests, found.ignored) == (({"model": "a"},), ("env", "offset"))
+    assert (found.requests, found.ignored) == (({"model": "a"},), ("alpha", "env"))
 
 
 def test_options_override_a_file_argument_by_argument(tmp_path: Path) -> None:
@@ -155,4 +166,4 @@ def test_every_key_of_lmms_eval_is_known(tmp_path: Path) -> None:
     )
 
     keys = set(json.loads(result.stdout.splitlines()[-1])) - {"help"}
-    assert keys - {*REQUEST_FIELDS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS} == set()
+    assert keys - {*REQUEST_FIELDS, *OPTIONS, *OUTPUT_KEYS, *UNSUPPORTED_KEYS} == set()

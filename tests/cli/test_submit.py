@@ -22,6 +22,11 @@ SENT: dict[str, tuple[str, Any]] = {
     "device": ("--device cuda:1", "cuda:1"),
     "limit": ("--limit 8", 8),
     "gen_kwargs": ("--gen-kwargs temperature=0,top_p=1", "temperature=0,top_p=1"),
+    "harness_args": (
+        '--harness-arg apply_chat_template=true --harness-arg samples={"a":[1]} '
+        "--harness-arg tags=a,b=c",
+        {"apply_chat_template": True, "samples": {"a": [1]}, "tags": "a,b=c"},
+    ),
     "log_samples": ("--no-log-samples", False),
     "predict_only": ("--predict-only", True),
     "num_gpus": ("--num-gpus 4", 4),
@@ -49,6 +54,10 @@ OTHERS: list[tuple[str, str, Any]] = [
     ("log_samples", "--log_samples", True),
     ("model_args", "--model_args a=1", {"a": 1}),
     ("num_fewshot", "--num_fewshot=0", 0),
+    ("seed", "--seed 0,None,8,52", [0, None, 8, 52]),
+    ("harness_args", "--harness-arg x=007", {"x": "007"}),
+    ("harness_args", "--harness_arg x=", {"x": ""}),
+    ("harness_args", '--harness-arg {"x":1,"y":null}', {"x": 1, "y": None}),
 ]
 
 
@@ -74,6 +83,13 @@ def test_every_field_is_covered() -> None:
 @pytest.mark.parametrize(("field", "options", "value"), OTHERS)
 def test_a_value_is_sent_with_its_type(field: str, options: str, value: Any) -> None:
     assert sent(*MINIMAL, *options.split())[field] == value
+
+
+def test_an_option_without_a_value_is_a_usage_error() -> None:
+    result = evalserver("submit", *MINIMAL, "--harness-arg", "epochs")
+
+    assert result.exit_code == 2
+    assert "'epochs' is not name=value" in result.stderr
 
 
 def test_only_given_options_are_sent() -> None:

@@ -105,6 +105,13 @@ async def test_the_same_key_returns_the_same_job(
         assert len(jobs) == 1
 
 
+async def test_one_task_may_be_a_string(server: ServerProcess, make_client: MakeClient) -> None:
+    async with server:
+        job_id = await submit(make_client(server.url), tasks="mme")
+
+        assert (await server.api.job(job_id))["request"]["tasks"] == ["mme"]
+
+
 @pytest.mark.parametrize("key", ["é", "a\nb"])
 async def test_a_key_that_is_not_a_valid_header_is_rejected_immediately(
     make_client: MakeClient, key: str

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.conftest import INSPECT_TASKS, RealServer
 from tests.support import Json, ServerProcess, results_file
 
 pytestmark = pytest.mark.real_harness("inspect")
@@ -93,6 +94,81 @@ async def test_limit_seed_and_generation_arguments_reach_inspect(
     log = (Path(job["run_dir"]) / "eval.log").read_text()
     for argument in ("temperature: 0.5", "max_tokens: 9", "seed: 7", "max_connections: 1"):
         assert argument in log
+
+
+async def test_task_arguments_and_epochs_reach_inspect_and_change_the_result(
+    inspect_server: ServerProcess,
+) -> None:
+    hint = ' "Quito", {not}\nLima?'
+    options = {
+        "task_args": {"country": "Peru", "hint": hint},
+        "epochs": 4,
+        "epochs_reducer": ["mean", "at_least_3"],
+    }
+    async with inspect_server as server:
+        model_args = mock_answers("Lima", "Quito", "Lima", "Lima")
+        job_id = await _submit(
+            server, tasks=["one_capital"], model_args=model_args, harness_args=options, batch_size=1
+        )
+        job = await server.api.finished(job_id)
+        page = await server.api.call("GET", f"/jobs/{job_id}/samples/one_capital")
+
+    assert job["status"] == "completed", job["error"]
+    metrics = job["result"][MODEL]["metrics"]["one_capital"]
+    assert metrics["accuracy,includes/mean"] == 0.75
+    assert metrics["accuracy,includes/at_least_3"] == 1.0
+    assert [each["sample"]["epoch"] for each in page["samples"]] == [1, 2, 3, 4]
+    asked = {each["sample"]["input"] for each in page["samples"]}
+    assert asked == {f"What is the capital of Peru?{hint}"}
+
+
+async def test_a_solver_by_name_and_a_limit_of_messages_reach_inspect(
+    inspect_server: ServerProcess,
+) -> None:
+    options = {
+        "solver": "system_message",
+        "solver_args": {"template": "Be brief."},
+        "message_limit": 7,
+        "fail_on_error": 0.5,
+    }
+    async with inspect_server as server:
+        job = await server.api.finished(
+            await _submit(server, model_args=mock_answers("Paris"), harness_args=options, limit=1)
+        )
+
+    log = (Path(job["run_dir"]) / "eval.log").read_text()
+    assert "message_limit: 7" in log
+    assert "fail_on_error: 0.5" in log
+
+
+async def test_a_task_of_a_package_works_in_inspects_own_spelling(
+    real_server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _install_package(tmp_path / "site")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    async with real_server("inspect", INSPECT_TASKS) as server:
+        job_id = await server.api.submit_unchecked(
+            model=MODEL, model_args=mock_answers("Paris"), tasks=["lab_tasks/one_capital"]
+        )
+        job = await server.api.finished(job_id)
+        page = await server.api.call("GET", f"/jobs/{job_id}/samples/lab_tasks%2Fone_capital")
+        page_status = await server.api.status_of(f"/ui/jobs/{job_id}/samples/lab_tasks:one_capital")
+
+    assert job["status"] == "completed", job["error"]
+    assert list(job["result"][MODEL]["metrics"]) == ["lab_tasks:one_capital"]
+    assert [each["sample"]["target"] for each in page["samples"]] == ["Paris"]
+    assert page_status == 200
+
+
+def _install_package(site: Path) -> None:
+    """Install a package with a task into a directory of Python packages."""
+    source = (INSPECT_TASKS / "capitals.py").read_text()
+    (site / "lab_tasks").mkdir(parents=True)
+    (site / "lab_tasks" / "__init__.py").write_text(source)
+    (site / "lab_tasks-1.0.dist-info").mkdir()
+    (site / "lab_tasks-1.0.dist-info" / "METADATA").write_text("Name: lab_tasks\nVersion: 1.0\n")
+    entry = "[inspect_ai]\nlab_tasks = lab_tasks\n"
+    (site / "lab_tasks-1.0.dist-info" / "entry_points.txt").write_text(entry)
 
 
 async def test_a_failing_model_fails_the_job_with_the_reason(

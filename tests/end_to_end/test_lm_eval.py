@@ -81,6 +81,34 @@ async def test_a_model_with_a_path_longer_than_a_file_name_has_results_and_sampl
     assert len(part["samples"]) == 1
 
 
+async def test_options_of_the_harness_reach_it_and_change_what_is_evaluated(
+    lm_server: ServerProcess,
+) -> None:
+    instruction = 'Be brief: "a, b", {c=[d]}\n- 007 é'
+    options = {
+        "samples": {"capitals": [1, 4]},
+        "system_instruction": instruction,
+        "metadata": {"note": "a,b=c", "sizes": [1, 2]},
+    }
+    async with lm_server as server:
+        job_id = await server.api.submit(
+            tasks=["capitals"], harness_args=options, seed=[0, None, 8, 52]
+        )
+        job = await server.api.finished(job_id)
+        page = await server.api.call("GET", f"{job['links']['self']}/samples/capitals")
+
+    assert job["provenance"]["harness_args"] == options
+    samples = [each["sample"] for each in page["samples"]]
+    assert [each["doc_id"] for each in samples] == [1, 4]
+    assert all(each["arguments"]["gen_args_0"]["arg_0"].startswith(instruction) for each in samples)
+    written = results_file(job)
+    assert written["n-samples"]["capitals"]["effective"] == 2
+    assert written["configs"]["capitals"]["metadata"]["sizes"] == [1, 2]
+    config = written["config"]
+    seeds = [config[f"{of}_seed"] for of in ("random", "numpy", "torch", "fewshot")]
+    assert seeds == [0, None, 8, 52]
+
+
 async def test_output_files_contain_no_secrets_of_the_model_arguments(
     lm_server: ServerProcess,
 ) -> None:

@@ -111,6 +111,32 @@ async def test_every_other_field_reaches_the_harness(
     assert (asked[0]["temperature"], asked[0]["max_tokens"]) == (0.5, 9)
 
 
+async def test_options_of_the_harness_reach_it_and_change_what_is_evaluated(
+    lmms_server: ServerProcess,
+) -> None:
+    options = {
+        "offset": 60,
+        "repeats": 2,
+        "reasoning_tags": [["<a, 'b'>", "</a>"]],
+        "system_instruction": 'Be brief: "a, b", {c=[d]}\n- 007 é',
+    }
+    # The answer is 7 only without what is between the tags.
+    answer = "<a, 'b'>3</a>7"
+    async with lmms_server as server:
+        job_id = await _submit(
+            server, model="dummy", model_args={"response": answer}, harness_args=options
+        )
+        job = await server.api.finished(job_id)
+        page = await server.api.call("GET", f"{job['links']['self']}/samples/digits_vqa")
+
+    assert [each["sample"]["doc_id"] for each in page["samples"]] == [60, 61, 62, 63]
+    read = results_file(job)["config"]["resolved_cli_args"]
+    assert {name: read[name] for name in ("offset", "repeats", "system_instruction")} == {
+        name: options[name] for name in ("offset", "repeats", "system_instruction")
+    }
+    assert [each["sample"]["filtered_resps"] for each in page["samples"]] == []
+
+
 async def test_two_gpus_are_two_ranks_of_one_evaluation_even_under_slurm(
     slurm_environment: None, lmms_server: ServerProcess, digits: Digits
 ) -> None:

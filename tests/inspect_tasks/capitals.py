@@ -20,6 +20,15 @@ def capitals_twice_judged() -> Task:
     return Task(dataset=_questions(), solver=[generate()], scorer=[includes(), match()])
 
 
+@task
+def one_capital(country: str = "France", hint: str = "") -> Task:
+    """Asks for the capital of one country."""
+    questions = [each for each in _questions() if country in str(each.input)]
+    for question in questions:
+        question.input = f"{question.input}{hint}"
+    return Task(dataset=questions, solver=[generate()], scorer=includes())
+
+
 def _questions() -> list[Sample]:
     return [
         Sample(input=f"What is the capital of {country}?", target=city)

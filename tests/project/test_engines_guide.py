@@ -29,7 +29,7 @@ def tables(example: str) -> dict[str, Any]:
     return read
 
 
-@pytest.mark.parametrize("example", [0, 1])
+@pytest.mark.parametrize("example", [0, 1, 2])
 def test_the_tables_of_the_guide_are_valid(example: int) -> None:
     shown = tables(blocks("toml")[example])
 
@@ -40,7 +40,7 @@ async def test_the_plug_in_of_the_guide_evaluates(
     make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _install(tmp_path, monkeypatch)
-    api = await make_api(engines=tables(blocks("toml")[3]))
+    api = await make_api(engines=tables(blocks("toml")[4]))
 
     job = await api.finished(
         await api.submit(engine="wordcount", tasks=["a"], model_args={"words": 4})
@@ -70,7 +70,7 @@ def _install(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = place / "word_count-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: word-count\nVersion: 1.0\n")
-    points: dict[str, Any] = tomllib.loads(blocks("toml")[2])["project"]["entry-points"]
+    points: dict[str, Any] = tomllib.loads(blocks("toml")[3])["project"]["entry-points"]
     lines = [
         f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
         for group, entries in points.items()

@@ -40,6 +40,18 @@ async def test_a_duration_runs_from_the_last_start_to_the_end(store: Store) -> N
     assert await store.durations.of_kind(MME) == [pytest.approx(12.5, abs=0.001)]
 
 
+async def test_options_of_the_harness_make_another_kind(store: Store) -> None:
+    options = {"repeats": 4, "system_instruction": 'é "b"', "x": 1.0}
+    await take(store, 10)
+    await take(store, 20, harness_args={})
+    await take(store, 40, harness_args=options)
+    request = EvaluateRequest("dummy", ("mme",), harness_args=options)
+
+    assert [round(each) for each in await store.durations.of_kind(MME)] == [20, 10]
+    found = await store.durations.of_kind(kind_of("lmms_eval", request))
+    assert [round(each) for each in found] == [40]
+
+
 async def test_the_newest_twenty_jobs_are_considered(store: Store) -> None:
     for seconds in range(25):
         await take(store, seconds)

@@ -30,6 +30,13 @@ async def test_a_part_of_a_task_name_finds_its_jobs(store: Store) -> None:
     assert await found(store, "ai2") == [wanted]
 
 
+async def test_a_text_in_the_options_of_the_harness_finds_the_job(store: Store) -> None:
+    wanted = await submit(store, harness_args={"metadata": {"tokenizer": "lab/Tok-7"}})
+    await submit(store, model_args={"pretrained": "lab/other"})
+
+    assert await found(store, "tok-7") == [wanted]
+
+
 async def test_an_id_prefix_finds_the_job(store: Store) -> None:
     wanted = await submit(store)
 

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import inspect_eval_args  # type: ignore[import-not-found]
+
 CONFIG_FLAG = "--config="
 HIGHER_IS_BETTER = ("accuracy",)
 """Inspect's metrics of which more is better for certain; it says so of none itself."""
@@ -114,7 +116,8 @@ def _evaluate(config: Mapping[str, Any], names: Mapping[str, str], output: Path)
     from inspect_ai.model import GenerateConfig, get_model
 
     generate = generate_config(config, GenerateConfig.model_fields)
-    model = get_model(config["model"], memoize=False, **_model_args(config))
+    arguments = inspect_eval_args.model_arguments(config["model"], config["model_args"])
+    model = get_model(config["model"], memoize=False, **arguments)
     return evaluate(  # type: ignore[no-any-return]
         list(names.values()),
         model=model,
@@ -123,19 +126,9 @@ def _evaluate(config: Mapping[str, Any], names: Mapping[str, str], output: Path)
         log_format="eval",
         log_samples=config["log_samples"],
         display="plain",
+        **inspect_eval_args.eval_arguments(config["options"]),
         **generate,
     )
-
-
-def _model_args(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of the model; what ``mockllm`` is to say comes as JSON."""
-    from inspect_ai.model import ModelOutput
-
-    arguments = dict(config["model_args"])
-    if config["model"].startswith("mockllm/") and "custom_outputs" in arguments:
-        outputs = arguments["custom_outputs"]
-        arguments["custom_outputs"] = [ModelOutput.model_validate(each) for each in outputs]
-    return arguments
 
 
 def _require_success(logs: Iterable[Any]) -> None:

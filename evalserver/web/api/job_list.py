@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.core.result_check import CheckStatus
+from evalserver.core.task_names import with_colon
 from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
 from evalserver.web.api.jobs import job_with_position, serialize_job
 from evalserver.web.http.cursors import (
@@ -92,7 +93,8 @@ class JobsQuerySchema(StrictSchema):
         longest=128,
         metadata=about(
             "A prefix of the id (4 characters or more), or a part of a model, a task, or a text in"
-            " `model_args`, such as the path of a checkpoint; secrets are not searched."
+            " `model_args` or `harness_args`, such as the path of a checkpoint; secrets are not"
+            " searched."
         ),
     )
     limit = QueryInteger(1, MAX_LIMIT, load_default=DEFAULT_LIMIT, metadata=about("Jobs per page."))
@@ -111,6 +113,8 @@ class JobsQuerySchema(StrictSchema):
         finished_after = data.pop("finished_after", None)
         data["labels"] = tuple(sorted(set(data.pop("label", ()))))
         data["statuses"] = data.pop("status", frozenset())
+        if "task" in data:
+            data["task"] = with_colon(data["task"])
         wanted = JobFilter(**data)
         if finished_after is not None and order != NEWEST_FIRST:
             fault = "Cannot be combined with finished_after, which has an order of its own."

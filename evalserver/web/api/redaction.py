@@ -6,7 +6,7 @@ from typing import Any
 
 from evalserver.core.job import Job
 from evalserver.core.masking import find_secrets, mask_secrets, mask_text, masked
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import ARGUMENT_FIELDS, EvaluateRequest
 from evalserver.engines import Engine
 
 
@@ -15,8 +15,7 @@ def redacted_view(job: Job) -> dict[str, Any]:
     wanted = replace(
         job.request,
         model=mask_text(job.request.model),
-        model_args=masked(job.request.model_args),
-        gen_kwargs=masked(job.request.gen_kwargs),
+        **{name: masked(getattr(job.request, name)) for name in ARGUMENT_FIELDS},
     )
     check = job.result_check
     if check is not None:
@@ -58,6 +57,5 @@ def without_default_secrets(request: EvaluateRequest, engine: Engine) -> Evaluat
         return request
     return replace(
         request,
-        model_args=mask_secrets(request.model_args, secrets),
-        gen_kwargs=mask_secrets(request.gen_kwargs, secrets),
+        **{name: mask_secrets(getattr(request, name), secrets) for name in ARGUMENT_FIELDS},
     )

@@ -15,6 +15,7 @@ from aiohttp import web
 from marshmallow import fields, validate
 
 from evalserver.core.job import Job, Metric
+from evalserver.core.task_names import with_colon
 from evalserver.engines import Engine, Verdict
 from evalserver.outputs import (
     ArtifactNotFound,
@@ -77,7 +78,7 @@ class _SamplesQuery:
 async def get_samples(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}/samples/{task}``: a page of samples, in the order of the file."""
     job, metrics = await load_requested_job(request)
-    engine, task = request.app[ENGINES][job.engine], request.match_info["task"]
+    engine, task = request.app[ENGINES][job.engine], with_colon(request.match_info["task"])
     file = _samples_file(job, engine, task)
     of_task = [metric for metric in metrics if metric.task == task]
     samples_query = _SamplesQuery(job, engine, task, file, of_task, request[QUERY])

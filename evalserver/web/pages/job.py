@@ -111,6 +111,8 @@ def _cli_options(fields: Mapping[str, Any]) -> list[str]:
                 options.append(flag if value else f"--no-{flag[2:]}")
             case _ if name == "labels":
                 options += [f"{flag} {shlex.quote(f'{key}={text}')}" for key, text in value.items()]
+            case list() if name == "seed":
+                options.append(f"{flag} {','.join(map(str, value))}")
             case float():
                 options.append(f"{flag} {str(value).removesuffix('.0')}")
             case list() | tuple():

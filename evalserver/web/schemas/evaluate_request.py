@@ -23,7 +23,7 @@ from evalserver.web.schemas.fields import (
 )
 from evalserver.web.schemas.path_fields import MergeArguments, OutputDirectory
 from evalserver.web.schemas.queries import EngineName, StrictSchema
-from evalserver.web.schemas.request_fields import BatchSize, Limit, TaskName
+from evalserver.web.schemas.request_fields import BatchSize, Limit, Seed, TaskName
 
 
 class TimeLimit(Seconds):
@@ -80,6 +80,8 @@ _FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
     Kind.SECONDS: lambda row: Seconds(**_options(row)),
     Kind.TIME_LIMIT: lambda row: TimeLimit(**_options(row)),
     Kind.ARGUMENTS: lambda row: Arguments(**_options(row)),
+    Kind.HARNESS_ARGUMENTS: lambda row: Arguments(**_options(row)),
+    Kind.SEED: lambda row: Seed(**_options(row)),
     Kind.GENERATION_ARGUMENTS: lambda row: GenerationArguments(**_options(row)),
     Kind.BATCH_SIZE: lambda row: BatchSize(**_options(row)),
     Kind.LIMIT: lambda row: Limit(**_options(row)),

@@ -8,8 +8,10 @@ from marshmallow import fields
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.result_check import CheckStatus, FindingCode
+from evalserver.web.schemas.arguments import Arguments
 from evalserver.web.schemas.evaluate_request import EvaluateSchema, RequestFields, TaskNames
 from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.request_fields import Seed
 from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
@@ -157,8 +159,8 @@ class ProvenanceSchema(ResponseSchema):
     OPTIONAL_FIELDS = frozenset(
         {
             "evalserver", "host", "command", "harness", "interpreter", "python", "packages", "gpus",
-            "gpu_names", "harness_version", "git_commit", "driver", "seed", "environment",
-            "checkpoints", "weights_changed",
+            "gpu_names", "harness_version", "git_commit", "driver", "seed", "harness_args",
+            "environment", "checkpoints", "weights_changed",
         }
     )  # fmt: skip
 
@@ -182,7 +184,10 @@ class ProvenanceSchema(ResponseSchema):
     )
     gpu_names = fields.List(fields.String(), metadata=about("As the driver names them."))
     driver = fields.String(allow_none=True, metadata=about("Version of the GPU driver."))
-    seed = fields.Integer(allow_none=True, metadata=about("null for the harness's own default."))
+    seed = Seed(allow_none=True, metadata=about("null for the harness's own default."))
+    harness_args = Arguments(
+        allow_none=True, metadata=about("Options of the harness; secrets are masked.")
+    )
     environment = fields.Dict(
         keys=fields.String(),
         values=fields.String(),

@@ -9,15 +9,19 @@ from marshmallow import ValidationError
 
 from evalserver.auth.access import TOKEN_NAME
 from evalserver.core.roles import ASSIGNABLE_ROLES
+from evalserver.core.task_names import IN_PACKAGE, is_in_package
 from evalserver.system.allowed_directories import task_directories
 from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Name, Strict, Text
 
 
 class TaskName(Name):
-    """The name of a registered task, group or tag. Wildcards are allowed; a path is allowed only
-    for a task file in a directory of ``--task-path``."""
+    """The name of a registered task, group or tag, or ``package/task``, which only Inspect takes.
+    Wildcards are allowed; a path is allowed only for a task file in a directory of
+    ``--task-path``."""
 
-    PATTERN = rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$"
+    PATTERN = (
+        rf"^[^\s\-.~,/\\{HIDDEN}](?:[^,/\\{HIDDEN}]*[^\s,/\\{HIDDEN}])?$|^{IN_PACKAGE.pattern}$"
+    )
     """Does not cover the rule against file names."""
     PATH_PATTERN = rf"/[^,{HIDDEN}]*\.ya?ml"
 
@@ -37,7 +41,8 @@ class TaskName(Name):
         if self._is_task_file(name):
             return name
         # A harness would load a path as a task definition, and run its code.
-        if "/" in name or "\\" in name or name.startswith((".", "~")):
+        is_path = "/" in name and not is_in_package(name)
+        if is_path or "\\" in name or name.startswith((".", "~")):
             raise ValidationError("Must be the name of a registered task, not a path.")
         if name.lower().endswith((".yaml", ".yml", ".py", ".json")):
             raise ValidationError("Must be the name of a registered task, not a file.")
@@ -136,6 +141,43 @@ class BatchSize(Strict[int | str]):
         raise ValidationError(
             f"Must be an integer from 1 to {self.MAXIMUM}, 'auto', or 'auto:N' with such an N."
         )
+
+
+class Seed(Strict[int | list[int | None]]):
+    """A seed, or those of several generators of random numbers."""
+
+    MINIMUM, MAXIMUM = -(2**63), 2**63 - 1
+    LENGTHS = (3, 4)
+    """How many seeds lmms-eval and lm-eval take."""
+
+    def json_schema(self) -> JsonSchema:
+        """The number and the list."""
+        number = {"type": "integer", "minimum": self.MINIMUM, "maximum": self.MAXIMUM}
+        shortest, longest = self.LENGTHS
+        seeds = {"anyOf": [number, {"type": "null"}]}
+        return {
+            "anyOf": [
+                number,
+                {"type": "array", "minItems": shortest, "maxItems": longest, "items": seeds},
+            ]
+        }
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int | list[int | None]:
+        if self._is_seed(value):
+            return int(value)
+        is_list = isinstance(value, list) and len(value) in self.LENGTHS
+        if is_list and all(each is None or self._is_seed(each) for each in value):
+            return list(value)
+        raise ValidationError(
+            "Must be an integer of 64 bits, or a list of three or four of them or null: the seeds "
+            "of Python, numpy, torch and the choice of examples."
+        )
+
+    def _is_seed(self, value: Any) -> bool:
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return is_integer and self.MINIMUM <= value <= self.MAXIMUM
 
 
 class TokenName(Name):

@@ -75,6 +75,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
             "output_path": "/merged",
         },
         "env_profile": "azure",
+        "harness_args": {"system_instruction": "a\nb", "samples": None},
     }
     await api.submit(model_args=HANG)
     job_id = await api.submit(**sent)
