@@ -20,6 +20,8 @@ SEVEN = (
 )
 """An image of a 7, as base64 of a PNG file."""
 
+LONG_TEXT_MEGABYTES = 100
+
 
 def main() -> None:
     """Run one simulated evaluation."""
@@ -229,7 +231,8 @@ def _draw(label: str, done: int, total: int) -> None:
 
 
 def _no_newline(given: argparse.Namespace, args: dict[str, str]) -> None:
-    sys.stdout.write("x" * 2**20)
+    for _ in range(int(args.get("megabytes", 1))):
+        sys.stdout.write("x" * 2**20)
     _complete(given, args)
 
 
@@ -272,6 +275,14 @@ def _leave_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _leave_long_text(path: Path, begin: str, end: str) -> None:
+    with path.open("w") as file:
+        file.write(begin)
+        for _ in range(LONG_TEXT_MEGABYTES):
+            file.write("x" * 2**20)
+        file.write(end)
+
+
 def _leave_link(path: Path, target: str) -> None:
     path.unlink()
     path.symlink_to(target)
@@ -288,6 +299,14 @@ LEFT: dict[str, Callable[[Path, Path], object]] = {
     "huge results": lambda results, run_dir: os.truncate(results, 2**40),
     "huge samples": lambda results, run_dir: os.truncate(
         results.with_name("20260101_000000_samples_mme.jsonl"), 2**40
+    ),
+    "long sample": lambda results, run_dir: _leave_long_text(
+        results.with_name("20260101_000000_samples_mme.jsonl"),
+        '{"doc_id": 0, "acc": 1.0, "resps": "',
+        '"}\n',
+    ),
+    "long results": lambda results, run_dir: _leave_long_text(
+        results, '{"results": {"mme": {"acc,none": 0.5}}, "x": "', '"}'
     ),
     "long number": lambda results, run_dir: results.write_text(
         '{"results": {"mme": {"acc,none": ' + "1" * 400 + "}}}"

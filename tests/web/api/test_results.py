@@ -159,3 +159,27 @@ async def test_csv_cells_are_never_formulas(api: Api) -> None:
 @pytest.mark.parametrize("query", ["format=xml", "formats=csv"])
 async def test_an_invalid_query_is_rejected(api: Api, query: str) -> None:
     await api.call("GET", f"/jobs/{uuid.uuid4()}/results?{query}", 422)
+
+
+FAILED_WITH_NUMBERS = {"behave": "leave", "what": "none", "code": 1}
+
+
+async def test_the_numbers_of_a_failed_job_are_shown_as_incomplete(api: Api) -> None:
+    job_id = await api.submit(model_args=FAILED_WITH_NUMBERS)
+    await api.finished(job_id)
+
+    body = await results(api, job_id)
+
+    assert (body["status"], body["complete"]) == ("failed", False)
+    assert [row["value"] for row in body["results"]] == [0.5]
+    assert [row["value"] for row in await table(api, job_id)] == ["0.5"]
+
+
+async def test_a_failed_job_with_numbers_is_not_compared(api: Api) -> None:
+    completed = await api.submit()
+    failed = await api.submit(model_args=FAILED_WITH_NUMBERS)
+    await api.finished(failed)
+
+    problem = await api.call("GET", f"/compare?job={completed}&job={failed}", 409)
+
+    assert f"Job {failed} failed" in problem["detail"]
