@@ -144,8 +144,9 @@ async def test_a_solver_by_name_and_a_limit_of_messages_reach_inspect(
 async def test_a_task_of_a_package_works_in_inspects_own_spelling(
     real_server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _install_package(tmp_path / "site")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    # Inspect takes a package for installed by the name of its directory.
+    _install_package(tmp_path / "site-packages")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site-packages"))
     async with real_server("inspect", INSPECT_TASKS) as server:
         job_id = await server.api.submit_unchecked(
             model=MODEL, model_args=mock_answers("Paris"), tasks=["lab_tasks/one_capital"]
