@@ -83,13 +83,15 @@ def check_loss(results: Results, why: str) -> CheckedResults:
 
 
 def partial_of(results: Results) -> dict[str, Any] | None:
-    """Return the numbers of a job that failed, by task; None if there are none."""
+    """Return the numbers of a job that failed, by task; None if none is finite."""
+    if not results.metrics:
+        return None
     numbers: dict[str, Any] = {}
     for part in results.result.values():
         for task, values in part.get("metrics", {}).items():
             if values:
                 numbers[task] = values
-    return numbers or None
+    return numbers
 
 
 def _may_follow_results(end: Exit) -> bool:

@@ -395,6 +395,7 @@ def test_nan_alone_fails_the_job_and_is_named(paths: Paths) -> None:
         "The harness's results have no number. digits_vqa: acc,none is NaN"
     )
     assert codes(outcome) == ("failed", ["not_finite"])
+    assert outcome.partial is None
 
 
 def test_a_submission_alone_completes_the_job_without_a_number(paths: Paths) -> None:

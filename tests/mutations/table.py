@@ -168,4 +168,25 @@ MUTATIONS = (
         "",
         ("cli/test_exit_codes.py::test_3_the_server_asks_to_retry_later",),
     ),
+    Mutation(
+        "a harness that is killed after its results fails the job",
+        "attempts/result_checks.py",
+        "end.reason is ExitReason.EXITED and end.exit_code in SIGNALS",
+        "False",
+        ("attempts/test_outcome.py::test_a_harness_that_dies_after_its_results_completes_the_job",),
+    ),
+    Mutation(
+        "NaN is handed to JSON",
+        "engines/metrics.py",
+        "value if math.isfinite(value) else None",
+        "value",
+        ("engines/test_results.py::test_a_number_that_is_not_finite_is_null_and_named",),
+    ),
+    Mutation(
+        "a job without a single number is completed",
+        "attempts/result_checks.py",
+        "if results.numbers_expected and not results.metrics:",
+        "if False:",
+        ("attempts/test_outcome.py::test_nan_alone_fails_the_job_and_is_named",),
+    ),
 )
