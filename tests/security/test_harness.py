@@ -31,7 +31,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "mine.yaml").write_text(TASK)
     (tmp_path / "foreign.yaml").write_text(TASK)
-    for name in ("EVALSERVER_URL", "AWS_SECRET_ACCESS_KEY", "DATABASE_PASSWORD", "MINE"):
+    for name in ("EVALSERVER_URL", "GITHUB_TOKEN", "DATABASE_PASSWORD", "MINE"):
         monkeypatch.setenv(name, PASSWORD)
     (tmp_path / "settings.toml").write_text(SETTINGS)
     lab = Lab(
@@ -72,7 +72,7 @@ def test_a_harness_gets_no_secret_of_the_server(lab: Lab) -> None:
     env = launch_spec(finished(lab))["env"]
 
     assert (env["MINE"], env["GIVEN"]) == (PASSWORD, "1")
-    assert not [name for name in env if name.startswith(("AWS_", "DATABASE_"))]
+    assert not [name for name in env if name.startswith(("GITHUB_", "DATABASE_"))]
     assert [name for name in env if name.startswith("EVALSERVER_")] == ["EVALSERVER_ATTEMPT"]
     assert "PATH" in env
 
@@ -85,7 +85,9 @@ def test_a_runners_environment_exposes_nothing_of_the_servers(lab: Lab) -> None:
     environment = runner.environ()
 
     assert PASSWORD not in environment.values()
-    assert not [name for name in environment if name.startswith(("AWS_", "HF_", "EVALSERVER_"))]
+    assert not [
+        name for name in environment if name.startswith(("GITHUB_", "AWS_", "HF_", "EVALSERVER_"))
+    ]
 
 
 @pytest.mark.parametrize("text", [f"api_key={PASSWORD}", f"x={KEY}", f"u=http://u:{PASSWORD}@h"])
