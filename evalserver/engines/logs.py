@@ -57,7 +57,7 @@ def shorten_tracebacks(text: str, most_frames: int = FRAMES) -> str:
             kept += _shortened(frames, most_frames)
             frames = None
         kept.append(line)
-        if line.startswith(TRACEBACK):
+        if line.rstrip().endswith(TRACEBACK):
             frames = []
     return "\n".join(kept[:-1])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.engines.logs import BYTES, LINES, cause, tail
+from evalserver.engines.logs import BYTES, LINES, cause, shorten_tracebacks, tail
 
 BAR = "Model Responding: {percent:>3}%|####      | {percent}/100 [00:01<00:02, 20.03it/s]"
 
@@ -123,3 +123,26 @@ def test_a_long_cause_is_truncated() -> None:
 
 def test_an_empty_log_has_no_cause() -> None:
     assert cause("") is None
+
+
+def traceback_of(frames: int) -> str:
+    """A traceback of that many frames."""
+    calls = "".join(f'  File "/x/{n}.py", line {n}, in f\n    call()\n' for n in range(frames))
+    return f"Traceback (most recent call last):\n{calls}KeyError: 'a'"
+
+
+def test_a_long_traceback_keeps_its_last_frames() -> None:
+    shortened = shorten_tracebacks(f"before\n{traceback_of(9)}\nafter", most_frames=2)
+
+    assert shortened == (
+        "before\nTraceback (most recent call last):\n  ... 7 frames left out ...\n"
+        '  File "/x/7.py", line 7, in f\n    call()\n  File "/x/8.py", line 8, in f\n    call()\n'
+        "KeyError: 'a'\nafter"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a\nb\n", traceback_of(2), "Traceback (most recent call last):"]
+)
+def test_short_tracebacks_and_other_texts_are_kept(text: str) -> None:
+    assert shorten_tracebacks(text, most_frames=2) == text

@@ -188,5 +188,30 @@ MUTATIONS = (
         "if results.numbers_expected and not results.metrics:",
         "if False:",
         ("attempts/test_outcome.py::test_nan_alone_fails_the_job_and_is_named",),
+        "a kill that the kernel recorded is not looked at",
+        "attempts/failures/classify.py",
+        "    if end.out_of_memory is not None:\n",
+        "    if False:\n",
+        (
+            "attempts/failures/test_classify.py::"
+            "test_a_kill_recorded_by_the_kernel_wins_over_the_log",
+        ),
+    ),
+    Mutation(
+        "a text that an exception quotes decides why a job failed",
+        "attempts/failures/sign.py",
+        "else raised.name in QUOTING",
+        "else False",
+        ("attempts/failures/test_classify.py::test_texts_in_a_log_decide_nothing",),
+    ),
+    Mutation(
+        "an error that was handled long before the end decides why a job failed",
+        "attempts/failures/exceptions.py",
+        "reader.lines_after_last > MAX_LINES_AFTER",
+        "reader.lines_after_last > MAX_LINES",
+        (
+            "attempts/failures/test_classify.py::"
+            "test_a_traceback_long_before_the_end_decides_nothing",
+        ),
     ),
 )

@@ -131,7 +131,7 @@ class _Reader:
         return None
 
     def _raised_at(self, line: str, is_chained: bool) -> Raised | None:
-        if line == HEADER:
+        if line.endswith(HEADER):  # a progress bar may be before it
             return self._end_of_traceback(is_chained)
         if line.startswith(NATIVE):
             name = line.removeprefix(NATIVE).rstrip("'").rpartition("::")[2]
@@ -144,7 +144,7 @@ class _Reader:
         frames: list[Frame] = []
         while self._at < len(self._lines):
             line = self._lines[self._at]
-            if line.strip() == HEADER:
+            if line.rstrip().endswith(HEADER):
                 return None
             self._at += 1
             frame = _FRAME.match(line) or _BARE_FRAME.match(line)
@@ -163,7 +163,7 @@ class _Reader:
         kept = [first]
         for line in self._lines[self._at : self._at + MAX_MESSAGE_LINES]:
             text = line.strip()
-            if text == HEADER or text in CHAINED or _LOG_LINE.match(text):
+            if text.endswith(HEADER) or text in CHAINED or _LOG_LINE.match(text):
                 break
             if text.startswith((NATIVE, FATAL)):
                 break

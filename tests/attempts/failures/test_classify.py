@@ -116,6 +116,10 @@ def test_the_cause_of_an_exception_is_found_in_its_chain() -> None:
     assert code_of(OUT_OF_MEMORY + chained + KEY_ERROR) == "gpu_out_of_memory"
 
 
+def test_a_traceback_behind_a_progress_bar_is_read() -> None:
+    assert code_of(f"Postprocessing:   0%|          | 0/1 {OUT_OF_MEMORY}") == "gpu_out_of_memory"
+
+
 def test_the_exception_of_a_rank_is_found_above_that_of_its_launcher() -> None:
     rank = "".join(f"[rank1]: {line}\n" for line in OUT_OF_MEMORY.splitlines())
     launcher = KEY_ERROR.replace("KeyError: 'answer'", "subprocess.CalledProcessError: Command")
