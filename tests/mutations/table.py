@@ -188,6 +188,8 @@ MUTATIONS = (
         "if results.numbers_expected and not results.metrics:",
         "if False:",
         ("attempts/test_outcome.py::test_nan_alone_fails_the_job_and_is_named",),
+    ),
+    Mutation(
         "a kill that the kernel recorded is not looked at",
         "attempts/failures/classify.py",
         "    if end.out_of_memory is not None:\n",
