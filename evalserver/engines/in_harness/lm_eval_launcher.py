@@ -43,6 +43,7 @@ def _run_older(flags: list[str]) -> None:
 
     _accept_mappings()
     task_files.make_known("lm_eval")
+    _log_any_path()
     paths = [flag.removeprefix(CONFIG_FLAG) for flag in flags if flag.startswith(CONFIG_FLAG)]
     sys.argv = [str(cli.__file__), *(flag for flag in flags if not flag.startswith(CONFIG_FLAG))]
     arguments = cli.parse_eval_args(cli.setup_parser())
@@ -68,6 +69,21 @@ def _accept_mappings() -> None:
     if hasattr(Tracker, "_get_model_name"):
         name_of = _unless_mapping(Tracker._get_model_name, _model_name)
         Tracker._get_model_name = staticmethod(name_of)
+
+
+def _log_any_path() -> None:
+    """Have lm-eval 0.4.9.2 log the path of a task that is not one of its own; it fails at that."""
+    from lm_eval import tasks
+
+    class AnyPath(type(Path())):  # type: ignore[misc]
+        def relative_to(self, *other: Any, **options: Any) -> Any:
+            try:
+                return super().relative_to(*other, **options)
+            except ValueError:
+                return self
+
+    if hasattr(tasks, "Path"):
+        tasks.Path = AnyPath
 
 
 def _unless_mapping(
