@@ -1,7 +1,10 @@
-"""Counting failed requests to a model in an evaluation that did not stop because of them.
+"""Counting samples, and failed requests to a model in an evaluation that did not stop because of
+them.
 
 lmms-eval (0.7.3: ``models/chat/async_openai.py`` and others) gives ``[LMMS_EVAL_REQUEST_FAILED
-after N retries] why`` for the model's answer, scores it as wrong, and exits 0.
+after N retries] why`` for the model's answer, scores it as wrong, and exits 0. lm-eval (0.4.13:
+``models/openai_completions.py``) takes an empty answer where a response has none, such as an error
+that came with status 200.
 """
 
 import os
@@ -31,6 +34,8 @@ ANSWERS = ("resps", "filtered_resps")
 """The keys of a sample with the model's answers."""
 GAVE_UP = re.compile(rb"All \S+ attempts failed")
 """What lmms-eval logs once for each request that it gives up."""
+NO_ANSWER = re.compile(rb"Could not parse generations: [^\r\n]{0,200}")
+"""What lm-eval logs once for each response without an answer."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +57,44 @@ def count_in_samples(directory: UntrustedDirectory, paths: Iterable[str]) -> Fai
 
     Raises UnreadableFile, also when a file has more than ``MAX_BYTES``.
     """
+    return add_up(count_in_file(directory, path) for path in paths)
+
+
+def add_up(counts: Iterable[FailedRequests]) -> FailedRequests:
+    """Return the counts of several files as one."""
     failed, of, example = 0, 0, None
-    for path in paths:
-        with open_file(directory, path) as file:
-            for begins_line, piece, whole in _read_pieces(file, directory.path / path):
-                if begins_line:
-                    of += 1
-                    counted, before = False, b""
-                text, before = before + piece, piece[-len(MARK) :]
-                failure = _find_failure(text, whole) if QUOTED in text else None
-                if failure is not None and not counted:
-                    failed, counted = failed + 1, True
-                    example = example or failure[:300]
+    for each in counts:
+        failed, of, example = failed + each.failed, of + each.of, example or each.example
     return FailedRequests(failed, of, example)
 
 
-def count_in_log(run_dir: Path, of: int) -> FailedRequests:
-    """Count in the attempt's log, where no samples were kept; ``of`` is how many there were.
+def count_in_file(directory: UntrustedDirectory, path: str) -> FailedRequests:
+    """Count in one samples file. Raises UnreadableFile."""
+    failed, of, example = 0, 0, None
+    with open_file(directory, path) as file:
+        for begins_line, piece, whole in _read_pieces(file, directory.path / path):
+            if begins_line:
+                of += 1
+                counted, before = False, b""
+            text, before = before + piece, piece[-len(MARK) :]
+            failure = _find_failure(text, whole) if QUOTED in text else None
+            if failure is not None and not counted:
+                failed, counted = failed + 1, True
+                example = example or failure[:300]
+    return FailedRequests(failed, of, example)
 
-    Raises UnreadableFile, also when the log has more than ``MAX_BYTES``.
+
+def count_in_log(run_dir: Path, of: int, mark: re.Pattern[bytes] = GAVE_UP) -> FailedRequests:
+    """Count in the attempt's log, where samples do not tell; ``of`` is how many there were.
+
+    ``mark`` is what the harness logs for each. Raises UnreadableFile, also when the log has more
+    than ``MAX_BYTES``.
     """
     failed = 0
     try:
         with open_log(run_dir) as file:
             failed = sum(
-                GAVE_UP.search(piece) is not None
+                mark.search(piece) is not None
                 for _, piece, _ in _read_pieces(file, log_path(run_dir))
             )
     except MissingFile:

@@ -3,16 +3,25 @@ the same flags and files.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.result_check import Finding
 from evalserver.engines.base import Command, Paths, Results
 from evalserver.engines.engine import Engine
+from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.options import given_options
 from evalserver.engines.results import read_results
+from evalserver.engines.sample_counts import (
+    SampleCounts,
+    count_samples,
+    find_missing_samples,
+)
 from evalserver.engines.settings import EngineSettings
 
 CONFIG_FILE = "config.yaml"
@@ -87,8 +96,31 @@ class LmEvalFamily(Engine):
         return found
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """Return the results in the attempt's output directory. Raises NoResults."""
-        return read_results(paths.output_dir, request, self.file_names, PLACEHOLDER)
+        """Return the results in the attempt's output directory, with failed requests and missing
+        samples.
+
+        Raises NoResults, and UnreadableFile where failed requests cannot be counted.
+        """
+        results = read_results(paths.output_dir, request, self.file_names, PLACEHOLDER)
+        counts = count_samples(paths.output_dir, self.samples_files(results.result))
+        failed = self._failed_requests(results, counts, paths)
+        told = {"failed": failed.failed, "of": failed.of, "share": failed.share}
+        result = {
+            model: {**part, "failed_requests": told} for model, part in results.result.items()
+        }
+        missing: Iterable[Finding] = ()
+        # With a choice of documents, some versions report the number of others.
+        chosen = {"offset", "samples"} & given_options(request.harness_args).keys()
+        if request.log_samples and not chosen:
+            missing = find_missing_samples(results.metrics, counts)
+        findings = (*results.findings, *missing)
+        return replace(results, result=result, failed_requests=failed, findings=findings)
+
+    @abstractmethod
+    def _failed_requests(
+        self, results: Results, counts: SampleCounts, paths: Paths
+    ) -> FailedRequests:
+        """Return how many requests failed. Raises UnreadableFile."""
 
     @abstractmethod
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:

@@ -11,22 +11,28 @@ too. A model has Inspect's name:
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.result_check import Finding
 from evalserver.core.task_names import with_colon
 from evalserver.engines import in_harness
-from evalserver.engines.base import Command, Paths, Question
+from evalserver.engines.base import Command, Paths, Question, Results
 from evalserver.engines.engine import Engine
+from evalserver.engines.failed_requests import FailedRequests, add_up
 from evalserver.engines.harness import NO_LIMIT
 from evalserver.engines.inspect_options import OPTIONS
+from evalserver.engines.metrics import MAX_N
 from evalserver.engines.options import given_options
 from evalserver.engines.patterns import PatternOrBarReader
 from evalserver.engines.progress import ProgressReader
+from evalserver.engines.results import load_results
+from evalserver.engines.sample_counts import count_samples, find_missing_samples
+from evalserver.system.untrusted_files import UntrustedDirectory
 
 CONFIG_FILE = "inspect.json"
 LAUNCHER = Path(in_harness.__file__).with_name("inspect_launcher.py")
@@ -107,6 +113,33 @@ class InspectAi(Engine):
         """Return the request with tasks of packages as ``package:task``."""
         return replace(request, tasks=tuple(map(with_colon, request.tasks)))
 
+    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
+        """Return the results, with samples that ended in an error as failed requests, and missing
+        samples. Raises NoResults.
+        """
+        results = super().read_results(request, paths)
+        failed = add_up(self._failed_samples(results, paths.output_dir))
+        told = {"failed": failed.failed, "of": failed.of, "share": failed.share}
+        result = {
+            model: {**part, "failed_requests": told} for model, part in results.result.items()
+        }
+        missing: Iterable[Finding] = ()
+        if request.log_samples:
+            counts = count_samples(paths.output_dir, self.samples_files(results.result))
+            missing = find_missing_samples(results.metrics, counts)
+        findings = (*results.findings, *missing)
+        return replace(results, result=result, failed_requests=failed, findings=findings)
+
+    def _failed_samples(self, results: Results, output_dir: Path) -> Iterator[FailedRequests]:
+        """Yield what the launcher counted of each task."""
+        directory = UntrustedDirectory.for_attempt(output_dir)
+        for part in results.result.values():
+            path = Path(part["results"]).relative_to(output_dir)
+            counts = load_results(directory, str(path)).get("failed_samples")
+            for each in counts.values() if isinstance(counts, dict) else ():
+                if isinstance(each, dict):
+                    yield _read_count(each)
+
     def progress_reader(self) -> ProgressReader:
         """Return a reader of Inspect's plain display, and of the bars of a model that is loaded."""
         return PatternOrBarReader(STEPS)
@@ -153,3 +186,14 @@ def _is_role(given: Any) -> bool:
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _read_count(count: Mapping[str, Any]) -> FailedRequests:
+    failed, of = (
+        each if isinstance(each := count.get(key), int) and 0 <= each <= MAX_N else 0
+        for key in ("failed", "of")
+    )
+    example = count.get("example")
+    # A lone surrogate cannot be kept.
+    text = example.encode(errors="replace").decode() if isinstance(example, str) else None
+    return FailedRequests(failed, of, text)

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
-from evalserver.engines.base import Question
+from evalserver.engines.base import Paths, Question, Results
+from evalserver.engines.failed_requests import NO_ANSWER, FailedRequests, count_in_log
 from evalserver.engines.harness import NO_LIMIT, LmEvalFamily
 from evalserver.engines.lm_eval_options import OPTIONS
 from evalserver.engines.options import given_options
 from evalserver.engines.results import FileNames
+from evalserver.engines.sample_counts import SampleCounts, count_documents
 
 
 class LmEval(LmEvalFamily):
@@ -45,6 +47,11 @@ class LmEval(LmEvalFamily):
             " print(); print(json.dumps(sorted(models.keys())))"
         ),
     }
+
+    def _failed_requests(
+        self, results: Results, counts: SampleCounts, paths: Paths
+    ) -> FailedRequests:
+        return count_in_log(paths.run_dir, count_documents(results.metrics), NO_ANSWER)
 
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
         flags: list[str] = []

@@ -12,7 +12,6 @@ are saved.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,12 +19,13 @@ from evalserver.core.masking import find_secrets, is_secret_name, parse_assignme
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
 from evalserver.engines.base import Paths, Question, Results
-from evalserver.engines.failed_requests import FailedRequests, count_in_log, count_in_samples
+from evalserver.engines.failed_requests import FailedRequests, count_in_log
 from evalserver.engines.harness import LmEvalFamily
 from evalserver.engines.in_harness import lmms_eval_exact
 from evalserver.engines.lmms_eval_options import EARLY_OPTIONS, OPTIONS
 from evalserver.engines.options import given_options
-from evalserver.system.untrusted_files import UntrustedDirectory
+from evalserver.engines.sample_counts import SampleCounts, count_documents
+from evalserver.system.untrusted_files import UnreadableFile
 
 MAX_FLAG_LENGTH = 8192
 """In characters; Linux takes no argument of more than 128 KiB."""
@@ -57,26 +57,14 @@ class LmmsEval(LmEvalFamily):
         ),
     }
 
-    def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
-        """Return the results of the family, with the number of failed requests."""
-        results = super().read_results(request, paths)
-        failed = self._failed_requests(results, paths)
-        told = {"failed": failed.failed, "of": failed.of, "share": failed.share}
-        result = {
-            model: {**part, "failed_requests": told} for model, part in results.result.items()
-        }
-        return replace(results, result=result, failed_requests=failed)
-
-    def _failed_requests(self, results: Results, paths: Paths) -> FailedRequests:
-        samples = [
-            str(Path(each).relative_to(paths.output_dir))
-            for part in results.result.values()
-            for each in part["samples"]
-        ]
-        if samples:
-            return count_in_samples(UntrustedDirectory.for_attempt(paths.output_dir), samples)
-        counts = {metric.task: metric.n or 0 for metric in results.metrics}
-        return count_in_log(paths.run_dir, sum(counts.values()))
+    def _failed_requests(
+        self, results: Results, counts: SampleCounts, paths: Paths
+    ) -> FailedRequests:
+        for text in counts.unreadable.values():
+            raise UnreadableFile(text)
+        if counts.by_task:
+            return counts.all
+        return count_in_log(paths.run_dir, count_documents(results.metrics))
 
     def _dict_arguments(self, request: EvaluateRequest) -> tuple[list[str], dict[str, Any]]:
         flags: list[str] = []

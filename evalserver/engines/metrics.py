@@ -66,7 +66,8 @@ def metrics_of(values: Values, content: Content) -> Iterator[Metric]:
             if STDERR in metric or not _is_finite(value):
                 continue
             stderr = words.get(f"{metric}{STDERR},{kind}")
-            n = _lookup(content, int, "n-samples", task, "effective")
+            n = _lookup(content, int, "n-samples", task, "scored", kind)
+            n = _lookup(content, int, "n-samples", task, "effective") if n is None else n
             yield Metric(
                 task=task,
                 metric=metric,

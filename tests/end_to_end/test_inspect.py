@@ -53,6 +53,58 @@ async def test_the_metrics_match_inspects_own_log(inspect_server: ServerProcess)
     ]
 
 
+async def test_samples_in_error_are_failed_requests(inspect_server: ServerProcess) -> None:
+    fields = {"tasks": ["capitals_fragile"], "model_args": mock_answers("Paris")}
+    async with inspect_server as server:
+        job = await server.api.finished(await _submit(server, **fields))
+
+    assert job["status"] == "failed"
+    text = "3 of 4 requests to the model failed (75.0%, allowed are 5.0%)"
+    assert job["error"].startswith(text)
+    assert "the map has no such country" in job["error"].splitlines()[0]
+
+
+async def test_samples_in_error_below_the_limit_are_a_finding_and_shown(
+    real_server: RealServer,
+) -> None:
+    server = real_server("inspect", INSPECT_TASKS, "--max-failed-requests", "0.8")
+    fields = {"tasks": ["capitals_fragile"], "model_args": mock_answers("Paris")}
+    async with server:
+        job = await server.api.finished(await _submit(server, **fields))
+        page = await server.api.call(
+            "GET", f"/jobs/{job['job_id']}/samples/capitals_fragile?filter=includes"
+        )
+
+    [finding] = job["result_check"]["findings"]
+    assert (job["status"], finding["code"]) == ("completed", "failed_requests")
+    assert [each["right"] for each in page["samples"]] == [True, None, None, None]
+    assert [each["sample"].get("error") for each in page["samples"]] == [
+        None,
+        *["RuntimeError('the map has no such country')"] * 3,
+    ]
+
+
+async def test_each_value_and_reducer_of_a_scorer_is_a_filter_of_the_samples(
+    inspect_server: ServerProcess,
+) -> None:
+    answers = mock_answers(*["Paris", "Rome", "Kyoto", "Lima"] * 2)
+    async with inspect_server as server:
+        job = await server.api.finished(
+            await _submit(server, tasks=["capitals_graded"], model_args=answers, batch_size=1)
+        )
+        results = await server.api.call("GET", job["links"]["results"])
+        pages = {
+            each["filter"]: await server.api.call(
+                "GET", f"/jobs/{job['job_id']}/samples/capitals_graded?filter={each['filter']}"
+            )
+            for each in results["results"]
+        }
+
+    assert {each["n"] for each in results["results"]} == {4}
+    assert pages.keys() == {f"{a}/{b}" for a in ("right", "length") for b in ("mean", "at_least_1")}
+    assert {len(page["samples"]) for page in pages.values()} == {8}
+
+
 async def test_a_wrong_sample_is_found_with_the_models_answer(
     inspect_server: ServerProcess,
 ) -> None:

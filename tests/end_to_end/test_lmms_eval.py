@@ -83,7 +83,7 @@ async def test_a_model_is_named_by_a_path_with_commas_and_brackets(
 
     assert results_file(job)["model_name"] == path
     [name] = job["result"]
-    assert name.endswith("web-images-18,web-images-19____ckpt-500")
+    assert name.endswith("web-images-18,web-images-19__ckpt-500")
 
 
 async def test_every_other_field_reaches_the_harness(

@@ -1,9 +1,20 @@
 """Tasks of Inspect AI for the end-to-end tests, read by Inspect in its own interpreter."""
 
-from inspect_ai import Task, task
+from inspect_ai import Epochs, Task, task
 from inspect_ai.dataset import Sample
-from inspect_ai.scorer import includes, match
-from inspect_ai.solver import generate
+from inspect_ai.scorer import (
+    Score,
+    Scorer,
+    Target,
+    accuracy,
+    at_least,
+    includes,
+    match,
+    mean,
+    scorer,
+    stderr,
+)
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Japan": "Tokyo", "Peru": "Lima"}
 
@@ -27,6 +38,44 @@ def one_capital(country: str = "France", hint: str = "") -> Task:
     for question in questions:
         question.input = f"{question.input}{hint}"
     return Task(dataset=questions, solver=[generate()], scorer=includes())
+
+
+@task
+def capitals_fragile() -> Task:
+    """The same with a tool that breaks for all countries but France, which the task allows."""
+    solver = [fragile(), generate()]
+    return Task(dataset=_questions(), solver=solver, scorer=includes(), fail_on_error=False)
+
+
+@task
+def capitals_graded() -> Task:
+    """The same in two epochs, with two reducers, under a scorer that gives two values."""
+    epochs = Epochs(2, ["mean", at_least(1)])
+    return Task(dataset=_questions(), solver=[generate()], scorer=graded(), epochs=epochs)
+
+
+@solver
+def fragile() -> Solver:
+    """A tool that breaks for all countries but France."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        if "France" not in state.input_text:
+            raise RuntimeError("the map has no such country")
+        return state
+
+    return solve
+
+
+@scorer(metrics={"right": [accuracy(), stderr()], "length": [mean()]})
+def graded() -> Scorer:
+    """Whether an answer is right, and how long it is."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        answer = state.output.completion
+        right = "C" if target.text in answer else "I"
+        return Score(value={"right": right, "length": len(answer)}, answer=answer)
+
+    return score
 
 
 def _questions() -> list[Sample]:

@@ -6,6 +6,7 @@ Started by its path, in the interpreter of the harness, where nothing of evalser
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ CONFIG_FLAG = "--config="
 HIGHER_IS_BETTER = ("accuracy",)
 """Inspect's metrics of which more is better for certain; it says so of none itself."""
 ERROR_BARS = ("stderr", "bootstrap_stderr")
+MAX_ERROR_LENGTH = 2000
 
 
 def main() -> None:
@@ -144,36 +146,66 @@ def _require_success(logs: Iterable[Any]) -> None:
 def _write(output: Path, config: Mapping[str, Any], logs: Mapping[str, Any]) -> None:
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")  # noqa: UP017 - any Python
     content: dict[str, Any] = {"model_source": config["model"]}
-    for part in ("results", "n-samples", "higher_is_better"):
+    for part in ("results", "n-samples", "higher_is_better", "failed_samples", "logs"):
         content[part] = {}
     for name, log in logs.items():
         content["results"][name] = dict(_numbers(log))
-        n = log.results.completed_samples if log.results else 0
-        content["n-samples"][name] = {
-            "original": len(log.eval.dataset.sample_ids or []),
-            "effective": n,
-        }
+        content["n-samples"][name] = _count_documents(log)
         metrics = {key.partition(",")[0] for key in content["results"][name]}
         content["higher_is_better"][name] = {each: True for each in metrics & {*HIGHER_IS_BETTER}}
-        content.setdefault("logs", {})[name] = log.location
+        content["logs"][name] = log.location
+        error = None
         if config["log_samples"]:
-            _write_samples(output / f"{stamp}_samples_{_file_name(name)}.jsonl", log)
+            error = _write_samples(output / f"{stamp}_samples_{_file_name(name)}.jsonl", log)
+        content["failed_samples"][name] = {**_count_failed(log), "example": error}
     path = output / f"{stamp}_results.json"
     path.with_suffix(".part").write_text(json.dumps(content, indent=1), encoding="utf-8")
     path.with_suffix(".part").rename(path)
 
 
+def _count_documents(log: Any) -> dict[str, Any]:
+    """How many documents the task has, and how many were scored, also by filter."""
+    completed = log.results.completed_samples if log.results else 0
+    documents = completed // (getattr(log.eval.config, "epochs", None) or 1)
+    scored = {name: getattr(score, "scored_samples", None) for name, score in _scores(log)}
+    by_filter = {name: documents if n is None else n for name, n in scored.items()}
+    return {
+        "original": len(log.eval.dataset.sample_ids or []),
+        "effective": max(by_filter.values(), default=documents),
+        "scored": by_filter,
+    }
+
+
+def _count_failed(log: Any) -> dict[str, int]:
+    """How many samples ended in an error that the task allows; each epoch counts."""
+    if not log.results:
+        return {"failed": 0, "of": 0}
+    total, completed = log.results.total_samples, log.results.completed_samples
+    return {"failed": max(0, total - completed), "of": total}
+
+
+def _scores(log: Any) -> Iterator[tuple[str, Any]]:
+    """What Inspect computed metrics of, by the name of its filter: the scorer's, or that of one of
+    the values that it gives; and the reducer's of epochs, if there are several.
+    """
+    scores = list(log.results.scores) if log.results else []
+    names = Counter((score.name, score.reducer) for score in scores)
+    for score in scores:
+        twice = names[score.name, score.reducer] > 1
+        name = f"{score.scorer}.{score.name}" if twice else score.name
+        yield f"{name}/{score.reducer}" if score.reducer else name, score
+
+
 def _numbers(log: Any) -> Iterator[tuple[str, float | None]]:
-    """Each number under ``metric,scorer``; an error bar under ``metric_stderr,scorer``.
+    """Each number under ``metric,filter``; an error bar under ``metric_stderr,filter``.
 
     NaN and infinities are written, so that they are not hidden. A task that scored nothing has a
     score that is null.
     """
-    scores = log.results.scores if log.results else ()
-    if not any(score.metrics for score in scores):
+    scores = list(_scores(log))
+    if not any(score.metrics for _, score in scores):
         yield "score,none", None
-    for score in scores:
-        filter_name = f"{score.name}/{score.reducer}" if score.reducer else score.name
+    for filter_name, score in scores:
         bars = [each.value for name, each in score.metrics.items() if name in ERROR_BARS]
         for name, metric in score.metrics.items():
             if name in ERROR_BARS:
@@ -183,38 +215,63 @@ def _numbers(log: Any) -> Iterator[tuple[str, float | None]]:
                 yield f"{name}_stderr,{filter_name}", bars[0]
 
 
-def _write_samples(path: Path, log: Any) -> None:
-    """A line for each sample and scorer, read through Inspect's API one at a time."""
+def _write_samples(path: Path, log: Any) -> str | None:
+    """Write a line for each sample and filter, read through Inspect's API one at a time.
+
+    Returns the first error with which a sample ended.
+    """
     from inspect_ai.log import read_eval_log_samples
     from inspect_ai.scorer import value_to_float
 
     as_number = value_to_float()
-    metrics = {score.scorer: list(score.metrics) for score in log.results.scores}
+    scores = dict(_scores(log))
+    first = None
     with path.open("w", encoding="utf-8") as file:
         for sample in read_eval_log_samples(log.location, all_samples_required=False):
-            for line in _lines(sample, metrics, as_number):
+            first = first or _error(sample)
+            for line in _lines(sample, scores, as_number):
                 file.write(f"{json.dumps(line)}\n")
+    return first
 
 
-def _lines(
-    sample: Any, metrics: Mapping[str, list[str]], as_number: Any
-) -> Iterator[dict[str, Any]]:
+def _lines(sample: Any, scores: Mapping[str, Any], as_number: Any) -> Iterator[dict[str, Any]]:
     told = sample.model_dump(
         mode="json", include={"input", "target", "epoch", "metadata", "scores"}
     )
+    answer = sample.output.completion if sample.output else ""
     line = {
         "doc_id": sample.id,
-        "resps": [[sample.output.completion]],
-        "filtered_resps": [sample.output.completion],
+        "resps": [[answer]],
+        "filtered_resps": [answer],
         **told,
     }
-    for scorer, score in (sample.scores or {}).items():
-        names = [name for name in metrics.get(scorer, ()) if name in HIGHER_IS_BETTER]
-        yield {**line, "filter": scorer, **dict.fromkeys(names, _number(score.value, as_number))}
+    error = _error(sample)
+    if error is not None:
+        line["error"] = error
+    for name, score in scores.items():
+        value = _value(sample, score)
+        judging = [each for each in score.metrics if each in HIGHER_IS_BETTER]
+        # Without a score the sample is neither right nor wrong.
+        judged = {} if value is None else dict.fromkeys(judging, _number(value, as_number))
+        yield {**line, "filter": name, **judged}
+    if not scores:
+        yield line
+
+
+def _error(sample: Any) -> str | None:
+    error = getattr(sample, "error", None)
+    return None if error is None else str(error.message)[:MAX_ERROR_LENGTH]
+
+
+def _value(sample: Any, score: Any) -> Any:
+    """What the scorer gave the sample; None without a score."""
+    given = (sample.scores or {}).get(score.scorer)
+    value = None if given is None else given.value
+    return value.get(score.name) if isinstance(value, Mapping) else value
 
 
 def _number(value: Any, as_number: Any) -> float | None:
-    return float(as_number(value)) if isinstance(value, str | int | float | bool) else None
+    return float(as_number(value)) if isinstance(value, (str, int, float)) else None
 
 
 def _file_name(name: str) -> str:

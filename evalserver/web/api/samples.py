@@ -15,6 +15,7 @@ from aiohttp import web
 from marshmallow import fields, validate
 
 from evalserver.core.job import Job, Metric
+from evalserver.core.result_check import FindingCode
 from evalserver.core.task_names import with_colon
 from evalserver.engines import Engine, Verdict
 from evalserver.outputs import (
@@ -40,6 +41,8 @@ from evalserver.web.schemas.query_fields import QueryInteger
 MAX_SAMPLES = 500
 DEFAULT_SAMPLES = 50
 """Samples per page: maximum, and default."""
+
+OF_SAMPLES = (FindingCode.MISSING_SAMPLES, FindingCode.UNREADABLE_SAMPLES)
 
 MAX_NAMES_IN_ERROR = 20
 """Maximum names that an error message lists."""
@@ -145,9 +148,20 @@ def _page_body(samples_query: _SamplesQuery, start: LinePosition) -> tuple[bytes
         "metric": metric,
         "samples": [_sample_json(sample) for sample in page.samples],
         "undecided": page.undecided,
+        "findings": _findings(samples_query),
         "next": next_cursor,
     }
     return dump(body), next_cursor
+
+
+def _findings(samples_query: _SamplesQuery) -> list[dict[str, Any]]:
+    """Return what the check of the results found odd about the task's samples."""
+    check = samples_query.job.result_check
+    return [
+        {"task": each.task, "code": each.code, "message": each.message}
+        for each in (() if check is None else check.findings)
+        if each.task == samples_query.task and each.code in OF_SAMPLES
+    ]
 
 
 def _read_page(samples_query: _SamplesQuery, start: LinePosition) -> tuple[SamplesPage, str | None]:

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from evalserver.core.lifecycle import Status
 from evalserver.web.schemas.fields import about
-from evalserver.web.schemas.job_responses import FailedRequestsSchema
+from evalserver.web.schemas.job_responses import FailedRequestsSchema, FindingSchema
 from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
 
@@ -95,6 +95,7 @@ class SamplesSchema(ResponseSchema):
                 }
             ],
             "undecided": 0,
+            "findings": [],
             "next": None,
         }
     )
@@ -108,6 +109,10 @@ class SamplesSchema(ResponseSchema):
     samples = fields.List(fields.Nested(SampleSchema))
     undecided = fields.Integer(
         metadata=about("Samples left out because the metric does not decide.")
+    )
+    findings = fields.List(
+        fields.Nested(FindingSchema),
+        metadata=about("What is odd about the samples, such as that not all were written."),
     )
     next = fields.String(
         allow_none=True, metadata=about("The `cursor` of the next page; null on the last one.")

@@ -126,19 +126,21 @@ def _scores(given: argparse.Namespace, args: dict[str, str]) -> None:
 def _write_results(
     given: argparse.Namespace,
     results: dict[str, dict[str, object]],
-    samples: Sequence[dict[str, object]] = ({"doc_id": 0},),
+    samples: Sequence[dict[str, object]] = tuple({"doc_id": doc} for doc in range(4)),
 ) -> None:
     folder = Path(given.output_path) / given.model
     folder.mkdir(parents=True)
+    documents = len({sample["doc_id"] for sample in samples})
     content = {
         "results": results,
-        "n-samples": {task: {"original": 8, "effective": 4} for task in results},
+        "n-samples": {task: {"original": 8, "effective": documents} for task in results},
         "higher_is_better": {task: {"acc": True, "f1": True, "loss": False} for task in results},
         "model_source": given.model,
         "config": {"model_args": _model_args(given.model_args)},
     }
     (folder / "20260101_000000_results.json").write_text(json.dumps(content))
-    lines = "".join(f"{json.dumps(sample)}\n" for sample in samples)
+    written = int(_model_args(given.model_args).get("written", len(samples)))
+    lines = "".join(f"{json.dumps(sample)}\n" for sample in samples[:written])
     for task in results if given.log_samples else ():
         (folder / f"20260101_000000_samples_{task}.jsonl").write_text(lines)
 

@@ -77,8 +77,19 @@ async def test_a_page_names_its_job_task_and_metric(api: Api, job: Json) -> None
         "task": "mme",
         "metric": "acc",
         "undecided": 0,
+        "findings": [],
         "next": None,
     }
+
+
+async def test_a_page_says_that_samples_are_missing(api: Api) -> None:
+    job = await api.finished(await api.submit(model_args={"written": 2}))
+
+    body = await samples(api, job)
+
+    text = "2 of 4 samples were written; the metrics count all of them"
+    finding = {"task": "mme", "code": "missing_samples", "message": text}
+    assert body["findings"] == job["result_check"]["findings"] == [finding]
 
 
 async def test_numbers_are_preserved_exactly(api: Api, job: Json) -> None:
