@@ -54,7 +54,7 @@ async def test_the_metrics_match_inspects_own_log(inspect_server: ServerProcess)
 
 
 async def test_samples_in_error_are_failed_requests(inspect_server: ServerProcess) -> None:
-    fields = {"tasks": ["capitals_fragile"], "model_args": mock_answers("Paris")}
+    fields = {"tasks": ["fragile_capitals"], "model_args": mock_answers("Paris")}
     async with inspect_server as server:
         job = await server.api.finished(await _submit(server, **fields))
 
@@ -68,11 +68,11 @@ async def test_samples_in_error_below_the_limit_are_a_finding_and_shown(
     real_server: RealServer,
 ) -> None:
     server = real_server("inspect", INSPECT_TASKS, "--max-failed-requests", "0.8")
-    fields = {"tasks": ["capitals_fragile"], "model_args": mock_answers("Paris")}
+    fields = {"tasks": ["fragile_capitals"], "model_args": mock_answers("Paris")}
     async with server:
         job = await server.api.finished(await _submit(server, **fields))
         page = await server.api.call(
-            "GET", f"/jobs/{job['job_id']}/samples/capitals_fragile?filter=includes"
+            "GET", f"/jobs/{job['job_id']}/samples/fragile_capitals?filter=includes"
         )
 
     [finding] = job["result_check"]["findings"]
@@ -90,12 +90,12 @@ async def test_each_value_and_reducer_of_a_scorer_is_a_filter_of_the_samples(
     answers = mock_answers(*["Paris", "Rome", "Kyoto", "Lima"] * 2)
     async with inspect_server as server:
         job = await server.api.finished(
-            await _submit(server, tasks=["capitals_graded"], model_args=answers, batch_size=1)
+            await _submit(server, tasks=["graded_capitals"], model_args=answers, batch_size=1)
         )
         results = await server.api.call("GET", job["links"]["results"])
         pages = {
             each["filter"]: await server.api.call(
-                "GET", f"/jobs/{job['job_id']}/samples/capitals_graded?filter={each['filter']}"
+                "GET", f"/jobs/{job['job_id']}/samples/graded_capitals?filter={each['filter']}"
             )
             for each in results["results"]
         }

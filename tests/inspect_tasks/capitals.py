@@ -41,14 +41,14 @@ def one_capital(country: str = "France", hint: str = "") -> Task:
 
 
 @task
-def capitals_fragile() -> Task:
+def fragile_capitals() -> Task:
     """The same with a tool that breaks for all countries but France, which the task allows."""
     solver = [fragile(), generate()]
     return Task(dataset=_questions(), solver=solver, scorer=includes(), fail_on_error=False)
 
 
 @task
-def capitals_graded() -> Task:
+def graded_capitals() -> Task:
     """The same in two epochs, with two reducers, under a scorer that gives two values."""
     epochs = Epochs(2, ["mean", at_least(1)])
     return Task(dataset=_questions(), solver=[generate()], scorer=graded(), epochs=epochs)
