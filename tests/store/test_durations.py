@@ -52,6 +52,25 @@ async def test_options_of_the_harness_make_another_kind(store: Store) -> None:
     assert [round(each) for each in found] == [40]
 
 
+async def test_options_of_the_harness_distinguish_pruned_jobs_too(store: Store) -> None:
+    options = {"repeats": 4, "system_instruction": 'é "b"'}
+    await take(store, 10)
+    job_id = await start(store, harness_args=options)
+    # The outcome of every attempt has them in its provenance.
+    outcome = replace(
+        completed(),
+        completed_at=timestamp(NOON + timedelta(seconds=40)),
+        provenance={"harness_args": options},
+    )
+    await store.jobs.finish(job_id, outcome, PLENTY)
+    await store.jobs.finish(await start(store, model="other"), completed(), 1)
+    request = EvaluateRequest("dummy", ("mme",), harness_args=options)
+
+    assert [round(each) for each in await store.durations.of_kind(MME)] == [10]
+    found = await store.durations.of_kind(kind_of("lmms_eval", request))
+    assert [round(each) for each in found] == [40]
+
+
 async def test_the_newest_twenty_jobs_are_considered(store: Store) -> None:
     for seconds in range(25):
         await take(store, seconds)
