@@ -140,6 +140,12 @@ REQUEST_SIGNS = (
         """,
     ),
     Sign(
+        "task_error",
+        "TypeError",
+        r"TaskConfig.{0,20} got an unexpected keyword argument '(?P<name>[^']{1,100})'",
+        "The task's file has the key {name}, which this version of the harness does not know.",
+    ),
+    Sign(
         "invalid_arguments",
         "TypeError",
         r"unexpected keyword argument '(?P<name>[^']{1,100})'",

@@ -321,7 +321,7 @@ CASES = {
             "--model_args=model=m,max_retries=1,base_url={url}/provider/401/v1/chat/completions",
         ),
     ),
-    "lmms-eval-raising": Case(
+    "lmms-eval-task-key": Case(
         "task_error",
         "lmms-eval",
         arguments=("-m", "lmms_eval", *_wanted("dummy", "raising"), "--output_path", "{dir}"),
