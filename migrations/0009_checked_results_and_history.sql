@@ -14,7 +14,8 @@ CREATE INDEX jobs_by_result_status ON jobs (result_status) WHERE result_status I
 CREATE INDEX jobs_by_failure ON jobs (failure_code) WHERE failure_code IS NOT NULL;
 
 -- Pruned jobs without their files, logs and full record: what trends, forecasts and comparisons need,
--- and who ran what. No secrets: model_args are masked.
+-- and who ran what. No secrets: model_args and harness_args are
+-- masked.
 CREATE TABLE pruned_jobs (
     job_id         TEXT PRIMARY KEY,
     seq            INTEGER NOT NULL UNIQUE,     -- the order of submission
@@ -27,6 +28,7 @@ CREATE TABLE pruned_jobs (
     labels         TEXT NOT NULL CHECK (json_valid(labels)),
     series         TEXT,
     step           TEXT,
+    harness_args   TEXT CHECK (harness_args IS NULL OR json_valid(harness_args)),
     sample_limit   REAL NOT NULL DEFAULT -1,    -- -1 is no limit
     num_gpus       INTEGER NOT NULL DEFAULT 1,
     executor       TEXT NOT NULL DEFAULT 'local',

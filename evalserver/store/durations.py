@@ -76,7 +76,7 @@ class Durations:
                     FROM pruned_jobs
                     WHERE status = 'completed' AND engine = :engine AND model = :model
                       AND tasks = :tasks AND sample_limit = :limit AND num_gpus = :num_gpus
-                      AND coalesce(nullif(json_extract(provenance, '$.harness_args'), '{}'), '')
+                      AND coalesce(nullif(harness_args, '{}'), '')
                           = coalesce(json(nullif(:harness_args, '')), '')
                     ORDER BY finish_number DESC LIMIT :newest
                 )

@@ -70,6 +70,7 @@ def pruned_job_of(row: Row) -> Job:
             model=row["model"],
             tasks=tuple(orjson.loads(row["tasks"])),
             model_args=_json_or_none(row["model_args"]),
+            harness_args=_json_or_none(row["harness_args"]),
             limit=None if limit < 0 else int(limit) if limit >= 1 else limit,
             num_gpus=row["num_gpus"],
             labels=labels,
@@ -104,6 +105,7 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
     return {
         **{name: row[name] for name in as_they_are},
         "model_args": _json_or_null(masked(job.request.model_args)),
+        "harness_args": _json_or_null(masked(job.request.harness_args)),
         "model_names": json_text(list(job.result or {})),
         "tasks": row["tasks"],
         "labels": json_text(job.labels),

@@ -56,12 +56,7 @@ async def test_options_of_the_harness_distinguish_pruned_jobs_too(store: Store) 
     options = {"repeats": 4, "system_instruction": 'é "b"'}
     await take(store, 10)
     job_id = await start(store, harness_args=options)
-    # The outcome of every attempt has them in its provenance.
-    outcome = replace(
-        completed(),
-        completed_at=timestamp(NOON + timedelta(seconds=40)),
-        provenance={"harness_args": options},
-    )
+    outcome = replace(completed(), completed_at=timestamp(NOON + timedelta(seconds=40)))
     await store.jobs.finish(job_id, outcome, PLENTY)
     await store.jobs.finish(await start(store, model="other"), completed(), 1)
     request = EvaluateRequest("dummy", ("mme",), harness_args=options)

@@ -29,9 +29,10 @@ def main() -> None:
     # As with -m: modules of the working directory come first, not those of this folder.
     sys.path[0] = os.getcwd()  # noqa: PTH109 - sys.path holds texts
     error = _repair("exact arguments", lmms_eval_exact.teach_parser)
-    if error is not None and _has_encoded_values():
-        raise error
-    _repair("names of models", lmms_eval_exact.name_models)
+    if _has_encoded_values():
+        if error is not None:
+            raise error
+        _repair("names of models", lmms_eval_exact.name_models)
     harness_files.save_always("lmms_eval")
     if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
         _repair("tasks by the path of their file", partial(task_files.make_known, "lmms_eval"))
