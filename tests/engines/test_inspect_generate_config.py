@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalserver.engines.in_harness.inspect_launcher import generate_config
+from evalserver.engines.in_harness.inspect_eval_args import generate_config
 
 CONFIG = {"generate": {"temperature": 0}, "seed": 7, "max_connections": None, "cache_dir": "/data"}
 OLDER = ("temperature", "seed", "max_connections")

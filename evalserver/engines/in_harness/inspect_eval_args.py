@@ -1,9 +1,10 @@
-"""The options of a request (``harness_args``) as ``inspect_ai.eval`` takes them.
+"""Options (``harness_args``) and arguments of a request as ``inspect_ai.eval`` takes them.
 
 Most of them it takes as they are in JSON; here are those for which it has classes of its own.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
 SOLVERS = ("solver", "solver_file")
@@ -37,6 +38,24 @@ def model_arguments(model: str, given: Mapping[str, Any]) -> dict[str, Any]:
         outputs = arguments["custom_outputs"]
         arguments["custom_outputs"] = [ModelOutput.model_validate(each) for each in outputs]
     return arguments
+
+
+def generate_config(config: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """The arguments of generation, of which this version of Inspect has those that are known."""
+    unknown = set(config["generate"]) - set(known)
+    if unknown:
+        sys.exit(
+            f"TypeError: gen_kwargs has no {', '.join(sorted(unknown))};"
+            f" Inspect knows {', '.join(known)}"
+        )
+    generate = dict(config["generate"])
+    given = {"seed": config["seed"], "max_connections": config["max_connections"]}
+    generate.update({name: value for name, value in given.items() if value is not None})
+    if config["cache_dir"] and "cache" in known:
+        generate["cache"] = True
+    elif config["cache_dir"]:
+        print("evalserver: going on without a cache: this version of Inspect has no such argument")
+    return generate
 
 
 def _epochs(count: int, reducer: Any) -> Any:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -95,29 +95,11 @@ def _names(wanted: Iterable[str], include_path: str) -> dict[str, str]:
     return meant
 
 
-def generate_config(config: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """The arguments of generation, of which this version of Inspect has those that are known."""
-    unknown = set(config["generate"]) - set(known)
-    if unknown:
-        sys.exit(
-            f"TypeError: gen_kwargs has no {', '.join(sorted(unknown))};"
-            f" Inspect knows {', '.join(known)}"
-        )
-    generate = dict(config["generate"])
-    given = {"seed": config["seed"], "max_connections": config["max_connections"]}
-    generate.update({name: value for name, value in given.items() if value is not None})
-    if config["cache_dir"] and "cache" in known:
-        generate["cache"] = True
-    elif config["cache_dir"]:
-        print("evalserver: going on without a cache: this version of Inspect has no such argument")
-    return generate
-
-
 def _evaluate(config: Mapping[str, Any], names: Mapping[str, str], output: Path) -> list[Any]:
     from inspect_ai import eval as evaluate
     from inspect_ai.model import GenerateConfig, get_model
 
-    generate = generate_config(config, GenerateConfig.model_fields)
+    generate = inspect_eval_args.generate_config(config, GenerateConfig.model_fields)
     arguments = inspect_eval_args.model_arguments(config["model"], config["model_args"])
     model = get_model(config["model"], memoize=False, **arguments)
     return evaluate(  # type: ignore[no-any-return]
