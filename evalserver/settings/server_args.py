@@ -42,11 +42,6 @@ class ServerArgs:
         "Finished jobs to keep; older ones are pruned, and only their numbers stay.",
         default=100,
     )
-    max_output_bytes: int | None = _setting(
-        allowed.optional_positive,
-        "Maximum bytes of the files of finished jobs on disk; the oldest are pruned beyond that.",
-        default=None,
-    )
     temp_dir_prefix: str = _setting(
         allowed.directory_prefix,
         "Prefix of each job's directory under DATA_DIR/runs.",
@@ -78,6 +73,11 @@ class ServerArgs:
     )
     max_body_bytes: int = _setting(
         allowed.body_bytes, "Maximum size of a request body, in bytes.", default=1024 * 1024
+    )
+    max_output_bytes: int | None = _setting(
+        allowed.optional_positive,
+        "Maximum bytes of the files of finished jobs on disk; the oldest are pruned beyond that.",
+        default=None,
     )
 
     default_timeout: float | None = _setting(

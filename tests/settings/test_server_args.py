@@ -30,6 +30,7 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "on_shutdown": ["stop", "", None],
     "max_failed_requests": [-0.1, 1.1, math.nan, "0", True, None],
     "max_body_bytes": [1023, 2**30 + 1, 2e6, "1", True, None],
+    "max_output_bytes": [0, -1, 2.5, "1", True],
     "auth": ["yes", "", None, True],
     "allowed_host": ["lab", ("a b",), ("",), ("a/b",), ("a:80",), (1,), None],
     "trusted_proxy": ["10.0.0.1", ("lab",), ("10.0.0.0/33",), (1,), None],
@@ -172,7 +173,7 @@ def test_every_setting_has_a_variable(setting: str) -> None:
     }
     access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
     quotas = {"max_queued_bytes": "8", "max_queued_bytes_per_token": "9"}
-    ours = {"fingerprint": "full"}
+    ours = {"fingerprint": "full", "max_output_bytes": "10"}
     text = {**numbers, **timeouts, **others, **load, **access, **quotas, **ours}.get(
         setting, "text"
     )
