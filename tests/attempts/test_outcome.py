@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from evalserver.version import __version__
 
 DATA = Path(__file__).parents[1] / "engines" / "data"
 RESULTS = DATA / "lmms_dummy"
+DOCUMENTS = 64
+"""That the recorded evaluation scored."""
 ENGINE = make_engines("python3", None)["lmms_eval"]
 INFO = AttemptInfo(argv=("lmms_eval",))
 STARTED, ENDED = "2026-01-01T00:00:00.000+00:00", "2026-01-01T00:01:00.000+00:00"
@@ -57,6 +60,14 @@ def paths(tmp_path: Path) -> Paths:
     return paths
 
 
+def leave_results(paths: Paths) -> None:
+    """Leave what lmms-eval wrote; only its first samples were recorded, so they are repeated."""
+    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    [samples] = paths.output_dir.glob("*_samples_*.jsonl")
+    lines = samples.read_text().splitlines(keepends=True)
+    samples.write_text("".join(islice(cycle(lines), DOCUMENTS)))
+
+
 def end(reason: ExitReason, code: int | None, error: str | None = None) -> Exit:
     """How an attempt ended."""
     return Exit(reason, code, STARTED, ENDED, error=error)
@@ -76,7 +87,7 @@ def headline(outcome: Outcome) -> str:
 
 
 def test_an_exit_of_0_with_results_completes_the_job(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = outcome_of(paths, ExitReason.EXITED, 0)
 
@@ -104,7 +115,7 @@ def test_an_exit_of_0_with_empty_results_fails_the_job(paths: Paths) -> None:
 
 
 def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = outcome_of(paths, ExitReason.EXITED, 1)
 
@@ -113,7 +124,7 @@ def test_a_failed_harness_with_results_fails_the_job(paths: Paths) -> None:
 
 
 def test_a_cancelled_attempt_with_results_gives_a_cancelled_job(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = outcome_of(paths, ExitReason.CANCELLED, 143)
 
@@ -254,7 +265,7 @@ def test_a_few_failed_requests_are_reported_and_more_fail_the_job(
 
 
 def test_a_task_without_a_metric_fails_the_job(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
     job = replace(JOB, request=replace(JOB.request, tasks=("digits_vqa", "mme")))
 
     outcome = judge(job, ENGINE, paths, end(ExitReason.EXITED, 0), INFO, max_failed_requests=0.05)
@@ -326,7 +337,7 @@ def test_a_failure_has_a_code_and_advice(
 
 
 def test_a_completed_job_has_no_failure(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     assert outcome_of(paths, ExitReason.EXITED, 0).failure is None
 
@@ -370,7 +381,7 @@ def codes(outcome: Outcome) -> tuple[str, list[str]]:
 
 
 def test_whole_results_are_checked_and_ok(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     assert codes(outcome_of(paths, ExitReason.EXITED, 0)) == ("ok", [])
 
@@ -448,7 +459,7 @@ AFTER_RESULTS = {
 def test_a_harness_that_dies_after_its_results_completes_the_job(
     paths: Paths, reason: ExitReason, code: int, words: str
 ) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = outcome_of(paths, reason, code)
 
@@ -471,7 +482,7 @@ NOT_AFTER_RESULTS = {
 def test_another_end_fails_the_job_and_its_numbers_are_kept(
     paths: Paths, reason: ExitReason, code: int
 ) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = outcome_of(paths, reason, code)
 
@@ -499,7 +510,7 @@ def test_a_results_file_that_was_cut_off_fails_the_job(paths: Paths) -> None:
 
 
 def test_an_earlier_stage_that_was_killed_has_no_results(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
     ended = replace(end(ExitReason.EXITED, 139), stage="merging")
 
     outcome = judge(JOB, ENGINE, paths, ended, INFO, max_failed_requests=0.05)
@@ -508,7 +519,7 @@ def test_an_earlier_stage_that_was_killed_has_no_results(paths: Paths) -> None:
 
 
 def test_a_lost_runner_stays_a_loss_and_the_numbers_are_kept(paths: Paths) -> None:
-    shutil.copytree(RESULTS, paths.output_dir, dirs_exist_ok=True)
+    leave_results(paths)
 
     outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
 
