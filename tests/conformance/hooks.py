@@ -6,6 +6,8 @@ from typing import Any
 import schemathesis
 
 EXACT = 2**53
+ONLY_THE_SERVER_KNOWS = ("env_profile", "harness_args", "seed")
+"""Fields of which the valid values are in the settings, or depend on the engine."""
 LEFT_OUT = {
     # Waiting would take too long; a dry run creates no job to ask for; and only the server knows
     # the valid names.
@@ -55,6 +57,14 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     # Only the engine knows which fields it rejects.
     if isinstance(body, dict) and body.get("engine") == "inspect":
         del body["engine"]
+    if isinstance(body, dict) and case.operation.path == "/evaluate":
+        for name in ONLY_THE_SERVER_KNOWS:
+            body.pop(name, None)
+        if isinstance(body.get("tasks"), list):
+            # Inspect's own spelling, PACKAGE/TASK, is a path for other engines.
+            body["tasks"] = [
+                each.replace("/", "_") if isinstance(each, str) else each for each in body["tasks"]
+            ]
     if isinstance(body, dict) and isinstance(body.get("output_dir"), str):
         path = PurePath(body["output_dir"])
         if path.is_absolute():

@@ -14,8 +14,8 @@ def test_every_kind_of_event_has_a_transition() -> None:
     assert set(TRANSITIONS) == set(EventKind)
 
 
-def test_a_job_starts_in_the_queue() -> None:
-    assert leading_from(None) == {EventKind.SUBMITTED: Status.QUEUED}
+def test_a_job_starts_in_the_queue_and_is_erased_after_it_was_pruned() -> None:
+    assert leading_from(None) == {EventKind.SUBMITTED: Status.QUEUED, EventKind.ERASED: None}
 
 
 def test_a_queued_job_can_be_claimed_cancelled_or_prioritized() -> None:

@@ -35,7 +35,16 @@ CHANGE_STATE = {"claim", "cancel_queued", "interrupt", "finish", "retry"}
 
 NO_ATTEMPT: dict[str, Any] = dict.fromkeys(("started_at", "run_dir", "output_dir"))
 NO_END: dict[str, Any] = dict.fromkeys(
-    ("completed_at", "cancel_requested_at", "exit_code", "error", "result", "provenance")
+    (
+        "completed_at",
+        "cancel_requested_at",
+        "exit_code",
+        "error",
+        "result",
+        "provenance",
+        "failure",
+        "partial",
+    )
 )
 
 
@@ -190,6 +199,8 @@ class Model:
             error=outcome.error,
             result=outcome.result,
             provenance=outcome.provenance,
+            failure=outcome.failure,
+            partial=outcome.partial,
         )
         self.metrics[job_id] = outcome.metrics
         self.finished.append(job_id)
@@ -228,4 +239,7 @@ class Model:
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
         times = (job.created_at, job.started_at, job.completed_at)
         facts = (job.engine, job.attempt, *times, job.submitted_by, request_bytes(job.request))
-        self.events.append((number, kind, job.job_id, job.seq, job.priority, before, after, *facts))
+        failure = job.failure.code if kind == "failed" and job.failure else None
+        self.events.append(
+            (number, kind, job.job_id, job.seq, job.priority, before, after, *facts, failure)
+        )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import Job, Metric, Outcome
+from evalserver.core.job import Failure, Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, Store
@@ -54,7 +54,13 @@ COMPLETED = st.builds(
     provenance=st.none() | st.just({"host": "here"}),
 )
 FAILED = st.builds(
-    Outcome, st.just(Status.FAILED), TIMES, st.none() | st.integers(1, 255), st.text(min_size=1)
+    Outcome,
+    st.just(Status.FAILED),
+    TIMES,
+    st.none() | st.integers(1, 255),
+    st.text(min_size=1),
+    failure=st.none() | st.builds(Failure, st.just("disk_full"), st.text()),
+    partial=st.none() | st.just({"mme": {"acc,none": 0.5}}),
 )
 CANCELLED = st.builds(Outcome, st.just(Status.CANCELLED), TIMES, st.none() | st.integers(0, 255))
 
