@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from evalserver.core.lifecycle import Status
+from evalserver.core.result_check import CheckStatus
 from evalserver.web.keys import SCHEDULER
 from evalserver.web.schemas.job_responses import JobSchema
 from tests.conftest import MakeApi
@@ -57,7 +58,9 @@ async def test_a_job_matches_its_schema(api: Api) -> None:
     labels = {"team": "ä"}
     job = await api.finished(await api.submit(labels=labels, gen_kwargs={"top_p": 1.0}))
 
-    assert JobSchema().dump({**job, "status": Status(job["status"])}) == job
+    check = {**job["result_check"], "status": CheckStatus(job["result_check"]["status"])}
+    values = {**job, "status": Status(job["status"]), "result_check": check}
+    assert JobSchema().dump(values) == job
 
 
 async def test_a_job_links_to_its_related_resources(api: Api) -> None:
