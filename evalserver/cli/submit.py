@@ -12,7 +12,6 @@ from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, to_failure
 from evalserver.cli.request_options import with_request
-from evalserver.cli.run_file import InvalidRunFile, read_run_file, read_text
 from evalserver.cli.screens import as_json, print_hint, print_json
 from evalserver.cli.values import parse_with
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
@@ -90,6 +89,8 @@ def _requests(fields: Fields, config: str | None, *, lenient: bool) -> tuple[lis
     """Return the requests to submit, and whether they came as a list."""
     if config is None:
         return [_require_complete(fields, "")], False
+    from evalserver.cli.run_file import InvalidRunFile, read_run_file, read_text
+
     try:
         found = read_run_file(*read_text(config), lenient=lenient)
     except OSError as error:

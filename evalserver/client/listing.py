@@ -100,7 +100,7 @@ class ListingCalls:
         several. Raises RequestFailed when no metric judges single samples.
 
         >>> [sample["doc_id"] for sample in client.samples(job_id, "mme")]
-        [0]
+        [0, 1, 2, 3]
         """
         path = f"{job_path(job_id)}/samples/{quote(task, safe='')}"
         query = {"only": only, "metric": metric, "filter": filter, "limit": PAGE_SIZE}
