@@ -12,7 +12,7 @@ from tests.support import ServerProcess
 async def test_a_restart_does_not_disturb_a_waiting_command(server: ServerProcess) -> None:
     async with server:
         job = Shell(server.url).submit("-a", "seconds=15")
-        waiting = Shell(server.url).start("wait", job)
+        waiting = Shell(server.url).start("wait", job, "--retry-for", "300")
         await server.api.wait_for_harness(job)
         server.kill()
         await server.start()
