@@ -1,5 +1,13 @@
 """The options of lm-eval 0.4.13 (``lm_eval/_cli/run.py``) that requests have no field for."""
 
+from evalserver.engines.harness_options import (
+    HF_HUB_LOG_ARGS,
+    MAX_BATCH_SIZE,
+    SHOW_CONFIG,
+    SYSTEM_INSTRUCTION,
+    VERBOSITY,
+    WRITE_OUT,
+)
 from evalserver.engines.options import RUNS_CODE, SENDS_RESULTS, Option, option_table
 from evalserver.engines.parameters import Kind
 
@@ -7,21 +15,13 @@ OPTIONS = option_table(
     Option(
         "apply_chat_template",
         (Kind.BOOLEAN, Kind.STRING),
-        flag="--apply_chat_template",
         help="Apply the model's chat template, or the one of this name.",
         example=True,
     ),
-    Option(
-        "system_instruction",
-        (Kind.TEXT,),
-        flag="--system_instruction",
-        help="System prompt.",
-        example="Answer in one word, please.",
-    ),
+    SYSTEM_INSTRUCTION,
     Option(
         "fewshot_as_multiturn",
         (Kind.BOOLEAN,),
-        flag="--fewshot_as_multiturn",
         help="Give the examples as turns of a conversation; needs `apply_chat_template`, with "
         "which it is the default.",
         example=False,
@@ -29,60 +29,30 @@ OPTIONS = option_table(
     Option(
         "samples",
         (Kind.INDICES,),
-        flag="--samples",
         help="Which samples to evaluate, by task and number. Excludes `limit`.",
         example={"gsm8k": [0, 5, 7]},
     ),
     Option(
         "metadata",
         (Kind.OBJECT,),
-        flag="--metadata",
         help="Values for tasks that need some, such as those of RULER.",
         example={"max_seq_lengths": [4096, 8192]},
     ),
-    Option(
-        "max_batch_size",
-        (Kind.INTEGER,),
-        low=1,
-        flag="--max_batch_size",
-        help="The largest batch that `batch_size = auto` may choose.",
-        example=64,
-    ),
+    MAX_BATCH_SIZE,
     Option(
         "cache_requests",
         (Kind.CHOICE,),
         choices=("true", "refresh", "delete"),
-        flag="--cache_requests",
         help="Keep the prompts that were made of the data sets, in the directory of "
         "`LM_HARNESS_CACHE_PATH`.",
         example="refresh",
     ),
-    Option(
-        "write_out",
-        (Kind.BOOLEAN,),
-        flag="--write_out",
-        help="Print the prompts of the first samples into the log.",
-        example=True,
-    ),
-    Option(
-        "show_config",
-        (Kind.BOOLEAN,),
-        flag="--show_config",
-        help="Print the configuration of the tasks into the log.",
-        example=True,
-    ),
-    Option(
-        "verbosity",
-        (Kind.CHOICE,),
-        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
-        flag="--verbosity",
-        help="Level of the log.",
-        example="DEBUG",
-    ),
+    WRITE_OUT,
+    SHOW_CONFIG,
+    VERBOSITY,
     Option(
         "confirm_run_unsafe_code",
         (Kind.BOOLEAN,),
-        flag="--confirm_run_unsafe_code",
         help="Run tasks that execute what the model writes, such as `humaneval`.",
         example=True,
         risk=RUNS_CODE,
@@ -90,23 +60,14 @@ OPTIONS = option_table(
     Option(
         "trust_remote_code",
         (Kind.BOOLEAN,),
-        flag="--trust_remote_code",
         help="Run the code of data sets and models of the Hub.",
         example=True,
         risk=RUNS_CODE,
     ),
-    Option(
-        "hf_hub_log_args",
-        (Kind.OBJECT,),
-        flag="--hf_hub_log_args",
-        help="Upload results to the Hugging Face Hub.",
-        example={"hub_results_org": "lab", "push_results_to_hub": True},
-        risk=SENDS_RESULTS,
-    ),
+    HF_HUB_LOG_ARGS,
     Option(
         "wandb_args",
         (Kind.OBJECT,),
-        flag="--wandb_args",
         help="Arguments of `wandb.init`.",
         example={"project": "lab", "name": "run 7, again"},
         risk=SENDS_RESULTS,
@@ -114,7 +75,6 @@ OPTIONS = option_table(
     Option(
         "wandb_config_args",
         (Kind.OBJECT,),
-        flag="--wandb_config_args",
         help="Arguments of `wandb.config.update`.",
         example={"step": 1500},
         risk=SENDS_RESULTS,
@@ -122,7 +82,6 @@ OPTIONS = option_table(
     Option(
         "trackio_args",
         (Kind.OBJECT,),
-        flag="--trackio_args",
         help="Arguments of `trackio.init`.",
         example={"project": "lab"},
         risk=SENDS_RESULTS,

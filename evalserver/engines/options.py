@@ -5,7 +5,7 @@ Each engine declares its table of them (``Engine.options``). Checks, messages an
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -36,11 +36,12 @@ STARTS_SERVER = "starts another server on the machine"
 class Option(Parameter):
     """An option of a harness.
 
-    ``flag`` is the harness's own name for it, ``help`` is Markdown, ``example`` a valid value.
+    ``flag`` is the harness's own name for it (``option_table`` derives it from the name if it is
+    empty), ``help`` is Markdown, ``example`` a valid value.
     ``risk`` says what an option does that the operator has to allow; empty if nothing.
     """
 
-    flag: str
+    flag: str = ""
     help: str
     example: Any
     risk: str = ""
@@ -56,9 +57,13 @@ class Option(Parameter):
         return " or ".join(words.get(kind, TYPE_NAMES.get(kind, kind)) for kind in self.kinds)
 
 
-def option_table(*options: Option) -> Mapping[str, Option]:
-    """Return options by name."""
-    return MappingProxyType({each.name: each for each in options})
+def option_table(*options: Option, separator: str = "_") -> Mapping[str, Option]:
+    """Return options by name. ``separator`` is between the words of the harness's flags."""
+    return MappingProxyType({each.name: _with_flag(each, separator) for each in options})
+
+
+def _with_flag(option: Option, separator: str) -> Option:
+    return replace(option, flag=option.flag or f"--{option.name.replace('_', separator)}")
 
 
 def given_options(harness_args: Mapping[str, Any] | None) -> dict[str, Any]:
