@@ -91,7 +91,7 @@ class Concluder:
     async def finish(self, job: Job, outcome: Outcome) -> None:
         """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
         retention = self._retention
-        size = await retention.measure(job.job_id)
+        size = await retention.measure(job)
         outcome = replace(outcome, output_bytes=size)
         pruned = await retry_until_writable(
             lambda: self._store.jobs.finish(

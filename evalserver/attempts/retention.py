@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.core.job import Job
 from evalserver.store import IllegalTransition, Store, StoreUnavailable
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
@@ -69,30 +70,14 @@ class Retention:
 
         Raises NotPrunable, JobNotFound, JobPruned, StoreUnavailable.
         """
-        try:
-            await self._store.jobs.prune_job(job_id, actor)
-        except IllegalTransition:
-            job = await self._store.queries.job(job_id)
-            raise NotPrunable(
-                f"Job {job_id} is {job.status}; only a finished job can be pruned, so cancel it"
-                " first"
-            ) from None
-        await self.remove_files([job_id])
+        await self._remove_one(job_id, self._store.jobs.prune_job(job_id, actor), "pruned")
 
     async def erase(self, job_id: str, actor: str) -> None:
         """Remove one finished job with its files and its numbers, also if it was pruned before.
 
         Raises NotPrunable, JobNotFound, StoreUnavailable, and JobPruned if it was erased before.
         """
-        try:
-            await self._store.jobs.erase(job_id, actor)
-        except IllegalTransition:
-            job = await self._store.queries.job(job_id)
-            raise NotPrunable(
-                f"Job {job_id} is {job.status}; only a finished job can be erased, so cancel it"
-                " first"
-            ) from None
-        await self.remove_files([job_id])
+        await self._remove_one(job_id, self._store.jobs.erase(job_id, actor), "erased")
 
     async def remove_pruned(self, job_ids: list[str]) -> None:
         """Delete the files of jobs that were pruned to stay within the limits."""
@@ -108,18 +93,29 @@ class Retention:
         )
         await self.remove_files(job_ids)
 
-    async def measure(self, job_id: str) -> int | None:
+    async def measure(self, job: Job) -> int | None:
         """Return how many bytes the files of a job take; None if the disk does not answer."""
         try:
-            return await self._threads.run(self._directories.size, job_id)
+            return await self._threads.run(self._directories.size, job)
         except DiskTimeout as error:
-            log.error("cannot measure the files of a job", job=job_id, error=str(error))
+            log.error("cannot measure the files of a job", job=job.job_id, error=str(error))
             return None
 
     async def remove_files(self, job_ids: list[str]) -> None:
         """Delete the files of pruned jobs."""
         if job_ids:
             await asyncio.to_thread(self._directories.remove, job_ids)
+
+    async def _remove_one(self, job_id: str, removal: Awaitable[object], done: str) -> None:
+        try:
+            await removal
+        except IllegalTransition:
+            job = await self._store.queries.job(job_id)
+            raise NotPrunable(
+                f"Job {job_id} is {job.status}; only a finished job can be {done}, so cancel it"
+                " first"
+            ) from None
+        await self.remove_files([job_id])
 
     async def _clean_up(self) -> None:
         await self.remove_pruned(await self._store.jobs.prune(self.max_finished))

@@ -75,13 +75,10 @@ class RunDirectories:
             if folder.name.endswith(suffixes):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def size(self, job_id: str) -> int:
+    def size(self, job: Job) -> int:
         """Return how many bytes the files of a job take on disk, except those in directories that a
         client named."""
-        if not self.root.is_dir():
-            return 0
-        folders = [each for each in self.root.iterdir() if each.name.endswith(job_id)]
-        return sum(_disk_usage(folder) for folder in folders)
+        return _disk_usage(self.current_attempt(job).run_dir.parent)
 
     def job_ids(self) -> list[str]:
         """Return the job ids with which names of directories end."""

@@ -37,32 +37,27 @@ class JobQueries:
 
     async def job(self, job_id: str) -> Job:
         """The record of a job. Raises JobNotFound or JobPruned."""
-        job = await self.find(job_id)
-        if job is not None:
-            return job
-        if await self.find_pruned(job_id) is not None:
+        job = await self.with_pruned(job_id)
+        if job.pruned_at is not None:
             raise JobPruned(
                 f"Job {job_id} finished and was pruned; its metrics are kept:"
                 f" GET /jobs/{job_id}/results"
             )
+        return job
+
+    async def with_pruned(self, job_id: str) -> Job:
+        """The record of a job, or what is kept of a pruned one: ``pruned_at`` says which.
+
+        Raises JobNotFound, or JobPruned if nothing is kept.
+        """
+        job = await self.find(job_id) or await self.find_pruned(job_id)
+        if job is not None:
+            return job
         if await self.was_known(job_id):
             raise JobPruned(
                 f"Job {job_id} finished and was pruned; what is left of it is in the audit log"
             )
         raise JobNotFound(f"Job {job_id} not found")
-
-    async def with_pruned(self, job_id: str) -> Job:
-        """The record of a job, or what is kept of a pruned one: ``pruned_at`` says which.
-
-        Raises JobNotFound or JobPruned.
-        """
-        try:
-            return await self.job(job_id)
-        except JobPruned:
-            kept = await self.find_pruned(job_id)
-            if kept is None:
-                raise
-            return kept
 
     async def find_pruned(self, job_id: str) -> Job | None:
         """What is kept of a pruned job; None if there is no such job."""

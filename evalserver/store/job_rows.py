@@ -49,7 +49,7 @@ def job_of(row: Row) -> Job:
         result=_readable(row, "result", _object, damage),
         provenance=_readable(row, "provenance", _object, damage),
         event_id=row["event_id"],
-        result_check=_result_check(row, damage),
+        result_check=result_check_of(row, damage),
         failure=_failure(row),
         partial=_readable(row, "partial", _object, damage),
         damage="; ".join(damage) or None,
@@ -71,14 +71,18 @@ def _readable(row: Row, column: str, parse: Callable[[str], T], damage: list[str
         return None
 
 
-def _result_check(row: Row, damage: list[str]) -> ResultCheck | None:
+def result_check_of(row: Row, damage: list[str]) -> ResultCheck | None:
+    """The result check in a row of a job or a pruned job.
+
+    Unreadable findings are omitted, and added to ``damage``.
+    """
     if row["result_status"] is None:
         return None
-    findings = _readable(row, "findings", parse_findings, damage) or ()
+    findings = _readable(row, "findings", _parse_findings, damage) or ()
     return ResultCheck(CheckStatus(row["result_status"]), findings)
 
 
-def parse_findings(text: str) -> tuple[Finding, ...]:
+def _parse_findings(text: str) -> tuple[Finding, ...]:
     """The findings in a column. Raises ValueError or TypeError for other text."""
     try:
         return tuple(

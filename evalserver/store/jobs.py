@@ -8,7 +8,7 @@ from evalserver.core.lifecycle import EventKind, Status
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
-from evalserver.store.json_text import json_text
+from evalserver.store.json_text import json_or_null, json_text
 from evalserver.store.transaction import Row, Transaction
 
 SERVER = "server"
@@ -128,8 +128,8 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
         "completed_at": outcome.completed_at,
         "exit_code": outcome.exit_code,
         "error": outcome.error,
-        "result": _json_or_null(outcome.result),
-        "partial": _json_or_null(outcome.partial),
+        "result": json_or_null(outcome.result),
+        "partial": json_or_null(outcome.partial),
         "output_bytes": outcome.output_bytes,
     }
     if outcome.provenance is not None:
@@ -214,10 +214,6 @@ def _of_the_submission(job: Job) -> str | None:
     """The recorded fingerprints of a job's checkpoints at submission."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted")
     return json_text({"checkpoints": {"submitted": submitted}}) if submitted else None
-
-
-def _json_or_null(value: Any) -> str | None:
-    return None if value is None else json_text(value)
 
 
 def first_line(text: str | None) -> str | None:

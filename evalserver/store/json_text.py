@@ -8,3 +8,8 @@ import orjson
 def json_text(value: Any) -> str:
     """The value as JSON."""
     return orjson.dumps(value).decode()
+
+
+def json_or_null(value: Any) -> str | None:
+    """The value as JSON; NULL for None."""
+    return None if value is None else json_text(value)

@@ -11,13 +11,12 @@ from evalserver.core.job import Failure, Job
 from evalserver.core.lifecycle import EventKind, Status
 from evalserver.core.masking import mask_text, masked
 from evalserver.core.request import EvaluateRequest
-from evalserver.core.result_check import CheckStatus, ResultCheck
 from evalserver.store.durations import kind_of
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import REMOVED_FACTS, Change, Happened, record
-from evalserver.store.job_rows import RECORD, job_of, parse_findings
+from evalserver.store.job_rows import RECORD, job_of, result_check_of
 from evalserver.store.jobs import first_line
-from evalserver.store.json_text import json_text
+from evalserver.store.json_text import json_or_null, json_text
 from evalserver.store.transaction import Row, Transaction
 from evalserver.store.trends import SERIES, STEP
 
@@ -59,6 +58,7 @@ def pruned_job_of(row: Row) -> Job:
     """The job in a row of ``PRUNED_RECORD``, with what is kept of it."""
     labels: dict[str, str] = orjson.loads(row["labels"])
     limit = row["sample_limit"]
+    damage: list[str] = []
     return Job(
         seq=row["seq"],
         job_id=row["job_id"],
@@ -89,9 +89,10 @@ def pruned_job_of(row: Row) -> Job:
         result={name: {} for name in orjson.loads(row["model_names"])},
         provenance=_json_or_none(row["provenance"]),
         event_id=row["event_id"],
-        result_check=_result_check(row),
+        result_check=result_check_of(row, damage),
         failure=None if row["failure_code"] is None else Failure(row["failure_code"], ""),
         pruned_at=row["pruned_at"],
+        damage="; ".join(damage) or None,
     )
 
 
@@ -104,8 +105,8 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
     )  # fmt: skip
     return {
         **{name: row[name] for name in as_they_are},
-        "model_args": _json_or_null(masked(job.request.model_args)),
-        "harness_args": _json_or_null(masked(job.request.harness_args)),
+        "model_args": json_or_null(masked(job.request.model_args)),
+        "harness_args": json_or_null(masked(job.request.harness_args)),
         "model_names": json_text(list(job.result or {})),
         "tasks": row["tasks"],
         "labels": json_text(job.labels),
@@ -114,20 +115,9 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
         "sample_limit": kind.limit,
         "num_gpus": kind.num_gpus,
         "error": None if job.error is None else mask_text(first_line(job.error) or ""),
-        "provenance": _json_or_null(masked(job.provenance)),
+        "provenance": json_or_null(masked(job.provenance)),
         "pruned_at": at,
     }
-
-
-def _result_check(row: Row) -> ResultCheck | None:
-    if row["result_status"] is None:
-        return None
-    findings = parse_findings(row["findings"]) if row["findings"] else ()
-    return ResultCheck(CheckStatus(row["result_status"]), findings)
-
-
-def _json_or_null(value: Any) -> str | None:
-    return None if value is None else json_text(value)
 
 
 def _json_or_none(text: str | None) -> Any:

@@ -8,9 +8,16 @@ import pytest
 from evalserver.core.job import Failure, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.result_check import CheckStatus, Finding, FindingCode, ResultCheck
-from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, kind_of
+from evalserver.store import (
+    DATABASE_NAME,
+    IllegalTransition,
+    JobNotFound,
+    JobPruned,
+    Store,
+    kind_of,
+)
 from tests.store.test_jobs import ACCURACY, PLENTY, complete, completed, start, submit
-from tests.store.test_migrate import rows
+from tests.store.test_migrate import change, rows
 
 CHECK = ResultCheck(CheckStatus.WARNINGS, (Finding("mme", FindingCode.NOT_FINITE, "acc is NaN"),))
 
@@ -212,3 +219,15 @@ async def test_jobs_within_the_budget_stay(store: Store) -> None:
         await finish_with_bytes(store, 300, 900)
 
     assert len(await store.queries.all_ids()) == 3
+
+
+async def test_findings_that_cannot_be_read_do_not_hide_a_pruned_job(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await prune_completed(store)
+    change(tmp_path / DATABASE_NAME, "UPDATE pruned_jobs SET findings = '[{}]'")
+
+    kept = await store.queries.with_pruned(job_id)
+
+    assert kept.result_check == ResultCheck(CheckStatus.WARNINGS)
+    assert "its column findings cannot be read" in str(kept.damage)

@@ -12,7 +12,7 @@ from aiohttp import web
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.core.request import REQUEST_FIELDS
-from evalserver.store import Event
+from evalserver.store import Event, JobPruned
 from evalserver.web.api.artifacts import get_artifacts
 from evalserver.web.api.jobs import job_with_position
 from evalserver.web.http.errors import BadRequest
@@ -48,10 +48,10 @@ class Snippets:
 async def get_job_page(request: web.Request) -> web.Response:
     """``GET /ui/jobs/{job_id}``: a job's request, timeline, progress, log, results and files."""
     store, job_id = request.app[STORE], request.match_info["job_id"]
-    pruned = await store.queries.find_pruned(job_id)
-    if pruned is not None:
-        return await _pruned_page(request, pruned)
-    job, position = await job_with_position(request, job_id)
+    try:
+        job, position = await job_with_position(request, job_id)
+    except JobPruned:
+        return await _pruned_page(request, await store.queries.with_pruned(job_id))
     events = await store.events.after(0, MAX_EVENTS, job_id)
     engine = request.app[ENGINES].get(job.engine)
     is_completed = job.status is Status.COMPLETED
