@@ -20,7 +20,7 @@ def catalog() -> None:
 @as_json
 @with_server
 def refresh(server: Server, engine: str | None, as_json: bool) -> None:
-    """Ask harnesses anew for their tasks and models: all, or that of --engine.
+    """Ask harnesses again for their tasks and models: all, or that of --engine.
 
     The lists are also renewed by themselves when a version or the files of a harness or of the task
     definitions have changed. Exit code 1 if the engine that was named, or every engine, cannot be

@@ -39,7 +39,7 @@ class HarnessUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What an engine's harness answered when it was asked anew, and after how many seconds.
+    """What an engine's harness answered when it was asked again, and after how many seconds.
 
     ``error`` says why it could not be asked; the earlier answers are kept then.
     """
@@ -134,7 +134,7 @@ class Catalog:
         # What is being asked now may have read files that have changed since.
         while (running := self._tasks.get((engine, question))) is not None:
             await asyncio.wait([running])
-        return await asyncio.shield(self._start(engine, question, anew=True))
+        return await asyncio.shield(self._start(engine, question, force=True))
 
     def known(self, engine: str, question: Question) -> frozenset[str]:
         """Return the cached names, without asking the harness; empty if it was never asked."""
@@ -167,10 +167,10 @@ class Catalog:
         return self._tasks.get((engine, question)) or self._start(engine, question)
 
     def _start(
-        self, engine: str, question: Question, *, anew: bool = False
+        self, engine: str, question: Question, *, force: bool = False
     ) -> asyncio.Task[list[str]]:
         key = (engine, question)
-        task = asyncio.create_task(self._ask(engine, question, anew=anew), name=f"ask {engine}")
+        task = asyncio.create_task(self._ask(engine, question, force=force), name=f"ask {engine}")
         self._tasks[key] = task
         task.add_done_callback(lambda done: self._forget(key, done))
         return task
@@ -182,8 +182,8 @@ class Catalog:
             if error is not None:
                 log.warning("a harness does not answer", engine=key[0], error=str(error))
 
-    async def _ask(self, name: str, question: Question, *, anew: bool) -> list[str]:
-        """Ask the harness, unless its state is that of the cached answer; ``anew``: always."""
+    async def _ask(self, name: str, question: Question, *, force: bool) -> list[str]:
+        """Ask the harness, unless its state is that of the cached answer; ``force``: always."""
         engine = self._engines[name]
         environment = {**self._environment, **engine.settings.environment}
         try:
@@ -195,7 +195,7 @@ class Catalog:
             )
             version = f"{version.strip()} {definitions}"
             cached = await self._store.engine_cache.find(name, question.value)
-            if cached is not None and cached.version == version and not anew:
+            if cached is not None and cached.version == version and not force:
                 self._remember(name, question, cached.answer)
                 return cached.answer
             output = await self._executor.ask(

@@ -62,7 +62,7 @@ class ServerStore:
         )
 
     async def note_catalog_refresh(self, actor: str, engines: Sequence[str]) -> None:
-        """Record that harnesses were asked anew for their names, and by whom."""
+        """Record that harnesses were asked again for their names, and by whom."""
         operation, detail = ServerOperation.CATALOG_REFRESHED, {"engines": list(engines)}
         await self._writer.run(
             lambda tx: server_events.append(tx, operation, self._now(), actor, detail)

@@ -17,7 +17,7 @@ HARNESSES = [
     )
 ]
 
-SURROUNDINGS = {
+EDITOR_AND_CI_VARIABLES = {
     "BRANCH_NAME", "CI", "CUSTOM_ENV_VAR_1", "CUSTOM_ENV_VAR_2", "GITHUB_REF_NAME", "GITHUB_SHA",
     "GIT_BRANCH", "GIT_COMMIT", "JPY_SESSION_NAME", "PYTEST_CURRENT_TEST", "PYTEST_VERSION",
     "TERM_PROGRAM", "VSCODE_CLI_REQUIRE_TOKEN", "VSCODE_CWD", "VSCODE_IPYTHON_KERNEL", "VSCODE_PID",
@@ -93,7 +93,7 @@ def test_keys_of_judges_and_providers_are_passed(name: str) -> None:
 @pytest.mark.parametrize(("environment", "package"), HARNESSES)
 def test_every_variable_that_a_harness_reads_is_passed(environment: str, package: str) -> None:
     read = variables_read(site_packages(interpreter(environment)) / package)
-    wanted = {name for name in read - SURROUNDINGS if not is_excluded(name)}
+    wanted = {name for name in read - EDITOR_AND_CI_VARIABLES if not is_excluded(name)}
 
     assert wanted - set(harness_environment(dict.fromkeys(wanted, "x"))) == set()
 

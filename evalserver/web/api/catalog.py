@@ -24,7 +24,7 @@ async def get_models(request: web.Request) -> web.Response:
 
 
 async def refresh_catalog(request: web.Request) -> web.Response:
-    """``POST /catalog/refresh``: ask harnesses anew for their tasks and models.
+    """``POST /catalog/refresh``: ask harnesses again for their tasks and models.
 
     Responds when all have answered, which may take minutes. The lists are also renewed by
     themselves when a version or the files of a harness or of the task definitions have changed.

@@ -1,4 +1,4 @@
-"""``POST /catalog/refresh``: harnesses are asked anew."""
+"""``POST /catalog/refresh``: harnesses are asked again."""
 
 import sqlite3
 from pathlib import Path
