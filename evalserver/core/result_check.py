@@ -1,6 +1,5 @@
 """What the check of a job's results found: whether they are whole, and what is odd about them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,8 +51,3 @@ class ResultCheck:
 
     status: CheckStatus
     findings: tuple[Finding, ...] = ()
-
-
-def check_of_completed(findings: Sequence[Finding]) -> ResultCheck:
-    """The check of a completed job with these findings."""
-    return ResultCheck(CheckStatus.WARNINGS if findings else CheckStatus.OK, tuple(findings))
