@@ -286,22 +286,23 @@ class Writer:
     def _require_files(self) -> None:
         """Raise _FilesLost unless the open files are still those with their names."""
         fault = self._file_fault()
-        if fault is None:
-            return
-        if self._files is not None and self._files.has_database:
+        if fault is not None:
             self._rescue_log()
-        raise _FilesLost(fault)
+            raise _FilesLost(fault)
 
     def _require_files_of_commit(self) -> None:
         """Check the files after a commit: one that may have gone to a lost file is not
         acknowledged, and the in-memory indexes do not reflect it, so that only a restart helps."""
         fault = self._file_fault()
         if fault is not None:
+            self._rescue_log()
             self._lost = f"{fault}. Here a restart is needed in any case"
             raise _FilesLost(self._lost)
 
     def _rescue_log(self) -> None:
         """If only the ``-wal`` is lost: checkpoint its commits into the database."""
+        if self._files is None or not self._files.has_database:
+            return
         self._roll_back()
         with suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(FULL)")

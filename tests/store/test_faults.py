@@ -77,6 +77,29 @@ async def test_the_store_stays_faulty_until_a_write_succeeds(store: Store, tmp_p
         assert not await _is_healthy(store)
 
 
+async def test_a_wal_removed_during_a_commit_loses_no_acknowledged_job(
+    store: Store, tmp_path: Path
+) -> None:
+    job_id = await submit(store)
+
+    def remove_at_commit(statement: str) -> None:
+        if statement == "COMMIT":
+            (tmp_path / f"{DATABASE_NAME}-wal").unlink(missing_ok=True)
+
+    store._connection.set_trace_callback(remove_at_commit)
+    with pytest.raises(StoreUnavailable, match="was removed"):
+        await submit(store)
+
+    assert job_id in _jobs_of_a_copy(tmp_path), "as after a kill: without the log that was removed"
+
+
+def _jobs_of_a_copy(data_dir: Path) -> list[str]:
+    copy = data_dir / "copy.db"
+    copy.write_bytes((data_dir / DATABASE_NAME).read_bytes())
+    with closing(sqlite3.connect(copy)) as connection:
+        return [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs")]
+
+
 @contextmanager
 def _full(file: Path) -> Iterator[None]:
     """Within the block, no file of this process can grow beyond the size of this one."""
