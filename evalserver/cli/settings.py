@@ -14,6 +14,7 @@ from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import (
     environment_name,
     is_list,
+    is_switch,
     load_settings,
     number_type,
     origins,
@@ -36,6 +37,7 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
                     type=_option_type(setting),
                     help=_help(setting),
                     multiple=is_list(setting),
+                    default=None,
                 )
                 command = option(command)
         return command
@@ -79,11 +81,12 @@ def _config(command: Command) -> Command:
 
 
 def _flag(setting: Field[Any]) -> str:
-    return "--" + setting.name.replace("_", "-")
+    name = setting.name.replace("_", "-")
+    return f"--{name}/--no-{name}" if is_switch(setting) else f"--{name}"
 
 
 def _option_type(setting: Field[Any]) -> type:
-    return number_type(setting) or str
+    return bool if is_switch(setting) else number_type(setting) or str
 
 
 def _help(setting: Field[Any]) -> str:
@@ -93,4 +96,4 @@ def _help(setting: Field[Any]) -> str:
 
 
 def _has_default(setting: Field[Any]) -> bool:
-    return setting.default not in (MISSING, None, ())
+    return setting.default not in (MISSING, None, (), False)

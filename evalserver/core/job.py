@@ -61,6 +61,10 @@ class Job:
     """The metrics of a failed job, as far as it has some: by task, then by metric and filter."""
     pruned_at: str | None = None
     """When the job was pruned; then the record has only what is kept of pruned jobs."""
+    gpus: tuple[str, ...] | None = None
+    """The GPUs that the last attempt got; None if the server managed none then."""
+    stalled_since: str | None = None
+    """Since when a running job has written nothing and used no GPU."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 

@@ -39,6 +39,22 @@ def optional_seconds(value: Any) -> str | None:
     return None if is_valid else f"a number of seconds from above 0 to {MAX_TIMEOUT_SECONDS}"
 
 
+def boolean(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "true or false"
+
+
+def gpus(value: Any) -> str | None:
+    is_valid = isinstance(value, str) and (
+        value in ("none", "auto") or _are_gpus([each.strip() for each in value.split(",")])
+    )
+    return None if is_valid else "'none', 'auto', or different indices or UUIDs such as '0,1,4'"
+
+
+def _are_gpus(names: list[str]) -> bool:
+    is_each_valid = all(re.fullmatch(r"[0-9]{1,4}|[A-Za-z]+-[0-9A-Za-z-]{1,64}", n) for n in names)
+    return is_each_valid and len(set(names)) == len(names)
+
+
 def on_shutdown(value: Any) -> str | None:
     return None if value in ("keep", "cancel") else "'keep' or 'cancel'"
 

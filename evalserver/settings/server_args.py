@@ -90,9 +90,36 @@ class ServerArgs:
         "Maximum time limit in seconds of a request.",
         default=None,
     )
+    gpus: str = _setting(
+        allowed.gpus,
+        "GPUs that the server manages: none, auto (all), or a list of indices or UUIDs such as"
+        " 0,1,4. An evaluation then holds num_gpus of them, and sees no others.",
+        default="none",
+    )
+    max_running: int | None = _setting(
+        allowed.optional_positive,
+        "Maximum evaluations at once (default: 1; with managed GPUs, as many as these allow).",
+        default=None,
+    )
+    max_running_without_gpu: int = _setting(
+        allowed.positive,
+        "With managed GPUs: maximum evaluations at once that need none (num_gpus: 0).",
+        default=1,
+    )
+    max_running_per_token: int | None = _setting(
+        allowed.optional_positive,
+        "Maximum evaluations at once of one token; jobs of others then go first.",
+        default=None,
+    )
+    backfill: bool = _setting(
+        allowed.boolean,
+        "Start later jobs on GPUs that the first queued job cannot use yet, if that does not"
+        " delay it.",
+        default=False,
+    )
     on_shutdown: str = _setting(
         allowed.on_shutdown,
-        "At shutdown, the running evaluation continues (keep) or is cancelled (cancel).",
+        "At shutdown, running evaluations continue (keep) or are cancelled (cancel).",
         default="keep",
     )
 

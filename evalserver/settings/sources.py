@@ -78,8 +78,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             if is_list(setting):
                 values[setting.name] = tuple(part for part in text.split(",") if part)
                 continue
-            values[setting.name] = _parse_value(
-                environment_name(setting.name), text, number_type(setting)
+            variable = environment_name(setting.name)
+            values[setting.name] = (
+                _parse_switch(variable, text)
+                if is_switch(setting)
+                else _parse_value(variable, text, number_type(setting))
             )
     return values
 
@@ -89,11 +92,22 @@ def is_list(setting: Field[Any]) -> bool:
     return setting.type == tuple[str, ...]
 
 
+def is_switch(setting: Field[Any]) -> bool:
+    """Return whether a setting is true or false."""
+    return setting.type is bool
+
+
 def number_type(setting: Field[Any]) -> type[int] | type[float] | None:
     """Return int or float for a setting that is a number; None for one that is a string."""
     if setting.type in (int, int | None):
         return int
     return float if setting.type in (float, float | None) else None
+
+
+def _parse_switch(variable: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"{variable} must be true or false, got {text!r}")
+    return text == "true"
 
 
 def _parse_value(variable: str, text: str, kind: type[int] | type[float] | None) -> Any:

@@ -52,6 +52,8 @@ def job_of(row: Row) -> Job:
         result_check=result_check_of(row, damage),
         failure=_failure(row),
         partial=_readable(row, "partial", _object, damage),
+        gpus=_readable(row, "gpus", _strings, damage),
+        stalled_since=row["stalled_since"],
         damage="; ".join(damage) or None,
     )
 
@@ -103,3 +105,10 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TypeError("it is not an object")
     return value
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    value = orjson.loads(text)
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise TypeError("it is not a list of strings")
+    return tuple(value)

@@ -32,6 +32,7 @@ LANDED = {
     "0009_checked_results_and_history.sql": (
         "ca5e65858147c86594c5046850400195aa5f9db6a888e22e9e3bc78c0ee105bf"
     ),
+    "0010_slots.sql": "055f6634a72d52c9cac776a239d8ea86143512b44fe0cf12a793f0b6245b432d",
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""

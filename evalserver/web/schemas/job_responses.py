@@ -239,6 +239,8 @@ class JobSchema(ResponseSchema):
             "partial": None,
             "error": None,
             "failure": None,
+            "gpus": None,
+            "stalled_since": None,
             "position_in_queue": None,
             "waiting_for": None,
             "eta_s": None,
@@ -294,6 +296,15 @@ class JobSchema(ResponseSchema):
     )
     failure = fields.Nested(
         FailureSchema, allow_none=True, metadata=about("null unless the job failed.")
+    )
+    gpus = fields.List(
+        fields.String(),
+        allow_none=True,
+        metadata=about("The GPUs that the last attempt got; null if the server managed none then."),
+    )
+    stalled_since = Time(
+        allow_none=True,
+        metadata=about("Since when a running job has written nothing and used no GPU."),
     )
     position_in_queue = fields.Integer(
         allow_none=True, metadata=about("Number of jobs ahead of it; null unless queued.")
