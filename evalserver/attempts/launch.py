@@ -18,10 +18,14 @@ from evalserver.engines.env_profiles import (
     require_profile,
 )
 from evalserver.engines.environment import secret_values
+from evalserver.engines.settings import ATTEMPT_DIRECTORY
 from evalserver.executors import Command, LaunchSpec
 
 MERGING = "merging the checkpoint"
 """The stage before the harness, if a request names a checkpoint in shards."""
+
+WORKING_DIRECTORY = "working-directory"
+"""In the run directory, for engines whose attempts run in directories of their own."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,17 @@ class Planner:
     ) -> LaunchSpec:
         engine = self._engines[job.engine]
         environment = {**self.environment(engine), **profile.values}
+        command = engine.command(with_merged_checkpoint(job.request), paths)
+        working_directory = self._context.working_directory
+        if engine.settings.working_directory == ATTEMPT_DIRECTORY:
+            working_directory = paths.run_dir / WORKING_DIRECTORY
+            command = replace(command, directories=(*command.directories, working_directory))
         arguments = (_as_mapping(getattr(job.request, name)) for name in ARGUMENT_FIELDS)
         return LaunchSpec(
             run_dir=paths.run_dir,
             token=token,
-            command=engine.command(with_merged_checkpoint(job.request), paths),
-            cwd=self._context.working_directory,
+            command=command,
+            cwd=working_directory,
             env=environment,
             grace_s=self._context.cancel_grace_s,
             timeout_s=job.request.timeout_s,

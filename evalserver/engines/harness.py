@@ -146,6 +146,8 @@ class LmEvalFamily(Engine):
             self.settings.python,
             *("-m", "accelerate.commands.launch", "--multi_gpu"),
             *("--num_processes", str(num_gpus), "--num_machines", "1"),
+            # A free port: by default all evaluations of a machine would meet at the same one.
+            *("--main_process_port", "0"),
         )
 
     def _flags(self, request: EvaluateRequest) -> list[str]:

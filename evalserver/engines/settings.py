@@ -18,6 +18,9 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 HARNESS_ARGS = "harness_args"
 
+SERVER_DIRECTORY, ATTEMPT_DIRECTORY = "server", "attempt"
+"""Where attempts of an engine run: where the server does, or each in a directory of its own."""
+
 DEFAULTS = tuple(name for name, row in REQUEST_FIELDS.items() if row.engine_default)
 """The fields of a request for which an engine's table may have a default."""
 
@@ -31,8 +34,8 @@ class EngineSettings:
     ``environment`` is added to the harness's environment, ``defaults`` apply to fields that a
     request does not set, ``models`` are the names or wildcards of allowed models (None: any).
     ``allow`` are the options of the harness that requests may set although they run code or send
-    results to others, ``extra_args`` further arguments of its command line. ``options`` are the
-    remaining keys, which belong to the type.
+    results to others, ``extra_args`` further arguments of its command line. ``working_directory``
+    says where its attempts run. ``options`` are the remaining keys, which belong to the type.
     """
 
     name: str
@@ -44,6 +47,7 @@ class EngineSettings:
     models: tuple[str, ...] | None = None
     allow: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
+    working_directory: str = SERVER_DIRECTORY
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, model: str) -> bool:
@@ -113,7 +117,8 @@ def _require_directory(path: str | None, name: str) -> str | None:
     place = Path(path).expanduser()
     if not place.is_dir():
         raise ValueError(f"engines.{name}.include_path: {path} is not a directory")
-    return str(place)
+    # Absolute: it is read from the working directory of an attempt.
+    return str(place.absolute())
 
 
 def _require_valid(name: str, key: str, value: Any) -> Any:
@@ -163,6 +168,11 @@ def _check_extra_args(value: Any) -> str | None:
     return None
 
 
+def _check_working_directory(value: Any) -> str | None:
+    names = (SERVER_DIRECTORY, ATTEMPT_DIRECTORY)
+    return None if value in names else " or ".join(map(repr, names))
+
+
 def _check_texts(value: Any) -> str | None:
     fine = isinstance(value, list) and value and all(_check_text(each) is None for each in value)
     return None if fine else "a list of names or wildcards"
@@ -177,6 +187,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "models": _check_texts,
     "allow": _check_texts,
     "extra_args": _check_extra_args,
+    "working_directory": _check_working_directory,
     HARNESS_ARGS: _check_arguments,
 }
 """The keys of every engine's table. A check returns what is allowed if the value is invalid."""

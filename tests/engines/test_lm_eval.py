@@ -13,7 +13,7 @@ ENGINE = LmEval(settings())
 PROGRAM = ("python", *LmEval.program)
 LAUNCH = (
     "-m", "accelerate.commands.launch", "--multi_gpu",
-    "--num_processes", "2", "--num_machines", "1",
+    "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0",
 )  # fmt: skip
 
 FIELDS = {

@@ -29,7 +29,7 @@ LAUNCHER = str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py"))
 PLAIN = ("python", LAUNCHER)
 LAUNCH = (
     "-m", "accelerate.commands.launch", "--multi_gpu",
-    "--num_processes", "4", "--num_machines", "1",
+    "--num_processes", "4", "--num_machines", "1", "--main_process_port", "0",
 )  # fmt: skip
 
 FIELDS = {

@@ -29,6 +29,7 @@ def rejection(name: str, table: Any) -> str:
         ({"type": "lm_eval", "environment": {"A=B": "1"}}, "a table of variables"),
         ({"type": "lm_eval", "defaults": {"tasks": ["a"]}}, "a table of fields of a request"),
         ({"type": "lm_eval", "models": []}, "a list of names or wildcards"),
+        ({"type": "lm_eval", "working_directory": "x"}, "must be 'server' or 'attempt'"),
         ({"type": "lm_eval", "pyton": "x"}, "unknown key 'pyton'. Did you mean 'python'"),
     ],
 )

@@ -52,8 +52,8 @@ CODES = MappingProxyType(
         " one died, hangs, or has much more to do. Look in the log for the first process that"
         " failed; NCCL_DEBUG=INFO in the engine's environment says more.",
         "port_in_use": "Another program has the network port that the processes wanted to meet"
-        " at. Set MASTER_PORT, or --main_process_port 0 of accelerate, in the engine's table,"
-        " or run such jobs one after another.",
+        " at. accelerate is given a free one; if this port is set in model_args, in MASTER_PORT of"
+        " the engine's environment or by the model itself, choose another, and retry.",
         # The Hub and data sets.
         "hub_gated": "The repository on the Hub is gated. Accept its terms with the account"
         " whose token the harness has, and give the server HF_TOKEN of that account"
