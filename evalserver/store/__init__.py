@@ -21,6 +21,7 @@ from evalserver.store.errors import (
 )
 from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
+from evalserver.store.gpu_store import GpuStore, Hold, Quarantine
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.job_queries import JobQueries, Queued
@@ -56,6 +57,8 @@ __all__ = [
     "DatabaseRefused",
     "Draining",
     "Event",
+    "GpuStore",
+    "Hold",
     "IllegalTransition",
     "Info",
     "JobFilter",
@@ -75,6 +78,7 @@ __all__ = [
     "Place",
     "Point",
     "Problem",
+    "Quarantine",
     "Queued",
     "Series",
     "ServerStore",

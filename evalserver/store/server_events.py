@@ -29,6 +29,9 @@ class ServerOperation(StrEnum):
     RESUMED = "resumed"
     BACKED_UP = "backed_up"
     CATALOG_REFRESHED = "catalog_refreshed"
+    GPU_QUARANTINED = "gpu_quarantined"
+    GPU_RELEASED = "gpu_released"
+    GPU_PROCESSES_KILLED = "gpu_processes_killed"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from evalserver.store.committed import Listener, Watcher
 from evalserver.store.durations import Durations
 from evalserver.store.engine_cache import EngineCache
 from evalserver.store.event_log import EventLog
+from evalserver.store.gpu_store import GpuStore
 from evalserver.store.job_queries import JobQueries
 from evalserver.store.job_store import JobStore
 from evalserver.store.migrate import migrate
@@ -31,8 +32,8 @@ class Store:
     """The database of one server. Open it with ``Store.open``, and close it.
 
     Its parts do the work: ``jobs`` changes jobs, ``queries`` reads them, ``series`` and
-    ``durations`` summarize them, ``events`` reads the audit log, ``tokens``, ``server`` and
-    ``engine_cache`` have the rest.
+    ``durations`` summarize them, ``events`` reads the audit log, ``tokens``, ``server``, ``gpus``
+    and ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Store:
         self.events = EventLog(readers)
         self.tokens = TokenStore(writer, readers)
         self.server = ServerStore(writer, readers, now)
+        self.gpus = GpuStore(writer, readers, now)
         self.engine_cache = EngineCache(writer, readers, now)
 
     @classmethod

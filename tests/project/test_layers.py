@@ -31,7 +31,7 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 GUARDED = {
     "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "jinja2", "markupsafe",
-    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "re2", "rich",
+    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "pynvml", "re2", "rich",
     "sqlite3", "subprocess",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
@@ -63,6 +63,8 @@ LAYERS = {
     "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
     "outputs": _layer("outputs engines runner.output system"),
     "harnesses": _layer("harnesses engines executors store! system"),
+    "gpus": _layer("gpus core runner.files runner.procfs store! system"),
+    "gpus.nvml": _layer("", "pynvml"),
     "monitoring": _layer("monitoring core engines runner.files store! system"),
     "monitoring.prometheus": _layer("core store! version", "prometheus_client"),
     # Jobs: run, put in order, taken in.
@@ -71,7 +73,7 @@ LAYERS = {
         f" version {CRASH_POINT}"
     ),
     "scheduling.queue_index": _layer(""),
-    "scheduling": _layer(f"scheduling attempts checkpoints core store! system {CRASH_POINT}"),
+    "scheduling": _layer(f"scheduling attempts checkpoints core gpus store! system {CRASH_POINT}"),
     "submission": _layer(
         "submission attempts.provenance auth checkpoints core engines harnesses store! system"
         f" {CRASH_POINT}"
@@ -79,14 +81,14 @@ LAYERS = {
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines harnesses monitoring outputs scheduling settings store!"
+        " checkpoints core engines gpus harnesses monitoring outputs scheduling settings store!"
         f" submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
-        "server attempts auth core engines executors harnesses monitoring runner scheduling"
+        "server attempts auth core engines executors gpus harnesses monitoring runner scheduling"
         " settings store! submission system version web",
         "aiohttp",
     ),
@@ -237,6 +239,7 @@ def test_every_row_has_a_module() -> None:
         ("client.clients", "from aiohttp import ClientSession"),
         ("web.api.jobs", "import httpx"),
         ("web.api.metrics", "from prometheus_client import Counter"),
+        ("gpus.monitor", "import pynvml"),
         ("newcomer", ""),
     ],
 )
