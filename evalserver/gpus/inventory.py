@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,10 @@ log = structlog.get_logger("evalserver.gpus")
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """What a cluster or a container gave to the server, when set: ``auto`` takes no others."""
+
+
+DRIVER_GPUS = Path("/proc/driver/nvidia/gpus")
+"""A directory for each GPU, to be listed without loading NVML."""
 
 
 class GpusUnavailable(Exception):
@@ -63,6 +68,20 @@ def find_gpus(setting: str, environ: Mapping[str, str] = os.environ) -> tuple[Gp
         raise GpusUnavailable(f"--gpus {setting}: the driver cannot list GPUs: {error}") from error
     finally:
         nvml.close()
+
+
+def warn_of_unmanaged_gpus() -> None:
+    """Log what to set if this machine has several GPUs of NVIDIA, for ``--gpus none``."""
+    try:
+        count = sum(1 for _ in DRIVER_GPUS.iterdir())
+    except OSError:
+        return
+    if count > 1:
+        log.warning(
+            "evaluations run one after another, and each sees all GPUs;"
+            " with --gpus auto, each holds those that it needs, and several run at once",
+            gpus=count,
+        )
 
 
 def _all_of(devices: Sequence["Device"], visible: str | None) -> tuple[Gpu, ...]:

@@ -22,6 +22,9 @@ from evalserver.engines import Engine, find_program, make_engines, merge
 from evalserver.engines.env_profiles import EnvProfile, check_profiles
 from evalserver.engines.environment import harness_environment
 from evalserver.executors import Executor, LocalExecutor
+from evalserver.gpus.guard import GpuGuard
+from evalserver.gpus.inventory import Gpu, GpusUnavailable, find_gpus, warn_of_unmanaged_gpus
+from evalserver.gpus.monitor import GpuMonitor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
@@ -53,6 +56,9 @@ from evalserver.web.keys import (
     ENGINES,
     ENV_PROFILES,
     FORECASTS,
+    GPU_GUARD,
+    GPU_MONITOR,
+    GPUS,
     HEALTH,
     INSTRUMENTS,
     ORIGINS,
@@ -111,6 +117,7 @@ def make_app(
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
     )
+    app[GPUS] = _find_gpus(args.gpus)
     app[EXECUTOR] = LocalExecutor()
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
@@ -123,7 +130,7 @@ def make_app(
         Quota(args.max_queued_per_token, args.max_queued_bytes_per_token),
     )
     app.on_shutdown.append(_close_streams)
-    app.cleanup_ctx.extend([_store, _access, _catalog, _submitter, _scheduler])
+    app.cleanup_ctx.extend([_store, _access, _catalog, _gpus, _submitter, _scheduler])
     add_routes(app)
     return app
 
@@ -153,6 +160,19 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
     await app[CATALOG].load()
     yield
     await app[CATALOG].close()
+
+
+async def _gpus(app: web.Application) -> AsyncIterator[None]:
+    gpus = app[GPUS]
+    app[GPU_MONITOR] = monitor = GpuMonitor(gpus)
+    app[GPU_GUARD] = guard = GpuGuard(gpus, monitor, app[STORE])
+    await monitor.start()
+    name = "the watch of the GPUs"
+    task = asyncio.create_task(supervise(name, guard.watch, app[HEALTH]), name=name)
+    yield
+    task.cancel()
+    await asyncio.wait([task])
+    monitor.close()
 
 
 async def _submitter(app: web.Application) -> AsyncIterator[None]:
@@ -249,6 +269,15 @@ def _make_engines(args: ServerArgs) -> Mapping[str, Engine]:
             f"Known engines: {', '.join(evaluating)}"
         )
     return engines
+
+
+def _find_gpus(setting: str) -> tuple[Gpu, ...]:
+    if setting == "none":
+        warn_of_unmanaged_gpus()
+    try:
+        return find_gpus(setting)
+    except GpusUnavailable as error:
+        raise CannotStart(str(error)) from error
 
 
 def _check_profiles(args: ServerArgs, engines: Mapping[str, Engine]) -> Mapping[str, EnvProfile]:

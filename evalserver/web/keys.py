@@ -12,6 +12,9 @@ from evalserver.attempts.retention import Retention
 from evalserver.core.health import Health
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile
+from evalserver.gpus.guard import GpuGuard
+from evalserver.gpus.inventory import Gpu
+from evalserver.gpus.monitor import GpuMonitor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
@@ -35,6 +38,10 @@ ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 STARTED_AT = web.AppKey("started_at", str)
 HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
+GPUS: web.AppKey[tuple[Gpu, ...]] = web.AppKey("gpus")
+"""The managed GPUs; empty with ``--gpus none``."""
+GPU_MONITOR = web.AppKey("gpu_monitor", GpuMonitor)
+GPU_GUARD = web.AppKey("gpu_guard", GpuGuard)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
 COMMANDS = web.AppKey("commands", JobCommands)
 PLANNER = web.AppKey("planner", Planner)

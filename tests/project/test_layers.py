@@ -63,7 +63,7 @@ LAYERS = {
     "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
     "outputs": _layer("outputs engines runner.output system"),
     "harnesses": _layer("harnesses engines executors store! system"),
-    "gpus": _layer("gpus core runner.files runner.procfs store! system"),
+    "gpus": _layer("gpus core runner.files runner.launch_spec runner.procfs store! system"),
     "gpus.nvml": _layer("", "pynvml"),
     "monitoring": _layer("monitoring core engines runner.files store! system"),
     "monitoring.prometheus": _layer("core store! version", "prometheus_client"),
