@@ -1,7 +1,6 @@
 """``evalserver jobs`` and ``evalserver status``: listing jobs, and the details of one."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -24,7 +23,7 @@ from evalserver.cli.screens import (
     print_record,
     print_table,
 )
-from evalserver.cli.values import duration, labels_option
+from evalserver.cli.values import labels_option, time_or_age
 
 DEFAULT_LIMIT = 20
 
@@ -105,8 +104,8 @@ def jobs(
         found = client.jobs(
             status=",".join(status) or None,
             labels=labels,
-            created_after=_parse_time(since),
-            created_before=_parse_time(before),
+            created_after=time_or_age(since),
+            created_before=time_or_age(before),
             **filters,
         )
         shown = list(found if everything else islice(found, limit))
@@ -198,13 +197,3 @@ def _other_fields(request: Mapping[str, Any]) -> list[str]:
 
 def _optional_time(value: str | None) -> str | None:
     return None if value is None else cells.local_time(value)
-
-
-def _parse_time(given: str | None) -> str | datetime | None:
-    """Parse a time, or an age."""
-    if given is None or given.isdigit():  # a year is a time, not an age in seconds
-        return given
-    try:
-        return datetime.now(UTC) - duration(given)
-    except (ValueError, OverflowError):
-        return given

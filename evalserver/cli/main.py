@@ -24,6 +24,7 @@ COMMANDS: Table = {
         "results": "results:results",
         "samples": "samples:samples",
         "compare": "compare:compare",
+        "usage": "usage:usage",
     },
     "Server": {
         "health": "about_server:health",

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -53,6 +53,16 @@ def duration(text: str) -> timedelta:
     if found is None:
         raise ValueError(f"{text!r} is not a duration; give seconds, or 30m, 2h, 3d")
     return timedelta(**{UNITS[found[2]]: float(found[1])})
+
+
+def time_or_age(given: str | None) -> str | datetime | None:
+    """Parse an age; any other text is a time, which the server reads."""
+    if given is None or given.isdigit():  # a year is a time, not an age in seconds
+        return given
+    try:
+        return datetime.now(UTC) - duration(given)
+    except (ValueError, OverflowError):
+        return given
 
 
 def seconds(text: str) -> float:

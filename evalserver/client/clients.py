@@ -177,6 +177,7 @@ class EvalClient:
     list_tasks = _blocking(Calls.list_tasks)
     list_models = _blocking(Calls.list_models)
     get_queue_status = _blocking(Calls.get_queue_status)
+    usage = _blocking(Calls.usage)
     merge_checkpoint = _blocking(Calls.merge_checkpoint)
 
     evaluate = _blocking(Calls.evaluate)

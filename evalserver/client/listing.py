@@ -121,6 +121,26 @@ class ListingCalls:
         """
         return await self._sender.answer(Call("GET", "/compare", {"job": list(job_ids)}))
 
+    async def usage(
+        self,
+        by: Literal["job", "token", "series", "model", "month"] = "month",
+        *,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        limit: int = 100,
+    ) -> Json:
+        """Return what attempts used that ended at or after ``since`` and before ``until``.
+
+        ``rows`` has ``name``, ``attempts``, ``seconds`` and ``gpu_seconds`` of at most ``limit``
+        jobs, tokens, series or models, largest first, or of months, latest first; ``total`` the
+        same of all. Pruned jobs count, erased ones do not.
+
+        >>> client.usage("model", since="2020-01-01")["rows"][0]["name"]
+        'dummy'
+        """
+        query = {"by": by, "since": _iso_time(since), "until": _iso_time(until), "limit": limit}
+        return await self._sender.answer(Call("GET", "/usage", query))
+
     async def _rows(
         self, path: str, query: Mapping[str, Any], name: str
     ) -> AsyncGenerator[Json, None]:

@@ -22,6 +22,7 @@ from evalserver.store.errors import (
 from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
 from evalserver.store.gpu_store import GpuStore, Hold, Quarantine
+from evalserver.store.gpu_usage import Period, Usage, UsageBy, UsageSummary
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.job_queries import JobQueries, Queued
@@ -75,6 +76,7 @@ __all__ = [
     "Order",
     "Page",
     "Part",
+    "Period",
     "Place",
     "Point",
     "Problem",
@@ -92,6 +94,9 @@ __all__ = [
     "TokenNotFound",
     "TokenStore",
     "Upgrade",
+    "Usage",
+    "UsageBy",
+    "UsageSummary",
     "Verdict",
     "archives_of",
     "back_up",

@@ -35,6 +35,16 @@ METRICS_OF_NOBODY = """
     LIMIT 1
 """
 
+USAGE_SINCE = 10
+"""The schema version that records what attempts used."""
+
+USAGE_OF_NOBODY = """
+    SELECT job_id FROM gpu_usage
+    WHERE job_id NOT IN (SELECT job_id FROM jobs)
+        AND job_id NOT IN (SELECT job_id FROM pruned_jobs)
+    LIMIT 1
+"""
+
 NOT_IN_ITS_SPAN = """
     SELECT seq FROM jobs LEFT JOIN job_spans ON span = seq / 512
     WHERE span IS NULL OR created_at NOT BETWEEN earliest AND latest
@@ -47,7 +57,7 @@ def check_database(snapshot: sqlite3.Connection) -> Verdict:
 
     Stops at the first problem; if that is outside the log, the verdict names no event.
     """
-    for find_problem in (_integrity, _references, _schema, _counts, _found_by, _metrics):
+    for find_problem in (_integrity, _references, _schema, _counts, _found_by, _metrics, _usage):
         problem = find_problem(snapshot)
         if problem is not None:
             return Verdict(0, 0, "", problem)
@@ -81,6 +91,15 @@ def _metrics(snapshot: sqlite3.Connection) -> Problem | None:
         "SELECT job_id FROM pruned_jobs JOIN jobs USING (job_id) LIMIT 1"
     ).fetchone()
     return None if row is None else Problem(f"job {row[0]} is in both jobs and pruned_jobs")
+
+
+def _usage(snapshot: sqlite3.Connection) -> Problem | None:
+    if snapshot.execute("PRAGMA user_version").fetchone()[0] < USAGE_SINCE:
+        return None
+    row = snapshot.execute(USAGE_OF_NOBODY).fetchone()
+    return (
+        None if row is None else Problem(f"gpu_usage has rows of job {row[0]}, which is not there")
+    )
 
 
 def _schema(snapshot: sqlite3.Connection) -> Problem | None:

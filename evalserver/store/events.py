@@ -1,7 +1,7 @@
 """The audit log, and the one place where a job's state is changed: ``transition``.
 
-A change and its event are one unit of work. Each event carries the hash of the previous one, so
-that an edited history is detected.
+A change and its event are one unit of work, with the usage of an attempt that ends. Each event
+carries the hash of the previous one, so that an edited history is detected.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import orjson
 from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
+from evalserver.store.gpu_usage import record_attempt
 from evalserver.store.transaction import Row, Transaction
 
 GENESIS_HASH = "0" * 64
@@ -85,6 +86,8 @@ def transition(tx: Transaction, change: Change) -> None:
         tx.execute("DELETE FROM jobs WHERE job_id = :job_id", {"job_id": change.job_id})
     else:
         row = _update(tx, change, before, allowed.after)
+        if before is Status.RUNNING and allowed.after is not Status.RUNNING:
+            record_attempt(tx, change.job_id, change.columns.get("completed_at", change.at))
     record(tx, [Happened(change, row, before, allowed.after)])
 
 

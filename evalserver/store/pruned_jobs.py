@@ -14,6 +14,7 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.store.durations import kind_of
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import REMOVED_FACTS, Change, Happened, record
+from evalserver.store.gpu_usage import erase_usage
 from evalserver.store.job_rows import RECORD, job_of, result_check_of
 from evalserver.store.jobs import first_line
 from evalserver.store.json_text import json_or_null, json_text
@@ -41,7 +42,7 @@ def keep_record(tx: Transaction, job_id: str, at: str) -> None:
 
 
 def erase(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """Remove the record and the metrics of a pruned job.
+    """Remove the record, the metrics and the usage of a pruned job.
 
     Raises IllegalTransition when nothing is kept of such a job.
     """
@@ -51,6 +52,7 @@ def erase(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     )
     if not rows:
         raise IllegalTransition(f"nothing is kept of a pruned job {job_id}")
+    erase_usage(tx, job_id)
     record(tx, [Happened(Change(EventKind.ERASED, job_id, at, actor), rows[0], None, None)])
 
 

@@ -11,6 +11,7 @@ from evalserver.store.durations import Durations
 from evalserver.store.engine_cache import EngineCache
 from evalserver.store.event_log import EventLog
 from evalserver.store.gpu_store import GpuStore
+from evalserver.store.gpu_usage import UsageQueries
 from evalserver.store.job_queries import JobQueries
 from evalserver.store.job_store import JobStore
 from evalserver.store.migrate import migrate
@@ -32,8 +33,8 @@ class Store:
     """The database of one server. Open it with ``Store.open``, and close it.
 
     Its parts do the work: ``jobs`` changes jobs, ``queries`` reads them, ``series`` and
-    ``durations`` summarize them, ``events`` reads the audit log, ``tokens``, ``server``, ``gpus``
-    and ``engine_cache`` have the rest.
+    ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit log,
+    ``tokens``, ``server``, ``gpus`` and ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Store:
         self.queries = JobQueries(readers, search_readers)
         self.series = SeriesQueries(readers)
         self.durations = Durations(readers)
+        self.usage = UsageQueries(readers)
         self.events = EventLog(readers)
         self.tokens = TokenStore(writer, readers)
         self.server = ServerStore(writer, readers, now)

@@ -20,6 +20,7 @@ from evalserver.web.api import (
     results,
     samples,
     tokens,
+    usage,
 )
 from evalserver.web.api.static_files import MEDIA_TYPES
 from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
@@ -241,6 +242,15 @@ ROUTES = (
         compare.CompareQuerySchema,
         answers=(Answer(ComparisonSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/usage",
+        usage.get_usage,
+        usage.UsageQuerySchema,
+        answers=(Answer(usage.UsageSchema),),
+        errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),
     Route(

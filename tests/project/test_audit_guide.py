@@ -86,6 +86,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], Rows]] = {
         (at(27), "broken", "cancelled", "bob"),
     ]),
     "9": ({}, [("alice", 4, 360.0), ("bob", 2, 180.0)]),
+    "GPU time": ({"month": "2030-01"}, [("alice", 4, 0.1), ("bob", 2, 0.05)]),
     "10 (1)": ({}, []),
     "10 (2)": ({}, []),
     "10 (3)": ({}, []),

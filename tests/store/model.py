@@ -8,6 +8,7 @@ applied to both.
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ class Model:
     metrics: dict[str, tuple[Metric, ...]] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)
     """The finished jobs in finishing order, which may differ from their timestamps."""
+    usage: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
+    """Of every attempt that has ended, by job and attempt: submitter, engine, model, series, GPUs,
+    start, end, seconds."""
     log: list[tuple[Any, ...]] = field(default_factory=list)
     """The audit log: number, time, actor, job, event, state before, state after, attempt."""
     events: list[tuple[Any, ...]] = field(default_factory=list)
@@ -183,16 +187,18 @@ class Model:
 
     def interrupt(self, job_id: str, reason: str) -> None:
         """Return the job to its previous position in the queue."""
-        self._change(
-            "interrupted", SERVER, self._require_state("interrupt", job_id), status=Status.QUEUED
-        )
+        job = self._require_state("interrupt", job_id)
+        self._change("interrupted", SERVER, job, status=Status.QUEUED)
+        self._end_attempt(job, self.now)
 
     def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
         """Record the job's outcome; it becomes the most recently finished job."""
+        job = self._require_state("finish", job_id)
+        self._end_attempt(job, outcome.completed_at)
         self._change(
             outcome.status.value,
             SERVER,
-            self._require_state("finish", job_id),
+            job,
             status=outcome.status,
             completed_at=outcome.completed_at,
             exit_code=outcome.exit_code,
@@ -227,6 +233,14 @@ class Model:
         if self.state(job_id) not in STARTS_FROM[operation]:
             raise IllegalTransition
         return self.jobs[job_id]
+
+    def _end_attempt(self, job: Job, ended_at: str) -> None:
+        started_at = job.started_at or ""
+        took = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
+        series, gpus = job.labels.get("series"), job.request.num_gpus
+        facts = (job.submitted_by, job.engine, job.request.model, series, gpus)
+        seconds = max(0.0, took.total_seconds())
+        self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)
 
     def _change(self, kind: str, actor: str, job: Job, **columns: Any) -> None:
         changed = self.jobs[job.job_id] = replace(job, event_id=len(self.log) + 1, **columns)

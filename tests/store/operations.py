@@ -39,7 +39,8 @@ REQUESTS = st.builds(
     st.just("dummy"),
     st.just(("mme",)),
     priority=st.integers(-2, 2),
-    labels=st.dictionaries(st.text(), st.text(), max_size=2),
+    labels=st.dictionaries(st.text() | st.just("series"), st.text(), max_size=2),
+    num_gpus=st.integers(0, 8),
     max_attempts=st.integers(1, 3),
 )
 COMPLETED = st.builds(

@@ -91,6 +91,15 @@ async def test_metrics_of_a_job_that_is_not_there_are_detected(
     assert problem(tmp_path) == f"metrics has rows of job {job_id}, which is not there"
 
 
+async def test_usage_of_a_job_that_is_not_there_is_detected(store: Store, tmp_path: Path) -> None:
+    job_id = await start(store)
+    await store.jobs.interrupt(job_id, "lost")
+
+    change(tmp_path / DATABASE_NAME, "PRAGMA foreign_keys = ON; DELETE FROM jobs;")
+
+    assert problem(tmp_path) == f"gpu_usage has rows of job {job_id}, which is not there"
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [

@@ -30,6 +30,7 @@ from evalserver.store import (
     durations,
     engine_cache,
     finished,
+    gpu_usage,
     idempotency,
     jobs,
     listing,
@@ -93,6 +94,12 @@ async def _first_sorted(wanted: JobFilter, readers: Readers) -> None:
         await sorting.sorted_page(readers, wanted, 1, order, place)
 
 
+async def _usage_of_a_month(by: gpu_usage.UsageBy, readers: Readers) -> None:
+    """Without a period, all attempts are summed."""
+    period = gpu_usage.Period("2030-01", "2030-02")
+    await gpu_usage.UsageQueries(readers).summary(by, period, 10)
+
+
 def _queries(readers: Readers) -> JobQueries:
     return JobQueries(readers, readers)
 
@@ -139,6 +146,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.metrics": lambda readers: _queries(readers).metrics("id"),
     "JobQueries.run_dir": lambda readers: _queries(readers).run_dir("id", 1),
     "Durations.of_kind": lambda readers: Durations(readers).of_kind(KIND),
+    **{f"UsageQueries.summary by {by}": partial(_usage_of_a_month, by) for by in gpu_usage.UsageBy},
     "Durations.known": lambda readers: Durations(readers).known(["id"]),
     "all_tokens": tokens.all_tokens,
     "all_sessions": tokens.all_sessions,
@@ -211,7 +219,7 @@ MODULES = (
     jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting, submission,
     tokens,
 )  # fmt: skip
-PARTS = (JobQueries, SeriesQueries, Durations, EventLog)
+PARTS = (JobQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries)
 
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
@@ -233,6 +241,7 @@ ALLOWED_SCANS = {
     "SCAN levels": "a row a priority",
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
+    "SCAN grouped": "the sums of a period's attempts",
     "SCAN evaluations": "the jobs of the series that the question lists",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",

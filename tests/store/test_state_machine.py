@@ -278,6 +278,16 @@ class StoreAndModel(RuleBasedStateMachine):
         assert set(rows(self.folder, "SELECT * FROM metrics")) == expected
 
     @invariant()
+    def usage_matches(self) -> None:
+        """A row for each attempt that has ended, also of pruned jobs."""
+        found = {(row[0], row[1]): row[2:] for row in rows(self.folder, "SELECT * FROM gpu_usage")}
+        assert found == {
+            # Julian days have a resolution of about 0.05 ms.
+            key: (*facts, pytest.approx(seconds, abs=0.001))
+            for key, (*facts, seconds) in self.model.usage.items()
+        }
+
+    @invariant()
     def audit_log_matches(self) -> None:
         """Without gaps, and with an intact hash chain."""
         assert audit_log(self.folder) == self.model.log
