@@ -17,6 +17,7 @@ from evalserver.attempts.launch import Planner
 from evalserver.attempts.provenance import HarnessProbe, at_start
 from evalserver.attempts.retry import RETRY_SECONDS, retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.stalls import StallWatch
 from evalserver.checkpoints.waits import missing_checkpoint_reason
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
@@ -62,6 +63,7 @@ class Attempts:
         policy: Policy,
         board: ProgressBoard,
         health: Health,
+        stalls: StallWatch,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
@@ -72,6 +74,7 @@ class Attempts:
         self._policy = policy
         self._board = board
         self._health = health
+        self._stalls = stalls
         self._clock = clock
         self._threads = DiskThreads("reading the files of an attempt", START_LIMIT_SECONDS)
         self._concluder = concluder
@@ -218,7 +221,10 @@ class Attempts:
         probing = asyncio.create_task(probe, name="probe a harness")
         reader = self._planner.progress_reader(job)
         try:
-            async with watch_progress(self._board, self._health, job.job_id, paths.run_dir, reader):
+            async with (
+                watch_progress(self._board, self._health, job.job_id, paths.run_dir, reader),
+                self._stalls.watch(job, paths, self.stop),
+            ):
                 end = await self._executor.wait(paths.run_dir)
             await asyncio.wait([probing])
             is_failed = probing.cancelled() or probing.exception() is not None

@@ -8,7 +8,14 @@ from typing import Any
 
 import structlog
 
-from evalserver.attempts.outcome import failed, judge, lost, lost_without_results, unread
+from evalserver.attempts.outcome import (
+    failed,
+    judge,
+    lost,
+    lost_while_stalled,
+    lost_without_results,
+    unread,
+)
 from evalserver.attempts.provenance import at_end
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
@@ -77,6 +84,10 @@ class Concluder:
             why = "it was terminated by somebody or by a shutdown"
             await self._conclude_lost(job, paths, info, why)
             return
+        if end.reason is ExitReason.CANCELLED:
+            job = await self._read(job)
+            if await self._is_stopped_for_stall(job):
+                end = replace(end, reason=ExitReason.STALLED)
         outcome = await self._judge(job, paths, end, info)
         await self.finish(job, await self._add_provenance(job, paths, info, outcome, probed))
 
@@ -156,13 +167,26 @@ class Concluder:
         if orphans.doubt is not None:
             why = f"{why}; {orphans.doubt}"
         crash_point("lost")
-        current = await retry_until_writable(lambda: self._store.queries.job(job.job_id))
-        if current.cancel_requested_at is None and job.attempt < job.max_attempts:
+        current = await self._read(job)
+        is_stalled = await self._is_stopped_for_stall(current)
+        may_try_again = current.cancel_requested_at is None and not is_stalled
+        if may_try_again and job.attempt < job.max_attempts:
             reason = f"the runner was lost: {why}"
             await retry_until_writable(lambda: self._store.jobs.interrupt(job.job_id, reason))
             crash_point("interrupted")
             return
-        await self.finish(job, await self._judge_lost(current, paths, info, why))
+        outcome = await self._judge_lost(current, paths, info, why)
+        await self.finish(job, lost_while_stalled(outcome, current, why) if is_stalled else outcome)
+
+    async def _read(self, job: Job) -> Job:
+        """Return the job's record as it is now."""
+        return await retry_until_writable(lambda: self._store.queries.job(job.job_id))
+
+    async def _is_stopped_for_stall(self, job: Job) -> bool:
+        """Return whether the job's attempt was stopped because it stalled, and by nobody."""
+        if job.cancel_requested_at is not None:
+            return False
+        return await retry_until_writable(lambda: self._store.queries.fails_for_stall(job))
 
     async def _judge_lost(self, job: Job, paths: Paths, info: AttemptInfo, why: str) -> Outcome:
         engine, now = self._engines[job.engine], self._now()

@@ -164,6 +164,22 @@ def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:
     return Outcome(Status.FAILED, end.ended_at, end.exit_code, error, failure=reason)
 
 
+def lost_while_stalled(outcome: Outcome, job: Job, why: str) -> Outcome:
+    """Return the outcome of a lost attempt as that of one that was to be stopped, as it stalled."""
+    _headline, *log_end = (outcome.error or "").splitlines(keepends=True)
+    headline = f"{describe_stall(job)}. Its runner was lost meanwhile: {why}"
+    error = "\n".join([headline, "".join(log_end)]) if log_end else headline
+    return replace(outcome, error=error, failure=failure("stalled"))
+
+
+def describe_stall(job: Job) -> str:
+    """Return why a stalled job was stopped."""
+    return (
+        "The evaluation was stopped because it had stalled: it wrote nothing and used no GPU since"
+        f" {job.stalled_since}"
+    )
+
+
 def failed(reason: str, code: str, now: str) -> Outcome:
     """Return the outcome of a job that failed before its harness ran, for a reason with this code
     of the table of failures."""
@@ -212,6 +228,8 @@ def _describe_exit(job: Job, end: Exit) -> str:
             return f"The {program} could not be started: {end.error}"
         case ExitReason.TIMED_OUT:
             return f"The evaluation was stopped: it took longer than {job.request.timeout_s:g} s"
+        case ExitReason.STALLED:
+            return describe_stall(job)
         case ExitReason.TERMINATED:
             return "The evaluation was stopped from outside: its runner was told to end"
     code = end.exit_code or 0

@@ -66,9 +66,9 @@ def check_results(results: Results, max_failed_requests: float) -> CheckedResult
 def check_end(checked: CheckedResults, end: Exit, description: str) -> CheckedResults:
     """Add what the end of a harness that did not succeed means for its results.
 
-    A harness may die or hang after it has saved its results, such as vLLM at its exit. A signal and
-    the time limit say nothing about results that are whole. An exit code other than 0 is the
-    harness's own word that it failed; its numbers are kept as those of a failed job.
+    A harness may die or hang after it has saved its results, such as vLLM at its exit. A signal,
+    the time limit and a stall say nothing about results that are whole. An exit code other than 0
+    is the harness's own word that it failed; its numbers are kept as those of a failed job.
     """
     if checked.fault is None and _may_follow_results(end):
         text = f"The results were saved before the end: {description}"
@@ -96,7 +96,7 @@ def partial_of(results: Results) -> dict[str, Any] | None:
 
 def _may_follow_results(end: Exit) -> bool:
     by_signal = end.reason is ExitReason.EXITED and end.exit_code in SIGNALS
-    return by_signal or end.reason is ExitReason.TIMED_OUT
+    return by_signal or end.reason in (ExitReason.TIMED_OUT, ExitReason.STALLED)
 
 
 def _incomplete(description: str) -> Finding:

@@ -85,7 +85,12 @@ def progress(job: Mapping[str, Any]) -> str:
         return run_time(job)
     state = job["progress"] or {"stage": "starting", "fraction": None}
     percentage = "" if state["fraction"] is None else f" {state['fraction']:.0%}"
-    return f"{text(state['stage'])}{percentage}"
+    return f"{text(state['stage'])}{percentage}{stalled(job)}"
+
+
+def stalled(job: Mapping[str, Any]) -> str:
+    """Format that a job has stalled, to be added to its progress."""
+    return ", stalled" if job.get("stalled_since") else ""
 
 
 def number(value: float | None) -> str:

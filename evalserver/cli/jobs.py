@@ -155,6 +155,7 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "status": cells.status(job),
         "waiting for": job["waiting_for"],
         "progress": cells.progress(job) if job["status"] in ("queued", "running") else None,
+        "stalled since": _optional_time(job.get("stalled_since")),
         "ends in": None if job["eta_s"] is None else cells.duration(job["eta_s"]),
         "model": request["model"],
         "tasks": list(request["tasks"]),

@@ -40,7 +40,12 @@ def _option(row: RequestField) -> Callable[[Command], Command]:
         help=f"{row.option_help}{repeated}",
         shell_complete=_COMPLETIONS.get(row.listed_by),
         **_BY_KIND[row.kind],
+        **_choices(row),
     )
+
+
+def _choices(row: RequestField) -> dict[str, Any]:
+    return {"type": click.Choice(row.choices)} if row.choices else {}
 
 
 _ARGUMENTS = {
@@ -55,6 +60,7 @@ _BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     Kind.NAMES: {"metavar": "NAME,...", "multiple": True, "callback": parse_with(values.names)},
     Kind.INTEGER: {"type": int},
     Kind.BOOLEAN: {},
+    Kind.CHOICE: {},
     Kind.SECONDS: _SECONDS,
     Kind.TIME_LIMIT: _SECONDS,
     Kind.ARGUMENTS: _ARGUMENTS,

@@ -169,7 +169,7 @@ def _state(job: Job) -> str:
     if job["status"] == "queued":
         return _queue_state(job)
     stage = (job["progress"] or {"stage": "starting"})["stage"]
-    return f"running: {cells.text(stage)}"
+    return f"running: {cells.text(stage)}{cells.stalled(job)}"
 
 
 def _queue_state(job: Job) -> str:
@@ -180,6 +180,8 @@ def _queue_state(job: Job) -> str:
 
 
 def _details(job: Job, progress: dict[str, Any], *, narrow: bool) -> str:
+    if job.get("stalled_since"):
+        return f"stalled since {cells.local_time(job['stalled_since'])}"
     if progress["fraction"] is None:
         return _ends(job).removeprefix(", ")
     percentage = f"{progress['fraction']:.0%}"

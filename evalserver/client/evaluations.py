@@ -47,6 +47,8 @@ class EvaluationCalls:
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        stall_after_s: float | None = None,
+        on_stall: str | None = None,
         max_attempts: int | None = None,
         seed: int | Sequence[int | None] | None = None,
         use_cache: bool | None = None,
@@ -67,6 +69,9 @@ class EvaluationCalls:
 
         ``harness_args`` are options of the harness that have no field, such as
         ``{"apply_chat_template": True}``.
+
+        An evaluation that writes nothing and uses no GPU for ``stall_after_s`` seconds has stalled:
+        its record says so (``on_stall="warn"``), or it is stopped and fails (``"fail"``).
 
         The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
         ``env_profile`` names a set of variables for the harness that the server's operator made.

@@ -41,6 +41,8 @@ class EventKind(StrEnum):
     PRIORITIZED = "prioritized"
     CLAIMED = "claimed"
     REATTACHED = "reattached"
+    STALLED = "stalled"
+    ACTIVE_AGAIN = "active_again"
     CANCEL_REQUESTED = "cancel_requested"
     INTERRUPTED = "interrupted"
     COMPLETED = "completed"
@@ -72,6 +74,8 @@ TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
         EventKind.PRIORITIZED: _transition(Status.QUEUED, Status.QUEUED),
         EventKind.CLAIMED: _transition(Status.QUEUED, Status.RUNNING),
         EventKind.REATTACHED: _transition(Status.RUNNING, Status.RUNNING),
+        EventKind.STALLED: _transition(Status.RUNNING, Status.RUNNING),
+        EventKind.ACTIVE_AGAIN: _transition(Status.RUNNING, Status.RUNNING),
         EventKind.CANCEL_REQUESTED: _transition(Status.RUNNING, Status.RUNNING),
         EventKind.INTERRUPTED: _transition(Status.RUNNING, Status.QUEUED),
         EventKind.COMPLETED: _transition(Status.RUNNING, Status.COMPLETED),

@@ -196,6 +196,28 @@ class EvaluateRequest:
             engine_default=True,
         ),
     )
+    stall_after_s: float | None = field(
+        default=None,
+        metadata=row(
+            Kind.SECONDS,
+            "Seconds without activity after which the evaluation counts as stalled; the server's "
+            "setting if absent.",
+            example=3600.0,
+            addressee=SERVER,
+            option="--stall-after",
+        ),
+    )
+    on_stall: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.CHOICE,
+            "What happens when it has stalled: `warn` says so, `fail` also stops it, and the job "
+            "fails; the server's setting if absent.",
+            example="fail",
+            addressee=SERVER,
+            choices=("warn", "fail"),
+        ),
+    )
     max_attempts: int = field(
         default=2,
         metadata=row(

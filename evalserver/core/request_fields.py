@@ -19,6 +19,7 @@ class Kind(Enum):
     NAMES = auto()
     INTEGER = auto()
     BOOLEAN = auto()
+    CHOICE = auto()
     SECONDS = auto()
     TIME_LIMIT = auto()
     ARGUMENTS = auto()
@@ -48,7 +49,8 @@ class RequestField:
 
     ``help`` is Markdown. ``listed_by`` is the command that lists the names that it takes, which is
     also the path of the route that does. ``minimum`` and ``maximum`` are inclusive, ``max_length``
-    is in characters. ``neutral`` are values that ask for no more than leaving the field out does.
+    is in characters, ``choices`` are the values of a choice. ``neutral`` are values that ask for no
+    more than leaving the field out does.
     An engine's table may have a default for a field with ``engine_default``.
     """
 
@@ -59,6 +61,7 @@ class RequestField:
     minimum: int = 0
     maximum: int = 0
     max_length: int = 0
+    choices: tuple[str, ...] = ()
     option: str = ""
     short_option: str = ""
     listed_by: str = ""

@@ -26,6 +26,8 @@ class ExitReason(StrEnum):
     TIMED_OUT = "timed_out"
     TERMINATED = "terminated"
     NOT_STARTED = "not_started"
+    STALLED = "stalled"
+    """The server's word for CANCELLED, if it stopped the attempt because that had stalled."""
 
 
 @dataclass(frozen=True)

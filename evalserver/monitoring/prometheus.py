@@ -53,6 +53,15 @@ DRAINING = Instrument(
     "1 while the server is draining: it accepts jobs and starts none; else 0.",
 )
 RUNNING = Instrument(Gauge, "evalserver_running_evaluations", "Running evaluations.")
+STALLED = Instrument(
+    Gauge, "evalserver_stalled_evaluations", "Running evaluations that have stalled."
+)
+STALLS = Instrument(
+    Counter,
+    "evalserver_stalls_total",
+    "Evaluations that stalled: nothing was written and no GPU used for a time.",
+    ("engine",),
+)
 SUBMITTED = Instrument(Counter, "evalserver_submissions_total", "Submitted jobs.", ("engine",))
 FINISHED_JOBS = Instrument(
     Counter, "evalserver_finished_total", "Finished jobs.", ("engine", "status")
@@ -124,6 +133,8 @@ TABLE: tuple[Instrument[Any], ...] = (
         QUEUE_AGE,
         DRAINING,
         RUNNING,
+        STALLED,
+        STALLS,
         SUBMITTED,
         FINISHED_JOBS,
         FAILURES,
@@ -143,6 +154,7 @@ class GaugeValues:
     oldest_age_s: float
     draining: bool
     running: int
+    stalled: int
     fault: bool
     streams: int
 
@@ -185,6 +197,8 @@ class Instruments:
             self[WAIT].observe(_seconds(event.created_at, event.started_at))
         elif event.kind is EventKind.INTERRUPTED:
             self.labelled(INTERRUPTED, event.engine).inc()
+        elif event.kind is EventKind.STALLED:
+            self.labelled(STALLS, event.engine).inc()
         elif event.kind is EventKind.RETRIED:
             # The job may have been queued only now, so the time before is no gap.
             self._last_end = None
@@ -225,6 +239,7 @@ class Instruments:
         self[QUEUE_AGE].set(values.oldest_age_s)
         self[DRAINING].set(values.draining)
         self[RUNNING].set(values.running)
+        self[STALLED].set(values.stalled)
         self[FAULT].set(values.fault)
         self[STREAMS].set(values.streams)
 

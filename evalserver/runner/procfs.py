@@ -11,6 +11,9 @@ from pathlib import Path
 ENDED = "ZX"
 """States of a process that has ended, and waits to be reaped."""
 
+WRITTEN = "write_bytes: "
+"""Begins the line of ``/proc/PID/io`` with what was written to disk."""
+
 MAX_OPEN_FILES = 4096
 
 
@@ -50,6 +53,15 @@ def read_process(pid: int) -> Process | None:
         terminal=int(fields[4]),
         state=fields[0],
     )
+
+
+def written_bytes(pid: int) -> int:
+    """Return how many bytes a process has written to disk; 0 if that is unknown."""
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/io").read_text("ascii").splitlines():
+            if line.startswith(WRITTEN):
+                return int(line[len(WRITTEN) :])
+    return 0
 
 
 def command_line(pid: int) -> list[bytes]:

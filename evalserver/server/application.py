@@ -13,6 +13,7 @@ from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.auth.access import Access
 from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.health import Health
@@ -219,6 +220,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         policy,
         app[PROGRESS],
         app[HEALTH],
+        StallWatch(app[STORE], app[HEALTH], StallPolicy(args.stall_after, args.on_stall == "fail")),
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])

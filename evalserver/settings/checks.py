@@ -59,6 +59,10 @@ def on_shutdown(value: Any) -> str | None:
     return None if value in ("keep", "cancel") else "'keep' or 'cancel'"
 
 
+def on_stall(value: Any) -> str | None:
+    return None if value in ("warn", "fail") else "'warn' or 'fail'"
+
+
 def seconds(value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return None if number and 0 <= value <= 86400 else "a number of seconds from 0 to 86400"

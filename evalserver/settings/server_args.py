@@ -117,6 +117,18 @@ class ServerArgs:
         " delay it.",
         default=False,
     )
+    stall_after: float = _setting(
+        allowed.seconds,
+        "Seconds without activity (nothing written, no GPU used) after which an evaluation counts"
+        " as stalled; 0: never.",
+        default=1800.0,
+    )
+    on_stall: str = _setting(
+        allowed.on_stall,
+        "A stalled evaluation is only shown as such (warn), or it is stopped and its job fails"
+        " (fail).",
+        default="warn",
+    )
     on_shutdown: str = _setting(
         allowed.on_shutdown,
         "At shutdown, running evaluations continue (keep) or are cancelled (cancel).",

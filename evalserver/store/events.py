@@ -49,6 +49,9 @@ REMOVED_FACTS = (
 FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM job_events)"
 """The id of the event that is about to be written; what is archived is never the newest event."""
 
+NOT_STALLED = ", stalled_since = NULL"
+"""Only a running job can have stalled."""
+
 ARCHIVED = "archived"
 """The only event without a job: the oldest part of the log was moved to a file."""
 
@@ -183,6 +186,8 @@ def _update(tx: Transaction, change: Change, before: Status, after: Status) -> R
     assignments = "".join(f", {name} = :{name}" for name in change.columns)
     if after in FINISHED:
         assignments += FINISH_NUMBER
+    if after is not Status.RUNNING:
+        assignments += NOT_STALLED
     rows = tx.execute(
         f"UPDATE jobs SET status = :after{assignments}"  # noqa: S608
         f" WHERE job_id = :job_id AND status = :before RETURNING {FACTS}",

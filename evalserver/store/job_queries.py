@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evalserver.core.job import Job, Metric
 from evalserver.core.lifecycle import Status
-from evalserver.store import finished, listing, sorting
+from evalserver.store import finished, listing, sorting, stalls
 from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.events import REQUEST_BYTES
@@ -127,6 +127,14 @@ class JobQueries:
             {"job_id": job_id, "attempt": attempt},
         )
         return Path(rows[0]["run_dir"]) if rows else None
+
+    async def count_stalled(self) -> int:
+        """How many running jobs have stalled."""
+        return await stalls.count_stalled(self._readers)
+
+    async def fails_for_stall(self, job: Job) -> bool:
+        """Whether it was decided that the job's attempt is stopped and fails, as it stalled."""
+        return await stalls.fails_for_stall(self._readers, job)
 
     async def running(self) -> list[Job]:
         """The running jobs, in the order of their start."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalserver.core.job import Job, NewJob, Outcome
-from evalserver.store import idempotency, jobs, pruning, server_events
+from evalserver.store import idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission
@@ -82,6 +82,17 @@ class JobStore:
     async def request_cancel(self, job_id: str, actor: str) -> None:
         """Record that a running job is to be stopped. Raises IllegalTransition if it has ended."""
         await self._writer.run(lambda tx: jobs.request_cancel(tx, job_id, self._now(), actor))
+
+    async def stall(self, job_id: str, since: str, *, fails: bool = False) -> None:
+        """Record that a running job has been inactive since a time, and whether it fails for that.
+
+        Raises IllegalTransition if it has ended.
+        """
+        await self._writer.run(lambda tx: stalls.stall(tx, job_id, self._now(), since, fails=fails))
+
+    async def end_stall(self, job_id: str) -> None:
+        """Record that a stalled job is active again. Raises IllegalTransition if it has ended."""
+        await self._writer.run(lambda tx: stalls.end_stall(tx, job_id, self._now()))
 
     async def interrupt(self, job_id: str, reason: str) -> None:
         """Put a running job whose attempt was lost back into the queue."""

@@ -6,7 +6,9 @@ millions of files.
 
 import os
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -58,6 +60,28 @@ def directory_names(path: Path) -> list[str]:
             if len(names) == MAX_ENTRIES:
                 break
     return names
+
+
+def list_statuses(places: Iterable[Path], most: int) -> Iterator[os.stat_result]:
+    """Yield the status of files and directories, and of all below them, ``most`` at most.
+
+    Links are not followed. What cannot be read is left out.
+    """
+    found = 0
+    # An explicit queue: no recursion, and what is at the top comes first.
+    pending = deque(os.fspath(place) for place in places)
+    while pending and found < most:
+        place = pending.popleft()
+        with suppress(OSError):
+            yield os.lstat(place)
+            found += 1
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif found < most:
+                        yield entry.stat(follow_symlinks=False)
+                        found += 1
 
 
 def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:

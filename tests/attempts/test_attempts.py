@@ -12,6 +12,7 @@ from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.core.health import Health
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
@@ -79,8 +80,9 @@ def _attempts(
     board = ProgressBoard(EventBus())
     executor, retention = LocalExecutor(), Retention(store, directories, 1000)
     concluder = Concluder(store, executor, engines, directories, retention, policy)
+    stalls = StallWatch(store, Health(), StallPolicy(1800, fails=False))
     return Attempts(
-        store, executor, engines, directories, planner, concluder, policy, board, Health()
+        store, executor, engines, directories, planner, concluder, policy, board, Health(), stalls
     )
 
 

@@ -29,6 +29,8 @@ def test_a_queued_job_can_be_claimed_cancelled_or_prioritized() -> None:
 def test_a_running_job_continues_ends_or_returns_to_the_queue() -> None:
     assert leading_from(Status.RUNNING) == {
         EventKind.REATTACHED: Status.RUNNING,
+        EventKind.STALLED: Status.RUNNING,
+        EventKind.ACTIVE_AGAIN: Status.RUNNING,
         EventKind.CANCEL_REQUESTED: Status.RUNNING,
         EventKind.INTERRUPTED: Status.QUEUED,
         EventKind.COMPLETED: Status.COMPLETED,

@@ -226,6 +226,25 @@ async def test_killed_while_handling_the_loss_of_a_runner(
     assert server.events_of(job_id) == events
 
 
+@pytest.mark.parametrize("loses_runner", [False, True])
+async def test_killed_after_a_stall_was_found_to_fail_the_job(
+    server: CrashingServer, loses_runner: bool
+) -> None:
+    await server.start_to_crash_at("stalled")
+    stall = {"stall_after_s": 1, "on_stall": "fail"}
+    job_id = await _submit(server, HANG, **stall)
+    runner = psutil.Process((await harness_of(job_id)).ppid())
+    await server.wait_for_crash()
+    if loses_runner:
+        runner.kill()
+
+    await server.start_without_crash_point()
+    job = await server.api.finished(job_id)
+
+    assert (job["status"], job["failure"]["code"], job["attempt"]) == ("failed", "stalled", 1)
+    assert server.events_of(job_id) == ["submitted", "claimed", "stalled", "reattached", "failed"]
+
+
 async def test_killed_after_a_cancel_was_requested(server: CrashingServer) -> None:
     await server.start_to_crash_at("cancel_requested")
     job_id = await _submit(server, {"behave": "stubborn"})

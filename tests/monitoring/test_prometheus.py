@@ -11,7 +11,7 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.monitoring.prometheus import GaugeValues, Instruments
 from evalserver.store import Commit, CommittedEvent
 
-NOTHING = GaugeValues({}, 0, 0.0, False, 0, False, 0)
+NOTHING = GaugeValues({}, 0, 0.0, False, 0, 0, False, 0)
 
 
 def clock(seconds: float) -> str:
@@ -191,13 +191,14 @@ def test_the_size_and_duration_of_commits_are_observed() -> None:
 
 def test_gauges_show_the_current_state() -> None:
     instruments = Instruments()
-    levels = GaugeValues({Status.QUEUED: 3}, 3, 12.5, True, 1, True, 200)
+    levels = GaugeValues({Status.QUEUED: 3}, 3, 12.5, True, 1, 2, True, 200)
 
     assert gauge_value(levels, instruments, "evalserver_jobs", status="queued") == 3
     assert gauge_value(levels, instruments, "evalserver_queue_size") == 3
     assert gauge_value(levels, instruments, "evalserver_queue_oldest_age_seconds") == 12.5
     assert gauge_value(levels, instruments, "evalserver_draining") == 1
     assert gauge_value(levels, instruments, "evalserver_running_evaluations") == 1
+    assert gauge_value(levels, instruments, "evalserver_stalled_evaluations") == 2
     assert gauge_value(levels, instruments, "evalserver_store_fault") == 1
     assert gauge_value(levels, instruments, "evalserver_event_streams") == 200
 

@@ -10,6 +10,7 @@ from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.core.clock import timestamp
 from evalserver.core.health import Health
 from evalserver.executors import LocalExecutor
@@ -43,6 +44,7 @@ class Lab:
             policy,
             ProgressBoard(EventBus()),
             Health(),
+            StallWatch(store, Health(), StallPolicy(1800, fails=False)),
         )
         commands = JobCommands(store, attempts, retention)
         self.scheduler = Scheduler(store, attempts, commands)

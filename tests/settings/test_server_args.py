@@ -48,6 +48,13 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "fingerprint": ["some", "", None],
     "engines": [None, [], "x", {"lm_eval": 1}],
     "env_profiles": [None, [], "x", {"JUDGE_API_KEY": "opensesame"}],
+    "gpus": ["", "all", "0,,1", "0,0", "-1", 1, None],
+    "max_running": [0, -1, 1.5, "1", True],
+    "max_running_without_gpu": NOT_A_COUNT,
+    "max_running_per_token": [0, -1, 1.5, "1", True],
+    "backfill": [1, "true", None],
+    "stall_after": [-1, math.nan, math.inf, "1", True, None, 86401],
+    "on_stall": ["stop", "", None],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -174,15 +181,23 @@ def test_every_setting_has_a_variable(setting: str) -> None:
     access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
     quotas = {"max_queued_bytes": "8", "max_queued_bytes_per_token": "9"}
     ours = {"fingerprint": "full", "max_output_bytes": "10"}
-    text = {**numbers, **timeouts, **others, **load, **access, **quotas, **ours}.get(
-        setting, "text"
-    )
+    stalls = {"stall_after": "11", "on_stall": "fail"}
+    slots = {
+        **{"gpus": "auto", "max_running": "12", "max_running_without_gpu": "13"},
+        **{"max_running_per_token": "14", "backfill": "true"},
+    }
+    text = {
+        **{**numbers, **timeouts, **others, **load, **access, **quotas, **ours},
+        **{**stalls, **slots},
+    }.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)
 
     found = getattr(args, setting)
     assert environment_name(setting) == f"EVALSERVER_{setting.upper()}"
-    if isinstance(found, tuple):
+    if isinstance(found, bool):
+        assert found is (text == "true")
+    elif isinstance(found, tuple):
         assert found == (text,)
     else:
         assert f"{found:{'g' if text[0].isdigit() else ''}}" == text

@@ -25,6 +25,8 @@ STARTS_FROM = {
     "cancel_queued": ("queued",),
     "reattach": ("running",),
     "request_cancel": ("running",),
+    "stall": ("running",),
+    "end_stall": ("running",),
     "interrupt": ("running",),
     "finish": ("running",),
     "retry": FINISHED,
@@ -185,6 +187,18 @@ class Model:
         if job.cancel_requested_at is None:
             self._change("cancel_requested", actor, job, cancel_requested_at=self.now)
 
+    def stall(self, job_id: str, since: str) -> None:
+        """Record since when the job is inactive; only the first time is an event."""
+        job = self._require_state("stall", job_id)
+        if job.stalled_since is None:
+            self._change("stalled", SERVER, job, stalled_since=since)
+
+    def end_stall(self, job_id: str) -> None:
+        """The job is active again; if it was not stalled, that is no event."""
+        job = self._require_state("end_stall", job_id)
+        if job.stalled_since is not None:
+            self._change("active_again", SERVER, job, stalled_since=None)
+
     def interrupt(self, job_id: str, reason: str) -> None:
         """Return the job to its previous position in the queue."""
         job = self._require_state("interrupt", job_id)
@@ -243,6 +257,8 @@ class Model:
         self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)
 
     def _change(self, kind: str, actor: str, job: Job, **columns: Any) -> None:
+        if columns.get("status", job.status) != "running":
+            columns["stalled_since"] = None
         changed = self.jobs[job.job_id] = replace(job, event_id=len(self.log) + 1, **columns)
         self._record_event(kind, actor, changed, job.status, changed.status)
 

@@ -79,6 +79,8 @@ OPERATIONS = {
     "prioritize": operation("prioritize", st.integers(-2, 2), ACTORS),
     "reattach": operation("reattach"),
     "request_cancel": operation("request_cancel", ACTORS),
+    "stall": operation("stall", TIMES),
+    "end_stall": operation("end_stall"),
     "interrupt": operation("interrupt", st.just("lost")),
     "finish": st.one_of(
         *(operation("finish", end, KEEP) for end in (COMPLETED, FAILED, CANCELLED))

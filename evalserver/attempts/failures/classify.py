@@ -53,6 +53,8 @@ def classify(evidence: Evidence) -> Failure:
     end = evidence.end
     if end.reason is ExitReason.TIMED_OUT:
         return failure("time_limit")
+    if end.reason is ExitReason.STALLED:
+        return failure("stalled")
     if end.reason is ExitReason.TERMINATED:
         return failure("lost")
     if end.reason is ExitReason.NOT_STARTED:

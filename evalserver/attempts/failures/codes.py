@@ -8,6 +8,10 @@ CODES = MappingProxyType(
         "time_limit": "The evaluation was stopped at its time limit. Set a larger timeout_s,"
         " or make the job smaller with limit or fewer tasks; the server's --default-timeout"
         " and --max-timeout bound it.",
+        "stalled": "The evaluation wrote nothing and used no GPU for a long time, and was stopped"
+        " for that. Look at the end of the log for what it waited for: a lock, a download, an API,"
+        " another process. If it only takes its time, set a larger stall_after_s, or on_stall to"
+        " warn.",
         "lost": "The process that supervised the evaluation ended without a word: the machine"
         " was restarted, or somebody or the kernel killed it. Submit with a larger"
         " max_attempts to have such jobs run again by themselves, or retry this one.",

@@ -57,19 +57,21 @@ async def _record_latency(request: web.Request, response: web.StreamResponse) ->
 async def _read_levels(app: web.Application) -> GaugeValues:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
-        jobs, age, readable = (
+        jobs, age, stalled, readable = (
             await store.queries.count_by_status(),
             await _oldest_queued_age(store),
+            await store.queries.count_stalled(),
             True,
         )
     except StoreUnavailable:
-        jobs, age, readable = {}, 0.0, False
+        jobs, age, stalled, readable = {}, 0.0, 0, False
     return GaugeValues(
         jobs=jobs,
         queue_size=len(scheduler.queue),
         oldest_age_s=age,
         draining=scheduler.draining is not None,
         running=len(scheduler.running),
+        stalled=stalled,
         fault=not readable or store.fault is not None,
         streams=len(app[BUS]),
     )

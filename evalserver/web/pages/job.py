@@ -25,6 +25,8 @@ EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "submitted": "Submitted",
     "claimed": "Started",
     "reattached": "Reattached after a server restart",
+    "stalled": "Stalled: nothing written, no GPU used",
+    "active_again": "Active again",
     "cancel_requested": "Cancellation requested",
     "interrupted": "Attempt lost; queued again",
     "completed": "Completed",

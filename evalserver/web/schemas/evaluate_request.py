@@ -23,7 +23,7 @@ from evalserver.web.schemas.fields import (
 )
 from evalserver.web.schemas.path_fields import MergeArguments, OutputDirectory
 from evalserver.web.schemas.queries import EngineName, StrictSchema
-from evalserver.web.schemas.request_fields import BatchSize, Limit, Seed, TaskName
+from evalserver.web.schemas.request_fields import BatchSize, Choice, Limit, Seed, TaskName
 
 
 class TimeLimit(Seconds):
@@ -77,6 +77,7 @@ _FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
     ),
     Kind.INTEGER: lambda row: Integer(row.minimum, row.maximum, **_options(row)),
     Kind.BOOLEAN: lambda row: Boolean(**_options(row)),
+    Kind.CHOICE: lambda row: Choice(row.choices, **_options(row)),
     Kind.SECONDS: lambda row: Seconds(**_options(row)),
     Kind.TIME_LIMIT: lambda row: TimeLimit(**_options(row)),
     Kind.ARGUMENTS: lambda row: Arguments(**_options(row)),

@@ -180,6 +180,25 @@ class Seed(Strict[int | list[int | None]]):
         return is_integer and self.MINIMUM <= value <= self.MAXIMUM
 
 
+class Choice(Strict[str]):
+    """One of a few texts."""
+
+    def __init__(self, choices: tuple[str, ...], **options: Any) -> None:
+        super().__init__(**options)
+        self.choices = choices
+
+    def json_schema(self) -> JsonSchema:
+        """The texts."""
+        return {"type": "string", "enum": list(self.choices)}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if value not in self.choices:
+            raise ValidationError(f"Must be one of {', '.join(self.choices)}.")
+        return str(value)
+
+
 class TokenName(Name):
     """The name of a token."""
 

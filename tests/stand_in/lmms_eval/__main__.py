@@ -157,6 +157,11 @@ def _hang(given: argparse.Namespace, args: dict[str, str]) -> None:
     time.sleep(10_000)
 
 
+def _complete_and_hang(given: argparse.Namespace, args: dict[str, str]) -> None:
+    _complete(given, args)
+    _hang(given, args)
+
+
 def _hang_once(given: argparse.Namespace, args: dict[str, str]) -> None:
     if os.environ["EVALSERVER_ATTEMPT"].endswith("/1"):
         _hang(given, args)
@@ -334,6 +339,7 @@ BEHAVIOURS = {
     "exit": _exit,
     "hang": _hang,
     "hang_once": _hang_once,
+    "complete_and_hang": _complete_and_hang,
     "stubborn": _stubborn,
     "hide": _hide,
     "escape_once": _escape_once,

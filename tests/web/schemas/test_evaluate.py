@@ -65,6 +65,8 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
         "priority": -3,
         "labels": {"run": "r1", "empty": ""},
         "timeout_s": 90.5,
+        "stall_after_s": 300.5,
+        "on_stall": "fail",
         "max_attempts": 3,
         "seed": 7,
         "use_cache": True,
