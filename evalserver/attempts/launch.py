@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.visible_gpus import gpu_environment
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
@@ -36,6 +37,8 @@ class LaunchContext:
     working_directory: Path
     cancel_grace_s: float
     profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
+    has_nvml: bool = True
+    """Whether the managed GPUs are known to be NVIDIA's."""
 
 
 class Planner:
@@ -83,7 +86,12 @@ class Planner:
         self, job: Job | NewJob, paths: Paths, token: str, profile: ProfileVariables
     ) -> LaunchSpec:
         engine = self._engines[job.engine]
-        environment = {**self.environment(engine), **profile.values}
+        gpus = job.gpus if isinstance(job, Job) else None
+        environment = {
+            **self.environment(engine),
+            **profile.values,
+            **gpu_environment(gpus, is_nvidia=self._context.has_nvml),
+        }
         command = engine.command(with_merged_checkpoint(job.request), paths)
         working_directory = self._context.working_directory
         if engine.settings.working_directory == ATTEMPT_DIRECTORY:

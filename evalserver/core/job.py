@@ -1,7 +1,7 @@
 """The job as frozen data: the record, the outcome, the metrics. No behaviour."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
@@ -67,6 +67,36 @@ class Job:
     """Since when a running job has written nothing and used no GPU."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
+
+
+class Demand(NamedTuple):
+    """What the order of the queue depends on, besides priority and submission."""
+
+    num_gpus: int = 1
+    timeout_s: float | None = None
+    waits_for_checkpoint: bool = False
+
+
+class QueuedJob(NamedTuple):
+    """What the scheduler knows of a queued job."""
+
+    job_id: str
+    priority: int
+    seq: int
+    submitted_by: str = ""
+    demand: Demand = Demand()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place where a job starts: the GPUs that it holds (None: the server manages none).
+
+    ``over`` are jobs that were ahead of it in its lane, and ``why`` it starts before them.
+    """
+
+    gpus: tuple[str, ...] | None = None
+    over: tuple[str, ...] = ()
+    why: str | None = None
 
 
 @dataclass(frozen=True)

@@ -136,9 +136,19 @@ class EvaluateRequest:
         default=1,
         metadata=row(
             Kind.INTEGER,
-            "GPUs that the evaluation needs.",
+            "GPUs that the evaluation needs; 0 for a model behind an API.",
             example=2,
             addressee=SERVER,
+            maximum=1024,
+        ),
+    )
+    num_processes: int | None = field(
+        default=None,
+        metadata=row(
+            Kind.INTEGER,
+            "Processes that load the model, at most one a GPU (default: one a GPU; 1 if "
+            "`model_args` spread one model, such as `device_map` or `tensor_parallel_size`).",
+            example=1,
             minimum=1,
             maximum=1024,
         ),

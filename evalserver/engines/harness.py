@@ -16,6 +16,7 @@ from evalserver.engines.base import Command, Paths, Results
 from evalserver.engines.engine import Engine
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.engines.options import given_options
+from evalserver.engines.processes import num_processes
 from evalserver.engines.results import read_results
 from evalserver.engines.sample_counts import (
     SampleCounts,
@@ -54,7 +55,7 @@ class LmEvalFamily(Engine):
 
     accepts = frozenset({
         "model_args", "num_fewshot", "batch_size", "device", "limit", "gen_kwargs", "log_samples",
-        "predict_only", "seed", "use_cache", "harness_args",
+        "predict_only", "seed", "use_cache", "harness_args", "num_processes",
     })  # fmt: skip
     program: ClassVar[tuple[str, ...]]
     """The arguments after the interpreter: the launcher, and a subcommand if there is one."""
@@ -79,7 +80,7 @@ class LmEvalFamily(Engine):
         option_flags, options = self._options(given_options(request.harness_args))
         config |= options
         flags += [*dict_flags, *option_flags, *self.settings.extra_args]
-        argv = (*self._launcher(request.num_gpus), *self.program)
+        argv = (*self._launcher(num_processes(request)), *self.program)
         if not config:
             return Command((*argv, *flags), directories=directories)
         config_flag = f"--config={paths.run_dir / CONFIG_FILE}"
@@ -139,13 +140,13 @@ class LmEvalFamily(Engine):
     def _limit(self, limit: int | float | None) -> int | float | None:
         return limit
 
-    def _launcher(self, num_gpus: int) -> tuple[str, ...]:
-        if num_gpus == 1:
+    def _launcher(self, processes: int) -> tuple[str, ...]:
+        if processes == 1:
             return (self.settings.python,)
         return (
             self.settings.python,
             *("-m", "accelerate.commands.launch", "--multi_gpu"),
-            *("--num_processes", str(num_gpus), "--num_machines", "1"),
+            *("--num_processes", str(processes), "--num_machines", "1"),
             # A free port: by default all evaluations of a machine would meet at the same one.
             *("--main_process_port", "0"),
         )

@@ -62,5 +62,9 @@ class MergeEngine(Engine):
 def request_to_merge(merge: Merge) -> EvaluateRequest:
     """Return the request of a job that only merges."""
     return EvaluateRequest(
-        str(merge.model_path), (TASK,), engine=NAME, lmms_engine_kwargs=merge.as_kwargs()
+        str(merge.model_path),
+        (TASK,),
+        num_gpus=0,
+        engine=NAME,
+        lmms_engine_kwargs=merge.as_kwargs(),
     )

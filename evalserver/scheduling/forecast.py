@@ -1,27 +1,26 @@
 """Forecasts for jobs that have not ended: what they wait for, and when they will have ended.
 
-The estimate is the median duration of the newest completed jobs of the same kind: engine, model,
-tasks, limit and number of GPUs. It is cached until a completed job is added or removed.
+The estimate follows the jobs before it through the places of their lane, each with its expected
+duration (``medians``), in the order of the queue.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
-from statistics import median
-from typing import Any
 
 from evalserver.core.clock import Clock, utc_now
-from evalserver.core.job import Job
-from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.job import Demand, Job, QueuedJob
+from evalserver.core.lifecycle import Status
+from evalserver.scheduling.line import Occupied, Step, end_of_last
 from evalserver.scheduling.scheduler import Scheduler
-from evalserver.store import CommittedEvent, Kind, Known, Store, kind_of
+from evalserver.scheduling.slots import Blocked, Lane, RunningJob, place
+from evalserver.store import Known, Store, kind_of
 
 MAX_JOBS_BEFORE = 50
-"""With more jobs before it in the queue, a job gets no estimate: it would be a guess."""
-MAX_KINDS = 1000
-MAX_KNOWN_JOBS = 1000
+"""With more jobs before it in its lane, a job gets no estimate: it would be a guess."""
+MAX_NAMED_GPUS = 8
+"""GPUs that a reason names."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,8 @@ class Forecaster:
     def __init__(self, store: Store, scheduler: Scheduler, clock: Clock = utc_now) -> None:
         self._store = store
         self._scheduler = scheduler
+        self._medians = scheduler.medians
         self._clock = clock
-        self._medians: dict[Kind, float | None] = {}
-        self._jobs: dict[str, Known] = {}
-        self._changes = 0
-        store.subscribe(self._on_event)
 
     async def of(self, job: Job, position: int | None) -> Forecast:
         """Return the forecast for a job with this position in the queue (None: not queued)."""
@@ -53,15 +49,18 @@ class Forecaster:
             reason = self._pause_reason(job)
             if reason is not None:
                 return Forecast(reason)
-            eta_s = await self._until_queued_ends(job, position)
-            return Forecast(self._waiting_for(job, position), _rounded(eta_s))
+            before = self._scheduler.queue.position_in_lane(job.job_id) or 0
+            eta_s = await self._until_queued_ends(job, before)
+            return Forecast(await self._waiting_for(job, before), _rounded(eta_s))
         if job.status is Status.RUNNING:
-            eta_s = await self._until_running_ends(Known(_kind(job), job.started_at))
+            eta_s = await self._until_running_ends(
+                Known(kind_of(job.engine, job.request), job.started_at)
+            )
             return Forecast(None, _rounded(eta_s))
         return Forecast()
 
     def _pause_reason(self, job: Job) -> str | None:
-        """Return what a queued job waits for, apart from the jobs before it."""
+        """Return what a queued job waits for, apart from slots and the jobs before it."""
         draining = self._scheduler.draining
         if draining is None:
             return self._scheduler.checkpoint_wait(job.job_id)
@@ -71,83 +70,113 @@ class Forecaster:
             f" {draining.since} by {draining.by}{why}"
         )
 
-    def _running_before(self, job: Job) -> list[str]:
-        """Return the running jobs without the queued one, which may have started just now."""
-        return [each for each in self._scheduler.running if each != job.job_id]
-
-    def _waiting_for(self, job: Job, position: int) -> str:
+    async def _waiting_for(self, job: Job, before: int) -> str:
         if self._store.fault is not None:
             return f"the server to be able to write again: {self._store.fault}"
         if self._scheduler.holding:
             return "the next start of the server: it is shutting down, and starts nothing more"
-        running = self._running_before(job)
-        before = [running_text(running)] if running else []
-        if position > 0:
-            jobs = "1 job" if position == 1 else f"{position} jobs"
-            before.append(f"{jobs} before it in the queue")
-        return ", and ".join(before) or "its start, which comes next"
+        reasons = [reason] if (reason := await self._blocked_reason(job)) else []
+        if before > 0:
+            jobs = "1 job" if before == 1 else f"{before} jobs"
+            reasons.append(f"{jobs} before it in the queue")
+        return ", and ".join(reasons) or "its start, which comes next"
 
-    async def _until_queued_ends(self, job: Job, position: int) -> float | None:
-        own = _kind(job)
-        if position > MAX_JOBS_BEFORE or await self._median(own) is None:
+    async def _blocked_reason(self, job: Job) -> str | None:
+        """Return why the job could not start now if it was the first one."""
+        inventory, number = self._scheduler.inventory, job.request.num_gpus
+        limits = inventory.limits
+        blocked = place(_as_queued(job), inventory)
+        if blocked is Blocked.TOO_LARGE:
+            return (
+                f"a server with more GPUs: it needs {number}, and this one manages"
+                f" {len(limits.gpus)}"
+            )
+        if blocked is Blocked.TOKEN_LIMIT:
+            return (
+                f"{job.submitted_by} to have less than {limits.max_running_per_token} running"
+                " evaluations (--max-running-per-token)"
+            )
+        lane = limits.lane_of(number)
+        running = [
+            each
+            for each in inventory.running
+            if limits.lane_of(each.num_gpus) is lane and each.job_id != job.job_id
+        ]
+        most = limits.max_in(lane)
+        if lane is Lane.WITH_GPU and (most is None or len(running) < most):
+            return await self._missing_gpus(number) if blocked is Blocked.NO_PLACE else None
+        return running_text([each.job_id for each in running]) if running else None
+
+    async def _missing_gpus(self, number: int) -> str:
+        """Return which GPUs are free, and what keeps the others."""
+        inventory = self._scheduler.inventory
+        needs = f"it needs {number} GPU{'' if number == 1 else 's'}; {len(inventory.free)} free"
+        taken = [gpu for gpu in inventory.limits.gpus if gpu not in inventory.free]
+        parts = [await self._taken(gpu) for gpu in taken[:MAX_NAMED_GPUS]]
+        if len(taken) > MAX_NAMED_GPUS:
+            parts.append(f"and {len(taken) - MAX_NAMED_GPUS} more")
+        return ", ".join([needs, *parts])
+
+    async def _taken(self, gpu: str) -> str:
+        inventory = self._scheduler.inventory
+        name = f"GPU {self._scheduler.placement.gpu_name(gpu)}"
+        holder = inventory.holders.get(gpu)
+        if holder is None:
+            return f"{name} {inventory.unavailable[gpu]}"
+        rest = await self._until_running_ends_of(holder)
+        until = ""
+        if rest is not None:
+            end = self._clock() + timedelta(seconds=rest)
+            until = f" until about {end.astimezone():%H:%M}"
+        return f"{name}{until} (job {holder.job_id})"
+
+    async def _until_queued_ends(self, job: Job, before: int) -> float | None:
+        inventory = self._scheduler.inventory
+        limits = inventory.limits
+        lane = limits.lane_of(job.request.num_gpus)
+        own = await self._medians.of_kind(kind_of(job.engine, job.request))
+        if before > MAX_JOBS_BEFORE or own is None:
             return None
-        before = list(islice(self._scheduler.queue, position))
-        running = self._running_before(job)
-        known = await self._known([*before, *running])
-        try:
-            kinds = Counter([own, *(known[each].kind for each in before)])
-            rests = [await self._until_running_ends(known[each]) for each in running]
-        except KeyError:
-            return None  # one of them was pruned in between, or is damaged
-        total = 0.0
-        for rest in rests:
-            if rest is None:
-                return None
-            total = max(total, rest)
-        for kind, jobs in kinds.items():
-            median_s = await self._median(kind)
-            if median_s is None:
-                return None
-            total += jobs * median_s
-        return total
+        ahead = [
+            each
+            for each in islice(self._scheduler.queue.in_lane(lane), before)
+            if place(each, inventory) is not Blocked.TOO_LARGE
+        ]
+        durations = await self._medians.of_jobs([each.job_id for each in ahead])
+        running = [
+            each
+            for each in inventory.running
+            if limits.lane_of(each.num_gpus) is lane and each.job_id != job.job_id
+        ]
+        rests = [await self._until_running_ends_of(each) for each in running]
+        if len(durations) < len(ahead):
+            return None
+        occupied = [
+            Occupied(_gpus_of(each, lane), rest)
+            for each, rest in zip(running, rests, strict=True)
+            if rest is not None
+        ]
+        if len(occupied) < len(running):
+            return None
+        steps = [
+            *(Step(each.demand.num_gpus, durations[each.job_id]) for each in ahead),
+            Step(job.request.num_gpus, own),
+        ]
+        usable = len(limits.gpus) - len(inventory.unavailable)
+        return end_of_last(
+            steps, occupied, limits.max_in(lane), usable if lane is Lane.WITH_GPU else None
+        )
+
+    async def _until_running_ends_of(self, running: RunningJob) -> float | None:
+        known = (await self._medians.known([running.job_id])).get(running.job_id)
+        return None if known is None else await self._until_running_ends(known)
 
     async def _until_running_ends(self, job: Known) -> float | None:
-        whole = await self._median(job.kind)
+        whole = await self._medians.of_kind(job.kind)
         if whole is None or job.started_at is None:
             return None
         elapsed = self._clock() - datetime.fromisoformat(job.started_at)
         return max(0.0, whole - elapsed.total_seconds())
-
-    async def _median(self, kind: Kind) -> float | None:
-        medians, changes = self._medians, self._changes
-        if kind not in medians:
-            seconds = await self._store.durations.of_kind(kind)
-            found = median(seconds) if seconds else None
-            if self._changes != changes:
-                return found  # it is outdated already
-            _clear_if_full(medians, MAX_KINDS)
-            medians[kind] = found
-        return medians[kind]
-
-    async def _known(self, job_ids: list[str]) -> dict[str, Known]:
-        missing = [each for each in job_ids if each not in self._jobs]
-        if not missing:
-            return self._jobs
-        changes = self._changes
-        found = await self._store.durations.known(missing)
-        known = {**self._jobs, **found}
-        if self._changes == changes:
-            _clear_if_full(self._jobs, MAX_KNOWN_JOBS)
-            self._jobs.update(found)
-        return known
-
-    def _on_event(self, event: CommittedEvent) -> None:
-        if event.kind is EventKind.SUBMITTED:
-            return
-        self._changes += 1
-        self._jobs.pop(event.job_id, None)
-        if Status.COMPLETED in (event.before, event.after):
-            self._medians.clear()
 
 
 def running_text(job_ids: Sequence[str]) -> str:
@@ -157,13 +186,13 @@ def running_text(job_ids: Sequence[str]) -> str:
     return f"jobs {', '.join(job_ids)}, which are running"
 
 
-def _kind(job: Job) -> Kind:
-    return kind_of(job.engine, job.request)
+def _as_queued(job: Job) -> QueuedJob:
+    demand = Demand(job.request.num_gpus, job.request.timeout_s)
+    return QueuedJob(job.job_id, job.priority, job.seq, job.submitted_by, demand)
 
 
-def _clear_if_full(cache: dict[Any, Any], max_entries: int) -> None:
-    if len(cache) >= max_entries:
-        cache.clear()
+def _gpus_of(job: RunningJob, lane: Lane) -> int:
+    return 0 if lane is not Lane.WITH_GPU else job.num_gpus
 
 
 def _rounded(seconds: float | None) -> float | None:

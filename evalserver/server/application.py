@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,7 +32,8 @@ from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
 from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
-from evalserver.scheduling.scheduler import Scheduler
+from evalserver.scheduling.scheduler import Placement, Scheduler
+from evalserver.scheduling.slots import Limits
 from evalserver.server.access_policy import (
     make_access_policy,
 )
@@ -186,7 +187,11 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
         app[QUEUE_LIMITS],
         threads,
         SubmissionPolicy(
-            args.default_engine, args.effective_timeout, app[BOUNDS].places, app[ENV_PROFILES]
+            args.default_engine,
+            args.effective_timeout,
+            app[BOUNDS].places,
+            app[ENV_PROFILES],
+            len(app[GPUS]),
         ),
     )
     yield
@@ -201,7 +206,8 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         task_directories(args.task_path),
     )
     environment = harness_environment(os.environ, args.engine_env)
-    context = LaunchContext(environment, Path.cwd(), args.cancel_grace, app[ENV_PROFILES])
+    has_nvml = all(gpu.name is not None for gpu in app[GPUS])
+    context = LaunchContext(environment, Path.cwd(), args.cancel_grace, app[ENV_PROFILES], has_nvml)
     app[PLANNER] = Planner(app[ENGINES], directories, context)
     app[RETENTION] = Retention(
         app[STORE], directories, args.max_completed_jobs, args.max_output_bytes
@@ -224,8 +230,11 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])
-    app[SCHEDULER] = Scheduler(app[STORE], attempts, app[COMMANDS])
+    app[SCHEDULER] = Scheduler(
+        app[STORE], attempts, app[COMMANDS], placement=_placement(args, app[GPUS], app[GPU_GUARD])
+    )
     await app[SCHEDULER].load()
+    app[GPU_GUARD].subscribe(app[SCHEDULER].wake)
     await app[RETENTION].clean_up()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works = {
@@ -242,6 +251,22 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     await asyncio.wait(tasks)
     await app[SCHEDULER].close()
     attempts.close()
+
+
+def _placement(args: ServerArgs, gpus: Sequence[Gpu], guard: GpuGuard) -> Placement:
+    names = {name: gpu.id for gpu in gpus for name in (gpu.id, str(gpu.index))}
+    return Placement(
+        Limits(
+            tuple(gpu.id for gpu in gpus),
+            args.max_running,
+            args.max_running_without_gpu,
+            args.max_running_per_token,
+        ),
+        backfill=args.backfill,
+        grace_s=args.cancel_grace,
+        gpu_ids={name: gpu for name, gpu in names.items() if name != "None"},
+        unavailable=guard.unavailable,
+    )
 
 
 async def _close_streams(app: web.Application) -> None:

@@ -1,8 +1,9 @@
 """Notifications after a commit: each event to listeners, each commit to watchers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from evalserver.core.job import Demand
 from evalserver.core.lifecycle import EventKind, Status
 
 
@@ -25,6 +26,9 @@ class CommittedEvent:
     submitted_by: str
     request_bytes: int
     """The size of the job's request in the database."""
+    demand: Demand = field(default_factory=Demand)
+    gpus: tuple[str, ...] | None = None
+    """The GPUs that the job's attempt holds, if the event is that it was claimed."""
     failure: str | None = None
     """The code of the failure, if the event is that the job failed."""
 

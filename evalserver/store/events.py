@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from evalserver.core.job import Demand
 from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
@@ -34,15 +35,21 @@ INSERT = f"""
 REQUEST_BYTES = "length(CAST(request AS BLOB))"
 """The size of a job's request in the database."""
 
+DEMAND = (
+    "CASE WHEN json_valid(request)"
+    " THEN json_extract(request, '$.num_gpus', '$.timeout_s', '$.wait_for_path_s') END"
+)
+"""The values of a ``Demand`` as a JSON array; NULL if the request is damaged."""
+
 FACTS = (
     "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    f" {REQUEST_BYTES} AS request_bytes"
+    f" {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand"
 )
 """The columns of a job that are passed on with its events to listeners."""
 
 REMOVED_FACTS = (
     "seq, 0 AS priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    " 0 AS request_bytes"
+    " 0 AS request_bytes, NULL AS demand"
 )
 """The same of a pruned job."""
 
@@ -158,8 +165,18 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         completed_at=row["completed_at"],
         submitted_by=row["submitted_by"],
         request_bytes=row["request_bytes"],
+        demand=demand_of(row["demand"]),
+        gpus=happened.change.detail.get("gpus"),
         failure=happened.change.detail.get("failure"),
     )
+
+
+def demand_of(text: str | None) -> Demand:
+    """Return the demand in a column ``DEMAND``; the default if the request is damaged."""
+    if text is None:
+        return Demand()
+    num_gpus, timeout_s, wait_for_path_s = orjson.loads(text)
+    return Demand(1 if num_gpus is None else num_gpus, timeout_s, wait_for_path_s is not None)
 
 
 def event_hash(event: Mapping[str, Any]) -> str:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalserver.core.job import Job, Metric
+from evalserver.core.job import Job, Metric, QueuedJob
 from evalserver.core.lifecycle import Status
 from evalserver.store import finished, listing, sorting, stalls
 from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import JobNotFound, JobPruned
-from evalserver.store.events import REQUEST_BYTES
+from evalserver.store.events import DEMAND, REQUEST_BYTES, demand_of
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.listing import NEWEST, Page
@@ -143,13 +143,22 @@ class JobQueries:
         )
         return [job_of(row) for row in rows]
 
-    async def queued(self) -> list[tuple[str, int, int]]:
-        """Id, priority and submission number of every queued job, in the order of the queue."""
+    async def queued(self) -> list[QueuedJob]:
+        """The queued jobs, in the order of the queue."""
         rows = await self._readers.fetch(
-            "SELECT job_id, priority, seq FROM jobs"
+            f"SELECT job_id, priority, seq, submitted_by, {DEMAND} AS demand FROM jobs"  # noqa: S608
             " WHERE status = 'queued' ORDER BY priority DESC, seq"
         )
-        return [(row["job_id"], row["priority"], row["seq"]) for row in rows]
+        return [
+            QueuedJob(
+                row["job_id"],
+                row["priority"],
+                row["seq"],
+                row["submitted_by"],
+                demand_of(row["demand"]),
+            )
+            for row in rows
+        ]
 
     async def queued_by_submitter(self) -> dict[str, Queued]:
         """How many jobs of each submitter are queued, and the bytes of their requests."""

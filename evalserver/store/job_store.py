@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from evalserver.core.job import Job, NewJob, Outcome
+from evalserver.core.job import Job, NewJob, Outcome, Slot
 from evalserver.store import idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission
 from evalserver.store.transaction import Transaction
 from evalserver.store.writer import Writer
+
+NO_SLOT = Slot()
 
 
 class JobStore:
@@ -45,17 +47,26 @@ class JobStore:
         """Give a queued job another priority. Raises IllegalTransition if it is not queued."""
         await self._writer.run(lambda tx: jobs.prioritize(tx, job_id, priority, self._now(), actor))
 
-    async def claim(self, job: Job, run_dir: Path, output_dir: Path) -> None:
-        """Start the attempt after those in ``job``, a record of a queued job.
+    async def claim(
+        self,
+        job: Job,
+        run_dir: Path,
+        output_dir: Path,
+        slot: Slot = NO_SLOT,
+        after_event: int = 0,
+    ) -> None:
+        """Start the attempt after those in ``job``, a record of a queued job, in a slot.
 
-        Raises IllegalTransition if the job is not queued, if another is ahead of it in the queue,
-        if it has made further attempts since it was read, or while the server is draining.
+        ``after_event`` is the newest event that the decision for this job knew. Raises
+        IllegalTransition if the job is not queued, if one that was queued since is ahead of it,
+        if it has made further attempts since it was read, if a GPU of the slot is held, or while
+        the server is draining.
         """
-        claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
+        claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir), slot)
 
         def work(tx: Transaction) -> None:
             server_events.require_open_queue(tx)
-            jobs.require_first(tx, job.job_id)
+            jobs.require_none_ahead(tx, job.job_id, after_event)
             jobs.claim(tx, claim, job.attempt + 1)
 
         await self._writer.run(work)

@@ -1,15 +1,16 @@
 """The operations that change a job, each to be run within a transaction."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from evalserver.core.job import Job, Metric, Outcome
+from evalserver.core.job import Job, Metric, Outcome, Slot
 from evalserver.core.lifecycle import EventKind, Status
+from evalserver.store import gpu_holds
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_or_null, json_text
-from evalserver.store.transaction import Row, Transaction
+from evalserver.store.transaction import Transaction
 
 SERVER = "server"
 """The actor of the server's own actions."""
@@ -22,6 +23,10 @@ OF_AN_END = (
 """The columns that say how a job ended."""
 
 
+MAX_OVER = 10
+"""The overtaken jobs that an event names; it has the number of all."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """The values that a job gets when its attempt is claimed."""
@@ -30,6 +35,7 @@ class Claim:
     at: str
     run_dir: str
     output_dir: str
+    slot: Slot = field(default_factory=Slot)
 
 
 def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str) -> None:
@@ -47,47 +53,60 @@ def prioritize(tx: Transaction, job_id: str, priority: int, at: str, actor: str)
     transition(tx, Change(EventKind.PRIORITIZED, job_id, at, actor, columns=columns, detail=detail))
 
 
-def require_first(tx: Transaction, job_id: str) -> None:
-    """Raise IllegalTransition when a queued job is ahead of this one.
+def require_none_ahead(tx: Transaction, job_id: str, after_event: int) -> None:
+    """Raise IllegalTransition when a job that was queued after an event is ahead of this one.
 
-    Jobs with ``wait_for_path_s`` let others pass as long as their checkpoints are missing.
-    A damaged request waits for nothing.
+    The decision to start the job knows all jobs that were queued before. Jobs with
+    ``wait_for_path_s`` let others pass as long as their checkpoints are missing.
     """
     rows = tx.execute(
-        "SELECT job_id, priority, seq FROM jobs"
-        " WHERE status = 'queued' AND CASE WHEN json_valid(request)"
-        " THEN json_extract(request, '$.wait_for_path_s') END IS NULL"
-        " ORDER BY priority DESC, seq LIMIT 1"
+        """
+        SELECT other.job_id FROM job_events
+        JOIN jobs AS other USING (job_id)
+        JOIN jobs AS own ON own.job_id = :job_id
+        WHERE job_events.event_id > :after_event AND job_events.to_status = 'queued'
+          AND other.status = 'queued'
+          AND (other.priority > own.priority
+               OR (other.priority = own.priority AND other.seq < own.seq))
+          AND CASE WHEN json_valid(other.request)
+              THEN json_extract(other.request, '$.wait_for_path_s') END IS NULL
+        LIMIT 1
+        """,
+        {"job_id": job_id, "after_event": after_event},
     )
-    if not rows or rows[0]["job_id"] == job_id:
-        return
-    own = tx.execute("SELECT priority, seq FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
-    if own and _place(rows[0]) < _place(own[0]):
+    if rows:
         raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")
 
 
 def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
     """Start attempt number ``attempt`` of a queued job, which is running from then on.
 
-    Raises IllegalTransition when the job is not queued, or when this attempt has begun before.
+    Raises IllegalTransition when the job is not queued, when this attempt has begun before, or when
+    a GPU of its slot is held.
     """
     _require_next(tx, claim.job_id, attempt)
-    transition(
-        tx,
-        Change(
-            EventKind.CLAIMED,
-            claim.job_id,
-            claim.at,
-            SERVER,
-            columns={
-                "attempt": attempt,
-                "started_at": claim.at,
-                "run_dir": claim.run_dir,
-                "output_dir": claim.output_dir,
-            },
-            detail={"run_dir": claim.run_dir},
-        ),
+    gpus = claim.slot.gpus
+    columns = {
+        "attempt": attempt,
+        "started_at": claim.at,
+        "run_dir": claim.run_dir,
+        "output_dir": claim.output_dir,
+        "gpus": None if gpus is None else json_text(gpus),
+    }
+    detail: dict[str, Any] = {"run_dir": claim.run_dir}
+    if gpus is not None:
+        detail["gpus"] = gpus
+    if claim.slot.over:
+        detail |= {
+            "over": claim.slot.over[:MAX_OVER],
+            "over_count": len(claim.slot.over),
+            "why": claim.slot.why,
+        }
+    change = Change(
+        EventKind.CLAIMED, claim.job_id, claim.at, SERVER, columns=columns, detail=detail
     )
+    transition(tx, change)
+    gpu_holds.hold(tx, gpus or (), claim.job_id, claim.at)
 
 
 def reattach(tx: Transaction, job_id: str, at: str) -> None:
@@ -183,11 +202,6 @@ def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
     if rows and rows[0]["attempt"] != attempt - 1:
         begun = rows[0]["attempt"]
         raise IllegalTransition(f"job {job_id} has begun {begun} attempts, not {attempt - 1}")
-
-
-def _place(row: Row) -> tuple[int, int]:
-    """A job's sort key in the queue."""
-    return -row["priority"], row["seq"]
 
 
 def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:

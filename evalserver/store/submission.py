@@ -85,6 +85,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
 
 
 def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
+    request = job.request
     facts = {
         "seq": seq,
         "priority": job.request.priority,
@@ -95,6 +96,7 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "completed_at": None,
         "submitted_by": job.submitted_by,
         "request_bytes": len(row[COLUMNS.index("request")].encode()),
+        "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
     }
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     return Happened(change, facts, None, Status.QUEUED)

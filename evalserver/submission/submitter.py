@@ -22,6 +22,7 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store, request_bytes
 from evalserver.submission.capabilities import apply_defaults, capability_faults
+from evalserver.submission.gpu_faults import gpu_faults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.known_names import find_unknown_names
 from evalserver.submission.merges import find_shards
@@ -43,6 +44,8 @@ class SubmissionPolicy:
     default_timeout_s: float | None
     allowed: AllowedDirectories
     profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
+    managed_gpus: int = 0
+    """The number of GPUs that the server manages; 0: an evaluation sees all."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,10 @@ class Submitter:
         self, request: EvaluateRequest, engine: Engine, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
         """Return the provenance of the request's checkpoints, or all faults."""
-        faults = capability_faults(with_merged_checkpoint(request), engine)
+        faults = {
+            **capability_faults(with_merged_checkpoint(request), engine),
+            **gpu_faults(request, self._policy.managed_gpus),
+        }
         unknown_profile = require_profile(request.env_profile, self._policy.profiles)
         if unknown_profile is not None:
             faults = {**faults, "env_profile": unknown_profile}

@@ -1,7 +1,7 @@
 """Keys of the application and of requests, for the handlers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -38,7 +38,7 @@ ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 STARTED_AT = web.AppKey("started_at", str)
 HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
-GPUS: web.AppKey[tuple[Gpu, ...]] = web.AppKey("gpus")
+GPUS: web.AppKey[Sequence[Gpu]] = web.AppKey("gpus")
 """The managed GPUs; empty with ``--gpus none``."""
 GPU_MONITOR = web.AppKey("gpu_monitor", GpuMonitor)
 GPU_GUARD = web.AppKey("gpu_guard", GpuGuard)

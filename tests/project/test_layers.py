@@ -72,7 +72,10 @@ LAYERS = {
         "attempts checkpoints core engines executors monitoring outputs runner.files store! system"
         f" version {CRASH_POINT}"
     ),
-    "scheduling.queue_index": _layer(""),
+    "scheduling.slots": _layer("core.job"),
+    "scheduling.order": _layer("core.job scheduling.slots"),
+    "scheduling.line": _layer(""),
+    "scheduling.queue_index": _layer("core.job scheduling.slots"),
     "scheduling": _layer(f"scheduling attempts checkpoints core gpus store! system {CRASH_POINT}"),
     "submission": _layer(
         "submission attempts.provenance auth checkpoints core engines harnesses store! system"

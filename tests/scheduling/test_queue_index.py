@@ -3,9 +3,12 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from evalserver.core.job import Demand, QueuedJob
 from evalserver.scheduling.queue_index import QueueIndex
+from evalserver.scheduling.slots import Lane
 
 JOBS = st.integers(0, 15)
+LANES = {0: Lane.WITHOUT_GPU, 1: Lane.WITH_GPU}
 
 
 class QueueAndList(RuleBasedStateMachine):
@@ -13,7 +16,7 @@ class QueueAndList(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = QueueIndex()
+        self.index = QueueIndex(lambda job: LANES[job.demand.num_gpus])
         self.model: list[tuple[int, int, str]] = []
 
     @rule(seq=JOBS, priority=st.integers(-2, 2))
@@ -22,7 +25,7 @@ class QueueAndList(RuleBasedStateMachine):
         job_id = f"job-{seq}"
         others = [key for key in self.model if key[2] != job_id]
         self.model = sorted([*others, (-priority, seq, job_id)])
-        self.index.add(job_id, priority, seq)
+        self.index.add(QueuedJob(job_id, priority, seq, demand=Demand(num_gpus=seq % 2)))
 
     @rule(seq=JOBS)
     def remove(self, seq: int) -> None:
@@ -49,6 +52,14 @@ class QueueAndList(RuleBasedStateMachine):
         for job_id in (f"job-{seq}" for seq in range(16)):
             assert self.index.position(job_id) == positions.get(job_id)
 
+    @invariant()
+    def has_the_same_lanes(self) -> None:
+        """A lane has its jobs in the order of the list, and positions among them."""
+        for num_gpus, lane in LANES.items():
+            jobs = [job_id for _, seq, job_id in self.model if seq % 2 == num_gpus]
+            assert [job.job_id for job in self.index.in_lane(lane)] == jobs
+            assert [self.index.position_in_lane(job_id) for job_id in jobs] == [*range(len(jobs))]
+
     def jobs(self) -> list[str]:
         """The ids in the order of the model."""
         return [job_id for _, _, job_id in self.model]
@@ -59,16 +70,16 @@ test_the_index_agrees_with_a_sorted_list = QueueAndList.TestCase
 
 def test_a_higher_priority_is_before_an_earlier_submission() -> None:
     index = QueueIndex()
-    index.add("early", priority=0, seq=1)
-    index.add("important", priority=1, seq=2)
+    index.add(QueuedJob("early", priority=0, seq=1))
+    index.add(QueuedJob("important", priority=1, seq=2))
 
     assert list(index) == ["important", "early"]
 
 
 def test_within_a_priority_the_earlier_submission_is_first() -> None:
     index = QueueIndex()
-    index.add("a-later-one", priority=0, seq=10)
-    index.add("b-earlier-one", priority=0, seq=9)
+    index.add(QueuedJob("a-later-one", priority=0, seq=10))
+    index.add(QueuedJob("b-earlier-one", priority=0, seq=9))
 
     assert next(iter(index), None) == "b-earlier-one"
 
@@ -76,10 +87,10 @@ def test_within_a_priority_the_earlier_submission_is_first() -> None:
 def test_an_interrupted_job_gets_its_position_back() -> None:
     index = QueueIndex()
     for seq in range(3):
-        index.add(f"job-{seq}", priority=0, seq=seq)
+        index.add(QueuedJob(f"job-{seq}", priority=0, seq=seq))
     index.remove("job-1")
 
-    index.add("job-1", priority=0, seq=1)
+    index.add(QueuedJob("job-1", priority=0, seq=1))
 
     assert index.position("job-1") == 1
 
@@ -91,12 +102,12 @@ def test_an_empty_queue_has_no_first_job() -> None:
 def test_an_iteration_is_not_affected_by_jobs_added_or_removed_before_it() -> None:
     index = QueueIndex()
     for seq in range(4):
-        index.add(f"job-{seq}", priority=0, seq=seq)
+        index.add(QueuedJob(f"job-{seq}", priority=0, seq=seq))
     iterator = iter(index)
     taken = [next(iterator), next(iterator)]
 
     index.remove("job-0")
     index.remove("job-1")
-    index.add("urgent", priority=1, seq=4)
+    index.add(QueuedJob("urgent", priority=1, seq=4))
 
     assert [*taken, *iterator] == ["job-0", "job-1", "job-2", "job-3"]

@@ -1,39 +1,27 @@
 """The search for the job that starts next: how much work it is, and what it finds."""
 
-from collections.abc import Iterator
+import asyncio
 from typing import Any
 
 import pytest
 
-from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.store import JobQueries
 from tests.scheduling.lab import Lab
 from tests.store.test_jobs import claim, start, submit
+from tests.support import until
 
 WAITING_JOBS = 200
 
 
-class CountingIndex(QueueIndex):
-    """Counts the jobs that are taken from it one after another."""
-
-    steps = 0
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the jobs in order, and count them."""
-        for job_id in super().__iter__():
-            self.steps += 1
-            yield job_id
-
-
 @pytest.fixture
-async def queue(lab: Lab) -> CountingIndex:
-    """The queue of the lab: jobs whose checkpoints do not exist, followed by one other job."""
-    queue = CountingIndex()
-    lab.scheduler.queue = queue
-    for _ in range(WAITING_JOBS):
+async def waiting(lab: Lab) -> list[str]:
+    """Jobs whose checkpoints do not exist, followed by one other job in the queue of the lab."""
+    jobs = [
         await submit(lab.store, model_args={"pretrained": "/no"}, wait_for_path_s=1e6)
+        for _ in range(WAITING_JOBS)
+    ]
     await submit(lab.store)
-    return queue
+    return jobs
 
 
 @pytest.fixture
@@ -50,39 +38,44 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return reads
 
 
-async def test_a_search_passes_every_waiting_job_once(
-    lab: Lab, queue: CountingIndex, reads: list[str]
+async def test_a_search_passes_waiting_jobs_without_reading_them(
+    lab: Lab, waiting: list[str], reads: list[str]
 ) -> None:
-    found = await lab.scheduler._first_ready()
+    found = await lab.scheduler.find_next()
 
     assert found is not None
-    assert found.request.wait_for_path_s is None
-    assert (queue.steps, len(reads)) == (WAITING_JOBS + 1, WAITING_JOBS + 1)
+    assert not found.job.demand.waits_for_checkpoint
+    assert reads == []
 
 
-async def test_a_further_search_reads_no_waiting_job_again(
-    lab: Lab, queue: CountingIndex, reads: list[str]
+async def test_the_watch_reads_every_waiting_job_once(
+    lab: Lab, waiting: list[str], reads: list[str]
 ) -> None:
-    await lab.scheduler._first_ready()
-    reads.clear()
+    watch = asyncio.create_task(lab.scheduler.watch_checkpoints())
 
-    found = await lab.scheduler._first_ready()
+    async def all_were_checked() -> bool:
+        return all(lab.scheduler.checkpoint_wait(each) for each in waiting)
 
-    assert found is not None
-    assert reads == [found.job_id]
+    await until(all_were_checked)
+    watch.cancel()
+    await lab.scheduler.close()
+    assert sorted(reads) == sorted(waiting)
 
 
 async def test_a_waiting_job_that_changed_is_read_again(
-    lab: Lab, queue: CountingIndex, reads: list[str]
+    lab: Lab, waiting: list[str], reads: list[str]
 ) -> None:
-    await lab.scheduler._first_ready()
+    watch = asyncio.create_task(lab.scheduler.watch_checkpoints())
+
+    async def was_read() -> bool:
+        return waiting[0] in reads
+
+    await until(was_read)
     reads.clear()
-    changed = next(iter(queue))
-
-    await lab.store.jobs.prioritize(changed, 5, "alice")
-    await lab.scheduler._first_ready()
-
-    assert reads[0] == changed
+    await lab.store.jobs.prioritize(waiting[0], 5, "alice")
+    await until(was_read)
+    watch.cancel()
+    await lab.scheduler.close()
 
 
 async def test_running_jobs_are_in_the_order_of_their_starts(lab: Lab) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from evalserver.core.job import Job, Metric, NewJob, Outcome
+from evalserver.core.job import Demand, Job, Metric, NewJob, Outcome, Slot
 from evalserver.core.lifecycle import Status
 from evalserver.store import IllegalTransition, request_bytes
 
@@ -49,6 +49,12 @@ NO_END: dict[str, Any] = dict.fromkeys(
         "partial",
     )
 )
+
+
+def demand_of(job: Job) -> Demand:
+    """What the order of the queue depends on, for a job."""
+    request = job.request
+    return Demand(request.num_gpus, request.timeout_s, request.wait_for_path_s is not None)
 
 
 @dataclass(frozen=True)
@@ -144,14 +150,22 @@ class Model:
         self.jobs[job.job_id] = record
         self._record_event("submitted", job.submitted_by, record, None, "queued")
 
-    def claim(self, read: Job, run_dir: Path, output_dir: Path) -> None:
+    @property
+    def holders(self) -> dict[str, str]:
+        """The running job that holds each GPU."""
+        running = (job for job in self.jobs.values() if job.status is Status.RUNNING)
+        return {gpu: job.job_id for job in running for gpu in job.gpus or ()}
+
+    def claim(self, read: Job, run_dir: Path, output_dir: Path, slot: Slot) -> None:
         """Begin the attempt after those in the given record, unless one has begun since.
 
-        The job must be first in the queue.
+        The job must be first in the queue, and the GPUs of the slot must be free.
         """
         job = self._require_state("claim", read.job_id)
         first, *_ = self.queue()[0]
         if job.attempt != read.attempt or first != job.job_id:
+            raise IllegalTransition
+        if self.holders.keys() & {*(slot.gpus or ())}:
             raise IllegalTransition
         self._change(
             "claimed",
@@ -162,6 +176,7 @@ class Model:
             started_at=self.now,
             run_dir=str(run_dir),
             output_dir=str(output_dir),
+            gpus=slot.gpus,
         )
 
     def prioritize(self, job_id: str, priority: int, actor: str) -> None:
@@ -269,7 +284,8 @@ class Model:
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
         times = (job.created_at, job.started_at, job.completed_at)
         facts = (job.engine, job.attempt, *times, job.submitted_by, request_bytes(job.request))
+        demand = demand_of(job)
+        gpus = job.gpus if kind == "claimed" else None
         failure = job.failure.code if kind == "failed" and job.failure else None
-        self.events.append(
-            (number, kind, job.job_id, job.seq, job.priority, before, after, *facts, failure)
-        )
+        place = (job.seq, job.priority, before, after)
+        self.events.append((number, kind, job.job_id, *place, *facts, demand, gpus, failure))

@@ -52,7 +52,7 @@ async def test_a_foreign_lock_on_the_database_only_delays_writes(
 
     await until(lambda: _is_healthy(store))
     job_id = await submit(store)
-    assert [each for each, _, _ in await store.queries.queued()] == [job_id]
+    assert [each for each, *_ in await store.queries.queued()] == [job_id]
 
 
 async def test_acknowledged_writes_survive_a_power_cut(store: Store) -> None:

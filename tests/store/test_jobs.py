@@ -89,7 +89,7 @@ async def test_the_queue_is_ordered_by_submission_within_a_priority(store: Store
 
     queue = await store.queries.queued()
 
-    assert [job_id for job_id, _, _ in queue] == [high, first, second, low]
+    assert [job_id for job_id, *_ in queue] == [high, first, second, low]
 
 
 async def test_a_claimed_job_runs_its_first_attempt(store: Store) -> None:
@@ -171,7 +171,7 @@ async def test_an_interrupted_job_gets_its_position_back(store: Store) -> None:
 
     await store.jobs.interrupt(interrupted, "the runner vanished")
 
-    assert [job_id for job_id, _, _ in await store.queries.queued()] == [interrupted, later]
+    assert [job_id for job_id, *_ in await store.queries.queued()] == [interrupted, later]
 
 
 async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -> None:
@@ -249,7 +249,7 @@ async def test_a_job_with_a_higher_priority_precedes_earlier_submissions(
 
     await store.jobs.prioritize(second, 1, "bob")
 
-    assert [queued for queued, _, _ in await store.queries.queued()] == [second, first]
+    assert [queued for queued, *_ in await store.queries.queued()] == [second, first]
 
 
 async def test_the_audit_log_records_the_old_and_new_priority(store: Store, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ async def test_a_retried_job_returns_to_its_original_queue_position(store: Store
     await store.jobs.retry(job_id, "bob")
 
     job = await store.queries.job(job_id)
-    assert [queued for queued, _, _ in await store.queries.queued()] == [job_id, later]
+    assert [queued for queued, *_ in await store.queries.queued()] == [job_id, later]
     assert (job.status, job.attempt, job.completed_at) == (Status.QUEUED, 1, None)
     assert (job.exit_code, job.error, job.result, job.provenance) == (None, None, None, None)
 

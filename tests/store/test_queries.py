@@ -157,7 +157,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
-    "require_first": lambda tx, queued, running: jobs.require_first(tx, queued),
+    "require_none_ahead": lambda tx, queued, running: jobs.require_none_ahead(tx, queued, 10),
     "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
     "prioritize": lambda tx, queued, running: jobs.prioritize(tx, queued, 1, NOW, "bob"),
     "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),

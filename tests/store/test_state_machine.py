@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import Job, NewJob
+from evalserver.core.job import Job, NewJob, QueuedJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.scheduling.queue_index import QueueIndex
@@ -83,14 +83,16 @@ class StoreAndModel(RuleBasedStateMachine):
         self.known_at_start = len(audit_log(self.folder))
         self.index = QueueIndex()
         self.store.subscribe(self.listen)
-        for job_id, priority, seq in await self.store.queries.queued():
-            self.index.add(job_id, priority, seq)
+        for queued in await self.store.queries.queued():
+            self.index.add(queued)
 
     def listen(self, event: CommittedEvent) -> None:
         """Update the queue index as the scheduler does on an event."""
         self.received.append(event)
         if event.after is Status.QUEUED:
-            self.index.add(event.job_id, event.priority, event.seq)
+            self.index.add(
+                QueuedJob(event.job_id, event.priority, event.seq, event.submitted_by, event.demand)
+            )
         elif event.before is Status.QUEUED:
             self.index.remove(event.job_id)
 
@@ -245,7 +247,8 @@ class StoreAndModel(RuleBasedStateMachine):
     def queue_order_matches(self) -> None:
         """In the store, and in the index that follows it."""
         queue = self.model.queue()
-        assert self.run(self.store.queries.queued()) == queue
+        stored = self.run(self.store.queries.queued())
+        assert [(job.job_id, job.priority, job.seq) for job in stored] == queue
         assert list(self.index) == [job_id for job_id, _, _ in queue]
 
     @invariant()
@@ -292,6 +295,12 @@ class StoreAndModel(RuleBasedStateMachine):
         """Without gaps, and with an intact hash chain."""
         assert audit_log(self.folder) == self.model.log
         assert broken_links(self.folder) == []
+
+    @invariant()
+    def running_jobs_hold_their_gpus(self) -> None:
+        """And nobody else does."""
+        holds = self.run(self.store.gpus.holds())
+        assert {gpu: hold.holder_id for gpu, hold in holds.items()} == self.model.holders
 
     @invariant()
     def listener_received_every_event(self) -> None:

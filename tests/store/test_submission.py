@@ -27,7 +27,7 @@ async def test_concurrent_submissions_are_queued_in_order_of_arrival(
     await asyncio.gather(*(submit_as(store, f"job {n}") for n in range(MANY)))
 
     queued = await store.queries.queued()
-    assert [job_id for job_id, _, _ in queued] == [f"job {n}" for n in range(MANY)]
+    assert [job_id for job_id, *_ in queued] == [f"job {n}" for n in range(MANY)]
 
 
 async def test_each_submission_has_its_own_event_in_the_same_order(
@@ -69,7 +69,7 @@ async def test_a_failing_submission_does_not_affect_the_others(store: Store) -> 
         type(None)
     ]
     queued = await store.queries.queued()
-    assert [job_id for job_id, _, _ in queued] == ["a", "b", "c"]
+    assert [job_id for job_id, *_ in queued] == ["a", "b", "c"]
 
 
 async def test_any_text_is_stored_unchanged(store: Store) -> None:
