@@ -28,6 +28,7 @@ COMMANDS: Table = {
     },
     "Server": {
         "health": "about_server:health",
+        "gpus": "gpus:gpus",
         "tasks": "about_server:tasks",
         "models": "about_server:models",
         "catalog": "catalog:catalog",

@@ -64,6 +64,16 @@ class ServerCalls:
         """
         return await self._sender.answer(Call("GET", "/queue"))
 
+    async def gpus(self) -> list[Json]:
+        """Return the GPUs that the server manages: ``id``, ``index``, ``name``, ``status``
+        (``free``, ``held`` or ``unavailable``), ``reason``, ``holder``, memory, ``utilization``.
+
+        >>> client.gpus()
+        []
+        """
+        answer = await self._sender.answer(Call("GET", "/gpus"))
+        return list(answer.get("gpus", []))
+
     async def merge_checkpoint(
         self,
         checkpoint_path: str,

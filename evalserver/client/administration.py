@@ -34,6 +34,31 @@ class AdminCalls:
         """
         return await self._sender.answer(Call("POST", "/resume"))
 
+    async def cordon_gpu(self, gpu: str | int, reason: str | None = None) -> Json:
+        """Have the server start nothing on a GPU, by UUID or index, until ``uncordon_gpu``.
+
+        What runs on it ends first. ``reason`` is shown to users. Returns a ``message``. Raises
+        NotFound when the server does not manage it.
+
+        >>> client.cordon_gpu(0, "fan")
+        Traceback (most recent call last):
+        evalserver.client.errors.NotFound: ...
+        """
+        path = f"/gpus/{quote(str(gpu), safe='')}/quarantine"
+        return await self._sender.answer(Call("PUT", path, {"reason": reason}))
+
+    async def uncordon_gpu(self, gpu: str | int) -> Json:
+        """Have the server start jobs on a quarantined GPU again, by UUID or index.
+
+        Returns a ``message``. Raises NotFound when the server does not manage it.
+
+        >>> client.uncordon_gpu("GPU-5")
+        Traceback (most recent call last):
+        evalserver.client.errors.NotFound: ...
+        """
+        path = f"/gpus/{quote(str(gpu), safe='')}/quarantine"
+        return await self._sender.answer(Call("DELETE", path))
+
     async def prune(self, *, keep: int | None = None, older_than_s: float | None = None) -> Json:
         """Remove finished jobs with their files: all but the newest ``keep``, or those that
         finished more than ``older_than_s`` seconds ago.

@@ -178,6 +178,7 @@ class EvalClient:
     list_models = _blocking(Calls.list_models)
     get_queue_status = _blocking(Calls.get_queue_status)
     usage = _blocking(Calls.usage)
+    gpus = _blocking(Calls.gpus)
     merge_checkpoint = _blocking(Calls.merge_checkpoint)
 
     evaluate = _blocking(Calls.evaluate)
@@ -197,6 +198,8 @@ class EvalClient:
     submit_checkpoint = _blocking(Calls.submit_checkpoint)
     completed_since = _blocking(Calls.completed_since)
 
+    cordon_gpu = _blocking(Calls.cordon_gpu)
+    uncordon_gpu = _blocking(Calls.uncordon_gpu)
     drain = _blocking(Calls.drain)
     resume = _blocking(Calls.resume)
     prune = _blocking(Calls.prune)

@@ -5,7 +5,7 @@ Counters and histograms are updated by the events of the store; gauges are read 
 """
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -123,6 +123,30 @@ RESPONSE = Instrument(
     ("method", "route", "status"),
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+GPU_MEMORY_USED = Instrument(
+    Gauge, "evalserver_gpu_memory_used_bytes", "Memory in use on a managed GPU.", ("gpu",)
+)
+GPU_MEMORY_TOTAL = Instrument(
+    Gauge, "evalserver_gpu_memory_total_bytes", "Memory of a managed GPU.", ("gpu",)
+)
+GPU_UTILIZATION = Instrument(
+    Gauge,
+    "evalserver_gpu_utilization_ratio",
+    "Share of the time in which a managed GPU computed, from 0 to 1.",
+    ("gpu",),
+)
+GPU_TEMPERATURE = Instrument(
+    Gauge, "evalserver_gpu_temperature_celsius", "Temperature of a managed GPU.", ("gpu",)
+)
+GPU_STATUS = Instrument(
+    Gauge,
+    "evalserver_gpus",
+    "Managed GPUs that are free, held by a job, or unavailable: not held, and not to be used.",
+    ("status",),
+)
+GPU_QUARANTINED = Instrument(
+    Gauge, "evalserver_gpu_quarantined", "1 while a managed GPU is quarantined, else 0.", ("gpu",)
+)
 STREAMS = Instrument(Gauge, "evalserver_event_streams", "Open event streams and long polls.")
 BUILD = Instrument(Info, "evalserver_build", "Versions of evalserver and Python.")
 
@@ -141,8 +165,26 @@ TABLE: tuple[Instrument[Any], ...] = (
         INTERRUPTED,
         DURATION,
     ),
+    *(GPU_STATUS, GPU_QUARANTINED, GPU_MEMORY_USED, GPU_MEMORY_TOTAL),
+    *(GPU_UTILIZATION, GPU_TEMPERATURE),
     *(WAIT, GAP, BATCH, COMMIT, FAULT, RESPONSE, STREAMS, BUILD),
 )
+
+
+@dataclass(frozen=True)
+class GpuValues:
+    """The values of one managed GPU: its id, status, and readings, None where there is none."""
+
+    id: str
+    status: str
+    quarantined: bool
+    memory_used: int | None
+    memory_total: int | None
+    utilization: int | None
+    temperature: int | None
+
+
+GPU_STATUSES = ("free", "held", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -157,6 +199,7 @@ class GaugeValues:
     stalled: int
     fault: bool
     streams: int
+    gpus: Sequence[GpuValues] = ()
 
 
 class Instruments:
@@ -242,6 +285,24 @@ class Instruments:
         self[STALLED].set(values.stalled)
         self[FAULT].set(values.fault)
         self[STREAMS].set(values.streams)
+        self._set_gpus(values.gpus)
+
+    def _set_gpus(self, gpus: Sequence[GpuValues]) -> None:
+        for status in GPU_STATUSES:
+            self[GPU_STATUS].labels(status).set(sum(gpu.status == status for gpu in gpus))
+        percent = 100
+        for row, values in (
+            (GPU_QUARANTINED, {gpu.id: float(gpu.quarantined) for gpu in gpus}),
+            (GPU_MEMORY_USED, {gpu.id: gpu.memory_used for gpu in gpus}),
+            (GPU_MEMORY_TOTAL, {gpu.id: gpu.memory_total for gpu in gpus}),
+            (GPU_UTILIZATION, {g.id: g.utilization and g.utilization / percent for g in gpus}),
+            (GPU_TEMPERATURE, {gpu.id: gpu.temperature for gpu in gpus}),
+        ):
+            # What cannot be read now has no value, rather than an old one.
+            self[row].clear()
+            for gpu_id, value in values.items():
+                if value is not None:
+                    self[row].labels(gpu_id).set(value)
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

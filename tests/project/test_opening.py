@@ -50,6 +50,8 @@ ALLOWED = {
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",
     "engines.env_profiles": "the operator's files of secrets, regular ones only, without blocking",
+    "gpus.inventory": "names below /proc/driver",
+    "gpus.processes": "/proc",
     "server.application": "Store.open",
     "web.streams.event_stream": "_StreamWriter.open",
     "web.security.authorization": "AccessPolicy.open",

@@ -7,12 +7,16 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from evalserver.core.clock import utc_now
-from evalserver.monitoring.prometheus import GaugeValues
+from evalserver.monitoring.prometheus import GaugeValues, GpuValues
 from evalserver.store import Store, StoreUnavailable
+from evalserver.web.api.gpus import gpus_json
 from evalserver.web.http.errors import Handler
 from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE
 
 ARRIVED: web.RequestKey[float] = web.RequestKey("arrived")
+
+GPU = ("id", "status", "memory_used", "memory_total", "utilization", "temperature")
+"""What the gauges have of ``GET /gpus``."""
 
 UNMATCHED_ROUTE = "unmatched"
 """The label of requests that match no route."""
@@ -57,14 +61,15 @@ async def _record_latency(request: web.Request, response: web.StreamResponse) ->
 async def _read_levels(app: web.Application) -> GaugeValues:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
-        jobs, age, stalled, readable = (
+        jobs, age, stalled, gpus, readable = (
             await store.queries.count_by_status(),
             await _oldest_queued_age(store),
             await store.queries.count_stalled(),
+            await _gpu_values(app),
             True,
         )
     except StoreUnavailable:
-        jobs, age, stalled, readable = {}, 0.0, 0, False
+        jobs, age, stalled, gpus, readable = {}, 0.0, 0, [], False
     return GaugeValues(
         jobs=jobs,
         queue_size=len(scheduler.queue),
@@ -74,7 +79,15 @@ async def _read_levels(app: web.Application) -> GaugeValues:
         stalled=stalled,
         fault=not readable or store.fault is not None,
         streams=len(app[BUS]),
+        gpus=gpus,
     )
+
+
+async def _gpu_values(app: web.Application) -> list[GpuValues]:
+    return [
+        GpuValues(quarantined=each["quarantine"] is not None, **{name: each[name] for name in GPU})
+        for each in await gpus_json(app)
+    ]
 
 
 async def _oldest_queued_age(store: Store) -> float:

@@ -59,6 +59,7 @@ PATH_FIELDS: Mapping[str, fields.Field[str]] = {
     "job_id": Text(longest=64, metadata=about("What `POST /evaluate` called the job.")),
     "task": Text(longest=256, metadata=about("One of the job's tasks.")),
     "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
+    "gpu": Text(longest=128, metadata=about("The GPU's UUID or index.")),
     "folder": Text(longest=64, metadata=about("What the file belongs to.")),
     "name": Text(longest=64, metadata=about("The token's name.")),
     "file": Text(longest=64, metadata=about("The file's name.")),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -127,3 +127,16 @@ def has_numbers(metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
 def pretty(value: Any) -> str:
     """Format a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def polyline(values: Sequence[int | None], maximum: int | None) -> str:
+    """The points of a line through values from 0 to ``maximum``, 100 wide and 20 high; a value
+    that is unknown is left out. Empty with fewer than two values."""
+    steps = len(values) - 1
+    if steps < 1 or not maximum:
+        return ""
+    return " ".join(
+        f"{index * 100 / steps:.1f},{20 - 20 * min(1, value / maximum):.1f}"
+        for index, value in enumerate(values)
+        if value is not None
+    )

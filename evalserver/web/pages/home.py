@@ -10,9 +10,10 @@ from aiohttp import web
 from evalserver.core.job import Job
 from evalserver.scheduling.forecast import running_text
 from evalserver.store import JobPruned
+from evalserver.web.api.gpus import get_gpus
 from evalserver.web.api.jobs import job_with_position
 from evalserver.web.keys import HEALTH, RETENTION, SCHEDULER, STORE
-from evalserver.web.pages.rendering import job_json, render_page
+from evalserver.web.pages.rendering import call_api, job_json, render_page
 
 MAX_QUEUED = 12
 MAX_FINISHED = 12
@@ -27,6 +28,7 @@ async def get_home(request: web.Request) -> web.Response:
     return render_page(
         request,
         "home.html",
+        managed_gpus=(await call_api(request, get_gpus))["gpus"],
         running=await _load_jobs(request, running),
         running_text=running_text(running) if running else "-",
         queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),

@@ -29,6 +29,7 @@ DIRECTORY = Path(__file__).parents[1] / "templates"
 FILTERS = (
     formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
     formatting.size, formatting.model_title, formatting.pretty, formatting.has_numbers,
+    formatting.polyline,
 )  # fmt: skip
 
 

@@ -1,0 +1,251 @@
+"""The managed GPUs: who holds them, what they do, and taking one out of use."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+from aiohttp import web
+from marshmallow import fields
+
+from evalserver.gpus.guard import holder_of
+from evalserver.gpus.inventory import Gpu
+from evalserver.gpus.monitor import INTERVAL_SECONDS, Point
+from evalserver.gpus.processes import Inspected
+from evalserver.store import Hold, Quarantine
+from evalserver.web.http.errors import BadRequest
+from evalserver.web.http.responses import json_response
+from evalserver.web.keys import GPU_GUARD, GPU_MONITOR, GPUS, QUERY, STORE
+from evalserver.web.schemas.fields import PublicText, about
+from evalserver.web.schemas.queries import StrictSchema
+from evalserver.web.schemas.responses import JOB_ID, ResponseSchema, Time
+from evalserver.web.security.authorization import CALLER
+
+log = structlog.get_logger("evalserver.web")
+
+DEFAULT_REASON = "no reason was given"
+
+
+class QuarantineQuerySchema(StrictSchema):
+    """The query of ``PUT /gpus/{gpu}/quarantine``."""
+
+    reason = PublicText(longest=200, metadata=about("The reason, shown to those whose jobs wait."))
+
+
+class HolderSchema(ResponseSchema):
+    """Who holds a GPU, and since when."""
+
+    kind = fields.String(metadata=about("`job` or `service`."))
+    id = fields.String()
+    since = Time()
+
+
+class QuarantineSchema(ResponseSchema):
+    """Since when nothing is started on a GPU, on whose word, and why."""
+
+    since = Time()
+    by = fields.String(metadata=about("`server`: its memory stayed in use after a job."))
+    reason = fields.String()
+
+
+class GpuProcessSchema(ResponseSchema):
+    """A process on a GPU."""
+
+    pid = fields.Integer()
+    user = fields.String(allow_none=True, metadata=about("Null if the process is not visible."))
+    memory_used = fields.Integer(allow_none=True, metadata=about("Bytes, if the driver says."))
+    job_id = fields.String(allow_none=True, metadata=about("The job that started it, if one did."))
+
+
+class GpuHistorySchema(ResponseSchema):
+    """The readings of the last minutes, oldest first."""
+
+    interval_s = fields.Float(metadata=about("Seconds between two readings."))
+    memory_used = fields.List(fields.Integer(), metadata=about("Bytes."))
+    utilization = fields.List(fields.Integer(allow_none=True), metadata=about("Percent."))
+
+
+class GpuSchema(ResponseSchema):
+    """A managed GPU. Its readings are null where NVML is missing or cannot read it."""
+
+    id = fields.String(metadata=about("Its UUID, or its name in `--gpus` where NVML is missing."))
+    index = fields.Integer(allow_none=True)
+    name = fields.String(allow_none=True)
+    status = fields.String(
+        metadata=about("`free`, `held`, or `unavailable`: not held, and must not be used now.")
+    )
+    reason = fields.String(
+        allow_none=True, metadata=about("Why it is unavailable, as the rest of a sentence.")
+    )
+    holder = fields.Nested(HolderSchema, allow_none=True)
+    quarantine = fields.Nested(
+        QuarantineSchema,
+        allow_none=True,
+        metadata=about("Also set while a job runs on until it ends."),
+    )
+    memory_total = fields.Integer(allow_none=True, metadata=about("Bytes."))
+    memory_used = fields.Integer(allow_none=True, metadata=about("Bytes."))
+    utilization = fields.Integer(allow_none=True, metadata=about("Percent."))
+    temperature = fields.Integer(allow_none=True, metadata=about("Degrees Celsius."))
+    processes = fields.List(fields.Nested(GpuProcessSchema))
+    history = fields.Nested(GpuHistorySchema)
+
+
+class GpusSchema(ResponseSchema):
+    """The managed GPUs; none with ``--gpus none``."""
+
+    EXAMPLE = MappingProxyType(
+        {
+            "gpus": [
+                {
+                    "id": "GPU-6c1b1a3e-0b0c-4c4e-9d43-3f1de3f4d7a1",
+                    "index": 0,
+                    "name": "NVIDIA H100 80GB HBM3",
+                    "status": "held",
+                    "reason": None,
+                    "holder": {"kind": "job", "id": JOB_ID, "since": "2026-11-24T09:30:00.000Z"},
+                    "quarantine": None,
+                    "memory_total": 85_520_809_984,
+                    "memory_used": 41_875_931_136,
+                    "utilization": 97,
+                    "temperature": 64,
+                    "processes": [
+                        {
+                            "pid": 4242,
+                            "user": "evalserver",
+                            "memory_used": 41_800_000_000,
+                            "job_id": JOB_ID,
+                        }
+                    ],
+                    "history": {
+                        "interval_s": 2.0,
+                        "memory_used": [41_875_931_136, 41_875_931_136],
+                        "utilization": [96, 97],
+                    },
+                }
+            ]
+        }
+    )
+
+    gpus = fields.List(fields.Nested(GpuSchema))
+
+
+async def get_gpus(request: web.Request) -> web.Response:
+    """``GET /gpus``: the managed GPUs: who holds them, and their readings, two seconds old at most.
+
+    Empty with ``--gpus none``.
+    """
+    return json_response({"gpus": await gpus_json(request.app)})
+
+
+async def gpus_json(app: web.Application) -> list[dict[str, Any]]:
+    """Return the managed GPUs as the API describes them. Raises StoreUnavailable."""
+    if not app[GPUS]:
+        return []
+    holds = await app[STORE].gpus.holds()
+    quarantines = await app[STORE].gpus.quarantines()
+    unavailable = await app[GPU_GUARD].unavailable()
+    processes = await app[GPU_GUARD].processes()
+    return [
+        {
+            **_usage_json(gpu, holds, quarantines, unavailable),
+            **_readings_json(app, gpu, processes.get(gpu.id, {})),
+        }
+        for gpu in app[GPUS]
+    ]
+
+
+async def quarantine(request: web.Request) -> web.Response:
+    """``PUT /gpus/{gpu}/quarantine``: start nothing on a GPU, named by its UUID or index.
+
+    A job that holds it runs on until it ends. It lasts until ``DELETE``, also after a restart.
+    """
+    gpu, actor = _named_gpu(request), request[CALLER].name
+    reason = request[QUERY].get("reason", DEFAULT_REASON)
+    await request.app[STORE].gpus.quarantine(gpu.id, actor, reason)
+    request.app[GPU_GUARD].recheck()
+    log.warning("quarantined a GPU: nothing is started on it", gpu=gpu.id, by=actor, reason=reason)
+    holder = holder_of(gpu, await request.app[STORE].gpus.holds())
+    rest = "" if holder is None else f"; {holder.kind} {holder.holder_id} runs on until it ends"
+    return json_response(
+        {"message": f"GPU {_title(gpu)} is quarantined: nothing is started on it{rest}"}
+    )
+
+
+async def release(request: web.Request) -> web.Response:
+    """``DELETE /gpus/{gpu}/quarantine``: start jobs on a GPU again."""
+    gpu, actor = _named_gpu(request), request[CALLER].name
+    if not await request.app[STORE].gpus.release(gpu.id, actor):
+        return json_response(
+            {"message": f"GPU {_title(gpu)} was not quarantined; nothing was changed"}
+        )
+    request.app[GPU_GUARD].recheck()
+    log.info("released a GPU from quarantine", gpu=gpu.id, by=actor)
+    return json_response({"message": f"GPU {_title(gpu)} is not quarantined any more"})
+
+
+def _named_gpu(request: web.Request) -> Gpu:
+    named, gpus = request.match_info["gpu"], request.app[GPUS]
+    for gpu in gpus:
+        if named in (gpu.id, str(gpu.index)):
+            return gpu
+    managed = ", ".join(map(_title, gpus)) or "none; the server was started with --gpus none"
+    raise BadRequest(
+        HTTPStatus.NOT_FOUND, f"The server manages no GPU {named}. It manages: {managed}"
+    )
+
+
+def _title(gpu: Gpu) -> str:
+    return gpu.id if gpu.index is None or gpu.id == str(gpu.index) else f"{gpu.index} ({gpu.id})"
+
+
+def _usage_json(
+    gpu: Gpu,
+    holds: Mapping[str, Hold],
+    quarantines: Mapping[str, Quarantine],
+    unavailable: Mapping[str, str],
+) -> dict[str, Any]:
+    holder, reason, quarantined = (
+        holder_of(gpu, holds),
+        unavailable.get(gpu.id),
+        quarantines.get(gpu.id),
+    )
+    return {
+        **vars(gpu),
+        "status": "held" if holder else "unavailable" if reason else "free",
+        "reason": None if holder else reason,
+        "holder": holder and {"kind": holder.kind, "id": holder.holder_id, "since": holder.since},
+        "quarantine": quarantined and vars(quarantined),
+    }
+
+
+def _readings_json(
+    app: web.Application, gpu: Gpu, processes: Mapping[int, Inspected | None]
+) -> dict[str, Any]:
+    monitor = app[GPU_MONITOR]
+    state = monitor.state(gpu.id)
+    reading = None if state is None or state.fault is not None else state.reading
+    memory_of = {} if reading is None else {each.pid: each.used_bytes for each in reading.processes}
+    names = ("memory_total", "memory_used", "utilization", "temperature")
+    return {
+        **{name: None if reading is None else getattr(reading, name) for name in names},
+        "processes": [
+            {
+                "pid": pid,
+                "user": found and found.user,
+                "memory_used": memory_of.get(pid),
+                "job_id": None if found is None or not found.owner else found.owner.job_id,
+            }
+            for pid, found in processes.items()
+        ],
+        "history": _history_json(monitor.history(gpu.id)),
+    }
+
+
+def _history_json(points: Sequence[Point]) -> dict[str, Any]:
+    return {
+        "interval_s": INTERVAL_SECONDS,
+        "memory_used": [point.memory_used for point in points],
+        "utilization": [point.utilization for point in points],
+    }
