@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--gpus", type=int, default=0, help="managed GPUs: several at once")
     parser.add_argument(
         "--restart", action="store_true", help="measure the downtime after a kill instead"
     )
@@ -25,7 +26,7 @@ def main() -> int:
             print(format_table(asyncio.run(measure_downtime(Path(folder)))))
             return 0
         print(f"seed {options.seed}, {options.kills} kills", flush=True)
-        report = asyncio.run(run_chaos(Path(folder), options.seed, options.kills))
+        report = asyncio.run(run_chaos(Path(folder), options.seed, options.kills, options.gpus))
     print(report)
     return 1 if report.violations else 0
 

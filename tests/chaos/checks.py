@@ -53,7 +53,7 @@ def _unknown_jobs(events: list[Event], client_log: ClientLog) -> list[str]:
 
 
 def _starts_out_of_order(events: list[Event], client_log: ClientLog) -> list[str]:
-    """Return claims of a job while another one was ahead of it in the queue."""
+    """Return claims of a job while another one was ahead of it in its lane."""
     positions: dict[str, tuple[int, int]] = {}
     queued: set[str] = set()
     found = []
@@ -62,7 +62,10 @@ def _starts_out_of_order(events: list[Event], client_log: ClientLog) -> list[str
             positions[job] = (-client_log.priorities[job], number)
         if event == "claimed" and job in positions:
             found += [
-                f"{job} before {other}" for other in queued if positions[other] < positions[job]
+                f"{job} before {other}"
+                for other in queued
+                if client_log.lanes[other] == client_log.lanes[job]
+                and positions[other] < positions[job]
             ]
         queued.discard(job)
         if after == "queued" and job in positions:
@@ -72,11 +75,20 @@ def _starts_out_of_order(events: list[Event], client_log: ClientLog) -> list[str
 
 def _double_runs(events: list[Event], journal: Path) -> list[str]:
     lines = [line.split() for line in journal.read_text().splitlines() if " " in line]
-    slots = [(line[1], line[2]) for line in lines if line[0] == "slot"]
-    starts = Counter(attempt for attempt, _ in slots)
-    claimed = {f"{job}/{attempt}" for job, event, _, attempt, _ in events if event == "claimed"}
+    slots = [(line[1], line[2], line[3]) for line in lines if line[0] == "slot"]
+    starts = Counter(attempt for attempt, *_ in slots)
+    claimed = {
+        f"{job}/{attempt}": json.loads(detail).get("gpus")
+        for job, event, _, attempt, detail in events
+        if event == "claimed"
+    }
     return [
-        *(f"{attempt} overlapped another" for attempt, state in slots if state != "free"),
+        *(f"{attempt} overlapped another" for attempt, state, _ in slots if state != "free"),
+        *(
+            f"{attempt} saw {gpus}, held {held}"
+            for attempt, _, gpus in slots
+            if (held := claimed.get(attempt)) is not None and gpus != (",".join(held) or "-1")
+        ),
         *(f"{attempt} was started {n} times" for attempt, n in starts.items() if n > 1),
         *(f"{attempt} was not claimed" for attempt in starts if attempt not in claimed),
     ]

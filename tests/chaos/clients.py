@@ -38,6 +38,8 @@ class ClientLog:
 
     priorities: dict[str, int] = field(default_factory=dict)
     """Priorities of all jobs whose submission was answered, in the order of the responses."""
+    lanes: dict[str, bool] = field(default_factory=dict)
+    """Whether each job needs GPUs that the server manages."""
     unanswered: int = 0
     """Requests that a kill interrupted."""
     answered: int = 0
@@ -49,12 +51,18 @@ class Client:
     """Submits, polls, cancels and retries at random."""
 
     def __init__(
-        self, server: ServerProcess, log: ClientLog, rng: random.Random, folder: Path
+        self,
+        server: ServerProcess,
+        log: ClientLog,
+        rng: random.Random,
+        folder: Path,
+        gpus: int = 0,
     ) -> None:
         self._server = server
         self._log = log
         self._rng = rng
         self._folder = folder
+        self._gpus = gpus
 
     async def run(self) -> None:
         """Send random requests until cancelled."""
@@ -81,10 +89,13 @@ class Client:
             "max_attempts": self._rng.randint(1, 3),
             "timeout_s": TIME_LIMIT_SECONDS,
         }
+        if self._gpus:
+            fields["num_gpus"] = self._rng.choice([0, 1, 1, 1, 2, self._gpus])
         if self._rng.random() < 0.2:
             fields["output_dir"] = str(self._folder / "named")
         body = await self._call("POST", "/evaluate", json=request(model_args=behaviour, **fields))
         self._log.priorities[body["job_id"]] = fields["priority"]
+        self._log.lanes[body["job_id"]] = fields.get("num_gpus", 1) > 0
 
     async def _poll(self) -> None:
         if job_id := self._random_job():

@@ -52,11 +52,21 @@ class Report:
         return "\n".join(lines)
 
 
-async def run_chaos(folder: Path, seed: int, kills: int) -> Report:
-    """Run clients while the killer kills, wait until all jobs have ended, and check."""
+async def run_chaos(folder: Path, seed: int, kills: int, gpus: int = 0) -> Report:
+    """Run clients while the killer kills, wait until all jobs have ended, and check.
+
+    With ``gpus``, the server manages so many (pretended) GPUs, and runs several jobs at once.
+    """
     rng = random.Random(seed)
     client_log = ClientLog()
-    options = ("--cancel-grace", "0.5", "--max-completed-jobs", str(MAX_COMPLETED_JOBS))
+    options: tuple[str, ...] = (
+        "--cancel-grace",
+        "0.5",
+        "--max-completed-jobs",
+        str(MAX_COMPLETED_JOBS),
+    )
+    if gpus:
+        options += ("--gpus", ",".join(map(str, range(gpus))))
     began = time.monotonic()
     async with ServerProcess(
         folder / "data", *SERVER_OPTIONS, *options, environment=marked_environment(folder)
@@ -64,7 +74,7 @@ async def run_chaos(folder: Path, seed: int, kills: int) -> Report:
         killer = Killer(server, folder, random.Random(rng.random()))
         clients = [
             asyncio.create_task(
-                Client(server, client_log, random.Random(rng.random()), folder).run()
+                Client(server, client_log, random.Random(rng.random()), folder, gpus).run()
             )
             for _ in range(CLIENTS)
         ]

@@ -65,10 +65,14 @@ class Operation:
     arguments: tuple[Any, ...]
 
     def on(self, job: Job) -> "Operation":
-        """The operation applied to the job of this record. A claim uses the record itself."""
-        if self.name == "prune":
-            return self
-        return Operation(self.name, (job if self.name == "claim" else job.job_id, *self.arguments))
+        """The operation applied to the job of this record. A claim uses the record itself, and a
+        GPU that no other job holds."""
+        match self.name:
+            case "prune":
+                return self
+            case "claim":
+                return Operation(self.name, (job, *self.arguments, Slot((f"GPU-{job.job_id}",))))
+        return Operation(self.name, (job.job_id, *self.arguments))
 
 
 @dataclass
@@ -159,13 +163,11 @@ class Model:
     def claim(self, read: Job, run_dir: Path, output_dir: Path, slot: Slot) -> None:
         """Begin the attempt after those in the given record, unless one has begun since.
 
-        The job must be first in the queue, and the GPUs of the slot must be free.
+        The job must be first in the queue.
         """
         job = self._require_state("claim", read.job_id)
         first, *_ = self.queue()[0]
         if job.attempt != read.attempt or first != job.job_id:
-            raise IllegalTransition
-        if self.holders.keys() & {*(slot.gpus or ())}:
             raise IllegalTransition
         self._change(
             "claimed",
@@ -266,7 +268,7 @@ class Model:
     def _end_attempt(self, job: Job, ended_at: str) -> None:
         started_at = job.started_at or ""
         took = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
-        series, gpus = job.labels.get("series"), job.request.num_gpus
+        series, gpus = job.labels.get("series"), len(job.gpus or ())
         facts = (job.submitted_by, job.engine, job.request.model, series, gpus)
         seconds = max(0.0, took.total_seconds())
         self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import Failure, Job, Metric, Outcome, Slot
+from evalserver.core.job import Failure, Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, Store
@@ -71,11 +71,9 @@ def operation(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrateg
     return st.builds(Operation, st.just(name), st.tuples(*arguments))
 
 
-SLOTS = st.sampled_from([Slot(), Slot(()), Slot(("0",)), Slot(("1", "0"))])
-
 OPERATIONS = {
     "claim": st.one_of(
-        *(operation("claim", st.just(Path(run)), st.just(Path("out")), SLOTS) for run in "abc")
+        *(operation("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")
     ),
     "cancel_queued": operation("cancel_queued", ACTORS, KEEP),
     "prioritize": operation("prioritize", st.integers(-2, 2), ACTORS),

@@ -1,8 +1,13 @@
 """Which GPUs are quarantined and held."""
 
+import sqlite3
 from pathlib import Path
 
-from evalserver.store import Store
+import pytest
+
+from evalserver.core.job import Slot
+from evalserver.store import IllegalTransition, Store
+from tests.store.test_jobs import submit
 from tests.store.test_migrate import rows
 
 GPU = "GPU-0a"
@@ -42,3 +47,35 @@ async def test_killed_processes_are_an_event(store: Store, tmp_path: Path) -> No
     [event] = rows(tmp_path, "SELECT event, detail FROM server_events")
     assert event[0] == "gpu_processes_killed"
     assert event[1] == '{"gpu":"GPU-0a","processes":{"4242":"job-1"}}'
+
+
+async def test_a_claim_of_a_gpu_that_another_job_holds_is_refused(store: Store) -> None:
+    first, second = await submit(store), await submit(store)
+    slot = Slot((GPU,))
+    await store.jobs.claim(await store.queries.job(first), Path("run"), Path("out"), slot)
+
+    with pytest.raises(IllegalTransition, match=f"GPU {GPU} is held by job {first}"):
+        await store.jobs.claim(await store.queries.job(second), Path("run"), Path("out"), slot)
+
+    assert [job.job_id for job in await store.queries.queued()] == [second]
+
+
+async def test_the_database_refuses_a_second_holder_of_a_gpu(store: Store) -> None:
+    job_id = await submit(store)
+    await store.jobs.claim(await store.queries.job(job_id), Path("run"), Path("out"), Slot((GPU,)))
+
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        await store._writer.run(
+            lambda tx: tx.execute(
+                "INSERT INTO gpu_holds VALUES (:gpu, 'service', 'other', '2030')", {"gpu": GPU}
+            )
+        )
+
+
+async def test_a_job_that_ends_releases_its_gpus(store: Store) -> None:
+    job_id = await submit(store)
+    await store.jobs.claim(await store.queries.job(job_id), Path("run"), Path("out"), Slot((GPU,)))
+
+    await store.jobs.interrupt(job_id, "lost")
+
+    assert await store.gpus.holds() == {}

@@ -29,7 +29,7 @@ def main() -> None:
     args = _model_args(given.model_args)
     journal = Path(args.get("journal", os.devnull))
     name = args.get("name", given.model)
-    slot = _take_slot(args["slot"], journal) if "slot" in args else None
+    slots = _take_slots(args["slot"], journal) if "slot" in args else []
     _note(journal, f"start {name}")
     if args.get("behave") != "silent":
         print(f"stand-in runs as {name}")
@@ -38,20 +38,23 @@ def main() -> None:
         time.sleep(0.02)
     BEHAVIOURS[args.get("behave", "complete")](given, args)
     _note(journal, f"end {name}")
-    if slot is not None:
+    for slot in slots:
         os.close(slot)
 
 
-def _take_slot(path: str, journal: Path) -> int:
-    """Hold a lock until exit, and record whether it was held: the kernel detects overlaps."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        state = "free"
-    except OSError:
-        state = "TAKEN"
-    _note(journal, f"slot {os.environ['EVALSERVER_ATTEMPT']} {state}")
-    return descriptor
+def _take_slots(path: str, journal: Path) -> list[int]:
+    """Hold a lock for each visible GPU until exit, and record whether one was held: the kernel
+    detects overlaps. Without managed GPUs there is one lock for all."""
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all").split(",")
+    descriptors, state = [], "free"
+    for gpu in gpus:
+        descriptors.append(os.open(f"{path}-{gpu}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC))
+        try:
+            fcntl.lockf(descriptors[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            state = "TAKEN"
+    _note(journal, f"slot {os.environ['EVALSERVER_ATTEMPT']} {state} {','.join(gpus)}")
+    return descriptors
 
 
 def _arguments() -> argparse.Namespace:
