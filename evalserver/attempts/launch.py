@@ -39,6 +39,7 @@ class LaunchContext:
     profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
     has_nvml: bool = True
     """Whether the managed GPUs are known to be NVIDIA's."""
+    memory_bytes: int | None = None
 
 
 class Planner:
@@ -115,6 +116,7 @@ class Planner:
                 )
             ),
             before=self._stages_before(job, paths),
+            memory_bytes=self._context.memory_bytes,
         )
 
     def progress_reader(self, job: Job) -> ProgressReader:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(context_settings=HELP_OPTIONS)
 @click.argument("engines", nargs=-1, metavar="[ENGINE]...")
-@with_settings("engine_python", "default_engine", "include_path", "engine_env")
+@with_settings("engine_python", "default_engine", "include_path", "engine_env", "memory_per_job")
 @as_json
 def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
     """Check whether engines work, and what to do if not.
@@ -35,12 +35,15 @@ def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags
     configured = {*engines} or {args.default_engine, *args.engines}
     hidden, profiles = _keys_not_passed(args), _check_profiles(args)
     found = _diagnose(args, engines, profiles)
+    limits_memory = _limits_memory(args)
     if as_json:
-        shared = {"keys_not_passed": hidden, "env_profiles": profiles}
+        memory = {"bytes": args.memory_per_job, "has_effect": limits_memory}
+        shared = {"keys_not_passed": hidden, "env_profiles": profiles, "memory_per_job": memory}
         print_json([{**asdict(each), "works": each.works, **shared} for each in found])
     else:
         click.echo("\n".join(line for each in found for line in _report(each, configured)))
-        for line in (*_report_profiles(profiles), *_report_keys(hidden)):
+        of_memory = _report_memory(args.memory_per_job, has_effect=limits_memory)
+        for line in (*_report_profiles(profiles), *_report_keys(hidden), *of_memory):
             click.echo(line)
     broken = any(each.engine in configured and not each.works for each in found)
     if broken or any(each["problem"] for each in profiles):
@@ -118,6 +121,22 @@ def _check_profiles(args: "ServerArgs") -> list[dict[str, Any]]:
             found["problem"] = str(error)
         checked.append(found)
     return checked
+
+
+def _limits_memory(args: "ServerArgs") -> bool | None:
+    """Return whether ``memory_per_job`` has an effect; None if it is not set."""
+    from evalserver.executors import can_limit_memory
+
+    return None if args.memory_per_job is None else can_limit_memory()
+
+
+def _report_memory(limit: int | None, *, has_effect: bool | None) -> Iterator[str]:
+    if has_effect is None:
+        return
+    yield f"memory_per_job {limit}: {'ok' if has_effect else 'HAS NO EFFECT'}"
+    if not has_effect:
+        yield f"  {'problem':<9} this command cannot create cgroups that limit memory"
+        yield f"  {'to do':<9} see 'Memory of evaluations' in docs/operating.md"
 
 
 def _report_profiles(profiles: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from evalserver.executors.base import (
     ResourcesExhausted,
 )
 from evalserver.executors.local import LocalExecutor
+from evalserver.executors.runner_start import can_limit_memory
 from evalserver.runner.launch_spec import Command, LaunchSpec
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "LocalExecutor",
     "Lost",
     "ResourcesExhausted",
+    "can_limit_memory",
 ]

@@ -11,7 +11,7 @@ from evalserver.executors.base import KilledOrphans
 from evalserver.executors.run_files import boot_id_of, cgroup_of
 from evalserver.executors.traces import Traces
 from evalserver.runner import files
-from evalserver.runner.cgroups import Cgroup, cgroup_name, possible_cgroups
+from evalserver.runner.cgroups import Cgroup, cgroup_name, memory_cgroup, possible_cgroups
 from evalserver.runner.procfs import Process, send_signal
 
 log = structlog.get_logger("evalserver.executors")
@@ -37,7 +37,8 @@ def kill_orphans(run_dir: Path, token: str) -> KilledOrphans:
             log.warning("processes that were killed have not ended yet", pids=sorted(found)[:10])
             warn_at += WARN_SECONDS
         time.sleep(POLL_SECONDS)
-    for cgroup in cgroups:
+    # The one that limits memory may have no processes by now.
+    for cgroup in (*cgroups, *filter(None, [memory_cgroup(run_dir)])):
         cgroup.remove()
     is_certain = bool(cgroups) or _is_harness_gone(run_dir)
     return KilledOrphans(len(killed), None if is_certain else MAY_HAVE_ESCAPED)

@@ -11,6 +11,7 @@ from pathlib import Path
 from evalserver.executors.base import ExecutorError, ResourcesExhausted
 from evalserver.runner import cgroups, crash_point, files
 from evalserver.runner.launch_spec import LaunchSpec
+from evalserver.runner.memory_limit import CHECK_OPTION
 
 RUNNER_VARIABLES = (
     "PATH",
@@ -24,6 +25,8 @@ RUNNER_VARIABLES = (
     cgroups.VARIABLE,
 )
 """The variables of the server's environment that a runner gets."""
+
+MAX_CHECK_SECONDS = 10.0
 
 OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 NEW_FILE = OWN_FILE | os.O_EXCL
@@ -42,6 +45,20 @@ def start_runner(spec: LaunchSpec, max_start_s: float) -> int:
         kind = ResourcesExhausted if error.errno in files.EXHAUSTION_ERRORS else ExecutorError
         where = error.filename or spec.run_dir
         raise kind(f"cannot prepare {where}: {error.strerror}") from error
+
+
+def can_limit_memory() -> bool:
+    """Return whether runners that this process starts can limit the memory of attempts."""
+    command = [sys.executable, "-I", "-S", str(files.PROGRAM), CHECK_OPTION]
+    try:
+        done = subprocess.run(command, env=_environment(), check=False, timeout=MAX_CHECK_SECONDS)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in RUNNER_VARIABLES if name in os.environ}
 
 
 def _prepare(spec: LaunchSpec) -> None:
@@ -76,7 +93,7 @@ def _run_program(run_dir: Path, max_start_s: float) -> int:
             return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
                 [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
                 # Every process of the same user can read it, the harness among them.
-                env={name: os.environ[name] for name in RUNNER_VARIABLES if name in os.environ},
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=runner_log,
                 stderr=runner_log,

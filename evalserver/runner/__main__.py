@@ -1,4 +1,7 @@
-"""The runner's program: ``python -I -S evalserver/runner RUN_DIR``."""
+"""The runner's program: ``python -I -S evalserver/runner RUN_DIR``.
+
+With ``--can-limit-memory`` it runs nothing, and exits with 0 if it could limit memory.
+"""
 
 import sys
 from pathlib import Path
@@ -10,6 +13,9 @@ package.__path__ = [str(Path(__file__).resolve().parents[1])]
 sys.modules.setdefault("evalserver", package)
 
 if __name__ == "__main__":
+    from evalserver.runner.memory_limit import CHECK_OPTION, can_limit_memory
     from evalserver.runner.supervisor import main
 
+    if sys.argv[1] == CHECK_OPTION:
+        sys.exit(0 if can_limit_memory() else 1)
     sys.exit(main(Path(sys.argv[1])))

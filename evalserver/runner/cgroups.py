@@ -18,8 +18,14 @@ from pathlib import Path
 from evalserver.runner.crash_point import crash_point
 
 VARIABLE = "EVALSERVER_CGROUPS"
-"""Environment variable with the allowed kinds: ``unified``, ``freezer``, or both."""
-KINDS = "unified,freezer"
+"""Environment variable with the allowed kinds, separated by commas."""
+KINDS = "unified,freezer,memory"
+
+MEMORY = "memory"
+"""The kind of version 1 that limits memory; those before hold processes."""
+
+SERVER_SUBGROUP = "evalserver-server"
+"""``DelegateSubgroup`` of the systemd unit."""
 
 FREEZE_SECONDS = 1.0
 """How long to wait until processes are frozen: one that waits for a disk may not freeze."""
@@ -89,10 +95,14 @@ class Cgroup:
                 time.sleep(POLL_SECONDS)
 
     def can_hold_processes(self) -> bool:
-        """Return whether a process can enter it, tried with a child that exits at once."""
+        """Return whether processes can enter it and be frozen."""
         if not any((self.path / name).exists() for name in ("freezer.state", "cgroup.freeze")):
             return False
         self.thaw()
+        return self.can_be_entered()
+
+    def can_be_entered(self) -> bool:
+        """Return whether a process can enter it, tried with a child that exits at once."""
         child = os.fork()
         if child == 0:
             try:
@@ -143,9 +153,24 @@ def make_cgroup(run_dir: Path) -> Cgroup | None:
 
 def possible_cgroups(run_dir: Path) -> list[Cgroup]:
     """Return where this process would create the cgroup of the attempt, best first."""
-    kinds = os.environ.get(VARIABLE, KINDS).split(",")
     own = dict(_own_cgroups())
-    return [Cgroup(own[kind] / cgroup_name(run_dir)) for kind in kinds if kind in own]
+    return [
+        Cgroup(parent / cgroup_name(run_dir))
+        for kind in _allowed_kinds()
+        if kind in own and kind != MEMORY
+        for parent in _parents(own[kind])
+    ]
+
+
+def memory_cgroup(run_dir: Path) -> Cgroup | None:
+    """Return where this process would create the attempt's cgroup in a hierarchy of version 1 for
+    memory; None without one."""
+    parent = dict(_own_cgroups()).get(MEMORY) if MEMORY in _allowed_kinds() else None
+    return None if parent is None else Cgroup(parent / cgroup_name(run_dir))
+
+
+def _allowed_kinds() -> list[str]:
+    return os.environ.get(VARIABLE, KINDS).split(",")
 
 
 def cgroup_name(run_dir: Path) -> str:
@@ -158,6 +183,15 @@ def own_memory_cgroups() -> list[Path]:
     """Return the cgroups of this process, and those above them, that may count lack of memory."""
     own = [path for kind, path in _own_cgroups() if kind in ("unified", "memory")]
     return [each for path in own for each in (path, *path.parents) if each.name]
+
+
+def _parents(own: Path) -> list[Path]:
+    """Return where cgroups of attempts can be made: in this process's own, or beside it.
+
+    A cgroup of version 2 that has processes cannot limit the memory of those below it. So where the
+    service manager puts the server into a subgroup, attempts are put beside it.
+    """
+    return [own.parent, own] if own.name == SERVER_SUBGROUP else [own]
 
 
 def _own_cgroups() -> Iterator[tuple[str, Path]]:

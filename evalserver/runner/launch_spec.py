@@ -27,9 +27,10 @@ class LaunchSpec:
 
     ``run_dir`` belongs to this attempt alone. ``token`` identifies the attempt in the environment
     of its processes, so that orphans can be found. ``timeout_s`` limits the whole attempt (None: no
-    limit), ``grace_s`` is the time between SIGTERM and SIGKILL. ``secrets`` are masked in the log.
-    ``before`` maps the names of earlier stages to their command lines; they run in this order, and
-    when one fails, the attempt has failed.
+    limit), ``memory_bytes`` the memory of its processes together, where the machine allows it
+    (None: no limit), ``grace_s`` is the time between SIGTERM and SIGKILL. ``secrets`` are masked in
+    the log. ``before`` maps the names of earlier stages to their command lines; they run in this
+    order, and when one fails, the attempt has failed.
     """
 
     run_dir: Path
@@ -41,6 +42,7 @@ class LaunchSpec:
     timeout_s: float | None = None
     secrets: tuple[str, ...] = ()
     before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    memory_bytes: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,6 +60,7 @@ class LaunchSpec:
                 "grace_s": self.grace_s,
                 "secrets": self.secrets,
                 "before": self.before,
+                "memory_bytes": self.memory_bytes,
             }
         )
 
@@ -78,6 +81,7 @@ def read_launch_spec(run_dir: Path) -> LaunchSpec:
             timeout_s=values["timeout_s"],
             secrets=tuple(values["secrets"]),
             before={stage: tuple(argv) for stage, argv in values["before"].items()},
+            memory_bytes=values.get("memory_bytes"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{JOB_FILE} is malformed: {error!r}") from error

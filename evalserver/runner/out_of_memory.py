@@ -7,7 +7,7 @@ Its log names the killed process, but only root may read it, or everybody where
 import errno
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +26,15 @@ _COUNTERS = ("memory.events", "memory.oom_control")
 
 
 class OutOfMemoryRecord:
-    """What the kernel records from now on. ``close`` it."""
+    """What the kernel records from now on, of the cgroups of an attempt and of others. ``close``
+    it.
 
-    def __init__(self, cgroup: Cgroup | None) -> None:
-        self._own = {} if cgroup is None else _counts(cgroup.path)
+    ``limit`` is how many bytes these cgroups allow; None: they limit nothing.
+    """
+
+    def __init__(self, cgroups: Iterable[Cgroup] = (), limit: int | None = None) -> None:
+        self._limit = limit
+        self._own = {file: count for each in cgroups for file, count in _counts(each.path).items()}
         self._shared = {
             file: count for path in own_memory_cgroups() for file, count in _counts(path).items()
         }
@@ -47,13 +52,17 @@ class OutOfMemoryRecord:
         ``pids`` are the attempt's processes. ``was_killed`` says whether its main process got
         SIGKILL: only then a kill in a cgroup that it shares with others counts.
         """
+        own = _increase(self._own)
+        why = ""
+        if own > 0 and self._limit is not None:
+            why = f" It may use {self._limit} bytes (--memory-per-job)."
         for pid, name in self._killed_in_log():
             if pid in pids:
-                return f"The kernel killed process {pid} ({name}) of it for lack of memory."
-        own = _increase(self._own)
+                return f"The kernel killed process {pid} ({name}) of it for lack of memory.{why}"
         if own > 0:
             processes = "a process" if own == 1 else f"{own} processes"
-            return f"The kernel killed {processes} of it for lack of memory, as its cgroup counts."
+            told = f"The kernel killed {processes} of it for lack of memory, as its cgroup counts."
+            return f"{told}{why}"
         if was_killed and _increase(self._shared) > 0:
             return (
                 "The harness got SIGKILL, and meanwhile the kernel killed for lack of memory in the"

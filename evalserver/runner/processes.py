@@ -24,17 +24,17 @@ def become_subreaper() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def harness_setup(cgroup: Cgroup | None) -> Callable[[], None]:
+def harness_setup(cgroups: Iterable[Cgroup]) -> Callable[[], None]:
     """Return what a harness does between fork and exec.
 
-    It enters its cgroup, unblocks the signals that the runner waits for, and requests to be killed
+    It enters its cgroups, unblocks the signals that the runner waits for, and requests to be killed
     with the runner: otherwise nothing could stop it, and a second attempt would run beside it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     runner = os.getpid()
 
     def set_up() -> None:
-        if cgroup is not None:
+        for cgroup in cgroups:
             cgroup.enter()
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -30,6 +30,7 @@ from evalserver.runner.files import (
     write_atomically,
 )
 from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
+from evalserver.runner.memory_limit import limit_memory
 from evalserver.runner.out_of_memory import OutOfMemoryRecord
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
@@ -138,15 +139,31 @@ def _run(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
         log = MaskedLog(run_dir / LOG_FILE, spec.secrets)
     except (OSError, ValueError) as error:
         return _not_started(error, started_at)
+    limited = (
+        None if spec.memory_bytes is None else limit_memory(cgroup, run_dir, spec.memory_bytes)
+    )
     with log:
-        return _run_stages(spec, log, cgroup, started_at)
+        end = _run_stages(spec, log, cgroup, limited, started_at)
+    if limited is not None and limited is not cgroup:
+        limited.remove()
+    return end
 
 
-def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started_at: str) -> Exit:
-    """Run the earlier stages and then the harness; end at the first that does not succeed."""
+def _run_stages(
+    spec: LaunchSpec,
+    log: MaskedLog,
+    cgroup: Cgroup | None,
+    limited: Cgroup | None,
+    started_at: str,
+) -> Exit:
+    """Run the earlier stages and then the harness; end at the first that does not succeed.
+
+    ``limited`` is the cgroup that limits their memory.
+    """
+    cgroups = list(dict.fromkeys(each for each in (cgroup, limited) if each is not None))
     processes = Processes(cgroup)
     recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
-    out_of_memory = OutOfMemoryRecord(cgroup)
+    out_of_memory = OutOfMemoryRecord(cgroups, None if limited is None else spec.memory_bytes)
     watch = Watch(spec, processes, recorder)
     stages = [*spec.before.items(), (None, spec.command.argv)]
     leftovers = 0
@@ -154,7 +171,7 @@ def _run_stages(spec: LaunchSpec, log: MaskedLog, cgroup: Cgroup | None, started
         try:
             if spec.before:
                 os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
-            process = _start(spec, argv, log.writer, cgroup)
+            process = _start(spec, argv, log.writer, cgroups)
             recorder.pids.add(process)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             out_of_memory.close()
@@ -189,7 +206,7 @@ def _not_started(error: Exception, started_at: str, stage: str | None = None) ->
     return Exit("not_started", SHELL_NOT_FOUND, started_at, _now(), error=str(error), stage=stage)
 
 
-def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroup: Cgroup | None) -> int:
+def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroups: list[Cgroup]) -> int:
     process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
         argv,
         cwd=spec.cwd,
@@ -197,7 +214,7 @@ def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroup: Cgroup 
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        preexec_fn=harness_setup(cgroup),
+        preexec_fn=harness_setup(cgroups),
     )
     # It is reaped by waitpid, like every other descendant, and not by subprocess.
     process.returncode = 0

@@ -207,7 +207,14 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     )
     environment = harness_environment(os.environ, args.engine_env)
     has_nvml = all(gpu.name is not None for gpu in app[GPUS])
-    context = LaunchContext(environment, Path.cwd(), args.cancel_grace, app[ENV_PROFILES], has_nvml)
+    context = LaunchContext(
+        environment,
+        Path.cwd(),
+        args.cancel_grace,
+        app[ENV_PROFILES],
+        has_nvml,
+        args.memory_per_job,
+    )
     app[PLANNER] = Planner(app[ENGINES], directories, context)
     app[RETENTION] = Retention(
         app[STORE], directories, args.max_completed_jobs, args.max_output_bytes

@@ -15,7 +15,7 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from evalserver.executors import Executor
+from evalserver.executors import Executor, can_limit_memory
 from evalserver.server.access_policy import (
     bootstrap_admin_token,
     secure_data_dir,
@@ -144,6 +144,7 @@ async def _run(
             "evalserver is ready", version=__version__, url=server_url(args), data_dir=args.data_dir
         )
         warn_if_insecure(args)
+        await _warn_if_memory_is_unlimited(args)
         # So that unknown names are rejected from the first submission on.
         runner.app[CATALOG].warm({args.default_engine, *args.engines})
         notify("READY=1", os.environ)
@@ -158,6 +159,15 @@ async def _run(
         await runner.cleanup()
         for listening, _ in sites:
             listening.close()
+
+
+async def _warn_if_memory_is_unlimited(args: ServerArgs) -> None:
+    if args.memory_per_job is not None and not await asyncio.to_thread(can_limit_memory):
+        log.warning(
+            "memory_per_job has no effect: this process cannot create cgroups that limit memory;"
+            " see 'Memory of evaluations' in docs/operating.md",
+            memory_per_job=args.memory_per_job,
+        )
 
 
 def _limit_connections(wanted: int) -> int:

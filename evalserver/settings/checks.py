@@ -16,6 +16,10 @@ MIN_BODY_BYTES, MAX_BODY_BYTES = 1024, 1024**3
 """A body is held in memory while it is read."""
 
 
+MIN_MEMORY_BYTES = 64 * 1024**2
+"""With less, no Python with a harness starts."""
+
+
 def port(value: Any) -> str | None:
     return None if is_int(value, 1, 65535) else "an integer from 1 to 65535"
 
@@ -57,6 +61,11 @@ def _are_gpus(names: list[str]) -> bool:
 
 def on_shutdown(value: Any) -> str | None:
     return None if value in ("keep", "cancel") else "'keep' or 'cancel'"
+
+
+def optional_memory(value: Any) -> str | None:
+    is_valid = value is None or is_int(value, MIN_MEMORY_BYTES)
+    return None if is_valid else f"an integer of at least {MIN_MEMORY_BYTES}"
 
 
 def on_stall(value: Any) -> str | None:

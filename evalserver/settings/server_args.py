@@ -117,6 +117,12 @@ class ServerArgs:
         " delay it.",
         default=False,
     )
+    memory_per_job: int | None = _setting(
+        allowed.optional_memory,
+        "Maximum bytes of memory of an evaluation, where this user may create cgroups that limit"
+        " it (evalserver doctor says so); the kernel kills what goes beyond (default: no limit).",
+        default=None,
+    )
     stall_after: float = _setting(
         allowed.seconds,
         "Seconds without activity (nothing written, no GPU used) after which an evaluation counts"

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalserver.cli.main import main
+from evalserver.runner.cgroups import VARIABLE
 from tests.real_harness import interpreter
 from tests.support import STAND_IN
 
@@ -172,3 +173,15 @@ def test_the_keys_of_an_engines_default_profile_are_among_its_keys(
     [first, second] = json.loads(result.stdout)
     assert "AZURE_API_KEY" in first["keys"]
     assert "its default env_profile 'paid' does not exist" in second["findings"][-1]["what"]
+
+
+def test_a_limit_of_memory_without_effect_is_reported(
+    stand_in: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "none")
+
+    report = doctor("lmms_eval", "--memory-per-job", "1000000000").output
+    [found] = json.loads(doctor("lmms_eval", "--memory-per-job", "1000000000", "--json").stdout)
+
+    assert "memory_per_job 1000000000: HAS NO EFFECT" in report
+    assert found["memory_per_job"] == {"bytes": 1000000000, "has_effect": False}

@@ -34,6 +34,7 @@ ALLOWED = {
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
     "runner.output": "makes eval.log before the harness runs, and keeps it open",
     "runner.cgroups": "control files of the kernel",
+    "runner.memory_limit": "control files of the kernel",
     "runner.procfs": "/proc",
     "runner.out_of_memory": "/dev/kmsg and control files of the kernel",
     "runner.launch_spec": "reads job.json before the harness runs, in the runner's process",

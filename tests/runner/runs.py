@@ -76,9 +76,11 @@ class Run:
         timeout_s: float | None = None,
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
+        memory_bytes: int | None = None,
     ) -> None:
         """Write ``job.json`` for a Python program."""
-        self.prepare_command([sys.executable, "-c", program], timeout_s, grace_s, secrets)
+        argv = [sys.executable, "-c", program]
+        self.prepare_command(argv, timeout_s, grace_s, secrets, memory_bytes)
 
     def prepare_command(
         self,
@@ -86,6 +88,7 @@ class Run:
         timeout_s: float | None = None,
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
+        memory_bytes: int | None = None,
     ) -> None:
         """Write ``job.json`` for any command."""
         spec = LaunchSpec(
@@ -97,6 +100,7 @@ class Run:
             grace_s=grace_s,
             timeout_s=timeout_s,
             secrets=tuple(secrets),
+            memory_bytes=memory_bytes,
         )
         (self.dir / files.JOB_FILE).write_text(spec.to_json())
 

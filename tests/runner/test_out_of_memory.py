@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.runner.cgroups import Cgroup, own_memory_cgroups
+from evalserver.executors import can_limit_memory
+from evalserver.runner.cgroups import (
+    VARIABLE,
+    Cgroup,
+    memory_cgroup,
+    own_memory_cgroups,
+    possible_cgroups,
+)
+from evalserver.runner.memory_limit import limit_memory
 from evalserver.runner.out_of_memory import OutOfMemoryRecord
 from tests.runner.runs import Run, runner_command
 
@@ -57,6 +65,68 @@ async def test_a_kill_for_lack_of_memory_is_written_down(little_memory: Path, ru
     assert "lack of memory" in end.out_of_memory
 
 
+@pytest.fixture
+def limited() -> None:
+    """Skip where memory cannot be limited."""
+    if not can_limit_memory():
+        pytest.skip("this user may not limit memory, so --memory-per-job was NOT TESTED")
+
+
+async def test_an_attempt_beyond_its_limit_is_killed_and_told_so(limited: None, run: Run) -> None:
+    run.prepare(EATS_MEMORY, memory_bytes=LIMIT_BYTES)
+    assert run.start_runner() == 0
+
+    end = await run.end()
+
+    assert (end.reason, end.exit_code) == ("exited", 137)
+    assert end.out_of_memory is not None
+    assert end.out_of_memory.endswith(f" It may use {LIMIT_BYTES} bytes (--memory-per-job).")
+
+
+async def test_all_processes_of_an_attempt_share_its_limit(limited: None, run: Run) -> None:
+    run.prepare(WORKER_EATS_MEMORY, memory_bytes=LIMIT_BYTES)
+    assert run.start_runner() == 0
+
+    end = await run.end()
+
+    assert (end.reason, end.exit_code) == ("exited", 1)
+    assert "--memory-per-job" in (end.out_of_memory or "")
+
+
+async def test_nothing_is_left_of_a_limit(limited: None, run: Run) -> None:
+    run.prepare("print('done')", memory_bytes=LIMIT_BYTES)
+    assert run.start_runner() == 0
+
+    end = await run.end()
+
+    places = [memory_cgroup(run.dir), *possible_cgroups(run.dir)]
+    assert (end.exit_code, end.out_of_memory) == (0, None)
+    assert not any(each is not None and each.path.exists() for each in places)
+
+
+async def test_an_attempt_runs_where_memory_cannot_be_limited(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "none")
+    run.prepare("print('done')", memory_bytes=LIMIT_BYTES)
+    assert run.start_runner() == 0
+
+    assert ((await run.end()).exit_code, can_limit_memory()) == (0, False)
+
+
+def test_the_unified_hierarchy_limits_in_the_attempts_own_cgroup(tmp_path: Path) -> None:
+    """With files instead of the kernel's: this machine may have version 1."""
+    attempt = tmp_path / "attempt"
+    attempt.mkdir()
+    for name in ("memory.max", "memory.swap.max"):
+        (attempt / name).write_text("max")
+    cgroup = Cgroup(attempt)
+
+    assert limit_memory(cgroup, tmp_path, LIMIT_BYTES) is cgroup
+    assert (attempt / "memory.max").read_text() == str(LIMIT_BYTES)
+    assert (attempt / "memory.swap.max").read_text().startswith("0")
+
+
 async def test_a_worker_killed_for_lack_of_memory_is_written_down(
     little_memory: Path, run: Run
 ) -> None:
@@ -85,7 +155,7 @@ async def test_a_kill_by_somebody_is_no_lack_of_memory(run: Run) -> None:
 def test_the_counter_of_an_attempts_own_cgroup_counts(tmp_path: Path, name: str) -> None:
     counter = tmp_path / name
     counter.write_text("oom 1\noom_kill 3\n")
-    record = OutOfMemoryRecord(Cgroup(tmp_path))
+    record = OutOfMemoryRecord([Cgroup(tmp_path)])
     counter.write_text("oom 1\noom_kill 5\n")
 
     found = record.describe((), was_killed=False)
@@ -96,7 +166,7 @@ def test_the_counter_of_an_attempts_own_cgroup_counts(tmp_path: Path, name: str)
 
 def test_earlier_kills_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "memory.events").write_text("oom_kill 3\n")
-    record = OutOfMemoryRecord(Cgroup(tmp_path))
+    record = OutOfMemoryRecord([Cgroup(tmp_path)])
 
     found = record.describe((), was_killed=False)
 
@@ -105,7 +175,7 @@ def test_earlier_kills_do_not_count(tmp_path: Path) -> None:
 
 
 def test_a_runner_without_cgroup_or_kernel_log_knows_nothing() -> None:
-    record = OutOfMemoryRecord(None)
+    record = OutOfMemoryRecord()
 
     found = record.describe((), was_killed=False)
 

@@ -34,7 +34,7 @@ CODES = MappingProxyType(
         " smaller dtype, and look with nvidia-smi whether another program holds memory.",
         "host_out_of_memory": "The machine, or the limit of its container or service, has too"
         " little memory. Lower batch_size or the number of workers, raise the limit"
-        " (MemoryMax, docker --memory), or run fewer jobs beside it.",
+        " (--memory-per-job, MemoryMax, docker --memory), or run fewer jobs beside it.",
         "shared_memory": "The file system /dev/shm is too small"
         " for what the processes of the harness share."
         " Start the container with a larger --shm-size or with --ipc=host, or use fewer"

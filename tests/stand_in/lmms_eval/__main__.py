@@ -160,6 +160,12 @@ def _hang(given: argparse.Namespace, args: dict[str, str]) -> None:
     time.sleep(10_000)
 
 
+def _eat_memory(given: argparse.Namespace, args: dict[str, str]) -> None:
+    blocks = []
+    while True:
+        blocks.append(bytearray(b"x") * (1 << 22))
+
+
 def _complete_and_hang(given: argparse.Namespace, args: dict[str, str]) -> None:
     _complete(given, args)
     _hang(given, args)
@@ -342,6 +348,7 @@ BEHAVIOURS = {
     "exit": _exit,
     "hang": _hang,
     "hang_once": _hang_once,
+    "eat_memory": _eat_memory,
     "complete_and_hang": _complete_and_hang,
     "stubborn": _stubborn,
     "hide": _hide,
