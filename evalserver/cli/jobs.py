@@ -165,6 +165,7 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "priority": job["priority"] or None,
         "submitted": f"{cells.local_time(job['created_at'])} by {job['submitted_by']}",
         "started": _optional_time(job["started_at"]),
+        "gpus": ", ".join(job.get("gpus") or ()) or None,
         "ended": _optional_time(job["completed_at"]),
         "took": cells.run_time(job) if job["completed_at"] and job["started_at"] else None,
         "attempt": attempts,
