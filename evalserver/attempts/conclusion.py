@@ -1,7 +1,7 @@
 """The end of an attempt: what it left is read, and the job's outcome is written to the store."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -46,7 +46,10 @@ class Policy:
 
 
 class Concluder:
-    """Turns the end of an attempt into the outcome of its job, or into another attempt."""
+    """Turns the end of an attempt into the outcome of its job, or into another attempt.
+
+    ``gpu_load`` returns what a job used of its GPUs, as a part of its provenance.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Concluder:
         retention: Retention,
         policy: Policy,
         clock: Clock = utc_now,
+        gpu_load: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -65,6 +69,7 @@ class Concluder:
         self._retention = retention
         self._policy = policy
         self._clock = clock
+        self._gpu_load = gpu_load
         self._threads = DiskThreads("reading what an attempt left", policy.max_reading_s)
 
     async def conclude(
@@ -143,6 +148,8 @@ class Concluder:
         probed: Mapping[str, Any],
     ) -> Outcome:
         policy = self._policy
+        if self._gpu_load is not None and (load := self._gpu_load(job.job_id)):
+            outcome = replace(outcome, provenance={**(outcome.provenance or {}), **load})
         add = partial(at_end, full=policy.full_fingerprints)
         given = (job, self._engines[job.engine], paths.run_dir, info, outcome, probed)
         try:

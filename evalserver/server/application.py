@@ -25,6 +25,7 @@ from evalserver.engines.environment import harness_environment
 from evalserver.executors import Executor, LocalExecutor
 from evalserver.gpus.guard import GpuGuard
 from evalserver.gpus.inventory import Gpu, GpusUnavailable, find_gpus, warn_of_unmanaged_gpus
+from evalserver.gpus.loads import GpuLoads
 from evalserver.gpus.monitor import GpuMonitor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
@@ -91,6 +92,7 @@ MAX_SEARCH_SECONDS = 10.0
 
 
 EXECUTOR = web.AppKey("executor", Executor)
+GPU_LOADS = web.AppKey("gpu_loads", GpuLoads)
 
 
 class CannotStart(Exception):
@@ -168,12 +170,20 @@ async def _gpus(app: web.Application) -> AsyncIterator[None]:
     gpus = app[GPUS]
     app[GPU_MONITOR] = monitor = GpuMonitor(gpus)
     app[GPU_GUARD] = guard = GpuGuard(gpus, monitor, app[STORE])
+    app[GPU_LOADS] = GpuLoads(monitor, app[STORE])
     await monitor.start()
-    name = "the watch of the GPUs"
-    task = asyncio.create_task(supervise(name, guard.watch, app[HEALTH]), name=name)
+    works = {
+        "the watch of the GPUs": guard.watch,
+        "the watch of what jobs use of GPUs": app[GPU_LOADS].watch,
+    }
+    tasks = [
+        asyncio.create_task(supervise(name, work, app[HEALTH]), name=name)
+        for name, work in works.items()
+    ]
     yield
-    task.cancel()
-    await asyncio.wait([task])
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
     monitor.close()
 
 
@@ -221,7 +231,13 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     )
     policy = Policy(args.max_failed_requests, args.fingerprint == "full")
     concluder = Concluder(
-        app[STORE], app[EXECUTOR], app[ENGINES], directories, app[RETENTION], policy
+        app[STORE],
+        app[EXECUTOR],
+        app[ENGINES],
+        directories,
+        app[RETENTION],
+        policy,
+        gpu_load=app[GPU_LOADS].provenance,
     )
     attempts = Attempts(
         app[STORE],
@@ -233,7 +249,12 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         policy,
         app[PROGRESS],
         app[HEALTH],
-        StallWatch(app[STORE], app[HEALTH], StallPolicy(args.stall_after, args.on_stall == "fail")),
+        StallWatch(
+            app[STORE],
+            app[HEALTH],
+            StallPolicy(args.stall_after, args.on_stall == "fail"),
+            app[GPU_LOADS].was_active,
+        ),
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])

@@ -36,7 +36,8 @@ def build(folder: Path) -> Path:
     library = folder / LIBRARY
     command = compiler()
     assert command is not None, "no compiler: install gcc or tcc"
-    options = ["-shared", "-fPIC", "-w", f"-Wl,-soname={LIBRARY}"]
+    # Without the C library's development files; its functions are found in the process.
+    options = ["-shared", "-fPIC", "-w", "-nostdlib", f"-Wl,-soname={LIBRARY}"]
     subprocess.run([*command, *options, "-o", library, SOURCE], check=True, capture_output=True)
     return library
 

@@ -153,6 +153,14 @@ class CheckpointsSchema(ResponseSchema):
     ended = fields.Dict(keys=fields.String(), values=fields.Nested(FingerprintSchema))
 
 
+class GpuLoadSchema(ResponseSchema):
+    """What a job used of the GPUs that it held, as read about every two seconds."""
+
+    peak_memory_bytes = fields.Integer(metadata=about("Of the GPU that used most."))
+    mean_utilization = fields.Float(allow_none=True, metadata=about("Percent, of all its GPUs."))
+    observed_s = fields.Float(metadata=about("Seconds; less than it ran if a server restarted."))
+
+
 class ProvenanceSchema(ResponseSchema):
     """How the results were produced; before the end, what is known so far."""
 
@@ -160,7 +168,7 @@ class ProvenanceSchema(ResponseSchema):
         {
             "evalserver", "host", "command", "harness", "interpreter", "python", "packages", "gpus",
             "gpu_names", "harness_version", "git_commit", "driver", "seed", "harness_args",
-            "environment", "checkpoints", "weights_changed",
+            "environment", "checkpoints", "weights_changed", "gpu_load",
         }
     )  # fmt: skip
 
@@ -195,6 +203,7 @@ class ProvenanceSchema(ResponseSchema):
     )
     checkpoints = fields.Nested(CheckpointsSchema)
     weights_changed = fields.Boolean()
+    gpu_load = fields.Nested(GpuLoadSchema)
 
 
 class JobSchema(ResponseSchema):
