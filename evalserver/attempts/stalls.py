@@ -147,14 +147,18 @@ class _IdleTime:
         self.looks = 0
 
     def after(self, look: Look, now: float, *, is_active: bool) -> float:
-        """Return the seconds without activity after one more look, at the time ``now``."""
+        """Return the seconds without activity after one more look, at the time ``now``.
+
+        ``is_active`` says whether something else was seen since the last look. At the first look
+        it says nothing: a new server was not there before.
+        """
         self.looks += 1
         counted = self._monotonic()
         if self._state is None:
             self._active_at = counted - max(0.0, now - (look.newest or now))
         elif look.state != self._state:
             self._active_at = counted
-        if is_active:
+        if is_active and self.looks > 1:
             self._active_at = counted
         self._state = look.state
         return counted - self._active_at

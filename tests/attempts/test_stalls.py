@@ -165,6 +165,18 @@ async def test_gpu_activity_is_activity(attempt: Attempt) -> None:
     assert len(asked) >= 50
 
 
+async def test_a_new_server_takes_its_first_look_at_a_gpu_for_no_activity(
+    attempt: Attempt,
+) -> None:
+    attempt.write(age_s=LONG)
+    answers = iter([True])
+
+    async with attempt.watched(10.0, gpu=lambda job: next(answers, False)):
+        since = await until(attempt.since)
+
+    assert datetime.now(UTC) - datetime.fromisoformat(since) > timedelta(seconds=LONG / 2)
+
+
 async def test_the_policy_of_a_request_goes_before_the_servers() -> None:
     policy = StallPolicy(1800, fails=False)
     own = EvaluateRequest("m", ("t",), stall_after_s=60, on_stall="fail")
