@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from tests.digits_model import make_digits_task, serving_digits
 from tests.real_harness import interpreter, offline_environment
+from tests.shared import make_once
 from tests.support import WAIT_SECONDS, ServerProcess
 
 DIGITS = Path(__file__).parents[1] / "digits"
@@ -49,9 +51,9 @@ class Digits:
 @pytest.fixture(scope="session")
 def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the task ``digits_vqa`` and its images."""
-    place = tmp_path_factory.mktemp("digits")
-    make_digits_task(place, place / "hub")
-    return place
+    return make_once(
+        tmp_path_factory, "digits", lambda place: make_digits_task(place, place / "hub")
+    )
 
 
 @pytest.fixture
@@ -103,11 +105,16 @@ def engine_caches(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pat
 
     @cache
     def query_engine(harness: str, tasks: Path | None) -> Path:
-        server = _server(tmp_path_factory.mktemp("answered"), harness, tasks)
+        name = f"names-{harness}-{sha256(str(tasks).encode()).hexdigest()[:8]}"
+        place = make_once(tmp_path_factory, name, lambda place: make(place, harness, tasks))
+        return place / "evalserver.db"
+
+    def make(place: Path, harness: str, tasks: Path | None) -> None:
+        server = _server(place, harness, tasks)
         # In a thread: the test that needs this first may run in an event loop.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lambda: asyncio.run(_query_names(server))).result()
-        return server.data_dir / "evalserver.db"
+        shutil.copy(server.data_dir / "evalserver.db", place)
 
     return query_engine
 

@@ -2,34 +2,51 @@
 
 import pytest
 
-from tests.support import ServerProcess, results_file
+from tests.support import Json, ServerProcess, results_file
 
 pytestmark = pytest.mark.real_harness("lm-eval")
 
 
-async def test_the_metrics_match_the_harnesss_own_file(lm_server: ServerProcess) -> None:
-    async with lm_server as server:
-        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
-
-    written = results_file(job)["results"]["capitals"]
-    (result,) = job["result"].values()
-    numbers = result["metrics"]["capitals"]
-    assert "acc,none" in numbers
-    assert numbers == {key: written[key] for key in numbers}
+MODEL_ARGS = {"note": "a,b=c", "nested": {"list": [1, 2.5, True, None]}, "rate": 1e-5}
+GEN_KWARGS = {"until": ["a,b", "\n"], "temperature": 0.0}
+SECRET = "sk-abcdefghijklmnopqrstuvwx"  # noqa: S105 - the test's own
+SECRETS = {"api_key": SECRET, "quoted": f"k={SECRET}"}
 
 
-async def test_results_and_samples_match_the_harnesss_own_files(
+async def test_one_evaluation_keeps_numbers_samples_arguments_and_secrets(
     lm_server: ServerProcess,
 ) -> None:
+    """In one test, because each start of the harness takes ten seconds."""
     async with lm_server as server:
-        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=10))
+        job = await server.api.finished(
+            await server.api.submit(
+                tasks=["capitals"],
+                model_args={**MODEL_ARGS, **SECRETS},
+                gen_kwargs=GEN_KWARGS,
+                limit=10,
+                seed=7,
+                num_fewshot=0,
+            )
+        )
         results = await server.api.call("GET", job["links"]["results"])
         samples = f"{job['links']['self']}/samples/capitals"
         wrong = await server.api.call("GET", f"{samples}?only=wrong")
         right = await server.api.call("GET", f"{samples}?only=right")
 
     written = results_file(job)
+    _assert_numbers_are_the_harnesss_own(job, results, written)
+    accuracy = written["results"]["capitals"]["acc,none"]
+    assert len(right["samples"]) == round(10 * accuracy)
+    assert len(wrong["samples"]) == 10 - len(right["samples"])
+    _assert_arguments_keep_their_types(written["config"])
+
+
+def _assert_numbers_are_the_harnesss_own(job: Json, results: Json, written: Json) -> None:
     numbers = written["results"]["capitals"]
+    (result,) = job["result"].values()
+    reported = result["metrics"]["capitals"]
+    assert "acc,none" in reported
+    assert reported == {key: numbers[key] for key in reported}
     assert results["results"] == [
         {
             "task": "capitals",
@@ -41,44 +58,33 @@ async def test_results_and_samples_match_the_harnesss_own_files(
             "higher_is_better": written["higher_is_better"]["capitals"]["acc"],
         }
     ]
-    assert len(right["samples"]) == round(10 * numbers["acc,none"])
-    assert len(wrong["samples"]) == 10 - len(right["samples"])
 
 
-async def test_arguments_keep_their_types(lm_server: ServerProcess) -> None:
-    model_args = {"note": "a,b=c", "nested": {"list": [1, 2.5, True, None]}, "rate": 1e-5}
-    gen_kwargs = {"until": ["a,b", "\n"], "temperature": 0.0}
-    async with lm_server as server:
-        job = await server.api.finished(
-            await server.api.submit(
-                tasks=["capitals"],
-                model_args=model_args,
-                gen_kwargs=gen_kwargs,
-                limit=4,
-                seed=7,
-                num_fewshot=0,
-            )
-        )
-
-    read = results_file(job)["config"]
-    assert read["model_args"] == model_args
-    assert read["gen_kwargs"] == gen_kwargs
-    assert (read["limit"], read["random_seed"]) == (4, 7)
+def _assert_arguments_keep_their_types(read: Json) -> None:
+    """And secrets among them are masked in the file."""
+    hidden = "*" * len(SECRET)
+    assert read["model_args"] == {**MODEL_ARGS, "api_key": hidden, "quoted": f"k={hidden}"}
+    assert read["gen_kwargs"] == GEN_KWARGS
+    assert (read["limit"], read["random_seed"]) == (10, 7)
 
 
-async def test_a_model_with_a_path_longer_than_a_file_name_has_results_and_samples(
+async def test_a_model_with_a_path_longer_than_a_file_name_has_results_and_all_samples(
     lm_server: ServerProcess,
 ) -> None:
+    """With a limit of -1, those of the whole data set."""
     path = f"outputs/{'lr=0.1,data=[web],' * 20}/ckpt-500"
     async with lm_server as server:
         job = await server.api.finished(
-            await server.api.submit(tasks=["capitals"], model_args={"pretrained": path}, limit=4)
+            await server.api.submit(tasks=["capitals"], model_args={"pretrained": path}, limit=-1)
         )
 
     [(name, part)] = job["result"].items()
-    assert results_file(job)["model_name"] == path
+    written = results_file(job)
+    assert written["model_name"] == path
     assert name.endswith("__ckpt-500")
     assert len(part["samples"]) == 1
+    samples = written["n-samples"]["capitals"]
+    assert samples["effective"] == samples["original"]
 
 
 async def test_options_of_the_harness_reach_it_and_change_what_is_evaluated(
@@ -107,29 +113,6 @@ async def test_options_of_the_harness_reach_it_and_change_what_is_evaluated(
     config = written["config"]
     seeds = [config[f"{of}_seed"] for of in ("random", "numpy", "torch", "fewshot")]
     assert seeds == [0, None, 8, 52]
-
-
-async def test_output_files_contain_no_secrets_of_the_model_arguments(
-    lm_server: ServerProcess,
-) -> None:
-    secret = "sk-abcdefghijklmnopqrstuvwx"  # noqa: S105 - the test's own
-    async with lm_server as server:
-        job = await server.api.finished(
-            await server.api.submit(
-                tasks=["capitals"], model_args={"api_key": secret, "note": f"k={secret}"}, limit=2
-            )
-        )
-
-    read = results_file(job)["config"]["model_args"]
-    assert read == {"api_key": "*" * len(secret), "note": f"k={'*' * len(secret)}"}
-
-
-async def test_limit_minus_one_evaluates_the_whole_data_set(lm_server: ServerProcess) -> None:
-    async with lm_server as server:
-        job = await server.api.finished(await server.api.submit(tasks=["capitals"], limit=-1))
-
-    samples = results_file(job)["n-samples"]["capitals"]
-    assert samples["effective"] == samples["original"]
 
 
 async def test_an_unknown_task_fails_and_is_named(lm_server: ServerProcess) -> None:
