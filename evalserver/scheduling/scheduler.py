@@ -7,26 +7,26 @@ store and the run directories.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from itertools import islice
 
 import structlog
 
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retry import retry_until_writable
-from evalserver.checkpoints.waits import CheckpointWaits
 from evalserver.core.clock import Clock, utc_now
-from evalserver.core.job import Demand, Job, QueuedJob
-from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.job import Job, QueuedJob
+from evalserver.core.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
+from evalserver.scheduling.checkpoint_watch import CheckpointWatch
 from evalserver.scheduling.commands import AlreadyFinished, JobCommands
 from evalserver.scheduling.medians import Medians
-from evalserver.scheduling.order import WHY_SKIPPED, Head, Start, backfill, choose, ends_by
+from evalserver.scheduling.order import WHY_SKIPPED, Head, Start, backfill, choose
 from evalserver.scheduling.queue_index import QueueIndex
-from evalserver.scheduling.slots import Inventory, Lane, Limits, RunningJob, place
+from evalserver.scheduling.running_jobs import RunningJobs
+from evalserver.scheduling.slots import Inventory, Lane, Limits, place
+from evalserver.scheduling.timing import wait_until_set
 from evalserver.store import (
     CommittedEvent,
     Draining,
@@ -35,7 +35,6 @@ from evalserver.store import (
     Store,
     StoreUnavailable,
 )
-from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.scheduling.scheduler")
 
@@ -43,10 +42,6 @@ SERVER = "server"
 """The actor of what the server does by itself."""
 
 POLL_SECONDS = 0.1
-CHECK_LIMIT_SECONDS = 60.0
-"""How long a disk may take to answer for the checkpoints of one job."""
-MAX_WATCHED = 1000
-"""Jobs at the beginning of a lane whose checkpoints are looked for."""
 RECHECK_SECONDS = 1.0
 """Between two searches of a queue in which no job can start: a waiting time may have ended."""
 
@@ -94,30 +89,27 @@ class Scheduler:
         self.placement = placement
         self.medians = Medians(store)
         self._wake = asyncio.Event()
-        self._changed = asyncio.Event()
-        threads = DiskThreads("checking a checkpoint", CHECK_LIMIT_SECONDS)
-        self._waits = CheckpointWaits(clock, threads, self._wake.set)
-        self._waiting: dict[str, Job] = {}
-        """Queued jobs that were submitted to wait for a checkpoint, as far as they were read."""
-        self._running: dict[str, RunningJob] = {}
+        limits = placement.limits
+        self.queue = QueueIndex(lambda job: limits.lane_of(job.demand.num_gpus))
+        self._checkpoints = CheckpointWatch(store, self.queue, clock, self._wake.set)
+        self._running = RunningJobs(limits, placement.grace_s, placement.gpu_ids)
         self._unavailable: Mapping[str, str] = {}
+        self._gpus_changed = True
         self._newest_event = self._decided_at = 0
         self.holding = False
         """True while the server shuts down: nothing is started any more."""
         self.draining: Draining | None = None
         """Set while an administrator has paused the queue: nothing is started."""
-        limits = placement.limits
-        self.queue = QueueIndex(lambda job: limits.lane_of(job.demand.num_gpus))
 
     @property
     def running(self) -> tuple[str, ...]:
         """The running jobs, in the order in which they started."""
-        return tuple(self._running)
+        return self._running.ids
 
     @property
     def inventory(self) -> Inventory:
         """The limits, the running jobs, and the GPUs that could not be used at the last look."""
-        return Inventory(self.placement.limits, tuple(self._running.values()), self._unavailable)
+        return self._running.inventory(self._unavailable)
 
     async def load(self) -> None:
         """Read the queue from the store, and follow it."""
@@ -127,11 +119,11 @@ class Scheduler:
         for queued in await self._store.queries.queued():
             self.queue.add(queued)
         for job in await self._store.queries.running():
-            demand = Demand(job.request.num_gpus, job.request.timeout_s)
-            self._add_running(job.job_id, job.submitted_by, demand, job.gpus, job.started_at)
+            self._running.load(job)
 
-    def wake(self) -> None:
-        """Look again whether a job can start: something that it depends on has changed."""
+    def on_gpus_changed(self) -> None:
+        """Look again whether a job can start: which GPUs can be used may have changed."""
+        self._gpus_changed = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -149,30 +141,12 @@ class Scheduler:
             raise errors.exceptions[0] from errors
 
     async def watch_checkpoints(self) -> None:
-        """Until cancelled, look for the checkpoints of the jobs that may be next.
-
-        Jobs behind the first one of their lane that waits for no checkpoint are not looked at,
-        unless it is skipped.
-        """
-        while True:
-            self._changed.clear()
-            has_waiting = False
-            for lane in self.placement.limits.lanes:
-                for queued in islice(self.queue.in_lane(lane), MAX_WATCHED):
-                    if not queued.demand.waits_for_checkpoint:
-                        if place(queued, self.inventory) in WHY_SKIPPED:
-                            continue
-                        break
-                    has_waiting = True
-                    job = await self._read_waiting(queued.job_id)
-                    if job is not None:
-                        self._waits.check(job)
-            await asyncio.sleep(POLL_SECONDS)
-            await _wait_until_set(self._changed, RECHECK_SECONDS if has_waiting else None)
+        """Until cancelled, look for the checkpoints of the jobs that may be next."""
+        await self._checkpoints.run(lambda job: place(job, self.inventory) in WHY_SKIPPED)
 
     async def close(self) -> None:
         """Cancel the search for checkpoints."""
-        await self._waits.close()
+        await self._checkpoints.close()
 
     async def drain(self, actor: str, reason: str | None) -> Draining:
         """Start nothing from now on; running jobs continue, and submitted ones are queued.
@@ -200,59 +174,20 @@ class Scheduler:
 
     def checkpoint_wait(self, job_id: str) -> str | None:
         """Return which checkpoint a queued job waits for while others go first, or None."""
-        return self._waits.reasons.get(job_id)
+        return self._checkpoints.reason(job_id)
 
     def _on_event(self, event: CommittedEvent) -> None:
         self._newest_event = event.event_id
-        self._changed.set()
-        self._waiting.pop(event.job_id, None)
         if event.after is Status.QUEUED:
             self.queue.add(
                 QueuedJob(event.job_id, event.priority, event.seq, event.submitted_by, event.demand)
             )
-            self._wake.set()
         elif event.before is Status.QUEUED:
             self.queue.remove(event.job_id)
-            self._waits.forget(event.job_id)
-        if event.kind is EventKind.CLAIMED:
-            self._add_running(
-                event.job_id, event.submitted_by, event.demand, event.gpus, event.started_at
-            )
-        elif event.before is Status.RUNNING and event.after is not Status.RUNNING:
-            self._running.pop(event.job_id, None)
+        self._running.on_event(event)
+        self._checkpoints.on_event(event)
+        if event.after is not Status.RUNNING:
             self._wake.set()
-
-    def _add_running(
-        self,
-        job_id: str,
-        submitted_by: str,
-        demand: Demand,
-        gpus: Sequence[str] | None,
-        started_at: str | None,
-    ) -> None:
-        began = datetime.fromisoformat(started_at) if started_at else self._clock()
-        self._running[job_id] = RunningJob(
-            job_id,
-            submitted_by,
-            demand.num_gpus,
-            self._managed(gpus),
-            began.timestamp(),
-            ends_by(began.timestamp(), demand.timeout_s, self.placement.grace_s),
-        )
-
-    def _managed(self, gpus: Sequence[str] | None) -> tuple[str, ...] | None:
-        """Return the GPUs of a record by their ids now.
-
-        None (it may use any) if the record names one in a way that says nothing about which of the
-        managed ones it is: an index where they have UUIDs, or the reverse.
-        """
-        if gpus is None:
-            return None
-        ids = self.placement.gpu_ids
-        named_alike = {name.isdigit() for name in ids}
-        if any(each not in ids and each.isdigit() not in named_alike for each in gpus):
-            return None if ids else tuple(gpus)
-        return tuple(ids.get(each, each) for each in gpus)
 
     async def _next(self) -> Start:
         while True:
@@ -261,58 +196,48 @@ class Scheduler:
             start = None if is_paused else await self.find_next()
             if start is not None:
                 return start
-            await _wait_until_set(self._wake, RECHECK_SECONDS if self.queue else None)
+            await wait_until_set(self._wake, RECHECK_SECONDS if self.queue else None)
 
     async def find_next(self) -> Start | None:
         """Return the job that can start now, and where; None if there is none."""
         for lane in self.placement.limits.lanes:
-            if next(self.queue.in_lane(lane), None) is None or self._is_full(lane):
-                continue
-            await self._look_at_gpus(lane)
-            self._decided_at = self._newest_event
-            found = choose(self.queue.in_lane(lane), self.inventory, self._may_start)
-            if isinstance(found, Head):
-                found = await self._backfill(found)
-            if found is not None:
-                return found
+            start = await self._find_in_lane(lane)
+            if start is not None:
+                return start
         return None
 
-    def _is_full(self, lane: Lane) -> bool:
-        """Return whether nothing can start in a lane, however the GPUs look."""
-        return Inventory(self.placement.limits, tuple(self._running.values())).is_full(lane)
+    async def _find_in_lane(self, lane: Lane) -> Start | None:
+        if next(self.queue.in_lane(lane), None) is None:
+            return None
+        # What cannot start even if all GPUs can be used needs no look at them.
+        found = self._choose(lane, self._running.inventory({}))
+        if lane is Lane.WITH_GPU and (isinstance(found, Start) or self._gpus_changed):
+            await self._look_at_gpus()
+            found = self._choose(lane, self.inventory)
+        return found if isinstance(found, Start) else await self._fill(lane, found)
 
-    async def _look_at_gpus(self, lane: Lane) -> None:
-        if lane is Lane.WITH_GPU and self.placement.unavailable is not None:
+    def _choose(self, lane: Lane, inventory: Inventory) -> Start | Head | None:
+        self._decided_at = self._newest_event
+        if inventory.is_full(lane):
+            return None
+        return choose(self.queue.in_lane(lane), inventory, self._checkpoints.may_start)
+
+    async def _look_at_gpus(self) -> None:
+        if self.placement.unavailable is not None:
+            self._gpus_changed = False
             self._unavailable = await retry_until_writable(self.placement.unavailable)
 
-    async def _backfill(self, head: Head) -> Start | None:
-        if not self.placement.backfill or not head.behind:
+    async def _fill(self, lane: Lane, head: Head | None) -> Start | None:
+        """Return a job that may start before the first one of its lane."""
+        if not self.placement.backfill or head is None or not head.behind:
             return None
+        if lane is Lane.WITH_GPU:
+            await self._look_at_gpus()
         expected = await retry_until_writable(
             partial(self.medians.of_jobs, [job.job_id for job in head.behind])
         )
         now = self._clock().timestamp()
         return backfill(head, self.inventory, now, self.placement.grace_s, expected)
-
-    def _may_start(self, queued: QueuedJob) -> bool:
-        """Return whether the job's checkpoint is complete, or it waits for none."""
-        if not queued.demand.waits_for_checkpoint:
-            return True
-        job = self._waiting.get(queued.job_id)
-        return job is not None and self._waits.may_start(job)
-
-    async def _read_waiting(self, job_id: str) -> Job | None:
-        """Return a queued job that waits for a checkpoint; it is read only once."""
-        job = self._waiting.get(job_id)
-        if job is None:
-            try:
-                job = await retry_until_writable(partial(self._store.queries.job, job_id))
-            except JobPruned:
-                return None
-            # It may have left the queue while it was read.
-            if job_id in self.queue:
-                self._waiting[job_id] = job
-        return job
 
     async def _claim(self, start: Start) -> Job | None:
         """Claim the next attempt of a queued job. Returns None if it is not next any more."""
@@ -327,7 +252,6 @@ class Scheduler:
             )
         except IllegalTransition as error:
             log.info("a job is not started now; deciding again", job=job_id, why=str(error))
-            self._waiting.pop(job_id, None)
             # Whatever contradicts the decision may last: no busy loop.
             await asyncio.sleep(POLL_SECONDS)
             return None
@@ -336,10 +260,3 @@ class Scheduler:
             return None
         crash_point("claimed")
         return await retry_until_writable(lambda: self._store.queries.job(job_id))
-
-
-async def _wait_until_set(event: asyncio.Event, limit_s: float | None) -> None:
-    """Wait until the event is set, or for ``limit_s`` seconds (None: no limit)."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            await event.wait()

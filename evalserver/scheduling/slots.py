@@ -59,7 +59,6 @@ class RunningJob:
     submitted_by: str
     num_gpus: int
     gpus: tuple[str, ...] | None = None
-    started_at: float = 0.0
     ends_by: float | None = None
 
 

@@ -262,7 +262,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[STORE], attempts, app[COMMANDS], placement=_placement(args, app[GPUS], app[GPU_GUARD])
     )
     await app[SCHEDULER].load()
-    app[GPU_GUARD].subscribe(app[SCHEDULER].wake)
+    app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
     await app[RETENTION].clean_up()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works = {

@@ -128,7 +128,7 @@ class Simulation:
         self._queue.remove(job.job_id)
         end = ends_by(now, job.demand.timeout_s, GRACE_SECONDS)
         self._running[job.job_id] = RunningJob(
-            job.job_id, job.submitted_by, job.demand.num_gpus, start.slot.gpus, now, end
+            job.job_id, job.submitted_by, job.demand.num_gpus, start.slot.gpus, end
         )
         heappush(self._ends, (now + arrival.seconds, job.job_id))
         self.outcome.waits[job.job_id] = now - arrival.at

@@ -22,7 +22,7 @@ def queued(
 def running(gpus: str, ends_in: float | None = None, submitted_by: str = "bob") -> RunningJob:
     """Return a running job on these GPUs, which its time limit ends in some seconds."""
     end = None if ends_in is None else NOW + ends_in
-    return RunningJob(f"on-{gpus}", submitted_by, len(gpus), tuple(gpus), NOW, end)
+    return RunningJob(f"on-{gpus}", submitted_by, len(gpus), tuple(gpus), end)
 
 
 def chosen(jobs: Sequence[QueuedJob], inventory: Inventory) -> str | None:
