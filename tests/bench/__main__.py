@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.bench import rates, waits
+from tests.bench import rates, slots, waits
 from tests.bench.figures import Figure, table
 from tests.bench.plan import Plan, Start, quick
 from tests.bench.sides import elsewhere, original
@@ -21,6 +21,7 @@ MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "submitting": rates.submitting,
     "reading": rates.reading,
     "dispatching": waits.dispatching,
+    "running several": slots.running_several,
     "waiting": waits.waiting,
     "streaming": waits.streaming,
 }

@@ -48,7 +48,7 @@ class Pair:
 @dataclass(frozen=True)
 class Plan:
     """Rounds of so many seconds each; numbers of clients, lengths of the queue, evaluations in a
-    row, event streams. ``other`` is what ours is compared with."""
+    row, event streams, evaluations on several slots. ``other`` is what ours is compared with."""
 
     folder: Path
     other: Start | None = None
@@ -58,6 +58,8 @@ class Plan:
     sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
     evaluations: int = 50
     streams: int = 200
+    slot_evaluations: int = 64
+    slot_seconds: float = 3.0
 
     @asynccontextmanager
     async def pair(self, queued: int) -> AsyncIterator[Pair]:
@@ -78,5 +80,13 @@ class Plan:
 def quick(plan: Plan) -> Plan:
     """The same, but only a little of everything."""
     return replace(
-        plan, rounds=1, seconds=0.2, clients=(1, 4), sizes=(10, 100), evaluations=3, streams=5
+        plan,
+        rounds=1,
+        seconds=0.2,
+        clients=(1, 4),
+        sizes=(10, 100),
+        evaluations=3,
+        streams=5,
+        slot_evaluations=16,
+        slot_seconds=0.1,
     )

@@ -24,6 +24,8 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
         "memory of a submitted job",
         "memory of a queued job",
         "what the server adds to the gap",
+        "16 evaluations of 0.1 s on 8 slots",
+        "gap between evaluations with 8 slots",
         "a waiting client knows of the end",
         "5 who wait for one job know of its end",
         "5 idle event streams",

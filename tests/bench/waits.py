@@ -56,11 +56,13 @@ async def waiting(plan: Plan) -> list[Figure]:
     async with _server(folder) as server:
         for _ in range(plan.evaluations):
             job_id = await server.api.submit(model_args={"journal": str(journal), "seconds": 0.1})
-            known.append(await _when_known(server.api, job_id))
+            known.append(await when_known(server.api, job_id))
         means = [
             await _mean_delay_of_many(server, folder / f"{n}", plan) for n in range(plan.rounds)
         ]
-    delays = [(at - end) * 1000 for at, (_, end) in zip(known, _times(journal), strict=True)]
+    delays = [
+        (at - end) * 1000 for at, (_, end) in zip(known, evaluation_times(journal), strict=True)
+    ]
     mean = statistics.mean(delays)
     name = f"{plan.streams} who wait for one job know of its end, mean"
     return [
@@ -111,7 +113,7 @@ async def _gap_by_server(server: ServerProcess, folder: Path, evaluations: int) 
     await server.api.submit(model_args={**arguments, "seconds": 1})
     jobs = [await server.api.submit(model_args=arguments) for _ in range(evaluations)]
     # One long poll, because frequent polling would be load.
-    await _when_known(server.api, jobs[-1])
+    await when_known(server.api, jobs[-1])
     return _gap(journal)
 
 
@@ -139,7 +141,7 @@ async def _gap_by_hand(folder: Path, evaluations: int) -> float:
     return _gap(journal)
 
 
-async def _when_known(api: Api, job_id: str) -> float:
+async def when_known(api: Api, job_id: str) -> float:
     """Return the time at which a client knows that the job has ended."""
     job = await api.job(job_id)
     while job["completed_at"] is None:
@@ -156,7 +158,7 @@ async def _mean_delay_of_many(server: ServerProcess, journal: Path, plan: Plan) 
     known = await asyncio.gather(
         *(_when_answered(URL(server.url), path) for _ in range(plan.streams))
     )
-    [(_, end)] = _times(journal)
+    [(_, end)] = evaluation_times(journal)
     return 1000 * (statistics.mean(known) - end)
 
 
@@ -182,11 +184,11 @@ async def _until_all_know(
 
 def _gap(journal: Path) -> float:
     """Return the median gap between two evaluations in ms."""
-    times = _times(journal)
+    times = evaluation_times(journal)
     return 1000 * statistics.median(later[0] - earlier[1] for earlier, later in pairwise(times))
 
 
-def _times(journal: Path) -> list[tuple[float, float]]:
+def evaluation_times(journal: Path) -> list[tuple[float, float]]:
     """Return start and end of each evaluation, in seconds."""
     lines = (line.split() for line in journal.read_text().splitlines())
     return [(float(began), float(ended)) for began, ended in lines]
