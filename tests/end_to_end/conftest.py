@@ -34,6 +34,8 @@ class Digits:
 
     url: str
     tasks: Path
+    earlier: int = 0
+    """How many requests the model answered before this test."""
 
     @property
     def model_args(self) -> dict[str, Any]:
@@ -41,11 +43,11 @@ class Digits:
         return {"model": "digits-svc", "base_url": f"{self.url}/v1", "api_key": "none"}
 
     def requests(self) -> list[dict[str, Any]]:
-        """All requests that the model has answered since it was started."""
+        """All requests that the model has answered since the test began."""
         place = f"{self.url}/requests"
         with urllib.request.urlopen(place, timeout=WAIT_SECONDS) as answer:  # noqa: S310 - http
             received: list[dict[str, Any]] = json.load(answer)
-            return received
+            return received[self.earlier :]
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +58,18 @@ def digit_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def digits_url() -> Iterator[str]:
+    """A vision model that runs for the tests of a file: it starts in seconds."""
+    with serving_digits() as url:
+        yield url
+
+
 @pytest.fixture
-def digits(digit_tasks: Path) -> Iterator[Digits]:
-    """A vision model that runs for one test."""
-    yield from _digits(digit_tasks)
+def digits(digit_tasks: Path, digits_url: str) -> Digits:
+    """A vision model."""
+    before = len(Digits(digits_url, digit_tasks).requests())
+    return Digits(digits_url, digit_tasks, before)
 
 
 @pytest.fixture

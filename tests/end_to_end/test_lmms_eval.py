@@ -11,21 +11,7 @@ from tests.support import ServerProcess, results_file, until
 pytestmark = pytest.mark.real_harness("lmms-eval")
 
 
-async def test_a_vision_models_metrics_match_the_harnesss_own_file(
-    lmms_server: ServerProcess, digits: Digits
-) -> None:
-    async with lmms_server as server:
-        job_id = await _submit(server, model="async_openai", model_args=digits.model_args)
-
-        job = await server.api.finished(job_id)
-
-    numbers = job["result"]["digits-svc"]["metrics"]["digits_vqa"]
-    written = results_file(job)["results"]["digits_vqa"]
-    assert numbers["acc,none"] > 0.9
-    assert numbers == {key: written[key] for key in numbers}
-
-
-async def test_the_wrong_samples_account_for_the_score(
+async def test_a_vision_models_metrics_and_wrong_samples_match_the_harnesss_own_file(
     lmms_server: ServerProcess, digits: Digits
 ) -> None:
     async with lmms_server as server:
@@ -33,24 +19,15 @@ async def test_the_wrong_samples_account_for_the_score(
         job = await server.api.finished(job_id)
         wrong = await server.api.call("GET", f"/jobs/{job_id}/samples/digits_vqa?only=wrong")
 
+    numbers = job["result"]["digits-svc"]["metrics"]["digits_vqa"]
+    written = results_file(job)["results"]["digits_vqa"]
+    assert numbers["acc,none"] > 0.9
+    assert numbers == {key: written[key] for key in numbers}
     answers = [
         (each["sample"]["filtered_resps"], each["sample"]["target"]) for each in wrong["samples"]
     ]
     assert all(answer != target for answer, target in answers)
-    accuracy = results_file(job)["results"]["digits_vqa"]["acc,none"]
-    assert len(answers) == round(64 * (1 - accuracy))
-
-
-async def test_model_args_with_commas_and_braces_arrive_unchanged(
-    lmms_server: ServerProcess, digits: Digits
-) -> None:
-    prompt = "Be brief, please: a=b, {x: [1]}, trust_remote_code=True"
-    model_args = {**digits.model_args, "system_prompt": prompt}
-    async with lmms_server as server:
-        job_id = await _submit(server, model="async_openai", model_args=model_args, limit=1)
-        await server.api.finished(job_id)
-
-        assert [each["system_prompt"] for each in digits.requests()] == [prompt]
+    assert len(answers) == round(64 * (1 - written["acc,none"]))
 
 
 async def test_answers_with_a_lone_surrogate_are_scored_cached_and_shown(
@@ -69,26 +46,29 @@ async def test_answers_with_a_lone_surrogate_are_scored_cached_and_shown(
     assert sum("\ufffd" in answer for answer in answers) == 1
 
 
-async def test_a_model_is_named_by_a_path_with_commas_and_brackets(
+async def test_a_model_is_named_by_a_path_and_evaluated_on_the_whole_data_set(
     lmms_server: ServerProcess,
 ) -> None:
+    """A path with commas and brackets, and a limit of -1."""
     images = ",".join(f"web-images-{number}" for number in range(20))
     path = f"outputs/lr=0.1,data=[{images}]/ckpt-500"
+    model_args = {"pretrained": path, "response": "7"}
     async with lmms_server as server:
         job = await server.api.finished(
-            await _submit(
-                server, model="dummy", model_args={"pretrained": path, "response": "7"}, limit=8
-            )
+            await _submit(server, model="dummy", model_args=model_args, limit=-1)
         )
 
-    assert results_file(job)["model_name"] == path
-    [name] = job["result"]
+    written = results_file(job)
+    assert written["model_name"] == path
+    assert written["n-samples"]["digits_vqa"]["effective"] == 64
+    [(name, result)] = job["result"].items()
     assert name.endswith("web-images-18,web-images-19__ckpt-500")
+    assert result["metrics"]["digits_vqa"]["acc,none"] == 0.109375
 
 
-async def test_every_other_field_reaches_the_harness(
-    lmms_server: ServerProcess, digits: Digits
-) -> None:
+async def test_every_field_reaches_the_harness(lmms_server: ServerProcess, digits: Digits) -> None:
+    prompt = "Be brief, please: a=b, {x: [1]}, trust_remote_code=True"
+    model_args = {**digits.model_args, "system_prompt": prompt}
     sent = {
         "limit": 0.25,
         "gen_kwargs": {"temperature": 0.5, "max_new_tokens": 9},
@@ -98,7 +78,7 @@ async def test_every_other_field_reaches_the_harness(
         "num_fewshot": 0,
     }
     async with lmms_server as server:
-        job_id = await _submit(server, model="async_openai", model_args=digits.model_args, **sent)
+        job_id = await _submit(server, model="async_openai", model_args=model_args, **sent)
         job = await server.api.finished(job_id)
 
         asked = digits.requests()
@@ -107,7 +87,7 @@ async def test_every_other_field_reaches_the_harness(
     assert {key: read[key] for key in expected} == expected
     assert int(read["batch_size"]) == 2
     assert (read["random_seed"], read["resolved_cli_args"]["num_fewshot"]) == (7, 0)
-    assert len(asked) == 16
+    assert [each["system_prompt"] for each in asked] == [prompt] * 16
     assert (asked[0]["temperature"], asked[0]["max_tokens"]) == (0.5, 9)
 
 
@@ -152,19 +132,6 @@ async def test_two_gpus_are_two_ranks_of_one_evaluation_even_under_slurm(
     assert "Running on rank 1" in log
 
 
-async def test_the_dummy_model_evaluates_the_whole_data_set_with_limit_minus_one(
-    lmms_server: ServerProcess,
-) -> None:
-    async with lmms_server as server:
-        job = await server.api.finished(
-            await _submit(server, model="dummy", model_args={"response": "7"}, limit=-1)
-        )
-
-    written = results_file(job)
-    assert written["n-samples"]["digits_vqa"]["effective"] == 64
-    assert job["result"]["dummy"]["metrics"]["digits_vqa"]["acc,none"] == 0.109375
-
-
 async def test_an_exit_of_0_after_an_error_fails_the_job_with_the_reason(
     lmms_server: ServerProcess,
 ) -> None:
@@ -183,7 +150,7 @@ async def test_a_running_evaluation_survives_a_killed_server(
     async with lmms_server as server:
         jobs = [
             await _submit(server, model="async_openai", model_args=digits.model_args, limit=limit)
-            for limit in (64, 8, 4)
+            for limit in (64, 4)
         ]
         await server.api.when(jobs[0], "running")
 
@@ -192,9 +159,9 @@ async def test_a_running_evaluation_survives_a_killed_server(
         ended = [await server.api.finished(job_id) for job_id in jobs]
 
     samples = [results_file(job)["n-samples"]["digits_vqa"]["effective"] for job in ended]
-    assert samples == [64, 8, 4]
-    assert [job["attempt"] for job in ended] == [1, 1, 1]
-    assert ended[0]["completed_at"] <= ended[1]["started_at"] <= ended[2]["started_at"]
+    assert samples == [64, 4]
+    assert [job["attempt"] for job in ended] == [1, 1]
+    assert ended[0]["completed_at"] <= ended[1]["started_at"]
 
 
 async def test_progress_counts_all_model_requests_across_batches(
