@@ -133,7 +133,7 @@ async def test_what_an_ended_job_left_is_killed_with_an_event(
     assert process.poll() is None
 
     await end_job(store, job_id)
-    await asyncio.to_thread(process.communicate)
+    await asyncio.to_thread(process.communicate, timeout=60)
 
     assert process.returncode == -9
     nvml.change(0, used=0, processes={})
@@ -165,7 +165,7 @@ async def test_a_process_that_hides_after_it_was_recorded_is_killed(
     path.unlink()
 
     await end_job(store, job_id)
-    await asyncio.to_thread(process.communicate)
+    await asyncio.to_thread(process.communicate, timeout=60)
 
     assert process.returncode == -9
 
