@@ -148,7 +148,7 @@ class EvaluateRequest:
             Kind.INTEGER,
             "Processes that load the model, at most one a GPU (default: one a GPU; 1 if "
             "`model_args` spread one model, such as `device_map` or `tensor_parallel_size`).",
-            example=1,
+            example=2,
             minimum=1,
             maximum=1024,
         ),

@@ -154,7 +154,7 @@ async def test_an_error_lists_every_invalid_field(
 ) -> None:
     async with server:
         with pytest.raises(RequestFailed) as raised:
-            await submit(make_client(server.url), limit=0, num_gpus=0)
+            await submit(make_client(server.url), limit=0, num_gpus=-1)
 
     assert {each["field"] for each in raised.value.errors} == {"limit", "num_gpus"}
     assert "\n  limit: " in str(raised.value)

@@ -269,6 +269,9 @@ class Model:
         started_at = job.started_at or ""
         took = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
         series, gpus = job.labels.get("series"), len(job.gpus or ())
+        if series is not None:
+            # SQLite's JSON functions end a text there; requests with NUL are rejected.
+            series = series.partition("\0")[0]
         facts = (job.submitted_by, job.engine, job.request.model, series, gpus)
         seconds = max(0.0, took.total_seconds())
         self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)

@@ -165,10 +165,10 @@ def test_a_field_with_a_default_states_it() -> None:
 
     assert properties["num_gpus"] == {
         "type": ["integer", "null"],
-        "minimum": 1,
+        "minimum": 0,
         "maximum": 1024,
         "default": 1,
-        "description": "GPUs that the evaluation needs.",
+        "description": "GPUs that the evaluation needs; 0 for a model behind an API.",
     }
 
 

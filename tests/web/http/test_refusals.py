@@ -25,7 +25,9 @@ REJECTED: dict[str, Json] = {
     "tasks.1": {"tasks": ["mme", None]},
     "tasks  ": {"tasks": ["mme"] * 100_000},
     "tasks   ": {"tasks": ["t" * 200] * 1_000},
-    "num_gpus": {"num_gpus": 0},
+    "num_gpus": {"num_gpus": 1025},
+    "num_processes": {"num_processes": 0},
+    "num_processes ": {"num_processes": 2, "num_gpus": 1},
     "num_gpus ": {"num_gpus": -1},
     "num_gpus  ": {"num_gpus": True},
     "num_gpus   ": {"num_gpus": 1.0},
@@ -88,7 +90,7 @@ async def test_an_invalid_field_is_named(api: Api, field: str, change: Json) -> 
 
 
 async def test_all_errors_are_reported_at_once(api: Api) -> None:
-    body = {"tasks": [""], "limit": 0, "num_gpus": 0}
+    body = {"tasks": [""], "limit": 0, "num_gpus": -1}
 
     problem = await api.call("POST", "/evaluate", 422, json=body)
 

@@ -60,6 +60,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
         "log_samples": False,
         "predict_only": True,
         "num_gpus": 2,
+        "num_processes": 1,
         "output_dir": "relative/place",
         "engine": "lm_eval",
         "priority": -3,
