@@ -42,6 +42,7 @@ class EvaluationCalls:
         num_gpus: int = 1,
         output_dir: str | None = None,
         *,
+        num_processes: int | None = None,
         lmms_engine_kwargs: Mapping[str, Any] | None = None,
         engine: str | None = None,
         priority: int | None = None,
@@ -66,6 +67,9 @@ class EvaluationCalls:
         ``idempotency_key`` are one job; by default each call makes its own key, so that a retry of
         the client does not create a second job. A server without support for keys (lmms-eval's)
         gets a retry only if it cannot have received the first request.
+
+        The evaluation needs ``num_gpus`` GPUs (0: a model behind an API); ``num_processes`` of the
+        harness load the model, by default one a GPU.
 
         ``harness_args`` are options of the harness that have no field, such as
         ``{"apply_chat_template": True}``.
