@@ -17,7 +17,8 @@ TASKS = Path(__file__).parents[1] / "digits" / "task"
 def odd_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
     """A server whose engine is the real lmms-eval, with tasks whose results are odd."""
     tasks = tmp_path / "tasks"
-    shutil.copytree(digit_tasks, tasks)
+    # Another worker's harness may be writing its bytecode there.
+    shutil.copytree(digit_tasks, tasks, ignore=shutil.ignore_patterns("__pycache__", "hub"))
     for path in TASKS.iterdir():
         if path.name != "digits_vqa.yaml":
             shutil.copy(path, tasks)
