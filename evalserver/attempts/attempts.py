@@ -131,13 +131,24 @@ class Attempts:
         """Run a claimed job to its end. An internal error fails this job, and no other."""
         if job.damage is not None:
             log.error("the record of a job is damaged", job=job.job_id, damage=job.damage)
-            await self._abort(job, f"The record of the job is damaged: {job.damage}")
+            await self._abort_in_the_end(job, f"The record of the job is damaged: {job.damage}")
             return
         try:
             await run(job)
         except Exception as error:
             log.exception("a job met an error of evalserver itself", job=job.job_id)
-            await self._abort(job, f"evalserver itself failed: {error!r}")
+            await self._abort_in_the_end(job, f"evalserver itself failed: {error!r}")
+
+    async def _abort_in_the_end(self, job: Job, reason: str) -> None:
+        """Abort the job; if that fails, again and again: other jobs must not notice."""
+        while True:
+            try:
+                await self._abort(job, reason)
+            except Exception:
+                log.exception("cannot end a job yet; trying again", job=job.job_id)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _abort(self, job: Job, reason: str) -> None:
         """Stop the job's attempt if it is running, and fail the job."""

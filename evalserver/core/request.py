@@ -146,7 +146,7 @@ class EvaluateRequest:
         default=None,
         metadata=row(
             Kind.INTEGER,
-            "Processes that load the model, at most one a GPU (default: one a GPU; 1 if "
+            "Processes that load the model (default: one a GPU; 1 if "
             "`model_args` spread one model, such as `device_map` or `tensor_parallel_size`).",
             example=2,
             minimum=1,

@@ -71,8 +71,9 @@ class GpuGuard:
         self._wake.set()
 
     async def unavailable(self) -> Mapping[str, str]:
-        """Return for each GPU that is not held and must not be used why, as the rest of a sentence
-        after its name. The GPUs are read for it. Raises StoreUnavailable."""
+        """Return for each GPU that must not be used why, as the rest of a sentence after its name:
+        of those that are held, only the quarantined ones. The free ones are read for it. Raises
+        StoreUnavailable."""
         free = await self._free()
         await self._monitor.refresh(gpu.id for gpu in free)
         return await self._reasons(free)
@@ -133,7 +134,10 @@ class GpuGuard:
             )
             if reason is not None:
                 reasons[gpu.id] = reason
-        return reasons
+        # One that is held comes not back when its holder ends.
+        held = {gpu.id for gpu in self._gpus} - {gpu.id for gpu in free}
+        kept_out = {each: describe_quarantine(quarantines.get(each)) for each in held}
+        return reasons | {each: reason for each, reason in kept_out.items() if reason is not None}
 
     async def _reason(self, gpu: Gpu, processes: Mapping[int, Inspected | None]) -> str | None:
         state = self._monitor.state(gpu.id)

@@ -129,7 +129,12 @@ class GpuMonitor:
                     dict.fromkeys(self._ids, f"cannot be read: {error}"), is_round=True, done=done
                 )
             else:
-                self._publish(_read_all(nvml, self._ids), is_round=True, done=done)
+                found = _read_all(nvml, self._ids)
+                self._publish(found, is_round=True, done=done)
+                if all(isinstance(each, str) for each in found.values()):
+                    # As after the driver was loaded again: only a new session can read it.
+                    nvml.close()
+                    nvml = None
             next_at = max(next_at + self._interval_s, time.monotonic())
             if not self._serve_requests(nvml, next_at):
                 break

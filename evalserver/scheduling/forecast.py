@@ -14,7 +14,7 @@ from evalserver.core.job import Demand, Job, QueuedJob
 from evalserver.core.lifecycle import Status
 from evalserver.scheduling.line import Occupied, Step, end_of_last
 from evalserver.scheduling.scheduler import Scheduler
-from evalserver.scheduling.slots import Blocked, Lane, RunningJob, place
+from evalserver.scheduling.slots import Blocked, Inventory, Lane, RunningJob, place
 from evalserver.store import Known, Store, kind_of
 
 MAX_JOBS_BEFORE = 50
@@ -93,7 +93,7 @@ class Forecaster:
             )
         if blocked is Blocked.TOKEN_LIMIT:
             return (
-                f"{job.submitted_by} to have less than {limits.max_running_per_token} running"
+                f"{job.submitted_by} to have fewer than {limits.max_running_per_token} running"
                 " evaluations (--max-running-per-token)"
             )
         lane = limits.lane_of(number)
@@ -112,13 +112,12 @@ class Forecaster:
         inventory = self._scheduler.inventory
         needs = f"it needs {number} GPU{'' if number == 1 else 's'}; {len(inventory.free)} free"
         taken = [gpu for gpu in inventory.limits.gpus if gpu not in inventory.free]
-        parts = [await self._taken(gpu) for gpu in taken[:MAX_NAMED_GPUS]]
+        parts = [await self._taken(gpu, inventory) for gpu in taken[:MAX_NAMED_GPUS]]
         if len(taken) > MAX_NAMED_GPUS:
             parts.append(f"and {len(taken) - MAX_NAMED_GPUS} more")
         return ", ".join([needs, *parts])
 
-    async def _taken(self, gpu: str) -> str:
-        inventory = self._scheduler.inventory
+    async def _taken(self, gpu: str, inventory: Inventory) -> str:
         name = f"GPU {self._scheduler.placement.gpu_name(gpu)}"
         holder = inventory.holders.get(gpu)
         if holder is None:

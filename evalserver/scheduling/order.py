@@ -6,7 +6,7 @@ limit that ends before that. Skipped are jobs that only their submitter's limit 
 more GPUs than there are, or that wait for a checkpoint.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,13 +15,15 @@ from evalserver.core.job import QueuedJob, Slot
 from evalserver.scheduling.slots import Blocked, Inventory, RunningJob, place
 
 MAX_CANDIDATES = 50
-"""Jobs behind the first one that are considered for backfill."""
+"""Jobs behind the first one that are considered for backfill, ..."""
+MAX_EXAMINED = 1000
+"""... and jobs that are examined for a place: one decision must not block the event loop."""
 END_SECONDS = 60.0
 """How long an evaluation may take to end and to be recorded after its time limit and the grace for
 SIGTERM."""
 
 WHY_SKIPPED = {
-    Blocked.TOKEN_LIMIT: "their submitters run as many evaluations as they may",
+    Blocked.TOKEN_LIMIT: "their submitters are at --max-running-per-token",
     Blocked.TOO_LARGE: "they need more GPUs than the server manages",
 }
 
@@ -48,7 +50,12 @@ class Head:
     """The first job of a lane that has no place yet, and those behind it that may start."""
 
     job: QueuedJob
-    behind: tuple[QueuedJob, ...]
+    behind: Iterator[QueuedJob]
+
+    def candidates(self, inventory: Inventory) -> tuple[QueuedJob, ...]:
+        """Return the jobs behind it that have a place now. To be called once."""
+        placed = (job for job in self.behind if isinstance(place(job, inventory), Slot))
+        return tuple(islice(placed, MAX_CANDIDATES))
 
 
 def choose(
@@ -63,48 +70,57 @@ def choose(
         if isinstance(found, Slot):
             return Start(job, _over(found, skipped))
         if found is Blocked.NO_PLACE:
-            return Head(job, tuple(islice(_not_blocked(ready, inventory), MAX_CANDIDATES)))
+            return Head(job, islice(ready, MAX_EXAMINED))
         skipped[job.job_id] = found
     return None
 
 
 def backfill(
-    head: Head,
+    head: QueuedJob,
+    candidates: Sequence[QueuedJob],
     inventory: Inventory,
     now: float,
     grace_s: float,
     expected_s: Mapping[str, float],
 ) -> Start | None:
-    """Return a job behind the first one of a lane that may start without delaying it.
+    """Return a candidate, a job behind the first one of a lane, that may start without delaying it.
 
     ``now`` is a POSIX time, ``grace_s`` the grace after a time limit. Of several jobs, the one with
     the shortest expected duration starts; ``expected_s`` has those that are known, by job id.
     """
-    reserved = reserve(head.job, inventory, now)
+    reserved = reserve(head, inventory, now)
     if reserved is None:
         return None
     starts = [
         (job, gpus)
-        for job in head.behind
-        if (gpus := _gpus_beside(head.job, job, reserved, inventory, now, grace_s)) is not None
+        for job in candidates
+        if (gpus := _gpus_beside(head, job, reserved, inventory, now, grace_s)) is not None
     ]
     if not starts:
         return None
     job, gpus = min(starts, key=lambda start: expected_s.get(start[0].job_id, float("inf")))
     at = datetime.fromtimestamp(reserved.at, UTC).isoformat(timespec="seconds")
-    return Start(job, Slot(gpus, (head.job.job_id,), f"backfill: its start is reserved for {at}"))
+    return Start(
+        job,
+        Slot(gpus, (head.job_id,), f"backfill: the start of the job ahead is reserved for {at}"),
+    )
 
 
 def reserve(job: QueuedJob, inventory: Inventory, now: float) -> Reservation | None:
     """Return the reservation of a job that has too few free GPUs.
 
-    None if that time is unknown: too few of the running jobs have a time limit.
+    None if that time is unknown: too few of the running jobs have a time limit, one is beyond its
+    own, or a GPU cannot be used now and may come back at any time.
     """
+    if inventory.unavailable:
+        return None
     ends = sorted(
         (held.ends_by, gpu)
         for gpu, held in inventory.holders.items()
-        if held.ends_by is not None and held.ends_by > now and _is_usable(gpu, inventory)
+        if held.ends_by is not None and gpu in inventory.limits.gpus
     )
+    if ends and ends[0][0] <= now:
+        return None
     missing = job.demand.num_gpus - len(inventory.free)
     if not 0 < missing <= len(ends):
         return None
@@ -117,15 +133,6 @@ def reserve(job: QueuedJob, inventory: Inventory, now: float) -> Reservation | N
 def ends_by(started_at: float, timeout_s: float | None, grace_s: float) -> float | None:
     """Return when a time limit will have ended an evaluation; None without one."""
     return None if timeout_s is None else started_at + timeout_s + grace_s + END_SECONDS
-
-
-def _is_usable(gpu: str, inventory: Inventory) -> bool:
-    return gpu in inventory.limits.gpus and gpu not in inventory.unavailable
-
-
-def _not_blocked(jobs: Iterator[QueuedJob], inventory: Inventory) -> Iterator[QueuedJob]:
-    """Yield the jobs that have a place now."""
-    return (job for job in jobs if isinstance(place(job, inventory), Slot))
 
 
 def _gpus_beside(

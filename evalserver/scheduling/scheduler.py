@@ -166,7 +166,7 @@ class Scheduler:
     async def end_running(self) -> None:
         """Start nothing from now on, cancel the running jobs, and wait until they have ended."""
         self.holding = True
-        while self._running:
+        while self.running:
             for job_id in self.running:
                 with contextlib.suppress(AlreadyFinished, JobPruned, StoreUnavailable):
                     await self._commands.cancel(job_id, actor=SERVER)
@@ -211,7 +211,8 @@ class Scheduler:
             return None
         # What cannot start even if all GPUs can be used needs no look at them.
         found = self._choose(lane, self._running.inventory({}))
-        if lane is Lane.WITH_GPU and (isinstance(found, Start) or self._gpus_changed):
+        may_differ = isinstance(found, Start) or self._gpus_changed or self._unavailable
+        if lane is Lane.WITH_GPU and may_differ:
             await self._look_at_gpus()
             found = self._choose(lane, self.inventory)
         return found if isinstance(found, Start) else await self._fill(lane, found)
@@ -229,15 +230,18 @@ class Scheduler:
 
     async def _fill(self, lane: Lane, head: Head | None) -> Start | None:
         """Return a job that may start before the first one of its lane."""
-        if not self.placement.backfill or head is None or not head.behind:
+        if not self.placement.backfill or head is None:
+            return None
+        candidates = head.candidates(self.inventory)
+        if not candidates:
             return None
         if lane is Lane.WITH_GPU:
             await self._look_at_gpus()
         expected = await retry_until_writable(
-            partial(self.medians.of_jobs, [job.job_id for job in head.behind])
+            partial(self.medians.of_jobs, [job.job_id for job in candidates])
         )
-        now = self._clock().timestamp()
-        return backfill(head, self.inventory, now, self.placement.grace_s, expected)
+        now, grace_s = self._clock().timestamp(), self.placement.grace_s
+        return backfill(head.job, candidates, self.inventory, now, grace_s, expected)
 
     async def _claim(self, start: Start) -> Job | None:
         """Claim the next attempt of a queued job. Returns None if it is not next any more."""

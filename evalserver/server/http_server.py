@@ -57,7 +57,7 @@ KEEPALIVE_SECONDS = 75.0
 
 
 def launch_server(args: ServerArgs, origins: Mapping[str, str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. A running evaluation continues without the server.
+    """Serve until SIGINT or SIGTERM. Running evaluations continue without the server.
 
     ``origins`` holds the source of each setting that was given, for people. Raises CannotStart, and
     changes no job, if the address or the data directory is in use, the database cannot be used, or

@@ -11,17 +11,17 @@ ANY_GPU = re.compile(r"(?:cuda|hip)(?::\d+)?")
 def gpu_faults(request: EvaluateRequest, managed: int) -> dict[str, str]:
     """Return the fields that name GPUs which the evaluation would not have, with a sentence each.
 
-    ``managed`` is the number of GPUs that the server manages; with 0, an evaluation sees all, and
-    only the number of processes is checked.
+    ``managed`` is the number of GPUs that the server manages; with 0, an evaluation sees all.
     """
+    if managed == 0:
+        return {}
     faults = {}
     number = request.num_gpus
-    if request.num_processes is not None and request.num_processes > max(1, number):
+    most = max(1, number)
+    if request.num_processes is not None and request.num_processes > most:
         faults["num_processes"] = (
-            f"Must be at most num_gpus ({number}): two processes cannot share a GPU."
+            f"Must be at most {most}: num_gpus is {number}, and two processes cannot share a GPU."
         )
-    if managed == 0:
-        return faults
     if number > managed:
         faults["num_gpus"] = f"This server manages {managed} GPU{'' if managed == 1 else 's'}."
     device = request.device or ""

@@ -62,7 +62,11 @@ def test_commands_are_completed(complete: Complete) -> None:
 
 
 def test_options_are_completed(complete: Complete) -> None:
-    assert complete(unused_url(), "submit", "--num") == ["--num-fewshot", "--num-gpus"]
+    assert complete(unused_url(), "submit", "--num") == [
+        "--num-fewshot",
+        "--num-gpus",
+        "--num-processes",
+    ]
 
 
 async def test_job_ids_are_completed(server: ServerProcess, complete: Complete) -> None:

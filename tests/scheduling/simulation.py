@@ -117,8 +117,9 @@ class Simulation:
             self.outcome.reserved += 1
 
     def _fill(self, head: Head, inventory: Inventory, now: float) -> Start | None:
-        expected = {job.job_id: self._arrivals[job.job_id].seconds for job in head.behind}
-        start = backfill(head, inventory, now, GRACE_SECONDS, expected)
+        candidates = head.candidates(inventory)
+        expected = {job.job_id: self._arrivals[job.job_id].seconds for job in candidates}
+        start = backfill(head.job, candidates, inventory, now, GRACE_SECONDS, expected)
         self.outcome.filled += start is not None
         return start
 

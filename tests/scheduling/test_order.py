@@ -1,5 +1,6 @@
 """The order of starts: strict, skipping those blocked by their submitter's limit, backfill."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -37,7 +38,8 @@ def filled(
     """Return which job starts by backfill."""
     head = choose(jobs, inventory, lambda _: True)
     assert isinstance(head, Head)
-    return backfill(head, inventory, NOW, 0.0, expected or {})
+    candidates = head.candidates(inventory)
+    return backfill(head.job, candidates, inventory, NOW, 0.0, expected or {})
 
 
 def test_nobody_overtakes_a_job_that_lacks_gpus() -> None:
@@ -55,7 +57,7 @@ def test_a_job_that_only_its_submitters_limit_blocks_is_skipped() -> None:
     assert isinstance(found, Start)
     assert found.job.job_id == "first of alice"
     assert found.slot.over == ("second of bob",)
-    assert found.slot.why == "their submitters run as many evaluations as they may"
+    assert found.slot.why == "their submitters are at --max-running-per-token"
 
 
 def test_a_job_that_cannot_fit_at_all_is_skipped() -> None:
@@ -135,3 +137,21 @@ def test_no_gap_is_filled_once_a_running_job_is_beyond_its_limit() -> None:
     inventory = Inventory(Limits(FOUR), (running("012", -1),))
 
     assert filled([queued("head", 4), queued("short", timeout_s=1)], inventory) is None
+
+
+def test_no_gap_is_filled_while_a_gpu_may_come_back_at_any_time() -> None:
+    inventory = Inventory(
+        Limits(FOUR), (running("01", 500),), {"2": "has not released its memory yet"}
+    )
+
+    assert filled([queued("head", 2), queued("short", timeout_s=1)], inventory) is None
+
+
+def test_a_decision_examines_a_bounded_number_of_jobs() -> None:
+    inventory = Inventory(Limits(FOUR), (running("012", 500),))
+    endless = (queued(str(number), 4) for number in itertools.count())
+
+    head = choose(endless, inventory, lambda _: True)
+
+    assert isinstance(head, Head)
+    assert head.candidates(inventory) == ()

@@ -8,7 +8,7 @@ import pytest
 from evalserver.store import JobQueries
 from tests.scheduling.lab import Lab
 from tests.store.test_jobs import claim, start, submit
-from tests.support import until
+from tests.support import WAIT_SECONDS, until
 
 WAITING_JOBS = 200
 
@@ -92,3 +92,10 @@ async def test_a_job_that_ends_leaves_the_other_running(lab: Lab) -> None:
     await lab.end(first, 1)
 
     assert lab.scheduler.running == (second,)
+
+
+async def test_cancelling_what_runs_ends_once_nothing_runs(lab: Lab) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        await lab.scheduler.end_running()
+
+    assert lab.scheduler.holding

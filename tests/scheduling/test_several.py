@@ -101,6 +101,12 @@ async def test_more_gpus_than_are_managed_are_refused(api: Api) -> None:
     assert problem["errors"] == [{"field": "num_gpus", "message": "This server manages 2 GPUs."}]
 
 
+async def test_more_processes_than_gpus_are_refused(api: Api) -> None:
+    problem = await refused(api, num_gpus=1, num_processes=2)
+
+    assert [each["field"] for each in problem["errors"]] == ["num_processes"]
+
+
 @pytest.mark.parametrize(
     ("num_gpus", "device"), [(1, "cuda:1"), (2, "cuda:2"), (0, "cuda"), (0, "cuda:0")]
 )
@@ -120,7 +126,7 @@ async def test_a_token_at_its_limit_lets_others_go_first(make_api: MakeApi, tmp_
         waiting = await api.submit()
 
         job = await api.job(waiting)
-        assert job["waiting_for"].startswith("anonymous to have less than 1 running")
+        assert job["waiting_for"].startswith("anonymous to have fewer than 1 running")
 
 
 async def test_gpus_are_held_across_a_killed_server(tmp_path: Path) -> None:

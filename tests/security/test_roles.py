@@ -21,7 +21,10 @@ CALLERS: dict[str, Role | None] = {
 
 def path_of(route: Route) -> str:
     """Return a path of the route that names nothing existing."""
-    names = {"job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none"}
+    names = {
+        "job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none",
+        "gpu": "none",
+    }  # fmt: skip
     return route.path.format(**names)
 
 

@@ -63,7 +63,7 @@ class NewArchiveSchema(StrictSchema):
 async def drain(request: web.Request) -> web.Response:
     """``POST /drain``: start no jobs until ``POST /resume``, even after a restart.
 
-    The running job continues; submissions are accepted, and wait.
+    Running jobs continue; submissions are accepted, and wait.
     """
     actor = request[CALLER].name
     reason = request[QUERY].get("reason")

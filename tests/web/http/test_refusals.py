@@ -27,7 +27,6 @@ REJECTED: dict[str, Json] = {
     "tasks   ": {"tasks": ["t" * 200] * 1_000},
     "num_gpus": {"num_gpus": 1025},
     "num_processes": {"num_processes": 0},
-    "num_processes ": {"num_processes": 2, "num_gpus": 1},
     "num_gpus ": {"num_gpus": -1},
     "num_gpus  ": {"num_gpus": True},
     "num_gpus   ": {"num_gpus": 1.0},
