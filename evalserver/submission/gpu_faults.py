@@ -29,6 +29,6 @@ def gpu_faults(request: EvaluateRequest, managed: int) -> dict[str, str]:
     if number == 0 and ANY_GPU.fullmatch(device):
         faults["device"] = "The evaluation has no GPU: raise num_gpus, or use cpu."
     elif indexed and int(indexed[1]) >= number:
-        most = f"cuda:0 to cuda:{number - 1}" if number > 1 else "cuda:0"
-        faults["device"] = f"The evaluation sees only the GPUs that it holds: {most}."
+        held = f"cuda:0 to cuda:{number - 1}" if number > 1 else "cuda:0"
+        faults["device"] = f"The evaluation sees only the GPUs that it holds: {held}."
     return faults

@@ -81,7 +81,7 @@ def _raising_once(original: Callable[..., Any], raised: list[str]) -> Callable[.
     [
         (Scheduler, "_next", {}),
         (Scheduler, "_claim", {}),
-        (Scheduler, "_first_ready", {}),
+        (Scheduler, "find_next", {}),
         (CheckpointWaits, "check", {"wait_for_path_s": 600}),
         (CheckpointWaits, "_find_reason", {"wait_for_path_s": 600}),
         (Writer, "_collect", {}),

@@ -105,15 +105,15 @@ MUTATIONS = (
     Mutation(
         "an attempt that was lost after a cancel is tried again",
         "attempts/conclusion.py",
-        "if current.cancel_requested_at is None and job.attempt",
-        "if job.attempt",
+        "current.cancel_requested_at is None and not is_stalled",
+        "not is_stalled",
         ("scheduling/test_scheduler.py",),
     ),
     Mutation(
         "the running job is unknown after a restart",
         "scheduling/scheduler.py",
-        "        self._running = dict.fromkeys(job.job_id for job in running)\n",
-        "",
+        "            self._running.load(job)\n",
+        "            pass\n",
         (
             "end_to_end/test_crash_points.py"
             "::test_a_job_whose_start_was_interrupted_is_running_after_the_restart",

@@ -10,12 +10,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiosqlite
 import pytest
 
-from evalserver.core.job import Metric, NewJob
+from evalserver.core.job import Job, Metric, NewJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
@@ -114,10 +115,14 @@ LISTED = {
     "all together": together(*FILTERS.values()),
 }
 
+STALLED = cast(Job, SimpleNamespace(job_id="id", attempt=1, stalled_since="2030"))
+
 QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.find": lambda readers: _queries(readers).find("id"),
     "JobQueries.find_pruned": lambda readers: _queries(readers).find_pruned("id"),
     "JobQueries.was_known": lambda readers: _queries(readers).was_known("id"),
+    "JobQueries.count_stalled": lambda readers: _queries(readers).count_stalled(),
+    "JobQueries.fails_for_stall": lambda readers: _queries(readers).fails_for_stall(STALLED),
     "JobQueries.running": lambda readers: _queries(readers).running(),
     "JobQueries.queued": lambda readers: _queries(readers).queued(),
     "JobQueries.queued_by_submitter": lambda readers: JobQueries(

@@ -60,6 +60,8 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     await store.jobs.interrupt(interrupted, "lost")
     await claim(store, interrupted)
     await store.jobs.reattach(interrupted)
+    await store.jobs.stall(interrupted, "2030-01-01T00:00:00.000+00:00")
+    await store.jobs.end_stall(interrupted)
     await store.jobs.request_cancel(interrupted, "bob")
     await store.jobs.finish(interrupted, CANCELLED, PLENTY)
     await store.jobs.retry(interrupted, "bob")
