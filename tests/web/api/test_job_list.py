@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from evalserver.core.job import QueuedJob
 from evalserver.web.keys import SCHEDULER
 from tests.conftest import MakeApi
 from tests.support import Api, Json
@@ -175,7 +176,7 @@ async def test_a_job_missing_from_the_queue_index_is_read_again(
     first_lookup = endless_lookups(queue, monkeypatch)
     pending = asyncio.create_task(api.call("GET", "/jobs?status=queued"))
     await first_lookup.wait()
-    queue.add(job_id, 0, 2)
+    queue.add(QueuedJob(job_id, 0, 2))
 
     [job] = (await pending)["jobs"]
 

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from evalserver.core.job import QueuedJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.result_check import CheckStatus
 from evalserver.web.keys import SCHEDULER
@@ -18,7 +19,7 @@ KEYS = {
     "job_id", "status", "created_at", "started_at", "completed_at", "request", "result", "error",
     "position_in_queue", "engine", "priority", "labels", "attempt", "max_attempts", "progress",
     "exit_code", "submitted_by", "run_dir", "output_dir", "provenance", "links", "event_id",
-    "waiting_for", "eta_s", "result_check", "failure", "partial",
+    "waiting_for", "eta_s", "result_check", "failure", "partial", "gpus", "stalled_since",
 }  # fmt: skip
 
 
@@ -222,7 +223,7 @@ async def test_a_queued_job_missing_from_the_index_is_read_again(
     first_lookup = endless_lookups(queue, monkeypatch)
     pending = asyncio.create_task(api.job(job_id))
     await first_lookup.wait()
-    queue.add(job_id, 0, 2)
+    queue.add(QueuedJob(job_id, 0, 2))
 
     job = await pending
 
@@ -244,7 +245,7 @@ async def test_a_cancelled_job_has_no_position_even_while_still_indexed(api: Api
     await api.when(await api.submit(model_args=HANG), "running")
     job_id = await api.submit()
     await api.call("DELETE", f"/jobs/{job_id}")
-    api._session.app[SCHEDULER].queue.add(job_id, 0, 2)
+    api._session.app[SCHEDULER].queue.add(QueuedJob(job_id, 0, 2))
 
     job = await api.job(job_id)
 
