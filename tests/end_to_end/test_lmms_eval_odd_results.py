@@ -17,10 +17,11 @@ TASKS = Path(__file__).parents[1] / "digits" / "task"
 def odd_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
     """A server whose engine is the real lmms-eval, with tasks whose results are odd."""
     tasks = tmp_path / "tasks"
-    # Another worker's harness may be writing its bytecode there.
-    shutil.copytree(digit_tasks, tasks, ignore=shutil.ignore_patterns("__pycache__", "hub"))
+    # Whose harness has run there, or who has compiled these files, left bytecode.
+    bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(digit_tasks, tasks, ignore=bytecode)
     for path in TASKS.iterdir():
-        if path.name != "digits_vqa.yaml":
+        if path.is_file() and path.name != "digits_vqa.yaml":
             shutil.copy(path, tasks)
     return ServerProcess(
         tmp_path / "data",
