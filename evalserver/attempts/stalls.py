@@ -16,7 +16,7 @@ from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.job import Job
 from evalserver.core.request import EvaluateRequest
-from evalserver.core.supervision import supervise
+from evalserver.core.supervision import supervised
 from evalserver.engines import Paths
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store
@@ -79,14 +79,8 @@ class StallWatch:
         """Watch an attempt that runs during the block. Errors do not affect the block."""
         name = f"watch for a stall of job {job.job_id}"
         work = partial(self._watch, job.job_id, paths, stop)
-        watching = asyncio.create_task(
-            supervise(name, work, self._health), name="watch for a stall"
-        )
-        try:
+        async with supervised({name: work}, self._health):
             yield
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
 
     async def _watch(self, job_id: str, paths: Paths, stop: StopAttempt) -> None:
         with suppress(IllegalTransition, JobPruned):  # it has ended

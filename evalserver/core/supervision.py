@@ -1,7 +1,8 @@
 """Supervising the server's background tasks: a failure is reported, and the task restarted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -47,6 +48,23 @@ async def supervise(name: str, work: Callable[[], Awaitable[None]], health: Heal
             await asyncio.sleep(pause)
     finally:
         health.clear(name)
+
+
+@asynccontextmanager
+async def supervised(
+    works: Mapping[str, Callable[[], Awaitable[None]]], health: Health
+) -> AsyncIterator[None]:
+    """Supervise each work, by its name, in a task of its own during the block."""
+    tasks = [
+        asyncio.create_task(supervise(name, work, health), name=name)
+        for name, work in works.items()
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def log_failure(task: "asyncio.Task[None]") -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evalserver.core.health import Health
 from evalserver.core.lifecycle import Status
-from evalserver.core.supervision import supervise
+from evalserver.core.supervision import supervised
 from evalserver.engines import Progress, ProgressReader
 from evalserver.monitoring.eval_log import EvalLog, LogGone, LogUnreadable
 from evalserver.monitoring.event_bus import EventBus
@@ -66,12 +66,8 @@ async def watch_progress(
     """
     name = f"progress of job {job_id}"
     watch = partial(_watch, board, job_id, run_dir, reader)
-    watching = asyncio.create_task(supervise(name, watch, health), name="watch a log")
-    try:
+    async with supervised({name: watch}, health):
         yield
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
 
 
 async def _watch(board: ProgressBoard, job_id: str, run_dir: Path, reader: ProgressReader) -> None:

@@ -18,7 +18,7 @@ from evalserver.auth.access import Access
 from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.suggestions import did_you_mean
-from evalserver.core.supervision import supervise
+from evalserver.core.supervision import supervised
 from evalserver.engines import Engine, find_program, make_engines, merge
 from evalserver.engines.env_profiles import EnvProfile, check_profiles
 from evalserver.engines.environment import harness_environment
@@ -176,14 +176,8 @@ async def _gpus(app: web.Application) -> AsyncIterator[None]:
         "the watch of the GPUs": guard.watch,
         "the watch of what jobs use of GPUs": app[GPU_LOADS].watch,
     }
-    tasks = [
-        asyncio.create_task(supervise(name, work, app[HEALTH]), name=name)
-        for name, work in works.items()
-    ]
-    yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    async with supervised(works, app[HEALTH]):
+        yield
     monitor.close()
 
 
@@ -269,14 +263,8 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         "the scheduler": app[SCHEDULER].run,
         "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
     }
-    tasks = [
-        asyncio.create_task(supervise(name, work, app[HEALTH]), name=name)
-        for name, work in works.items()
-    ]
-    yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+    async with supervised(works, app[HEALTH]):
+        yield
     await app[SCHEDULER].close()
     attempts.close()
 
