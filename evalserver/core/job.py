@@ -76,6 +76,11 @@ class Demand(NamedTuple):
     timeout_s: float | None = None
     waits_for_checkpoint: bool = False
 
+    @classmethod
+    def of(cls, request: EvaluateRequest) -> "Demand":
+        """Return the demand of a request."""
+        return cls(request.num_gpus, request.timeout_s, request.wait_for_path_s is not None)
+
 
 class QueuedJob(NamedTuple):
     """What the scheduler knows of a queued job."""

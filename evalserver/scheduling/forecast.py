@@ -97,11 +97,7 @@ class Forecaster:
                 " evaluations (--max-running-per-token)"
             )
         lane = limits.lane_of(number)
-        running = [
-            each
-            for each in inventory.running
-            if limits.lane_of(each.num_gpus) is lane and each.job_id != job.job_id
-        ]
+        running = _others_in_lane(job, inventory)
         most = limits.max_in(lane)
         if lane is Lane.WITH_GPU and (most is None or len(running) < most):
             return await self._missing_gpus(number) if blocked is Blocked.NO_PLACE else None
@@ -142,11 +138,7 @@ class Forecaster:
             if place(each, inventory) is not Blocked.TOO_LARGE
         ]
         durations = await self._medians.of_jobs([each.job_id for each in ahead])
-        running = [
-            each
-            for each in inventory.running
-            if limits.lane_of(each.num_gpus) is lane and each.job_id != job.job_id
-        ]
+        running = _others_in_lane(job, inventory)
         rests = [await self._until_running_ends_of(each) for each in running]
         if len(durations) < len(ahead):
             return None
@@ -185,8 +177,14 @@ def running_text(job_ids: Sequence[str]) -> str:
     return f"jobs {', '.join(job_ids)}, which are running"
 
 
+def _others_in_lane(job: Job, inventory: Inventory) -> list[RunningJob]:
+    """Return the running jobs of a job's lane, without the job, which may have started just now."""
+    lane = inventory.limits.lane_of(job.request.num_gpus)
+    return [each for each in inventory.running_in(lane) if each.job_id != job.job_id]
+
+
 def _as_queued(job: Job) -> QueuedJob:
-    demand = Demand(job.request.num_gpus, job.request.timeout_s)
+    demand = Demand.of(job.request)
     return QueuedJob(job.job_id, job.priority, job.seq, job.submitted_by, demand)
 
 

@@ -159,13 +159,9 @@ def _gpus_beside(
 def _keeps_limits(head: QueuedJob, job: QueuedJob, inventory: Inventory) -> bool:
     """Return whether the first job is within its limits also while the other one runs."""
     other = RunningJob(job.job_id, job.submitted_by, job.demand.num_gpus, ())
-    limits = inventory.limits
     beside = replace(inventory, running=(*inventory.running, other))
-    most = limits.max_in(limits.lane_of(head.demand.num_gpus))
-    in_lane = sum(1 for each in beside.running if each.num_gpus > 0)
-    is_lane_free = most is None or in_lane < most
-    most = limits.max_running_per_token
-    return is_lane_free and (most is None or beside.running_of[head.submitted_by] < most)
+    lane = inventory.limits.lane_of(head.demand.num_gpus)
+    return not (beside.is_at_limit(lane) or beside.is_at_token_limit(head.submitted_by))
 
 
 def _over(slot: Slot, skipped: Mapping[str, Blocked]) -> Slot:

@@ -36,10 +36,6 @@ class QueueIndex:
         missed because others come or go."""
         return iter(self._order)
 
-    def get(self, job_id: str) -> QueuedJob | None:
-        """Return what is known of a job, if it is queued."""
-        return self._jobs.get(job_id)
-
     def in_lane(self, lane: Lane) -> Iterator[QueuedJob]:
         """Yield the jobs of a lane in order; the queue may change meanwhile."""
         for job_id in self._lanes[lane]:

@@ -34,8 +34,8 @@ class RunningJobs:
 
     def load(self, job: Job) -> None:
         """Add a job that was running when the server last ended."""
-        demand = Demand(job.request.num_gpus, job.request.timeout_s)
-        self._add(job.job_id, job.submitted_by, demand, job.gpus, job.started_at or job.created_at)
+        demand, started_at = Demand.of(job.request), job.started_at or job.created_at
+        self._add(job.job_id, job.submitted_by, demand, job.gpus, started_at)
 
     def on_event(self, event: CommittedEvent) -> None:
         """Follow a change of a job."""

@@ -215,7 +215,7 @@ class Scheduler:
         if lane is Lane.WITH_GPU and may_differ:
             await self._look_at_gpus()
             found = self._choose(lane, self.inventory)
-        return found if isinstance(found, Start) else await self._fill(lane, found)
+        return await self._fill(found) if isinstance(found, Head) else found
 
     def _choose(self, lane: Lane, inventory: Inventory) -> Start | Head | None:
         self._decided_at = self._newest_event
@@ -228,15 +228,12 @@ class Scheduler:
             self._gpus_changed = False
             self._unavailable = await retry_until_writable(self.placement.unavailable)
 
-    async def _fill(self, lane: Lane, head: Head | None) -> Start | None:
-        """Return a job that may start before the first one of its lane."""
-        if not self.placement.backfill or head is None:
-            return None
-        candidates = head.candidates(self.inventory)
+    async def _fill(self, head: Head) -> Start | None:
+        """Return a job that may start before the first one, which lacks GPUs."""
+        candidates = head.candidates(self.inventory) if self.placement.backfill else ()
         if not candidates:
             return None
-        if lane is Lane.WITH_GPU:
-            await self._look_at_gpus()
+        await self._look_at_gpus()
         expected = await retry_until_writable(
             partial(self.medians.of_jobs, [job.job_id for job in candidates])
         )

@@ -97,11 +97,23 @@ class Inventory:
         """How many jobs of each submitter are running."""
         return Counter(job.submitted_by for job in self.running)
 
+    def running_in(self, lane: Lane) -> list[RunningJob]:
+        """Return the running jobs of a lane."""
+        return [job for job in self.running if self.limits.lane_of(job.num_gpus) is lane]
+
+    def is_at_limit(self, lane: Lane) -> bool:
+        """Return whether as many jobs of a lane run as may run at once."""
+        most = self.limits.max_in(lane)
+        return most is not None and len(self.running_in(lane)) >= most
+
     def is_full(self, lane: Lane) -> bool:
         """Return whether no job of a lane can start, whatever it needs."""
-        most = self.limits.max_in(lane)
-        in_lane = sum(1 for job in self.running if self.limits.lane_of(job.num_gpus) is lane)
-        return (most is not None and in_lane >= most) or (lane is Lane.WITH_GPU and not self.free)
+        return self.is_at_limit(lane) or (lane is Lane.WITH_GPU and not self.free)
+
+    def is_at_token_limit(self, submitted_by: str) -> bool:
+        """Return whether a submitter runs as many jobs as it may."""
+        most = self.limits.max_running_per_token
+        return most is not None and self.running_of[submitted_by] >= most
 
 
 class Blocked(Enum):
@@ -121,8 +133,7 @@ def place(job: QueuedJob, inventory: Inventory) -> Slot | Blocked:
     lane = limits.lane_of(job.demand.num_gpus)
     if lane is Lane.WITH_GPU and job.demand.num_gpus > len(limits.gpus):
         return Blocked.TOO_LARGE
-    most = limits.max_running_per_token
-    if most is not None and inventory.running_of[job.submitted_by] >= most:
+    if inventory.is_at_token_limit(job.submitted_by):
         return Blocked.TOKEN_LIMIT
     if inventory.is_full(lane):
         return Blocked.NO_PLACE
