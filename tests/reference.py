@@ -187,6 +187,8 @@ def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, clic
     if not isinstance(command, click.Group):
         yield path, command
         return
+    if command.invoke_without_command and path:
+        yield path, command
     context = click.Context(command)
     for name in command.list_commands(context):
         below = command.get_command(context, name)

@@ -1,7 +1,7 @@
 """``evalserver usage``: GPU time by job, token, series, model or month."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import click
 
@@ -9,14 +9,13 @@ from evalserver.cli import cells
 from evalserver.cli.connection import Server, with_server
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 from evalserver.cli.values import time_or_age
-
-Key = Literal["job", "token", "series", "model", "month"]
+from evalserver.client import UsageKey
 
 
 @click.command()
 @click.option(
     "--by",
-    type=click.Choice(get_args(Key)),
+    type=click.Choice(get_args(UsageKey)),
     default="month",
     show_default=True,
     help="What to sum by.",
@@ -37,7 +36,7 @@ Key = Literal["job", "token", "series", "model", "month"]
 @as_json
 @with_server
 def usage(
-    server: Server, by: Key, since: str | None, until: str | None, limit: int, as_json: bool
+    server: Server, by: UsageKey, since: str | None, until: str | None, limit: int, as_json: bool
 ) -> None:
     """Show how much time evaluations took, and how much of GPUs.
 

@@ -186,7 +186,7 @@ class GpuGuard:
         asyncio.get_running_loop().call_later(RECHECK_SECONDS, self._wake.set)
         if is_first:
             log.warning("killed what a job left on a GPU", gpu=gpu.id, **vars(owner), pid=key[0])
-            await self._store.gpus.note_killed(gpu.id, SERVER, {process.pid: owner.job_id})
+            await self._store.gpus.note_killed(gpu.id, SERVER, process.pid, owner.job_id)
 
     async def _quarantine_if_stuck(self, gpu: Gpu) -> None:
         state = self._monitor.state(gpu.id)

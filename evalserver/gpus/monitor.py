@@ -60,8 +60,7 @@ class GpuMonitor:
         self._active_at: dict[str, float] = {}
         self._listeners: list[Callable[[], None]] = []
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self.is_available = False
-        """Whether there is NVML, known after ``start``."""
+        self._is_available = False
 
     async def start(self) -> None:
         """Start reading, and wait for the first readings."""
@@ -83,7 +82,7 @@ class GpuMonitor:
 
     def state(self, gpu_id: str) -> GpuState | None:
         """Return the last reading of a GPU; None without NVML."""
-        if not self.is_available:
+        if not self._is_available:
             return None
         state = self._states.get(gpu_id)
         if state is None:
@@ -106,7 +105,7 @@ class GpuMonitor:
     async def refresh(self, gpu_ids: Iterable[str]) -> None:
         """Read these GPUs now. Returns when that is done, or has taken too long."""
         ids = tuple(gpu_ids)
-        if not self.is_available or not ids:
+        if not self._is_available or not ids:
             return
         request = _Request(ids, asyncio.get_running_loop().create_future())
         self._requests.put(request)
@@ -167,7 +166,7 @@ class GpuMonitor:
             loop.call_soon_threadsafe(_resolve, done)
 
     def _keep(self, found: Mapping[str, "Reading | str"], is_round: bool, at: float) -> None:
-        self.is_available = True
+        self._is_available = True
         for gpu_id, result in found.items():
             if isinstance(result, str):
                 last = self._states.get(gpu_id)

@@ -24,7 +24,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Quarantine:
-    """Nothing is started on a GPU: since when, on whose word, and why."""
+    """A quarantine: nothing is started on the GPU since then, by whom, and why."""
 
     since: str
     by: str
@@ -62,9 +62,9 @@ class GpuStore:
         """End a quarantine; False when there was none."""
         return await self._writer.run(lambda tx: _release(tx, gpu, self._now(), actor))
 
-    async def note_killed(self, gpu: str, actor: str, processes: Mapping[int, str]) -> None:
-        """Record that processes which ended jobs had left on a GPU were killed: job by pid."""
-        detail = {"gpu": gpu, "processes": {str(pid): job for pid, job in processes.items()}}
+    async def note_killed(self, gpu: str, actor: str, pid: int, job_id: str) -> None:
+        """Record that a process which an ended job had left on a GPU was killed."""
+        detail = {"gpu": gpu, "processes": {str(pid): job_id}}
         operation = ServerOperation.GPU_PROCESSES_KILLED
         await self._writer.run(
             lambda tx: server_events.append(tx, operation, self._now(), actor, detail)

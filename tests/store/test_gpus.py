@@ -42,7 +42,7 @@ async def test_nothing_is_held_at_first(store: Store) -> None:
 
 
 async def test_killed_processes_are_an_event(store: Store, tmp_path: Path) -> None:
-    await store.gpus.note_killed(GPU, "evalserver", {4242: "job-1"})
+    await store.gpus.note_killed(GPU, "evalserver", 4242, "job-1")
 
     [event] = rows(tmp_path, "SELECT event, detail FROM server_events")
     assert event[0] == "gpu_processes_killed"

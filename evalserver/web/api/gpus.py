@@ -42,7 +42,7 @@ class HolderSchema(ResponseSchema):
 
 
 class QuarantineSchema(ResponseSchema):
-    """Since when nothing is started on a GPU, on whose word, and why."""
+    """A quarantine: since when, by whom, and why."""
 
     since = Time()
     by = fields.String(metadata=about("`server`: its memory stayed in use after a job."))
@@ -132,7 +132,7 @@ class GpusSchema(ResponseSchema):
 
 
 async def get_gpus(request: web.Request) -> web.Response:
-    """``GET /gpus``: the managed GPUs: who holds them, and their readings, two seconds old at most.
+    """``GET /gpus``: the managed GPUs: who holds them, and their latest readings.
 
     Empty with ``--gpus none``.
     """
@@ -149,7 +149,7 @@ async def gpus_json(app: web.Application) -> list[dict[str, Any]]:
     processes = await app[GPU_GUARD].processes()
     return [
         {
-            **_usage_json(gpu, holds, quarantines, unavailable),
+            **_status_json(gpu, holds, quarantines, unavailable),
             **_readings_json(app, gpu, processes.get(gpu.id, {})),
         }
         for gpu in app[GPUS]
@@ -200,7 +200,7 @@ def _title(gpu: Gpu) -> str:
     return gpu.id if gpu.index is None or gpu.id == str(gpu.index) else f"{gpu.index} ({gpu.id})"
 
 
-def _usage_json(
+def _status_json(
     gpu: Gpu,
     holds: Mapping[str, Hold],
     quarantines: Mapping[str, Quarantine],
