@@ -1,7 +1,7 @@
 """``evalserver usage``: GPU time by job, token, series, model or month."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import click
 
@@ -9,13 +9,15 @@ from evalserver.cli import cells
 from evalserver.cli.connection import Server, with_server
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 from evalserver.cli.values import time_or_age
-from evalserver.client import UsageKey
+
+Key = Literal["job", "token", "series", "model", "month"]
+"""As the client's; help must start without importing the client."""
 
 
 @click.command()
 @click.option(
     "--by",
-    type=click.Choice(get_args(UsageKey)),
+    type=click.Choice(get_args(Key)),
     default="month",
     show_default=True,
     help="What to sum by.",
@@ -36,7 +38,7 @@ from evalserver.client import UsageKey
 @as_json
 @with_server
 def usage(
-    server: Server, by: UsageKey, since: str | None, until: str | None, limit: int, as_json: bool
+    server: Server, by: Key, since: str | None, until: str | None, limit: int, as_json: bool
 ) -> None:
     """Show how much time evaluations took, and how much of GPUs.
 

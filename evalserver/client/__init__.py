@@ -10,7 +10,6 @@ from evalserver.client.errors import (
     ServerUnreachable,
 )
 from evalserver.client.events import Event
-from evalserver.client.listing import UsageKey
 
 __all__ = [
     "AsyncEvalClient",
@@ -22,5 +21,4 @@ __all__ = [
     "Pruned",
     "RequestFailed",
     "ServerUnreachable",
-    "UsageKey",
 ]

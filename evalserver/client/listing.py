@@ -11,9 +11,6 @@ from evalserver.client.sending import Call, Sender
 
 PAGE_SIZE = 200
 
-UsageKey = Literal["job", "token", "series", "model", "month"]
-"""What usage is summed by."""
-
 
 class ListingCalls:
     """Calls that list and compare."""
@@ -126,7 +123,7 @@ class ListingCalls:
 
     async def usage(
         self,
-        by: UsageKey = "month",
+        by: Literal["job", "token", "series", "model", "month"] = "month",
         *,
         since: str | datetime | None = None,
         until: str | datetime | None = None,
