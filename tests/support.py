@@ -196,6 +196,8 @@ class ServerProcess:
         self.port = free_port()
         self.stderr: int | None = None
         """Where the server's log goes; None: to the file ``log``."""
+        self.cwd: Path | None = None
+        """Its working directory; None: that of the tests."""
         self._options = options
         self._environment = dict(stand_in_environment() if environment is None else environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -245,6 +247,7 @@ class ServerProcess:
                 [sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
                  "--port", str(self.port), "--data-dir", str(self.data_dir), *self._options],
                 env=self._environment,
+                cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log if self.stderr is None else self.stderr,

@@ -1,91 +1,75 @@
 """Real harnesses that run at the same time on one machine do not meet.
 
-Two evaluations of two processes each with lmms-eval and two with lm-eval share a working directory
-and a directory for temporary files. Each has the numbers that it has when nothing runs beside it.
+One server runs two evaluations of two processes each with lmms-eval and two with lm-eval at once,
+in one working directory and with one directory for temporary files. Each has the numbers and
+answers that it has when nothing runs beside it.
 """
 
-import asyncio
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evalserver.attempts.launch import LaunchContext, Planner
-from evalserver.attempts.run_directories import RunDirectories
-from evalserver.core.job import NewJob
-from evalserver.core.request import EvaluateRequest
-from evalserver.engines import Engine, make_engines
-from evalserver.engines.environment import harness_environment
-from evalserver.executors import Exit, LocalExecutor
-from tests.end_to_end.conftest import CAPITALS, Digits
-from tests.real_harness import interpreter, offline_environment
+from tests.end_to_end.conftest import CAPITALS, Digits, RealServer
+from tests.real_harness import interpreter
+from tests.support import Api, Json, ServerProcess, until
 
 pytestmark = [pytest.mark.real_harness("lmms-eval"), pytest.mark.real_harness("lm-eval")]
 
-LANGUAGE = [EvaluateRequest("dummy", ("capitals",), limit=limit) for limit in (6, 10)]
+Numbers = tuple[list[Json], list[Json]]
+"""The metrics of an evaluation, and its samples by document."""
 
 
-Numbers = tuple[list[tuple[str, float, int | None]], list[list[tuple[int, Any]]]]
-"""The metrics of an evaluation, and the answers of each task by document."""
-
-
-class Machine:
-    """Runs evaluations with the engines of a server, started as the server starts them."""
-
-    def __init__(self, place: Path, digit_tasks: Path) -> None:
-        self.work, self.temporary = place / "work", place / "tmp"
-        self.work.mkdir()
-        self.temporary.mkdir()
-        environment = {**offline_environment(place / "hub"), "TMPDIR": str(self.temporary)}
-        context = LaunchContext(harness_environment(environment), self.work, 5.0)
-        self._engines: dict[str, Engine] = {
-            "lmms_eval": _engine("lmms-eval", digit_tasks),
-            "lm_eval": _engine("lm-eval", CAPITALS),
-        }
-        self._directories = RunDirectories(place / "runs", "")
-        self._planner = Planner(self._engines, self._directories, context)
-        self._executor = LocalExecutor()
-        self._jobs = 0
-
-    async def numbers(self, engine: str, request: EvaluateRequest) -> Numbers:
-        """Run an evaluation to its end. Returns its metrics and samples."""
-        self._jobs += 1
-        job = NewJob(f"job-{self._jobs}", engine, request, "tester")
-        paths = self._directories.first_attempt(job)
-        await self._executor.start(self._planner.launch_spec(job, paths, job.job_id))
-        end = await self._executor.wait(paths.run_dir)
-        log = (paths.run_dir / "eval.log").read_text()
-        assert isinstance(end, Exit), log
-        assert end.exit_code == 0, log
-        results = self._engines[engine].read_results(request, paths)
-        samples = self._engines[engine].samples_files(results.result)
-        answers = []
-        for path in samples.values():
-            lines = map(json.loads, path.read_text().splitlines())
-            answers.append(sorted((each["doc_id"], each["filtered_resps"]) for each in lines))
-        return [(each.metric, each.value, each.n) for each in results.metrics], answers
-
-
-def _engine(harness: str, tasks: Path) -> Engine:
-    name = harness.replace("-", "_")
-    return make_engines(str(interpreter(harness)), str(tasks), {name: {}})[name]
+@pytest.fixture
+def lab(real_server: RealServer, digit_tasks: Path, tmp_path: Path) -> ServerProcess:
+    """A server with both harnesses, four GPUs and two evaluations beside them."""
+    config = tmp_path / "evalserver.toml"
+    config.write_text(
+        f'[engines.lm_eval]\npython = "{interpreter("lm-eval")}"\ninclude_path = "{CAPITALS}"\n'
+    )
+    options = ("--gpus", "0,1,2,3", "--max-running-without-gpu", "2", "--config", str(config))
+    server = real_server("lmms-eval", digit_tasks, *options)
+    server.cwd = tmp_path / "work"
+    server.cwd.mkdir()
+    return server
 
 
 async def test_four_harnesses_at_once_have_the_results_of_each_alone(
-    tmp_path: Path, digit_tasks: Path, digits: Digits
+    lab: ServerProcess, digits: Digits
 ) -> None:
-    machine = Machine(tmp_path, digit_tasks)
-    vision = [
-        EvaluateRequest("async_openai", ("digits_vqa",), digits.model_args, limit=limit, num_gpus=2)
-        for limit in (16, 64)
+    vision: Json = {"model": "async_openai", "tasks": ["digits_vqa"], "num_gpus": 2}
+    language: Json = {"engine": "lm_eval", "model": "dummy", "tasks": ["capitals"], "num_gpus": 0}
+    requests = [
+        *({**vision, "model_args": digits.model_args, "limit": limit} for limit in (16, 32)),
+        *({**language, "limit": limit} for limit in (6, 10)),
     ]
-    jobs = [("lmms_eval", each) for each in vision] + [("lm_eval", each) for each in LANGUAGE]
+    async with lab as server:
+        together = [await _submit(server.api, request) for request in requests]
+        await until(lambda: _all_run(server.api, together))
+        beside_others = [await _numbers(server.api, job_id) for job_id in together]
+        alone = [
+            await _numbers(server.api, await _submit(server.api, request)) for request in requests
+        ]
 
-    together = await asyncio.gather(*(machine.numbers(*job) for job in jobs))
+    assert beside_others == alone
+    assert [len(samples) for _, samples in alone] == [16, 32, 6, 10]
+    assert server.cwd is not None
+    assert list(server.cwd.iterdir()) == []
 
-    assert together[0] == await machine.numbers("lmms_eval", replace(vision[0], num_gpus=1))
-    assert together[3] == await machine.numbers("lm_eval", LANGUAGE[1])
-    assert [len(answers[0]) for _, answers in together] == [16, 64, 6, 10]
-    assert list(machine.work.iterdir()) == []
+
+async def _submit(api: Api, request: Json) -> str:
+    return await api.submit_unchecked(**request)
+
+
+async def _all_run(api: Api, job_ids: list[str]) -> bool:
+    queue: dict[str, Any] = await api.call("GET", "/queue")
+    return sorted(queue["running_jobs"]) == sorted(job_ids)
+
+
+async def _numbers(api: Api, job_id: str) -> Numbers:
+    job = await api.finished(job_id)
+    assert job["status"] == "completed", job["error"]
+    results = await api.call("GET", job["links"]["results"])
+    (task,) = job["request"]["tasks"]
+    page = await api.call("GET", f"{job['links']['self']}/samples/{task}?limit=100")
+    return results["results"], sorted(page["samples"], key=lambda each: int(each["doc_id"]))
