@@ -18,6 +18,7 @@ from evalserver.web.keys import STREAM_LIMITS
 from evalserver.web.streams.event_stream import StreamLimits
 from tests.browser import CHROMIUM
 from tests.real_harness import is_installed
+from tests.slurm_cluster import SlurmCluster, why_no_slurm
 from tests.small_disk import unmount
 from tests.support import STAND_IN, Api, ServerProcess, end_runners
 
@@ -68,6 +69,13 @@ def small_disks() -> Iterator[list[Path]]:
     yield mounted
     for place in mounted:
         unmount(place)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[SlurmCluster]:
+    """A real Slurm with two nodes, shared by the tests of this process: leave every daemon up."""
+    with SlurmCluster() as cluster:
+        yield cluster
 
 
 class AsServed(TestServer):
@@ -121,13 +129,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test of what is not installed fails in CI, and is skipped elsewhere, loudly."""
     for marker in item.iter_markers("real_harness"):
         if not is_installed(marker.args[0]):
-            _not_tested(f"the real {marker.args[0]}")
+            _not_tested(f"the real {marker.args[0]} is NOT INSTALLED")
     if item.get_closest_marker("browser") and not CHROMIUM:
-        _not_tested("Chromium")
+        _not_tested("Chromium is NOT INSTALLED")
+    if item.get_closest_marker("slurm") and (why := why_no_slurm()):
+        _not_tested(why)
 
 
-def _not_tested(what: str) -> None:
-    reason = f"{what} is NOT INSTALLED, so this was NOT TESTED: run ./scripts/test"
+def _not_tested(why: str) -> None:
+    reason = f"{why}, so this was NOT TESTED: run ./scripts/test"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
