@@ -79,12 +79,12 @@ def _row(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     why = cells.EMPTY if gpu["reason"] is None else cells.text(gpu["reason"])
     if holder:
         why = cells.text(f"{holder['kind']} {holder['id']}")
-    cordoned = " (cordoned)" if holder and quarantine else ""
+    quarantined = " (quarantined)" if holder and quarantine else ""
     since = (holder or quarantine or {}).get("since")
     return (
         cells.text(gpu["id"] if gpu["index"] is None else gpu["index"]),
         cells.EMPTY if gpu["name"] is None else cells.text(gpu["name"]),
-        f"{cells.text(gpu['status'])}{cordoned}",
+        f"{cells.text(gpu['status'])}{quarantined}",
         _memory(gpu),
         cells.EMPTY if gpu["utilization"] is None else f"{gpu['utilization']} %",
         why,

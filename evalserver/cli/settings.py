@@ -13,8 +13,8 @@ from evalserver.core.masking import find_secrets
 from evalserver.settings.server_args import ServerArgs, command_line_settings
 from evalserver.settings.sources import (
     environment_name,
+    is_boolean,
     is_list,
-    is_switch,
     load_settings,
     number_type,
     origins,
@@ -82,11 +82,11 @@ def _config(command: Command) -> Command:
 
 def _flag(setting: Field[Any]) -> str:
     name = setting.name.replace("_", "-")
-    return f"--{name}/--no-{name}" if is_switch(setting) else f"--{name}"
+    return f"--{name}/--no-{name}" if is_boolean(setting) else f"--{name}"
 
 
 def _option_type(setting: Field[Any]) -> type:
-    return bool if is_switch(setting) else number_type(setting) or str
+    return bool if is_boolean(setting) else number_type(setting) or str
 
 
 def _help(setting: Field[Any]) -> str:

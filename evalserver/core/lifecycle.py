@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+SERVER = "server"
+"""The actor of what the server does by itself."""
+
 
 class Status(StrEnum):
     """The state of a job."""

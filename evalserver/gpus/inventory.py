@@ -99,7 +99,7 @@ def _all_of(devices: Sequence["Device"], visible: str | None) -> tuple[Gpu, ...]
         raise GpusUnavailable(
             f"--gpus auto finds no GPU{limited}. Check nvidia-smi, or start with --gpus none"
         )
-    return tuple(_whole(each) for each in found)
+    return tuple(_require_usable(each) for each in found)
 
 
 def _resolve_list(
@@ -120,7 +120,7 @@ def _resolve(name: str, devices: Sequence["Device"], nvml: "Nvml") -> Gpu:
 
     for device in devices:
         if name in (str(device.index), device.uuid):
-            return _whole(device)
+            return _require_usable(device)
     if name.startswith("MIG-"):
         try:
             return Gpu(name, None, nvml.name(name))
@@ -130,12 +130,12 @@ def _resolve(name: str, devices: Sequence["Device"], nvml: "Nvml") -> Gpu:
     raise GpusUnavailable(f"--gpus: there is no GPU {name} on this machine. There are: {known}")
 
 
-def _whole(device: "Device") -> Gpu:
+def _require_usable(device: "Device") -> Gpu:
     if device.uuid is None:
         raise GpusUnavailable(
             f"--gpus: GPU {device.index} cannot be used: {device.fault}. Leave it out"
         )
-    if device.is_divided:
+    if device.is_mig_enabled:
         raise GpusUnavailable(
             f"--gpus: GPU {device.index} is in MIG mode. List its parts by their UUIDs"
             " (MIG-..., see nvidia-smi -L) instead"

@@ -27,7 +27,7 @@ class Device:
     index: int
     uuid: str | None = None
     name: str | None = None
-    is_divided: bool = False
+    is_mig_enabled: bool = False
     """In MIG mode, where only its parts can compute."""
     fault: str | None = None
 

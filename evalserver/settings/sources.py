@@ -81,7 +81,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             variable = environment_name(setting.name)
             values[setting.name] = (
                 _parse_switch(variable, text)
-                if is_switch(setting)
+                if is_boolean(setting)
                 else _parse_value(variable, text, number_type(setting))
             )
     return values
@@ -92,7 +92,7 @@ def is_list(setting: Field[Any]) -> bool:
     return setting.type == tuple[str, ...]
 
 
-def is_switch(setting: Field[Any]) -> bool:
+def is_boolean(setting: Field[Any]) -> bool:
     """Return whether a setting is true or false."""
     return setting.type is bool
 

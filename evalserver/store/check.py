@@ -28,7 +28,7 @@ FOUND_BY = {
 KEPT_SINCE = 9
 """The schema version that keeps the metrics of pruned jobs, without a foreign key."""
 
-METRICS_OF_NOBODY = """
+METRICS_WITHOUT_JOB = """
     SELECT job_id FROM metrics
     WHERE job_id NOT IN (SELECT job_id FROM jobs)
         AND job_id NOT IN (SELECT job_id FROM pruned_jobs)
@@ -38,7 +38,7 @@ METRICS_OF_NOBODY = """
 USAGE_SINCE = 10
 """The schema version that records what attempts used."""
 
-USAGE_OF_NOBODY = """
+USAGE_WITHOUT_JOB = """
     SELECT job_id FROM gpu_usage
     WHERE job_id NOT IN (SELECT job_id FROM jobs)
         AND job_id NOT IN (SELECT job_id FROM pruned_jobs)
@@ -84,7 +84,7 @@ def _references(snapshot: sqlite3.Connection) -> Problem | None:
 def _metrics(snapshot: sqlite3.Connection) -> Problem | None:
     if snapshot.execute("PRAGMA user_version").fetchone()[0] < KEPT_SINCE:
         return None
-    row = snapshot.execute(METRICS_OF_NOBODY).fetchone()
+    row = snapshot.execute(METRICS_WITHOUT_JOB).fetchone()
     if row is not None:
         return Problem(f"metrics has rows of job {row[0]}, which is not there")
     row = snapshot.execute(
@@ -96,7 +96,7 @@ def _metrics(snapshot: sqlite3.Connection) -> Problem | None:
 def _usage(snapshot: sqlite3.Connection) -> Problem | None:
     if snapshot.execute("PRAGMA user_version").fetchone()[0] < USAGE_SINCE:
         return None
-    row = snapshot.execute(USAGE_OF_NOBODY).fetchone()
+    row = snapshot.execute(USAGE_WITHOUT_JOB).fetchone()
     return (
         None if row is None else Problem(f"gpu_usage has rows of job {row[0]}, which is not there")
     )

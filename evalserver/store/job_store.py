@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evalserver.core.job import Job, NewJob, Outcome, Slot
+from evalserver.core.lifecycle import SERVER
 from evalserver.store import idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.readers import Readers
@@ -141,9 +142,7 @@ class JobStore:
         returns their ids."""
         return await self._writer.run(lambda tx: pruning.prune_to_fit(tx, max_bytes, self._now()))
 
-    async def prune(
-        self, keep: int, actor: str = jobs.SERVER, most: int = pruning.ALL
-    ) -> list[str]:
+    async def prune(self, keep: int, actor: str = SERVER, most: int = pruning.ALL) -> list[str]:
         """Remove the oldest finished jobs beyond the newest ``keep``, or ``most`` of these; returns
         their ids."""
         return await self._writer.run(lambda tx: pruning.prune(tx, keep, self._now(), actor, most))

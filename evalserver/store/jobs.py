@@ -4,16 +4,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evalserver.core.job import Job, Metric, Outcome, Slot
-from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.lifecycle import SERVER, EventKind, Status
 from evalserver.store import gpu_holds
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_or_null, json_text
 from evalserver.store.transaction import Transaction
-
-SERVER = "server"
-"""The actor of the server's own actions."""
 
 OF_AN_END = (
     "completed_at", "finish_number", "cancel_requested_at", "exit_code", "error", "result",

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from evalserver.core.lifecycle import EventKind
+from evalserver.core.lifecycle import SERVER, EventKind
 from evalserver.store.events import Change, transition
-from evalserver.store.jobs import SERVER
 from evalserver.store.pruned_jobs import erase, keep_record
 from evalserver.store.transaction import Transaction
 

@@ -1,10 +1,9 @@
 """Running jobs that stall: that write nothing and use no GPU for a time."""
 
 from evalserver.core.job import Job
-from evalserver.core.lifecycle import EventKind
+from evalserver.core.lifecycle import SERVER, EventKind
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
-from evalserver.store.jobs import SERVER
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Transaction
 

@@ -42,7 +42,7 @@ def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
 
     Raises JobNotFound when no job matches, or several do.
     """
-    job_id = _whole(snapshot, job_id)
+    job_id = _resolve_prefix(snapshot, job_id)
     events = _events(snapshot, job_id)
     record = _record(snapshot, job_id)
     archives = _archives(snapshot, job_id)
@@ -51,7 +51,7 @@ def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
     return JobHistory(job_id, record, events, archives)
 
 
-def _whole(snapshot: sqlite3.Connection, begun: str) -> str:
+def _resolve_prefix(snapshot: sqlite3.Connection, begun: str) -> str:
     begun = begun.strip().lower()
     archived = (
         " UNION SELECT job_id FROM archived_jobs WHERE job_id >= :begun AND job_id < :end"

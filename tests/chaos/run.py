@@ -55,7 +55,7 @@ class Report:
 async def run_chaos(folder: Path, seed: int, kills: int, gpus: int = 0) -> Report:
     """Run clients while the killer kills, wait until all jobs have ended, and check.
 
-    With ``gpus``, the server manages so many (pretended) GPUs, and runs several jobs at once.
+    With ``gpus``, the server manages so many (simulated) GPUs, and runs several jobs at once.
     """
     rng = random.Random(seed)
     client_log = ClientLog()

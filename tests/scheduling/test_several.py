@@ -1,4 +1,4 @@
-"""Several evaluations at once, with real processes on pretended GPUs."""
+"""Several evaluations at once, with real processes on simulated GPUs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
