@@ -8,36 +8,19 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, EventKind, Status
+from evalserver.monitoring.gpu_metrics import GPU_TABLE, GpuValues, set_gpu_gauges
+from evalserver.monitoring.instrument import Instrument, M
 from evalserver.store import Commit, CommittedEvent
 from evalserver.version import __version__
 
-M = TypeVar("M", Counter, Gauge, Histogram, Info)
-
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-
-
-@dataclass(frozen=True, eq=False)
-class Instrument(Generic[M]):
-    """A row of the table: type, name, description and labels of an instrument; and the upper bounds
-    of the buckets of a histogram."""
-
-    kind: type[M]
-    name: str
-    description: str
-    labels: tuple[str, ...] = ()
-    bounds: tuple[float, ...] = ()
-
-    def create(self, registry: CollectorRegistry) -> M:
-        """Create the instrument, with the value zero."""
-        options: dict[str, Any] = {"buckets": self.bounds} if self.bounds else {}
-        return self.kind(self.name, self.description, self.labels, registry=registry, **options)
 
 
 JOBS = Instrument(Gauge, "evalserver_jobs", "Jobs in the database.", ("status",))
@@ -123,30 +106,6 @@ RESPONSE = Instrument(
     ("method", "route", "status"),
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-GPU_MEMORY_USED = Instrument(
-    Gauge, "evalserver_gpu_memory_used_bytes", "Memory in use on a managed GPU.", ("gpu",)
-)
-GPU_MEMORY_TOTAL = Instrument(
-    Gauge, "evalserver_gpu_memory_total_bytes", "Memory of a managed GPU.", ("gpu",)
-)
-GPU_UTILIZATION = Instrument(
-    Gauge,
-    "evalserver_gpu_utilization_ratio",
-    "Share of the time in which a managed GPU computed, from 0 to 1.",
-    ("gpu",),
-)
-GPU_TEMPERATURE = Instrument(
-    Gauge, "evalserver_gpu_temperature_celsius", "Temperature of a managed GPU.", ("gpu",)
-)
-GPU_STATUS = Instrument(
-    Gauge,
-    "evalserver_gpus",
-    "Managed GPUs that are free, held by a job, or unavailable: not held, and not to be used.",
-    ("status",),
-)
-GPU_QUARANTINED = Instrument(
-    Gauge, "evalserver_gpu_quarantined", "1 while a managed GPU is quarantined, else 0.", ("gpu",)
-)
 STREAMS = Instrument(Gauge, "evalserver_event_streams", "Open event streams and long polls.")
 BUILD = Instrument(Info, "evalserver_build", "Versions of evalserver and Python.")
 
@@ -165,26 +124,9 @@ TABLE: tuple[Instrument[Any], ...] = (
         INTERRUPTED,
         DURATION,
     ),
-    *(GPU_STATUS, GPU_QUARANTINED, GPU_MEMORY_USED, GPU_MEMORY_TOTAL),
-    *(GPU_UTILIZATION, GPU_TEMPERATURE),
+    *GPU_TABLE,
     *(WAIT, GAP, BATCH, COMMIT, FAULT, RESPONSE, STREAMS, BUILD),
 )
-
-
-@dataclass(frozen=True)
-class GpuValues:
-    """The values of one managed GPU: its id, status, and readings, None where there is none."""
-
-    id: str
-    status: str
-    quarantined: bool
-    memory_used: int | None
-    memory_total: int | None
-    utilization: int | None
-    temperature: int | None
-
-
-GPU_STATUSES = ("free", "held", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -285,24 +227,7 @@ class Instruments:
         self[STALLED].set(values.stalled)
         self[FAULT].set(values.fault)
         self[STREAMS].set(values.streams)
-        self._set_gpus(values.gpus)
-
-    def _set_gpus(self, gpus: Sequence[GpuValues]) -> None:
-        for status in GPU_STATUSES:
-            self[GPU_STATUS].labels(status).set(sum(gpu.status == status for gpu in gpus))
-        percent = 100
-        for row, values in (
-            (GPU_QUARANTINED, {gpu.id: float(gpu.quarantined) for gpu in gpus}),
-            (GPU_MEMORY_USED, {gpu.id: gpu.memory_used for gpu in gpus}),
-            (GPU_MEMORY_TOTAL, {gpu.id: gpu.memory_total for gpu in gpus}),
-            (GPU_UTILIZATION, {g.id: g.utilization and g.utilization / percent for g in gpus}),
-            (GPU_TEMPERATURE, {gpu.id: gpu.temperature for gpu in gpus}),
-        ):
-            # What cannot be read now has no value, rather than an old one.
-            self[row].clear()
-            for gpu_id, value in values.items():
-                if value is not None:
-                    self[row].labels(gpu_id).set(value)
+        set_gpu_gauges(self._made, values.gpus)
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

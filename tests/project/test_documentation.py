@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evalserver.core.lifecycle import EventKind
-from evalserver.monitoring.prometheus import TABLE, Instrument
+from evalserver.monitoring.instrument import Instrument
+from evalserver.monitoring.prometheus import TABLE
 from evalserver.version import __version__
 from tests.reference import TABLES, rendered
 

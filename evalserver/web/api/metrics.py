@@ -7,7 +7,8 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from evalserver.core.clock import utc_now
-from evalserver.monitoring.prometheus import GaugeValues, GpuValues
+from evalserver.monitoring.gpu_metrics import GpuValues
+from evalserver.monitoring.prometheus import GaugeValues
 from evalserver.store import Store, StoreUnavailable
 from evalserver.web.api.gpus import gpus_json
 from evalserver.web.http.errors import Handler
