@@ -17,18 +17,18 @@ MAX_ENTRIES = 10_000
 
 
 @dataclass(frozen=True)
-class Look:
+class ActivitySnapshot:
     """What was seen of an attempt at one time.
 
-    Two looks differ if the attempt was active in between. ``newest`` is the time of the last change
-    of a file, in seconds since the epoch; None if there is no file.
+    Two snapshots differ if the attempt was active in between. ``newest`` is the time of the last
+    change of a file, in seconds since the epoch; None if there is no file.
     """
 
     state: tuple[int, ...]
     newest: float | None
 
 
-def look_at(request: EvaluateRequest, paths: Paths) -> Look:
+def take_snapshot(request: EvaluateRequest, paths: Paths) -> ActivitySnapshot:
     """Look at the log and files of an attempt, and at what its processes wrote.
 
     Reads the disk: call it in a thread.
@@ -40,7 +40,7 @@ def look_at(request: EvaluateRequest, paths: Paths) -> Look:
         sizes += status.st_size
         newest = max(newest, status.st_mtime_ns)
     state = (count, times, sizes, written_bytes(paths.run_dir))
-    return Look(state, newest / 1e9 if count else None)
+    return ActivitySnapshot(state, newest / 1e9 if count else None)
 
 
 def _places(request: EvaluateRequest, paths: Paths) -> Iterator[Path]:

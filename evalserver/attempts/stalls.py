@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from evalserver.attempts.activity import Look, look_at
+from evalserver.attempts.activity import ActivitySnapshot, take_snapshot
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
@@ -31,7 +31,7 @@ LOOK_LIMIT_SECONDS = 60.0
 """How long a disk may take to answer."""
 
 StopAttempt = Callable[[Job], Awaitable[None]]
-GpuActivity = Callable[[Job], bool]
+GpuIdle = Callable[[Job], float | None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class StallWatch:
     """Records when running jobs stall and when they are active again, and stops those that fail for
     it.
 
-    ``is_gpu_active`` says whether a job's GPUs were used since it was last asked; None: unknown.
+    ``gpu_idle_s`` says for how many seconds none of a job's GPUs was used; None: unknown.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class StallWatch:
         store: Store,
         health: Health,
         policy: StallPolicy,
-        is_gpu_active: GpuActivity | None = None,
+        gpu_idle_s: GpuIdle = lambda job: None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._health = health
         self._policy = policy
-        self._is_gpu_active = is_gpu_active
+        self._gpu_idle_s = gpu_idle_s
         self._clock = clock
         self._monotonic = monotonic
         self._threads = DiskThreads("looking whether an evaluation is active", LOOK_LIMIT_SECONDS)
@@ -119,12 +119,11 @@ class StallWatch:
     async def _look(self, job: Job, paths: Paths, idle: "_IdleTime") -> float | None:
         """Return for how many seconds the attempt has been inactive; None if unknown now."""
         try:
-            look = await self._threads.run(look_at, job.request, paths)
+            snapshot = await self._threads.run(take_snapshot, job.request, paths)
         except DiskTimeout as error:
             log.error("cannot see whether an evaluation is active", job=job.job_id, why=str(error))
             return None
-        is_gpu_active = self._is_gpu_active is not None and self._is_gpu_active(job)
-        return idle.after(look, self._clock().timestamp(), is_active=is_gpu_active)
+        return idle.after(snapshot, self._clock().timestamp(), self._gpu_idle_s(job))
 
 
 class _IdleTime:
@@ -138,21 +137,21 @@ class _IdleTime:
         self._monotonic = monotonic
         self._state: tuple[int, ...] | None = None
         self._active_at = 0.0
+        self._looked_at = 0.0
         self.looks = 0
 
-    def after(self, look: Look, now: float, *, is_active: bool) -> float:
+    def after(self, snapshot: ActivitySnapshot, now: float, gpu_idle_s: float | None) -> float:
         """Return the seconds without activity after one more look, at the time ``now``.
 
-        ``is_active`` says whether something else was seen since the last look. At the first look
-        it says nothing: a new server was not there before.
+        ``gpu_idle_s`` says for how many seconds no GPU was used. At the first look it says nothing:
+        a new server was not there before.
         """
         self.looks += 1
         counted = self._monotonic()
+        used_gpu = gpu_idle_s is not None and gpu_idle_s < counted - self._looked_at
         if self._state is None:
-            self._active_at = counted - max(0.0, now - (look.newest or now))
-        elif look.state != self._state:
+            self._active_at = counted - max(0.0, now - (snapshot.newest or now))
+        elif snapshot.state != self._state or used_gpu:
             self._active_at = counted
-        if is_active and self.looks > 1:
-            self._active_at = counted
-        self._state = look.state
+        self._looked_at, self._state = counted, snapshot.state
         return counted - self._active_at

@@ -23,7 +23,7 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     A setting comes from its option, else from its environment variable, else from the TOML file.
     """
-    from evalserver.server.application import CannotStart
+    from evalserver.server.cannot_start import CannotStart
     from evalserver.server.http_server import launch_server
 
     args = settings_from_options(config, flags)

@@ -5,83 +5,83 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
-from evalserver.core.lifecycle import Status
+from evalserver.core.clock import timestamp, utc_now
+from evalserver.core.lifecycle import SERVER, EventKind, Status
 from evalserver.gpus.inventory import Gpu
+from evalserver.gpus.memory import MemoryLimits, Release
 from evalserver.gpus.monitor import GpuMonitor
-from evalserver.gpus.processes import Inspected, Owner, inspect_processes
+from evalserver.gpus.process_owners import Processes, ProcessOwners, Role
+from evalserver.gpus.processes import Inspected, Owner
 from evalserver.runner.procfs import send_signal
 from evalserver.store import CommittedEvent, Hold, Quarantine, Store, StoreUnavailable
 
-if TYPE_CHECKING:
-    from evalserver.gpus.nvml import Reading
-
 log = structlog.get_logger("evalserver.gpus")
 
-SERVER = "server"
-"""The actor of what the server does by itself."""
-
-GIB = 1024**3
-MAX_FREE_BYTES = GIB
-"""Memory that a GPU without processes may have in use: contexts of the driver and of a desktop."""
-RELEASE_SECONDS = 30.0
-"""How long memory may stay in use after an attempt before its GPU is quarantined."""
 RECHECK_SECONDS = 0.2
 """After processes were killed: they need a moment to end."""
 
 
 class GpuGuard:
-    """Says which of the GPUs that are not held must not be used. Await ``watch`` in a task."""
+    """Says which of the GPUs that are not held must not be used. Await ``watch`` in a task.
+
+    ``runs`` is the directory of all jobs of this server, by which its processes are known.
+    """
 
     def __init__(
         self,
         gpus: Sequence[Gpu],
         monitor: GpuMonitor,
         store: Store,
-        release_s: float = RELEASE_SECONDS,
+        runs: Path,
+        limits: MemoryLimits | None = None,
     ) -> None:
         self._gpus = gpus
         self._monitor = monitor
         self._store = store
-        self._release_s = release_s
+        self._limits = limits or MemoryLimits()
+        self._owners = ProcessOwners(store, runs)
         self._listeners: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
-        self._ended_jobs: list[str] = []
-        self._released: dict[str, tuple[float, str]] = {}
-        """When an attempt released a GPU that still had memory in use, and its job."""
-        self._owners: dict[tuple[int, int], Owner] = {}
-        """Of processes by pid and start time, as found at any time while they lived."""
-        self._visible: set[int] = set()
-        """Pids from readings that were of visible processes."""
+        self._releases: dict[str, Release] = {}
+        """Of GPUs that an attempt held last, until their memory is free."""
         self._killed: set[tuple[int, int]] = set()
         self._last: Mapping[str, str] = {}
         monitor.subscribe(self._wake.set)
         store.subscribe(self._on_event)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` when the answer of ``unavailable`` may have changed."""
+        """Call ``listener`` when the answer of ``check`` may have changed."""
         self._listeners.append(listener)
 
-    def recheck(self) -> None:
-        """Look again, as after a quarantine or its end; listeners are called if it matters."""
+    def wake(self) -> None:
+        """Watch again now, as after a quarantine or its end; listeners are called if it matters."""
         self._wake.set()
 
+    def processes(self, gpu_id: str) -> Processes:
+        """Return the processes on a GPU by pid, as of the last check."""
+        return self._owners.on_gpu(gpu_id)
+
     async def unavailable(self) -> Mapping[str, str]:
-        """Return for each GPU that must not be used why, as the rest of a sentence after its name:
-        of those that are held, only the quarantined ones. The free ones are read for it. Raises
-        StoreUnavailable."""
+        """Return for each GPU that must not be used why, as the rest of a sentence after its name,
+        as of the last readings: of those that are held, only the quarantined ones. Changes nothing.
+        Raises StoreUnavailable."""
+        return await self._reasons(await self._free(), 0.0)
+
+    async def check(self) -> Mapping[str, str]:
+        """Read the GPUs that are not held, kill what ended attempts left on them, and return what
+        ``unavailable`` does. One that cannot be read now must not be used, either. For a start.
+        Raises StoreUnavailable."""
+        requested_at = time.monotonic()
         free = await self._free()
         await self._monitor.refresh(gpu.id for gpu in free)
-        return await self._reasons(free)
-
-    async def processes(self) -> Mapping[str, Mapping[int, Inspected | None]]:
-        """Return the processes on each GPU by pid, as of the last reading; None for one that is
-        not visible here. Raises StoreUnavailable."""
-        return await self._inspect([gpu.id for gpu in self._gpus])
+        await self._clean(free)
+        self._last = await self._reasons(free, requested_at)
+        return self._last
 
     async def watch(self) -> None:
         """Until cancelled, look after each reading: remember whose processes there are, kill what
@@ -90,94 +90,64 @@ class GpuGuard:
             await self._wake.wait()
             self._wake.clear()
             try:
-                await self._look()
+                await self._watch_once()
             except StoreUnavailable as error:
                 log.warning("the GPUs cannot be checked", why=str(error))
 
-    async def _look(self) -> None:
-        inspected = await self._inspect([gpu.id for gpu in self._gpus])
-        self._forget({pid for some in inspected.values() for pid in some})
+    async def _watch_once(self) -> None:
         free = await self._free()
         if self._killed:
             await self._monitor.refresh(gpu.id for gpu in free)
-        reasons = await self._reasons(free)
+        await self._clean(free)
         for gpu in free:
             await self._quarantine_if_stuck(gpu)
+        reasons = await self._reasons(free, 0.0)
         if reasons != self._last:
             self._last = reasons
             for listener in self._listeners:
                 listener()
 
     def _on_event(self, event: CommittedEvent) -> None:
-        if event.before is Status.RUNNING and event.after is not Status.RUNNING:
-            self._ended_jobs.append(event.job_id)
+        gpu_ids = self._ids(event.gpus or ())
+        if event.kind is EventKind.CLAIMED:
+            for gpu_id in gpu_ids:
+                self._releases.pop(gpu_id, None)
+        elif event.before is Status.RUNNING and event.after is not Status.RUNNING:
+            release = Release(time.monotonic(), event.job_id)
+            self._releases |= dict.fromkeys(gpu_ids, release)
+
+    def _ids(self, names: Iterable[str]) -> list[str]:
+        """Return the ids of managed GPUs, which a record may name by their indices."""
+        return [gpu.id for gpu in self._gpus if not {gpu.id, str(gpu.index)}.isdisjoint(names)]
 
     async def _free(self) -> list[Gpu]:
-        """Return the GPUs that are not held, and note which were released."""
+        """Return the GPUs that are not held."""
         holds = await self._store.gpus.holds()
-        while self._ended_jobs:
-            job_id = self._ended_jobs.pop()
-            job = await self._store.queries.find(job_id)
-            for gpu_id in (job and job.gpus) or ():
-                self._released[gpu_id] = (time.monotonic(), job_id)
-        for gpu_id in holds:
-            self._released.pop(gpu_id, None)
         return [gpu for gpu in self._gpus if holder_of(gpu, holds) is None]
 
-    async def _reasons(self, free: Sequence[Gpu]) -> dict[str, str]:
-        quarantines = await self._store.gpus.quarantines()
-        inspected = await self._inspect([gpu.id for gpu in free])
-        reasons: dict[str, str] = {}
+    async def _clean(self, free: Sequence[Gpu]) -> None:
+        """Find out whose processes are on the GPUs, kill left-overs on those that are not held, and
+        forget releases whose memory is free."""
+        states = {gpu.id: self._monitor.state(gpu.id) for gpu in self._gpus}
+        pids = {
+            gpu_id: [each.pid for each in state.reading.processes]
+            for gpu_id, state in states.items()
+            if state is not None and state.reading is not None
+        }
+        await self._owners.inspect(pids)
+        every = {pid for some in pids.values() for pid in some}
+        self._killed = {key for key in self._killed if key[0] in every}
         for gpu in free:
-            reason = describe_quarantine(quarantines.get(gpu.id)) or await self._reason(
-                gpu, inspected.get(gpu.id, {})
-            )
-            if reason is not None:
-                reasons[gpu.id] = reason
-        # One that is held comes not back when its holder ends.
-        held = {gpu.id for gpu in self._gpus} - {gpu.id for gpu in free}
-        kept_out = {each: describe_quarantine(quarantines.get(each)) for each in held}
-        return reasons | {each: reason for each, reason in kept_out.items() if reason is not None}
+            for found in self.processes(gpu.id).values():
+                if found is not None and found.owner is not None and not found.process.has_ended:
+                    await self._kill_if_left(gpu, found, found.owner)
+            state, release = states[gpu.id], self._releases.get(gpu.id)
+            if state is not None and release is not None and self._limits.is_over(state, release):
+                del self._releases[gpu.id]
 
-    async def _reason(self, gpu: Gpu, processes: Mapping[int, Inspected | None]) -> str | None:
-        state = self._monitor.state(gpu.id)
-        if state is None:
-            return None
-        if state.fault is not None or state.reading is None:
-            return state.fault
-        for pid, found in processes.items():
-            reason = await self._process_reason(gpu, pid, found)
-            if reason is not None:
-                return reason
-        return self._memory_reason(gpu, state.reading, state.at)
-
-    async def _process_reason(self, gpu: Gpu, pid: int, found: Inspected | None) -> str | None:
-        if found is None:
-            if pid in self._visible:
-                return None  # it has ended since
-            return f"is used by process {pid}, which is not visible to the server"
-        if found.process.has_ended:
-            return None
-        owner = found.owner
-        job = None if owner is None else await self._store.queries.find(owner.job_id)
-        if owner is None or not (job or await self._store.queries.was_known(owner.job_id)):
-            return f"is used by process {pid} of user {found.user}"
-        if job and job.status is Status.RUNNING and job.attempt == owner.attempt:
-            return f"is used by job {owner.job_id}"
-        await self._kill(gpu, found, owner)
-        return f"has a process ({pid}) that job {owner.job_id} left, and that is being killed"
-
-    def _memory_reason(self, gpu: Gpu, reading: "Reading", at: float) -> str | None:
-        released_at, _ = self._released.get(gpu.id, (None, ""))
-        if reading.memory_used <= MAX_FREE_BYTES:
-            if released_at is not None and at > released_at:
-                del self._released[gpu.id]
-            return None
-        if released_at is not None:
-            return "has not released its memory yet"
-        return f"has {_gib(reading.memory_used)} in use by no process that is visible to the server"
-
-    async def _kill(self, gpu: Gpu, found: Inspected, owner: Owner) -> None:
+    async def _kill_if_left(self, gpu: Gpu, found: Inspected, owner: Owner) -> None:
+        if await self._owners.role(owner) is not Role.LEFTOVER:
+            return
         process = found.process
         key = (process.pid, process.started)
         is_first = key not in self._killed
@@ -189,52 +159,57 @@ class GpuGuard:
             await self._store.gpus.note_killed(gpu.id, SERVER, process.pid, owner.job_id)
 
     async def _quarantine_if_stuck(self, gpu: Gpu) -> None:
-        state = self._monitor.state(gpu.id)
-        released_at, job_id = self._released.get(gpu.id, (None, ""))
-        if released_at is None or state is None or state.reading is None or state.fault is not None:
+        state, release = self._monitor.state(gpu.id), self._releases.get(gpu.id)
+        if state is None:
             return
-        used, is_late = state.reading.memory_used, time.monotonic() - released_at > self._release_s
-        if not is_late or state.reading.processes or used <= MAX_FREE_BYTES:
+        reason = self._limits.quarantine_reason(state, release, time.monotonic())
+        if reason is None:
             return
-        reason = f"{_gib(used)} stayed in use after job {job_id} had ended"
         await self._store.gpus.quarantine(gpu.id, SERVER, reason)
         log.error("quarantined a GPU: nothing is started on it", gpu=gpu.id, why=reason)
-        self._released.pop(gpu.id, None)
+        self._releases.pop(gpu.id, None)
         self._wake.set()
 
-    async def _inspect(self, gpu_ids: Iterable[str]) -> dict[str, dict[int, Inspected | None]]:
-        pids = {}
-        for gpu_id in gpu_ids:
-            state = self._monitor.state(gpu_id)
-            if state is not None and state.reading is not None:
-                pids[gpu_id] = [each.pid for each in state.reading.processes]
-        every = sorted({pid for some in pids.values() for pid in some})
-        if not every:
-            return {gpu_id: {} for gpu_id in pids}
-        run_dirs = {
-            Owner(job.job_id, job.attempt): Path(job.run_dir)
-            for job in await self._store.queries.running()
-            if job.run_dir is not None
-        }
-        found = await asyncio.to_thread(inspect_processes, every, run_dirs)
-        known = {pid: self._with_known_owner(each) for pid, each in found.items()}
-        return {gpu_id: {pid: known[pid] for pid in some} for gpu_id, some in pids.items()}
+    async def _reasons(self, free: Sequence[Gpu], newer_than: float) -> dict[str, str]:
+        """Return why GPUs must not be used; a free one also if its reading is not this new."""
+        quarantines = await self._store.gpus.quarantines()
+        found: dict[str, str | None] = {}
+        for gpu in self._gpus:
+            # One that is held and quarantined comes not back when its holder ends.
+            found[gpu.id] = describe_quarantine(quarantines.get(gpu.id))
+            if found[gpu.id] is None and gpu in free:
+                found[gpu.id] = await self._reason(gpu, newer_than)
+        return {gpu_id: reason for gpu_id, reason in found.items() if reason is not None}
 
-    def _with_known_owner(self, found: Inspected | None) -> Inspected | None:
-        """Return it with the owner that it was found to have before it hid."""
-        if found is None:
+    async def _reason(self, gpu: Gpu, newer_than: float) -> str | None:
+        state = self._monitor.state(gpu.id)
+        if state is None:
             return None
-        process = found.process
-        self._visible.add(process.pid)
-        key = (process.pid, process.started)
-        owner = self._owners.setdefault(key, found.owner) if found.owner else self._owners.get(key)
-        return Inspected(process, owner, found.user)
+        if state.fault is not None:
+            return state.fault
+        if state.at < newer_than:
+            age = timedelta(seconds=time.monotonic() - state.at)
+            return f"has not been read since {timestamp(utc_now() - age)}"
+        for pid, found in self.processes(gpu.id).items():
+            reason = await self._process_reason(pid, found)
+            if reason is not None:
+                return reason
+        return self._limits.reason(state, self._releases.get(gpu.id))
 
-    def _forget(self, pids: set[int]) -> None:
-        """Forget processes that are on no GPU any more."""
-        self._owners = {key: owner for key, owner in self._owners.items() if key[0] in pids}
-        self._killed = {key for key in self._killed if key[0] in pids}
-        self._visible &= pids
+    async def _process_reason(self, pid: int, found: Inspected | None) -> str | None:
+        if found is None:
+            if self._owners.was_visible(pid):
+                return None  # it has ended since
+            return f"is used by process {pid}, which is not visible to the server"
+        if found.process.has_ended:
+            return None
+        role = await self._owners.role(found.owner)
+        if found.owner is None or role is Role.STRANGER:
+            return f"is used by process {pid} of user {found.user}"
+        if role is Role.RUNNING:
+            return f"is used by job {found.owner.job_id}"
+        job_id = found.owner.job_id
+        return f"has a process ({pid}) that job {job_id} left, and that is being killed"
 
 
 def holder_of(gpu: Gpu, holds: Mapping[str, Hold]) -> Hold | None:
@@ -247,7 +222,3 @@ def describe_quarantine(quarantine: Quarantine | None) -> str | None:
     if quarantine is None:
         return None
     return f"is quarantined since {quarantine.since} by {quarantine.by}: {quarantine.reason}"
-
-
-def _gib(size: int) -> str:
-    return f"{size / GIB:.1f} GiB"

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from evalserver.core.job import Job
 from evalserver.gpus.monitor import GpuMonitor
 from evalserver.store import Store, StoreUnavailable
 
@@ -32,7 +31,6 @@ class GpuLoads:
         self._monitor = monitor
         self._store = store
         self._loads: dict[str, _Load] = {}
-        self._asked_at: dict[str, float] = {}
         self._wake = asyncio.Event()
         monitor.subscribe(self._wake.set)
 
@@ -53,13 +51,6 @@ class GpuLoads:
             }
         }
 
-    def was_active(self, job: Job) -> bool:
-        """Return whether one of a job's GPUs computed since this was last asked about the job."""
-        asked_at, now = self._asked_at.get(job.job_id, 0.0), time.monotonic()
-        idle_s = self._monitor.idle_s(job.gpus or ())
-        self._asked_at[job.job_id] = now
-        return idle_s is not None and now - idle_s > asked_at
-
     async def watch(self) -> None:
         """Until cancelled, add up the readings of the GPUs that jobs hold."""
         while True:
@@ -76,7 +67,6 @@ class GpuLoads:
         self._loads = {
             job_id: load for job_id, load in self._loads.items() if jobs.get(job_id) == load.since
         }
-        self._asked_at = {job_id: at for job_id, at in self._asked_at.items() if job_id in jobs}
         for gpu_id, hold in holds.items():
             state = self._monitor.state(gpu_id)
             if hold.kind != "job" or state is None or state.fault or state.reading is None:

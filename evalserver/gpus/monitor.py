@@ -1,25 +1,28 @@
-"""Reads the managed GPUs about every two seconds, in a thread, and keeps their recent readings."""
+"""Reads the managed GPUs about every two seconds, and keeps their recent readings."""
 
 import asyncio
-import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
+from evalserver.core.health import Health
 from evalserver.gpus.inventory import Gpu
+from evalserver.gpus.reader import GpuReader, ReadResult
 
 if TYPE_CHECKING:
-    from evalserver.gpus.nvml import Nvml, Reading
+    from evalserver.gpus.nvml import Reading
+
+log = structlog.get_logger("evalserver.gpus")
 
 INTERVAL_SECONDS = 2.0
-HISTORY = 150
+MAX_HISTORY = 150
 """Readings of each GPU that are kept: five minutes."""
-REFRESH_SECONDS = 0.04
-"""How long ``refresh`` waits for new readings."""
+REFRESH_SECONDS = 0.5
+"""How long ``refresh`` waits for new readings, which usually take some milliseconds."""
 MAX_AGE_SECONDS = 15.0
 """A GPU whose last reading is older does not respond."""
 
@@ -34,50 +37,49 @@ class Point:
 
 @dataclass(frozen=True)
 class GpuState:
-    """The last attempt to read a GPU: ``at`` is ``time.monotonic()``. ``fault`` says why it could
-    not be read; ``reading`` is then an older one, or None."""
+    """The last attempt to read a GPU, begun at ``at`` (``time.monotonic()``). ``fault`` says why it
+    could not be read; ``reading`` is then an older one, or None."""
 
     at: float
     reading: "Reading | None"
     fault: str | None
 
 
-@dataclass(frozen=True)
-class _Request:
-    ids: tuple[str, ...]
-    done: "asyncio.Future[None]"
-
-
 class GpuMonitor:
     """The recent readings of some GPUs, or nothing where NVML is missing. ``start`` it within the
     event loop, and ``close`` it."""
 
-    def __init__(self, gpus: Sequence[Gpu], interval_s: float = INTERVAL_SECONDS) -> None:
-        self._ids = tuple(gpu.id for gpu in gpus)
+    def __init__(
+        self,
+        gpus: Sequence[Gpu],
+        interval_s: float = INTERVAL_SECONDS,
+        health: Health | None = None,
+    ) -> None:
         self._interval_s = interval_s
+        self._health = health or Health()
+        self._readers = {gpu.id: GpuReader(gpu.id, interval_s, self._keep) for gpu in gpus}
         self._states: dict[str, GpuState] = {}
-        self._history = {each: deque[Point](maxlen=HISTORY) for each in self._ids}
+        self._history = {each: deque[Point](maxlen=MAX_HISTORY) for each in self._readers}
         self._active_at: dict[str, float] = {}
+        self._late: set[str] = set()
+        """GPUs whose requested reading has not arrived in time."""
         self._listeners: list[Callable[[], None]] = []
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._is_available = False
 
     async def start(self) -> None:
         """Start reading, and wait for the first readings."""
-        if not self._ids:
-            return
-        loop = asyncio.get_running_loop()
-        first: asyncio.Future[None] = loop.create_future()
-        # A thread that waits for a GPU that has failed must not keep the process from exiting.
-        threading.Thread(target=self._run, args=(first,), name="GPU monitor", daemon=True).start()
-        await asyncio.wait([first], timeout=MAX_AGE_SECONDS)
+        if self._readers:
+            first = [reader.start() for reader in self._readers.values()]
+            await asyncio.wait(first, timeout=MAX_AGE_SECONDS)
 
     def close(self) -> None:
         """Stop reading."""
-        self._requests.put(None)
+        for gpu_id, reader in self._readers.items():
+            reader.stop()
+            self._health.clear(_fault_name(gpu_id))
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` in the event loop after each round of readings."""
+        """Call ``listener`` in the event loop after each scheduled reading."""
         self._listeners.append(listener)
 
     def state(self, gpu_id: str) -> GpuState | None:
@@ -86,7 +88,7 @@ class GpuMonitor:
             return None
         state = self._states.get(gpu_id)
         if state is None:
-            return GpuState(time.monotonic(), None, "has not been read yet")
+            return GpuState(0.0, None, "has not been read yet")
         age = time.monotonic() - state.at
         if age > max(MAX_AGE_SECONDS, 3 * self._interval_s):
             return GpuState(state.at, state.reading, f"has not responded for {age:.0f} s")
@@ -103,100 +105,51 @@ class GpuMonitor:
         return time.monotonic() - max(times) if times else None
 
     async def refresh(self, gpu_ids: Iterable[str]) -> None:
-        """Read these GPUs now. Returns when that is done, or has taken too long."""
-        ids = tuple(gpu_ids)
-        if not self._is_available or not ids:
+        """Read these GPUs now. Returns when that is done, or has taken too long: ``GpuState.at``
+        says which were read. One that took too long is not waited for until it responds."""
+        if not self._is_available:
             return
-        request = _Request(ids, asyncio.get_running_loop().create_future())
-        self._requests.put(request)
-        await asyncio.wait([request.done], timeout=REFRESH_SECONDS)
+        reading = {
+            gpu_id: self._readers[gpu_id].read_now()
+            for gpu_id in gpu_ids
+            if gpu_id not in self._late
+        }
+        if reading:
+            await asyncio.wait(reading.values(), timeout=REFRESH_SECONDS)
+        self._late |= {gpu_id for gpu_id, done in reading.items() if not done.done()}
 
-    def _run(self, first: "asyncio.Future[None]") -> None:
-        from evalserver.gpus.nvml import Nvml, NvmlError, NvmlMissing
-
-        nvml: Nvml | None = None
-        next_at, done = time.monotonic(), first
-        while True:
-            try:
-                nvml = nvml or Nvml()
-            except NvmlMissing:
-                with suppress(RuntimeError):  # as below
-                    first.get_loop().call_soon_threadsafe(_resolve, first)
-                return
-            except NvmlError as error:
-                self._publish(
-                    dict.fromkeys(self._ids, f"cannot be read: {error}"), is_round=True, done=done
-                )
-            else:
-                found = _read_all(nvml, self._ids)
-                self._publish(found, is_round=True, done=done)
-                if all(isinstance(each, str) for each in found.values()):
-                    # As after the driver was loaded again: only a new session can read it.
-                    nvml.close()
-                    nvml = None
-            next_at = max(next_at + self._interval_s, time.monotonic())
-            if not self._serve_requests(nvml, next_at):
-                break
-        if nvml is not None:
-            nvml.close()
-
-    def _serve_requests(self, nvml: "Nvml | None", until: float) -> bool:
-        """Serve requests until it is time for the next round; returns False to stop."""
-        while (left := until - time.monotonic()) > 0:
-            try:
-                request = self._requests.get(timeout=left)
-            except queue.Empty:
-                break
-            if request is None:
-                return False
-            found = {} if nvml is None else _read_all(nvml, request.ids)
-            self._publish(found, is_round=False, done=request.done)
-        return True
-
-    def _publish(
-        self,
-        found: Mapping[str, "Reading | str"],
-        *,
-        is_round: bool,
-        done: "asyncio.Future[None]",
-    ) -> None:
-        loop = done.get_loop()
-        with suppress(RuntimeError):  # the loop is closed: the server has stopped
-            loop.call_soon_threadsafe(self._keep, found, is_round, time.monotonic())
-            loop.call_soon_threadsafe(_resolve, done)
-
-    def _keep(self, found: Mapping[str, "Reading | str"], is_round: bool, at: float) -> None:
+    def _keep(self, result: ReadResult) -> None:
+        gpu_id, reading = result.gpu_id, result.reading
         self._is_available = True
-        for gpu_id, result in found.items():
-            if isinstance(result, str):
-                last = self._states.get(gpu_id)
-                self._states[gpu_id] = GpuState(at, None if last is None else last.reading, result)
-                continue
-            self._states[gpu_id] = GpuState(at, result, None)
-            if result.utilization is not None and (
-                result.utilization > 0 or gpu_id not in self._active_at
+        self._late.discard(gpu_id)
+        self._report(result)
+        if reading is None:
+            last = self._states.get(gpu_id)
+            older = None if last is None else last.reading
+            self._states[gpu_id] = GpuState(result.at, older, result.fault)
+        else:
+            self._states[gpu_id] = GpuState(result.at, reading, None)
+            if reading.utilization is not None and (
+                reading.utilization > 0 or gpu_id not in self._active_at
             ):
-                self._active_at[gpu_id] = at
-            if is_round:
-                self._history[gpu_id].append(Point(result.memory_used, result.utilization))
-        if is_round:
+                self._active_at[gpu_id] = result.at
+            if result.is_scheduled:
+                self._history[gpu_id].append(Point(reading.memory_used, reading.utilization))
+        if result.is_scheduled:
             for listener in self._listeners:
                 listener()
 
-
-def _read_all(nvml: "Nvml", ids: Iterable[str]) -> dict[str, "Reading | str"]:
-    """Read GPUs; of one that cannot be read, why."""
-    from evalserver.gpus.nvml import NvmlError
-
-    found: dict[str, Reading | str] = {}
-    for gpu_id in ids:
-        try:
-            found[gpu_id] = nvml.read(gpu_id)
-        except NvmlError as error:
-            found[gpu_id] = f"cannot be read: {error}"
-    return found
+    def _report(self, result: ReadResult) -> None:
+        """Report a defect of this program once, until a reading succeeds."""
+        name = _fault_name(result.gpu_id)
+        if result.defect is None:
+            self._health.clear(name)
+            return
+        if self._health.reason(name) is None:
+            error = result.defect
+            log.error("reading a GPU failed; trying again", gpu=result.gpu_id, exc_info=error)
+        self._health.report(name, f"GPU {result.gpu_id} {result.fault}")
 
 
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+def _fault_name(gpu_id: str) -> str:
+    return f"reading GPU {gpu_id}"

@@ -9,6 +9,8 @@ from evalserver.runner.files import JOB_FILE
 
 TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secret
 """Environment variable that marks every process of an attempt with the attempt's token."""
+RUN_DIR_VARIABLE = "EVALSERVER_RUN_DIR"
+"""The same with its run directory: servers of several data directories may know the same job."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class LaunchSpec:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the processes, the token included."""
-        return {**self.env, TOKEN_VARIABLE: self.token}
+        """The environment of the processes, with what marks them as the attempt's."""
+        return {**self.env, TOKEN_VARIABLE: self.token, RUN_DIR_VARIABLE: str(self.run_dir)}
 
     def to_json(self) -> str:
         """Serialize all that the runner needs: files and directories exist before it starts."""
@@ -71,6 +73,7 @@ def read_launch_spec(run_dir: Path) -> LaunchSpec:
     try:
         values = json.loads(text)
         env = dict(values["env"])
+        env.pop(RUN_DIR_VARIABLE, None)
         return LaunchSpec(
             run_dir=run_dir,
             token=env.pop(TOKEN_VARIABLE, ""),

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,29 +17,21 @@ from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.auth.access import Access
 from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.health import Health
-from evalserver.core.suggestions import did_you_mean
 from evalserver.core.supervision import supervised
-from evalserver.engines import Engine, find_program, make_engines, merge
-from evalserver.engines.env_profiles import EnvProfile, check_profiles
 from evalserver.engines.environment import harness_environment
 from evalserver.executors import Executor, LocalExecutor
-from evalserver.gpus.guard import GpuGuard
-from evalserver.gpus.inventory import Gpu, GpusUnavailable, find_gpus, warn_of_unmanaged_gpus
-from evalserver.gpus.loads import GpuLoads
-from evalserver.gpus.monitor import GpuMonitor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
 from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
-from evalserver.scheduling.scheduler import Placement, Scheduler
-from evalserver.scheduling.slots import Limits
-from evalserver.server.access_policy import (
-    make_access_policy,
-)
+from evalserver.scheduling.scheduler import Scheduler
+from evalserver.server.access_policy import make_access_policy
+from evalserver.server.configured_engines import checked_profiles, configured_engines
+from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus, runs_dir_of
 from evalserver.settings.server_args import ServerArgs
-from evalserver.store import RUNS_NAME, Store
+from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.submitter import SubmissionPolicy, Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
@@ -78,7 +70,6 @@ from evalserver.web.keys import (
     TEMPLATES,
 )
 from evalserver.web.pages.rendering import make_templates
-from evalserver.web.schemas.evaluate_request import check_engine_defaults
 from evalserver.web.schemas.queries import Bounds
 from evalserver.web.security.authorization import ACCESS, add_authorization
 from evalserver.web.streams.event_stream import StreamLimits
@@ -92,11 +83,6 @@ MAX_SEARCH_SECONDS = 10.0
 
 
 EXECUTOR = web.AppKey("executor", Executor)
-GPU_LOADS = web.AppKey("gpu_loads", GpuLoads)
-
-
-class CannotStart(Exception):
-    """The server cannot start; says why and what to do."""
 
 
 def make_app(
@@ -116,12 +102,12 @@ def make_app(
     app[ORIGINS] = origins
     app[STARTED_AT] = timestamp(utc_now())
     app[TEMPLATES] = make_templates()
-    app[ENGINES] = engines = _make_engines(args)
-    app[ENV_PROFILES] = _check_profiles(args, engines)
+    app[ENGINES] = engines = configured_engines(args)
+    app[ENV_PROFILES] = checked_profiles(args, engines)
     app[BOUNDS] = Bounds(
         tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
     )
-    app[GPUS] = _find_gpus(args.gpus)
+    app[GPUS] = managed_gpus(args.gpus)
     app[EXECUTOR] = LocalExecutor()
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
@@ -134,7 +120,7 @@ def make_app(
         Quota(args.max_queued_per_token, args.max_queued_bytes_per_token),
     )
     app.on_shutdown.append(_close_streams)
-    app.cleanup_ctx.extend([_store, _access, _catalog, _gpus, _submitter, _scheduler])
+    app.cleanup_ctx.extend([_store, _access, _catalog, gpu_context, _submitter, _scheduler])
     add_routes(app)
     return app
 
@@ -166,21 +152,6 @@ async def _catalog(app: web.Application) -> AsyncIterator[None]:
     await app[CATALOG].close()
 
 
-async def _gpus(app: web.Application) -> AsyncIterator[None]:
-    gpus = app[GPUS]
-    app[GPU_MONITOR] = monitor = GpuMonitor(gpus)
-    app[GPU_GUARD] = guard = GpuGuard(gpus, monitor, app[STORE])
-    app[GPU_LOADS] = GpuLoads(monitor, app[STORE])
-    await monitor.start()
-    works = {
-        "the watch of the GPUs": guard.watch,
-        "the watch of what jobs use of GPUs": app[GPU_LOADS].watch,
-    }
-    async with supervised(works, app[HEALTH]):
-        yield
-    monitor.close()
-
-
 async def _submitter(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
     threads = DiskThreads("checking a submission", SUBMISSION_LIMIT_SECONDS)
@@ -204,7 +175,7 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
 async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     args = app[ARGS]
     directories = RunDirectories(
-        data_dir_of(args) / RUNS_NAME,
+        runs_dir_of(args),
         args.temp_dir_prefix,
         output_directories(data_dir_of(args), args.allow_path),
         task_directories(args.task_path),
@@ -247,13 +218,16 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
             app[STORE],
             app[HEALTH],
             StallPolicy(args.stall_after, args.on_stall == "fail"),
-            app[GPU_LOADS].was_active,
+            lambda job: app[GPU_MONITOR].idle_s(job.gpus or ()),
         ),
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
     app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])
     app[SCHEDULER] = Scheduler(
-        app[STORE], attempts, app[COMMANDS], placement=_placement(args, app[GPUS], app[GPU_GUARD])
+        app[STORE],
+        attempts,
+        app[COMMANDS],
+        placement=make_placement(args, app[GPUS], app[GPU_GUARD]),
     )
     await app[SCHEDULER].load()
     app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
@@ -269,22 +243,6 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     attempts.close()
 
 
-def _placement(args: ServerArgs, gpus: Sequence[Gpu], guard: GpuGuard) -> Placement:
-    names = {name: gpu.id for gpu in gpus for name in (gpu.id, str(gpu.index))}
-    return Placement(
-        Limits(
-            tuple(gpu.id for gpu in gpus),
-            args.max_running,
-            args.max_running_without_gpu,
-            args.max_running_per_token,
-        ),
-        backfill=args.backfill,
-        grace_s=args.cancel_grace,
-        gpu_ids={name: gpu for name, gpu in names.items() if name != "None"},
-        unavailable=guard.unavailable,
-    )
-
-
 async def _close_streams(app: web.Application) -> None:
     app[BUS].close()
 
@@ -292,39 +250,3 @@ async def _close_streams(app: web.Application) -> None:
 def data_dir_of(args: ServerArgs) -> Path:
     """Return the absolute path of the data directory."""
     return Path(args.data_dir).absolute()
-
-
-def _make_engines(args: ServerArgs) -> Mapping[str, Engine]:
-    if args.include_path is not None and not Path(args.include_path).is_dir():
-        raise CannotStart(f"include_path: {args.include_path} is not a directory")
-    try:
-        python = find_program(args.engine_python, "engine_python")
-        engines = make_engines(python, args.include_path, args.engines)
-        for engine in engines.values():
-            check_engine_defaults(engine)
-    except ValueError as error:
-        raise CannotStart(str(error)) from error
-    evaluating = [name for name in engines if name != merge.NAME]
-    if args.default_engine not in evaluating:
-        raise CannotStart(
-            f"default_engine: there is no engine {args.default_engine!r}."
-            f"{did_you_mean(args.default_engine, evaluating)} "
-            f"Known engines: {', '.join(evaluating)}"
-        )
-    return engines
-
-
-def _find_gpus(setting: str) -> tuple[Gpu, ...]:
-    if setting == "none":
-        warn_of_unmanaged_gpus()
-    try:
-        return find_gpus(setting)
-    except GpusUnavailable as error:
-        raise CannotStart(str(error)) from error
-
-
-def _check_profiles(args: ServerArgs, engines: Mapping[str, Engine]) -> Mapping[str, EnvProfile]:
-    try:
-        return check_profiles(args.env_profiles, engines.values())
-    except ValueError as error:
-        raise CannotStart(str(error)) from error

@@ -22,7 +22,8 @@ from evalserver.server.access_policy import (
     server_url,
     warn_if_insecure,
 )
-from evalserver.server.application import EXECUTOR, CannotStart, data_dir_of, make_app
+from evalserver.server.application import EXECUTOR, data_dir_of, make_app
+from evalserver.server.cannot_start import CannotStart
 from evalserver.server.connection_limit import ConnectionLimiter, start_server
 from evalserver.server.logging import LoopErrors, configure_log
 from evalserver.server.systemd import notify

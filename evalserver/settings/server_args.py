@@ -117,6 +117,12 @@ class ServerArgs:
         " delay it.",
         default=False,
     )
+    gpu_idle_memory: int = _setting(
+        allowed.positive,
+        "Bytes that may be in use on a free GPU, such as by the driver and a desktop. With more,"
+        " it gets no job; if they stay in use after one, it is quarantined.",
+        default=1024**3,
+    )
     memory_per_job: int | None = _setting(
         allowed.optional_memory,
         "Maximum bytes of memory of an evaluation, where this user may create cgroups that limit"

@@ -28,7 +28,7 @@ class CommittedEvent:
     """The size of the job's request in the database."""
     demand: Demand = field(default_factory=Demand)
     gpus: tuple[str, ...] | None = None
-    """The GPUs that the job's attempt holds, if the event is that it was claimed."""
+    """The GPUs of the job's attempt, if it runs or ends with this event; None: it manages none."""
     failure: str | None = None
     """The code of the failure, if the event is that the job failed."""
 

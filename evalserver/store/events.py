@@ -41,15 +41,18 @@ DEMAND = (
 )
 """The values of a ``Demand`` as a JSON array; NULL if the request is damaged."""
 
+GPUS = "CASE WHEN json_valid(gpus) THEN CASE json_type(gpus) WHEN 'array' THEN gpus END END"
+"""The GPUs of a job's last attempt as a JSON array; NULL without, or if it is damaged."""
+
 FACTS = (
     "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    f" {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand"
+    f" {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand, {GPUS} AS gpus"
 )
 """The columns of a job that are passed on with its events to listeners."""
 
 REMOVED_FACTS = (
     "seq, 0 AS priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    " 0 AS request_bytes, NULL AS demand"
+    " 0 AS request_bytes, NULL AS demand, NULL AS gpus"
 )
 """The same of a pruned job."""
 
@@ -166,9 +169,16 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         submitted_by=row["submitted_by"],
         request_bytes=row["request_bytes"],
         demand=demand_of(row["demand"]),
-        gpus=happened.change.detail.get("gpus"),
+        gpus=_gpus(happened),
         failure=happened.change.detail.get("failure"),
     )
+
+
+def _gpus(happened: Happened) -> tuple[str, ...] | None:
+    """Return the GPUs of the attempt that this began or ended."""
+    is_attempt = Status.RUNNING in (happened.before, happened.after)
+    text = happened.row["gpus"] if is_attempt else None
+    return None if text is None else tuple(map(str, orjson.loads(text)))
 
 
 def demand_of(text: str | None) -> Demand:

@@ -58,9 +58,9 @@ class GpuStore:
         """Start nothing on a GPU from now on; again, it changes nothing except for a new reason."""
         return await self._writer.run(lambda tx: _quarantine(tx, gpu, self._now(), actor, reason))
 
-    async def release(self, gpu: str, actor: str) -> bool:
+    async def end_quarantine(self, gpu: str, actor: str) -> bool:
         """End a quarantine; False when there was none."""
-        return await self._writer.run(lambda tx: _release(tx, gpu, self._now(), actor))
+        return await self._writer.run(lambda tx: _end_quarantine(tx, gpu, self._now(), actor))
 
     async def note_killed(self, gpu: str, actor: str, pid: int, job_id: str) -> None:
         """Record that a process which an ended job had left on a GPU was killed."""
@@ -89,8 +89,8 @@ def _quarantine(tx: Transaction, gpu: str, at: str, actor: str, reason: str) -> 
     return Quarantine(at, actor, reason)
 
 
-def _release(tx: Transaction, gpu: str, at: str, actor: str) -> bool:
+def _end_quarantine(tx: Transaction, gpu: str, at: str, actor: str) -> bool:
     if not tx.execute("DELETE FROM gpu_quarantines WHERE gpu = :gpu RETURNING gpu", {"gpu": gpu}):
         return False
-    server_events.append(tx, ServerOperation.GPU_RELEASED, at, actor, {"gpu": gpu})
+    server_events.append(tx, ServerOperation.GPU_QUARANTINE_ENDED, at, actor, {"gpu": gpu})
     return True

@@ -30,7 +30,7 @@ class ServerOperation(StrEnum):
     BACKED_UP = "backed_up"
     CATALOG_REFRESHED = "catalog_refreshed"
     GPU_QUARANTINED = "gpu_quarantined"
-    GPU_RELEASED = "gpu_released"
+    GPU_QUARANTINE_ENDED = "gpu_quarantine_ended"
     GPU_PROCESSES_KILLED = "gpu_processes_killed"
 
 

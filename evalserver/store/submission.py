@@ -97,6 +97,7 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "submitted_by": job.submitted_by,
         "request_bytes": len(row[COLUMNS.index("request")].encode()),
         "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
+        "gpus": None,
     }
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
     return Happened(change, facts, None, Status.QUEUED)

@@ -28,6 +28,7 @@ from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSch
 from evalserver.web.http.route import Answer, Route
 from evalserver.web.schemas.compare_responses import ComparisonSchema
 from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
+from evalserver.web.schemas.gpus import GpusSchema, QuarantineQuerySchema
 from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
 from evalserver.web.schemas.queries import (
     CatalogQuerySchema,
@@ -57,6 +58,7 @@ from evalserver.web.schemas.responses import (
     TasksSchema,
 )
 from evalserver.web.schemas.result_responses import ArtifactsSchema, ResultsSchema, SamplesSchema
+from evalserver.web.schemas.usage import UsageQuerySchema, UsageSchema
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
 GONE = HTTPStatus.GONE
@@ -249,8 +251,8 @@ ROUTES = (
         "GET",
         "/usage",
         usage.get_usage,
-        usage.UsageQuerySchema,
-        answers=(Answer(usage.UsageSchema),),
+        UsageQuerySchema,
+        answers=(Answer(UsageSchema),),
         errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),
@@ -277,7 +279,7 @@ ROUTES = (
         "GET",
         "/gpus",
         gpus.get_gpus,
-        answers=(Answer(gpus.GpusSchema),),
+        answers=(Answer(GpusSchema),),
         errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),
@@ -285,7 +287,7 @@ ROUTES = (
         "PUT",
         "/gpus/{gpu}/quarantine",
         gpus.quarantine,
-        gpus.QuarantineQuerySchema,
+        QuarantineQuerySchema,
         answers=(Answer(MessageSchema),),
         errors=(NOT_FOUND, UNAVAILABLE),
         role=Role.ADMIN,
@@ -293,7 +295,7 @@ ROUTES = (
     Route(
         "DELETE",
         "/gpus/{gpu}/quarantine",
-        gpus.release,
+        gpus.end_quarantine,
         answers=(Answer(MessageSchema),),
         errors=(NOT_FOUND, UNAVAILABLE),
         role=Role.ADMIN,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.attempts.activity import MAX_ENTRIES, look_at
-from evalserver.attempts.stalls import GpuActivity, StallPolicy, StallWatch
+from evalserver.attempts.activity import MAX_ENTRIES, take_snapshot
+from evalserver.attempts.stalls import GpuIdle, StallPolicy, StallWatch
 from evalserver.core.health import Health
 from evalserver.core.job import Job
 from evalserver.core.request import EvaluateRequest
@@ -58,7 +58,7 @@ class Attempt:
 
     @asynccontextmanager
     async def watched(
-        self, after_s: float, *, fails: bool = False, gpu: GpuActivity | None = None
+        self, after_s: float, *, fails: bool = False, gpu: GpuIdle = lambda job: None
     ) -> AsyncIterator[None]:
         """Watch the attempt during the block."""
         watch = StallWatch(self.store, Health(), StallPolicy(after_s, fails), gpu)
@@ -155,11 +155,11 @@ async def test_a_file_of_the_future_does_not_hide_later_silence(attempt: Attempt
 async def test_gpu_activity_is_activity(attempt: Attempt) -> None:
     asked: list[str] = []
 
-    def is_gpu_active(job: Job) -> bool:
+    def gpu_idle_s(job: Job) -> float:
         asked.append(job.job_id)
-        return len(asked) < 50
+        return 0.0 if len(asked) < 50 else LONG
 
-    async with attempt.watched(SHORT, gpu=is_gpu_active):
+    async with attempt.watched(SHORT, gpu=gpu_idle_s):
         await until(attempt.since)
 
     assert len(asked) >= 50
@@ -169,9 +169,9 @@ async def test_a_new_server_takes_its_first_look_at_a_gpu_for_no_activity(
     attempt: Attempt,
 ) -> None:
     attempt.write(age_s=LONG)
-    answers = iter([True])
+    answers = iter([0.0])
 
-    async with attempt.watched(10.0, gpu=lambda job: next(answers, False)):
+    async with attempt.watched(10.0, gpu=lambda job: next(answers, LONG)):
         since = await until(attempt.since)
 
     assert datetime.now(UTC) - datetime.fromisoformat(since) > timedelta(seconds=LONG / 2)
@@ -200,21 +200,21 @@ def test_a_write_of_the_harness_is_seen(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("a")
-    before = look_at(REQUEST, paths)
+    before = take_snapshot(REQUEST, paths)
 
     file.write_text("ab")
 
-    assert look_at(REQUEST, paths) != before
+    assert take_snapshot(REQUEST, paths) != before
 
 
 def test_a_write_of_the_runner_is_not_seen(tmp_path: Path) -> None:
     paths = Paths(tmp_path, tmp_path / "output", tmp_path / "cache")
     (tmp_path / LOG_FILE).write_text("a")
-    before = look_at(REQUEST, paths)
+    before = take_snapshot(REQUEST, paths)
 
     (tmp_path / PROCESSES_FILE).write_text("{}")
 
-    assert look_at(REQUEST, paths) == before
+    assert take_snapshot(REQUEST, paths) == before
 
 
 def test_writing_the_merged_checkpoint_is_activity(tmp_path: Path) -> None:
@@ -223,11 +223,11 @@ def test_writing_the_merged_checkpoint_is_activity(tmp_path: Path) -> None:
     merged.mkdir()
     kwargs = {"model_path": str(tmp_path / "shards"), "output_path": str(merged)}
     request = EvaluateRequest("m", ("t",), lmms_engine_kwargs=kwargs)
-    before = look_at(request, paths)
+    before = take_snapshot(request, paths)
 
     (merged / "model.safetensors").write_text("weights")
 
-    assert look_at(request, paths) != before
+    assert take_snapshot(request, paths) != before
 
 
 def test_a_look_at_very_many_files_is_bounded(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_look_at_very_many_files_is_bounded(tmp_path: Path) -> None:
         for number in range(MAX_ENTRIES // 20):
             (place / str(number)).touch()
 
-    assert look_at(REQUEST, paths).state[0] <= MAX_ENTRIES
+    assert take_snapshot(REQUEST, paths).state[0] <= MAX_ENTRIES
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -247,4 +247,4 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     (paths.output_dir / "loop").symlink_to(paths.output_dir)
     (paths.output_dir / "gone").symlink_to(tmp_path / "no-such-file")
 
-    assert look_at(REQUEST, paths).state[0] == 3
+    assert take_snapshot(REQUEST, paths).state[0] == 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evalserver.server.application import CannotStart
+from evalserver.server.cannot_start import CannotStart
 from tests.conftest import MakeApi
 from tests.support import Api
 

@@ -59,7 +59,12 @@ async def test_a_lost_gpu_has_no_readings_and_says_why(
 ) -> None:
     async with server:
         nvml.change(1, fault=GPU_IS_LOST)
-        lost = (await gpus_of(server))[1]
+
+        async def find_lost() -> Json | None:
+            gpu = (await gpus_of(server))[1]
+            return gpu if gpu["status"] == "unavailable" else None
+
+        lost = await until(find_lost)
 
     assert (lost["status"], lost["memory_used"]) == ("unavailable", None)
     assert lost["reason"] == "cannot be read: GPU is lost"
@@ -145,8 +150,10 @@ async def test_the_command_line_shows_cordons_and_uncordons(
 
 async def test_the_gauges_have_what_can_be_read(server: ServerProcess, nvml: StubNvml) -> None:
     nvml.change(0, used=GIB, utilization=50, temperature=60)
+    nvml.change(1, used=GIB, processes={os.getpid(): GIB})
     async with server:
         nvml.change(1, fault=GPU_IS_LOST)
+        await until(lambda: _has_no_reading(server, SECOND))
         await server.api.call("PUT", "/gpus/0/quarantine")
         text = await server.api.text("/metrics")
 
@@ -156,6 +163,11 @@ async def test_the_gauges_have_what_can_be_read(server: ServerProcess, nvml: Stu
     assert f'evalserver_gpu_quarantined{{gpu="{FIRST}"}} 1.0' in text
     assert 'evalserver_gpus{status="unavailable"} 2.0' in text
     assert f'evalserver_gpu_memory_used_bytes{{gpu="{SECOND}"}}' not in text
+
+
+async def _has_no_reading(server: ServerProcess, gpu: str) -> bool:
+    text = await server.api.text("/metrics")
+    return f'evalserver_gpu_memory_used_bytes{{gpu="{gpu}"}}' not in text
 
 
 async def test_the_home_page_has_a_row_for_each_gpu(server: ServerProcess, nvml: StubNvml) -> None:

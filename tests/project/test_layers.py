@@ -63,10 +63,16 @@ LAYERS = {
     "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
     "outputs": _layer("outputs engines runner.output system"),
     "harnesses": _layer("harnesses engines executors store! system"),
-    "gpus": _layer("gpus core runner.files runner.launch_spec runner.procfs store! system"),
+    "gpus": _layer(
+        "gpus core runner.cgroups runner.files runner.launch_spec runner.procfs store! system"
+    ),
     "gpus.nvml": _layer("", "pynvml"),
     "monitoring": _layer("monitoring core engines runner.files store! system"),
-    "monitoring.prometheus": _layer("core store! version", "prometheus_client"),
+    "monitoring.instrument": _layer("", "prometheus_client"),
+    "monitoring.gpu_metrics": _layer("monitoring.instrument", "prometheus_client"),
+    "monitoring.prometheus": _layer(
+        "core monitoring.gpu_metrics monitoring.instrument store! version", "prometheus_client"
+    ),
     # Jobs: run, put in order, taken in.
     "attempts": _layer(
         "attempts checkpoints core engines executors monitoring outputs runner.files store! system"
@@ -96,7 +102,7 @@ LAYERS = {
         "aiohttp",
     ),
     "cli": _layer(
-        "cli auth client! core engines executors! harnesses.doctor server.application"
+        "cli auth client! core engines executors! harnesses.doctor server.cannot_start"
         " server.http_server settings store! system version",
         "click httpx rich",
     ),

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from evalserver.runner import files
-from evalserver.runner.launch_spec import TOKEN_VARIABLE
+from evalserver.runner.launch_spec import RUN_DIR_VARIABLE, TOKEN_VARIABLE
 from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, is_running, runner_command
 from tests.support import WAIT_SECONDS, until
 
@@ -182,7 +182,11 @@ async def test_the_harness_gets_only_the_environment_and_directory_of_its_job(ru
 
     # A Python that starts in the C locale sets LC_CTYPE by itself.
     names = ast.literal_eval(run.log.partition(f"{run.dir} ")[2])
-    assert set(names) - {"LC_CTYPE"} == {"RUNNER_TEST_DIRECTORY", TOKEN_VARIABLE}
+    assert set(names) - {"LC_CTYPE"} == {
+        "RUNNER_TEST_DIRECTORY",
+        TOKEN_VARIABLE,
+        RUN_DIR_VARIABLE,
+    }
 
 
 async def test_a_missing_program_is_not_started_and_named(run: Run) -> None:

@@ -53,6 +53,7 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "max_running_without_gpu": NOT_A_COUNT,
     "max_running_per_token": [0, -1, 1.5, "1", True],
     "backfill": [1, "true", None],
+    "gpu_idle_memory": [0, -1, 1.5, "1G", True, None],
     "memory_per_job": [0, -1, 2**26 - 1, 2.5e9, "1G", True],
     "stall_after": [-1, math.nan, math.inf, "1", True, None, 86401],
     "on_stall": ["stop", "", None],
@@ -182,7 +183,12 @@ def test_every_setting_has_a_variable(setting: str) -> None:
     access = {"auth": "token", "trusted_proxy": "10.0.0.7", "max_queued_per_token": "7"}
     quotas = {"max_queued_bytes": "8", "max_queued_bytes_per_token": "9"}
     ours = {"fingerprint": "full", "max_output_bytes": "10"}
-    stalls = {"memory_per_job": "99000000", "stall_after": "11", "on_stall": "fail"}
+    stalls = {
+        "gpu_idle_memory": "77",
+        "memory_per_job": "99000000",
+        "stall_after": "11",
+        "on_stall": "fail",
+    }
     slots = {
         **{"gpus": "auto", "max_running": "12", "max_running_without_gpu": "13"},
         **{"max_running_per_token": "14", "backfill": "true"},

@@ -18,20 +18,20 @@ async def test_a_quarantine_says_who_when_and_why_until_it_is_released(store: St
 
     assert await store.gpus.quarantines() == {GPU: made}
     assert (made.by, made.reason) == ("alice", "ECC errors")
-    assert await store.gpus.release(GPU, "bob") is True
+    assert await store.gpus.end_quarantine(GPU, "bob") is True
     assert await store.gpus.quarantines() == {}
 
 
 async def test_each_quarantine_and_release_is_one_event(store: Store, tmp_path: Path) -> None:
     for reason in ("one", "one", "two"):
         await store.gpus.quarantine(GPU, "alice", reason)
-    assert [await store.gpus.release(GPU, "bob") for _ in range(2)] == [True, False]
+    assert [await store.gpus.end_quarantine(GPU, "bob") for _ in range(2)] == [True, False]
 
     events = rows(tmp_path, "SELECT actor, event, detail FROM server_events ORDER BY event_id")
     assert [(event[0], event[1]) for event in events] == [
         ("alice", "gpu_quarantined"),
         ("alice", "gpu_quarantined"),
-        ("bob", "gpu_released"),
+        ("bob", "gpu_quarantine_ended"),
     ]
     assert '"GPU-0a"' in events[0][2]
     assert '"one"' in events[0][2]

@@ -2,133 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any
 
 import structlog
 from aiohttp import web
-from marshmallow import fields
 
 from evalserver.gpus.guard import holder_of
 from evalserver.gpus.inventory import Gpu
 from evalserver.gpus.monitor import INTERVAL_SECONDS, Point
-from evalserver.gpus.processes import Inspected
+from evalserver.gpus.process_owners import Processes
 from evalserver.store import Hold, Quarantine
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import GPU_GUARD, GPU_MONITOR, GPUS, QUERY, STORE
-from evalserver.web.schemas.fields import PublicText, about
-from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.schemas.responses import JOB_ID, ResponseSchema, Time
 from evalserver.web.security.authorization import CALLER
 
 log = structlog.get_logger("evalserver.web")
 
 DEFAULT_REASON = "no reason was given"
-
-
-class QuarantineQuerySchema(StrictSchema):
-    """The query of ``PUT /gpus/{gpu}/quarantine``."""
-
-    reason = PublicText(longest=200, metadata=about("The reason, shown to those whose jobs wait."))
-
-
-class HolderSchema(ResponseSchema):
-    """Who holds a GPU, and since when."""
-
-    kind = fields.String(metadata=about("`job` or `service`."))
-    id = fields.String()
-    since = Time()
-
-
-class QuarantineSchema(ResponseSchema):
-    """A quarantine: since when, by whom, and why."""
-
-    since = Time()
-    by = fields.String(metadata=about("`server`: its memory stayed in use after a job."))
-    reason = fields.String()
-
-
-class GpuProcessSchema(ResponseSchema):
-    """A process on a GPU."""
-
-    pid = fields.Integer()
-    user = fields.String(allow_none=True, metadata=about("Null if the process is not visible."))
-    memory_used = fields.Integer(allow_none=True, metadata=about("Bytes, if the driver says."))
-    job_id = fields.String(allow_none=True, metadata=about("The job that started it, if one did."))
-
-
-class GpuHistorySchema(ResponseSchema):
-    """The readings of the last minutes, oldest first."""
-
-    interval_s = fields.Float(metadata=about("Seconds between two readings."))
-    memory_used = fields.List(fields.Integer(), metadata=about("Bytes."))
-    utilization = fields.List(fields.Integer(allow_none=True), metadata=about("Percent."))
-
-
-class GpuSchema(ResponseSchema):
-    """A managed GPU. Its readings are null where NVML is missing or cannot read it."""
-
-    id = fields.String(metadata=about("Its UUID, or its name in `--gpus` where NVML is missing."))
-    index = fields.Integer(allow_none=True)
-    name = fields.String(allow_none=True)
-    status = fields.String(
-        metadata=about("`free`, `held`, or `unavailable`: not held, and must not be used now.")
-    )
-    reason = fields.String(
-        allow_none=True, metadata=about("Why it is unavailable, as the rest of a sentence.")
-    )
-    holder = fields.Nested(HolderSchema, allow_none=True)
-    quarantine = fields.Nested(
-        QuarantineSchema,
-        allow_none=True,
-        metadata=about("Also set while a job runs on until it ends."),
-    )
-    memory_total = fields.Integer(allow_none=True, metadata=about("Bytes."))
-    memory_used = fields.Integer(allow_none=True, metadata=about("Bytes."))
-    utilization = fields.Integer(allow_none=True, metadata=about("Percent."))
-    temperature = fields.Integer(allow_none=True, metadata=about("Degrees Celsius."))
-    processes = fields.List(fields.Nested(GpuProcessSchema))
-    history = fields.Nested(GpuHistorySchema)
-
-
-class GpusSchema(ResponseSchema):
-    """The managed GPUs; none with ``--gpus none``."""
-
-    EXAMPLE = MappingProxyType(
-        {
-            "gpus": [
-                {
-                    "id": "GPU-6c1b1a3e-0b0c-4c4e-9d43-3f1de3f4d7a1",
-                    "index": 0,
-                    "name": "NVIDIA H100 80GB HBM3",
-                    "status": "held",
-                    "reason": None,
-                    "holder": {"kind": "job", "id": JOB_ID, "since": "2026-11-24T09:30:00.000Z"},
-                    "quarantine": None,
-                    "memory_total": 85_520_809_984,
-                    "memory_used": 41_875_931_136,
-                    "utilization": 97,
-                    "temperature": 64,
-                    "processes": [
-                        {
-                            "pid": 4242,
-                            "user": "evalserver",
-                            "memory_used": 41_800_000_000,
-                            "job_id": JOB_ID,
-                        }
-                    ],
-                    "history": {
-                        "interval_s": 2.0,
-                        "memory_used": [41_875_931_136, 41_875_931_136],
-                        "utilization": [96, 97],
-                    },
-                }
-            ]
-        }
-    )
-
-    gpus = fields.List(fields.Nested(GpuSchema))
 
 
 async def get_gpus(request: web.Request) -> web.Response:
@@ -146,11 +37,10 @@ async def gpus_json(app: web.Application) -> list[dict[str, Any]]:
     holds = await app[STORE].gpus.holds()
     quarantines = await app[STORE].gpus.quarantines()
     unavailable = await app[GPU_GUARD].unavailable()
-    processes = await app[GPU_GUARD].processes()
     return [
         {
             **_status_json(gpu, holds, quarantines, unavailable),
-            **_readings_json(app, gpu, processes.get(gpu.id, {})),
+            **_readings_json(app, gpu, app[GPU_GUARD].processes(gpu.id)),
         }
         for gpu in app[GPUS]
     ]
@@ -164,7 +54,7 @@ async def quarantine(request: web.Request) -> web.Response:
     gpu, actor = _named_gpu(request), request[CALLER].name
     reason = request[QUERY].get("reason", DEFAULT_REASON)
     await request.app[STORE].gpus.quarantine(gpu.id, actor, reason)
-    request.app[GPU_GUARD].recheck()
+    request.app[GPU_GUARD].wake()
     log.warning("quarantined a GPU: nothing is started on it", gpu=gpu.id, by=actor, reason=reason)
     holder = holder_of(gpu, await request.app[STORE].gpus.holds())
     rest = "" if holder is None else f"; {holder.kind} {holder.holder_id} runs on until it ends"
@@ -173,15 +63,15 @@ async def quarantine(request: web.Request) -> web.Response:
     )
 
 
-async def release(request: web.Request) -> web.Response:
+async def end_quarantine(request: web.Request) -> web.Response:
     """``DELETE /gpus/{gpu}/quarantine``: start jobs on a GPU again."""
     gpu, actor = _named_gpu(request), request[CALLER].name
-    if not await request.app[STORE].gpus.release(gpu.id, actor):
+    if not await request.app[STORE].gpus.end_quarantine(gpu.id, actor):
         return json_response(
             {"message": f"GPU {_title(gpu)} was not quarantined; nothing was changed"}
         )
-    request.app[GPU_GUARD].recheck()
-    log.info("released a GPU from quarantine", gpu=gpu.id, by=actor)
+    request.app[GPU_GUARD].wake()
+    log.info("ended the quarantine of a GPU", gpu=gpu.id, by=actor)
     return json_response({"message": f"GPU {_title(gpu)} is not quarantined any more"})
 
 
@@ -220,9 +110,7 @@ def _status_json(
     }
 
 
-def _readings_json(
-    app: web.Application, gpu: Gpu, processes: Mapping[int, Inspected | None]
-) -> dict[str, Any]:
+def _readings_json(app: web.Application, gpu: Gpu, processes: Processes) -> dict[str, Any]:
     monitor = app[GPU_MONITOR]
     state = monitor.state(gpu.id)
     reading = None if state is None or state.fault is not None else state.reading
