@@ -1,13 +1,15 @@
 """``./scripts/screenshots``: the README's dashboard screenshots, taken from a real run.
 
 The real lmms-eval evaluates checkpoints of a small vision model, each trained on more images than
-the one before.
+the one before, several at once. The GPUs that they hold are simulated: a stub of NVIDIA's library.
 """
 
 import asyncio
+import random
 import re
 import tempfile
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from playwright.async_api import Page, expect
 from tests.browser import open_browser
 from tests.digits_model import make_digits_task, serving_digits
 from tests.real_harness import interpreter, offline_environment
+from tests.stub_nvml import GIB, StubNvml, build
 from tests.support import ServerProcess
 
 DIGITS = Path(__file__).parent / "digits"
@@ -24,9 +27,11 @@ PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 SERIES = {"digits": (15, 30, 45, 60, 75), "digits-mixed": (20, 35, 50, 70)}
 """Training runs, and the number of training images of each checkpoint."""
 TASK = "digits_vqa"
-WINDOW = {"width": 1180, "height": 780}
+WINDOW = {"width": 1180, "height": 1000}
 HALF_DONE = re.compile(r"[2-9]\d %")
 """The progress at which the home page is captured."""
+GPUS = 4
+SEED = 17
 
 
 async def main() -> None:
@@ -38,25 +43,30 @@ async def main() -> None:
         fast = stack.enter_context(serving_digits())
         slow = stack.enter_context(serving_digits("--delay", "0.5"))
         python = str(interpreter("lmms-eval"))
+        nvml = StubNvml(build(place), place / "nvml.txt", GPUS)
+        for index in range(GPUS):
+            nvml.change(index, name="Simulated 80 GB")
         server = ServerProcess(
             place / "evalserver",
             *("--engine-python", python, "--include-path", str(place / "task")),
-            environment=offline_environment(place / "hub"),
+            *("--gpus", "auto"),
+            environment={**offline_environment(place / "hub"), **nvml.variables},
         )
-        async with server:
-            done = [
-                await _evaluate(server, fast, images, name)
+        async with server, _simulated_activity(server, nvml):
+            submitted = [
+                await _submit(server, fast, images, name)
                 for name, steps in SERIES.items()
                 for images in steps
             ]
+            done = [await _completed(server, job_id) for job_id in submitted]
             broken = await server.api.submit_unchecked(
                 model="async_openai", tasks=["digits_vqa_v2"]
             )
             await server.api.finished(broken)
-            running = await _submit(server, slow, 90, "digits")
-            for images in (105, 120):
-                await _submit(server, slow, images, "digits")
+            await server.api.call("PUT", "/gpus/3/quarantine?reason=new+fan")
+            running = [await _submit(server, slow, images, "digits") for images in (90, 105, 120)]
             await server.api.submit(model="qwen2_vl", tasks=["mme", "mmmu_val"], num_gpus=4)
+            await _submit(server, slow, 135, "digits")
             pages = {
                 "home": "/",
                 "job": f"/ui/jobs/{done[4]}",
@@ -64,10 +74,35 @@ async def main() -> None:
                 "trends": "/ui/trends",
             }
             for scheme in ("light", "dark"):
-                await _capture(server, pages, scheme, running)
+                await _capture(server, pages, scheme, running[-1])
             for job in [job async for job in _unfinished(server)]:
                 await server.api.call("DELETE", f"/jobs/{job}")
-            await server.api.finished(running)
+            for job_id in running:
+                await server.api.finished(job_id)
+
+
+@asynccontextmanager
+async def _simulated_activity(server: ServerProcess, nvml: StubNvml) -> AsyncIterator[None]:
+    """Let the GPUs that jobs hold be active during the block."""
+    task = asyncio.create_task(_simulate(server, nvml, random.Random(SEED)))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _simulate(server: ServerProcess, nvml: StubNvml, chance: random.Random) -> None:
+    while True:
+        for index, gpu in enumerate((await server.api.call("GET", "/gpus"))["gpus"]):
+            used = utilization = 0
+            if gpu["holder"]:
+                used = int(chance.gauss(34 + 4 * index, 1.5) * GIB)
+                utilization = round(min(100, max(0, chance.gauss(80, 12))))
+            nvml.change(
+                index, used=used, utilization=utilization, temperature=38 + utilization // 4
+            )
+        await asyncio.sleep(1)
 
 
 async def _capture(server: ServerProcess, pages: dict[str, str], scheme: str, running: str) -> None:
@@ -90,8 +125,7 @@ async def _wait_until_loaded(page: Page, name: str, running: str) -> None:
         await expect(page.locator("#plot canvas")).to_be_visible()
 
 
-async def _evaluate(server: ServerProcess, url: str, images: int, series: str) -> str:
-    job_id = await _submit(server, url, images, series)
+async def _completed(server: ServerProcess, job_id: str) -> str:
     job = await server.api.finished(job_id)
     assert job["status"] == "completed", job["error"]
     return job_id
