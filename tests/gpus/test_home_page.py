@@ -20,7 +20,11 @@ async def test_each_gpu_shows_its_holder_since_when_memory_and_utilization(
     server = ServerProcess(data_dir, "--gpus", "auto", environment=environment)
     async with server, open_browser() as visit:
         page = visit.page
-        jobs = [await server.api.submit_unchecked(model_args={"until": str(end)}) for _ in range(2)]
+        models = ("early", "late")
+        jobs = [
+            await server.api.submit_unchecked(model=model, model_args={"until": str(end)})
+            for model in models
+        ]
         for job_id in jobs:
             await server.api.wait_for_harness(job_id)
         holders = {(await server.api.job(job_id))["gpus"][0]: job_id for job_id in jobs}
@@ -40,7 +44,7 @@ async def test_each_gpu_shows_its_holder_since_when_memory_and_utilization(
         ):
             row = page.locator(f"#gpu-{gpu.uuid}")
             await expect(row).to_contain_text("held")
-            link = row.get_by_role("link", name=holders[gpu.uuid][:8])
+            link = row.get_by_role("link", name=models[jobs.index(holders[gpu.uuid])])
             await expect(link).to_have_attribute("href", f"/ui/jobs/{holders[gpu.uuid]}")
             await expect(row.locator("td").nth(3)).to_have_text(re.compile("ago|now"))
             await expect(row.locator("td").nth(4)).to_contain_text(f"{used} of 85.9 GB")
