@@ -126,7 +126,8 @@ class SlurmCluster:
         """
         start = time.time()
         # It writes only after a change.
-        self.run("scancel", self.run("sbatch", "--parsable", "--hold", "--wrap=true").strip())
+        options = ("--parsable", "--hold", "--output=/dev/null", "--wrap=true")
+        self.run("scancel", self.run("sbatch", *options).strip())
         state = self.layout.directory / "state" / "job_state"
         self._wait("state", lambda: state.exists() and state.stat().st_mtime > start)
 

@@ -1,0 +1,1 @@
+"""Tests of what speaks to Slurm, with a real one."""
