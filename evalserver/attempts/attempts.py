@@ -7,44 +7,31 @@ attempt again by its run directory.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
-from evalserver.attempts.conclusion import Concluder, Policy, attempt_token
+from evalserver.attempts.conclusion import Concluder
 from evalserver.attempts.launch import Planner
-from evalserver.attempts.provenance import HarnessProbe, at_start
+from evalserver.attempts.launcher import Launcher
+from evalserver.attempts.provenance import HarnessProbe
 from evalserver.attempts.retry import RETRY_SECONDS, retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallWatch
-from evalserver.checkpoints.waits import missing_checkpoint_reason
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.core.supervision import log_failure
 from evalserver.engines import Engine, Paths
-from evalserver.engines.env_profiles import ProfileUnavailable
-from evalserver.executors import Executor, ExecutorError, LaunchSpec, ResourcesExhausted
+from evalserver.executors import Executors
 from evalserver.monitoring.progress import ProgressBoard, watch_progress
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
-from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.attempts.attempts")
 
-START_LIMIT_SECONDS = 300.0
-"""How long a disk may take to answer before an attempt is started."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why an attempt is not started, with a code of the table of failures."""
-
-    reason: str
-    code: str
-
+T = TypeVar("T")
 
 StartListener = Callable[[Job, str], None]
 
@@ -55,30 +42,29 @@ class Attempts:
     def __init__(
         self,
         store: Store,
-        executor: Executor,
+        executors: Executors,
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         planner: Planner,
+        launcher: Launcher,
         concluder: Concluder,
-        policy: Policy,
         board: ProgressBoard,
         health: Health,
         stalls: StallWatch,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
-        self._executor = executor
+        self._executors = executors
         self._engines = engines
         self._directories = directories
         self._planner = planner
-        self._policy = policy
         self._board = board
         self._health = health
         self._stalls = stalls
         self._clock = clock
-        self._threads = DiskThreads("reading the files of an attempt", START_LIMIT_SECONDS)
         self._concluder = concluder
-        self._probe = HarnessProbe(executor)
+        self._launcher = launcher
+        self._probe = HarnessProbe(executors.local)
         self._retries: set[asyncio.Task[None]] = set()
         self._start_listeners: list[StartListener] = []
 
@@ -94,22 +80,22 @@ class Attempts:
     async def reserve(self, job: Job) -> Paths:
         """Create the run directory for the job's next attempt."""
         paths = self._directories.next_attempt(job)
-        await self._executor.reserve(paths.run_dir)
+        await self._executors.of(job.executor).reserve(paths.run_dir)
         return paths
 
     async def begin(self, job: Job) -> None:
         """Start the attempt that was claimed for the job, and run it to its end."""
-        await self._run_guarded(job, self._start)
+        await self._guard(job, self._start)
 
     async def resume(self, job: Job) -> None:
         """Continue with a job that was running when the server last ended."""
-        await self._run_guarded(job, self._recover)
+        await self._guard(job, self._recover)
 
     async def stop(self, job: Job) -> None:
         """Request the end of the job's attempt. If that fails now, it is tried again later."""
         run_dir = self._directories.current_attempt(job).run_dir
         try:
-            await self._executor.stop(run_dir)
+            await self._executors.of(job.executor).stop(run_dir)
         except OSError as error:
             log.error("cannot stop an evaluation yet; trying again", error=str(error))
             self._run_later(self._stop_again(job))
@@ -127,17 +113,18 @@ class Attempts:
         task.add_done_callback(log_failure)
         task.add_done_callback(self._retries.discard)
 
-    async def _run_guarded(self, job: Job, run: Callable[[Job], Awaitable[None]]) -> None:
-        """Run a claimed job to its end. An internal error fails this job, and no other."""
+    async def _guard(self, job: Job, run: Callable[[Job], Awaitable[T]]) -> T | None:
+        """Run a job. An internal error fails this job, and no other; then it returns None."""
         if job.damage is not None:
             log.error("the record of a job is damaged", job=job.job_id, damage=job.damage)
             await self._abort_in_the_end(job, f"The record of the job is damaged: {job.damage}")
-            return
+            return None
         try:
-            await run(job)
+            return await run(job)
         except Exception as error:
             log.exception("a job met an error of evalserver itself", job=job.job_id)
             await self._abort_in_the_end(job, f"evalserver itself failed: {error!r}")
+            return None
 
     async def _abort_in_the_end(self, job: Job, reason: str) -> None:
         """Abort the job; if that fails, again and again: other jobs must not notice."""
@@ -153,14 +140,14 @@ class Attempts:
     async def _abort(self, job: Job, reason: str) -> None:
         """Stop the job's attempt if it is running, and fail the job."""
         await self.stop(job)
-        await self._executor.wait(self._directories.current_attempt(job).run_dir)
+        await self._executors.of(job.executor).wait(self._directories.current_attempt(job).run_dir)
         with contextlib.suppress(IllegalTransition, JobPruned):
             await self._concluder.fail(job, reason, "server_error")
 
     async def _recover(self, job: Job) -> None:
         """Supervise the attempt if it was started, or else start it."""
         paths = self._directories.current_attempt(job)
-        if not await self._executor.was_started(paths.run_dir):
+        if not await self._executors.of(job.executor).was_started(paths.run_dir):
             await self._start(job)
             return
         log.info("found a running evaluation again", job=job.job_id, attempt=job.attempt)
@@ -170,60 +157,50 @@ class Attempts:
         await self._supervise(job, paths)
 
     async def _start(self, job: Job) -> None:
-        paths = self._directories.current_attempt(job)
-        if job.cancel_requested_at is not None:
-            await self.stop(job)
-        limit_s = self._policy.max_fingerprints_s if self._policy.full_fingerprints else None
-        try:
-            spec = await self._threads.run(self._prepare, job, paths, limit_s=limit_s)
-        except DiskTimeout as error:
-            why = f"The evaluation was not started; {error}, where its checkpoint or output is"
-            spec = Refusal(why, "unreadable_files")
-        if isinstance(spec, Refusal):
-            await self._concluder.fail(job, spec.reason, spec.code)
-            return
-        try:
-            while not await self._try_start(spec):
-                current = await retry_until_writable(lambda: self._store.queries.job(job.job_id))
-                if current.cancel_requested_at:
-                    await self._concluder.cancel(job)
-                    return
-                await asyncio.sleep(RETRY_SECONDS)
-        except ExecutorError as error:
-            why = f"The evaluation could not be started: {error}"
-            await self._concluder.fail(job, why, "not_started")
+        if not await self._launcher.launch(job):
             return
         crash_point("started")
         for listener in self._start_listeners:
             listener(job, timestamp(self._clock()))
-        run_dir = str(paths.run_dir)
-        log.info("evaluation started", job=job.job_id, attempt=job.attempt, run_dir=run_dir)
+        await self._supervise(job, self._directories.current_attempt(job))
+
+    async def hand_over(self, job: Job) -> bool:
+        """Hand the attempt that was begun for the job over to its cluster.
+
+        Returns whether it is there; if not, the job has ended. Waits while the cluster cannot be
+        reached.
+        """
+        return await self._guard(job, self._hand_over) or False
+
+    async def follow(self, job: Job) -> None:
+        """Wait for the start of an attempt that was handed over, and run it to its end."""
+        await self._guard(job, self._follow)
+
+    async def find_handed_over(self, job: Job) -> bool:
+        """Return whether an attempt that was handed over before a restart reached its cluster; if
+        not, hand it over now. False if the job has ended."""
+        run_dir = self._directories.current_attempt(job).run_dir
+        if await self._executors.of(job.executor).was_started(run_dir):
+            return True
+        return await self.hand_over(job)
+
+    async def _hand_over(self, job: Job) -> bool:
+        is_there = await self._launcher.launch(job)
+        crash_point("handed_over")
+        return is_there
+
+    async def _follow(self, job: Job) -> None:
+        paths = self._directories.current_attempt(job)
+        cluster = self._executors.clusters[job.executor]
+        if job.cancel_requested_at is not None:
+            await self.stop(job)
+        started_at = await cluster.wait_started(paths.run_dir)
+        if started_at is not None:
+            await retry_until_writable(lambda: self._store.jobs.start(job.job_id, started_at))
+            crash_point("recorded_start")
+            for listener in self._start_listeners:
+                listener(job, started_at)
         await self._supervise(job, paths)
-
-    async def _try_start(self, spec: LaunchSpec) -> bool:
-        """Start the attempt. Returns False if the machine lacks the resources for it now."""
-        try:
-            await self._executor.start(spec)
-        except ResourcesExhausted as error:
-            log.error("cannot start an evaluation yet; trying again", error=str(error))
-            return False
-        return True
-
-    def _prepare(self, job: Job, paths: Paths) -> LaunchSpec | Refusal:
-        """Return what is to be started, or why the job fails. Reads the disk."""
-        fault = self._directories.fault(job)
-        if fault is not None:
-            return Refusal(f"The evaluation was not started. {fault}", "not_allowed")
-        reason = missing_checkpoint_reason(job)
-        if reason is not None:
-            return Refusal(reason, "checkpoint_missing")
-        try:
-            spec = self._planner.launch_spec(job, paths, attempt_token(job))
-        except ProfileUnavailable as error:
-            return Refusal(f"The evaluation was not started: {error}", "missing_key")
-        files = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
-        command = replace(spec.command, files={**spec.command.files, **files})
-        return replace(spec, command=command)
 
     async def _supervise(self, job: Job, paths: Paths) -> None:
         """Wait for the end of the job's attempt, and write its outcome."""
@@ -236,7 +213,7 @@ class Attempts:
                 watch_progress(self._board, self._health, job.job_id, paths.run_dir, reader),
                 self._stalls.watch(job, paths, self.stop),
             ):
-                end = await self._executor.wait(paths.run_dir)
+                end = await self._executors.of(job.executor).wait(paths.run_dir)
             await asyncio.wait([probing])
             is_failed = probing.cancelled() or probing.exception() is not None
             probed = {} if is_failed else probing.result()

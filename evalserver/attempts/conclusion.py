@@ -24,7 +24,7 @@ from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.engines import Engine, Paths
-from evalserver.executors import AttemptInfo, Executor, Exit, ExitReason, Lost
+from evalserver.executors import AttemptInfo, Cancelled, Executors, Exit, ExitReason, Lost
 from evalserver.outputs import mask_files
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Store
@@ -54,7 +54,7 @@ class Concluder:
     def __init__(
         self,
         store: Store,
-        executor: Executor,
+        executors: Executors,
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         retention: Retention,
@@ -63,7 +63,7 @@ class Concluder:
         gpu_load: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self._store = store
-        self._executor = executor
+        self._executors = executors
         self._engines = engines
         self._directories = directories
         self._retention = retention
@@ -73,27 +73,31 @@ class Concluder:
         self._threads = DiskThreads("reading what an attempt left", policy.max_reading_s)
 
     async def conclude(
-        self, job: Job, paths: Paths, end: Exit | Lost, probed: Mapping[str, Any]
+        self, job: Job, paths: Paths, end: Exit | Lost | Cancelled, probed: Mapping[str, Any]
     ) -> None:
         """Write the outcome of a job whose attempt ended, or queue the job again.
 
         ``probed`` is what the harness's interpreter reported about its environment.
         """
         crash_point("ended")
-        info = await self._executor.describe(paths.run_dir)
+        if isinstance(end, Cancelled):
+            await self.cancel(job)
+            return
+        info = await self._executors.of(job.executor).describe(paths.run_dir)
         await self._mask_output(job, paths, info)
         if isinstance(end, Lost):
-            await self._conclude_lost(job, paths, info, end.why)
+            await self._conclude_lost(job, paths, info, end)
             return
         if end.reason is ExitReason.TERMINATED:
             why = "it was terminated by somebody or by a shutdown"
-            await self._conclude_lost(job, paths, info, why)
+            terminated = Lost(why, started_at=end.started_at)
+            await self._conclude_lost(job, paths, info, terminated)
             return
         if end.reason is ExitReason.CANCELLED:
             job = await self._read(job)
             if await self._is_stopped_for_stall(job):
                 end = replace(end, reason=ExitReason.STALLED)
-        outcome = await self._judge(job, paths, end, info)
+        outcome = replace(await self._judge(job, paths, end, info), started_at=end.started_at)
         await self.finish(job, await self._add_provenance(job, paths, info, outcome, probed))
 
     async def fail(self, job: Job, reason: str, code: str) -> None:
@@ -160,9 +164,12 @@ class Concluder:
             log.error("the checkpoints of a job could not be read", job=job.job_id)
             return outcome
 
-    async def _conclude_lost(self, job: Job, paths: Paths, info: AttemptInfo, why: str) -> None:
+    async def _conclude_lost(self, job: Job, paths: Paths, info: AttemptInfo, end: Lost) -> None:
         """Queue the job of a lost attempt again, or fail it if it has no attempt left."""
-        orphans = await self._executor.kill_orphans(paths.run_dir, attempt_token(job))
+        why = end.why
+        orphans = await self._executors.of(job.executor).kill_orphans(
+            paths.run_dir, attempt_token(job)
+        )
         log.warning(
             "a runner was lost",
             job=job.job_id,
@@ -172,18 +179,22 @@ class Concluder:
             doubt=orphans.doubt,
         )
         if orphans.doubt is not None:
-            why = f"{why}; {orphans.doubt}"
+            end = replace(end, why=f"{why}; {orphans.doubt}")
         crash_point("lost")
         current = await self._read(job)
         is_stalled = await self._is_stopped_for_stall(current)
-        may_try_again = current.cancel_requested_at is None and not is_stalled
+        may_try_again = end.may_retry and current.cancel_requested_at is None and not is_stalled
         if may_try_again and job.attempt < job.max_attempts:
-            reason = f"the runner was lost: {why}"
-            await retry_until_writable(lambda: self._store.jobs.interrupt(job.job_id, reason))
+            reason = f"the runner was lost: {end.why}"
+            await retry_until_writable(
+                lambda: self._store.jobs.interrupt(job.job_id, reason, end.started_at)
+            )
             crash_point("interrupted")
             return
-        outcome = await self._judge_lost(current, paths, info, why)
-        await self.finish(job, lost_while_stalled(outcome, current, why) if is_stalled else outcome)
+        outcome = await self._judge_lost(current, paths, info, end)
+        if is_stalled:
+            outcome = lost_while_stalled(outcome, current, end.why)
+        await self.finish(job, replace(outcome, started_at=end.started_at))
 
     async def _read(self, job: Job) -> Job:
         """Return the job's record as it is now."""
@@ -195,12 +206,12 @@ class Concluder:
             return False
         return await retry_until_writable(lambda: self._store.queries.fails_for_stall(job))
 
-    async def _judge_lost(self, job: Job, paths: Paths, info: AttemptInfo, why: str) -> Outcome:
+    async def _judge_lost(self, job: Job, paths: Paths, info: AttemptInfo, end: Lost) -> Outcome:
         engine, now = self._engines[job.engine], self._now()
         try:
-            return await self._threads.run(lost, job, engine, paths, info, why, now)
+            return await self._threads.run(lost, job, engine, paths, info, end, now)
         except DiskTimeout:
-            return await asyncio.to_thread(lost_without_results, job, paths, info, why, now)
+            return await asyncio.to_thread(lost_without_results, job, paths, info, end, now)
 
     def _now(self) -> str:
         return timestamp(self._clock())

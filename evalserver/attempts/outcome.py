@@ -19,7 +19,7 @@ from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.engines import Engine, FailedRequests, NoResults, Paths, Results, merge
 from evalserver.engines.logs import cause, last_lines, shorten_tracebacks, tail
-from evalserver.executors import AttemptInfo, Exit, ExitReason
+from evalserver.executors import AttemptInfo, Exit, ExitReason, Lost
 from evalserver.system.attempt_log import log_path
 from evalserver.system.untrusted_files import UnreadableFile
 from evalserver.version import __version__
@@ -123,33 +123,39 @@ def _judge(attempt: _Attempt, max_failed_requests: float) -> Outcome:
     )
 
 
-def lost(job: Job, engine: Engine, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
+def lost(job: Job, engine: Engine, paths: Paths, info: AttemptInfo, end: Lost, now: str) -> Outcome:
     """Return the outcome of a job whose last permitted attempt was lost with its runner. Reads the
     attempt's files."""
-    outcome = lost_without_results(job, paths, info, why, now)
+    outcome = lost_without_results(job, paths, info, end, now)
     if outcome.status is Status.CANCELLED:
         return outcome
     try:
         results = engine.read_results(job.request, paths)
     except (NoResults, UnreadableFile):
         return outcome
-    checked = check_loss(results, f"the runner was lost: {why}")
+    checked = check_loss(results, f"the runner was lost: {end.why}")
     return _with_partial(outcome, checked, results)
 
 
-def lost_without_results(job: Job, paths: Paths, info: AttemptInfo, why: str, now: str) -> Outcome:
+def lost_without_results(job: Job, paths: Paths, info: AttemptInfo, end: Lost, now: str) -> Outcome:
     """Return the same outcome without reading what the harness left."""
     provenance = _provenance(info)
     if job.cancel_requested_at is not None:
-        error = f"It was cancelled, and its runner was lost meanwhile: {why}"
+        error = f"It was cancelled, and its runner was lost meanwhile: {end.why}"
         return Outcome(Status.CANCELLED, now, error=error, provenance=provenance)
     reason = (
-        f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {why}. "
-        f"No attempt is left; POST /jobs/{job.job_id}/retry makes a further one"
+        f"The runner of attempt {job.attempt} of {job.max_attempts} was lost: {end.why}. "
+        f"{_why_not_again(end)}; POST /jobs/{job.job_id}/retry makes a further one"
     )
     lines = _excerpt(tail(paths.run_dir, EXAMINED_LINES, EXAMINED_BYTES))
     error = _with_log(reason, paths.run_dir, lines)
-    return Outcome(Status.FAILED, now, error=error, provenance=provenance, failure=failure("lost"))
+    return Outcome(
+        Status.FAILED, now, error=error, provenance=provenance, failure=failure(end.code)
+    )
+
+
+def _why_not_again(end: Lost) -> str:
+    return "No attempt is left" if end.may_retry else "A further attempt would end in the same way"
 
 
 def unread(paths: Paths, end: Exit, limit_s: float) -> Outcome:

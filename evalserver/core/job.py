@@ -7,6 +7,9 @@ from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.result_check import ResultCheck
 
+LOCAL = "local"
+"""The executor that is the server's own machine."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -65,6 +68,9 @@ class Job:
     """The GPUs that the last attempt got; None if the server managed none then."""
     stalled_since: str | None = None
     """Since when a running job has written nothing and used no GPU."""
+    executor: str = LOCAL
+    handed_over_at: str | None = None
+    """When the latest attempt was handed over to a cluster; None if it was not."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 
@@ -90,6 +96,7 @@ class QueuedJob(NamedTuple):
     seq: int
     submitted_by: str = ""
     demand: Demand = Demand()
+    executor: str = LOCAL
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class NewJob:
     request: EvaluateRequest
     submitted_by: str
     provenance: dict[str, Any] | None = None
+    executor: str = LOCAL
 
 
 @dataclass(frozen=True)
@@ -134,3 +142,5 @@ class Outcome:
     partial: dict[str, Any] | None = None
     output_bytes: int | None = None
     """What the files of all attempts take on disk; None if unknown."""
+    started_at: str | None = None
+    """When the attempt started, if it was handed over and no start was recorded before its end."""

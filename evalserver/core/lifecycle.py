@@ -7,6 +7,9 @@ from and the state it leads to; the store writes only changes that this table al
                     ^                    |                                           |
                     +----interrupted-----+   (the runner was lost)                   |
                     +----retried-----------------------------------------------------+  (on request)
+
+On a cluster, an attempt begins with ``handed_over``, which leaves the job queued, and runs from
+``started`` on. A job that was handed over may fail, be interrupted or be cancelled before it runs.
 """
 
 from collections.abc import Mapping
@@ -24,7 +27,7 @@ class Status(StrEnum):
     QUEUED = "queued"
     """Waiting for its turn."""
     RUNNING = "running"
-    """An attempt was claimed; its runner is running, or about to start."""
+    """An attempt was claimed or has started on a cluster; its runner is running, or about to."""
     COMPLETED = "completed"
     """Finished, with results."""
     FAILED = "failed"
@@ -43,6 +46,8 @@ class EventKind(StrEnum):
     SUBMITTED = "submitted"
     PRIORITIZED = "prioritized"
     CLAIMED = "claimed"
+    HANDED_OVER = "handed_over"
+    STARTED = "started"
     REATTACHED = "reattached"
     STALLED = "stalled"
     ACTIVE_AGAIN = "active_again"
@@ -58,37 +63,49 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """The states that an event may start from, and the state that it leads to.
+    """The states that an event may start from, and the state that each leads to.
 
     None stands for a job that does not exist yet, or no longer.
     """
 
-    before: frozenset[Status | None]
-    after: Status | None
+    moves: Mapping[Status | None, Status | None]
+    begins_attempt: bool = False
 
 
-def _transition(before: Status | None, after: Status | None) -> Transition:
-    return Transition(frozenset({before}), after)
+def _transition(
+    before: Status | None, after: Status | None, *, begins_attempt: bool = False
+) -> Transition:
+    return Transition(MappingProxyType({before: after}), begins_attempt)
 
+
+def _from_each(states: frozenset[Status], after: Status | None) -> Transition:
+    return Transition(MappingProxyType(dict.fromkeys(states, after)))
+
+
+UNFINISHED = frozenset({Status.QUEUED, Status.RUNNING})
 
 TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
     {
         EventKind.SUBMITTED: _transition(None, Status.QUEUED),
         EventKind.PRIORITIZED: _transition(Status.QUEUED, Status.QUEUED),
-        EventKind.CLAIMED: _transition(Status.QUEUED, Status.RUNNING),
+        EventKind.CLAIMED: _transition(Status.QUEUED, Status.RUNNING, begins_attempt=True),
+        EventKind.HANDED_OVER: _transition(Status.QUEUED, Status.QUEUED, begins_attempt=True),
+        EventKind.STARTED: _transition(Status.QUEUED, Status.RUNNING),
         EventKind.REATTACHED: _transition(Status.RUNNING, Status.RUNNING),
         EventKind.STALLED: _transition(Status.RUNNING, Status.RUNNING),
         EventKind.ACTIVE_AGAIN: _transition(Status.RUNNING, Status.RUNNING),
-        EventKind.CANCEL_REQUESTED: _transition(Status.RUNNING, Status.RUNNING),
-        EventKind.INTERRUPTED: _transition(Status.RUNNING, Status.QUEUED),
-        EventKind.COMPLETED: _transition(Status.RUNNING, Status.COMPLETED),
-        EventKind.FAILED: _transition(Status.RUNNING, Status.FAILED),
-        EventKind.CANCELLED: Transition(
-            frozenset({Status.QUEUED, Status.RUNNING}), Status.CANCELLED
+        EventKind.CANCEL_REQUESTED: Transition(
+            MappingProxyType({status: status for status in UNFINISHED})
         ),
-        EventKind.RETRIED: Transition(FINISHED, Status.QUEUED),
-        EventKind.PRUNED: Transition(frozenset(FINISHED), None),
+        EventKind.INTERRUPTED: _from_each(UNFINISHED, Status.QUEUED),
+        EventKind.COMPLETED: _transition(Status.RUNNING, Status.COMPLETED),
+        EventKind.FAILED: _from_each(UNFINISHED, Status.FAILED),
+        EventKind.CANCELLED: _from_each(UNFINISHED, Status.CANCELLED),
+        EventKind.RETRIED: _from_each(FINISHED, Status.QUEUED),
+        EventKind.PRUNED: _from_each(FINISHED, None),
         # What was kept of a pruned job was removed.
         EventKind.ERASED: _transition(None, None),
     }
 )
+"""The store further requires that a queued job was handed over before it starts, fails, is
+interrupted, or has a cancel requested."""

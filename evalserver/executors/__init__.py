@@ -2,6 +2,8 @@
 
 from evalserver.executors.base import (
     AttemptInfo,
+    Cancelled,
+    Cluster,
     Executor,
     ExecutorError,
     Exit,
@@ -11,14 +13,18 @@ from evalserver.executors.base import (
     ResourcesExhausted,
 )
 from evalserver.executors.local import LocalExecutor
+from evalserver.executors.registry import Executors
 from evalserver.executors.runner_start import can_limit_memory
 from evalserver.runner.launch_spec import Command, LaunchSpec
 
 __all__ = [
     "AttemptInfo",
+    "Cancelled",
+    "Cluster",
     "Command",
     "Executor",
     "ExecutorError",
+    "Executors",
     "Exit",
     "ExitReason",
     "KilledOrphans",

@@ -46,9 +46,22 @@ class Exit:
 
 @dataclass(frozen=True)
 class Lost:
-    """An attempt whose runner ended without recording how; ``why`` completes a sentence."""
+    """An attempt whose runner ended without recording how, or that a cluster ended.
+
+    ``why`` completes a sentence, ``code`` is of the table of failures. ``may_retry`` is False if a
+    further attempt would end in the same way. ``started_at`` is when the attempt started, if it did
+    and that is known.
+    """
 
     why: str
+    code: str = "lost"
+    may_retry: bool = True
+    started_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """An attempt that a cluster ended on request before its runner started, or without a record."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,7 @@ class Executor(Protocol):
     async def was_started(self, run_dir: Path) -> bool:
         """Return whether a runner may have started this attempt, which was reserved."""
 
-    async def wait(self, run_dir: Path) -> Exit | Lost:
+    async def wait(self, run_dir: Path) -> Exit | Lost | Cancelled:
         """Wait for the end of the attempt."""
 
     async def stop(self, run_dir: Path) -> None:
@@ -110,3 +123,37 @@ class Executor(Protocol):
         Raises ExecutorError, with the last line of its stderr, if it cannot be run, fails, or takes
         longer than ``timeout_s`` seconds.
         """
+
+
+class Cluster(Executor, Protocol):
+    """An executor that attempts are handed over to, where they wait for their start.
+
+    ``start`` hands an attempt over: it raises ResourcesExhausted while the cluster cannot be
+    reached or takes no more, and ExecutorError if the cluster rejects the attempt for good.
+    """
+
+    max_handed_over: int
+    """How many attempts may be there at once, waiting or running."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the cluster cannot be reached now, as a sentence; None if it can."""
+
+    async def wait_started(self, run_dir: Path) -> str | None:
+        """Wait for the first sign of the attempt's runner, and return its time.
+
+        Returns None if the attempt has ended, or was removed from the cluster, before such a sign
+        was seen; ``wait`` then returns how.
+        """
+
+    def waiting_reason(self, run_dir: Path) -> str | None:
+        """Return why an attempt that was handed over has not started, in the cluster's words."""
+
+    async def prioritize(self, run_dir: Path, priority: int) -> None:
+        """Give an attempt that waits another priority, if the cluster allows that."""
+
+    async def hold(self, run_dir: Path) -> None:
+        """Keep an attempt that waits from starting, until ``release``."""
+
+    async def release(self, run_dir: Path) -> None:
+        """Let an attempt start again."""

@@ -16,7 +16,7 @@ import structlog
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, utc_now
-from evalserver.core.job import Job, QueuedJob
+from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.scheduling.checkpoint_watch import CheckpointWatch
@@ -178,12 +178,10 @@ class Scheduler:
 
     def _on_event(self, event: CommittedEvent) -> None:
         self._newest_event = event.event_id
-        if event.after is Status.QUEUED:
-            self.queue.add(
-                QueuedJob(event.job_id, event.priority, event.seq, event.submitted_by, event.demand)
-            )
-        elif event.before is Status.QUEUED:
+        if event.queued is None:
             self.queue.remove(event.job_id)
+        else:
+            self.queue.add(event.queued)
         self._running.on_event(event)
         self._checkpoints.on_event(event)
         if event.after is not Status.RUNNING:

@@ -11,6 +11,7 @@ from aiohttp import web
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.launcher import Launcher
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
@@ -19,7 +20,7 @@ from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.supervision import supervised
 from evalserver.engines.environment import harness_environment
-from evalserver.executors import Executor, LocalExecutor
+from evalserver.executors import Executor, Executors, LocalExecutor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
@@ -195,9 +196,10 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[STORE], directories, args.max_completed_jobs, args.max_output_bytes
     )
     policy = Policy(args.max_failed_requests, args.fingerprint == "full")
+    executors = Executors(app[EXECUTOR])
     concluder = Concluder(
         app[STORE],
-        app[EXECUTOR],
+        executors,
         app[ENGINES],
         directories,
         app[RETENTION],
@@ -206,12 +208,12 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     )
     attempts = Attempts(
         app[STORE],
-        app[EXECUTOR],
+        executors,
         app[ENGINES],
         directories,
         app[PLANNER],
+        Launcher(app[STORE], executors, directories, app[PLANNER], concluder, policy),
         concluder,
-        policy,
         app[PROGRESS],
         app[HEALTH],
         StallWatch(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from evalserver.core.job import Demand
+from evalserver.core.job import LOCAL, Demand, QueuedJob
 from evalserver.core.lifecycle import EventKind, Status
 
 
@@ -31,6 +31,18 @@ class CommittedEvent:
     """The GPUs of the job's attempt, if it runs or ends with this event; None: it manages none."""
     failure: str | None = None
     """The code of the failure, if the event is that the job failed."""
+    executor: str = LOCAL
+    handed_over_at: str | None = None
+    """When the job's attempt was handed over to a cluster; None if it was not."""
+
+    @property
+    def queued(self) -> QueuedJob | None:
+        """The job as the queue of the server has it; None if it is not, or no longer, in it."""
+        if self.after is not Status.QUEUED or self.handed_over_at is not None:
+            return None
+        return QueuedJob(
+            self.job_id, self.priority, self.seq, self.submitted_by, self.demand, self.executor
+        )
 
 
 Listener = Callable[[CommittedEvent], None]

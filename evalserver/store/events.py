@@ -46,13 +46,14 @@ GPUS = "CASE WHEN json_valid(gpus) THEN CASE json_type(gpus) WHEN 'array' THEN g
 
 FACTS = (
     "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    f" {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand, {GPUS} AS gpus"
+    f" executor, handed_over_at, {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand,"
+    f" {GPUS} AS gpus"
 )
 """The columns of a job that are passed on with its events to listeners."""
 
 REMOVED_FACTS = (
     "seq, 0 AS priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    " 0 AS request_bytes, NULL AS demand, NULL AS gpus"
+    " executor, NULL AS handed_over_at, 0 AS request_bytes, NULL AS demand, NULL AS gpus"
 )
 """The same of a pruned job."""
 
@@ -90,18 +91,19 @@ def transition(tx: Transaction, change: Change) -> None:
     Raises IllegalTransition, having changed nothing, when the event is not allowed in the job's
     state.
     """
-    allowed = TRANSITIONS[change.kind]
+    moves = TRANSITIONS[change.kind].moves
     row = _lock_row(tx, change)
     before = Status(row["status"])
-    if before not in allowed.before:
+    if before not in moves:
         raise IllegalTransition(f"job {change.job_id} is {before}, it cannot be {change.kind}")
-    if allowed.after is None:
+    after = moves[before]
+    if after is None:
         tx.execute("DELETE FROM jobs WHERE job_id = :job_id", {"job_id": change.job_id})
     else:
-        row = _update(tx, change, before, allowed.after)
-        if before is Status.RUNNING and allowed.after is not Status.RUNNING:
+        row = _update(tx, change, before, after)
+        if before is Status.RUNNING and after is not Status.RUNNING:
             record_attempt(tx, change.job_id, change.columns.get("completed_at", change.at))
-    record(tx, [Happened(change, row, before, allowed.after)])
+    record(tx, [Happened(change, row, before, after)])
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,8 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         demand=demand_of(row["demand"]),
         gpus=_gpus(happened),
         failure=happened.change.detail.get("failure"),
+        executor=row["executor"],
+        handed_over_at=row["handed_over_at"],
     )
 
 

@@ -123,7 +123,8 @@ class JobQueries:
         """The run directory that an attempt was given when it was claimed; None if it was not."""
         rows = await self._readers.fetch(
             "SELECT json_extract(detail, '$.run_dir') AS run_dir FROM job_events"
-            " WHERE job_id = :job_id AND event = 'claimed' AND attempt = :attempt",
+            " WHERE job_id = :job_id AND event IN ('claimed', 'handed_over')"
+            " AND attempt = :attempt",
             {"job_id": job_id, "attempt": attempt},
         )
         return Path(rows[0]["run_dir"]) if rows else None
@@ -143,11 +144,45 @@ class JobQueries:
         )
         return [job_of(row) for row in rows]
 
-    async def queued(self) -> list[QueuedJob]:
-        """The queued jobs, in the order of the queue."""
+    async def handed_over(self) -> list[Job]:
+        """The queued jobs that wait on a cluster, in the order in which they were handed over."""
         rows = await self._readers.fetch(
-            f"SELECT job_id, priority, seq, submitted_by, {DEMAND} AS demand FROM jobs"  # noqa: S608
-            " WHERE status = 'queued' ORDER BY priority DESC, seq"
+            f"{RECORD} WHERE status = 'queued' AND handed_over_at IS NOT NULL"
+            " AND completed_at IS NULL ORDER BY handed_over_at, event_id"
+        )
+        return [job_of(row) for row in rows]
+
+    async def unfinished_by_executor(self) -> dict[str, list[str]]:
+        """The first jobs that have not finished, at most ten of each executor."""
+        rows = await self._readers.fetch(
+            """
+            WITH RECURSIVE names (executor) AS (
+                SELECT min(executor) FROM jobs WHERE completed_at IS NULL
+                UNION ALL
+                SELECT (SELECT min(executor) FROM jobs
+                        WHERE completed_at IS NULL AND executor > names.executor)
+                FROM names WHERE names.executor IS NOT NULL
+            )
+            SELECT names.executor, jobs.job_id FROM names
+            JOIN jobs ON jobs.executor = names.executor AND jobs.completed_at IS NULL
+            WHERE names.executor IS NOT NULL
+              AND jobs.seq IN (SELECT first.seq FROM jobs AS first
+                               WHERE first.executor = names.executor
+                                 AND first.completed_at IS NULL LIMIT 10)
+            ORDER BY names.executor, jobs.seq
+            """
+        )
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            found.setdefault(row["executor"], []).append(row["job_id"])
+        return found
+
+    async def queued(self) -> list[QueuedJob]:
+        """The queued jobs that were not handed over, in the order of the queue."""
+        rows = await self._readers.fetch(
+            f"SELECT job_id, priority, seq, submitted_by, executor, {DEMAND} AS demand"  # noqa: S608
+            " FROM jobs WHERE status = 'queued' AND handed_over_at IS NULL"
+            " ORDER BY priority DESC, seq"
         )
         return [
             QueuedJob(
@@ -156,6 +191,7 @@ class JobQueries:
                 row["seq"],
                 row["submitted_by"],
                 demand_of(row["demand"]),
+                row["executor"],
             )
             for row in rows
         ]

@@ -54,6 +54,8 @@ def job_of(row: Row) -> Job:
         partial=_readable(row, "partial", _object, damage),
         gpus=_readable(row, "gpus", _strings, damage),
         stalled_since=row["stalled_since"],
+        executor=row["executor"],
+        handed_over_at=row["handed_over_at"],
         damage="; ".join(damage) or None,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evalserver.core.job import Job, NewJob, Outcome, Slot
 from evalserver.core.lifecycle import SERVER
-from evalserver.store import idempotency, jobs, pruning, server_events, stalls
+from evalserver.store import attempts, idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission
@@ -63,25 +63,48 @@ class JobStore:
         if it has made further attempts since it was read, if a GPU of the slot is held, or while
         the server is draining.
         """
-        claim = jobs.Claim(job.job_id, self._now(), str(run_dir), str(output_dir), slot)
+        claim = attempts.Claim(job.job_id, self._now(), str(run_dir), str(output_dir), slot)
 
         def work(tx: Transaction) -> None:
             server_events.require_open_queue(tx)
-            jobs.require_none_ahead(tx, job.job_id, after_event)
-            jobs.claim(tx, claim, job.attempt + 1)
+            attempts.require_none_ahead(tx, job.job_id, after_event)
+            attempts.claim(tx, claim, job.attempt + 1)
 
         await self._writer.run(work)
 
+    async def hand_over(
+        self, job: Job, run_dir: Path, output_dir: Path, after_event: int = 0
+    ) -> None:
+        """Begin the attempt after those in ``job``, a record of a queued job, on its cluster.
+
+        Raises IllegalTransition as ``claim`` does.
+        """
+        claim = attempts.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
+
+        def work(tx: Transaction) -> None:
+            server_events.require_open_queue(tx)
+            attempts.require_none_ahead(tx, job.job_id, after_event)
+            attempts.hand_over(tx, claim, job.attempt + 1)
+
+        await self._writer.run(work)
+
+    async def start(self, job_id: str, started_at: str) -> None:
+        """Record that a job which was handed over runs, since a time.
+
+        Raises IllegalTransition if it is not waiting on a cluster.
+        """
+        await self._writer.run(lambda tx: attempts.start(tx, job_id, self._now(), started_at))
+
     async def reattach(self, job_id: str) -> None:
         """Record that a restarted server reattached to a running job's attempt."""
-        await self._writer.run(lambda tx: jobs.reattach(tx, job_id, self._now()))
+        await self._writer.run(lambda tx: attempts.reattach(tx, job_id, self._now()))
 
     async def cancel_queued(
         self, job_id: str, actor: str, keep: int, max_bytes: int | None = None
     ) -> list[str]:
-        """End a job before its start, and prune as ``finish`` does.
+        """End a job of which no attempt has begun, and prune as ``finish`` does.
 
-        Raises IllegalTransition if it is no longer queued.
+        Raises IllegalTransition if it is no longer queued, or was handed over to a cluster.
         """
 
         def work(tx: Transaction) -> list[str]:
@@ -92,7 +115,8 @@ class JobStore:
         return await self._writer.run(work)
 
     async def request_cancel(self, job_id: str, actor: str) -> None:
-        """Record that a running job is to be stopped. Raises IllegalTransition if it has ended."""
+        """Record that a job's attempt is to be stopped. Raises IllegalTransition if none has begun,
+        or it has ended."""
         await self._writer.run(lambda tx: jobs.request_cancel(tx, job_id, self._now(), actor))
 
     async def stall(self, job_id: str, since: str, *, fails: bool = False) -> None:
@@ -106,14 +130,19 @@ class JobStore:
         """Record that a stalled job is active again. Raises IllegalTransition if it has ended."""
         await self._writer.run(lambda tx: stalls.end_stall(tx, job_id, self._now()))
 
-    async def interrupt(self, job_id: str, reason: str) -> None:
-        """Put a running job whose attempt was lost back into the queue."""
-        await self._writer.run(lambda tx: jobs.interrupt(tx, job_id, self._now(), reason))
+    async def interrupt(self, job_id: str, reason: str, started_at: str | None = None) -> None:
+        """Put a job whose attempt was lost back into the queue.
+
+        ``started_at`` is when the attempt started, if no start was recorded.
+        """
+        await self._writer.run(
+            lambda tx: jobs.interrupt(tx, job_id, self._now(), reason, started_at)
+        )
 
     async def finish(
         self, job_id: str, outcome: Outcome, keep: int, max_bytes: int | None = None
     ) -> list[str]:
-        """Record how a running job ended, and prune, in one unit of work.
+        """Record how a job's attempt ended, and prune, in one unit of work.
 
         Returns the ids of the jobs that were pruned, to keep the newest ``keep``
         finished ones, whose files have ``max_bytes`` at most.

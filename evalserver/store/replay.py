@@ -59,39 +59,37 @@ class Replay:
     def _left_by_archive(self, event: Mapping[str, Any], move: Transition) -> Replayed | None:
         if event["from_status"] not in set(Status) or not self._is_archived(event["job_id"]):
             return None
-        return Replayed(Status(event["from_status"]), event["attempt"] - _begins(move), 0)
+        attempt = event["attempt"] - move.begins_attempt
+        return Replayed(Status(event["from_status"]), attempt, 0)
 
     def _remember(self, event: Mapping[str, Any], move: Transition) -> None:
-        if move.after is None:
+        if event["to_status"] is None:
             self._jobs.pop(event["job_id"], None)
             return
-        self._jobs[event["job_id"]] = Replayed(move.after, event["attempt"], event["event_id"])
+        after = Status(event["to_status"])
+        self._jobs[event["job_id"]] = Replayed(after, event["attempt"], event["event_id"])
 
 
 def _wrong_move(event: Mapping[str, Any], move: Transition, job: Replayed | None) -> str | None:
     before = None if job is None else job.status
-    if before not in move.before:
+    if before not in move.moves:
         if job is None:
             return "there is no such job at this point: never submitted, or pruned"
         return f"a job that is {before} cannot be {event['event']}"
-    if (event["from_status"], event["to_status"]) != (before, move.after):
+    after = move.moves[before]
+    if (event["from_status"], event["to_status"]) != (before, after):
         said = _arrow(event["from_status"], event["to_status"])
-        return f"it says {said}, where the log leads {_arrow(before, move.after)}"
+        return f"it says {said}, where the log leads {_arrow(before, after)}"
     return None
 
 
 def _wrong_attempt(event: Mapping[str, Any], move: Transition, job: Replayed | None) -> str | None:
-    if move.after is None and job is None:
+    if job is None and move.moves[None] is None:
         return None  # of a pruned job, whose attempts are not remembered
-    expected = (0 if job is None else job.attempt) + _begins(move)
+    expected = (0 if job is None else job.attempt) + move.begins_attempt
     if event["attempt"] != expected:
         return f"it says attempt {event['attempt']}, where the log leads to attempt {expected}"
     return None
-
-
-def _begins(move: Transition) -> bool:
-    """Whether the transition begins an attempt."""
-    return move.after is Status.RUNNING and Status.RUNNING not in move.before
 
 
 def _arrow(before: object, after: object) -> str:

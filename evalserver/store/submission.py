@@ -14,7 +14,7 @@ from evalserver.store.transaction import BatchOperation, Transaction
 
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
-    "submitted_by", "created_at", "max_attempts", "provenance",
+    "submitted_by", "created_at", "max_attempts", "provenance", "executor",
 )  # fmt: skip
 """The columns of a new job."""
 
@@ -81,6 +81,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
         at,
         request.max_attempts,
         None if job.provenance is None else json_text(job.provenance),
+        job.executor,
     ]
 
 
@@ -95,6 +96,8 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "started_at": None,
         "completed_at": None,
         "submitted_by": job.submitted_by,
+        "executor": job.executor,
+        "handed_over_at": None,
         "request_bytes": len(row[COLUMNS.index("request")].encode()),
         "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
         "gpus": None,

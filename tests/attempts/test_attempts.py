@@ -10,13 +10,14 @@ import pytest
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.launcher import Launcher
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.core.health import Health
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
-from evalserver.executors import LocalExecutor
+from evalserver.executors import Executors, LocalExecutor
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_atomically
@@ -78,11 +79,21 @@ def _attempts(
     directories = RunDirectories(tmp_path, "")
     planner = Planner(engines, directories, LaunchContext({}, tmp_path, 1.0))
     board = ProgressBoard(EventBus())
-    executor, retention = LocalExecutor(), Retention(store, directories, 1000)
-    concluder = Concluder(store, executor, engines, directories, retention, policy)
+    executors, retention = Executors(LocalExecutor()), Retention(store, directories, 1000)
+    concluder = Concluder(store, executors, engines, directories, retention, policy)
+    launcher = Launcher(store, executors, directories, planner, concluder, policy)
     stalls = StallWatch(store, Health(), StallPolicy(1800, fails=False))
     return Attempts(
-        store, executor, engines, directories, planner, concluder, policy, board, Health(), stalls
+        store,
+        executors,
+        engines,
+        directories,
+        planner,
+        launcher,
+        concluder,
+        board,
+        Health(),
+        stalls,
     )
 
 
@@ -100,8 +111,8 @@ async def test_a_checkpoint_on_a_hanging_disk_fails_only_its_own_job(
     store: Store, tmp_path: Path, engines: Mapping[str, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
-    monkeypatch.setattr("evalserver.attempts.attempts.START_LIMIT_SECONDS", 0.05)
-    monkeypatch.setattr("evalserver.attempts.attempts.at_start", lambda *_, **__: disk.wait())
+    monkeypatch.setattr("evalserver.attempts.launcher.START_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr("evalserver.attempts.launcher.at_start", lambda *_, **__: disk.wait())
     attempts = _attempts(store, tmp_path, engines, Policy(0.05))
     job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)

@@ -15,7 +15,7 @@ from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Paths, make_engines
-from evalserver.executors import AttemptInfo, Exit, ExitReason
+from evalserver.executors import AttemptInfo, Exit, ExitReason, Lost
 from evalserver.runner.files import LOG_FILE
 from evalserver.version import __version__
 
@@ -277,17 +277,27 @@ def test_a_task_without_a_metric_fails_the_job(paths: Paths) -> None:
 
 
 def test_a_lost_runner_fails_the_job_and_names_the_attempt(paths: Paths) -> None:
-    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, Lost("it was killed"), ENDED)
 
     assert (outcome.status, outcome.completed_at) == (Status.FAILED, ENDED)
     assert outcome.error is not None
     assert outcome.error.startswith("The runner of attempt 2 of 2 was lost: it was killed. ")
 
 
+def test_a_loss_that_would_repeat_itself_has_its_own_code_and_says_so(paths: Paths) -> None:
+    end = Lost("the node ran out of memory", "host_out_of_memory", may_retry=False)
+
+    outcome = lost(JOB, ENGINE, paths, INFO, end, ENDED)
+
+    assert outcome.failure is not None
+    assert outcome.failure.code == "host_out_of_memory"
+    assert "would end in the same way" in (outcome.error or "")
+
+
 def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(paths: Paths) -> None:
     (paths.run_dir / LOG_FILE).write_text("it was half way\n")
 
-    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, Lost("it was killed"), ENDED)
 
     assert outcome.error is not None
     assert outcome.error.endswith("it was half way")
@@ -298,7 +308,7 @@ def test_the_failure_of_a_lost_runner_has_the_end_of_the_log_and_the_command(pat
 def test_a_runner_lost_during_a_cancel_gives_a_cancelled_job(paths: Paths) -> None:
     job = Job(**{**vars(JOB), "cancel_requested_at": STARTED})
 
-    assert lost(job, ENGINE, paths, INFO, "it was killed", ENDED).status is Status.CANCELLED
+    assert lost(job, ENGINE, paths, INFO, Lost("it was killed"), ENDED).status is Status.CANCELLED
 
 
 def test_a_failure_without_a_harness_has_its_reason_as_error() -> None:
@@ -343,7 +353,7 @@ def test_a_completed_job_has_no_failure(paths: Paths) -> None:
 
 
 def test_a_failure_of_a_lost_runner_says_how_to_have_it_run_again(paths: Paths) -> None:
-    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, Lost("it was killed"), ENDED)
 
     assert outcome.failure is not None
     assert outcome.failure.code == "lost"
@@ -521,7 +531,7 @@ def test_an_earlier_stage_that_was_killed_has_no_results(paths: Paths) -> None:
 def test_a_lost_runner_stays_a_loss_and_the_numbers_are_kept(paths: Paths) -> None:
     leave_results(paths)
 
-    outcome = lost(JOB, ENGINE, paths, INFO, "it was killed", ENDED)
+    outcome = lost(JOB, ENGINE, paths, INFO, Lost("it was killed"), ENDED)
 
     assert outcome.status is Status.FAILED
     assert outcome.partial is not None

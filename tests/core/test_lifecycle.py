@@ -7,7 +7,7 @@ from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 
 def leading_from(status: Status | None) -> dict[EventKind, Status | None]:
     """The events that are allowed in a state, and the states they lead to."""
-    return {kind: move.after for kind, move in TRANSITIONS.items() if status in move.before}
+    return {kind: move.moves[status] for kind, move in TRANSITIONS.items() if status in move.moves}
 
 
 def test_every_kind_of_event_has_a_transition() -> None:
@@ -18,10 +18,15 @@ def test_a_job_starts_in_the_queue_and_is_erased_after_it_was_pruned() -> None:
     assert leading_from(None) == {EventKind.SUBMITTED: Status.QUEUED, EventKind.ERASED: None}
 
 
-def test_a_queued_job_can_be_claimed_cancelled_or_prioritized() -> None:
+def test_a_queued_job_can_be_prioritized_begin_an_attempt_and_end_on_a_cluster() -> None:
     assert leading_from(Status.QUEUED) == {
         EventKind.PRIORITIZED: Status.QUEUED,
         EventKind.CLAIMED: Status.RUNNING,
+        EventKind.HANDED_OVER: Status.QUEUED,
+        EventKind.STARTED: Status.RUNNING,
+        EventKind.CANCEL_REQUESTED: Status.QUEUED,
+        EventKind.INTERRUPTED: Status.QUEUED,
+        EventKind.FAILED: Status.FAILED,
         EventKind.CANCELLED: Status.CANCELLED,
     }
 
@@ -52,12 +57,12 @@ def test_the_states_match_the_contract() -> None:
 
 @pytest.mark.parametrize("status", sorted(FINISHED))
 def test_each_finished_state_has_an_event_of_the_same_name(status: Status) -> None:
-    assert TRANSITIONS[EventKind(status.value)].after is status
+    assert set(TRANSITIONS[EventKind(status.value)].moves.values()) == {status}
 
 
 @pytest.mark.parametrize("status", Status)
 def test_every_state_is_reachable(status: Status) -> None:
-    assert status in {move.after for move in TRANSITIONS.values()}
+    assert status in {after for move in TRANSITIONS.values() for after in move.moves.values()}
 
 
 def test_the_table_is_immutable() -> None:

@@ -1,6 +1,7 @@
 """Metrics of the store's events, of starts and of commits."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,7 +29,7 @@ def event(
     ended: float = 0,
 ) -> CommittedEvent:
     """Return an event of a job with these times, in seconds."""
-    after = TRANSITIONS[kind].after
+    after = TRANSITIONS[kind].moves[before]
     times = (clock(created), clock(started), clock(ended))
     return CommittedEvent(
         1, kind, "id", 1, 0, before, after, "lm_eval", attempt, *times, "alice", 2
@@ -38,7 +39,7 @@ def event(
 def job(created: float) -> Job:
     """Return a job that was submitted at that second."""
     request = EvaluateRequest("dummy", ("mme",))
-    nothing = dict.fromkeys(
+    nothing: dict[str, Any] = dict.fromkeys(
         ("started_at", "completed_at", "cancel_requested_at", "run_dir", "output_dir", "exit_code",
          "error", "result", "provenance")
     )  # fmt: skip

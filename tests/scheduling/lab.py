@@ -8,12 +8,13 @@ from typing import Any
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
+from evalserver.attempts.launcher import Launcher
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.core.clock import timestamp
 from evalserver.core.health import Health
-from evalserver.executors import LocalExecutor
+from evalserver.executors import Executors, LocalExecutor
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.scheduling.commands import JobCommands
@@ -33,15 +34,17 @@ class Lab:
         self.now = NOON
         directories = RunDirectories(folder, "")
         retention = Retention(store, directories, PLENTY)
-        executor, policy = LocalExecutor(), Policy(0.05)
+        executors, policy = Executors(LocalExecutor()), Policy(0.05)
+        planner = Planner({}, directories, LaunchContext({}, folder, 1.0))
+        concluder = Concluder(store, executors, {}, directories, retention, policy)
         attempts = Attempts(
             store,
-            executor,
+            executors,
             {},
             directories,
-            Planner({}, directories, LaunchContext({}, folder, 1.0)),
-            Concluder(store, executor, {}, directories, retention, policy),
-            policy,
+            planner,
+            Launcher(store, executors, directories, planner, concluder, policy),
+            concluder,
             ProgressBoard(EventBus()),
             Health(),
             StallWatch(store, Health(), StallPolicy(1800, fails=False)),

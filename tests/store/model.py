@@ -21,19 +21,21 @@ FINISHED = ("completed", "failed", "cancelled")
 
 STARTS_FROM = {
     "claim": ("queued",),
-    "prioritize": ("queued",),
+    "hand_over": ("queued",),
+    "start": ("handed_over",),
+    "prioritize": ("queued", "handed_over"),
     "cancel_queued": ("queued",),
     "reattach": ("running",),
-    "request_cancel": ("running",),
+    "request_cancel": ("running", "handed_over"),
     "stall": ("running",),
     "end_stall": ("running",),
-    "interrupt": ("running",),
-    "finish": ("running",),
+    "interrupt": ("running", "handed_over"),
+    "finish": ("running", "handed_over"),
     "retry": FINISHED,
 }
 """The states in which each operation is allowed; in all others, it is rejected."""
 
-CHANGE_STATE = {"claim", "cancel_queued", "interrupt", "finish", "retry"}
+CHANGE_STATE = {"claim", "hand_over", "start", "cancel_queued", "interrupt", "finish", "retry"}
 """Operations that change a job's state: of two that are allowed, only the first succeeds."""
 
 NO_ATTEMPT: dict[str, Any] = dict.fromkeys(("started_at", "run_dir", "output_dir"))
@@ -70,6 +72,8 @@ class Operation:
         match self.name:
             case "prune":
                 return self
+            case "hand_over":
+                return Operation(self.name, (job, *self.arguments))
             case "claim":
                 return Operation(self.name, (job, *self.arguments, Slot((f"GPU-{job.job_id}",))))
         return Operation(self.name, (job.job_id, *self.arguments))
@@ -92,7 +96,8 @@ class Model:
     """The audit log: number, time, actor, job, event, state before, state after, attempt."""
     events: list[tuple[Any, ...]] = field(default_factory=list)
     """The events that listeners receive: number, event, job, submission, priority, state before,
-    state after, engine, attempt, times and submitter of the job, and the bytes of its request."""
+    state after, engine, attempt, times and submitter of the job, the bytes of its request, demand,
+    GPUs, failure, executor and hand-over."""
 
     @property
     def submitted(self) -> int:
@@ -105,8 +110,15 @@ class Model:
         return known.get(job_id) or replace(next(iter(known.values())), job_id=job_id)
 
     def state(self, job_id: str) -> str | None:
-        """The state of a job; None if it does not exist or was pruned."""
-        return self.jobs[job_id].status.value if job_id in self.jobs else None
+        """The state of a job; None if it does not exist or was pruned.
+
+        A queued job that is in the hands of a cluster is ``handed_over``.
+        """
+        if job_id not in self.jobs:
+            return None
+        job = self.jobs[job_id]
+        waits = job.status is Status.QUEUED and job.handed_over_at is not None
+        return "handed_over" if waits else job.status.value
 
     def jobs_in(self, state: str) -> list[Job]:
         """The jobs in a state."""
@@ -114,7 +126,11 @@ class Model:
 
     def queue(self) -> list[tuple[str, int, int]]:
         """Id, priority and submission number: by priority, then in the order of submission."""
-        places = [(job.job_id, job.priority, job.seq) for job in self.jobs_in("queued")]
+        places = [
+            (job.job_id, job.priority, job.seq)
+            for job in self.jobs_in("queued")
+            if job.handed_over_at is None
+        ]
         return sorted(places, key=lambda place: (-place[1], place[2]))
 
     def answer(self, operation: Operation) -> Any:
@@ -165,10 +181,7 @@ class Model:
 
         The job must be first in the queue.
         """
-        job = self._require_state("claim", read.job_id)
-        first, *_ = self.queue()[0]
-        if job.attempt != read.attempt or first != job.job_id:
-            raise IllegalTransition
+        job = self._require_next("claim", read)
         self._change(
             "claimed",
             SERVER,
@@ -180,6 +193,26 @@ class Model:
             output_dir=str(output_dir),
             gpus=slot.gpus,
         )
+
+    def hand_over(self, read: Job, run_dir: Path, output_dir: Path) -> None:
+        """Begin an attempt as ``claim`` does; the job stays queued, and holds no GPU."""
+        job = self._require_next("hand_over", read)
+        self._change(
+            "handed_over",
+            SERVER,
+            job,
+            attempt=job.attempt + 1,
+            handed_over_at=self.now,
+            started_at=None,
+            run_dir=str(run_dir),
+            output_dir=str(output_dir),
+            gpus=None,
+        )
+
+    def start(self, job_id: str, started_at: str) -> None:
+        """The attempt of a job that was handed over runs, since the given time."""
+        job = self._require_state("start", job_id)
+        self._change("started", SERVER, job, status=Status.RUNNING, started_at=started_at)
 
     def prioritize(self, job_id: str, priority: int, actor: str) -> None:
         """Change the job's priority; setting its current priority is not an event."""
@@ -219,12 +252,18 @@ class Model:
     def interrupt(self, job_id: str, reason: str) -> None:
         """Return the job to its previous position in the queue."""
         job = self._require_state("interrupt", job_id)
-        self._change("interrupted", SERVER, job, status=Status.QUEUED)
+        self._change("interrupted", SERVER, job, status=Status.QUEUED, handed_over_at=None)
         self._end_attempt(job, self.now)
 
     def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
         """Record the job's outcome; it becomes the most recently finished job."""
         job = self._require_state("finish", job_id)
+        if self.state(job_id) == "handed_over":
+            if outcome.started_at is not None:
+                self.start(job_id, outcome.started_at)
+                job = self.jobs[job_id]
+            elif outcome.status is Status.COMPLETED:
+                raise IllegalTransition
         self._end_attempt(job, outcome.completed_at)
         self._change(
             outcome.status.value,
@@ -247,7 +286,15 @@ class Model:
         """Queue the job as if it had not finished, with its original number of further attempts."""
         job = self._require_state("retry", job_id)
         attempts = job.attempt + job.request.max_attempts
-        self._change("retried", actor, job, status=Status.QUEUED, max_attempts=attempts, **NO_END)
+        self._change(
+            "retried",
+            actor,
+            job,
+            status=Status.QUEUED,
+            max_attempts=attempts,
+            handed_over_at=None,
+            **NO_END,
+        )
         self.metrics.pop(job_id, None)
         self.finished.remove(job_id)
 
@@ -265,10 +312,20 @@ class Model:
             raise IllegalTransition
         return self.jobs[job_id]
 
+    def _require_next(self, operation: str, read: Job) -> Job:
+        job = self._require_state(operation, read.job_id)
+        first, *_ = self.queue()[0]
+        if job.attempt != read.attempt or first != job.job_id:
+            raise IllegalTransition
+        return job
+
     def _end_attempt(self, job: Job, ended_at: str) -> None:
+        if job.status is not Status.RUNNING:
+            return
         started_at = job.started_at or ""
         took = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
-        series, gpus = job.labels.get("series"), len(job.gpus or ())
+        series = job.labels.get("series")
+        gpus = job.request.num_gpus if job.gpus is None else len(job.gpus)
         if series is not None:
             # SQLite's JSON functions end a text there; requests with NUL are rejected.
             series = series.partition("\0")[0]
@@ -293,4 +350,7 @@ class Model:
         gpus = job.gpus if kind == "claimed" else None
         failure = job.failure.code if kind == "failed" and job.failure else None
         place = (job.seq, job.priority, before, after)
-        self.events.append((number, kind, job.job_id, *place, *facts, demand, gpus, failure))
+        place_now = (job.executor, job.handed_over_at)
+        self.events.append(
+            (number, kind, job.job_id, *place, *facts, demand, gpus, failure, *place_now)
+        )

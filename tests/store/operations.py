@@ -53,6 +53,7 @@ COMPLETED = st.builds(
         tuple
     ),
     provenance=st.none() | st.just({"host": "here"}),
+    started_at=TIMES,
 )
 FAILED = st.builds(
     Outcome,
@@ -62,6 +63,7 @@ FAILED = st.builds(
     st.text(min_size=1),
     failure=st.none() | st.builds(Failure, st.just("disk_full"), st.text()),
     partial=st.none() | st.just({"mme": {"acc,none": 0.5}}),
+    started_at=st.none() | TIMES,
 )
 CANCELLED = st.builds(Outcome, st.just(Status.CANCELLED), TIMES, st.none() | st.integers(0, 255))
 
@@ -75,6 +77,8 @@ OPERATIONS = {
     "claim": st.one_of(
         *(operation("claim", st.just(Path(run)), st.just(Path("out"))) for run in "abc")
     ),
+    "hand_over": operation("hand_over", st.just(Path("a")), st.just(Path("out"))),
+    "start": operation("start", TIMES),
     "cancel_queued": operation("cancel_queued", ACTORS, KEEP),
     "prioritize": operation("prioritize", st.integers(-2, 2), ACTORS),
     "reattach": operation("reattach"),
@@ -98,7 +102,7 @@ LEGAL = st.fixed_dictionaries(
         state: st.one_of(
             *(OPERATIONS[name] for name, states in STARTS_FROM.items() if state in states)
         )
-        for state in ("queued", "running", *FINISHED)
+        for state in ("queued", "handed_over", "running", *FINISHED)
     }
 )
 """A legal operation for each state of a job."""

@@ -66,7 +66,7 @@ def replay(folder: Path) -> dict[str, str]:
     moves = "SELECT job_id, event, from_status, to_status FROM job_events ORDER BY event_id"
     for job_id, event, before, after in rows(folder, moves):
         assert before == states.pop(job_id, None)
-        assert before in TRANSITIONS[EventKind(event)].before
+        assert before in TRANSITIONS[EventKind(event)].moves
         if after is not None:
             states[job_id] = after
     return states

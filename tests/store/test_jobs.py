@@ -15,7 +15,7 @@ from evalserver.core.clock import timestamp
 from evalserver.core.job import Metric, NewJob, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
-from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, jobs
+from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, attempts
 from tests.store.test_migrate import contents, events_of, rows
 
 PLENTY = 1000
@@ -41,8 +41,8 @@ async def start(store: Store, **request: Any) -> str:
 async def claim(store: Store, job_id: str) -> None:
     """Claim the next attempt of a job, whatever is queued ahead of it."""
     attempt = (await store.queries.job(job_id)).attempt + 1
-    claim = jobs.Claim(job_id, store.jobs._now(), f"run-{attempt}", "output")
-    await store._writer.run(lambda tx: jobs.claim(tx, claim, attempt))
+    claim = attempts.Claim(job_id, store.jobs._now(), f"run-{attempt}", "output")
+    await store._writer.run(lambda tx: attempts.claim(tx, claim, attempt))
 
 
 async def complete(store: Store, keep: int = PLENTY, **request: Any) -> str:

@@ -28,6 +28,7 @@ from evalserver.store import (
     Place,
     SortKey,
     Store,
+    attempts,
     durations,
     engine_cache,
     finished,
@@ -148,6 +149,8 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "SeriesQueries.points": lambda readers: SeriesQueries(readers).points(
         ["run"], "mme", "acc", "none"
     ),
+    "JobQueries.handed_over": lambda readers: _queries(readers).handed_over(),
+    "JobQueries.unfinished_by_executor": lambda readers: _queries(readers).unfinished_by_executor(),
     "JobQueries.metrics": lambda readers: _queries(readers).metrics("id"),
     "JobQueries.run_dir": lambda readers: _queries(readers).run_dir("id", 1),
     "Durations.of_kind": lambda readers: Durations(readers).of_kind(KIND),
@@ -162,11 +165,13 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
-    "require_none_ahead": lambda tx, queued, running: jobs.require_none_ahead(tx, queued, 10),
-    "claim": lambda tx, queued, running: jobs.claim(tx, jobs.Claim(queued, NOW, "r", "o"), 1),
+    "require_none_ahead": lambda tx, queued, running: attempts.require_none_ahead(tx, queued, 10),
+    "hand_over": lambda tx, queued, running: attempts.hand_over(tx, _claim_of(queued), 1),
+    "start": lambda tx, queued, running: _hand_over_and_start(tx, queued),
+    "claim": lambda tx, queued, running: attempts.claim(tx, _claim_of(queued), 1),
     "prioritize": lambda tx, queued, running: jobs.prioritize(tx, queued, 1, NOW, "bob"),
     "cancel_queued": lambda tx, queued, running: jobs.cancel_queued(tx, queued, NOW, "bob"),
-    "reattach": lambda tx, queued, running: jobs.reattach(tx, running, NOW),
+    "reattach": lambda tx, queued, running: attempts.reattach(tx, running, NOW),
     "request_cancel": lambda tx, queued, running: jobs.request_cancel(tx, running, NOW, "bob"),
     "interrupt": lambda tx, queued, running: jobs.interrupt(tx, running, NOW, "lost"),
     "finish": lambda tx, queued, running: jobs.finish(tx, running, NOW, completed(ACCURACY)),
@@ -221,14 +226,15 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 
 MODULES = (
-    jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting, submission,
-    tokens,
+    attempts, jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting,
+    submission, tokens,
 )  # fmt: skip
 PARTS = (JobQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries)
 
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
-    "LoginSession", "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
+    "LoginSession", "is_handed_over", "require_begun", "require_not_handed_over", "require_status",
+    "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
     "Submission", "Token", "counted", "read_jobs", "size_of",
     "seq_range_of", "token_of", "tokens_in",
     "JobQueries.job", "JobQueries.page", "JobQueries.sorted_page", "JobQueries.finished_page",
@@ -252,6 +258,15 @@ ALLOWED_SCANS = {
     "SCAN CONSTANT ROW": "no table at all",
 }
 """Scans that are allowed, and why."""
+
+
+def _claim_of(queued: str) -> attempts.Claim:
+    return attempts.Claim(queued, NOW, "r", "o")
+
+
+def _hand_over_and_start(tx: Transaction, queued: str) -> None:
+    attempts.hand_over(tx, _claim_of(queued), 1)
+    attempts.start(tx, queued, NOW, NOW)
 
 
 def _end_and_prune(tx: Transaction, running: str) -> None:

@@ -35,7 +35,7 @@ def forge(folder: Path, sql: str) -> None:
     [
         ("UPDATE job_events SET event = 'blessed' WHERE event_id = 2", 2, "'blessed' is no kind"),
         ("UPDATE job_events SET event = 'failed' WHERE event_id = 2", 2,
-         "a job that is queued cannot be failed"),
+         "where the log leads from queued to failed"),
         ("UPDATE job_events SET event = 'submitted' WHERE event_id = 3", 3,
          "a job that is running cannot be submitted"),
         ("UPDATE job_events SET job_id = 'ghost' WHERE event_id = 2", 2, "there is no such job"),
@@ -79,7 +79,7 @@ async def test_an_event_after_its_jobs_pruning_is_detected(store: Store, tmp_pat
 
 
 def test_replay_handles_new_kinds_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = Transition(frozenset({Status.FAILED}), Status.QUEUED)
+    again = Transition({Status.FAILED: Status.QUEUED})
     moves = {kind.value: move for kind, move in TRANSITIONS.items()}
     monkeypatch.setattr("evalserver.store.replay.MOVES", {**moves, "again": again})
     replay = Replay()

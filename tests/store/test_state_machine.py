@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import Job, NewJob, QueuedJob
+from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.scheduling.queue_index import QueueIndex
@@ -89,12 +89,10 @@ class StoreAndModel(RuleBasedStateMachine):
     def listen(self, event: CommittedEvent) -> None:
         """Update the queue index as the scheduler does on an event."""
         self.received.append(event)
-        if event.after is Status.QUEUED:
-            self.index.add(
-                QueuedJob(event.job_id, event.priority, event.seq, event.submitted_by, event.demand)
-            )
-        elif event.before is Status.QUEUED:
+        if event.queued is None:
             self.index.remove(event.job_id)
+        else:
+            self.index.add(event.queued)
 
     def teardown(self) -> None:
         """Close the store, and check the whole database file."""

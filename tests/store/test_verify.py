@@ -70,6 +70,9 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     for _ in range(3):
         await complete(store, keep=2)
     await store.jobs.prioritize(await submit(store), 1, "bob")
+    handed_over = await store.queries.job(await submit(store, priority=2))
+    await store.jobs.hand_over(handed_over, Path("run"), Path("output"))
+    await store.jobs.start(handed_over.job_id, "2030-01-01T00:00:00.000+00:00")
 
     verdict = verify(tmp_path)
 
@@ -79,7 +82,7 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     [(events, newest)] = rows(
         tmp_path, "SELECT event_id, hash FROM job_events ORDER BY event_id DESC LIMIT 1"
     )
-    assert verdict == Verdict(events, jobs=3, last_hash=newest, problem=None)
+    assert verdict == Verdict(events, jobs=4, last_hash=newest, problem=None)
 
 
 async def test_an_empty_log_is_sound(store: Store, tmp_path: Path) -> None:
