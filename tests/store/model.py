@@ -347,7 +347,7 @@ class Model:
         times = (job.created_at, job.started_at, job.completed_at)
         facts = (job.engine, job.attempt, *times, job.submitted_by, request_bytes(job.request))
         demand = demand_of(job)
-        gpus = job.gpus if kind == "claimed" else None
+        gpus = job.gpus if "running" in (before, after) else None
         failure = job.failure.code if kind == "failed" and job.failure else None
         place = (job.seq, job.priority, before, after)
         place_now = (job.executor, job.handed_over_at)
