@@ -72,6 +72,12 @@ class Attempts:
         """Call ``listener`` with the job and the time whenever a runner was started for it."""
         self._start_listeners.append(listener)
 
+    @property
+    def max_end_s(self) -> float:
+        """How long it may take, after a time limit and the grace for SIGTERM, until an attempt has
+        ended and its outcome is recorded."""
+        return self._concluder.max_end_s
+
     def close(self) -> None:
         """Cancel pending retries."""
         for task in self._retries:

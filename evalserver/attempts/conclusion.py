@@ -27,10 +27,16 @@ from evalserver.engines import Engine, Paths
 from evalserver.executors import AttemptInfo, Cancelled, Executors, Exit, ExitReason, Lost
 from evalserver.outputs import mask_files
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import Store
+from evalserver.store import IllegalTransition, Store
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.attempts.conclusion")
+
+MAX_KILL_SECONDS = 60.0
+"""How long a runner may take to start, and processes to end after SIGKILL."""
+
+MAX_ASKING_SECONDS = 120.0
+"""How long the harness and the executor may take to say what was run."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,22 @@ class Policy:
     full_fingerprints: bool = False
     max_reading_s: float = 900.0
     max_fingerprints_s: float = 7200.0
+
+    @property
+    def max_start_fingerprints_s(self) -> float | None:
+        """How long the checkpoints may take to be read before a start; None: the usual limit."""
+        return self.max_fingerprints_s if self.full_fingerprints else None
+
+    @property
+    def max_end_fingerprints_s(self) -> float:
+        """How long the checkpoints may take to be read after the end."""
+        return self.max_fingerprints_s if self.full_fingerprints else self.max_reading_s
+
+    @property
+    def max_conclusion_s(self) -> float:
+        """How long it may take to read what an attempt left and to record its outcome: its files
+        are masked, judged and measured, and its checkpoints are read again."""
+        return 3 * self.max_reading_s + self.max_end_fingerprints_s + MAX_ASKING_SECONDS
 
 
 class Concluder:
@@ -71,6 +93,12 @@ class Concluder:
         self._clock = clock
         self._gpu_load = gpu_load
         self._threads = DiskThreads("reading what an attempt left", policy.max_reading_s)
+
+    @property
+    def max_end_s(self) -> float:
+        """How long it may take, after a time limit and the grace for SIGTERM, until an attempt has
+        ended and its outcome is recorded."""
+        return MAX_KILL_SECONDS + self._policy.max_conclusion_s
 
     async def conclude(
         self, job: Job, paths: Paths, end: Exit | Lost | Cancelled, probed: Mapping[str, Any]
@@ -107,6 +135,15 @@ class Concluder:
     async def cancel(self, job: Job) -> None:
         """Record that a job whose harness did not run is cancelled."""
         await self.finish(job, Outcome(Status.CANCELLED, self._now()))
+
+    async def postpone(self, job: Job, reason: str) -> None:
+        """Queue a job whose harness did not run again; if it was to be cancelled, cancel it."""
+        try:
+            await retry_until_writable(lambda: self._store.jobs.postpone(job.job_id, reason))
+        except IllegalTransition:
+            await self.cancel(job)
+            return
+        log.info("put a job back into the queue", job=job.job_id, why=reason)
 
     async def finish(self, job: Job, outcome: Outcome) -> None:
         """Write the outcome of a job, and remove the files of jobs that are pruned for it."""
@@ -158,7 +195,7 @@ class Concluder:
         given = (job, self._engines[job.engine], paths.run_dir, info, outcome, probed)
         try:
             return await self._threads.run(
-                add, *given, self._directories.outputs, limit_s=policy.max_fingerprints_s
+                add, *given, self._directories.outputs, limit_s=policy.max_end_fingerprints_s
             )
         except DiskTimeout:
             log.error("the checkpoints of a job could not be read", job=job.job_id)

@@ -103,12 +103,15 @@ class QueuedJob(NamedTuple):
 class Slot:
     """The place where a job starts: the GPUs that it holds (None: the server manages none).
 
-    ``over`` are jobs that were ahead of it in its lane, and ``why`` it starts before them.
+    ``over`` are the first of the ``over_count`` jobs that were ahead of it in its lane, and ``why``
+    it starts before them. It must start until ``start_by`` (POSIX time), or it would delay them.
     """
 
     gpus: tuple[str, ...] | None = None
     over: tuple[str, ...] = ()
+    over_count: int = 0
     why: str | None = None
+    start_by: float | None = None
 
 
 @dataclass(frozen=True)

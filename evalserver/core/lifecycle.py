@@ -6,6 +6,7 @@ from and the state it leads to; the store writes only changes that this table al
     submitted --> queued --claimed--> running --completed / failed / cancelled--> finished
                     ^                    |                                           |
                     +----interrupted-----+   (the runner was lost)                   |
+                    +----postponed-------+   (it started too late to overtake)       |
                     +----retried-----------------------------------------------------+  (on request)
 
 On a cluster, an attempt begins with ``handed_over``, which leaves the job queued, and runs from
@@ -53,6 +54,7 @@ class EventKind(StrEnum):
     ACTIVE_AGAIN = "active_again"
     CANCEL_REQUESTED = "cancel_requested"
     INTERRUPTED = "interrupted"
+    POSTPONED = "postponed"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -98,6 +100,8 @@ TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
             MappingProxyType({status: status for status in UNFINISHED})
         ),
         EventKind.INTERRUPTED: _from_each(UNFINISHED, Status.QUEUED),
+        # Its harness was not started: that would have delayed the job that it overtook.
+        EventKind.POSTPONED: _transition(Status.RUNNING, Status.QUEUED),
         EventKind.COMPLETED: _transition(Status.RUNNING, Status.COMPLETED),
         EventKind.FAILED: _from_each(UNFINISHED, Status.FAILED),
         EventKind.CANCELLED: _from_each(UNFINISHED, Status.CANCELLED),

@@ -20,7 +20,8 @@ POLL_SECONDS = 0.1
 CHECK_LIMIT_SECONDS = 60.0
 """How long a disk may take to answer for the checkpoints of one job."""
 MAX_WATCHED = 1000
-"""Jobs at the beginning of a lane whose checkpoints are looked for."""
+"""Jobs at the beginning of a lane, without those that are skipped, whose checkpoints are looked
+for."""
 RECHECK_SECONDS = 1.0
 """Between two looks while jobs wait: a waiting time may have ended."""
 
@@ -43,20 +44,18 @@ class CheckpointWatch:
     async def run(self, is_skipped: Callable[[QueuedJob], bool]) -> None:
         """Until cancelled, look for the checkpoints of the jobs that may be next.
 
-        Jobs behind the first one of their lane that waits for no checkpoint are not looked at,
-        unless it is skipped.
+        Jobs that are skipped are not looked at, nor those behind the first other one of their lane
+        that waits for no checkpoint.
         """
         while True:
             self._changed.clear()
-            has_waiting = False
             for lane in Lane:
-                for queued in islice(self._queue.in_lane(lane), MAX_WATCHED):
-                    if queued.demand.waits_for_checkpoint:
-                        has_waiting = True
-                        await self._check(queued.job_id)
-                    elif not is_skipped(queued):
+                for queued in islice(self._queue.in_lane(lane, is_skipped), MAX_WATCHED):
+                    if not queued.demand.waits_for_checkpoint:
                         break
+                    await self._check(queued.job_id)
             await asyncio.sleep(POLL_SECONDS)
+            has_waiting = any(map(self._queue.has_waiting, Lane))
             await wait_until_set(self._changed, RECHECK_SECONDS if has_waiting else None)
 
     async def close(self) -> None:

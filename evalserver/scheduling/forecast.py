@@ -1,7 +1,7 @@
 """Forecasts for jobs that have not ended: what they wait for, and when they will have ended.
 
-The estimate follows the jobs before it through the places of their lane, each with its expected
-duration (``medians``), in the order of the queue.
+The estimate assumes that the jobs before it in its lane start in the order of the queue, each with
+its expected duration (``medians``).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from itertools import islice
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Demand, Job, QueuedJob
 from evalserver.core.lifecycle import Status
-from evalserver.scheduling.line import Occupied, Step, end_of_last
+from evalserver.scheduling.queue_estimate import ExpectedJob, seconds_until_last_ends
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.scheduling.slots import Blocked, Inventory, Lane, RunningJob, place
 from evalserver.store import Known, Store, kind_of
@@ -21,6 +21,8 @@ MAX_JOBS_BEFORE = 50
 """With more jobs before it in its lane, a job gets no estimate: it would be a guess."""
 MAX_NAMED_GPUS = 8
 """GPUs that a reason names."""
+OF_LANE = {Lane.ALL: "", Lane.WITH_GPU: " with GPUs", Lane.WITHOUT_GPU: " without GPUs"}
+"""The jobs that a queued one waits for are those of its lane."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class Forecaster:
             return "the next start of the server: it is shutting down, and starts nothing more"
         reasons = [reason] if (reason := await self._blocked_reason(job)) else []
         if before > 0:
+            lane = self._scheduler.inventory.limits.lane_of(job.request.num_gpus)
             jobs = "1 job" if before == 1 else f"{before} jobs"
-            reasons.append(f"{jobs} before it in the queue")
+            reasons.append(f"{jobs}{OF_LANE[lane]} before it in the queue")
         return ", and ".join(reasons) or "its start, which comes next"
 
     async def _blocked_reason(self, job: Job) -> str | None:
@@ -91,22 +94,37 @@ class Forecaster:
                 f"a server with more GPUs: it needs {number}, and this one manages"
                 f" {len(limits.gpus)}"
             )
+        lane = limits.lane_of(number)
         if blocked is Blocked.TOKEN_LIMIT:
             return (
                 f"{job.submitted_by} to have fewer than {limits.max_running_per_token} running"
-                " evaluations (--max-running-per-token)"
+                f" evaluations{OF_LANE[lane]} (--max-running-per-token)"
             )
-        lane = limits.lane_of(number)
+        if blocked is Blocked.QUARANTINE:
+            return self._quarantine_reason(number, inventory)
         running = _others_in_lane(job, inventory)
         most = limits.max_in(lane)
         if lane is Lane.WITH_GPU and (most is None or len(running) < most):
             return await self._missing_gpus(number) if blocked is Blocked.NO_PLACE else None
         return running_text([each.job_id for each in running]) if running else None
 
+    def _quarantine_reason(self, number: int, inventory: Inventory) -> str:
+        needs, in_service = f"it needs {number} GPU{_s(number)}", len(inventory.in_service)
+        names = ", ".join(
+            self._scheduler.placement.gpu_name(gpu)
+            for gpu in inventory.limits.gpus
+            if gpu in inventory.quarantined
+        )
+        count = len(inventory.limits.gpus) - in_service
+        return (
+            f"{needs}; {in_service} {_is(in_service)} in service, GPU{_s(count)} {names}"
+            f" {_is(count)} quarantined"
+        )
+
     async def _missing_gpus(self, number: int) -> str:
         """Return which GPUs are free, and what keeps the others."""
         inventory = self._scheduler.inventory
-        needs = f"it needs {number} GPU{'' if number == 1 else 's'}; {len(inventory.free)} free"
+        needs = f"it needs {number} GPU{_s(number)}; {len(inventory.free)} free"
         taken = [gpu for gpu in inventory.limits.gpus if gpu not in inventory.free]
         parts = [await self._taken(gpu, inventory) for gpu in taken[:MAX_NAMED_GPUS]]
         if len(taken) > MAX_NAMED_GPUS:
@@ -117,7 +135,7 @@ class Forecaster:
         name = f"GPU {self._scheduler.placement.gpu_name(gpu)}"
         holder = inventory.holders.get(gpu)
         if holder is None:
-            return f"{name} {inventory.unavailable[gpu]}"
+            return f"{name} {inventory.unavailable.get(gpu, 'is quarantined')}"
         rest = await self._until_running_ends_of(holder)
         until = ""
         if rest is not None:
@@ -135,7 +153,7 @@ class Forecaster:
         ahead = [
             each
             for each in islice(self._scheduler.queue.in_lane(lane), before)
-            if place(each, inventory) is not Blocked.TOO_LARGE
+            if place(each, inventory) not in (Blocked.TOO_LARGE, Blocked.QUARANTINE)
         ]
         durations = await self._medians.of_jobs([each.job_id for each in ahead])
         running = _others_in_lane(job, inventory)
@@ -143,19 +161,19 @@ class Forecaster:
         if len(durations) < len(ahead):
             return None
         occupied = [
-            Occupied(_gpus_of(each, lane), rest)
+            ExpectedJob(_gpus_of(each, lane), rest)
             for each, rest in zip(running, rests, strict=True)
             if rest is not None
         ]
         if len(occupied) < len(running):
             return None
-        steps = [
-            *(Step(each.demand.num_gpus, durations[each.job_id]) for each in ahead),
-            Step(job.request.num_gpus, own),
+        queued = [
+            *(ExpectedJob(each.demand.num_gpus, durations[each.job_id]) for each in ahead),
+            ExpectedJob(job.request.num_gpus, own),
         ]
-        usable = len(limits.gpus) - len(inventory.unavailable)
-        return end_of_last(
-            steps, occupied, limits.max_in(lane), usable if lane is Lane.WITH_GPU else None
+        usable = len({*limits.gpus} - {*inventory.unavailable} - inventory.quarantined)
+        return seconds_until_last_ends(
+            queued, occupied, limits.max_in(lane), usable if lane is Lane.WITH_GPU else None
         )
 
     async def _until_running_ends_of(self, running: RunningJob) -> float | None:
@@ -190,6 +208,14 @@ def _as_queued(job: Job) -> QueuedJob:
 
 def _gpus_of(job: RunningJob, lane: Lane) -> int:
     return 0 if lane is not Lane.WITH_GPU else job.num_gpus
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _rounded(seconds: float | None) -> float | None:

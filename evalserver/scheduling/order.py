@@ -3,7 +3,7 @@
 Within a lane nobody overtakes the first job that lacks only a place, unless backfill is on: then a
 later job may start on GPUs that this first job does not need at its reserved start, or with a time
 limit that ends before that. Skipped are jobs that only their submitter's limit blocks, that need
-more GPUs than there are, or that wait for a checkpoint.
+more GPUs than there are in service, or that wait for a checkpoint.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,19 +12,22 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from evalserver.core.job import QueuedJob, Slot
+from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.scheduling.slots import Blocked, Inventory, RunningJob, place
 
 MAX_CANDIDATES = 50
 """Jobs behind the first one that are considered for backfill, ..."""
 MAX_EXAMINED = 1000
 """... and jobs that are examined for a place: one decision must not block the event loop."""
-END_SECONDS = 60.0
-"""How long an evaluation may take to end and to be recorded after its time limit and the grace for
-SIGTERM."""
+MIN_PREPARATION_SECONDS = 30.0
+"""How long a job must have at least from its claim until its harness must start."""
+MAX_OVER = 10
+"""The overtaken jobs that an event names; it has the number of all."""
 
 WHY_SKIPPED = {
     Blocked.TOKEN_LIMIT: "their submitters are at --max-running-per-token",
     Blocked.TOO_LARGE: "they need more GPUs than the server manages",
+    Blocked.QUARANTINE: "they need more GPUs than are in service, without those in quarantine",
 }
 
 
@@ -58,21 +61,43 @@ class Head:
         return tuple(islice(placed, MAX_CANDIDATES))
 
 
+def is_skipped(job: QueuedJob, inventory: Inventory) -> bool:
+    """Return whether those behind a job go first."""
+    return place(job, inventory) in WHY_SKIPPED
+
+
 def choose(
     jobs: Iterable[QueuedJob], inventory: Inventory, may_start: Callable[[QueuedJob], bool]
 ) -> Start | Head | None:
     """Return which of the jobs of a lane, which are in order, starts now; or the one that all
     others wait for; or None if there is none."""
-    ready = filter(may_start, jobs)
-    skipped: dict[str, Blocked] = {}
-    for job in ready:
+    jobs = iter(jobs)
+    for job in filter(may_start, jobs):
         found = place(job, inventory)
         if isinstance(found, Slot):
-            return Start(job, _over(found, skipped))
+            return Start(job, found)
         if found is Blocked.NO_PLACE:
-            return Head(job, islice(ready, MAX_EXAMINED))
-        skipped[job.job_id] = found
+            return Head(job, filter(may_start, islice(jobs, MAX_EXAMINED)))
     return None
+
+
+def with_overtaken(start: Start, queue: QueueIndex, inventory: Inventory) -> Start:
+    """Return the start with the jobs that it overtakes, and why."""
+    groups = queue.groups_ahead(start.job)
+    if not groups:
+        return start
+    found = [place(group.first, inventory) for group in groups]
+    skipped = dict.fromkeys(
+        WHY_SKIPPED[each] for each in found if isinstance(each, Blocked) and each in WHY_SKIPPED
+    )
+    why = [*([start.slot.why] if start.slot.why else []), *skipped]
+    slot = replace(
+        start.slot,
+        over=tuple(job.job_id for job in islice(queue.ahead(start.job), MAX_OVER)),
+        over_count=sum(group.size for group in groups),
+        why="; ".join(why) or None,
+    )
+    return Start(start.job, slot)
 
 
 def backfill(
@@ -80,44 +105,42 @@ def backfill(
     candidates: Sequence[QueuedJob],
     inventory: Inventory,
     now: float,
-    grace_s: float,
+    end_s: float,
     expected_s: Mapping[str, float],
 ) -> Start | None:
     """Return a candidate, a job behind the first one of a lane, that may start without delaying it.
 
-    ``now`` is a POSIX time, ``grace_s`` the grace after a time limit. Of several jobs, the one with
-    the shortest expected duration starts; ``expected_s`` has those that are known, by job id.
+    ``now`` is a POSIX time; ``end_s`` as of ``ends_by``. Of several jobs, the one with the shortest
+    expected duration starts; ``expected_s`` has those that are known, by job id.
     """
-    reserved = reserve(head, inventory, now)
+    reserved = find_reservation(head, inventory, now)
     if reserved is None:
         return None
-    starts = [
-        (job, gpus)
+    slots = [
+        (job, slot)
         for job in candidates
-        if (gpus := _gpus_beside(head, job, reserved, inventory, now, grace_s)) is not None
+        if (slot := _slot_beside(head, job, reserved, inventory, now, end_s)) is not None
     ]
-    if not starts:
+    if not slots:
         return None
-    job, gpus = min(starts, key=lambda start: expected_s.get(start[0].job_id, float("inf")))
+    job, slot = min(slots, key=lambda found: expected_s.get(found[0].job_id, float("inf")))
     at = datetime.fromtimestamp(reserved.at, UTC).isoformat(timespec="seconds")
-    return Start(
-        job,
-        Slot(gpus, (head.job_id,), f"backfill: the start of the job ahead is reserved for {at}"),
-    )
+    why = f"backfill: job {head.job_id} can start at {at} at the latest"
+    return Start(job, replace(slot, why=why))
 
 
-def reserve(job: QueuedJob, inventory: Inventory, now: float) -> Reservation | None:
+def find_reservation(job: QueuedJob, inventory: Inventory, now: float) -> Reservation | None:
     """Return the reservation of a job that has too few free GPUs.
 
-    None if that time is unknown: too few of the running jobs have a time limit, one is beyond its
-    own, or a GPU cannot be used now and may come back at any time.
+    None if that time is unknown: the end of too few of the running jobs is known, one is beyond
+    its own, or a GPU cannot be used now and may come back at any time.
     """
-    if inventory.unavailable:
+    if set(inventory.unavailable) - inventory.quarantined:
         return None
     ends = sorted(
         (held.ends_by, gpu)
         for gpu, held in inventory.holders.items()
-        if held.ends_by is not None and gpu in inventory.limits.gpus
+        if held.ends_by is not None and gpu in inventory.in_service
     )
     if ends and ends[0][0] <= now:
         return None
@@ -130,40 +153,51 @@ def reserve(job: QueuedJob, inventory: Inventory, now: float) -> Reservation | N
     return Reservation(at, inventory.free[needed:])
 
 
-def ends_by(started_at: float, timeout_s: float | None, grace_s: float) -> float | None:
-    """Return when a time limit will have ended an evaluation; None without one."""
-    return None if timeout_s is None else started_at + timeout_s + grace_s + END_SECONDS
+def ends_by(started_at: float, timeout_s: float | None, end_s: float) -> float | None:
+    """Return when an evaluation that was started then will have ended; None without a time limit.
+
+    ``end_s`` is how long its end and what follows may take: the grace for SIGTERM, and recording.
+    """
+    return None if timeout_s is None else started_at + timeout_s + end_s
 
 
-def _gpus_beside(
+def _slot_beside(
     head: QueuedJob,
     job: QueuedJob,
     reserved: Reservation,
     inventory: Inventory,
     now: float,
-    grace_s: float,
-) -> tuple[str, ...] | None:
-    """Return GPUs on which the job does not delay the first one, if there are enough."""
-    number = job.demand.num_gpus
-    end = ends_by(now, job.demand.timeout_s, grace_s)
-    if end is not None and end <= reserved.at:
-        others = (gpu for gpu in inventory.free if gpu not in reserved.spare)
-        gpus = (*reserved.spare, *others)[:number]
-    elif _keeps_limits(head, job, inventory):
-        gpus = reserved.spare[:number]
-    else:
+    end_s: float,
+) -> Slot | None:
+    """Return where the job does not delay the first one, if there is such a place."""
+    if not _keeps_token_limit(head, job, inventory):
         return None
-    return gpus if len(gpus) == number else None
+    number = job.demand.num_gpus
+    if number <= len(reserved.spare) and _keeps_limit(head, job, inventory):
+        return Slot(reserved.spare[:number])
+    end = ends_by(now, job.demand.timeout_s, end_s)
+    if end is None or number > len(inventory.free):
+        return None
+    start_by = now + reserved.at - end
+    if start_by < now + MIN_PREPARATION_SECONDS:
+        return None
+    others = (gpu for gpu in inventory.free if gpu not in reserved.spare)
+    return Slot((*reserved.spare, *others)[:number], start_by=start_by)
 
 
-def _keeps_limits(head: QueuedJob, job: QueuedJob, inventory: Inventory) -> bool:
-    """Return whether the first job is within its limits also while the other one runs."""
+def _beside(job: QueuedJob, inventory: Inventory) -> Inventory:
     other = RunningJob(job.job_id, job.submitted_by, job.demand.num_gpus, ())
-    beside = replace(inventory, running=(*inventory.running, other))
+    return replace(inventory, running=(*inventory.running, other))
+
+
+def _keeps_limit(head: QueuedJob, job: QueuedJob, inventory: Inventory) -> bool:
+    """Return whether the first job has room in its lane also while the other one runs."""
     lane = inventory.limits.lane_of(head.demand.num_gpus)
-    return not (beside.is_at_limit(lane) or beside.is_at_token_limit(head.submitted_by))
+    return not _beside(job, inventory).is_at_limit(lane)
 
 
-def _over(slot: Slot, skipped: Mapping[str, Blocked]) -> Slot:
-    reasons = dict.fromkeys(WHY_SKIPPED[each] for each in skipped.values())
-    return replace(slot, over=tuple(skipped), why="; ".join(reasons) or None)
+def _keeps_token_limit(head: QueuedJob, job: QueuedJob, inventory: Inventory) -> bool:
+    """Return whether the first job's submitter is within its limit while the other one runs: at
+    its limit, the first job would be skipped, and so lose its reservation."""
+    lane = inventory.limits.lane_of(head.demand.num_gpus)
+    return not _beside(job, inventory).is_at_token_limit(lane, head.submitted_by)

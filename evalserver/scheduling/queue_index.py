@@ -1,28 +1,49 @@
 """The order of the queue, in memory: which jobs are next, and what position a job has.
 
 An index of what the database contains, rebuilt at every start. Order: priority, then submission.
+Jobs that are alike for placement (lane, submitter, number of GPUs) are a group: whether one of them
+can start is asked once for all, so that a search costs as much as there are groups, not jobs.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import islice, takewhile
+from typing import NamedTuple
 
 from evalserver.core.job import QueuedJob
 from evalserver.scheduling.slots import Lane
+
+MAX_WAITING = 1000
+"""Jobs of a group whose checkpoints are looked for."""
 
 _Key = tuple[int, int, str]
 """Negated priority, submission number, job id: sorted in the order of the queue."""
 
 
+class _Group(NamedTuple):
+    submitted_by: str
+    num_gpus: int
+    waits_for_checkpoint: bool
+
+
+class GroupAhead(NamedTuple):
+    """Jobs of one group that are ahead of some job: the first one, and how many there are."""
+
+    first: QueuedJob
+    size: int
+
+
 class QueueIndex:
     """The queued jobs in order, all of them and those of each lane.
 
-    Finding a position costs O(log n).
+    Finding a position costs O(log n), in a lane O(log n) for each group.
     """
 
     def __init__(self, lane_of: Callable[[QueuedJob], Lane] = lambda _: Lane.ALL) -> None:
         self._lane_of = lane_of
         self._order = _Order()
-        self._lanes = {lane: _Order() for lane in Lane}
+        self._lanes: dict[Lane, dict[_Group, _Order]] = {lane: {} for lane in Lane}
         self._jobs: dict[str, QueuedJob] = {}
 
     def __len__(self) -> int:
@@ -34,14 +55,48 @@ class QueueIndex:
     def __iter__(self) -> Iterator[str]:
         """Yield the jobs in order. The queue may change meanwhile: no job is yielded twice or
         missed because others come or go."""
-        return iter(self._order)
+        return (job_id for *_, job_id in self._order)
 
-    def in_lane(self, lane: Lane) -> Iterator[QueuedJob]:
-        """Yield the jobs of a lane in order; the queue may change meanwhile."""
-        for job_id in self._lanes[lane]:
-            job = self._jobs.get(job_id)
-            if job is not None:
+    def is_empty(self, lane: Lane) -> bool:
+        """Return whether no job of a lane is queued."""
+        return not self._lanes[lane]
+
+    def has_waiting(self, lane: Lane) -> bool:
+        """Return whether a job of a lane was submitted to wait for a checkpoint."""
+        return any(group.waits_for_checkpoint for group in self._lanes[lane])
+
+    def in_lane(
+        self, lane: Lane, is_skipped: Callable[[QueuedJob], bool] = lambda _: False
+    ) -> Iterator[QueuedJob]:
+        """Yield the jobs of a lane in order; the queue may change meanwhile.
+
+        A group is left out if its first job is to be skipped. Of a group that waits for
+        checkpoints, the first ``MAX_WAITING`` are yielded.
+        """
+        orders = [
+            islice(order, MAX_WAITING) if group.waits_for_checkpoint else order
+            for group, order in self._lanes[lane].items()
+            if not is_skipped(self._first(order))
+        ]
+        for key in merge(*orders):
+            job = self._jobs.get(key[2])
+            if job is not None and _key(job) == key:
                 yield job
+
+    def ahead(self, job: QueuedJob) -> Iterator[QueuedJob]:
+        """Yield the jobs of a job's lane that are ahead of it in order, without those that wait for
+        a checkpoint: they let others pass."""
+        jobs = self.in_lane(self._lane_of(job), lambda each: each.demand.waits_for_checkpoint)
+        return takewhile(lambda each: _key(each) < _key(job), jobs)
+
+    def groups_ahead(self, job: QueuedJob) -> list[GroupAhead]:
+        """Return the groups of the jobs that ``ahead`` yields."""
+        groups = [
+            GroupAhead(self._first(order), order.position(_key(job)))
+            for group, order in self._lanes[self._lane_of(job)].items()
+            if not group.waits_for_checkpoint
+        ]
+        return [group for group in groups if group.size]
 
     def add(self, job: QueuedJob) -> None:
         """Add a job. A job that is queued with another priority is moved."""
@@ -50,14 +105,18 @@ class QueueIndex:
         self.remove(job.job_id)
         self._jobs[job.job_id] = job
         self._order.add(_key(job))
-        self._lanes[self._lane_of(job)].add(_key(job))
+        self._lanes[self._lane_of(job)].setdefault(self._group(job), _Order()).add(_key(job))
 
     def remove(self, job_id: str) -> None:
         """Remove a job, if it is queued."""
         job = self._jobs.pop(job_id, None)
-        if job is not None:
-            self._order.remove(_key(job))
-            self._lanes[self._lane_of(job)].remove(_key(job))
+        if job is None:
+            return
+        self._order.remove(_key(job))
+        groups, group = self._lanes[self._lane_of(job)], self._group(job)
+        groups[group].remove(_key(job))
+        if not groups[group]:
+            del groups[group]
 
     def position(self, job_id: str) -> int | None:
         """Return how many jobs are before this one (0: it is next); None if it is not queued."""
@@ -67,7 +126,17 @@ class QueueIndex:
     def position_in_lane(self, job_id: str) -> int | None:
         """Return how many jobs of its lane are before this one; None if it is not queued."""
         job = self._jobs.get(job_id)
-        return None if job is None else self._lanes[self._lane_of(job)].position(_key(job))
+        if job is None:
+            return None
+        return sum(each.position(_key(job)) for each in self._lanes[self._lane_of(job)].values())
+
+    def _first(self, order: "_Order") -> QueuedJob:
+        return self._jobs[order.first[2]]
+
+    def _group(self, job: QueuedJob) -> _Group:
+        # Elsewhere placement does not depend on the number, which can be any.
+        number = job.demand.num_gpus if self._lane_of(job) is Lane.WITH_GPU else 0
+        return _Group(job.submitted_by, number, job.demand.waits_for_checkpoint)
 
 
 class _Order:
@@ -76,11 +145,18 @@ class _Order:
     def __init__(self) -> None:
         self._keys: list[_Key] = []
 
-    def __iter__(self) -> Iterator[str]:
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def first(self) -> _Key:
+        return self._keys[0]
+
+    def __iter__(self) -> Iterator[_Key]:
         index = 0
         while index < len(self._keys):
             key = self._keys[index]
-            yield key[2]
+            yield key
             is_unchanged = index < len(self._keys) and self._keys[index] is key
             index = index + 1 if is_unchanged else bisect_right(self._keys, key)
 

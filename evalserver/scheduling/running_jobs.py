@@ -1,7 +1,7 @@
 """The running jobs and the GPUs that they hold, in memory; the store has the same in its tables."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from evalserver.core.job import Demand, Job
 from evalserver.core.lifecycle import EventKind, Status
@@ -10,40 +10,56 @@ from evalserver.scheduling.slots import Inventory, Limits, RunningJob
 from evalserver.store import CommittedEvent
 
 
+@dataclass(frozen=True)
+class _Running:
+    job: RunningJob
+    timeout_s: float | None
+
+
 class RunningJobs:
     """Follows which jobs run.
 
     ``gpu_ids`` has the id of each managed GPU by every name that an older record may have for it;
-    ``grace_s`` is the grace after a time limit.
+    ``end_s`` is as of ``ends_by``.
     """
 
-    def __init__(self, limits: Limits, grace_s: float, gpu_ids: Mapping[str, str]) -> None:
+    def __init__(self, limits: Limits, end_s: float, gpu_ids: Mapping[str, str]) -> None:
         self._limits = limits
-        self._grace_s = grace_s
+        self._end_s = end_s
         self._gpu_ids = gpu_ids
-        self._jobs: dict[str, RunningJob] = {}
+        self._running: dict[str, _Running] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The running jobs, in the order in which they started."""
-        return tuple(self._jobs)
+        return tuple(self._running)
 
-    def inventory(self, unavailable: Mapping[str, str]) -> Inventory:
+    def inventory(
+        self, unavailable: Mapping[str, str], quarantined: frozenset[str] = frozenset()
+    ) -> Inventory:
         """Return what is there now, but for these GPUs."""
-        return Inventory(self._limits, tuple(self._jobs.values()), unavailable)
+        jobs = tuple(each.job for each in self._running.values())
+        return Inventory(self._limits, jobs, unavailable, quarantined)
 
-    def load(self, job: Job) -> None:
+    def load(self, job: Job, start_by: float | None) -> None:
         """Add a job that was running when the server last ended."""
-        demand, started_at = Demand.of(job.request), job.started_at or job.created_at
-        self._add(job.job_id, job.submitted_by, demand, job.gpus, started_at)
+        self._add(job.job_id, job.submitted_by, Demand.of(job.request), job.gpus, start_by)
 
     def on_event(self, event: CommittedEvent) -> None:
         """Follow a change of a job."""
         if event.kind is EventKind.CLAIMED:
-            started_at = event.started_at or event.created_at
-            self._add(event.job_id, event.submitted_by, event.demand, event.gpus, started_at)
+            self._add(event.job_id, event.submitted_by, event.demand, event.gpus, event.start_by)
         elif event.before is Status.RUNNING and event.after is not Status.RUNNING:
-            self._jobs.pop(event.job_id, None)
+            self._running.pop(event.job_id, None)
+
+    def on_start(self, job_id: str, now: float) -> None:
+        """Note that the time limit of a running job counts from now on, a POSIX time, or from a
+        time before.
+        """
+        running = self._running.get(job_id)
+        if running is not None:
+            end = ends_by(now, running.timeout_s, self._end_s)
+            self._running[job_id] = replace(running, job=replace(running.job, ends_by=end))
 
     def _add(
         self,
@@ -51,12 +67,13 @@ class RunningJobs:
         submitted_by: str,
         demand: Demand,
         gpus: Sequence[str] | None,
-        started_at: str,
+        start_by: float | None,
     ) -> None:
-        began = datetime.fromisoformat(started_at).timestamp()
-        end = ends_by(began, demand.timeout_s, self._grace_s)
+        # Preparing an attempt takes any time: unless it must start in time, its end is unknown.
+        end = None if start_by is None else ends_by(start_by, demand.timeout_s, self._end_s)
         held = None if gpus is None else self._managed(gpus)
-        self._jobs[job_id] = RunningJob(job_id, submitted_by, demand.num_gpus, held, end)
+        job = RunningJob(job_id, submitted_by, demand.num_gpus, held, end)
+        self._running[job_id] = _Running(job, demand.timeout_s)
 
     def _managed(self, gpus: Sequence[str]) -> tuple[str, ...] | None:
         """Return the GPUs of a record by their ids now.

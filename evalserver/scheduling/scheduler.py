@@ -7,9 +7,6 @@ store and the run directories.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
@@ -17,15 +14,17 @@ from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Job
-from evalserver.core.lifecycle import Status
+from evalserver.core.lifecycle import EventKind, Status
 from evalserver.runner.crash_point import crash_point
+from evalserver.scheduling.backfill import Backfill
 from evalserver.scheduling.checkpoint_watch import CheckpointWatch
 from evalserver.scheduling.commands import AlreadyFinished, JobCommands
 from evalserver.scheduling.medians import Medians
-from evalserver.scheduling.order import WHY_SKIPPED, Head, Start, backfill, choose
+from evalserver.scheduling.order import Head, Start, choose, is_skipped, with_overtaken
+from evalserver.scheduling.placement import DEFAULT_PLACEMENT, GpuAvailability, Placement
 from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.scheduling.running_jobs import RunningJobs
-from evalserver.scheduling.slots import Inventory, Lane, Limits, place
+from evalserver.scheduling.slots import Inventory, Lane
 from evalserver.scheduling.timing import wait_until_set
 from evalserver.store import (
     CommittedEvent,
@@ -44,29 +43,6 @@ SERVER = "server"
 POLL_SECONDS = 0.1
 RECHECK_SECONDS = 1.0
 """Between two searches of a queue in which no job can start: a waiting time may have ended."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How the scheduler places jobs: the limits, whether later jobs may fill gaps, the names of
-    GPUs, and which cannot be used now. ``grace_s`` is the grace after a time limit."""
-
-    limits: Limits = field(default_factory=Limits)
-    backfill: bool = False
-    grace_s: float = 0.0
-    gpu_ids: Mapping[str, str] = field(default_factory=dict)
-    """The id of each managed GPU by every name that an older record may have for it."""
-    unavailable: Callable[[], Awaitable[Mapping[str, str]]] | None = None
-    """Says which managed GPUs cannot be used now, and why; None: all can be used."""
-
-    def gpu_name(self, gpu: str) -> str:
-        """Return the index of a GPU if it is known, else its id."""
-        return min(
-            (name for name, found in self.gpu_ids.items() if found == gpu), key=len, default=gpu
-        )
-
-
-DEFAULT_PLACEMENT = Placement()
 
 
 class Scheduler:
@@ -92,10 +68,12 @@ class Scheduler:
         limits = placement.limits
         self.queue = QueueIndex(lambda job: limits.lane_of(job.demand.num_gpus))
         self._checkpoints = CheckpointWatch(store, self.queue, clock, self._wake.set)
-        self._running = RunningJobs(limits, placement.grace_s, placement.gpu_ids)
-        self._unavailable: Mapping[str, str] = {}
-        self._gpus_changed = True
+        end_s = placement.grace_s + attempts.max_end_s
+        self._running = RunningJobs(limits, end_s, placement.gpu_ids)
+        self._gpus = GpuAvailability(store, placement)
+        self._backfill = Backfill(self.medians, self._gpus, clock, end_s)
         self._newest_event = self._decided_at = 0
+        self._is_claiming = False
         self.holding = False
         """True while the server shuts down: nothing is started any more."""
         self.draining: Draining | None = None
@@ -109,21 +87,22 @@ class Scheduler:
     @property
     def inventory(self) -> Inventory:
         """The limits, the running jobs, and the GPUs that could not be used at the last look."""
-        return self._running.inventory(self._unavailable)
+        return self._running.inventory(self._gpus.unavailable, self._gpus.quarantined)
 
     async def load(self) -> None:
         """Read the queue from the store, and follow it."""
         self.draining = await self._store.server.draining()
         self._store.subscribe(self._on_event)
+        self._attempts.subscribe(self._on_start)
         self._newest_event = max(self._newest_event, await self._store.events.newest_id())
         for queued in await self._store.queries.queued():
             self.queue.add(queued)
         for job in await self._store.queries.running():
-            self._running.load(job)
+            self._running.load(job, await self._store.queries.start_by(job.job_id))
 
     def on_gpus_changed(self) -> None:
         """Look again whether a job can start: which GPUs can be used may have changed."""
-        self._gpus_changed = True
+        self._gpus.on_change()
         self._wake.set()
 
     async def run(self) -> None:
@@ -142,7 +121,7 @@ class Scheduler:
 
     async def watch_checkpoints(self) -> None:
         """Until cancelled, look for the checkpoints of the jobs that may be next."""
-        await self._checkpoints.run(lambda job: place(job, self.inventory) in WHY_SKIPPED)
+        await self._checkpoints.run(lambda job: is_skipped(job, self.inventory))
 
     async def close(self) -> None:
         """Cancel the search for checkpoints."""
@@ -166,7 +145,7 @@ class Scheduler:
     async def end_running(self) -> None:
         """Start nothing from now on, cancel the running jobs, and wait until they have ended."""
         self.holding = True
-        while self.running:
+        while self.running or self._is_claiming:
             for job_id in self.running:
                 with contextlib.suppress(AlreadyFinished, JobPruned, StoreUnavailable):
                     await self._commands.cancel(job_id, actor=SERVER)
@@ -183,16 +162,23 @@ class Scheduler:
         else:
             self.queue.add(event.queued)
         self._running.on_event(event)
+        if event.kind is EventKind.REATTACHED:
+            self._running.on_start(event.job_id, self._clock().timestamp())
         self._checkpoints.on_event(event)
+        self._backfill.on_event(event)
         if event.after is not Status.RUNNING:
             self._wake.set()
+
+    def _on_start(self, job: Job, _: str) -> None:
+        self._running.on_start(job.job_id, self._clock().timestamp())
+        self._wake.set()
 
     async def _next(self) -> Start:
         while True:
             self._wake.clear()
             is_paused = self.holding or self.draining is not None
             start = None if is_paused else await self.find_next()
-            if start is not None:
+            if start is not None and not self.holding:
                 return start
             await wait_until_set(self._wake, RECHECK_SECONDS if self.queue else None)
 
@@ -205,41 +191,37 @@ class Scheduler:
         return None
 
     async def _find_in_lane(self, lane: Lane) -> Start | None:
-        if next(self.queue.in_lane(lane), None) is None:
+        if self.queue.is_empty(lane):
             return None
         # What cannot start even if all GPUs can be used needs no look at them.
         found = self._choose(lane, self._running.inventory({}))
-        may_differ = isinstance(found, Start) or self._gpus_changed or self._unavailable
-        if lane is Lane.WITH_GPU and may_differ:
-            await self._look_at_gpus()
+        if lane is Lane.WITH_GPU and (isinstance(found, Start) or self._gpus.needs_look):
+            await self._gpus.look()
             found = self._choose(lane, self.inventory)
-        return await self._fill(found) if isinstance(found, Head) else found
+        start = await self._fill_gap(found) if isinstance(found, Head) else found
+        return None if start is None else with_overtaken(start, self.queue, self.inventory)
+
+    async def _fill_gap(self, head: Head) -> Start | None:
+        if not self.placement.backfill:
+            return None
+        return await self._backfill.find(head, lambda: self.inventory)
 
     def _choose(self, lane: Lane, inventory: Inventory) -> Start | Head | None:
         self._decided_at = self._newest_event
         if inventory.is_full(lane):
             return None
-        return choose(self.queue.in_lane(lane), inventory, self._checkpoints.may_start)
-
-    async def _look_at_gpus(self) -> None:
-        if self.placement.unavailable is not None:
-            self._gpus_changed = False
-            self._unavailable = await retry_until_writable(self.placement.unavailable)
-
-    async def _fill(self, head: Head) -> Start | None:
-        """Return a job that may start before the first one, which lacks GPUs."""
-        candidates = head.candidates(self.inventory) if self.placement.backfill else ()
-        if not candidates:
-            return None
-        await self._look_at_gpus()
-        expected = await retry_until_writable(
-            partial(self.medians.of_jobs, [job.job_id for job in candidates])
-        )
-        now, grace_s = self._clock().timestamp(), self.placement.grace_s
-        return backfill(head.job, candidates, self.inventory, now, grace_s, expected)
+        jobs = self.queue.in_lane(lane, lambda job: is_skipped(job, inventory))
+        return choose(jobs, inventory, self._checkpoints.may_start)
 
     async def _claim(self, start: Start) -> Job | None:
         """Claim the next attempt of a queued job. Returns None if it is not next any more."""
+        self._is_claiming = True
+        try:
+            return await self._claim_next(start)
+        finally:
+            self._is_claiming = False
+
+    async def _claim_next(self, start: Start) -> Job | None:
         job_id, decided_at = start.job.job_id, self._decided_at
         try:
             job = await retry_until_writable(lambda: self._store.queries.job(job_id))

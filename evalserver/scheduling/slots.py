@@ -29,6 +29,7 @@ class Limits:
     max_running: int | None = None
     max_running_without_gpu: int = 1
     max_running_per_token: int | None = None
+    """In each lane."""
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -52,7 +53,8 @@ class Limits:
 class RunningJob:
     """A running job, and the GPUs that it holds; None if the server managed none at its start.
 
-    ``ends_by`` is the POSIX time at which its time limit will have ended it, if it has one.
+    ``ends_by`` is the POSIX time at which its time limit will have ended it; None if it has none,
+    or while its attempt is being prepared without a time to start by.
     """
 
     job_id: str
@@ -67,11 +69,13 @@ class Inventory:
     """What is there at one moment: limits, running jobs, and the GPUs that cannot be used.
 
     ``unavailable`` gives for each such GPU the reason, as the rest of a sentence after its name.
+    Those that are ``quarantined`` come back only when somebody releases them.
     """
 
     limits: Limits = Limits()
     running: tuple[RunningJob, ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    quarantined: frozenset[str] = frozenset()
 
     @cached_property
     def holders(self) -> dict[str, RunningJob]:
@@ -89,13 +93,21 @@ class Inventory:
         return tuple(
             gpu
             for gpu in self.limits.gpus
-            if gpu not in self.holders and gpu not in self.unavailable
+            if gpu not in self.holders
+            and gpu not in self.unavailable
+            and gpu not in self.quarantined
         )
 
     @cached_property
-    def running_of(self) -> Counter[str]:
-        """How many jobs of each submitter are running."""
-        return Counter(job.submitted_by for job in self.running)
+    def in_service(self) -> tuple[str, ...]:
+        """The managed GPUs that are not quarantined, free or not."""
+        return tuple(gpu for gpu in self.limits.gpus if gpu not in self.quarantined)
+
+    @cached_property
+    def running_of(self) -> Counter[tuple[Lane, str]]:
+        """How many jobs of each submitter are running in each lane."""
+        lane_of = self.limits.lane_of
+        return Counter((lane_of(job.num_gpus), job.submitted_by) for job in self.running)
 
     def running_in(self, lane: Lane) -> list[RunningJob]:
         """Return the running jobs of a lane."""
@@ -110,10 +122,10 @@ class Inventory:
         """Return whether no job of a lane can start, whatever it needs."""
         return self.is_at_limit(lane) or (lane is Lane.WITH_GPU and not self.free)
 
-    def is_at_token_limit(self, submitted_by: str) -> bool:
-        """Return whether a submitter runs as many jobs as it may."""
+    def is_at_token_limit(self, lane: Lane, submitted_by: str) -> bool:
+        """Return whether a submitter runs as many jobs of a lane as it may."""
         most = self.limits.max_running_per_token
-        return most is not None and self.running_of[submitted_by] >= most
+        return most is not None and self.running_of[lane, submitted_by] >= most
 
 
 class Blocked(Enum):
@@ -125,6 +137,8 @@ class Blocked(Enum):
     """Only its submitter's limit blocks it: others may go first."""
     TOO_LARGE = "too_large"
     """It needs more GPUs than the server manages: it cannot start until that changes."""
+    QUARANTINE = "quarantine"
+    """It needs more GPUs than are in service: it cannot start until one is released."""
 
 
 def place(job: QueuedJob, inventory: Inventory) -> Slot | Blocked:
@@ -133,7 +147,9 @@ def place(job: QueuedJob, inventory: Inventory) -> Slot | Blocked:
     lane = limits.lane_of(job.demand.num_gpus)
     if lane is Lane.WITH_GPU and job.demand.num_gpus > len(limits.gpus):
         return Blocked.TOO_LARGE
-    if inventory.is_at_token_limit(job.submitted_by):
+    if lane is Lane.WITH_GPU and job.demand.num_gpus > len(inventory.in_service):
+        return Blocked.QUARANTINE
+    if inventory.is_at_token_limit(lane, job.submitted_by):
         return Blocked.TOKEN_LIMIT
     if inventory.is_full(lane):
         return Blocked.NO_PLACE

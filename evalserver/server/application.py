@@ -12,6 +12,7 @@ from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.launcher import Launcher
+from evalserver.attempts.preparation import Preparation
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
@@ -206,13 +207,14 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         policy,
         gpu_load=app[GPU_LOADS].provenance,
     )
+    preparation = Preparation(directories, app[PLANNER], policy)
     attempts = Attempts(
         app[STORE],
         executors,
         app[ENGINES],
         directories,
         app[PLANNER],
-        Launcher(app[STORE], executors, directories, app[PLANNER], concluder, policy),
+        Launcher(app[STORE], executors, directories, preparation, concluder),
         concluder,
         app[PROGRESS],
         app[HEALTH],

@@ -12,7 +12,7 @@ from evalserver.gpus.inventory import Gpu, GpusUnavailable, find_gpus, warn_of_u
 from evalserver.gpus.loads import GpuLoads
 from evalserver.gpus.memory import MemoryLimits
 from evalserver.gpus.monitor import GpuMonitor
-from evalserver.scheduling.scheduler import Placement
+from evalserver.scheduling.placement import Placement
 from evalserver.scheduling.slots import Limits
 from evalserver.server.cannot_start import CannotStart
 from evalserver.settings.server_args import ServerArgs

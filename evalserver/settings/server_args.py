@@ -108,7 +108,8 @@ class ServerArgs:
     )
     max_running_per_token: int | None = _setting(
         allowed.optional_positive,
-        "Maximum evaluations at once of one token; jobs of others then go first.",
+        "Maximum evaluations at once of one token, counted apart for those with and without GPUs;"
+        " jobs of others then go first.",
         default=None,
     )
     backfill: bool = _setting(

@@ -14,9 +14,6 @@ from evalserver.store.events import Change, transition
 from evalserver.store.json_text import json_text
 from evalserver.store.transaction import Transaction
 
-MAX_OVER = 10
-"""The overtaken jobs that an event names; it has the number of all."""
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -76,10 +73,12 @@ def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
         detail["gpus"] = gpus
     if claim.slot.over:
         detail |= {
-            "over": claim.slot.over[:MAX_OVER],
-            "over_count": len(claim.slot.over),
+            "over": claim.slot.over,
+            "over_count": claim.slot.over_count,
             "why": claim.slot.why,
         }
+    if claim.slot.start_by is not None:
+        detail["start_by"] = claim.slot.start_by
     change = Change(
         EventKind.CLAIMED, claim.job_id, claim.at, SERVER, columns=columns, detail=detail
     )

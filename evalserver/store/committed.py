@@ -29,6 +29,8 @@ class CommittedEvent:
     demand: Demand = field(default_factory=Demand)
     gpus: tuple[str, ...] | None = None
     """The GPUs of the job's attempt, if it runs or ends with this event; None: it manages none."""
+    start_by: float | None = None
+    """The POSIX time until which its harness must start, if the event is that it was claimed."""
     failure: str | None = None
     """The code of the failure, if the event is that the job failed."""
     executor: str = LOCAL

@@ -172,6 +172,7 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         request_bytes=row["request_bytes"],
         demand=demand_of(row["demand"]),
         gpus=_gpus(happened),
+        start_by=happened.change.detail.get("start_by"),
         failure=happened.change.detail.get("failure"),
         executor=row["executor"],
         handed_over_at=row["handed_over_at"],

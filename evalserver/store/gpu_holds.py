@@ -11,7 +11,7 @@ from evalserver.store.transaction import Transaction
 
 
 def hold(tx: Transaction, gpus: Sequence[str], job_id: str, at: str) -> None:
-    """Let a job hold GPUs. Raises IllegalTransition if one of them is held."""
+    """Let a job hold GPUs. Raises IllegalTransition if one of them is held or quarantined."""
     for gpu in gpus:
         rows = tx.execute(
             "SELECT holder_kind, holder_id FROM gpu_holds WHERE gpu = :gpu", {"gpu": gpu}
@@ -19,6 +19,8 @@ def hold(tx: Transaction, gpus: Sequence[str], job_id: str, at: str) -> None:
         if rows:
             holder = f"{rows[0]['holder_kind']} {rows[0]['holder_id']}"
             raise IllegalTransition(f"GPU {gpu} is held by {holder}")
+        if tx.execute("SELECT 1 FROM gpu_quarantines WHERE gpu = :gpu", {"gpu": gpu}):
+            raise IllegalTransition(f"GPU {gpu} is quarantined")
         tx.execute(
             "INSERT INTO gpu_holds (gpu, holder_kind, holder_id, since)"
             " VALUES (:gpu, 'job', :job_id, :at)",

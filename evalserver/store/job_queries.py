@@ -137,6 +137,18 @@ class JobQueries:
         """Whether it was decided that the job's attempt is stopped and fails, as it stalled."""
         return await stalls.fails_for_stall(self._readers, job)
 
+    async def start_by(self, job_id: str) -> float | None:
+        """The POSIX time until which the job's last claim lets its harness start; None: any."""
+        rows = await self._readers.fetch(
+            """
+            SELECT json_extract(detail, '$.start_by') AS start_by FROM job_events
+            WHERE job_id = :job_id AND event = 'claimed'
+            ORDER BY event_id DESC LIMIT 1
+            """,
+            {"job_id": job_id},
+        )
+        return rows[0]["start_by"] if rows else None
+
     async def running(self) -> list[Job]:
         """The running jobs, in the order of their start."""
         rows = await self._readers.fetch(

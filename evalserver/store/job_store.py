@@ -139,6 +139,11 @@ class JobStore:
             lambda tx: jobs.interrupt(tx, job_id, self._now(), reason, started_at)
         )
 
+    async def postpone(self, job_id: str, reason: str) -> None:
+        """Put a running job whose harness was not started back into the queue; the attempt does
+        not count. Raises IllegalTransition if it is not running, or is to be cancelled."""
+        await self._writer.run(lambda tx: jobs.postpone(tx, job_id, self._now(), reason))
+
     async def finish(
         self, job_id: str, outcome: Outcome, keep: int, max_bytes: int | None = None
     ) -> list[str]:

@@ -15,6 +15,7 @@ from evalserver.store.attempts import (
     require_status,
     start,
 )
+from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_or_null, json_text
@@ -84,6 +85,25 @@ def interrupt(
     detail = {"reason": reason}
     kind = EventKind.INTERRUPTED
     transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
+
+
+def postpone(tx: Transaction, job_id: str, at: str, reason: str) -> None:
+    """Put a running job whose harness was not started back into the queue, at its original
+    position; the attempt does not count.
+
+    Raises IllegalTransition when the job is not running, or is to be cancelled.
+    """
+    rows = tx.execute(
+        "SELECT max_attempts FROM jobs WHERE job_id = :job_id AND status = 'running'"
+        " AND cancel_requested_at IS NULL",
+        {"job_id": job_id},
+    )
+    if not rows:
+        raise IllegalTransition(f"job {job_id} is not running, or is to be cancelled")
+    columns = {"max_attempts": rows[0]["max_attempts"] + 1}
+    detail = {"reason": reason}
+    change = Change(EventKind.POSTPONED, job_id, at, SERVER, columns=columns, detail=detail)
+    transition(tx, change)
 
 
 def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:

@@ -1,6 +1,8 @@
-"""Jobs whose files are on a hanging disk, at the start and at the end of an attempt."""
+"""Jobs whose files are on a hanging disk, at the start and at the end of an attempt, and jobs that
+are prepared too slowly to overtake another one."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,17 +13,19 @@ from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.launcher import Launcher
+from evalserver.attempts.preparation import Preparation
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
 from evalserver.core.health import Health
+from evalserver.core.job import Slot
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Command, Engine, EngineSettings, Paths, Results
 from evalserver.executors import Executors, LocalExecutor
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.runner.files import EXIT_FILE, LOCK_FILE, RUNNER_FILE, write_atomically
-from evalserver.store import Store
+from evalserver.store import JobStore, Store
 from tests.store.test_jobs import submit
 
 
@@ -73,6 +77,75 @@ async def test_a_job_with_results_on_a_hanging_disk_ends(
     assert (ended.status, (ended.error or "")[: len(expected[1])]) == expected
 
 
+async def _begin(attempts: Attempts, store: Store, start_by: float) -> str:
+    """Claim a job whose harness must start by a POSIX time, and begin its attempt."""
+    job = await store.queries.job(await submit(store))
+    paths = await attempts.reserve(job)
+    slot = Slot(start_by=start_by)
+    await store.jobs.claim(job, paths.run_dir, paths.output_dir, slot)
+    await attempts.begin(await store.queries.job(job.job_id))
+    return job.job_id
+
+
+async def test_a_job_whose_preparation_took_too_long_is_queued_again(
+    store: Store, tmp_path: Path, engines: Mapping[str, Engine]
+) -> None:
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05))
+
+    job_id = await _begin(attempts, store, time.time() - 1)
+
+    job = await store.queries.job(job_id)
+    assert (job.status, job.attempt, job.max_attempts) == ("queued", 1, 2 + 1)
+    assert not (Path(job.run_dir or "") / RUNNER_FILE).exists()
+
+
+async def test_a_job_is_queued_again_while_its_preparation_still_lasts(
+    store: Store, tmp_path: Path, engines: Mapping[str, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+    monkeypatch.setattr("evalserver.attempts.preparation.at_start", lambda *_, **__: disk.wait())
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05))
+
+    job_id = await _begin(attempts, store, time.time() + 0.2)
+
+    disk.set()
+    assert (await store.queries.job(job_id)).status == "queued"
+
+
+async def test_a_cancelled_job_whose_preparation_took_too_long_is_cancelled(
+    store: Store,
+    tmp_path: Path,
+    engines: Mapping[str, Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05))
+    postpone = JobStore.postpone
+
+    async def after_a_cancel(self: JobStore, job_id: str, reason: str) -> None:
+        await store.jobs.request_cancel(job_id, "bob")
+        await postpone(self, job_id, reason)
+
+    monkeypatch.setattr(JobStore, "postpone", after_a_cancel)
+
+    job_id = await _begin(attempts, store, time.time() - 1)
+
+    assert (await store.queries.job(job_id)).status == "cancelled"
+
+
+async def test_after_a_restart_a_job_still_must_start_in_time(
+    store: Store, tmp_path: Path, engines: Mapping[str, Engine]
+) -> None:
+    attempts = _attempts(store, tmp_path, engines, Policy(0.05))
+    job = await store.queries.job(await submit(store))
+    paths = await attempts.reserve(job)
+    slot = Slot(start_by=time.time() - 1)
+    await store.jobs.claim(job, paths.run_dir, paths.output_dir, slot)
+
+    await attempts.resume(await store.queries.job(job.job_id))
+
+    assert (await store.queries.job(job.job_id)).status == "queued"
+
+
 def _attempts(
     store: Store, tmp_path: Path, engines: Mapping[str, Engine], policy: Policy
 ) -> Attempts:
@@ -81,7 +154,10 @@ def _attempts(
     board = ProgressBoard(EventBus())
     executors, retention = Executors(LocalExecutor()), Retention(store, directories, 1000)
     concluder = Concluder(store, executors, engines, directories, retention, policy)
-    launcher = Launcher(store, executors, directories, planner, concluder, policy)
+    preparation = Preparation(directories, planner, policy)
+    launcher = Launcher(
+        store, executors, directories, Preparation(directories, planner, policy), concluder
+    )
     stalls = StallWatch(store, Health(), StallPolicy(1800, fails=False))
     return Attempts(
         store,
@@ -111,8 +187,8 @@ async def test_a_checkpoint_on_a_hanging_disk_fails_only_its_own_job(
     store: Store, tmp_path: Path, engines: Mapping[str, Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
-    monkeypatch.setattr("evalserver.attempts.launcher.START_LIMIT_SECONDS", 0.05)
-    monkeypatch.setattr("evalserver.attempts.launcher.at_start", lambda *_, **__: disk.wait())
+    monkeypatch.setattr("evalserver.attempts.preparation.START_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr("evalserver.attempts.preparation.at_start", lambda *_, **__: disk.wait())
     attempts = _attempts(store, tmp_path, engines, Policy(0.05))
     job = await store.queries.job(await submit(store))
     paths = await attempts.reserve(job)

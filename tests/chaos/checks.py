@@ -99,7 +99,7 @@ def _unexplained_attempts(events: list[Event]) -> list[str]:
     allowed: Counter[str] = Counter()
     found = []
     for job, event, _, attempt, detail in events:
-        if event in ("submitted", "interrupted", "retried"):
+        if event in ("submitted", "interrupted", "postponed", "retried"):
             allowed[job] += 1
         if event == "claimed" and attempt > allowed[job]:
             found.append(f"{job}/{attempt}")

@@ -38,6 +38,7 @@ def test_a_running_job_continues_ends_or_returns_to_the_queue() -> None:
         EventKind.ACTIVE_AGAIN: Status.RUNNING,
         EventKind.CANCEL_REQUESTED: Status.RUNNING,
         EventKind.INTERRUPTED: Status.QUEUED,
+        EventKind.POSTPONED: Status.QUEUED,
         EventKind.COMPLETED: Status.COMPLETED,
         EventKind.FAILED: Status.FAILED,
         EventKind.CANCELLED: Status.CANCELLED,

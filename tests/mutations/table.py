@@ -110,9 +110,23 @@ MUTATIONS = (
         ("scheduling/test_scheduler.py",),
     ),
     Mutation(
+        "a job that fills a gap may start too late",
+        "attempts/attempts.py",
+        "spec is None or self._preparation.seconds_until(start_by) == 0",
+        "spec is None",
+        ("attempts/test_attempts.py",),
+    ),
+    Mutation(
+        "a job that fills a gap uses up its submitter's limit",
+        "scheduling/order.py",
+        "    if not _keeps_token_limit(head, job, inventory):\n        return None\n",
+        "",
+        ("scheduling/test_order.py",),
+    ),
+    Mutation(
         "the running job is unknown after a restart",
         "scheduling/scheduler.py",
-        "            self._running.load(job)\n",
+        "            self._running.load(job, await self._store.queries.start_by(job.job_id))\n",
         "            pass\n",
         (
             "end_to_end/test_crash_points.py"

@@ -79,8 +79,8 @@ LAYERS = {
         f" version {CRASH_POINT}"
     ),
     "scheduling.slots": _layer("core.job"),
-    "scheduling.order": _layer("core.job scheduling.slots"),
-    "scheduling.line": _layer(""),
+    "scheduling.order": _layer("core.job scheduling.queue_index scheduling.slots"),
+    "scheduling.queue_estimate": _layer(""),
     "scheduling.queue_index": _layer("core.job scheduling.slots"),
     "scheduling": _layer(f"scheduling attempts checkpoints core gpus store! system {CRASH_POINT}"),
     "submission": _layer(

@@ -9,6 +9,7 @@ from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.conclusion import Concluder, Policy
 from evalserver.attempts.launch import LaunchContext, Planner
 from evalserver.attempts.launcher import Launcher
+from evalserver.attempts.preparation import Preparation
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.stalls import StallPolicy, StallWatch
@@ -36,6 +37,7 @@ class Lab:
         retention = Retention(store, directories, PLENTY)
         executors, policy = Executors(LocalExecutor()), Policy(0.05)
         planner = Planner({}, directories, LaunchContext({}, folder, 1.0))
+        preparation = Preparation(directories, planner, policy)
         concluder = Concluder(store, executors, {}, directories, retention, policy)
         attempts = Attempts(
             store,
@@ -43,7 +45,9 @@ class Lab:
             {},
             directories,
             planner,
-            Launcher(store, executors, directories, planner, concluder, policy),
+            Launcher(
+                store, executors, directories, Preparation(directories, planner, policy), concluder
+            ),
             concluder,
             ProgressBoard(EventBus()),
             Health(),

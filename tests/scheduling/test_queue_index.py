@@ -11,6 +11,12 @@ JOBS = st.integers(0, 15)
 LANES = {0: Lane.WITHOUT_GPU, 1: Lane.WITH_GPU}
 
 
+def queued(seq: int, priority: int = 0) -> QueuedJob:
+    """Return a job; its number says its lane, submitter and whether it waits for a checkpoint."""
+    demand = Demand(seq % 2, None, waits_for_checkpoint=seq % 5 == 0)
+    return QueuedJob(f"job-{seq}", priority, seq, f"user-{seq % 3}", demand)
+
+
 class QueueAndList(RuleBasedStateMachine):
     """Applies the same operations to the index and to a list of sort keys."""
 
@@ -25,7 +31,7 @@ class QueueAndList(RuleBasedStateMachine):
         job_id = f"job-{seq}"
         others = [key for key in self.model if key[2] != job_id]
         self.model = sorted([*others, (-priority, seq, job_id)])
-        self.index.add(QueuedJob(job_id, priority, seq, demand=Demand(num_gpus=seq % 2)))
+        self.index.add(queued(seq, priority))
 
     @rule(seq=JOBS)
     def remove(self, seq: int) -> None:
@@ -59,6 +65,28 @@ class QueueAndList(RuleBasedStateMachine):
             jobs = [job_id for _, seq, job_id in self.model if seq % 2 == num_gpus]
             assert [job.job_id for job in self.index.in_lane(lane)] == jobs
             assert [self.index.position_in_lane(job_id) for job_id in jobs] == [*range(len(jobs))]
+            assert self.index.is_empty(lane) == (not jobs)
+
+    @invariant()
+    def skips_groups(self) -> None:
+        """Those of a submitter that is skipped are left out."""
+        for num_gpus, lane in LANES.items():
+            seqs = [seq for _, seq, _ in self.model if seq % 2 == num_gpus and seq % 3 != 1]
+            found = self.index.in_lane(lane, lambda job: job.submitted_by == "user-1")
+            assert [job.seq for job in found] == seqs
+
+    @invariant()
+    def has_the_same_jobs_ahead(self) -> None:
+        """Ahead of a job are those of its lane before it that wait for no checkpoint."""
+        for priority, seq, job_id in self.model:
+            expected = [
+                other[2]
+                for other in self.model
+                if other < (priority, seq, job_id) and other[1] % 2 == seq % 2 and other[1] % 5 != 0
+            ]
+            job = queued(seq, -priority)
+            assert [each.job_id for each in self.index.ahead(job)] == expected
+            assert sum(group.size for group in self.index.groups_ahead(job)) == len(expected)
 
     def jobs(self) -> list[str]:
         """The ids in the order of the model."""

@@ -92,7 +92,7 @@ async def test_nobody_overtakes_a_job_that_waits_for_gpus(api: Api, tmp_path: Pa
         waits = [(await api.job(job_id))["waiting_for"] for job_id in (large, small)]
 
         assert waits[0] == f"it needs 2 GPUs; 1 free, GPU 0 (job {first})"
-        assert waits[1] == "1 job before it in the queue"
+        assert waits[1] == "1 job with GPUs before it in the queue"
 
 
 async def test_more_gpus_than_are_managed_are_refused(api: Api) -> None:
@@ -127,6 +127,29 @@ async def test_a_token_at_its_limit_lets_others_go_first(make_api: MakeApi, tmp_
 
         job = await api.job(waiting)
         assert job["waiting_for"].startswith("anonymous to have fewer than 1 running")
+
+
+async def test_a_token_at_its_limit_without_gpus_still_starts_jobs_with_gpus(
+    make_api: MakeApi, tmp_path: Path
+) -> None:
+    api = await make_api(gpus="0,1", max_running_per_token=1)
+    async with release(tmp_path / "end") as args:
+        await api.when(await api.submit(model_args=args, num_gpus=0), "running")
+
+        await api.when(await api.submit(model_args=args), "running")
+
+
+async def test_a_job_that_lacks_a_quarantined_gpu_does_not_block_the_others(api: Api) -> None:
+    await api.call("PUT", "/gpus/1/quarantine")
+    large = await api.submit(num_gpus=2)
+
+    small = await api.finished(await api.submit())
+
+    assert small["status"] == "completed"
+    waits = (await api.job(large))["waiting_for"]
+    assert waits == "it needs 2 GPUs; 1 is in service, GPU 1 is quarantined"
+    await api.call("DELETE", "/gpus/1/quarantine")
+    assert (await api.finished(large))["gpus"] == ["0", "1"]
 
 
 async def test_gpus_are_held_across_a_killed_server(tmp_path: Path) -> None:

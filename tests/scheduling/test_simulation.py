@@ -10,6 +10,16 @@ def test_no_job_starts_after_its_reserved_start(seed: int) -> None:
     outcome = Simulation(make_jobs(seed), fills_gaps=True).run()
 
     assert outcome.reserved > 50
+    assert outcome.postponed > 0
+    assert outcome.late == []
+    assert len(outcome.waits) == JOBS
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_job_starts_after_its_reserved_start_beside_limits_of_tokens(seed: int) -> None:
+    outcome = Simulation(make_jobs(seed), fills_gaps=True, max_running_per_token=3).run()
+
+    assert outcome.filled > 50
     assert outcome.late == []
     assert len(outcome.waits) == JOBS
 

@@ -75,6 +75,22 @@ def test_a_submitter_at_the_limit_of_tokens_is_blocked_alone() -> None:
     assert place(job(submitted_by="carol"), inventory) == Slot(("1",))
 
 
+def test_a_submitter_at_its_limit_in_one_lane_is_not_blocked_in_the_other() -> None:
+    beside = RunningJob("api", "alice", 0, ())
+    inventory = Inventory(Limits(GPUS, None, 2, 1), (beside,))
+
+    assert place(job(1), inventory) == Slot(("0",))
+    assert place(job(0), inventory) is Blocked.TOKEN_LIMIT
+
+
+def test_a_job_that_needs_more_gpus_than_are_in_service_is_blocked_by_quarantine() -> None:
+    inventory = Inventory(Limits(GPUS), (running("01"),), quarantined=frozenset("2"))
+
+    assert place(job(8), inventory) is Blocked.QUARANTINE
+    assert place(job(7), inventory) is Blocked.NO_PLACE
+    assert place(job(2), inventory) == Slot(("3", "4"))
+
+
 def test_a_job_that_was_started_without_managed_gpus_may_use_any() -> None:
     inventory = Inventory(Limits(GPUS), (running(None, num_gpus=1),))
 
@@ -89,12 +105,14 @@ JOBS = st.lists(
 @given(
     JOBS,
     st.sets(st.sampled_from(GPUS)),
+    st.sets(st.sampled_from(GPUS)),
     st.one_of(st.none(), st.integers(1, 4)),
     st.one_of(st.none(), st.integers(1, 4)),
 )
 def test_no_gpu_is_given_twice_and_no_job_waits_needlessly(
     jobs: list[tuple[int, str, bool]],
     broken: set[str],
+    quarantined: set[str],
     max_running: int | None,
     per_token: int | None,
 ) -> None:
@@ -103,9 +121,11 @@ def test_no_gpu_is_given_twice_and_no_job_waits_needlessly(
     for number, (num_gpus, submitter, one_ends) in enumerate(jobs):
         if one_ends and now:
             now.pop(0)
-        inventory = Inventory(limits, tuple(now), dict.fromkeys(broken, "is broken"))
+        inventory = Inventory(
+            limits, tuple(now), dict.fromkeys(broken, "is broken"), frozenset(quarantined)
+        )
         held = {gpu for each in now for gpu in each.gpus or ()}
-        free = {*GPUS} - held - broken
+        free = {*GPUS} - held - broken - quarantined
         found = place(job(num_gpus, submitter), inventory)
         if isinstance(found, Slot):
             assert found.gpus is not None
@@ -114,7 +134,11 @@ def test_no_gpu_is_given_twice_and_no_job_waits_needlessly(
         else:
             lane = limits.lane_of(num_gpus)
             in_lane = sum(1 for each in now if limits.lane_of(each.num_gpus) is lane)
-            of_submitter = sum(1 for each in now if each.submitted_by == submitter)
+            of_submitter = sum(
+                1
+                for each in now
+                if each.submitted_by == submitter and limits.lane_of(each.num_gpus) is lane
+            )
             most = limits.max_in(lane)
             assert (
                 num_gpus > len(free)

@@ -30,6 +30,7 @@ STARTS_FROM = {
     "stall": ("running",),
     "end_stall": ("running",),
     "interrupt": ("running", "handed_over"),
+    "postpone": ("running",),
     "finish": ("running", "handed_over"),
     "retry": FINISHED,
 }
@@ -253,6 +254,16 @@ class Model:
         """Return the job to its previous position in the queue."""
         job = self._require_state("interrupt", job_id)
         self._change("interrupted", SERVER, job, status=Status.QUEUED, handed_over_at=None)
+        self._end_attempt(job, self.now)
+
+    def postpone(self, job_id: str, reason: str) -> None:
+        """Return the job to its previous position; the attempt does not count. A job that is to be
+        cancelled is not postponed."""
+        job = self._require_state("postpone", job_id)
+        if job.cancel_requested_at is not None:
+            raise IllegalTransition
+        attempts = job.max_attempts + 1
+        self._change("postponed", SERVER, job, status=Status.QUEUED, max_attempts=attempts)
         self._end_attempt(job, self.now)
 
     def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:

@@ -86,6 +86,7 @@ OPERATIONS = {
     "stall": operation("stall", TIMES),
     "end_stall": operation("end_stall"),
     "interrupt": operation("interrupt", st.just("lost")),
+    "postpone": operation("postpone", st.just("late")),
     "finish": st.one_of(
         *(operation("finish", end, KEEP) for end in (COMPLETED, FAILED, CANCELLED))
     ),
@@ -100,7 +101,12 @@ SEVERAL = st.lists(st.tuples(JOBS, ANY_OPERATION), max_size=4)
 LEGAL = st.fixed_dictionaries(
     {
         state: st.one_of(
-            *(OPERATIONS[name] for name, states in STARTS_FROM.items() if state in states)
+            *(
+                OPERATIONS[name]
+                for name, states in STARTS_FROM.items()
+                # A job that is to be cancelled is not postponed.
+                if state in states and name != "postpone"
+            )
         )
         for state in ("queued", "handed_over", "running", *FINISHED)
     }

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalserver.core.job import Outcome
+from evalserver.core.job import Job, Outcome
 from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
 from evalserver.store import IllegalTransition, Store, snapshot, verify_log
 from evalserver.store.events import GENESIS_HASH, event_hash
@@ -33,6 +33,7 @@ OPERATIONS: dict[str, Operation] = {
     "cancel_queued": lambda store, job_id: store.jobs.cancel_queued(job_id, "bob", PLENTY),
     "request_cancel": lambda store, job_id: store.jobs.request_cancel(job_id, "bob"),
     "interrupt": lambda store, job_id: store.jobs.interrupt(job_id, "lost"),
+    "postpone": lambda store, job_id: store.jobs.postpone(job_id, "late"),
     "complete": lambda store, job_id: store.jobs.finish(job_id, completed(ACCURACY), PLENTY),
     "fail": lambda store, job_id: store.jobs.finish(job_id, FAILED, PLENTY),
     "end_cancelled": lambda store, job_id: store.jobs.finish(job_id, CANCELLED, PLENTY),
@@ -48,13 +49,22 @@ REPLACE = (
 LEGAL = {
     "queued": {"claim", "cancel_queued"},
     "running": set(OPERATIONS) - {"claim", "cancel_queued", "retry"},
+    "to be cancelled": set(OPERATIONS) - {"claim", "cancel_queued", "retry", "postpone"},
     "completed": {"retry"},
     "pruned": set[str](),
 }
 
+
+async def _to_be_cancelled(store: Store) -> str:
+    job_id = await start(store)
+    await store.jobs.request_cancel(job_id, "bob")
+    return job_id
+
+
 REACH: dict[str, Callable[[Store], Awaitable[str]]] = {
     "queued": submit,
     "running": start,
+    "to be cancelled": _to_be_cancelled,
     "completed": complete,
     "pruned": complete,
 }
@@ -255,13 +265,19 @@ async def _run_random_operations(folder: Path, chance: random.Random, operations
         await store.close()
 
 
+def _state(job: Job) -> str:
+    if job.status is Status.RUNNING and job.cancel_requested_at is not None:
+        return "to be cancelled"
+    return job.status
+
+
 async def _run_operations(store: Store, chance: random.Random, operations: int) -> None:
     submitted: list[str] = []
     for _ in range(operations):
         kept = await store.queries.all_ids()
         jobs = [await store.queries.job(job_id) for job_id in submitted if job_id in kept]
         job = chance.choice([None, *jobs])
-        legal = sorted(LEGAL.get(job.status, ())) if job else []
+        legal = sorted(LEGAL.get(_state(job), ())) if job else []
         if job and legal:
             await OPERATIONS[chance.choice(legal)](store, job.job_id)
         elif chance.random() < 0.8:

@@ -49,6 +49,18 @@ async def test_killed_processes_are_an_event(store: Store, tmp_path: Path) -> No
     assert event[1] == '{"gpu":"GPU-0a","processes":{"4242":"job-1"}}'
 
 
+async def test_a_claim_of_a_quarantined_gpu_is_refused(store: Store) -> None:
+    job_id = await submit(store)
+    await store.gpus.quarantine(GPU, "alice", "ECC errors")
+
+    with pytest.raises(IllegalTransition, match=f"GPU {GPU} is quarantined"):
+        await store.jobs.claim(
+            await store.queries.job(job_id), Path("run"), Path("out"), Slot((GPU,))
+        )
+
+    assert [job.job_id for job in await store.queries.queued()] == [job_id]
+
+
 async def test_a_claim_of_a_gpu_that_another_job_holds_is_refused(store: Store) -> None:
     first, second = await submit(store), await submit(store)
     slot = Slot((GPU,))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from evalserver.core.clock import timestamp
-from evalserver.core.job import Metric, NewJob, Outcome
+from evalserver.core.job import Metric, NewJob, Outcome, Slot
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, attempts
@@ -182,6 +182,39 @@ async def test_the_attempt_after_an_interruption_is_the_next_one(store: Store) -
 
     job = await store.queries.job(job_id)
     assert (job.attempt, job.run_dir) == (2, "run-2")
+
+
+async def test_a_postponed_job_gets_its_position_back_and_its_attempt_does_not_count(
+    store: Store,
+) -> None:
+    job_id = await start(store)
+    later = await submit(store)
+    before = await store.queries.job(job_id)
+
+    await store.jobs.postpone(job_id, "its preparation took too long")
+
+    job = await store.queries.job(job_id)
+    assert [each.job_id for each in await store.queries.queued()] == [job_id, later]
+    assert job.max_attempts - job.attempt == before.max_attempts - before.attempt + 1
+
+
+async def test_a_job_that_is_to_be_cancelled_is_not_postponed(store: Store) -> None:
+    job_id = await start(store)
+    await store.jobs.request_cancel(job_id, "bob")
+
+    with pytest.raises(IllegalTransition):
+        await store.jobs.postpone(job_id, "its preparation took too long")
+
+
+async def test_the_last_claim_says_until_when_the_harness_must_start(store: Store) -> None:
+    job_id = await submit(store)
+    slot = Slot(start_by=4242.5)
+    await store.jobs.claim(await store.queries.job(job_id), Path("run"), Path("out"), slot)
+    first = await store.queries.start_by(job_id)
+    await store.jobs.interrupt(job_id, "lost")
+    await claim(store, job_id)
+
+    assert (first, await store.queries.start_by(job_id)) == (4242.5, None)
 
 
 async def test_a_stale_record_does_not_start_an_attempt_twice(store: Store, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "active_again": "Active again",
     "cancel_requested": "Cancellation requested",
     "interrupted": "Attempt lost; queued again",
+    "postponed": "Not started in time; queued again",
     "completed": "Completed",
     "failed": "Failed",
     "cancelled": "Cancelled",

@@ -316,7 +316,8 @@ class JobSchema(ResponseSchema):
         metadata=about("Since when a running job has written nothing and used no GPU."),
     )
     position_in_queue = fields.Integer(
-        allow_none=True, metadata=about("Number of jobs ahead of it; null unless queued.")
+        allow_none=True,
+        metadata=about("Number of jobs ahead of it, with and without GPUs; null unless queued."),
     )
     waiting_for = fields.String(
         allow_none=True, metadata=about("Why the job waits, in words; null unless queued.")
@@ -388,7 +389,9 @@ class QueuedSchema(ResponseSchema):
 
     job_id = JobId()
     status = fields.Enum(Status, by_value=fields.String)
-    position_in_queue = fields.Integer(metadata=about("Number of jobs ahead of it."))
+    position_in_queue = fields.Integer(
+        metadata=about("Number of jobs ahead of it, with and without GPUs.")
+    )
     message = fields.String()
 
 
