@@ -73,6 +73,7 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     handed_over = await store.queries.job(await submit(store, priority=2))
     await store.jobs.hand_over(handed_over, Path("run"), Path("output"))
     await store.jobs.start(handed_over.job_id, "2030-01-01T00:00:00.000+00:00")
+    await store.jobs.postpone(handed_over.job_id, "it is too late")
 
     verdict = verify(tmp_path)
 
