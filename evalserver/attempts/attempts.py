@@ -7,6 +7,7 @@ attempt again by its run directory.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -21,7 +22,7 @@ from evalserver.attempts.stalls import StallWatch
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.job import Job
-from evalserver.core.lifecycle import Status
+from evalserver.core.lifecycle import UNFINISHED, Status
 from evalserver.core.supervision import log_failure
 from evalserver.engines import Engine, Paths
 from evalserver.executors import Executors
@@ -106,11 +107,22 @@ class Attempts:
             log.error("cannot stop an evaluation yet; trying again", error=str(error))
             self._run_later(self._stop_again(job))
 
+    async def prioritize(self, job: Job, priority: int) -> None:
+        """Give the job's attempt another priority on its cluster, if it waits there."""
+        cluster = self._executors.clusters.get(job.executor)
+        if cluster is not None and job.handed_over_at is not None:
+            await cluster.prioritize(self._directories.current_attempt(job).run_dir, priority)
+
+    async def change_waiting(self, job: Job, change: Callable[[Path], Awaitable[None]]) -> None:
+        """Hold or release the job's attempt, if it still waits on its cluster."""
+        if job.status is Status.QUEUED and job.handed_over_at is not None:
+            await change(self._directories.current_attempt(job).run_dir)
+
     async def _stop_again(self, job: Job) -> None:
         await asyncio.sleep(RETRY_SECONDS)
         with contextlib.suppress(JobPruned, StoreUnavailable):
             current = await self._store.queries.job(job.job_id)
-            if (current.status, current.attempt) == (Status.RUNNING, job.attempt):
+            if current.status in UNFINISHED and current.attempt == job.attempt:
                 await self.stop(job)
 
     def _run_later(self, retry: Coroutine[Any, Any, None]) -> None:

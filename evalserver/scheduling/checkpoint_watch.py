@@ -11,7 +11,6 @@ from evalserver.core.clock import Clock
 from evalserver.core.job import Job, QueuedJob
 from evalserver.core.lifecycle import Status
 from evalserver.scheduling.queue_index import QueueIndex
-from evalserver.scheduling.slots import Lane
 from evalserver.scheduling.timing import wait_until_set
 from evalserver.store import CommittedEvent, JobPruned, Store
 from evalserver.system.disk_threads import DiskThreads
@@ -49,13 +48,13 @@ class CheckpointWatch:
         """
         while True:
             self._changed.clear()
-            for lane in Lane:
+            for lane in self._queue.lanes:
                 for queued in islice(self._queue.in_lane(lane, is_skipped), MAX_WATCHED):
                     if not queued.demand.waits_for_checkpoint:
                         break
                     await self._check(queued.job_id)
             await asyncio.sleep(POLL_SECONDS)
-            has_waiting = any(map(self._queue.has_waiting, Lane))
+            has_waiting = any(map(self._queue.has_waiting, self._queue.lanes))
             await wait_until_set(self._changed, RECHECK_SECONDS if has_waiting else None)
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ class JobCommands:
         while (job := await self._store.queries.job(job_id)).status not in FINISHED:
             # If the status has changed since it was read, read it again.
             with contextlib.suppress(IllegalTransition):
-                if job.status is Status.QUEUED:
+                if job.status is Status.QUEUED and job.handed_over_at is None:
                     pruned = await self._store.jobs.cancel_queued(
                         job_id, actor, self._retention.max_finished, self._retention.max_bytes
                     )
@@ -49,6 +49,8 @@ class JobCommands:
                 crash_point("cancel_requested")
                 # Read again: another attempt may have begun since.
                 await self._attempts.stop(await self._store.queries.job(job_id))
+                if job.status is Status.QUEUED:
+                    return f"Job {job_id} is being cancelled: {job.executor} is told to remove it"
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
 
@@ -73,6 +75,8 @@ class JobCommands:
         """
         try:
             await self._store.jobs.prioritize(job_id, priority, actor)
+            job = await self._store.queries.job(job_id)
+            await self._attempts.prioritize(job, priority)
         except IllegalTransition:
             job = await self._store.queries.job(job_id)
             raise NotQueued(

@@ -12,6 +12,7 @@ from itertools import islice
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Demand, Job, QueuedJob
 from evalserver.core.lifecycle import Status
+from evalserver.scheduling.cluster_wait import cluster_wait_reason
 from evalserver.scheduling.queue_estimate import ExpectedJob, seconds_until_last_ends
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.scheduling.slots import Blocked, Inventory, Lane, RunningJob, place
@@ -52,6 +53,9 @@ class Forecaster:
             if reason is not None:
                 return Forecast(reason)
             before = self._scheduler.queue.position_in_lane(job.job_id) or 0
+            hand_over = self._scheduler.hand_overs.get(job.executor)
+            if hand_over is not None:
+                return Forecast(cluster_wait_reason(job, hand_over, before))
             eta_s = await self._until_queued_ends(job, before)
             return Forecast(await self._waiting_for(job, before), _rounded(eta_s))
         if job.status is Status.RUNNING:

@@ -1,14 +1,16 @@
 """The order of the queue, in memory: which jobs are next, and what position a job has.
 
-An index of what the database contains, rebuilt at every start. Order: priority, then submission.
+An index of what the database contains, rebuilt at every start. Order: first what waits on a
+cluster, as it was handed over, since the cluster decides there; then by priority and submission.
 Jobs that are alike for placement (lane, submitter, number of GPUs) are a group: whether one of them
 can start is asked once for all, so that a search costs as much as there are groups, not jobs.
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from heapq import merge
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from evalserver.core.job import QueuedJob
@@ -16,6 +18,9 @@ from evalserver.scheduling.slots import Lane
 
 MAX_WAITING = 1000
 """Jobs of a group whose checkpoints are looked for."""
+
+QueueLane = Lane | str
+"""A lane of the server's own machine, or the name of a cluster."""
 
 _Key = tuple[int, int, str]
 """Negated priority, submission number, job id: sorted in the order of the queue."""
@@ -40,33 +45,39 @@ class QueueIndex:
     Finding a position costs O(log n), in a lane O(log n) for each group.
     """
 
-    def __init__(self, lane_of: Callable[[QueuedJob], Lane] = lambda _: Lane.ALL) -> None:
+    def __init__(self, lane_of: Callable[[QueuedJob], QueueLane] = lambda _: Lane.ALL) -> None:
         self._lane_of = lane_of
         self._order = _Order()
-        self._lanes: dict[Lane, dict[_Group, _Order]] = {lane: {} for lane in Lane}
+        self._lanes: dict[QueueLane, dict[_Group, _Order]] = defaultdict(dict)
         self._jobs: dict[str, QueuedJob] = {}
+        self._handed_over: dict[str, None] = {}
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._handed_over) + len(self._jobs)
 
     def __contains__(self, job_id: str) -> bool:
-        return job_id in self._jobs
+        return job_id in self._jobs or job_id in self._handed_over
 
     def __iter__(self) -> Iterator[str]:
         """Yield the jobs in order. The queue may change meanwhile: no job is yielded twice or
         missed because others come or go."""
-        return (job_id for *_, job_id in self._order)
+        return chain(tuple(self._handed_over), (job_id for *_, job_id in self._order))
 
-    def is_empty(self, lane: Lane) -> bool:
+    @property
+    def lanes(self) -> tuple[QueueLane, ...]:
+        """The lanes in which jobs are queued or have been."""
+        return tuple(self._lanes)
+
+    def is_empty(self, lane: QueueLane) -> bool:
         """Return whether no job of a lane is queued."""
         return not self._lanes[lane]
 
-    def has_waiting(self, lane: Lane) -> bool:
+    def has_waiting(self, lane: QueueLane) -> bool:
         """Return whether a job of a lane was submitted to wait for a checkpoint."""
         return any(group.waits_for_checkpoint for group in self._lanes[lane])
 
     def in_lane(
-        self, lane: Lane, is_skipped: Callable[[QueuedJob], bool] = lambda _: False
+        self, lane: QueueLane, is_skipped: Callable[[QueuedJob], bool] = lambda _: False
     ) -> Iterator[QueuedJob]:
         """Yield the jobs of a lane in order; the queue may change meanwhile.
 
@@ -107,8 +118,15 @@ class QueueIndex:
         self._order.add(_key(job))
         self._lanes[self._lane_of(job)].setdefault(self._group(job), _Order()).add(_key(job))
 
+    def hand_over(self, job_id: str) -> None:
+        """Note that a job waits on a cluster from now on."""
+        if job_id not in self._handed_over:
+            self.remove(job_id)
+            self._handed_over[job_id] = None
+
     def remove(self, job_id: str) -> None:
         """Remove a job, if it is queued."""
+        self._handed_over.pop(job_id, None)
         job = self._jobs.pop(job_id, None)
         if job is None:
             return
@@ -120,8 +138,10 @@ class QueueIndex:
 
     def position(self, job_id: str) -> int | None:
         """Return how many jobs are before this one (0: it is next); None if it is not queued."""
+        if job_id in self._handed_over:
+            return list(self._handed_over).index(job_id)
         job = self._jobs.get(job_id)
-        return None if job is None else self._order.position(_key(job))
+        return None if job is None else len(self._handed_over) + self._order.position(_key(job))
 
     def position_in_lane(self, job_id: str) -> int | None:
         """Return how many jobs of its lane are before this one; None if it is not queued."""

@@ -7,22 +7,26 @@ store and the run directories.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import structlog
 
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, utc_now
-from evalserver.core.job import Job
+from evalserver.core.job import Job, QueuedJob
 from evalserver.core.lifecycle import EventKind, Status
+from evalserver.executors.base import Cluster
 from evalserver.runner.crash_point import crash_point
 from evalserver.scheduling.backfill import Backfill
 from evalserver.scheduling.checkpoint_watch import CheckpointWatch
 from evalserver.scheduling.commands import AlreadyFinished, JobCommands
+from evalserver.scheduling.hand_over import HandOver
 from evalserver.scheduling.medians import Medians
 from evalserver.scheduling.order import Head, Start, choose, is_skipped, with_overtaken
 from evalserver.scheduling.placement import DEFAULT_PLACEMENT, GpuAvailability, Placement
-from evalserver.scheduling.queue_index import QueueIndex
+from evalserver.scheduling.queue_index import QueueIndex, QueueLane
 from evalserver.scheduling.running_jobs import RunningJobs
 from evalserver.scheduling.slots import Inventory, Lane
 from evalserver.scheduling.timing import wait_until_set
@@ -57,6 +61,7 @@ class Scheduler:
         commands: JobCommands,
         clock: Clock = utc_now,
         placement: Placement = DEFAULT_PLACEMENT,
+        clusters: Mapping[str, Cluster] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._attempts = attempts
@@ -66,8 +71,8 @@ class Scheduler:
         self.medians = Medians(store)
         self._wake = asyncio.Event()
         limits = placement.limits
-        self.queue = QueueIndex(lambda job: limits.lane_of(job.demand.num_gpus))
-        self._checkpoints = CheckpointWatch(store, self.queue, clock, self._wake.set)
+        self.queue = QueueIndex(self._lane_of)
+        self._checkpoints = CheckpointWatch(store, self.queue, clock, self._wake_all)
         end_s = placement.grace_s + attempts.max_end_s
         self._running = RunningJobs(limits, end_s, placement.gpu_ids)
         self._gpus = GpuAvailability(store, placement)
@@ -78,11 +83,23 @@ class Scheduler:
         """True while the server shuts down: nothing is started any more."""
         self.draining: Draining | None = None
         """Set while an administrator has paused the queue: nothing is started."""
+        self.hand_overs = {
+            name: HandOver(name, cluster, store, attempts, self.queue, self)
+            for name, cluster in clusters.items()
+        }
+        """To each cluster, by its name. Await ``run`` of each in a task, too."""
 
     @property
     def running(self) -> tuple[str, ...]:
-        """The running jobs, in the order in which they started."""
-        return self._running.ids
+        """The running jobs: those of this machine in the order in which they started, then those of
+        each cluster."""
+        there = (job_id for each in self.hand_overs.values() for job_id in each.running)
+        return (*self._running.ids, *there)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is to start now."""
+        return self.holding or self.draining is not None
 
     @property
     def inventory(self) -> Inventory:
@@ -97,8 +114,14 @@ class Scheduler:
         self._newest_event = max(self._newest_event, await self._store.events.newest_id())
         for queued in await self._store.queries.queued():
             self.queue.add(queued)
+        for job in await self._store.queries.handed_over():
+            self.queue.hand_over(job.job_id)
+            self.hand_overs[job.executor].load(job)
         for job in await self._store.queries.running():
-            self._running.load(job, await self._store.queries.start_by(job.job_id))
+            if job.executor in self.hand_overs:
+                self.hand_overs[job.executor].load(job)
+            else:
+                self._running.load(job, await self._store.queries.start_by(job.job_id))
 
     def on_gpus_changed(self) -> None:
         """Look again whether a job can start: which GPUs can be used may have changed."""
@@ -110,7 +133,8 @@ class Scheduler:
         try:
             async with asyncio.TaskGroup() as attempts:
                 for interrupted in await self._store.queries.running():
-                    attempts.create_task(self._attempts.resume(interrupted))
+                    if interrupted.executor not in self.hand_overs:
+                        attempts.create_task(self._attempts.resume(interrupted))
                 while True:
                     claimed = await self._claim(await self._next())
                     if claimed is not None:
@@ -121,7 +145,9 @@ class Scheduler:
 
     async def watch_checkpoints(self) -> None:
         """Until cancelled, look for the checkpoints of the jobs that may be next."""
-        await self._checkpoints.run(lambda job: is_skipped(job, self.inventory))
+        await self._checkpoints.run(
+            lambda job: job.executor not in self.hand_overs and is_skipped(job, self.inventory)
+        )
 
     async def close(self) -> None:
         """Cancel the search for checkpoints."""
@@ -133,13 +159,14 @@ class Scheduler:
         It lasts until ``resume``, also after a restart. Raises StoreUnavailable.
         """
         self.draining = await self._store.server.drain(actor, reason)
+        self._wake_all()
         return self.draining
 
     async def resume(self, actor: str) -> bool:
         """Start jobs again. Returns False if it was not draining. Raises StoreUnavailable."""
         was_draining = await self._store.server.resume(actor)
         self.draining = None
-        self._wake.set()
+        self._wake_all()
         return was_draining
 
     async def end_running(self) -> None:
@@ -151,16 +178,24 @@ class Scheduler:
                     await self._commands.cancel(job_id, actor=SERVER)
             await asyncio.sleep(POLL_SECONDS)
 
+    def may_start(self, job: QueuedJob) -> bool:
+        """Return whether a queued job's checkpoint is complete, or it waits for none."""
+        return self._checkpoints.may_start(job)
+
     def checkpoint_wait(self, job_id: str) -> str | None:
         """Return which checkpoint a queued job waits for while others go first, or None."""
         return self._checkpoints.reason(job_id)
 
     def _on_event(self, event: CommittedEvent) -> None:
         self._newest_event = event.event_id
-        if event.queued is None:
-            self.queue.remove(event.job_id)
-        else:
+        if event.queued is not None:
             self.queue.add(event.queued)
+        elif event.after is Status.QUEUED:
+            self.queue.hand_over(event.job_id)
+        else:
+            self.queue.remove(event.job_id)
+        for hand_over in self.hand_overs.values():
+            hand_over.on_event(event)
         self._running.on_event(event)
         if event.kind is EventKind.REATTACHED:
             self._running.on_start(event.job_id, self._clock().timestamp())
@@ -169,6 +204,16 @@ class Scheduler:
         if event.after is not Status.RUNNING:
             self._wake.set()
 
+    def _lane_of(self, job: QueuedJob) -> QueueLane:
+        if job.executor in self.hand_overs:
+            return job.executor
+        return self.placement.limits.lane_of(job.demand.num_gpus)
+
+    def _wake_all(self) -> None:
+        self._wake.set()
+        for hand_over in self.hand_overs.values():
+            hand_over.wake()
+
     def _on_start(self, job: Job, _: str) -> None:
         self._running.on_start(job.job_id, self._clock().timestamp())
         self._wake.set()
@@ -176,8 +221,7 @@ class Scheduler:
     async def _next(self) -> Start:
         while True:
             self._wake.clear()
-            is_paused = self.holding or self.draining is not None
-            start = None if is_paused else await self.find_next()
+            start = None if self.is_paused else await self.find_next()
             if start is not None and not self.holding:
                 return start
             await wait_until_set(self._wake, RECHECK_SECONDS if self.queue else None)

@@ -232,6 +232,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         attempts,
         app[COMMANDS],
         placement=make_placement(args, app[GPUS], app[GPU_GUARD]),
+        clusters=executors.clusters,
     )
     await app[SCHEDULER].load()
     app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
@@ -240,6 +241,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     works = {
         "the scheduler": app[SCHEDULER].run,
         "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
+        **{f"handing over to {name}": each.run for name, each in app[SCHEDULER].hand_overs.items()},
     }
     async with supervised(works, app[HEALTH]):
         yield

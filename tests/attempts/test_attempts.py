@@ -155,9 +155,7 @@ def _attempts(
     executors, retention = Executors(LocalExecutor()), Retention(store, directories, 1000)
     concluder = Concluder(store, executors, engines, directories, retention, policy)
     preparation = Preparation(directories, planner, policy)
-    launcher = Launcher(
-        store, executors, directories, Preparation(directories, planner, policy), concluder
-    )
+    launcher = Launcher(store, executors, directories, preparation, concluder)
     stalls = StallWatch(store, Health(), StallPolicy(1800, fails=False))
     return Attempts(
         store,

@@ -82,7 +82,9 @@ LAYERS = {
     "scheduling.order": _layer("core.job scheduling.queue_index scheduling.slots"),
     "scheduling.queue_estimate": _layer(""),
     "scheduling.queue_index": _layer("core.job scheduling.slots"),
-    "scheduling": _layer(f"scheduling attempts checkpoints core gpus store! system {CRASH_POINT}"),
+    "scheduling": _layer(
+        f"scheduling attempts checkpoints core executors.base gpus store! system {CRASH_POINT}"
+    ),
     "submission": _layer(
         "submission attempts.provenance auth checkpoints core engines harnesses store! system"
         f" {CRASH_POINT}"

@@ -45,9 +45,7 @@ class Lab:
             {},
             directories,
             planner,
-            Launcher(
-                store, executors, directories, Preparation(directories, planner, policy), concluder
-            ),
+            Launcher(store, executors, directories, preparation, concluder),
             concluder,
             ProgressBoard(EventBus()),
             Health(),

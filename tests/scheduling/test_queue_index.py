@@ -139,3 +139,34 @@ def test_an_iteration_is_not_affected_by_jobs_added_or_removed_before_it() -> No
     index.add(QueuedJob("urgent", priority=1, seq=4))
 
     assert [*taken, *iterator] == ["job-0", "job-1", "job-2", "job-3"]
+
+
+def test_what_waits_on_a_cluster_is_before_what_was_not_handed_over() -> None:
+    queue = QueueIndex()
+    for number, job_id in enumerate("abc"):
+        queue.add(QueuedJob(job_id, 0, number))
+
+    queue.hand_over("c")
+    queue.hand_over("a")
+
+    assert list(queue) == ["c", "a", "b"]
+    assert [queue.position(job_id) for job_id in "cab"] == [0, 1, 2]
+
+
+def test_a_job_that_started_on_its_cluster_is_not_queued_any_more() -> None:
+    queue = QueueIndex()
+    queue.hand_over("a")
+
+    queue.remove("a")
+
+    assert (len(queue), queue.position("a"), "a" in queue) == (0, None, False)
+
+
+def test_jobs_of_clusters_are_in_a_lane_of_their_own() -> None:
+    queue = QueueIndex(lambda job: Lane.ALL if job.executor == "local" else job.executor)
+    queue.add(QueuedJob("here", 0, 1))
+    queue.add(QueuedJob("there", 0, 2, executor="slurm"))
+
+    assert [job.job_id for job in queue.in_lane("slurm")] == ["there"]
+    assert [job.job_id for job in queue.in_lane(Lane.ALL)] == ["here"]
+    assert queue.position_in_lane("there") == 0
