@@ -8,6 +8,8 @@
                  pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
+    started      created (O_EXCL) by a runner on a node before anything else: nobody else may start
+    heartbeat    written every few seconds by a runner on a node
     runner.log   written errors of the runner itself
 
 A runner is alive while its lock is held. How the attempt ended is in ``exit.json``.
@@ -33,6 +35,8 @@ PROCESSES_FILE = "processes.json"
 LOG_FILE = "eval.log"
 EXIT_FILE = "exit.json"
 RUNNER_LOG_FILE = "runner.log"
+START_LOCK_FILE = "started"
+HEARTBEAT_FILE = "heartbeat"
 
 LOCK_BUSY = 75
 """Exit code of a runner: another one holds the run directory."""
@@ -40,6 +44,8 @@ STARTED_BEFORE = 76
 """Exit code of a runner: this attempt was started before, and is not started twice."""
 RESOURCES_EXHAUSTED = 77
 """Exit code of a runner: it cannot write into the run directory, and has started nothing."""
+STARTED_ELSEWHERE = 98
+"""Exit code of a runner on a node: another one, there or elsewhere, has taken the start lock."""
 
 EXHAUSTION_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
