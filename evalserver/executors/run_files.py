@@ -4,7 +4,7 @@ everything is validated before it is used."""
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from evalserver.executors.base import AttemptInfo, Exit, ExitReason, Lost
 from evalserver.runner import files
@@ -37,6 +37,12 @@ def runner_pid(run_dir: Path) -> int | None:
     """Return the recorded pid of the attempt's runner, or None. The process may have ended."""
     pid = _read(run_dir, files.RUNNER_FILE).get("pid")
     return pid if isinstance(pid, int) and 0 < pid < 2**31 else None
+
+
+def started_at_of(run_dir: Path) -> str | None:
+    """Return when the attempt's runner started, as it recorded that, or None."""
+    started_at = _read(run_dir, files.RUNNER_FILE).get("started_at")
+    return started_at if _is_text(started_at) else None
 
 
 def cgroup_of(run_dir: Path) -> Path | None:
@@ -103,7 +109,7 @@ def _is_code(value: object) -> bool:
     return isinstance(value, int) and 0 <= value < 2**31
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.encode(errors="replace").decode() == value
 
 

@@ -54,7 +54,9 @@ class SlurmPoller:
         """Since when and why Slurm cannot be reached; None if it answered last."""
         if self._unreachable_since is None:
             return None
-        return f"Slurm has given no answer since {self._unreachable_since:%H:%M:%S} UTC: {self._why}"
+        return (
+            f"Slurm has given no answer since {self._unreachable_since:%H:%M:%S} UTC: {self._why}"
+        )
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from evalserver.executors.base import Exit
 from evalserver.executors.run_files import read_exit, started_at_of
 from evalserver.executors.runner_start import NEW_FILE
-from evalserver.executors.slurm.runner_copy import COPY_PATTERN
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UntrustedDirectory, open_directory
+
+COPY_PATTERN = ".runner-*"
+"""What lies in every directory that evalserver shares with nodes: the copy of the runner."""
 
 
 @dataclass(frozen=True)
