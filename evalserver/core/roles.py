@@ -1,6 +1,7 @@
 """Roles: what a token allows, and what a route requires."""
 
 from enum import StrEnum
+from typing import Any
 
 
 class Role(StrEnum):
@@ -24,3 +25,11 @@ RANK = {role: rank for rank, role in enumerate(Role)}
 
 ASSIGNABLE_ROLES = (Role.VIEWER, Role.SUBMITTER, Role.ADMIN)
 """The roles that a token can have."""
+
+
+def parse_roles(where: str, value: Any) -> frozenset[Role]:
+    """Return the roles of a setting. Raises ValueError, which names it and what is allowed."""
+    known = [str(role) for role in ASSIGNABLE_ROLES]
+    if not isinstance(value, list) or not value or not set(map(str, value)) <= set(known):
+        raise ValueError(f"{where} must be a list of roles, from {', '.join(known)}, got {value!r}")
+    return frozenset(Role(each) for each in value)

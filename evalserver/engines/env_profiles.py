@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalserver.core.masking import MIN_SECRET_CHARACTERS
-from evalserver.core.roles import ASSIGNABLE_ROLES, Role
+from evalserver.core.roles import Role, parse_roles
 from evalserver.core.suggestions import did_you_mean
+from evalserver.core.table_names import require_table_name
 from evalserver.engines.engine import Engine
 from evalserver.engines.environment import is_excluded
-from evalserver.engines.settings import NAME, VARIABLE
+from evalserver.engines.settings import VARIABLE
 
 ROLES_KEY = "roles"
 MAX_SECRET_BYTES = 64 * 1024
@@ -100,17 +101,13 @@ def require_profile(name: str | None, profiles: Mapping[str, EnvProfile]) -> str
 
 
 def _read_profile(name: str, table: Mapping[str, Any]) -> EnvProfile:
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"env_profiles: {name!r} is not a valid name: up to 64 letters, digits or _ . -, "
-            "beginning with a letter"
-        )
+    require_table_name("env_profiles", name)
     roles: frozenset[Role] | None = None
     texts, files = {}, {}
     for key, value in table.items():
         where = f"env_profiles.{name}.{key}"
         if key == ROLES_KEY:
-            roles = _parse_roles(where, value)
+            roles = parse_roles(where, value)
         elif _require_variable(where, key) and isinstance(value, str) and "\0" not in value:
             texts[key] = value
         elif _is_file(value):
@@ -133,13 +130,6 @@ def _require_variable(where: str, name: str) -> bool:
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == {"file"} and isinstance(value["file"], str)
-
-
-def _parse_roles(where: str, value: Any) -> frozenset[Role]:
-    known = [str(role) for role in ASSIGNABLE_ROLES]
-    if not isinstance(value, list) or not value or not set(map(str, value)) <= set(known):
-        raise ValueError(f"{where} must be a list of roles, from {', '.join(known)}")
-    return frozenset(Role(each) for each in value)
 
 
 def _read_text(path: str) -> str:

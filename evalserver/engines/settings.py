@@ -12,8 +12,8 @@ from typing import Any
 from evalserver.core.masking import mask_text
 from evalserver.core.request import REQUEST_FIELDS
 from evalserver.core.suggestions import did_you_mean
+from evalserver.core.table_names import require_table_name
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 HARNESS_ARGS = "harness_args"
@@ -35,7 +35,8 @@ class EngineSettings:
     request does not set, ``models`` are the names or wildcards of allowed models (None: any).
     ``allow`` are the options of the harness that requests may set although they run code or send
     results to others, ``extra_args`` further arguments of its command line. ``working_directory``
-    says where its attempts run. ``options`` are the remaining keys, which belong to the type.
+    says where its attempts run, ``executor`` which executor runs them. ``options`` are the
+    remaining keys, which belong to the type.
     """
 
     name: str
@@ -48,6 +49,7 @@ class EngineSettings:
     allow: tuple[str, ...] = ()
     extra_args: tuple[str, ...] = ()
     working_directory: str = SERVER_DIRECTORY
+    executor: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, model: str) -> bool:
@@ -62,11 +64,7 @@ def read_settings(
 
     Raises ValueError with the key, its value, and what is allowed.
     """
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"engines: {name!r} is not a valid name for an engine: up to 64 letters, digits or "
-            "_ . -, beginning with a letter"
-        )
+    require_table_name("engines", name)
     if not isinstance(table, Mapping):
         raise ValueError(f"engines.{name} must be a table, got {table!r}")
     known = {key: _require_valid(name, key, table[key]) for key in _CHECKS if key in table}
@@ -188,6 +186,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "allow": _check_texts,
     "extra_args": _check_extra_args,
     "working_directory": _check_working_directory,
+    "executor": _check_text,
     HARNESS_ARGS: _check_arguments,
 }
 """The keys of every engine's table. A check returns what is allowed if the value is invalid."""

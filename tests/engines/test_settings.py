@@ -30,6 +30,7 @@ def rejection(name: str, table: Any) -> str:
         ({"type": "lm_eval", "defaults": {"tasks": ["a"]}}, "a table of fields of a request"),
         ({"type": "lm_eval", "models": []}, "a list of names or wildcards"),
         ({"type": "lm_eval", "working_directory": "x"}, "must be 'server' or 'attempt'"),
+        ({"type": "lm_eval", "executor": 1}, "engines.a.executor must be a non-empty text, got 1"),
         ({"type": "lm_eval", "pyton": "x"}, "unknown key 'pyton'. Did you mean 'python'"),
     ],
 )
@@ -39,7 +40,7 @@ def test_an_invalid_table_is_rejected_with_a_readable_message(table: Any, messag
 
 @pytest.mark.parametrize("name", ["", "a b", "-x", "1", "a/b"])
 def test_an_invalid_name_is_rejected(name: str) -> None:
-    assert "is not a valid name for an engine" in rejection(name, {"type": "lm_eval"})
+    assert "is not a valid name" in rejection(name, {"type": "lm_eval"})
 
 
 def test_two_engines_of_one_type_have_separate_interpreters(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ LAYERS = {
     "settings": _layer("settings core"),
     "store": _layer(f"store core {CRASH_POINT}", "sqlite3 aiosqlite"),
     "checkpoints": _layer("checkpoints core system"),
-    "executors": _layer("executors runner system", "subprocess psutil"),
+    "executors": _layer("executors core runner system", "subprocess psutil"),
     "analysis": _layer("analysis core"),
     "auth": _layer("auth core store!"),
     # What knows harnesses, and what they left.

@@ -29,7 +29,7 @@ class SlurmOptions:
     time_minutes: int | None = None
     sbatch_args: tuple[str, ...] = ()
     python: str = "/usr/bin/python3"
-    poll_s: float = 10.0
+    poll_s: float = 2.0
     max_handed_over: int = 100
 
     def gres_for(self, num_gpus: int) -> str | None:
