@@ -3,6 +3,8 @@
 With ``--can-limit-memory`` it runs nothing, and exits with 0 if it could limit memory.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from types import ModuleType

@@ -6,6 +6,8 @@ used where they are available: the unified hierarchy (version 2, as delegated by
 a systemd unit), and the freezer of version 1.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import signal

@@ -4,6 +4,8 @@
 ``EVALSERVER_STOP_AT=claimed`` stops it there until it gets SIGCONT.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 from functools import cache

@@ -15,6 +15,8 @@
 A runner is alive while its lock is held. How the attempt ended is in ``exit.json``.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import json

@@ -1,5 +1,7 @@
 """What is run for one attempt. The server writes it as ``job.json``, and the runner reads it."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """Limiting the memory of an attempt, with a cgroup of either version."""
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
 from pathlib import Path

@@ -4,6 +4,8 @@ Its log names the killed process, but only root may read it, or everybody where
 ``kernel.dmesg_restrict`` is 0. The counters of cgroups are readable, but say only how many.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import re

@@ -1,5 +1,7 @@
 """Writing the harness's output to ``eval.log``, with secrets masked."""
 
+from __future__ import annotations
+
 import os
 import re
 import threading
@@ -31,7 +33,7 @@ class MaskedLog:
         self._reader, self.writer = os.pipe()
         self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
 
-    def __enter__(self) -> "MaskedLog":
+    def __enter__(self) -> MaskedLog:
         return self
 
     def __exit__(

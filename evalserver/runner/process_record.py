@@ -4,6 +4,8 @@ If the runner is killed, the server uses it to find the remaining processes: a p
 the token from its environment, but can change neither its pid nor its start time.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import time

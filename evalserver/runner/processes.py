@@ -1,5 +1,7 @@
 """The processes below the runner: starting, signalling, killing and reaping all of them."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import signal

@@ -1,5 +1,7 @@
 """Reading processes from ``/proc``."""
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Iterator

@@ -3,6 +3,8 @@
 An attempt is started at most once: if ``runner.json`` exists, a second runner exits.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal
@@ -10,7 +12,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from evalserver.runner.cgroups import Cgroup, make_cgroup
@@ -222,4 +224,4 @@ def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroups: list[C
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

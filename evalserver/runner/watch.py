@@ -1,5 +1,7 @@
 """Waiting for the processes of an attempt, and stopping them on request or at the time limit."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time

@@ -104,12 +104,11 @@ class Run:
         )
         (self.dir / files.JOB_FILE).write_text(spec.to_json())
 
-    def start_runner(self) -> int:
+    def start_runner(self, python: str = sys.executable) -> int:
         """Start a runner; return its exit code once it is in the background, or has failed."""
         not_for_the_harness = b"what the runner's own stdin holds"
-        return subprocess.run(
-            runner_command(self.dir), input=not_for_the_harness, check=False
-        ).returncode
+        command = [python, *runner_command(self.dir)[1:]]
+        return subprocess.run(command, input=not_for_the_harness, check=False).returncode
 
     async def start(
         self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS

@@ -1,0 +1,50 @@
+"""The runner needs Python 3.9 and its standard library alone: it runs on the nodes of a cluster."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evalserver.runner import files
+from tests.runner.pythons import OLDEST, oldest_python
+from tests.runner.runs import Run
+
+NEWER = {
+    "a name of 3.11": "from datetime import UTC\n",
+    "syntax of 3.10": "match 1:\n    case 1: pass\n",
+    "an argument of 3.10": "zip([], [], strict=True)\n",
+}
+
+
+def minimum_faults(*sources: Path) -> str:
+    """Return what needs a newer Python than the oldest one."""
+    pytest.importorskip("vermin", reason="vermin is missing: the runner's Python was NOT CHECKED")
+    target = ".".join(map(str, OLDEST))
+    program = Path(sys.executable).with_name("vermin")
+    options = ["--quiet", "--no-tips", f"--target={target}-", "--violations"]
+    done = subprocess.run(
+        [program, *options, *sources], capture_output=True, text=True, check=False
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_runner_needs_no_newer_python() -> None:
+    assert minimum_faults(files.PROGRAM) == ""
+
+
+@pytest.mark.parametrize("what", NEWER)
+def test_what_needs_a_newer_python_is_detected(what: str, tmp_path: Path) -> None:
+    source = tmp_path / "newer.py"
+    source.write_text(NEWER[what])
+
+    assert "newer.py" in minimum_faults(source)
+
+
+async def test_the_oldest_python_runs_an_attempt(run: Run) -> None:
+    python = oldest_python()
+    run.prepare("print('ready'); raise SystemExit(7)")
+
+    assert run.start_runner(python) == 0
+    assert (await run.end()).exit_code == 7
+    assert run.log == "ready\n"
