@@ -28,6 +28,7 @@ COMMANDS: Table = {
     },
     "Server": {
         "health": "about_server:health",
+        "executors": "executors:executors",
         "gpus": "gpus:gpus",
         "tasks": "about_server:tasks",
         "models": "about_server:models",

@@ -74,6 +74,16 @@ class ServerCalls:
         answer = await self._sender.answer(Call("GET", "/gpus"))
         return list(answer.get("gpus", []))
 
+    async def executors(self) -> list[Json]:
+        """Return where jobs can run: ``name``, ``type`` (``local`` or ``slurm``), ``fault``,
+        ``jobs`` there, with their ids on the cluster, and its ``nodes``.
+
+        >>> [each["name"] for each in client.executors()]
+        ['local']
+        """
+        answer = await self._sender.answer(Call("GET", "/executors"))
+        return list(answer.get("executors", []))
+
     async def merge_checkpoint(
         self,
         checkpoint_path: str,

@@ -179,6 +179,7 @@ class EvalClient:
     get_queue_status = _blocking(Calls.get_queue_status)
     usage = _blocking(Calls.usage)
     gpus = _blocking(Calls.gpus)
+    executors = _blocking(Calls.executors)
     merge_checkpoint = _blocking(Calls.merge_checkpoint)
 
     evaluate = _blocking(Calls.evaluate)

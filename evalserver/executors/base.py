@@ -125,6 +125,26 @@ class Executor(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class ClusterNode:
+    """A node of a cluster, in the cluster's own words."""
+
+    name: str
+    partitions: tuple[str, ...]
+    state: str
+    resources: str | None
+    used: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """An attempt as its cluster knows it: its id there, and the command that shows it."""
+
+    id: str
+    command: str
+
+
 class Cluster(Executor, Protocol):
     """An executor that attempts are handed over to, where they wait for their start.
 
@@ -132,6 +152,8 @@ class Cluster(Executor, Protocol):
     reached or takes no more, and ExecutorError if the cluster rejects the attempt for good.
     """
 
+    kind: str
+    """The type of its table of the settings."""
     max_handed_over: int
     """How many attempts may be there at once, waiting or running."""
 
@@ -157,3 +179,9 @@ class Cluster(Executor, Protocol):
 
     async def release(self, run_dir: Path) -> None:
         """Let an attempt start again."""
+
+    async def nodes(self) -> Sequence[ClusterNode]:
+        """Return the nodes of the cluster. Raises ExecutorError if it cannot be asked."""
+
+    def find_job(self, run_dir: Path) -> ClusterJob | None:
+        """Return an attempt as the cluster knows it; None if that is not known yet."""

@@ -10,6 +10,7 @@ from evalserver.web.api import (
     compare,
     docs,
     events,
+    executors,
     gpus,
     job_list,
     jobs,
@@ -28,6 +29,7 @@ from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSch
 from evalserver.web.http.route import Answer, Route
 from evalserver.web.schemas.compare_responses import ComparisonSchema
 from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
+from evalserver.web.schemas.executors import ExecutorsSchema
 from evalserver.web.schemas.gpus import GpusSchema, QuarantineQuerySchema
 from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
 from evalserver.web.schemas.queries import (
@@ -280,6 +282,14 @@ ROUTES = (
         "/gpus",
         gpus.get_gpus,
         answers=(Answer(GpusSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/executors",
+        executors.get_executors,
+        answers=(Answer(ExecutorsSchema),),
         errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),

@@ -92,8 +92,8 @@ LAYERS = {
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines gpus harnesses monitoring outputs scheduling settings store!"
-        f" submission system version {CRASH_POINT}",
+        " checkpoints core engines executors.base gpus harnesses monitoring outputs scheduling"
+        f" settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),

@@ -7,9 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.core.job import Job
+from evalserver.core.job import LOCAL, Job
 from evalserver.scheduling.forecast import running_text
 from evalserver.store import JobPruned
+from evalserver.web.api.executors import get_executors
 from evalserver.web.api.gpus import get_gpus
 from evalserver.web.api.jobs import job_with_position
 from evalserver.web.keys import HEALTH, RETENTION, SCHEDULER, STORE
@@ -24,11 +25,13 @@ async def get_home(request: web.Request) -> web.Response:
     """``GET /``: an overview of all jobs, updated live."""
     store, scheduler = request.app[STORE], request.app[SCHEDULER]
     running = scheduler.running
+    executors = await call_api(request, get_executors)
     finished = await store.queries.last_finished(MAX_FINISHED)
     return render_page(
         request,
         "home.html",
         managed_gpus=(await call_api(request, get_gpus))["gpus"],
+        clusters=[each for each in executors["executors"] if each["type"] != LOCAL],
         running=await _load_jobs(request, running),
         running_text=running_text(running) if running else "-",
         queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),

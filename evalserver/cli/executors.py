@@ -1,0 +1,100 @@
+"""``evalserver executors``: where jobs run, what is there, and the nodes of clusters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from evalserver.cli import cells
+from evalserver.cli.connection import Server, with_server
+from evalserver.cli.screens import Column, as_json, print_json, print_table
+
+EXECUTORS = (
+    Column("EXECUTOR"),
+    Column("TYPE"),
+    Column("RUNNING", right=True),
+    Column("WAITING", right=True, optional=True),
+    Column("AT MOST", right=True, optional=True),
+    Column("FAULT", optional=True),
+)
+NODES = (
+    Column("EXECUTOR"),
+    Column("NODE"),
+    Column("PARTITIONS"),
+    Column("STATE"),
+    Column("RESOURCES", optional=True),
+    Column("USED", optional=True),
+    Column("REASON", optional=True),
+)
+JOBS = (
+    Column("EXECUTOR"),
+    Column("JOB"),
+    Column("STATUS"),
+    Column("THERE"),
+    Column("LOOK WITH"),
+    Column("WAITS FOR", optional=True),
+)
+
+
+@click.command()
+@as_json
+@with_server
+def executors(server: Server, as_json: bool) -> None:
+    """Show where jobs run: this server's machine and its clusters, their nodes, and the jobs there.
+
+    The jobs of clusters have their id there, and the command that shows it.
+    """
+    with server.client() as client:
+        found = client.executors()
+    if as_json:
+        print_json(found)
+        return
+    print_table(EXECUTORS, [_executor_row(each) for each in found])
+    _print_part(NODES, [_node_row(each, node) for each in found for node in each["nodes"]])
+    clusters = [each for each in found if each["type"] != "local"]
+    _print_part(JOBS, [_job_row(each, job) for each in clusters for job in each["jobs"]])
+
+
+def _print_part(columns: Sequence[Column], rows: Sequence[tuple[str, ...]]) -> None:
+    if rows:
+        click.echo()
+        print_table(columns, rows)
+
+
+def _executor_row(executor: Mapping[str, Any]) -> tuple[str, ...]:
+    statuses = [job["status"] for job in executor["jobs"]]
+    return (
+        cells.text(executor["name"]),
+        cells.text(executor["type"]),
+        str(statuses.count("running")),
+        cells.EMPTY if executor["type"] == "local" else str(statuses.count("queued")),
+        _or_empty(executor["max_handed_over"]),
+        _or_empty(executor["fault"]),
+    )
+
+
+def _node_row(executor: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        cells.text(executor["name"]),
+        cells.text(node["name"]),
+        cells.text(", ".join(node["partitions"])),
+        cells.text(node["state"]),
+        _or_empty(node["resources"]),
+        _or_empty(node["used"]),
+        _or_empty(node["reason"]),
+    )
+
+
+def _job_row(executor: Mapping[str, Any], job: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        cells.text(executor["name"]),
+        cells.text(job["job_id"]),
+        cells.text(job["status"]),
+        _or_empty(job["id"]),
+        _or_empty(job["command"]),
+        _or_empty(job["reason"]),
+    )
+
+
+def _or_empty(value: object) -> str:
+    return cells.EMPTY if value is None else cells.text(value)
