@@ -13,8 +13,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from evalserver.core.job import Job
+from evalserver.core.job import LOCAL, Job
 from evalserver.core.lifecycle import FINISHED, EventKind, Status
+from evalserver.monitoring.cluster_metrics import CLUSTER_TABLE, ClusterValues, set_cluster_gauges
 from evalserver.monitoring.gpu_metrics import GPU_TABLE, GpuValues, set_gpu_gauges
 from evalserver.monitoring.instrument import Instrument, M
 from evalserver.store import Commit, CommittedEvent
@@ -125,6 +126,7 @@ TABLE: tuple[Instrument[Any], ...] = (
         DURATION,
     ),
     *GPU_TABLE,
+    *CLUSTER_TABLE,
     *(WAIT, GAP, BATCH, COMMIT, FAULT, RESPONSE, STREAMS, BUILD),
 )
 
@@ -142,6 +144,7 @@ class GaugeValues:
     fault: bool
     streams: int
     gpus: Sequence[GpuValues] = ()
+    clusters: Sequence[ClusterValues] = ()
 
 
 class Instruments:
@@ -178,7 +181,7 @@ class Instruments:
         """Count an event of a job; called by the store."""
         if event.kind is EventKind.SUBMITTED:
             self.labelled(SUBMITTED, event.engine).inc()
-        elif event.kind is EventKind.CLAIMED and event.attempt == 1:
+        elif event.kind in (EventKind.CLAIMED, EventKind.STARTED) and event.attempt == 1:
             self[WAIT].observe(_seconds(event.created_at, event.started_at))
         elif event.kind is EventKind.INTERRUPTED:
             self.labelled(INTERRUPTED, event.engine).inc()
@@ -192,6 +195,8 @@ class Instruments:
 
     def on_start(self, job: Job, at: str) -> None:
         """Record that an evaluation of the job was started; called by the scheduler."""
+        if job.executor != LOCAL:
+            return
         if self._last_end is not None and job.created_at <= self._last_end:
             self[GAP].observe(_seconds(self._last_end, at))
         self._last_end = None
@@ -213,7 +218,8 @@ class Instruments:
             self.labelled(FAILURES, event.failure).inc()
         if event.before is Status.RUNNING:
             self.labelled(DURATION, *labels).observe(_seconds(event.started_at, event.completed_at))
-            self._last_end = event.completed_at
+            if event.executor == LOCAL:
+                self._last_end = event.completed_at
 
     def _set(self, values: GaugeValues) -> None:
         if not values.jobs:
@@ -228,6 +234,7 @@ class Instruments:
         self[FAULT].set(values.fault)
         self[STREAMS].set(values.streams)
         set_gpu_gauges(self._made, values.gpus)
+        set_cluster_gauges(self._made, values.clusters)
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import TRANSITIONS, EventKind, Status
 from evalserver.core.request import EvaluateRequest
+from evalserver.monitoring.cluster_metrics import ClusterValues
 from evalserver.monitoring.prometheus import GaugeValues, Instruments
 from evalserver.store import Commit, CommittedEvent
 
@@ -76,6 +77,28 @@ def gap(instruments: Instruments) -> tuple[float, float]:
     """Return the number of gaps, and their total seconds."""
     name = "evalserver_dispatch_gap_seconds"
     return sample_value(instruments, f"{name}_count"), sample_value(instruments, f"{name}_sum")
+
+
+def test_what_waits_and_runs_on_a_cluster_is_a_gauge_beside_whether_it_can_be_reached() -> None:
+    values = replace(NOTHING, clusters=[ClusterValues("gpu-cluster", False, 3, 2)])
+    instruments = Instruments()
+
+    where = {"executor": "gpu-cluster"}
+    assert gauge_value(values, instruments, "evalserver_cluster_reachable", **where) == 0
+    jobs = [
+        gauge_value(values, instruments, "evalserver_cluster_jobs", **where, status=status)
+        for status in ("queued", "running")
+    ]
+    assert jobs == [3, 2]
+
+
+def test_a_job_of_a_cluster_waited_until_it_ran_there() -> None:
+    instruments = Instruments()
+
+    instruments.on_event(event(EventKind.HANDED_OVER, Status.QUEUED, created=5))
+    instruments.on_event(event(EventKind.STARTED, Status.QUEUED, created=5, started=65))
+
+    assert sample_value(instruments, "evalserver_queue_wait_seconds_sum") == 60
 
 
 def test_submissions_are_counted_by_engine() -> None:

@@ -70,8 +70,10 @@ LAYERS = {
     "monitoring": _layer("monitoring core engines runner.files store! system"),
     "monitoring.instrument": _layer("", "prometheus_client"),
     "monitoring.gpu_metrics": _layer("monitoring.instrument", "prometheus_client"),
+    "monitoring.cluster_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.prometheus": _layer(
-        "core monitoring.gpu_metrics monitoring.instrument store! version", "prometheus_client"
+        "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument store! version",
+        "prometheus_client",
     ),
     # Jobs: run, put in order, taken in.
     "attempts": _layer(

@@ -7,8 +7,10 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from evalserver.core.clock import utc_now
+from evalserver.monitoring.cluster_metrics import ClusterValues
 from evalserver.monitoring.gpu_metrics import GpuValues
 from evalserver.monitoring.prometheus import GaugeValues
+from evalserver.scheduling.hand_over import HandOver
 from evalserver.store import Store, StoreUnavailable
 from evalserver.web.api.gpus import gpus_json
 from evalserver.web.http.errors import Handler
@@ -81,6 +83,16 @@ async def _read_levels(app: web.Application) -> GaugeValues:
         fault=not readable or store.fault is not None,
         streams=len(app[BUS]),
         gpus=gpus,
+        clusters=[_cluster_values(each) for each in scheduler.hand_overs.values()],
+    )
+
+
+def _cluster_values(hand_over: HandOver) -> ClusterValues:
+    return ClusterValues(
+        hand_over.name,
+        hand_over.cluster.fault is None,
+        len(hand_over.waiting),
+        len(hand_over.running),
     )
 
 

@@ -24,6 +24,8 @@ MAX_EVENTS = 200
 EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "submitted": "Submitted",
     "claimed": "Started",
+    "handed_over": "Handed over to its cluster",
+    "started": "Started there",
     "reattached": "Reattached after a server restart",
     "stalled": "Stalled: nothing written, no GPU used",
     "active_again": "Active again",

@@ -122,7 +122,7 @@ class LogUpdates:
     def begin_attempt(self, event: Event) -> None:
         """Follow the log of a new attempt, if the event begins one."""
         is_new = event.event_id > self._job.event_id
-        if is_new and event.event == EventKind.CLAIMED:
+        if is_new and event.event in (EventKind.CLAIMED, EventKind.HANDED_OVER):
             self._attempt = event.attempt
             self._tail = LogTail.at_beginning(Path(event.detail["run_dir"]))
 

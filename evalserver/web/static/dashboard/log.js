@@ -26,7 +26,7 @@ class Log {
     // Another attempt has a log of its own. Hidden tabs close their connection.
     document.addEventListener("job", (event) => {
       const isThisJob = pre.dataset.log.includes(event.detail.job_id);
-      if (isThisJob && event.detail.event === "claimed") this.restart();
+      if (isThisJob && ["claimed", "handed_over"].includes(event.detail.event)) this.restart();
     });
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) this.abortController?.abort();
