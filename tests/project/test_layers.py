@@ -72,7 +72,8 @@ LAYERS = {
     "monitoring.gpu_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.cluster_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.prometheus": _layer(
-        "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument store! version",
+        "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument store!"
+        " version",
         "prometheus_client",
     ),
     # Jobs: run, put in order, taken in.
