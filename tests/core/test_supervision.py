@@ -113,7 +113,7 @@ async def test_a_restarted_scheduler_supervises_the_running_job_and_starts_nothi
     raised: list[str] = []
     from evalserver.attempts.attempts import Attempts
 
-    monkeypatch.setattr(Attempts, "_run_guarded", _failing_after(Attempts._supervise, raised))
+    monkeypatch.setattr(Attempts, "_guard", _failing_once_started(raised))
     job_id = await api.submit(model_args={"journal": str(journal), "name": "once", "seconds": 3})
     job = await api.finished(job_id)
 
@@ -121,16 +121,14 @@ async def test_a_restarted_scheduler_supervises_the_running_job_and_starts_nothi
     assert journal.read_text() == "start once\nend once\n"
 
 
-def _failing_after(attend: Callable[..., Any], raised: list[str]) -> Callable[..., Any]:
+def _failing_once_started(raised: list[str]) -> Callable[..., Any]:
     """Supervises a job as ``Attempts`` does, but fails once right after the job has started."""
 
     async def see_through(self: Any, job: Any, work: Callable[[Any], Any]) -> None:
         if raised:
             await work(job)
             return
-        paths = self._directories.current_attempt(job)
-        attempt = await asyncio.to_thread(self._prepare, job, paths)
-        await self._executor.start(attempt)
+        await self._launcher.launch(job)
         raised.append("started")
         raise RuntimeError("a fault of ours")
 

@@ -359,9 +359,10 @@ class Model:
         facts = (job.engine, job.attempt, *times, job.submitted_by, request_bytes(job.request))
         demand = demand_of(job)
         gpus = job.gpus if "running" in (before, after) else None
+        start_by = None  # these claims let a harness start at any time
         failure = job.failure.code if kind == "failed" and job.failure else None
         place = (job.seq, job.priority, before, after)
         place_now = (job.executor, job.handed_over_at)
         self.events.append(
-            (number, kind, job.job_id, *place, *facts, demand, gpus, failure, *place_now)
+            (number, kind, job.job_id, *place, *facts, demand, gpus, start_by, failure, *place_now)
         )
