@@ -1,6 +1,7 @@
 """The layout of jobs' files in the data directory, and removing them.
 
-Under ``DATA_DIR/runs/<prefix><job id>/``:
+Under ``DATA_DIR/runs/<prefix><job id>/``, or in place of ``DATA_DIR/runs`` the directory that an
+executor has for them:
 
 * ``attempt-1/`` is the run directory of the first attempt,
 * ``attempt-1/output/`` is its output, unless the client named another directory,
@@ -10,8 +11,8 @@ Under ``DATA_DIR/runs/<prefix><job id>/``:
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalserver.checkpoints.merging import requested_merge
@@ -35,6 +36,9 @@ class RunDirectories:
     """Where clients may have output written; None: anywhere."""
     task_files: AllowedDirectories | None = None
     """Where task files may be; None: anywhere."""
+    roots: Mapping[str, Path] = field(default_factory=dict)
+    """The directories of executors that have one of their own in place of ``root``. Like it, each
+    belongs to this server alone."""
 
     def next_attempt(self, job: Job) -> Paths:
         """Return the paths of the job's next attempt."""
@@ -69,9 +73,9 @@ class RunDirectories:
         """Delete all files of these jobs, except directories that a client named."""
         # Without glob, which caches a compiled pattern for each job.
         suffixes = tuple(job_ids)
-        if not suffixes or not self.root.is_dir():
+        if not suffixes:
             return
-        for folder in self.root.iterdir():
+        for folder in self._folders():
             if folder.name.endswith(suffixes):
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -82,10 +86,13 @@ class RunDirectories:
 
     def job_ids(self) -> list[str]:
         """Return the job ids with which names of directories end."""
-        if not self.root.is_dir():
-            return []
-        found = {folder.name[-JOB_ID_LENGTH:] for folder in self.root.iterdir()}
+        found = {folder.name[-JOB_ID_LENGTH:] for folder in self._folders()}
         return sorted(name for name in found if _is_job_id(name))
+
+    def _folders(self) -> Iterator[Path]:
+        for root in dict.fromkeys([self.root, *self.roots.values()]):
+            if root.is_dir():
+                yield from root.iterdir()
 
     def _requested_directories(self, job: Job) -> dict[str, Path]:
         """Return the directories in the request, by the names of its fields."""
@@ -98,7 +105,7 @@ class RunDirectories:
         }
 
     def _attempt(self, job: Job | NewJob, number: int) -> Paths:
-        job_dir = self.root / f"{self.prefix}{job.job_id}"
+        job_dir = self.roots.get(job.executor, self.root) / f"{self.prefix}{job.job_id}"
         run_dir = job_dir / f"attempt-{number}"
         named = job.request.output_dir
         # A directory of its own: only files of this attempt may count as its results.

@@ -56,6 +56,7 @@ class EvaluationCalls:
         harness_args: Mapping[str, Any] | None = None,
         wait_for_path_s: float | None = None,
         env_profile: str | None = None,
+        executor: str | None = None,
         validate: bool = True,
         idempotency_key: str | None = None,
     ) -> Json:
@@ -78,7 +79,8 @@ class EvaluationCalls:
         its record says so (``on_stall="warn"``), or it is stopped and fails (``"fail"``).
 
         The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
-        ``env_profile`` names a set of variables for the harness that the server's operator made.
+        ``env_profile`` names a set of variables for the harness that the server's operator made,
+        ``executor`` where it runs: ``"local"``, the server's own machine, or a cluster.
         Unknown models and tasks and missing checkpoints are rejected unless ``validate`` is False.
 
         Raises RequestFailed when the request is rejected; its text names every error. Raises

@@ -292,6 +292,18 @@ class EvaluateRequest:
             engine_default=True,
         ),
     )
+    executor: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.NAME,
+            "Where the evaluation runs: `local`, the server's own machine, or a cluster by the "
+            "name that the server's operator gave it; the default of the engine, or else of the "
+            "server, if absent.",
+            example="local",
+            addressee=SERVER,
+            max_length=64,
+        ),
+    )
 
 
 ARGUMENT_FIELDS = ("model_args", "gen_kwargs", "harness_args")

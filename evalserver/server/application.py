@@ -30,7 +30,14 @@ from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
 from evalserver.scheduling.scheduler import Scheduler
 from evalserver.server.access_policy import make_access_policy
+from evalserver.server.cannot_start import CannotStart
 from evalserver.server.configured_engines import checked_profiles, configured_engines
+from evalserver.server.executors import (
+    configured_executors,
+    make_executors,
+    require_executors_of_jobs,
+    run_roots,
+)
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus, runs_dir_of
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
@@ -52,6 +59,7 @@ from evalserver.web.keys import (
     COMPARISON_WORK,
     ENGINES,
     ENV_PROFILES,
+    EXECUTOR_SETTINGS,
     FORECASTS,
     GPU_GUARD,
     GPU_MONITOR,
@@ -85,6 +93,8 @@ MAX_SEARCH_SECONDS = 10.0
 
 
 EXECUTOR = web.AppKey("executor", Executor)
+"""The server's own machine."""
+EXECUTORS = web.AppKey("executors", Executors)
 
 
 def make_app(
@@ -106,11 +116,18 @@ def make_app(
     app[TEMPLATES] = make_templates()
     app[ENGINES] = engines = configured_engines(args)
     app[ENV_PROFILES] = checked_profiles(args, engines)
+    app[EXECUTOR_SETTINGS] = executors = configured_executors(args, engines)
     app[BOUNDS] = Bounds(
-        tuple(engines), args.max_timeout, data_dir_of(args), args.allow_path, args.task_path
+        tuple(engines),
+        args.max_timeout,
+        data_dir_of(args),
+        args.allow_path,
+        args.task_path,
+        tuple(each.run_root for each in executors.values() if each.run_root is not None),
     )
     app[GPUS] = managed_gpus(args.gpus)
     app[EXECUTOR] = LocalExecutor()
+    app[EXECUTORS] = make_executors(executors, app[EXECUTOR])
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[COMPARISON_WORK] = SerialWork("comparisons", MAX_WAITING_COMPARISONS)
@@ -129,6 +146,11 @@ def make_app(
 
 async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE] = await Store.open(data_dir_of(app[ARGS]), health=app[HEALTH])
+    try:
+        await require_executors_of_jobs(app[STORE], app[EXECUTOR_SETTINGS])
+    except CannotStart:
+        await app[STORE].close()
+        raise
     app[STORE].subscribe(app[PROGRESS].on_event)
     app[STORE].subscribe(app[BUS].on_event)
     app[STORE].subscribe(app[INSTRUMENTS].on_event)
@@ -169,6 +191,8 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
             app[BOUNDS].places,
             app[ENV_PROFILES],
             len(app[GPUS]),
+            app[EXECUTOR_SETTINGS],
+            args.default_executor,
         ),
     )
     yield
@@ -181,6 +205,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         args.temp_dir_prefix,
         output_directories(data_dir_of(args), args.allow_path),
         task_directories(args.task_path),
+        run_roots(data_dir_of(args), app[EXECUTOR_SETTINGS]),
     )
     environment = harness_environment(os.environ, args.engine_env)
     has_nvml = all(gpu.name is not None for gpu in app[GPUS])
@@ -197,7 +222,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[STORE], directories, args.max_completed_jobs, args.max_output_bytes
     )
     policy = Policy(args.max_failed_requests, args.fingerprint == "full")
-    executors = Executors(app[EXECUTOR])
+    executors = app[EXECUTORS]
     concluder = Concluder(
         app[STORE],
         executors,

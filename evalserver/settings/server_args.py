@@ -53,6 +53,11 @@ class ServerArgs:
     default_engine: str = _setting(
         allowed.text, "Engine of a request without `engine`.", default="lmms_eval"
     )
+    default_executor: str = _setting(
+        allowed.text,
+        "Executor of a request without `executor`: local (this machine), or the name of a cluster.",
+        default="local",
+    )
     engine_python: str = _setting(
         allowed.path,
         "Python interpreter that runs the harnesses (default: the server's own).",
@@ -229,6 +234,14 @@ class ServerArgs:
         allowed.tables,
         "The tables [env_profiles.NAME] of the TOML file: sets of variables for harnesses, which "
         "requests name; see docs/configuration.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
+
+    executors: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [executors.NAME] of the TOML file: where evaluations run; see "
+        "docs/configuration.md.",
         default_factory=dict,
         only_in_file=True,
     )

@@ -6,18 +6,19 @@ and writes the job. Every way to submit a job translates to and from it.
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from evalserver.attempts.provenance import at_submission
 from evalserver.checkpoints.merging import Merge, pin_checkpoint, with_merged_checkpoint
-from evalserver.core.job import NewJob
+from evalserver.core.job import LOCAL, NewJob
 from evalserver.core.job_id import new_job_id
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, merge
 from evalserver.engines.env_profiles import EnvProfile, require_profile
+from evalserver.executors.settings import ExecutorSettings, require_executor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Key, Store, request_bytes
@@ -38,7 +39,7 @@ log = structlog.get_logger("evalserver.submission")
 @dataclass(frozen=True)
 class SubmissionPolicy:
     """The operator's settings: default engine, default time limit in seconds, the directories in
-    which clients may name files, and the sets of variables that they may name."""
+    which clients may name files, and the sets of variables and the executors that they may name."""
 
     default_engine: str
     default_timeout_s: float | None
@@ -46,6 +47,10 @@ class SubmissionPolicy:
     profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
     managed_gpus: int = 0
     """The number of GPUs that the server manages; 0: an evaluation sees all."""
+    executors: Mapping[str, ExecutorSettings] = field(
+        default_factory=lambda: {LOCAL: ExecutorSettings(LOCAL)}
+    )
+    default_executor: str = LOCAL
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ class Submitter:
         self._policy = policy
         self.keys_in_flight = KeysInFlight()
 
+    def executor_of(self, engine: str | None, requested: str | None = None) -> str:
+        """Return the name of the executor of a request: its own, its engine's, or the default."""
+        settings = self._engines[engine or self._policy.default_engine].settings
+        return requested or settings.executor or self._policy.default_executor
+
     async def check(
         self,
         request: EvaluateRequest,
@@ -97,6 +107,8 @@ class Submitter:
         name = request.engine or self._policy.default_engine
         engine = self._engines[name]
         request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
+        executor = self.executor_of(name, request.executor)
+        request = replace(request, executor=executor)
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
         provenance = await self._check_all(request, engine, validate=validate)
@@ -104,7 +116,7 @@ class Submitter:
             if key is None or not await self._store.jobs.was_answered(key):
                 return provenance
             provenance = None
-        return NewJob(new_job_id(), name, request, submitted_by, provenance)
+        return NewJob(new_job_id(), name, request, submitted_by, provenance, executor)
 
     async def check_merge(self, wanted: Merge, submitted_by: str) -> NewJob | Rejected:
         """Return the job that merges a checkpoint, without writing it."""
@@ -115,8 +127,10 @@ class Submitter:
         request = apply_defaults(
             merge.request_to_merge(found), engine, self._policy.default_timeout_s
         )
+        executor = self.executor_of(merge.NAME)
+        request = replace(request, executor=executor)
         provenance = await self._threads.run(at_submission, request, self._policy.allowed)
-        return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance)
+        return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance, executor)
 
     async def submit(
         self,
@@ -169,20 +183,24 @@ class Submitter:
         self, request: EvaluateRequest, engine: Engine, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
         """Return the provenance of the request's checkpoints, or all faults."""
+        # A cluster has GPUs of its own.
+        managed_gpus = self._policy.managed_gpus if request.executor == LOCAL else 0
+        unknown = {
+            "env_profile": require_profile(request.env_profile, self._policy.profiles),
+            "executor": require_executor(request.executor or "", self._policy.executors),
+        }
         faults = {
             **capability_faults(with_merged_checkpoint(request), engine),
-            **gpu_faults(request, self._policy.managed_gpus),
+            **gpu_faults(request, managed_gpus),
+            **{name: fault for name, fault in unknown.items() if fault is not None},
         }
-        unknown_profile = require_profile(request.env_profile, self._policy.profiles)
-        if unknown_profile is not None:
-            faults = {**faults, "env_profile": unknown_profile}
         if faults:
             return invalid(faults)
         checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)
         if validate:
-            unknown = await find_unknown_names(self._catalog, request, engine)
-            if unknown or checkpoints.faults:
-                return invalid({**unknown, **checkpoints.faults})
+            unlisted = await find_unknown_names(self._catalog, request, engine)
+            if unlisted or checkpoints.faults:
+                return invalid({**unlisted, **checkpoints.faults})
         return checkpoints.provenance
 
 

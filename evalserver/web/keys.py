@@ -12,6 +12,7 @@ from evalserver.attempts.retention import Retention
 from evalserver.core.health import Health
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile
+from evalserver.executors.settings import ExecutorSettings
 from evalserver.gpus.guard import GpuGuard
 from evalserver.gpus.inventory import Gpu
 from evalserver.gpus.monitor import GpuMonitor
@@ -56,6 +57,8 @@ PROGRESS = web.AppKey("progress", ProgressBoard)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 ENV_PROFILES: web.AppKey[Mapping[str, EnvProfile]] = web.AppKey("env_profiles")
+EXECUTOR_SETTINGS: web.AppKey[Mapping[str, ExecutorSettings]] = web.AppKey("executor_settings")
+"""The executors by name, the server's own machine first."""
 BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)

@@ -170,3 +170,55 @@ def test_a_directory_without_a_job_id_is_ignored(directories: RunDirectories, na
 
 def test_without_a_directory_of_runs_no_job_has_files(directories: RunDirectories) -> None:
     assert directories.job_ids() == []
+
+
+@pytest.fixture
+def with_cluster(tmp_path: Path) -> RunDirectories:
+    """The layout of a data directory, and of a directory that is shared with a cluster."""
+    roots = {"gpu": tmp_path / "shared" / "evalserver-1"}
+    return RunDirectories(tmp_path / "runs", "eval_", roots=roots)
+
+
+@pytest.mark.parametrize(
+    ("executor", "root"), [("local", "runs"), ("cpu", "runs"), ("gpu", "shared/evalserver-1")]
+)
+def test_an_executor_can_have_its_run_directories_elsewhere(
+    with_cluster: RunDirectories, tmp_path: Path, executor: str, root: str
+) -> None:
+    job = replace(JOB, executor=executor)
+
+    assert with_cluster.next_attempt(job).run_dir == tmp_path / root / f"eval_{JOB_ID}/attempt-2"
+
+
+def test_the_files_of_a_job_are_removed_wherever_they_are(
+    with_cluster: RunDirectories, tmp_path: Path
+) -> None:
+    mine = [
+        filled(with_cluster.roots["gpu"] / f"eval_{JOB_ID}"),
+        filled(with_cluster.root / f"eval_{JOB_ID}"),
+    ]
+    other_servers = filled(tmp_path / "shared" / "evalserver-2" / f"eval_{JOB_ID}")
+    runner = filled(tmp_path / "shared" / ".runner-0123")
+
+    with_cluster.remove([JOB_ID])
+
+    assert not any(place.exists() for place in mine)
+    assert other_servers.exists()
+    assert runner.exists()
+
+
+def test_jobs_are_found_in_all_directories_of_this_server(
+    with_cluster: RunDirectories, tmp_path: Path
+) -> None:
+    filled(with_cluster.root / f"eval_{JOB_ID}")
+    filled(with_cluster.roots["gpu"] / f"eval_{OTHER}")
+    filled(tmp_path / "shared" / "evalserver-2" / f"eval_{uuid.UUID(int=9)}")
+
+    assert with_cluster.job_ids() == sorted([JOB_ID, OTHER])
+
+
+def test_the_files_of_a_job_are_measured_where_they_are(with_cluster: RunDirectories) -> None:
+    job = replace(JOB, executor="gpu", run_dir=None)
+    filled(with_cluster.current_attempt(job).run_dir)
+
+    assert with_cluster.size(job) > 0

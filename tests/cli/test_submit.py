@@ -43,6 +43,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "use_cache": ("--no-use-cache", False),
     "wait_for_path_s": ("--wait-for-path 30m", 1800.0),
     "env_profile": ("--env-profile azure", "azure"),
+    "executor": ("--executor local", "local"),
     "lmms_engine_kwargs": ("--lmms-engine-kwargs model_path=/x", {"model_path": "/x"}),
 }
 """For each field of a request, the options and the value that they send."""

@@ -6,7 +6,7 @@ from typing import Any
 import schemathesis
 
 EXACT = 2**53
-ONLY_THE_SERVER_KNOWS = ("env_profile", "harness_args", "seed")
+ONLY_THE_SERVER_KNOWS = ("env_profile", "executor", "harness_args", "seed")
 """Fields of which the valid values are in the settings, or depend on the engine."""
 LEFT_OUT = {
     # Waiting would take too long; a dry run creates no job to ask for; and only the server knows

@@ -89,14 +89,15 @@ LAYERS = {
         f"scheduling attempts checkpoints core executors.base gpus store! system {CRASH_POINT}"
     ),
     "submission": _layer(
-        "submission attempts.provenance auth checkpoints core engines harnesses store! system"
+        "submission attempts.provenance auth checkpoints core engines executors.settings harnesses"
+        " store! system"
         f" {CRASH_POINT}"
     ),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines executors.base gpus harnesses monitoring outputs scheduling"
-        f" settings store! submission system version {CRASH_POINT}",
+        " checkpoints core engines executors.base executors.settings gpus harnesses monitoring"
+        f" outputs scheduling settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),

@@ -1,14 +1,17 @@
 """The submitter without a server: a request becomes a job on disk, or is rejected."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from evalserver.checkpoints.merging import Merge
+from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import make_engines
 from evalserver.executors import LocalExecutor
+from evalserver.executors.settings import read_executors
 from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
@@ -50,6 +53,27 @@ async def submitter(store: Store, limits: QueueLimits, tmp_path: Path) -> AsyncI
     engines = make_engines("python3", None, {})
     catalog = Catalog(store, engines, stand_in_environment(), LocalExecutor())
     policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
+    yield Submitter(store, engines, catalog, limits, threads, policy)
+    await catalog.close()
+
+
+@pytest.fixture
+async def on_clusters(
+    store: Store, limits: QueueLimits, tmp_path: Path
+) -> AsyncIterator[Submitter]:
+    """A submitter with two clusters, of which one is the default, and two GPUs of its own."""
+    engines = make_engines("python3", None, {"lm_eval": {"executor": "cpu"}})
+    catalog = Catalog(store, engines, stand_in_environment(), LocalExecutor())
+    tables = {"gpu": {"type": "slurm"}, "cpu": {"type": "slurm"}}
+    policy = SubmissionPolicy(
+        "lmms_eval",
+        60.0,
+        output_directories(tmp_path, [str(tmp_path)]),
+        managed_gpus=2,
+        executors=read_executors(tables, tmp_path),
+        default_executor="gpu",
+    )
+    threads = DiskThreads("submissions", 60)
     yield Submitter(store, engines, catalog, limits, threads, policy)
     await catalog.close()
 
@@ -215,3 +239,64 @@ async def test_a_merge_of_an_unsharded_checkpoint_is_rejected(
 def answer(job_id: str, position: int) -> str:
     """Return the response that is stored with a key."""
     return f"{job_id} at {position}"
+
+
+@pytest.mark.parametrize(
+    ("requested", "engine", "executor"),
+    [(None, None, "gpu"), (None, "lm_eval", "cpu"), ("local", "lm_eval", "local")],
+)
+async def test_the_request_chooses_before_its_engine_and_that_before_the_default(
+    store: Store, on_clusters: Submitter, requested: str | None, engine: str | None, executor: str
+) -> None:
+    request = replace(REQUEST, executor=requested, engine=engine)
+
+    accepted = await on_clusters.submit(request, "alice", answer, validate=False)
+
+    assert isinstance(accepted, Accepted)
+    job = await store.queries.job(accepted.job_id)
+    assert (job.executor, job.request.executor) == (executor, executor)
+
+
+async def test_an_unknown_executor_is_rejected_with_the_known_ones(on_clusters: Submitter) -> None:
+    rejected = await on_clusters.submit(replace(REQUEST, executor="gpus"), "alice", answer)
+
+    assert isinstance(rejected, Rejected)
+    assert rejected.faults == {
+        "executor": "There is no executor 'gpus'. Did you mean 'gpu'? "
+        "Known executors: local, gpu, cpu."
+    }
+
+
+async def test_the_managed_gpus_limit_only_this_machine(on_clusters: Submitter) -> None:
+    request = replace(REQUEST, num_gpus=8, device="cuda:7")
+
+    there = await on_clusters.check(replace(request, executor="gpu"), "alice")
+    here = await on_clusters.check(replace(request, device="cuda:9", executor="local"), "alice")
+
+    assert isinstance(there, NewJob)
+    assert isinstance(here, Rejected)
+    assert set(here.faults) == {"num_gpus", "device"}
+
+
+async def test_a_key_stands_for_the_request_as_it_was_sent(
+    store: Store, on_clusters: Submitter
+) -> None:
+    key = Key("alice", "k", request_hash(REQUEST))
+
+    accepted = await on_clusters.submit(REQUEST, "alice", answer, key=key)
+
+    assert isinstance(accepted, Accepted)
+    assert (await store.queries.job(accepted.job_id)).executor == "gpu"
+    assert request_hash(REQUEST) != request_hash(replace(REQUEST, executor="gpu"))
+
+
+async def test_a_merge_runs_on_the_default_executor(on_clusters: Submitter, tmp_path: Path) -> None:
+    shards = tmp_path / "checkpoint-1" / "pytorch_model_fsdp_0"
+    shards.mkdir(parents=True)
+
+    job = await on_clusters.check_merge(
+        Merge(shards.parent, "regular", tmp_path / "merged"), "alice"
+    )
+
+    assert isinstance(job, NewJob), job
+    assert job.executor == "gpu"

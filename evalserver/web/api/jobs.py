@@ -11,9 +11,11 @@ from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
+from evalserver.executors.settings import require_executor
 from evalserver.store import request_bytes
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.idempotency import REPLAY_HEADER, idempotency_key
+from evalserver.web.api.permissions import require_executor_role, require_profile_role
 from evalserver.web.api.redaction import (
     owner_view,
     redacted_view,
@@ -31,7 +33,7 @@ from evalserver.web.keys import (
     BODY,
     COMMANDS,
     ENGINES,
-    ENV_PROFILES,
+    EXECUTOR_SETTINGS,
     FORECASTS,
     PLANNER,
     PROGRESS,
@@ -57,9 +59,10 @@ async def evaluate(request: web.Request) -> web.Response:
     """
     wanted: EvaluateRequest = request[BODY]
     caller, validate = request[CALLER].name, request[QUERY].get("checked", True)
-    _require_profile_role(request, wanted.env_profile)
-    key = idempotency_key(request, wanted, caller)
     submitter = request.app[SUBMITTER]
+    require_profile_role(request, wanted.env_profile)
+    require_executor_role(request, submitter.executor_of(wanted.engine, wanted.executor))
+    key = idempotency_key(request, wanted, caller)
     if request[QUERY].get("dry_run"):
         job = await submitter.check(wanted, caller, validate=validate, key=key)
         if isinstance(job, Rejected):
@@ -74,14 +77,6 @@ async def evaluate(request: web.Request) -> web.Response:
     if outcome.replayed:
         response.headers[REPLAY_HEADER] = "true"
     return response
-
-
-def _require_profile_role(request: web.Request, name: str | None) -> None:
-    """Raise 403 if the caller may not use this set of variables."""
-    profile = None if name is None else request.app[ENV_PROFILES].get(name)
-    if profile is not None and not profile.allows(request[CALLER].role):
-        roles = " or ".join(sorted(profile.roles or ()))
-        raise BadRequest(HTTPStatus.FORBIDDEN, f"env_profile {name!r} requires the role {roles}")
 
 
 async def get_job(request: web.Request) -> web.Response:
@@ -102,6 +97,9 @@ async def retry_job(request: web.Request) -> web.Response:
     await _require_own(request, job_id)
     actor = request[CALLER].name
     job = await request.app[STORE].queries.job(job_id)
+    if reason := require_executor(job.executor, request.app[EXECUTOR_SETTINGS]):
+        raise BadRequest(HTTPStatus.CONFLICT, f"{reason} Submit the evaluation again")
+    require_executor_role(request, job.executor)
     with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as rejected:
         if rejected is not None:
             raise bad_request(rejected)

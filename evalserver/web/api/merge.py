@@ -11,9 +11,11 @@ from marshmallow import fields
 from evalserver.checkpoints.merging import Merge
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import FINISHED, Status
+from evalserver.engines import merge
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.jobs import queued_json
 from evalserver.web.api.metrics import exclude_wait_from_latency
+from evalserver.web.api.permissions import require_executor_role
 from evalserver.web.http.errors import RETRY_AFTER_SECONDS, BadRequest, bad_request
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import BODY, BUS, SCHEDULER, STORE, SUBMITTER
@@ -92,6 +94,7 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     sends ``Prefer: respond-async``. The job continues if the client disconnects.
     """
     submitter = request.app[SUBMITTER]
+    require_executor_role(request, submitter.executor_of(merge.NAME))
     job = await submitter.check_merge(_parse_merge(request[BODY]), request[CALLER].name)
     outcome = job if isinstance(job, Rejected) else await submitter.enqueue(job)
     if isinstance(outcome, Rejected):

@@ -233,6 +233,7 @@ class JobSchema(ResponseSchema):
             "request": {
                 **{name: row.default for name, row in REQUEST_FIELDS.items()},
                 **EvaluateSchema.EXAMPLE,
+                "executor": "local",
             },
             "result": {
                 "Qwen__Qwen2-VL-2B-Instruct": {
@@ -250,6 +251,8 @@ class JobSchema(ResponseSchema):
             "failure": None,
             "gpus": None,
             "stalled_since": None,
+            "executor": "local",
+            "handed_over_at": None,
             "position_in_queue": None,
             "waiting_for": None,
             "eta_s": None,
@@ -314,6 +317,17 @@ class JobSchema(ResponseSchema):
     stalled_since = Time(
         allow_none=True,
         metadata=about("Since when a running job has written nothing and used no GPU."),
+    )
+    executor = fields.String(
+        metadata=about(
+            "Where it runs: `local`, the server's own machine, or the name of a cluster."
+        )
+    )
+    handed_over_at = Time(
+        allow_none=True,
+        metadata=about(
+            "When the last attempt was handed over to a cluster, where it may wait for its start."
+        ),
     )
     position_in_queue = fields.Integer(
         allow_none=True,

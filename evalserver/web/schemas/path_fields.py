@@ -43,6 +43,8 @@ class OutputDirectory(AllowedDirectory):
             raise ValidationError(
                 "Must be outside of the server's data directory, or in its folder outputs."
             )
+        if any(place.is_relative_to(root.resolve()) for root in bounds.run_roots):
+            raise ValidationError("Must be outside of the directories of executors.")
 
 
 class CheckpointDirectory(AllowedDirectory):

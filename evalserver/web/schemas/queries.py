@@ -23,13 +23,15 @@ MAX_WAIT_SECONDS = 60
 @dataclass(frozen=True)
 class Bounds:
     """The limits that the settings put on requests: the names of engines, the longest time limit in
-    seconds, the data directory, and the directories of ``--allow-path`` and ``--task-path``."""
+    seconds, the data directory, the directories of ``--allow-path`` and ``--task-path``, and those
+    in which executors have their run directories."""
 
     engines: tuple[str, ...]
     max_timeout: float | None
     data_dir: Path
     allow_path: tuple[str, ...] = ()
     task_path: tuple[str, ...] = ()
+    run_roots: tuple[Path, ...] = ()
 
     @property
     def places(self) -> AllowedDirectories:

@@ -78,6 +78,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
             "output_path": "/merged",
         },
         "env_profile": "azure",
+        "executor": "local",
         "harness_args": {"system_instruction": "a\nb", "samples": None},
     }
     await api.submit(model_args=HANG)

@@ -1,0 +1,77 @@
+"""The executors of the settings: checked at the start, and made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from evalserver.core.job import LOCAL
+from evalserver.engines import Engine
+from evalserver.executors import Cluster, Executor, Executors
+from evalserver.executors.settings import ExecutorSettings, read_executors, require_executor
+from evalserver.server.cannot_start import CannotStart
+from evalserver.server.gpus import runs_dir_of
+from evalserver.settings.server_args import ServerArgs
+from evalserver.store import Store
+from evalserver.system.instance_id import load_instance_id
+
+FOLDER_PREFIX = "evalserver-"
+"""Of the folder of a server in a ``run_root``, which other servers may share."""
+
+
+def configured_executors(
+    args: ServerArgs, engines: Mapping[str, Engine]
+) -> Mapping[str, ExecutorSettings]:
+    """Return the executors by name, the server's own machine first. Raises CannotStart."""
+    try:
+        executors = read_executors(args.executors, runs_dir_of(args))
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    chosen = {f"engines.{name}.executor": each.settings.executor for name, each in engines.items()}
+    for setting, name in {"default_executor": args.default_executor, **chosen}.items():
+        reason = None if name is None else require_executor(name, executors)
+        if reason is not None:
+            raise CannotStart(f"{setting}: {reason}")
+    return executors
+
+
+async def require_executors_of_jobs(
+    store: Store, executors: Mapping[str, ExecutorSettings]
+) -> None:
+    """Raise CannotStart if a job that has not finished is of an executor that is gone."""
+    for name, job_ids in (await store.queries.unfinished_by_executor()).items():
+        if name not in executors:
+            raise CannotStart(
+                f"executors: there is no table [executors.{name}], but jobs that have not finished "
+                f"are of that executor, the first of them {', '.join(job_ids)}. Put the table back "
+                "into the TOML file, and remove it when they have finished or were cancelled"
+            )
+
+
+def run_roots(data_dir: Path, executors: Mapping[str, ExecutorSettings]) -> Mapping[str, Path]:
+    """Return where the run directories are, by executor: this server's own folders in each
+    ``run_root``, which are made. Executors without one are left out. Raises CannotStart."""
+    roots = {name: each.run_root for name, each in executors.items() if each.run_root is not None}
+    if not roots:
+        return {}
+    try:
+        folder = FOLDER_PREFIX + load_instance_id(data_dir)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    found = {name: root / folder for name, root in roots.items()}
+    for name, place in found.items():
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(
+                f"executors.{name}.run_root: cannot create {place}: {error.strerror}"
+            ) from error
+    return found
+
+
+def make_executors(settings: Mapping[str, ExecutorSettings], local: Executor) -> Executors:
+    """Make the executors of the settings; ``local`` is the server's own machine."""
+    clusters = {each.name: _make_cluster(each) for each in settings.values() if each.name != LOCAL}
+    return Executors(local, clusters)
+
+
+def _make_cluster(settings: ExecutorSettings) -> Cluster:
+    raise CannotStart(f"executors.{settings.name}: this version cannot use clusters yet")
