@@ -117,6 +117,7 @@ class Planner:
             ),
             before=self._stages_before(job, paths),
             memory_bytes=self._context.memory_bytes,
+            num_gpus=job.request.num_gpus,
         )
 
     def progress_reader(self, job: Job) -> ProgressReader:

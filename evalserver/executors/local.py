@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from evalserver.executors.base import (
 )
 from evalserver.executors.run_files import read_attempt_info, read_exit
 from evalserver.executors.runner_process import KILLED_WHILE_STOPPED, StoppedRunner, runner_exit
-from evalserver.executors.runner_start import NEW_FILE, start_runner
+from evalserver.executors.runner_start import request_cancel, start_runner
 from evalserver.runner import files
 from evalserver.runner.launch_spec import LaunchSpec
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
@@ -109,7 +108,7 @@ class LocalExecutor:
 
     async def stop(self, run_dir: Path) -> None:
         """Create the file that the runner checks for several times a second."""
-        await asyncio.to_thread(_write_cancel_file, run_dir)
+        await asyncio.to_thread(request_cancel, run_dir)
 
     async def describe(self, run_dir: Path) -> AttemptInfo:
         """Read what the server and the runner wrote into the run directory.
@@ -138,10 +137,3 @@ def _was_started(run_dir: Path) -> bool:
     if not run_dir.is_dir():
         return True
     return (run_dir / files.RUNNER_FILE).exists() or files.lock_is_held(run_dir)
-
-
-def _write_cancel_file(run_dir: Path) -> None:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    # Whatever a harness created under that name has the same effect.
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(run_dir / files.CANCEL_FILE, NEW_FILE, 0o600))

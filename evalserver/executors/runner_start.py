@@ -6,6 +6,8 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from evalserver.executors.base import ExecutorError, ResourcesExhausted
@@ -38,13 +40,9 @@ def start_runner(spec: LaunchSpec, max_start_s: float) -> int:
     Returns its exit code; -SIGKILL if it took more than ``max_start_s`` seconds. Raises
     ExecutorError or ResourcesExhausted if the directory cannot be prepared.
     """
-    try:
-        _prepare(spec)
+    with translate_errors(spec.run_dir):
+        prepare(spec)
         return _run_program(spec.run_dir, max_start_s)
-    except OSError as error:
-        kind = ResourcesExhausted if error.errno in files.EXHAUSTION_ERRORS else ExecutorError
-        where = error.filename or spec.run_dir
-        raise kind(f"cannot prepare {where}: {error.strerror}") from error
 
 
 def can_limit_memory() -> bool:
@@ -61,7 +59,26 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in RUNNER_VARIABLES if name in os.environ}
 
 
-def _prepare(spec: LaunchSpec) -> None:
+@contextmanager
+def translate_errors(run_dir: Path) -> Iterator[None]:
+    """Raise ExecutorError, or ResourcesExhausted, for an OSError of preparing a run directory."""
+    try:
+        yield
+    except OSError as error:
+        kind = ResourcesExhausted if error.errno in files.EXHAUSTION_ERRORS else ExecutorError
+        raise kind(f"cannot prepare {error.filename or run_dir}: {error.strerror}") from error
+
+
+def request_cancel(run_dir: Path) -> None:
+    """Write the file that the runner checks for several times a second. Raises OSError."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    # Whatever a harness created under that name has the same effect.
+    with suppress(FileExistsError):
+        os.close(os.open(run_dir / files.CANCEL_FILE, NEW_FILE, 0o600))
+
+
+def prepare(spec: LaunchSpec) -> None:
+    """Create the directories and files that the runner and the command need. Raises OSError."""
     spec.run_dir.mkdir(parents=True, exist_ok=True)
     for directory in spec.command.directories:
         directory.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,8 @@ class LaunchSpec:
     limit), ``memory_bytes`` the memory of its processes together, where the machine allows it
     (None: no limit), ``grace_s`` is the time between SIGTERM and SIGKILL. ``secrets`` are masked in
     the log. ``before`` maps the names of earlier stages to their command lines; they run in this
-    order, and when one fails, the attempt has failed.
+    order, and when one fails, the attempt has failed. ``num_gpus`` is what a cluster is asked for;
+    the runner does not need it.
     """
 
     run_dir: Path
@@ -47,6 +48,7 @@ class LaunchSpec:
     secrets: tuple[str, ...] = ()
     before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     memory_bytes: int | None = None
+    num_gpus: int = 0
 
     @property
     def environment(self) -> dict[str, str]:

@@ -29,8 +29,8 @@ ALLOWED = {
     "web.pages.administration": "names, sizes and times of backups",
     "attempts.run_directories": "names of run directories, to remove them",
     # What writes into a run directory, or runs beside the harness.
-    "executors.local": "makes the file that cancels an attempt",
     "executors.runner_start": "writes job.json and the like, through no link and never into a FIFO",
+    "executors.slurm.sight": "makes the start lock; lists what lies above run directories",
     "executors.slurm.runner_copy": "copies the program of the runner, which is no secret",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
     "runner.output": "makes eval.log before the harness runs, and keeps it open",

@@ -18,6 +18,18 @@ CODES = MappingProxyType(
         "not_started": "The program could not be started. Check engine_python, or python in"
         " the engine's table, and that this user may run it; evalserver doctor tries every"
         " engine.",
+        # Decided by a cluster.
+        "cluster_time_limit": "The cluster ended the job at a limit of its own. Set a timeout_s"
+        " that is within the limits of its partition, or give the executor another partition.",
+        "cluster_cancelled": "Somebody cancelled the job on the cluster, not through evalserver."
+        " Ask who administers it, and retry the job.",
+        "cluster_not_started": "The cluster ended the job before its runner could start. Read"
+        " slurm.log in the run directory: often a node does not see run_root, or has no Python"
+        " under the path in python of the executor's table. evalserver doctor tries both.",
+        "node_failed": "The node of the cluster failed or could not be reached any more. Submit"
+        " with a larger max_attempts to have such jobs run again by themselves, or retry this one.",
+        "preempted": "The cluster needed the place for a job that comes first. Submit with a larger"
+        " max_attempts, or give the executor a partition or qos that is not preempted.",
         "checkpoint_missing": "The checkpoint that the request names is not there, or not"
         " complete. Check its path in model or model_args, and set wait_for_path_s if a"
         " trainer is still writing it.",

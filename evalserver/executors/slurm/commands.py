@@ -57,6 +57,7 @@ class SlurmCommands:
         )
         self._user = str(os.getuid())
         self._version: tuple[int, int] | None = None
+        self._cluster: str | None = None
 
     async def version(self) -> tuple[int, int]:
         """Return the version of Slurm's programs here, as (year, month). Read once."""
@@ -67,6 +68,16 @@ class SlurmCommands:
                 raise SlurmUnreachable(f"sbatch --version printed no version: {text[:200]!r}")
             self._version = (int(found[1]), int(found[2]))
         return self._version
+
+    async def cluster(self) -> str:
+        """Return the name of the cluster. Read once."""
+        if self._cluster is None:
+            text = (await self._programs.run("scontrol", "show", "config")).require_read()
+            found = re.search(r"^ClusterName\s*=\s*(\S+)", text, re.MULTILINE)
+            if found is None:
+                raise SlurmUnreachable("scontrol show config names no cluster")
+            self._cluster = found[1]
+        return self._cluster
 
     async def submit(self, submission: SlurmSubmission) -> str:
         """Hand a job to Slurm; returns its ID.
@@ -118,6 +129,12 @@ class SlurmCommands:
         job = (f"jobname={name}", f"userid={self._user}")
         answer = await self._programs.run("scontrol", "update", *job, f"priority={priority}")
         answer.require_done()
+
+    async def set_nice(self, name: str, nice: int) -> None:
+        """Lower the priority of a pending job by ``nice``, whatever else that depends on. An
+        administrator may also raise it."""
+        job = (f"jobname={name}", f"userid={self._user}")
+        (await self._programs.run("scontrol", "update", *job, f"nice={nice}")).require_done()
 
     async def records(self, name: str, since: datetime) -> tuple[SlurmJob, ...] | None:
         """Return what accounting knows of the jobs of this name, submitted ``since`` then.

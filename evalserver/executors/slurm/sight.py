@@ -13,10 +13,11 @@ from pathlib import Path
 from evalserver.executors.base import Exit
 from evalserver.executors.run_files import read_exit, started_at_of
 from evalserver.executors.runner_start import NEW_FILE
+from evalserver.executors.slurm.runner_copy import PREFIX
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UntrustedDirectory, open_directory
 
-COPY_PATTERN = ".runner-*"
+COPY_PATTERN = f"{PREFIX}*"
 """What lies in every directory that evalserver shares with nodes: the copy of the runner."""
 
 
@@ -43,7 +44,7 @@ def look_at(run_dir: Path, run_root: Path) -> Sight:
         with open_directory(UntrustedDirectory.for_attempt(run_dir)) as folder:
             found = {name: _modified(name, folder) for name in NAMES}
     except FileNotFoundError:
-        # Somewhere else than below it, nothing is known of what is mounted.
+        # The copy of the runner tells a directory that was removed from one that is not mounted.
         if run_root in run_dir.parents and not any(run_root.glob(COPY_PATTERN)):
             raise FileNotFoundError(f"{run_root} is empty: is it mounted?") from None
         return Sight(exists=False)

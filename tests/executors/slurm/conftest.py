@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from evalserver.executors.slurm import SlurmCommands, SlurmJob, SlurmSubmission
+from tests.executors.slurm.attempts import AttemptLab
 from tests.slurm_cluster import SlurmCluster
 from tests.support import until
 
@@ -78,5 +79,13 @@ class Lab:
 async def lab(slurm: SlurmCluster, tmp_path: Path) -> AsyncIterator[Lab]:
     """The cluster, and jobs that are ended after the test."""
     lab = Lab(slurm, tmp_path)
+    yield lab
+    await lab.clean_up()
+
+
+@pytest.fixture
+async def attempts(slurm: SlurmCluster, tmp_path: Path) -> AsyncIterator[AttemptLab]:
+    """The cluster, and attempts that are ended after the test."""
+    lab = AttemptLab(slurm, tmp_path)
     yield lab
     await lab.clean_up()

@@ -1,0 +1,148 @@
+"""Following attempts on Slurm: run directory and queue are looked at until the end is known."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+
+from evalserver.executors.base import Exit
+from evalserver.executors.slurm.answers import SlurmJob
+from evalserver.executors.slurm.commands import SlurmCommands
+from evalserver.executors.slurm.endings import End
+from evalserver.executors.slurm.follower import Follower, Patience
+from evalserver.executors.slurm.poller import SlurmPoller
+from evalserver.executors.slurm.programs import SlurmError, SlurmUnreachable
+from evalserver.executors.slurm.sight import Sight, look_at, take_start_lock
+from evalserver.executors.slurm.submission_record import SubmissionRecord, read_record, slurm_name
+from evalserver.system.disk_threads import DiskThreads, DiskTimeout
+
+log = structlog.get_logger("evalserver.executors.slurm")
+
+CANCEL_AGAIN_SECONDS = 10.0
+
+
+class Tracker:
+    """Follows the attempts of one cluster.
+
+    It looks at a run directory every ``look_s`` seconds. ``records`` asks accounting for one.
+    """
+
+    def __init__(
+        self,
+        run_root: Path,
+        commands: SlurmCommands,
+        poller: SlurmPoller,
+        records: Callable[[SubmissionRecord], Awaitable[tuple[SlurmJob, ...]]],
+        threads: DiskThreads,
+        patience: Patience,
+        look_s: float,
+    ) -> None:
+        self._run_root = run_root
+        self._commands = commands
+        self._poller = poller
+        self._records = records
+        self._threads = threads
+        self._patience = patience
+        self._look_s = look_s
+        self._followers: dict[Path, Follower] = {}
+        self._cancelled_at: dict[Path, float] = {}
+        self._refusals: set[str] = set()
+        self.disk_fault: str | None = None
+        """Why a run directory could not be read at the last look; None if it could."""
+
+    def forget(self, run_dir: Path) -> None:
+        """Drop what was seen of an attempt that is followed no longer."""
+        self._followers.pop(run_dir, None)
+        self._cancelled_at.pop(run_dir, None)
+
+    async def follow(self, run_dir: Path, *, until_started: bool) -> End | str:
+        """Look at run directory and queue until the attempt has ended, or its runner started."""
+        name = slurm_name(run_dir)
+        record = await asyncio.to_thread(read_record, run_dir)
+        async with self._poller.watching():
+            follower = self._followers.get(run_dir)
+            if follower is None:
+                seen = self._poller.snapshot
+                number = 0 if seen is None else seen.number
+                follower = Follower(self._patience, number, time.monotonic())
+                self._followers[run_dir] = follower
+            while True:
+                seen = self._poller.snapshot
+                snapshot = seen if await self._is_ours(record) else None
+                sight = await self.look(run_dir)
+                if sight is not None:
+                    if until_started and sight.started_at is not None:
+                        return sight.started_at
+                    number = 0 if snapshot is None else snapshot.number
+                    jobs = () if snapshot is None else snapshot.named(name)
+                    end = follower.look(sight, number, jobs, time.monotonic())
+                    if end is not None and await self._is_certain(run_dir, sight, end):
+                        return end
+                    await self._push(run_dir, follower, sight)
+                if seen is self._poller.snapshot:
+                    await self._poller.next(self._look_s)
+
+    async def look(self, run_dir: Path) -> Sight | None:
+        """Look at a run directory. Returns None if its disk does not answer."""
+        try:
+            sight = await self._threads.run(look_at, run_dir, self._run_root)
+        except (OSError, DiskTimeout) as error:
+            if self.disk_fault is None:
+                log.warning("a run directory cannot be read; nothing changes", error=str(error))
+            self.disk_fault = f"The shared directory cannot be read: {error}"
+            return None
+        self.disk_fault = None
+        return sight
+
+    async def _is_ours(self, record: SubmissionRecord | None) -> bool:
+        """Whether the cluster that answers is the one that has the attempt's job."""
+        if record is None:
+            return True
+        try:
+            cluster = await self._commands.cluster()
+        except SlurmError as error:
+            self._poller.report_unreachable(str(error))
+            return False
+        if cluster != record.cluster and record.cluster not in self._refusals:
+            self._refusals.add(record.cluster)
+            why = f"the job is on the cluster {record.cluster}, and this one is {cluster}"
+            log.error("cannot follow a job on another cluster", job=record.name, why=why)
+        return cluster == record.cluster
+
+    async def _is_certain(self, run_dir: Path, sight: Sight, end: End) -> bool:
+        """Make sure that an attempt that was not started never will be."""
+        if isinstance(end, Exit) or sight.is_started:
+            return True
+        try:
+            return await self._threads.run(take_start_lock, run_dir)
+        except (OSError, DiskTimeout) as error:
+            log.error("cannot take the start lock of an attempt; trying again", error=str(error))
+            return False
+
+    async def _push(self, run_dir: Path, follower: Follower, sight: Sight) -> None:
+        """Do what brings the end nearer: cancel again, ask accounting."""
+        is_unwanted = sight.is_cancelled or follower.is_abandoned
+        last = self._cancelled_at.get(run_dir, float("-inf"))
+        if is_unwanted and follower.is_in_queue and time.monotonic() > last + CANCEL_AGAIN_SECONDS:
+            await self.cancel(run_dir)
+        if follower.needs_records:
+            record = await self._threads.run(read_record, run_dir)
+            follower.remember(() if record is None else await self._records(record))
+
+    async def cancel(self, run_dir: Path) -> None:
+        """Ask Slurm to end the attempt's job."""
+        self._cancelled_at[run_dir] = time.monotonic()
+        await self.attempt("cancel", self._commands.cancel(slurm_name(run_dir)))
+
+    async def attempt(self, what: str, command: Awaitable[None]) -> None:
+        """Run a command that Slurm may refuse, or that may be repeated later."""
+        try:
+            await command
+        except SlurmUnreachable as error:
+            self._poller.report_unreachable(str(error))
+        except SlurmError as error:
+            if what not in self._refusals:
+                self._refusals.add(what)
+                log.warning("Slurm refused a change; not logged again", change=what, why=str(error))
