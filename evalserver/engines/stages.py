@@ -3,7 +3,7 @@
 from evalserver.engines.progress import Progress, ProgressReader, TqdmReader
 
 EVALUATING = b"evalserver: evaluating\n"
-"""The runner's line in the log between the two (``runner/supervisor.py``)."""
+"""The runner's line in the log between the two (``runner/attempt.py``)."""
 
 
 class MergeThenEvaluateReader:

@@ -63,7 +63,7 @@ ALLOWED = {
 NAMES_THE_LOG = {
     "system.attempt_log": "opens the log for everybody who reads it",
     "runner.files": "defines the name",
-    "runner.supervisor": "creates the log",
+    "runner.attempt": "creates the log",
 }
 """Modules that know the name of an attempt's log, and why. Nobody else can open it."""
 

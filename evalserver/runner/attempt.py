@@ -1,0 +1,135 @@
+"""One attempt from its start to its end: the stages of ``job.json``, and the record of the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+
+from evalserver.runner.cgroups import Cgroup
+from evalserver.runner.crash_point import crash_point
+from evalserver.runner.files import CANCEL_FILE, EXIT_FILE, LOG_FILE, Exit, write_atomically
+from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
+from evalserver.runner.memory_limit import limit_memory
+from evalserver.runner.out_of_memory import OutOfMemoryRecord
+from evalserver.runner.output import MaskedLog
+from evalserver.runner.process_record import ProcessRecorder
+from evalserver.runner.processes import Processes, exit_code, harness_setup
+from evalserver.runner.watch import Watch
+
+LEFTOVER_GRACE_SECONDS = 5.0
+WRITE_RETRY_SECONDS = 1.0
+SHELL_NOT_FOUND = 127
+EVALUATING = "evaluating"
+"""The name of the last stage in the log, if there are others before it."""
+
+
+def run_attempt(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
+    """Run what ``job.json`` says to its end, and return how it ended."""
+    try:
+        spec = read_launch_spec(run_dir)
+        if os.path.lexists(run_dir / CANCEL_FILE):
+            return Exit("cancelled", None, started_at, now())
+        log = MaskedLog(run_dir / LOG_FILE, spec.secrets)
+    except (OSError, ValueError) as error:
+        return _not_started(error, started_at)
+    limited = (
+        None if spec.memory_bytes is None else limit_memory(cgroup, run_dir, spec.memory_bytes)
+    )
+    with log:
+        end = _run_stages(spec, log, cgroup, limited, started_at)
+    if limited is not None and limited is not cgroup:
+        limited.remove()
+    return end
+
+
+def write_exit(run_dir: Path, end: Exit) -> None:
+    """Write ``exit.json``, and try again for as long as the disk is full."""
+    while run_dir.is_dir():
+        try:
+            write_atomically(run_dir / EXIT_FILE, asdict(end))
+            return
+        except OSError:
+            # Not logged: the runner's own log is on the same disk.
+            time.sleep(WRITE_RETRY_SECONDS)
+
+
+def _run_stages(
+    spec: LaunchSpec,
+    log: MaskedLog,
+    cgroup: Cgroup | None,
+    limited: Cgroup | None,
+    started_at: str,
+) -> Exit:
+    """Run the earlier stages and then the harness; end at the first that does not succeed.
+
+    ``limited`` is the cgroup that limits their memory.
+    """
+    cgroups = list(dict.fromkeys(each for each in (cgroup, limited) if each is not None))
+    processes = Processes(cgroup)
+    recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
+    out_of_memory = OutOfMemoryRecord(cgroups, None if limited is None else spec.memory_bytes)
+    watch = Watch(spec, processes, recorder)
+    stages = [*spec.before.items(), (None, spec.command.argv)]
+    leftovers = 0
+    for number, (stage, argv) in enumerate(stages):
+        try:
+            if spec.before:
+                os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
+            process = _start(spec, argv, log.writer, cgroups)
+            recorder.pids.add(process)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            out_of_memory.close()
+            return _not_started(error, started_at, stage)
+        if number == 0:
+            log.start()
+        if stage is None:
+            log.close_writer()
+        reason, status = watch.wait(process)
+        leftovers += processes.end(min(spec.grace_s, LEFTOVER_GRACE_SECONDS))
+        if stage is not None and reason == "exited":
+            reason = watch.stop_reason() or reason
+        if reason != "exited" or status != 0:
+            break
+        if stage is not None:
+            crash_point("stage_ended")
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    recorded = out_of_memory.describe(recorder.pids, killed)
+    out_of_memory.close()
+    return Exit(
+        reason,
+        exit_code(status),
+        started_at,
+        now(),
+        leftovers,
+        stage=stage,
+        out_of_memory=recorded,
+    )
+
+
+def _not_started(error: Exception, started_at: str, stage: str | None = None) -> Exit:
+    return Exit("not_started", SHELL_NOT_FOUND, started_at, now(), error=str(error), stage=stage)
+
+
+def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroups: list[Cgroup]) -> int:
+    process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
+        argv,
+        cwd=spec.cwd,
+        env=spec.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        preexec_fn=harness_setup(cgroups),
+    )
+    # It is reaped by waitpid, like every other descendant, and not by subprocess.
+    process.returncode = 0
+    return process.pid
+
+
+def now() -> str:
+    """Return the time in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
