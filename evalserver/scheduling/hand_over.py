@@ -5,24 +5,19 @@ cluster says so.
 """
 
 import asyncio
-from functools import partial
+from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.job import Job, QueuedJob
 from evalserver.core.lifecycle import UNFINISHED, Status
 from evalserver.executors.base import Cluster
 from evalserver.runner.crash_point import crash_point
+from evalserver.scheduling.beginning import begin_attempt
 from evalserver.scheduling.queue_index import QueueIndex
 from evalserver.scheduling.timing import wait_until_set
-from evalserver.store import CommittedEvent, IllegalTransition, JobPruned, Store
+from evalserver.store import CommittedEvent, Store
 
-log = structlog.get_logger("evalserver.scheduling.hand_over")
-
-POLL_SECONDS = 0.1
 RECHECK_SECONDS = 1.0
 """Between two looks at jobs that wait for their checkpoints."""
 
@@ -151,23 +146,10 @@ class HandOver:
         return tuple(job_id for job_id, found in self._there.items() if found is status)
 
     async def _begin(self, queued: QueuedJob) -> Job | None:
-        """Begin the next attempt of a queued job. Returns None if it is not next any more."""
-        job_id, decided_at = queued.job_id, self._newest_event
-        read = partial(self._store.queries.job, job_id)
-        try:
-            job = await retry_until_writable(read)
-            paths = await self._attempts.reserve(job)
-            begin = partial(
-                self._store.jobs.hand_over, job, paths.run_dir, paths.output_dir, decided_at
-            )
-            await retry_until_writable(begin)
-        except IllegalTransition as error:
-            log.info("a job is not handed over now; deciding again", job=job_id, why=str(error))
-            # Whatever contradicts the decision may last: no busy loop.
-            await asyncio.sleep(POLL_SECONDS)
-            return None
-        except JobPruned:
-            self._queue.remove(job_id)
-            return None
-        crash_point("handing_over")
-        return await retry_until_writable(read)
+        decided_at = self._newest_event
+
+        async def write(job: Job, run_dir: Path, output_dir: Path) -> None:
+            await self._store.jobs.hand_over(job, run_dir, output_dir, decided_at)
+            crash_point("handing_over")
+
+        return await begin_attempt(self._store, self._attempts, self._queue, queued.job_id, write)

@@ -8,18 +8,17 @@ store and the run directories.
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
-import structlog
-
 from evalserver.attempts.attempts import Attempts
-from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Job, QueuedJob
-from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.lifecycle import SERVER, EventKind, Status
 from evalserver.executors.base import Cluster
 from evalserver.runner.crash_point import crash_point
 from evalserver.scheduling.backfill import Backfill
+from evalserver.scheduling.beginning import begin_attempt
 from evalserver.scheduling.checkpoint_watch import CheckpointWatch
 from evalserver.scheduling.commands import AlreadyFinished, JobCommands
 from evalserver.scheduling.hand_over import HandOver
@@ -30,19 +29,7 @@ from evalserver.scheduling.queue_index import QueueIndex, QueueLane
 from evalserver.scheduling.running_jobs import RunningJobs
 from evalserver.scheduling.slots import Inventory, Lane
 from evalserver.scheduling.timing import wait_until_set
-from evalserver.store import (
-    CommittedEvent,
-    Draining,
-    IllegalTransition,
-    JobPruned,
-    Store,
-    StoreUnavailable,
-)
-
-log = structlog.get_logger("evalserver.scheduling.scheduler")
-
-SERVER = "server"
-"""The actor of what the server does by itself."""
+from evalserver.store import CommittedEvent, Draining, JobPruned, Store, StoreUnavailable
 
 POLL_SECONDS = 0.1
 RECHECK_SECONDS = 1.0
@@ -266,22 +253,11 @@ class Scheduler:
             self._is_claiming = False
 
     async def _claim_next(self, start: Start) -> Job | None:
-        job_id, decided_at = start.job.job_id, self._decided_at
-        try:
-            job = await retry_until_writable(lambda: self._store.queries.job(job_id))
-            paths = await self._attempts.reserve(job)
-            await retry_until_writable(
-                lambda: self._store.jobs.claim(
-                    job, paths.run_dir, paths.output_dir, start.slot, decided_at
-                )
-            )
-        except IllegalTransition as error:
-            log.info("a job is not started now; deciding again", job=job_id, why=str(error))
-            # Whatever contradicts the decision may last: no busy loop.
-            await asyncio.sleep(POLL_SECONDS)
-            return None
-        except JobPruned:
-            self.queue.remove(job_id)
-            return None
-        crash_point("claimed")
-        return await retry_until_writable(lambda: self._store.queries.job(job_id))
+        decided_at = self._decided_at
+
+        async def write(job: Job, run_dir: Path, output_dir: Path) -> None:
+            await self._store.jobs.claim(job, run_dir, output_dir, start.slot, decided_at)
+            crash_point("claimed")
+
+        job_id = start.job.job_id
+        return await begin_attempt(self._store, self._attempts, self.queue, job_id, write)
