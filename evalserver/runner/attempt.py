@@ -12,14 +12,14 @@ from pathlib import Path
 
 from evalserver.runner.cgroups import Cgroup
 from evalserver.runner.crash_point import crash_point
-from evalserver.runner.files import CANCEL_FILE, EXIT_FILE, LOG_FILE, Exit, write_atomically
+from evalserver.runner.files import EXIT_FILE, LOG_FILE, Exit, write_atomically
 from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
 from evalserver.runner.memory_limit import limit_memory
 from evalserver.runner.out_of_memory import OutOfMemoryRecord
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import Processes, exit_code, harness_setup
-from evalserver.runner.watch import Watch
+from evalserver.runner.watch import Watch, cancel_was_requested
 
 LEFTOVER_GRACE_SECONDS = 5.0
 WRITE_RETRY_SECONDS = 1.0
@@ -28,14 +28,22 @@ EVALUATING = "evaluating"
 """The name of the last stage in the log, if there are others before it."""
 
 
-def run_attempt(run_dir: Path, cgroup: Cgroup | None, started_at: str) -> Exit:
-    """Run what ``job.json`` says to its end, and return how it ended."""
+def load_spec(run_dir: Path, started_at: str) -> LaunchSpec | Exit:
+    """Return what to run; how the attempt ended, if that cannot be read."""
     try:
-        spec = read_launch_spec(run_dir)
-        if os.path.lexists(run_dir / CANCEL_FILE):
-            return Exit("cancelled", None, started_at, now())
-        log = MaskedLog(run_dir / LOG_FILE, spec.secrets)
+        return read_launch_spec(run_dir)
     except (OSError, ValueError) as error:
+        return _not_started(error, started_at)
+
+
+def run_attempt(spec: LaunchSpec, cgroup: Cgroup | None, started_at: str) -> Exit:
+    """Run an attempt to its end, and return how it ended."""
+    run_dir = spec.run_dir
+    if cancel_was_requested(run_dir):
+        return Exit("cancelled", None, started_at, now())
+    try:
+        log = MaskedLog(run_dir / LOG_FILE, spec.secrets)
+    except OSError as error:
         return _not_started(error, started_at)
     limited = (
         None if spec.memory_bytes is None else limit_memory(cgroup, run_dir, spec.memory_bytes)

@@ -3,16 +3,18 @@
     job.json     read    what to run: see ``launch_spec.py``
     cancel       read    exists when the attempt is to be stopped
     lock         held    with flock, while the runner is alive
-    runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null)
+    runner.json  written once, at the start: pid, boot_id, started_at, cgroup (a path, or null); on
+                 a node also host and slurm_job_id (null if it is unknown)
     processes.json  written about once a second, if changed: the runner and its descendants, as
                  pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
     started      created (O_EXCL) by a runner on a node before anything else: nobody else may start
-    heartbeat    written every few seconds by a runner on a node
+    heartbeat    written every few seconds by a runner on a node: the time, as JSON
     runner.log   written errors of the runner itself
 
-A runner is alive while its lock is held. How the attempt ended is in ``exit.json``.
+A runner is alive while its lock is held. On a node, where locks may not reach the server, it has
+no lock: it is alive while ``heartbeat`` changes. How the attempt ended is in ``exit.json``.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ RESOURCES_EXHAUSTED = 77
 """Exit code of a runner: it cannot write into the run directory, and has started nothing."""
 STARTED_ELSEWHERE = 98
 """Exit code of a runner on a node: another one, there or elsewhere, has taken the start lock."""
+CUT_OFF = 99
+"""Exit code of a runner on a node: it could not write into the run directory for ``max_silence_s``,
+and has killed its harness. There is no ``exit.json``."""
 
 EXHAUSTION_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,

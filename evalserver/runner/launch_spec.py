@@ -35,7 +35,8 @@ class LaunchSpec:
     (None: no limit), ``grace_s`` is the time between SIGTERM and SIGKILL. ``secrets`` are masked in
     the log. ``before`` maps the names of earlier stages to their command lines; they run in this
     order, and when one fails, the attempt has failed. ``num_gpus`` is what a cluster is asked for;
-    the runner does not need it.
+    the runner does not need it. ``max_silence_s`` is for runners on nodes: if one cannot write its
+    heartbeat for so long, it kills its harness (None: it writes none).
     """
 
     run_dir: Path
@@ -49,6 +50,7 @@ class LaunchSpec:
     before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     memory_bytes: int | None = None
     num_gpus: int = 0
+    max_silence_s: float | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,6 +69,7 @@ class LaunchSpec:
                 "secrets": self.secrets,
                 "before": self.before,
                 "memory_bytes": self.memory_bytes,
+                "max_silence_s": self.max_silence_s,
             }
         )
 
@@ -89,6 +92,7 @@ def read_launch_spec(run_dir: Path) -> LaunchSpec:
             secrets=tuple(values["secrets"]),
             before={stage: tuple(argv) for stage, argv in values["before"].items()},
             memory_bytes=values.get("memory_bytes"),
+            max_silence_s=values.get("max_silence_s"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{JOB_FILE} is malformed: {error!r}") from error

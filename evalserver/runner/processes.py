@@ -17,6 +17,8 @@ PR_SET_CHILD_SUBREAPER = 36
 WAIT_ALL = 0x40000000
 """``__WALL`` of waitpid: also children that were cloned to send no SIGCHLD at their end."""
 
+SIGNAL_BASE = 128
+"""A process that signal n ended has the exit code 128 + n."""
 POLL_SECONDS = 0.02
 MAX_STOP_PASSES = 1000
 
@@ -133,7 +135,7 @@ class Processes:
 def exit_code(status: int) -> int:
     """Return the exit code of a wait status: 128 + n if signal n ended the process."""
     code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else SIGNAL_BASE - code
 
 
 def _send(signum: int, pids: Iterable[int]) -> None:

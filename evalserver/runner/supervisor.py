@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from evalserver.runner.attempt import now, run_attempt, write_exit
+from evalserver.runner.attempt import load_spec, now, run_attempt, write_exit
 from evalserver.runner.cgroups import make_cgroup
 from evalserver.runner.crash_point import crash_point
 from evalserver.runner.files import (
@@ -22,6 +22,7 @@ from evalserver.runner.files import (
     RESOURCES_EXHAUSTED,
     RUNNER_FILE,
     STARTED_BEFORE,
+    Exit,
     boot_id,
     write_atomically,
 )
@@ -93,7 +94,8 @@ def _supervise(run_dir: Path, report: int) -> None:
     crash_point("runner_started")
     _report_start(report, 0)
     os.close(report)
-    end = run_attempt(run_dir, cgroup, started_at)
+    spec = load_spec(run_dir, started_at)
+    end = spec if isinstance(spec, Exit) else run_attempt(spec, cgroup, started_at)
     if cgroup is not None:
         cgroup.remove()
     crash_point("runner_ending")

@@ -5,14 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 from evalserver.runner.files import CANCEL_FILE
 from evalserver.runner.launch_spec import LaunchSpec
 from evalserver.runner.process_record import ProcessRecorder
-from evalserver.runner.processes import Processes
+from evalserver.runner.processes import SIGNAL_BASE, Processes, exit_code
 
 POLL_SECONDS = 0.2
+STRAY_TERM_SECONDS = 0.5
+"""How long to wait for a signal to the runner itself after its harness was ended by one."""
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 WAKE_SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+def cancel_was_requested(run_dir: Path) -> bool:
+    """Return whether the file that cancels the attempt is there.
+
+    The directory is listed: a network file system may remember for a minute that a name was
+    missing, but looks for changes when a directory is opened.
+    """
+    try:
+        return CANCEL_FILE in os.listdir(run_dir)  # noqa: PTH208 - names are all it takes
+    except OSError:
+        return False
 
 
 class Watch:
@@ -20,6 +36,7 @@ class Watch:
     terminated, or has run out of time, which counts from the first process on."""
 
     def __init__(self, spec: LaunchSpec, processes: Processes, recorder: ProcessRecorder) -> None:
+        self._run_dir = spec.run_dir
         self._cancel = spec.run_dir / CANCEL_FILE
         self._grace_s = spec.grace_s
         self._processes = processes
@@ -35,7 +52,8 @@ class Watch:
         while True:
             self._processes.reap()
             if self._processes.status is not None:
-                return reason, self._processes.status
+                status = self._processes.status
+                return self._reason_at_end(reason, status), status
             if self._kill_at is None:
                 reason = self._stop_if_required() or reason
             elif time.monotonic() >= self._kill_at:
@@ -50,7 +68,28 @@ class Watch:
             return "cancelled"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "timed_out"
-        return "terminated" if self._terminated else None
+        if not self._terminated:
+            return None
+        return "cancelled" if cancel_was_requested(self._run_dir) else "terminated"
+
+    def _reason_at_end(self, reason: str, status: int) -> str:
+        """Return why it really ended.
+
+        A cluster sends TERM to all processes of a job at once, and the harness may end before the
+        runner has seen its own. And the file that cancels it may be seen late.
+        """
+        if reason == "exited":
+            was_terminated = exit_code(status) == SIGNAL_BASE + signal.SIGTERM
+            self._receive_stop(STRAY_TERM_SECONDS if was_terminated else 0.0)
+        if reason not in ("exited", "terminated") or not self._terminated:
+            return reason
+        if cancel_was_requested(self._run_dir):
+            return "cancelled"
+        return "exited" if status == 0 and reason == "exited" else "terminated"
+
+    def _receive_stop(self, seconds: float) -> None:
+        if signal.sigtimedwait(STOP_SIGNALS, seconds) is not None:
+            self._terminated = True
 
     def _stop_if_required(self) -> str | None:
         reason = self.stop_reason()
@@ -61,5 +100,5 @@ class Watch:
 
     def _sleep(self) -> None:
         received = signal.sigtimedwait(WAKE_SIGNALS, POLL_SECONDS)
-        if received is not None and received.si_signo in (signal.SIGTERM, signal.SIGINT):
+        if received is not None and received.si_signo in STOP_SIGNALS:
             self._terminated = True

@@ -39,6 +39,8 @@ ALLOWED = {
     "runner.procfs": "/proc",
     "runner.out_of_memory": "/dev/kmsg and control files of the kernel",
     "runner.launch_spec": "reads job.json before the harness runs, in the runner's process",
+    "runner.foreground": "creates the start lock before the harness runs, in the runner's process",
+    "runner.watch": "names in the run directory, for the one that cancels",
     "runner.supervisor": "opens the lock before the harness runs, in the runner's process",
     "engines.in_harness.harness_files": "runs as the harness",
     "engines.in_harness.installation": "runs as the harness",

@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from evalserver.runner import cgroups, files
 from evalserver.runner.files import Exit
+from evalserver.runner.foreground import FOREGROUND_OPTION
 from evalserver.runner.launch_spec import Command, LaunchSpec
 from tests.support import WAIT_SECONDS, until
 
@@ -68,6 +69,7 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.dir = directory
+        self._in_foreground: list[subprocess.Popen[bytes]] = []
         self.exit_file = directory / files.EXIT_FILE
 
     def prepare(
@@ -77,10 +79,12 @@ class Run:
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
         memory_bytes: int | None = None,
+        max_silence_s: float | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Write ``job.json`` for a Python program."""
         argv = [sys.executable, "-c", program]
-        self.prepare_command(argv, timeout_s, grace_s, secrets, memory_bytes)
+        self.prepare_command(argv, timeout_s, grace_s, secrets, memory_bytes, max_silence_s, env)
 
     def prepare_command(
         self,
@@ -89,6 +93,8 @@ class Run:
         grace_s: float = WAIT_SECONDS,
         secrets: Sequence[str] = (),
         memory_bytes: int | None = None,
+        max_silence_s: float | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Write ``job.json`` for any command."""
         spec = LaunchSpec(
@@ -96,11 +102,12 @@ class Run:
             token=str(self.dir),
             command=Command(tuple(argv)),
             cwd=self.dir,
-            env={MARK: str(self.dir)},
+            env={MARK: str(self.dir), **(env or {})},
             grace_s=grace_s,
             timeout_s=timeout_s,
             secrets=tuple(secrets),
             memory_bytes=memory_bytes,
+            max_silence_s=max_silence_s,
         )
         (self.dir / files.JOB_FILE).write_text(spec.to_json())
 
@@ -109,6 +116,19 @@ class Run:
         not_for_the_harness = b"what the runner's own stdin holds"
         command = [python, *runner_command(self.dir)[1:]]
         return subprocess.run(command, input=not_for_the_harness, check=False).returncode
+
+    def start_in_foreground(
+        self, *, python: str = sys.executable, env: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Start a runner as a cluster does; return its process."""
+        program, run_dir = runner_command(self.dir)[-2:]
+        process = subprocess.Popen(
+            [python, "-I", "-S", program, FOREGROUND_OPTION, run_dir],
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+        )
+        self._in_foreground.append(process)
+        return process
 
     async def start(
         self, program: str, timeout_s: float | None = None, grace_s: float = WAIT_SECONDS
@@ -176,6 +196,9 @@ class Run:
 
     async def clean_up(self) -> None:
         """Kill all processes that a test left."""
+        for process in self._in_foreground:
+            process.kill()
+            process.wait()
         if self.is_locked:
             os.kill(self.runner, signal.SIGKILL)
         while left := self.harness_processes:
