@@ -18,7 +18,7 @@ from evalserver.runner.processes import Processes
 
 MAX_INTERVAL_SECONDS = 5.0
 WRITES_PER_SILENCE = 4
-LOOKS_PER_SILENCE = 20
+MAX_SLEEP_SECONDS = 1.0
 
 
 def boot_seconds() -> float:
@@ -79,15 +79,16 @@ class Heartbeat:
 
     def _advance(self, begun: float) -> None:
         # After a longer silence, as of a suspended node, a write that succeeds comes too late.
-        if not self._is_silent():
+        if self._remaining_s() > 0:
             self._last = begun
 
-    def _is_silent(self) -> bool:
-        return boot_seconds() - self._last > self._max_silence_s
+    def _remaining_s(self) -> float:
+        return self._last + self._max_silence_s - boot_seconds()
 
     def _watch(self) -> None:
-        while not self._is_silent():
-            time.sleep(self._max_silence_s / LOOKS_PER_SILENCE)
+        while (remaining := self._remaining_s()) > 0:
+            # In short sleeps, which do not count the time of a suspended machine.
+            time.sleep(min(remaining, MAX_SLEEP_SECONDS))
         self._is_cut_off.set()
         Processes(None).kill()
         os._exit(CUT_OFF)
