@@ -97,11 +97,14 @@ def batch_script(submission: SlurmSubmission) -> str:
     """Return the script. It becomes the program itself, which so gets Slurm's signals.
 
     Variables of Slurm are removed: libraries that find them expect to be started by ``srun``. So
-    are those that sbatch itself was run with. ``CUDA_VISIBLE_DEVICES`` and the like remain.
+    are those that sbatch itself was run with. ``CUDA_VISIBLE_DEVICES`` and the like remain, and the
+    job's ID, which the runner records and passes to no harness.
     """
     return (
         "#!/bin/bash\n"
+        "job=$SLURM_JOB_ID\n"
         "unset ${!SLURM@} ${!SBATCH@} TZ LC_ALL\n"
+        "export SLURM_JOB_ID=$job\n"
         f"cd -- {shlex.quote(str(submission.run_dir))} || exit {CANNOT_ENTER}\n"
         f"exec {shlex.join(submission.argv)}\n"
     )
