@@ -8,6 +8,7 @@ attempt, since only the first runner gets its start lock.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -42,6 +43,8 @@ from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
+RUNNER_SHARE = 0.75
+"""Of the silence for which an attempt is waited for, that after which its runner has ended it."""
 LOOK_SECONDS = 1.0
 MAX_LOOK_SECONDS = 30.0
 NICE_PER_PRIORITY = 1000
@@ -70,12 +73,13 @@ class SlurmExecutor:
         self.max_handed_over = options.max_handed_over
         self._commands = commands = commands or SlurmCommands()
         self._look_s = look_s
+        self._patience = patience = patience or Patience()
         self._poller = SlurmPoller(commands, options.poll_s)
         self._threads = DiskThreads("reading a run directory on a cluster", MAX_LOOK_SECONDS)
         self._submitter = Submitter(options, commands, self._poller, install_runner)
         self._tracker = Tracker(
             options.run_root, commands, self._poller, self._submitter.records, self._threads,
-            patience or Patience(), look_s,
+            patience, look_s,
         )  # fmt: skip
 
     @property
@@ -93,7 +97,8 @@ class SlurmExecutor:
         sight = await self._tracker.look(spec.run_dir)
         # What is cancelled before its submission needs no place in Slurm's queue.
         if sight is None or not (sight.is_started or sight.end or sight.is_cancelled):
-            await self._submitter.submit(spec)
+            silence = RUNNER_SHARE * self._patience.max_silence_s
+            await self._submitter.submit(replace(spec, max_silence_s=silence))
 
     async def was_started(self, run_dir: Path) -> bool:
         """Return whether Slurm may have the attempt, or has had it. Waits while nobody can say."""

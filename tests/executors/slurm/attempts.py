@@ -1,7 +1,6 @@
 """Attempts on the real Slurm of tests, through the executor."""
 
 import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,21 +11,13 @@ from evalserver.executors.slurm import SlurmCommands, SlurmJob
 from evalserver.executors.slurm.executor import SlurmExecutor
 from evalserver.executors.slurm.follower import Patience
 from evalserver.executors.slurm.options import SlurmOptions
+from evalserver.executors.slurm.runner_copy import copy_runner
 from evalserver.executors.slurm.submission_record import slurm_name
 from evalserver.runner import files
 from tests.slurm_cluster import SlurmCluster
 from tests.support import until
 
-PATIENCE = Patience(looks=3, grace_s=0.5, max_silence_s=2.0)
-
-
-def install_runner(run_root: Path) -> Path:
-    """Bring the stand-in for the runner into the shared directory."""
-    copy = run_root / ".runner-stub" / "runner.py"
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(__file__).with_name("stub_runner.py"), copy)
-    return copy
+PATIENCE = Patience(looks=3, grace_s=0.5, max_silence_s=20.0)
 
 
 class AttemptLab:
@@ -45,7 +36,7 @@ class AttemptLab:
         return SlurmExecutor(
             SlurmOptions(self.run_root, **values),
             commands or self.commands,
-            install_runner,
+            copy_runner,
             PATIENCE,
             look_s=0.2,
         )

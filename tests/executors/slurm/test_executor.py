@@ -63,6 +63,19 @@ async def test_the_output_is_there_while_the_attempt_runs(attempts: AttemptLab) 
     assert not (spec.run_dir / files.EXIT_FILE).exists()
 
 
+async def test_the_runner_says_where_it_runs_and_that_it_lives(attempts: AttemptLab) -> None:
+    spec = await attempts.running(HANGS)
+    job = await attempts.job_in(spec, "RUNNING")
+    heartbeat = spec.run_dir / files.HEARTBEAT_FILE
+
+    async def lives() -> bool:
+        return heartbeat.exists()
+
+    await until(lives)
+    said = json.loads((spec.run_dir / files.RUNNER_FILE).read_text())
+    assert said["slurm_job_id"] == str(job.job_id)
+
+
 async def test_what_waits_says_why_and_has_not_started(attempts: AttemptLab) -> None:
     attempts.executor = attempts.make_executor(sbatch_args=LATER)
     spec = await attempts.handed_over("print('ready')")
