@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from evalserver.core.job import LOCAL
 from evalserver.engines import Engine
-from evalserver.executors import Cluster, Executor, Executors
+from evalserver.executors import Executor, Executors
 from evalserver.executors.settings import ExecutorSettings, read_executors, require_executor
+from evalserver.executors.slurm import SlurmExecutor
 from evalserver.server.cannot_start import CannotStart
 from evalserver.server.gpus import runs_dir_of
 from evalserver.settings.server_args import ServerArgs
@@ -69,9 +69,7 @@ def run_roots(data_dir: Path, executors: Mapping[str, ExecutorSettings]) -> Mapp
 
 def make_executors(settings: Mapping[str, ExecutorSettings], local: Executor) -> Executors:
     """Make the executors of the settings; ``local`` is the server's own machine."""
-    clusters = {each.name: _make_cluster(each) for each in settings.values() if each.name != LOCAL}
+    clusters = {
+        name: SlurmExecutor(each.slurm) for name, each in settings.items() if each.slurm is not None
+    }
     return Executors(local, clusters)
-
-
-def _make_cluster(settings: ExecutorSettings) -> Cluster:
-    raise CannotStart(f"executors.{settings.name}: this version cannot use clusters yet")

@@ -133,3 +133,17 @@ def test_clients_cannot_have_files_written_among_run_directories(
 
     with pytest.raises(ValidationError, match="outside of the directories of executors"):
         EvaluateSchema(bounds).load(body)
+
+
+async def test_a_job_waits_for_a_cluster_that_cannot_be_reached(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", "/no/such/slurm.conf")
+    api = await make_api(executors=SLURM, default_executor="gpu")
+
+    job = await api.job(await api.submit(num_gpus=8))
+
+    assert (job["status"], job["executor"], job["request"]["executor"]) == ("queued", "gpu", "gpu")
+    assert job["handed_over_at"] is None
+    here = await api.finished(await api.submit(executor="local"))
+    assert (here["status"], here["executor"]) == ("completed", "local")
