@@ -59,14 +59,12 @@ def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:
 
     Raises IllegalTransition when none has begun, or it has ended.
     """
-    rows = tx.execute(
-        "SELECT cancel_requested_at FROM jobs"
-        " WHERE job_id = :job_id AND status IN ('queued', 'running')",
-        {"job_id": job_id},
-    )
-    if rows and rows[0]["cancel_requested_at"] is not None:
-        return
     require_begun(tx, job_id)
+    rows = tx.execute(
+        "SELECT cancel_requested_at FROM jobs WHERE job_id = :job_id", {"job_id": job_id}
+    )
+    if rows[0]["cancel_requested_at"] is not None:
+        return
     columns = {"cancel_requested_at": at}
     transition(tx, Change(EventKind.CANCEL_REQUESTED, job_id, at, actor, columns=columns))
 

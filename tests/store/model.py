@@ -36,8 +36,9 @@ STARTS_FROM = {
 }
 """The states in which each operation is allowed; in all others, it is rejected."""
 
-CHANGE_STATE = {"claim", "hand_over", "start", "cancel_queued", "interrupt", "finish", "retry"}
-"""Operations that change a job's state: of two that are allowed, only the first succeeds."""
+CHANGE_STATE = {"claim", "hand_over", "cancel_queued", "interrupt", "finish", "retry"}
+"""Operations that change a job's state: of two that are allowed, only the first succeeds. After a
+start, which is not among them, an attempt may still be interrupted or finished."""
 
 NO_ATTEMPT: dict[str, Any] = dict.fromkeys(("started_at", "run_dir", "output_dir"))
 NO_END: dict[str, Any] = dict.fromkeys(
