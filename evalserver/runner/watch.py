@@ -13,7 +13,7 @@ from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import SIGNAL_BASE, Processes, exit_code
 
 POLL_SECONDS = 0.2
-STRAY_TERM_SECONDS = 0.5
+STRAY_TERM_SECONDS = 2.0
 """How long to wait for a signal to the runner itself after its harness was ended by one."""
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 WAKE_SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}

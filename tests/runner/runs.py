@@ -50,6 +50,11 @@ def is_running(pid: int) -> bool:
         return False
 
 
+async def is_stopped(pid: int) -> bool:
+    """Return whether the process is stopped by a signal."""
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+
 def runner_of(run_dir: Path) -> int:
     """Return the recorded pid of the runner of a run directory."""
     return int(json.loads((run_dir / files.RUNNER_FILE).read_text())["pid"])

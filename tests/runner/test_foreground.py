@@ -9,11 +9,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from evalserver.runner import crash_point, files
 from tests.runner.pythons import oldest_python
-from tests.runner.runs import HANGS, HIDES, STUBBORN, Run
+from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, is_stopped
 from tests.support import WAIT_SECONDS, until
 
 RUNNERS = 8
@@ -213,10 +214,7 @@ async def test_term_before_the_harness_runs_ends_the_attempt(run: Run) -> None:
     run.prepare(HANGS)
     runner = run.start_in_foreground(env={crash_point.STOP_VARIABLE: "runner_locked"})
 
-    async def is_stopped() -> bool:
-        return Path(f"/proc/{runner.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-    await until(is_stopped)
+    await until(lambda: is_stopped(runner.pid))
     runner.send_signal(signal.SIGTERM)
     runner.send_signal(signal.SIGCONT)
 
@@ -241,6 +239,19 @@ async def test_a_cluster_that_signals_the_harness_first_is_understood(
 
     assert await exit_code(runner) == 128 + signal.SIGTERM
     assert (await run.end()).reason == ("cancelled" if is_cancelled else "terminated")
+
+
+async def test_a_signal_to_the_runner_may_come_after_the_harness_has_ended(run: Run) -> None:
+    runner = await started(run, HANGS)
+
+    [harness] = run.harness_processes
+    os.kill(harness, signal.SIGTERM)
+    while psutil.pid_exists(harness):
+        await asyncio.sleep(0.001)
+    runner.send_signal(signal.SIGTERM)
+
+    assert await exit_code(runner) == 128 + signal.SIGTERM
+    assert (await run.end()).reason == "terminated"
 
 
 async def test_a_cancelled_harness_that_exits_with_0_is_no_success(run: Run) -> None:

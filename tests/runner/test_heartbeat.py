@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.runner import files
-from tests.runner.runs import HANGS, HIDES, Run
+from evalserver.runner import crash_point, files
+from tests.runner.runs import HANGS, HIDES, Run, is_stopped
 from tests.runner.test_full_disk import FILLS_THE_DISK
 from tests.small_disk import fill, mount_small_disk
 from tests.support import WAIT_SECONDS, until
@@ -192,4 +192,16 @@ async def test_a_runner_that_was_stopped_for_too_long_kills_its_harness(run: Run
 
     assert await exit_code(runner) == files.CUT_OFF
     assert run.harness_processes == []
+    assert not run.exit_file.exists()
+
+
+async def test_a_runner_that_was_stopped_before_its_first_heartbeat_is_cut_off(run: Run) -> None:
+    run.prepare("print('ready')", max_silence_s=SILENCE)
+    runner = run.start_in_foreground(env={crash_point.STOP_VARIABLE: "runner_locked"})
+
+    await until(lambda: is_stopped(runner.pid))
+    await asyncio.sleep(2 * SILENCE)
+    runner.send_signal(signal.SIGCONT)
+
+    assert await exit_code(runner) == files.CUT_OFF
     assert not run.exit_file.exists()
