@@ -23,7 +23,7 @@ from tests.support import until
 
 pytestmark = pytest.mark.slurm
 
-SAYS_PID = "import os, time; print('ready', os.getpid(), flush=True); time.sleep({seconds})"
+SAYS_PID = "import os, time; os.write(1, b'ready %d\\n' % os.getpid()); time.sleep({seconds})"
 
 
 def wrapped_sbatch(attempts: AttemptLab, folder: Path, script: str) -> SlurmCommands:
@@ -241,9 +241,12 @@ async def test_what_uses_too_much_memory_is_out_of_memory(attempts: AttemptLab) 
 
 
 async def test_slurms_own_time_limit_is_told_from_other_ends(attempts: AttemptLab) -> None:
-    attempts.executor = attempts.make_executor(time_minutes=1)
+    attempts.executor = attempts.make_executor(time_minutes=10)
     spec = await attempts.running(HANGS)
+    job = await attempts.job_in(spec, "RUNNING")
 
+    # A limit has whole minutes. Its end can be brought nearer.
+    attempts.cluster.run("scontrol", "update", f"jobid={job.job_id}", "endtime=now+1")
     end = await attempts.executor.wait(spec.run_dir)
 
     assert isinstance(end, Lost)

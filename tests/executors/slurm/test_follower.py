@@ -81,6 +81,28 @@ def test_slurm_says_why_it_ended_what_left_no_record(
     assert (end.code, end.may_retry, end.started_at) == (code, may_retry, STARTED)
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "sight", "code", "may_retry"),
+    [
+        (97, Sight(), "cluster_not_started", False),
+        (127, Sight(), "cluster_not_started", False),
+        (1, Sight(), "cluster_not_started", True),
+        (99, RUNS, "node_failed", True),
+        (-9, RUNS, "lost", True),
+    ],
+)
+def test_an_exit_code_says_how_far_the_runner_came(
+    exit_code: int, sight: Sight, code: str, may_retry: bool
+) -> None:
+    looks = Looks()
+
+    assert looks.see(sight, job(SlurmState.FAILED, exit_code), seconds=GRACE) is None
+    end = looks.see(sight, job(SlurmState.FAILED, exit_code))
+
+    assert isinstance(end, Lost)
+    assert (end.code, end.may_retry) == (code, may_retry)
+
+
 def test_a_record_that_a_network_file_system_shows_late_counts() -> None:
     looks = Looks()
 
