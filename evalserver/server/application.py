@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,6 +38,7 @@ from evalserver.server.executors import (
     make_executors,
     require_executors_of_jobs,
     run_roots,
+    watch_clusters,
 )
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus, runs_dir_of
 from evalserver.settings.server_args import ServerArgs
@@ -263,9 +265,10 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
     await app[RETENTION].clean_up()
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
-    works = {
+    works: dict[str, Callable[[], Awaitable[None]]] = {
         "the scheduler": app[SCHEDULER].run,
         "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
+        "the watch of the clusters": partial(watch_clusters, executors.clusters, app[HEALTH]),
         **{f"handing over to {name}": each.run for name, each in app[SCHEDULER].hand_overs.items()},
     }
     async with supervised(works, app[HEALTH]):

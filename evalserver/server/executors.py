@@ -1,10 +1,12 @@
 """The executors of the settings: checked at the start, and made."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from evalserver.core.health import Health
 from evalserver.engines import Engine
-from evalserver.executors import Executor, Executors
+from evalserver.executors import Cluster, Executor, Executors
 from evalserver.executors.settings import ExecutorSettings, read_executors, require_executor
 from evalserver.executors.slurm import SlurmExecutor
 from evalserver.server.cannot_start import CannotStart
@@ -13,6 +15,7 @@ from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.system.instance_id import load_instance_id
 
+WATCH_SECONDS = 1.0
 FOLDER_PREFIX = "evalserver-"
 """Of the folder of a server in a ``run_root``, which other servers may share."""
 
@@ -73,3 +76,14 @@ def make_executors(settings: Mapping[str, ExecutorSettings], local: Executor) ->
         name: SlurmExecutor(each.slurm) for name, each in settings.items() if each.slurm is not None
     }
     return Executors(local, clusters)
+
+
+async def watch_clusters(clusters: Mapping[str, Cluster], health: Health) -> None:
+    """Until cancelled, report which clusters cannot be reached."""
+    while True:
+        for name, cluster in clusters.items():
+            if cluster.fault is None:
+                health.clear(f"executor {name}")
+            else:
+                health.report(f"executor {name}", f"executor {name}: {cluster.fault}")
+        await asyncio.sleep(WATCH_SECONDS)

@@ -1,0 +1,104 @@
+"""Evaluations on a real Slurm of two nodes, through a real server."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.slurm_cluster import SlurmCluster
+from tests.support import ServerProcess, stand_in_environment, until
+
+pytestmark = pytest.mark.slurm
+
+TABLE = '[executors.cluster]\ntype = "slurm"\npoll_s = 0.5\n'
+
+
+@pytest.fixture
+def server(slurm: SlurmCluster, tmp_path: Path, data_dir: Path) -> ServerProcess:
+    """A server with the cluster as its default executor."""
+    config = tmp_path / "evalserver.toml"
+    config.write_text(TABLE)
+    environment = {**stand_in_environment(), **slurm.environment}
+    options = ("--config", str(config), "--default-executor", "cluster")
+    return ServerProcess(data_dir, *options, environment=environment)
+
+
+async def test_a_job_is_handed_over_runs_there_and_has_its_results(server: ServerProcess) -> None:
+    async with server:
+        job = await server.api.finished(await server.api.submit())
+
+    assert (job["status"], job["executor"]) == ("completed", "cluster"), job["error"]
+    assert job["handed_over_at"] <= job["started_at"] <= job["completed_at"]
+    events = server.query("SELECT event FROM job_events WHERE job_id = ?", job["job_id"])
+    assert events == ["submitted", "handed_over", "started", "completed"]
+
+
+async def test_a_running_evaluation_survives_the_server(server: ServerProcess) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args={"seconds": 5})
+        await server.api.when(job_id, "running")
+        server.kill()
+        await server.start()
+
+        job = await server.api.finished(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 1), job["error"]
+
+
+async def test_a_job_that_lacks_gpus_waits_there_with_the_words_of_the_cluster(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        running = [
+            await server.api.submit(num_gpus=2, model_args={"behave": "hang"}) for _ in range(2)
+        ]
+        for job_id in running:
+            await server.api.when(job_id, "running")
+        waiting = await server.api.submit(num_gpus=2)
+
+        async def has_reason() -> bool:
+            job = await server.api.job(waiting)
+            print("WAIT", job["waiting_for"], job["status"])
+            return "Resources" in (job["waiting_for"] or "")
+
+        await until(has_reason, 40)
+        job = await server.api.job(waiting)
+        executors = (await server.api.call("GET", "/executors"))["executors"]
+        cancelled = await server.api.call("DELETE", f"/jobs/{waiting}")
+        ended = await server.api.finished(waiting)
+        for job_id in running:
+            await server.api.call("DELETE", f"/jobs/{job_id}")
+        ends = [await server.api.finished(job_id) for job_id in running]
+
+    assert (job["status"], job["attempt"], job["position_in_queue"]) == ("queued", 1, 0)
+    cluster = next(each for each in executors if each["name"] == "cluster")
+    assert [each["status"] for each in cluster["jobs"]] == ["running", "running", "queued"]
+    assert len(cluster["nodes"]) == 2
+    assert "is being cancelled" in cancelled["message"]
+    assert [each["status"] for each in (ended, *ends)] == ["cancelled"] * 3
+    assert ended["started_at"] is None
+
+
+async def test_a_drained_queue_holds_what_waits_on_the_cluster(server: ServerProcess) -> None:
+    async with server:
+        blocking = [
+            await server.api.submit(num_gpus=2, model_args={"behave": "hang"}) for _ in range(2)
+        ]
+        for job_id in blocking:
+            await server.api.when(job_id, "running")
+        waiting = await server.api.submit(num_gpus=2)
+
+        async def is_handed_over() -> bool:
+            return (await server.api.job(waiting))["handed_over_at"] is not None
+
+        await until(is_handed_over)
+        await server.api.call("POST", "/drain")
+        for job_id in blocking:
+            await server.api.call("DELETE", f"/jobs/{job_id}")
+            await server.api.finished(job_id)
+        held = await server.api.job(waiting)
+
+        await server.api.call("POST", "/resume")
+        job = await server.api.finished(waiting)
+
+    assert held["status"] == "queued"
+    assert job["status"] == "completed", job["error"]
