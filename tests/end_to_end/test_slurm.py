@@ -11,6 +11,9 @@ pytestmark = pytest.mark.slurm
 
 TABLE = '[executors.cluster]\ntype = "slurm"\npoll_s = 0.5\n'
 
+BOTH_GPUS = {"num_gpus": 2, "num_processes": 1}
+"""Those of one node."""
+
 
 @pytest.fixture
 def server(slurm: SlurmCluster, tmp_path: Path, data_dir: Path) -> ServerProcess:
@@ -49,18 +52,17 @@ async def test_a_job_that_lacks_gpus_waits_there_with_the_words_of_the_cluster(
 ) -> None:
     async with server:
         running = [
-            await server.api.submit(num_gpus=2, model_args={"behave": "hang"}) for _ in range(2)
+            await server.api.submit(**BOTH_GPUS, model_args={"behave": "hang"}) for _ in range(2)
         ]
         for job_id in running:
             await server.api.when(job_id, "running")
-        waiting = await server.api.submit(num_gpus=2)
+        waiting = await server.api.submit(**BOTH_GPUS)
 
         async def has_reason() -> bool:
             job = await server.api.job(waiting)
-            print("WAIT", job["waiting_for"], job["status"])
             return "Resources" in (job["waiting_for"] or "")
 
-        await until(has_reason, 40)
+        await until(has_reason)
         job = await server.api.job(waiting)
         executors = (await server.api.call("GET", "/executors"))["executors"]
         cancelled = await server.api.call("DELETE", f"/jobs/{waiting}")
@@ -81,11 +83,11 @@ async def test_a_job_that_lacks_gpus_waits_there_with_the_words_of_the_cluster(
 async def test_a_drained_queue_holds_what_waits_on_the_cluster(server: ServerProcess) -> None:
     async with server:
         blocking = [
-            await server.api.submit(num_gpus=2, model_args={"behave": "hang"}) for _ in range(2)
+            await server.api.submit(**BOTH_GPUS, model_args={"behave": "hang"}) for _ in range(2)
         ]
         for job_id in blocking:
             await server.api.when(job_id, "running")
-        waiting = await server.api.submit(num_gpus=2)
+        waiting = await server.api.submit(**BOTH_GPUS)
 
         async def is_handed_over() -> bool:
             return (await server.api.job(waiting))["handed_over_at"] is not None
