@@ -101,9 +101,6 @@ def explain_loss(job: SlurmJob | None, sight: Sight) -> Lost | Cancelled:
         reason = f", {job.reason}" if job.reason else ""
         why = f"its Slurm job ended before its runner started ({job.state_text}{reason})"
         return Lost(why, "cluster_not_started")
-    if job.exit_code == files.CUT_OFF:
-        why = f"{_node(job)} could not write into its run directory, so its runner ended it"
-        return Lost(why, "node_failed", started_at=sight.started_at)
     return Lost(f"it was killed on {_node(job)} ({job.state_text})", started_at=sight.started_at)
 
 

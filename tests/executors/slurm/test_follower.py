@@ -10,7 +10,6 @@ from evalserver.executors.slurm import SlurmJob, SlurmState
 from evalserver.executors.slurm.endings import End
 from evalserver.executors.slurm.follower import Follower, Patience
 from evalserver.executors.slurm.sight import Sight
-from evalserver.runner import files
 
 SUBMITTED = datetime(2026, 11, 28, 12, tzinfo=UTC)
 STARTED = "2026-11-28T12:00:05+00:00"
@@ -237,13 +236,3 @@ def test_a_cancelled_attempt_that_left_no_record_is_cancelled_once_slurm_has_end
     assert looks.see(cancelled, job(SlurmState.RUNNING), seconds=50) is None
     assert looks.see(cancelled, job(SlurmState.CANCELLED), seconds=GRACE) is None
     assert looks.see(cancelled, job(SlurmState.CANCELLED)) == Cancelled()
-
-
-def test_a_node_that_could_not_write_into_the_run_directory_is_named() -> None:
-    looks = Looks()
-    cut_off = job(SlurmState.FAILED, files.CUT_OFF)
-
-    assert looks.see(RUNS, cut_off, seconds=GRACE) is None
-
-    why = "the node n1 could not write into its run directory, so its runner ended it"
-    assert looks.see(RUNS, cut_off) == Lost(why, "node_failed", started_at=STARTED)
