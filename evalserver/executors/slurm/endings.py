@@ -94,6 +94,9 @@ def explain_loss(job: SlurmJob | None, sight: Sight) -> Lost | Cancelled:
     if job.exit_code in NOT_FOUND:
         why = f"{_node(job)} cannot run the Python of the executor"
         return Lost(why, "cluster_not_started", may_retry=False)
+    if job.exit_code == files.CUT_OFF:
+        why = f"{_node(job)} could not write into its run directory, so its runner ended it"
+        return Lost(why, "node_failed", started_at=sight.started_at)
     if not sight.is_started:
         reason = f", {job.reason}" if job.reason else ""
         why = f"its Slurm job ended before its runner started ({job.state_text}{reason})"
