@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.attempts.visible_gpus import gpu_environment
+from evalserver.attempts.visible_gpus import VISIBLE_GPUS, gpu_environment
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
-from evalserver.core.job import Job, NewJob
+from evalserver.core.job import LOCAL, Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
 from evalserver.core.request import ARGUMENT_FIELDS
 from evalserver.engines import Engine, MergeThenEvaluateReader, Paths, ProgressReader, merge
@@ -89,7 +89,7 @@ class Planner:
         engine = self._engines[job.engine]
         gpus = job.gpus if isinstance(job, Job) else None
         environment = {
-            **self.environment(engine),
+            **self._base_environment(engine, job.executor),
             **profile.values,
             **gpu_environment(gpus, is_nvidia=self._context.has_nvml),
         }
@@ -124,6 +124,14 @@ class Planner:
         """Return a reader of progress for the log of an attempt of the job."""
         reader = self._engines[job.engine].progress_reader()
         return MergeThenEvaluateReader(reader) if _merges_first(job) else reader
+
+    def _base_environment(self, engine: Engine, executor: str) -> dict[str, str]:
+        """Return the environment of a harness there: a cluster says itself which GPUs it has."""
+        environment = dict(self._context.environment)
+        if executor != LOCAL:
+            for name in VISIBLE_GPUS:
+                environment.pop(name, None)
+        return {**environment, **engine.settings.environment}
 
     def environment(self, engine: Engine) -> dict[str, str]:
         """Return the environment that a harness of the engine is started with."""

@@ -44,3 +44,19 @@ async def test_attempts_share_a_working_directory_unless_the_operator_separates_
 
     assert codes == ends
     assert [each.name for each in tmp_path.glob("*.json")] == ["submission.json"] * ends.count(2)
+
+
+@pytest.mark.parametrize(("executor", "visible"), [("local", "3"), ("cluster", None)])
+def test_a_cluster_says_itself_which_gpus_its_jobs_have(
+    tmp_path: Path, executor: str, visible: str | None
+) -> None:
+    engine = WritesBesideItself(EngineSettings("a", "a", "python3"))
+    directories = RunDirectories(tmp_path / "runs", "")
+    context = LaunchContext({"CUDA_VISIBLE_DEVICES": "3"}, tmp_path, 1.0)
+    job = NewJob("job", "a", EvaluateRequest("m", ("t",)), "tester", executor=executor)
+
+    spec = Planner({"a": engine}, directories, context).launch_spec(
+        job, directories.first_attempt(job), "token"
+    )
+
+    assert spec.env.get("CUDA_VISIBLE_DEVICES") == visible

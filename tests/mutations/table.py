@@ -91,8 +91,8 @@ MUTATIONS = (
     Mutation(
         "after a fault of our own the evaluation goes on",
         "attempts/attempts.py",
-        "        await self.stop(job)\n        await self._executor.wait(",
-        "        await self._executor.wait(",
+        "        await self.stop(job)\n        await self._executors.of(job.executor).wait(",
+        "        await self._executors.of(job.executor).wait(",
         ("scheduling/test_scheduler.py",),
     ),
     Mutation(
@@ -111,7 +111,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a job that fills a gap may start too late",
-        "attempts/attempts.py",
+        "attempts/launcher.py",
         "spec is None or self._preparation.seconds_until(start_by) == 0",
         "spec is None",
         ("attempts/test_attempts.py",),

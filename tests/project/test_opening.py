@@ -25,6 +25,7 @@ ALLOWED = {
     # The server's own files, in directories that no attempt is given.
     "system.data_dir": "the lock of the data directory",
     "system.permissions": "names and modes of the database's files",
+    "system.instance_id": "the id of the data directory, in that directory",
     "system.local_socket": "the data directory, for its socket",
     "web.pages.administration": "names, sizes and times of backups",
     "attempts.run_directories": "names of run directories, to remove them",
@@ -59,6 +60,7 @@ ALLOWED = {
     "server.application": "Store.open",
     "web.streams.event_stream": "_StreamWriter.open",
     "web.security.authorization": "AccessPolicy.open",
+    "web.api.permissions": "AccessPolicy.open",
 }
 """Modules that open files themselves, and why they may."""
 
