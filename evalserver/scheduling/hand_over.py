@@ -29,6 +29,10 @@ class Permission(Protocol):
     def is_paused(self) -> bool:
         """Whether nothing is to start now."""
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether an administrator has paused the queue, on clusters, too."""
+
     def may_start(self, job: QueuedJob) -> bool:
         """Return whether a queued job's checkpoint is complete, or it waits for none."""
 
@@ -51,7 +55,8 @@ class HandOver:
         self._attempts = attempts
         self._queue = queue
         self._permission = permission
-        self._is_held = False
+        self._is_held: bool | None = None
+        """Whether what waits is held; None: the server before may have held it, or not."""
         self._changed = asyncio.Event()
         self._there: dict[str, Status] = {}
         self._newest_event = 0
@@ -133,12 +138,12 @@ class HandOver:
         return next(filter(self._permission.may_start, self._queue.in_lane(self.name)), None)
 
     async def _hold_or_release(self) -> None:
-        """Keep what waits on the cluster from starting while the queue is paused."""
-        is_paused = self._permission.is_paused
-        if is_paused == self._is_held:
+        """Keep what waits on the cluster from starting while the queue is drained."""
+        is_draining = self._permission.is_draining
+        if is_draining == self._is_held:
             return
-        self._is_held = is_paused
-        change = self.cluster.hold if is_paused else self.cluster.release
+        self._is_held = is_draining
+        change = self.cluster.hold if is_draining else self.cluster.release
         for job_id in self.waiting:
             await self._attempts.change_waiting(await self._store.queries.job(job_id), change)
 

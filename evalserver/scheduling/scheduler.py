@@ -86,7 +86,12 @@ class Scheduler:
     @property
     def is_paused(self) -> bool:
         """Whether nothing is to start now."""
-        return self.holding or self.draining is not None
+        return self.holding or self.is_draining
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether an administrator has paused the queue."""
+        return self.draining is not None
 
     @property
     def inventory(self) -> Inventory:
@@ -157,10 +162,11 @@ class Scheduler:
         return was_draining
 
     async def end_running(self) -> None:
-        """Start nothing from now on, cancel the running jobs, and wait until they have ended."""
+        """Start nothing from now on, cancel the jobs that run on this machine, and wait until they
+        have ended."""
         self.holding = True
-        while self.running or self._is_claiming:
-            for job_id in self.running:
+        while self._running.ids or self._is_claiming:
+            for job_id in self._running.ids:
                 with contextlib.suppress(AlreadyFinished, JobPruned, StoreUnavailable):
                     await self._commands.cancel(job_id, actor=SERVER)
             await asyncio.sleep(POLL_SECONDS)

@@ -149,7 +149,7 @@ class ServerArgs:
     )
     on_shutdown: str = _setting(
         allowed.on_shutdown,
-        "At shutdown, running evaluations continue (keep) or are cancelled (cancel).",
+        "At shutdown, evaluations on this machine continue (keep) or are cancelled (cancel).",
         default="keep",
     )
 

@@ -1,5 +1,6 @@
 """Evaluations on a real Slurm of two nodes, through a real server."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,23 @@ BOTH_GPUS = {"num_gpus": 2, "num_processes": 1}
 """Those of one node."""
 
 
+MakeServer = Callable[..., ServerProcess]
+
+
 @pytest.fixture
-def server(slurm: SlurmCluster, tmp_path: Path, data_dir: Path) -> ServerProcess:
-    """A server with the cluster as its default executor."""
+def make_server(slurm: SlurmCluster, tmp_path: Path, data_dir: Path) -> MakeServer:
+    """Creates a server with the cluster as its default executor."""
     config = tmp_path / "evalserver.toml"
     config.write_text(TABLE)
-    environment = {**stand_in_environment(), **slurm.environment}
     options = ("--config", str(config), "--default-executor", "cluster")
-    return ServerProcess(data_dir, *options, environment=environment)
+    environment = {**stand_in_environment(), **slurm.environment}
+    return lambda *more: ServerProcess(data_dir, *options, *more, environment=environment)
+
+
+@pytest.fixture
+def server(make_server: MakeServer) -> ServerProcess:
+    """A server with the cluster as its default executor."""
+    return make_server()
 
 
 async def test_a_job_is_handed_over_runs_there_and_has_its_results(server: ServerProcess) -> None:
@@ -103,4 +113,18 @@ async def test_a_drained_queue_holds_what_waits_on_the_cluster(server: ServerPro
         job = await server.api.finished(waiting)
 
     assert held["status"] == "queued"
+    assert job["status"] == "completed", job["error"]
+
+
+async def test_a_server_that_cancels_at_its_end_leaves_what_runs_on_the_cluster(
+    make_server: MakeServer,
+) -> None:
+    async with make_server("--on-shutdown", "cancel") as server:
+        job_id = await server.api.submit(model_args={"seconds": 5})
+        await server.api.when(job_id, "running")
+        server.stop()
+        await server.start()
+
+        job = await server.api.finished(job_id)
+
     assert job["status"] == "completed", job["error"]

@@ -15,12 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 from tests.slurm_cluster import config, remnants
 from tests.slurm_cluster.config import Layout, SlurmOptions
-from tests.slurm_cluster.programs import SEARCH_PATH, find_program
+from tests.slurm_cluster.programs import SEARCH_PATH, find_program, why_no_slurm
 
 MAX_START_SECONDS = 120.0
 MAX_STOP_SECONDS = 20.0
@@ -38,6 +39,18 @@ READY_STATES = {"idle", "mixed", "allocated", "completing"}
 
 class SlurmFault(Exception):
     """The cluster does not do what it was asked; with the last lines of its logs."""
+
+
+@cache
+def why_no_cluster() -> str | None:
+    """Return why no cluster comes up on this machine; None if one does. It is tried once."""
+    if why := why_no_slurm():
+        return why
+    try:
+        with SlurmCluster():
+            return None
+    except (SlurmFault, OSError) as fault:
+        return f"Slurm DID NOT COME UP ({fault})"
 
 
 @dataclass

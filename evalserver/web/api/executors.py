@@ -13,6 +13,9 @@ from evalserver.store import JobPruned, Store
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import SCHEDULER, STORE
 
+MAX_NODES_SECONDS = 3.0
+"""How long a page waits for a cluster that may not answer."""
+
 
 async def get_executors(request: web.Request) -> web.Response:
     """``GET /executors``: where jobs can run, what runs and waits there, and the nodes of clusters.
@@ -44,9 +47,12 @@ async def _cluster_json(store: Store, hand_over: HandOver) -> dict[str, Any]:
     fault, nodes = cluster.fault, []
     if fault is None:
         try:
-            nodes = [_node_json(node) for node in await cluster.nodes()]
+            async with asyncio.timeout(MAX_NODES_SECONDS):
+                nodes = [_node_json(node) for node in await cluster.nodes()]
         except ExecutorError as error:
             fault = str(error)
+        except TimeoutError:
+            fault = f"it did not name its nodes within {MAX_NODES_SECONDS:g} s"
     jobs = [
         *[await _job_there(store, hand_over, job_id, "running") for job_id in hand_over.running],
         *[await _job_there(store, hand_over, job_id, "queued") for job_id in hand_over.waiting],
