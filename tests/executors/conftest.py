@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,12 @@ class Lab:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.executor = LocalExecutor()
+        self.executor = self.make_executor()
         self.specs: list[LaunchSpec] = []
+
+    def make_executor(self) -> LocalExecutor:
+        """Return another executor, as after a restart of the server."""
+        return LocalExecutor()
 
     def spec(
         self,
@@ -25,6 +31,7 @@ class Lab:
         timeout_s: float | None = None,
         files: Mapping[str, str] | None = None,
         directories: tuple[Path, ...] = (),
+        **changes: Any,
     ) -> LaunchSpec:
         """Return a new attempt that runs this program. It is not started."""
         name = f"attempt-{len(self.specs) + 1}"
@@ -37,12 +44,14 @@ class Lab:
             grace_s=0.5,
             timeout_s=timeout_s,
         )
-        self.specs.append(spec)
-        return spec
+        self.specs.append(replace(spec, **changes))
+        return self.specs[-1]
 
-    async def started(self, program: str, timeout_s: float | None = None) -> LaunchSpec:
+    async def running(
+        self, program: str, timeout_s: float | None = None, **changes: Any
+    ) -> LaunchSpec:
         """Start an attempt of a program that prints when it is ready, and wait until it has."""
-        spec = self.spec(program, timeout_s)
+        spec = self.spec(program, timeout_s, **changes)
         await self.executor.start(spec)
         await log_containing(spec, "ready")
         return spec

@@ -22,7 +22,7 @@ with open({file!r}, "wb", buffering=0) as file:
 
 async def test_writes_to_files_anywhere_are_counted(lab: Lab, tmp_path: Path) -> None:
     go = tmp_path / "go"
-    spec = await lab.started(DOWNLOAD.format(go=str(go), file=str(tmp_path / "elsewhere.bin")))
+    spec = await lab.running(DOWNLOAD.format(go=str(go), file=str(tmp_path / "elsewhere.bin")))
 
     async def is_recorded() -> bool:
         return (spec.run_dir / PROCESSES_FILE).exists()

@@ -16,7 +16,6 @@ from evalserver.executors import (
     Exit,
     ExitReason,
     LaunchSpec,
-    LocalExecutor,
     Lost,
 )
 from evalserver.executors.run_files import runner_pid
@@ -33,25 +32,6 @@ def kill_runner(spec: LaunchSpec) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_wait_returns_how_the_attempt_exited(lab: Lab) -> None:
-    spec = await lab.started("print('ready'); raise SystemExit(7)")
-
-    end = await lab.executor.wait(spec.run_dir)
-
-    assert isinstance(end, Exit)
-    assert (end.reason, end.exit_code, end.error) == (ExitReason.EXITED, 7, None)
-
-
-async def test_an_attempt_that_is_stopped_was_cancelled(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
-
-    await lab.executor.stop(spec.run_dir)
-    end = await lab.executor.wait(spec.run_dir)
-
-    assert isinstance(end, Exit)
-    assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, 128 + signal.SIGTERM)
-
-
 async def test_an_attempt_that_is_stopped_before_its_start_never_runs(lab: Lab) -> None:
     spec = lab.spec(HANGS)
 
@@ -63,18 +43,8 @@ async def test_an_attempt_that_is_stopped_before_its_start_never_runs(lab: Lab) 
     assert (end.reason, end.exit_code) == (ExitReason.CANCELLED, None)
 
 
-async def test_an_attempt_that_takes_too_long_has_timed_out(lab: Lab) -> None:
-    spec = lab.spec(HANGS, timeout_s=0.5)
-    await lab.executor.start(spec)
-
-    end = await lab.executor.wait(spec.run_dir)
-
-    assert isinstance(end, Exit)
-    assert end.reason is ExitReason.TIMED_OUT
-
-
 async def test_wait_reports_a_killed_runner_as_lost(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     waiting = asyncio.create_task(lab.executor.wait(spec.run_dir))
 
     kill_runner(spec)
@@ -82,54 +52,14 @@ async def test_wait_reports_a_killed_runner_as_lost(lab: Lab) -> None:
     assert await asyncio.wait_for(waiting, WAIT_SECONDS) == Lost("it was killed")
 
 
-async def test_another_executor_finds_a_running_attempt_again(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
-
-    waiting = asyncio.create_task(LocalExecutor().wait(spec.run_dir))
-    await LocalExecutor().stop(spec.run_dir)
-    end = await asyncio.wait_for(waiting, WAIT_SECONDS)
-
-    assert isinstance(end, Exit)
-    assert end.reason is ExitReason.CANCELLED
-
-
-async def test_another_executor_reads_how_an_attempt_ended_meanwhile(lab: Lab) -> None:
-    spec = await lab.started("print('ready'); raise SystemExit(3)")
-    end = await lab.executor.wait(spec.run_dir)
-
-    assert await LocalExecutor().wait(spec.run_dir) == end
-
-
-async def test_a_cancelled_wait_leaves_the_attempt_alone(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
-    waiting = asyncio.create_task(lab.executor.wait(spec.run_dir))
-    await asyncio.sleep(0.1)
-
-    waiting.cancel()
-    await asyncio.wait([waiting])
-
-    assert files.lock_is_held(spec.run_dir)
-
-
 async def test_an_attempt_is_started_only_once(lab: Lab) -> None:
-    spec = await lab.started("print('ready')")
+    spec = await lab.running("print('ready')")
     end = await lab.executor.wait(spec.run_dir)
 
     await lab.executor.start(spec)
 
     assert await lab.executor.wait(spec.run_dir) == end
     assert (spec.run_dir / files.LOG_FILE).read_text() == "ready\n"
-
-
-async def test_starting_a_running_attempt_again_does_nothing(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
-    runner = runner_pid(spec.run_dir)
-
-    await lab.executor.start(spec)
-
-    assert runner_pid(spec.run_dir) == runner
-    assert runner is not None
-    assert is_running(runner)
 
 
 async def test_a_cancelled_start_still_leaves_a_supervised_attempt(lab: Lab) -> None:
@@ -179,7 +109,7 @@ async def test_a_program_can_be_queried_outside_of_any_job(lab: Lab) -> None:
 
 
 async def test_orphans_of_an_attempt_are_killed_and_those_of_another_are_not(lab: Lab) -> None:
-    lost, other = await lab.started(HIDES), await lab.started(HANGS)
+    lost, other = await lab.running(HIDES), await lab.running(HANGS)
     kill_runner(lost)
     assert isinstance(await lab.executor.wait(lost.run_dir), Lost)
     hidden = int((await log_containing(lost, "hidden")).split()[1])

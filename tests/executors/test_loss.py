@@ -62,7 +62,7 @@ async def test_a_process_that_reuses_the_pid_of_a_dead_runner_is_left_alone(lab:
 
 async def _killed(lab: Lab) -> LaunchSpec:
     """Return an attempt of which the runner and all other processes were killed."""
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
     await lab.executor.kill_orphans(spec.run_dir, spec.token)

@@ -22,7 +22,7 @@ async def test_a_worker_that_emptied_its_environment_is_killed_with_the_cgroup(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     use_cgroups(kind, lab.directory, monkeypatch)
-    spec = await lab.started(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
+    spec = await lab.running(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
     kill_runner(spec)
     assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
     assert has_survivors(lab.directory)
@@ -37,7 +37,7 @@ async def test_a_worker_that_emptied_its_environment_is_killed_without_a_cgroup(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_cgroups("none", lab.directory, monkeypatch)
-    spec = await lab.started(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
+    spec = await lab.running(start_detached(ONLY_HANGS, and_then="time.sleep(10_000)"))
     await until(partial(_are_recorded, spec, 3))
     kill_runner(spec)
     assert isinstance(await lab.executor.wait(spec.run_dir), Lost)
@@ -59,7 +59,7 @@ async def test_an_unrecorded_worker_is_found_by_its_open_files(
     use_cgroups("none", lab.directory, monkeypatch)
     worker = start_detached(ONLY_HANGS, and_then="time.sleep(10_000)")
     keeps = worker.replace("    nothing =", f"    os.set_inheritable({holds}, True)\n    nothing =")
-    spec = await lab.started(keeps)
+    spec = await lab.running(keeps)
     await until(partial(_are_recorded, spec, 3))
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
@@ -76,7 +76,7 @@ async def test_a_process_that_reuses_a_recorded_pid_is_left_alone(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_cgroups("none", lab.directory, monkeypatch)
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     await until(partial(_are_recorded, spec, 2))
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
@@ -104,7 +104,7 @@ async def test_without_a_cgroup_possible_orphans_are_reported(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_cgroups("none", lab.directory, monkeypatch)
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     kill_runner(spec)
     await lab.executor.wait(spec.run_dir)
 

@@ -64,7 +64,7 @@ async def test_a_lock_that_became_a_directory_is_not_held(lab: Lab) -> None:
 
 
 async def test_a_dangling_link_cancels_an_attempt_too(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     (spec.run_dir / files.CANCEL_FILE).symlink_to("nowhere/at/all")
 
     await lab.executor.stop(spec.run_dir)

@@ -37,7 +37,7 @@ while time.time() < last:
 
 
 async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     os.kill(_runner(spec), signal.SIGSTOP)
 
     await lab.executor.stop(spec.run_dir)
@@ -50,7 +50,7 @@ async def test_a_stopped_runner_carries_out_a_cancel(lab: Lab) -> None:
 async def test_a_runner_that_is_stopped_repeatedly_is_killed_on_a_cancel(
     lab: Lab,
 ) -> None:
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     runner = _runner(spec)
     stopper = subprocess.Popen([sys.executable, "-c", STOPS_REPEATEDLY, str(runner)])
     try:
@@ -67,7 +67,7 @@ async def test_a_runner_that_is_stopped_repeatedly_is_killed_on_a_cancel(
 
 
 async def test_a_stopped_runner_without_a_cancel_is_left_alone(lab: Lab) -> None:
-    spec = await lab.started(HANGS)
+    spec = await lab.running(HANGS)
     runner = _runner(spec)
     os.kill(runner, signal.SIGSTOP)
     waiting = asyncio.create_task(LocalExecutor(look_s=0.01).wait(spec.run_dir))
@@ -81,7 +81,7 @@ async def test_a_stopped_runner_without_a_cancel_is_left_alone(lab: Lab) -> None
 
 
 async def test_a_slow_runner_is_not_killed(lab: Lab) -> None:
-    spec = await lab.started(STUBBORN)
+    spec = await lab.running(STUBBORN)
 
     await lab.executor.stop(spec.run_dir)
     end = await LocalExecutor(look_s=0.001).wait(spec.run_dir)
