@@ -5,10 +5,12 @@ import asyncio
 import random
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.chaos.restart import format_table, measure_downtime
 from tests.chaos.run import run_chaos
+from tests.slurm_cluster import SlurmCluster
 
 
 def main() -> int:
@@ -18,6 +20,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--gpus", type=int, default=0, help="managed GPUs: several at once")
     parser.add_argument(
+        "--executor",
+        choices=("local", "slurm"),
+        default="local",
+        help="where the jobs run; slurm brings a real one up, as root",
+    )
+    parser.add_argument(
         "--restart", action="store_true", help="measure the downtime after a kill instead"
     )
     options = parser.parse_args()
@@ -26,7 +34,13 @@ def main() -> int:
             print(format_table(asyncio.run(measure_downtime(Path(folder)))))
             return 0
         print(f"seed {options.seed}, {options.kills} kills", flush=True)
-        report = asyncio.run(run_chaos(Path(folder), options.seed, options.kills, options.gpus))
+        with ExitStack() as stack:
+            cluster = None
+            if options.executor == "slurm":
+                cluster = stack.enter_context(SlurmCluster())
+            report = asyncio.run(
+                run_chaos(Path(folder), options.seed, options.kills, options.gpus, cluster)
+            )
     print(report)
     return 1 if report.violations else 0
 

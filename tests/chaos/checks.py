@@ -14,6 +14,10 @@ from tests.support import ServerProcess
 Event = tuple[str, str, str | None, int, str]
 """Job, event, new state, attempt, detail."""
 
+RUNNER_COPY = ".runner-"
+"""The copy of the runner for the nodes of clusters, which stays."""
+BEGINNINGS = ("claimed", "handed_over")
+QUEUEING = ("submitted", "interrupted", "postponed", "retried")
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -60,16 +64,17 @@ def _starts_out_of_order(events: list[Event], client_log: ClientLog) -> list[str
     for number, (job, event, after, _, _) in enumerate(events):
         if event == "submitted" and job in client_log.priorities:
             positions[job] = (-client_log.priorities[job], number)
-        if event == "claimed" and job in positions:
+        if event in BEGINNINGS and job in positions:
             found += [
                 f"{job} before {other}"
                 for other in queued
                 if client_log.lanes[other] == client_log.lanes[job]
                 and positions[other] < positions[job]
             ]
-        queued.discard(job)
-        if after == "queued" and job in positions:
+        if event in QUEUEING and job in positions:
             queued.add(job)
+        elif after != "queued" or event in BEGINNINGS:
+            queued.discard(job)
     return found
 
 
@@ -80,7 +85,7 @@ def _double_runs(events: list[Event], journal: Path) -> list[str]:
     claimed = {
         f"{job}/{attempt}": json.loads(detail).get("gpus")
         for job, event, _, attempt, detail in events
-        if event == "claimed"
+        if event in BEGINNINGS
     }
     return [
         *(f"{attempt} overlapped another" for attempt, state, _ in slots if state != "free"),
@@ -99,9 +104,9 @@ def _unexplained_attempts(events: list[Event]) -> list[str]:
     allowed: Counter[str] = Counter()
     found = []
     for job, event, _, attempt, detail in events:
-        if event in ("submitted", "interrupted", "postponed", "retried"):
+        if event in QUEUEING:
             allowed[job] += 1
-        if event == "claimed" and attempt > allowed[job]:
+        if event in BEGINNINGS and attempt > allowed[job]:
             found.append(f"{job}/{attempt}")
         if event == "interrupted" and "reason" not in json.loads(detail):
             found.append(f"{job}/{attempt} without a reason")
@@ -111,7 +116,11 @@ def _unexplained_attempts(events: list[Event]) -> list[str]:
 def _retention_errors(data_dir: Path, events: list[Event], keep: int) -> list[str]:
     with closing(sqlite3.connect(f"file:{data_dir / 'evalserver.db'}?mode=ro", uri=True)) as db:
         kept = {row[0] for row in db.execute("SELECT job_id FROM jobs")}
-    folders = {folder.name.removeprefix("lmms_eval_") for folder in (data_dir / "runs").iterdir()}
+    folders = {
+        folder.name.removeprefix("lmms_eval_")
+        for folder in (data_dir / "runs").iterdir()
+        if not folder.name.startswith(RUNNER_COPY)
+    }
     finished = [job for job, event, *_ in events if event in TERMINAL]
     newest = list(dict.fromkeys(reversed(finished)))[:keep]
     return [

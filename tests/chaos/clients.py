@@ -57,12 +57,15 @@ class Client:
         rng: random.Random,
         folder: Path,
         gpus: int = 0,
+        *,
+        on_cluster: bool = False,
     ) -> None:
         self._server = server
         self._log = log
         self._rng = rng
         self._folder = folder
         self._gpus = gpus
+        self._on_cluster = on_cluster
 
     async def run(self) -> None:
         """Send random requests until cancelled."""
@@ -82,20 +85,24 @@ class Client:
             return  # more jobs would only prolong the wait at the end
         behaviour = dict(self._rng.choice(BEHAVIOURS))
         number = self._rng.randrange(10**9)
-        behaviour |= {"slot": str(self._folder / "slot"), "journal": str(self._folder / "journal")}
+        # GPUs of two nodes have the same numbers: there, only attempts of one job share a slot.
+        slot = self._folder / (f"slot-{number}" if self._on_cluster else "slot")
+        behaviour |= {"slot": str(slot), "journal": str(self._folder / "journal")}
         behaviour |= {"pid_file": str(self._folder / f"hidden-{number}")}
         fields: Json = {
             "priority": self._rng.choice([0, 0, 0, 1, -1]),
             "max_attempts": self._rng.randint(1, 3),
             "timeout_s": TIME_LIMIT_SECONDS,
         }
-        if self._gpus:
+        if self._on_cluster:
+            fields |= {"num_gpus": self._rng.choice([0, 1, 1, 2]), "num_processes": 1}
+        elif self._gpus:
             fields["num_gpus"] = self._rng.choice([0, 1, 1, 1, 2, self._gpus])
         if self._rng.random() < 0.2:
             fields["output_dir"] = str(self._folder / "named")
         body = await self._call("POST", "/evaluate", json=request(model_args=behaviour, **fields))
         self._log.priorities[body["job_id"]] = fields["priority"]
-        self._log.lanes[body["job_id"]] = fields.get("num_gpus", 1) > 0
+        self._log.lanes[body["job_id"]] = self._on_cluster or fields.get("num_gpus", 1) > 0
 
     async def _poll(self) -> None:
         if job_id := self._random_job():

@@ -4,35 +4,53 @@ import asyncio
 import random
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
 from evalserver.executors.run_files import runner_pid
-from evalserver.runner.files import lock_is_held
 from tests.chaos.clients import find_processes
+from tests.slurm_cluster import SlurmCluster
 from tests.support import ServerProcess
+
+VICTIMS: Mapping[str, int] = MappingProxyType(
+    {
+        "server": 5, "runner": 3, "harness": 3, "server and runner": 1,
+        "server, stopped by SIGTERM": 2, "starting server": 1,
+    }
+)  # fmt: skip
+"""What is killed, and how often of all."""
+SLURM_VICTIMS: Mapping[str, int] = MappingProxyType({"slurmctld": 3, "slurmd": 2})
+MAX_DOWN_SECONDS = 2.0
 
 
 class Killer:
-    """Kills processes until the requested number of kills is reached."""
+    """Kills processes until the requested number of kills is reached; on a cluster its daemons,
+    too."""
 
-    def __init__(self, server: ServerProcess, folder: Path, rng: random.Random) -> None:
+    def __init__(
+        self,
+        server: ServerProcess,
+        folder: Path,
+        rng: random.Random,
+        cluster: SlurmCluster | None = None,
+    ) -> None:
         self._server = server
         self._folder = folder
         self._rng = rng
+        self._cluster = cluster
+        self._victims = dict(VICTIMS) if cluster is None else {**VICTIMS, **SLURM_VICTIMS}
         self.kills: Counter[str] = Counter()
 
     async def kill(self, count: int) -> None:
         """Kill ``count`` times; the server runs at the end."""
-        victims = {
-            "server": 5, "runner": 3, "harness": 3, "server and runner": 1,
-            "server, stopped by SIGTERM": 2, "starting server": 1,
-        }  # fmt: skip
         while self.kills.total() < count:
             await asyncio.sleep(self._rng.uniform(0.1, 1.2))
-            victim = self._rng.choices(list(victims), list(victims.values()))[0]
+            victims, weights = zip(*self._victims.items(), strict=True)
+            victim = self._rng.choices(victims, weights)[0]
             if await self._kill_victim(victim):
                 self.kills[victim] += 1
 
@@ -42,6 +60,9 @@ class Killer:
                 return self._kill_runners()
             case "harness":
                 return self._kill_harnesses()
+            case "slurmctld" | "slurmd":
+                await self._kill_daemon(victim)
+                return True
             case "server, stopped by SIGTERM":
                 assert self._server.stop() == 0
             case "starting server":
@@ -61,19 +82,35 @@ class Killer:
         await self._server.start()
         return True
 
+    async def _kill_daemon(self, name: str) -> None:
+        """Kill a daemon of the cluster, and start it again after a while."""
+        cluster = self._cluster
+        assert cluster is not None
+        down_s = self._rng.uniform(0, MAX_DOWN_SECONDS)
+        if name == "slurmctld":
+            await asyncio.to_thread(cluster.kill_slurmctld)
+            await asyncio.sleep(down_s)
+            await asyncio.to_thread(cluster.start_slurmctld)
+            return
+        node = self._rng.choice(cluster.nodes)
+        await asyncio.to_thread(cluster.kill_slurmd, node)
+        await asyncio.sleep(down_s)
+        await asyncio.to_thread(cluster.start_slurmd, node)
+
     def _kill_runners(self) -> bool:
         killed = False
-        for lock in self._server.data_dir.glob("runs/*/*/lock"):
-            killed |= self._kill_runner(lock.parent)
+        for record in self._server.data_dir.glob("runs/*/*/runner.json"):
+            killed |= self._kill_runner(record.parent)
         return killed
 
     def _kill_runner(self, run_dir: Path) -> bool:
         pid = runner_pid(run_dir)
-        if pid is None or not lock_is_held(run_dir):
-            return False
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).send_signal(signal.SIGKILL)
-        return True
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            # The kernel may have given the number to another process.
+            if pid is not None and str(run_dir) in psutil.Process(pid).cmdline():
+                psutil.Process(pid).send_signal(signal.SIGKILL)
+                return True
+        return False
 
     def _kill_harnesses(self) -> bool:
         processes = find_processes(self._folder)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -17,6 +18,7 @@ from tests.chaos.clients import (
     marked_environment,
 )
 from tests.chaos.killer import Killer
+from tests.slurm_cluster import SlurmCluster
 from tests.support import ServerProcess, until
 
 CLIENTS = 4
@@ -52,10 +54,13 @@ class Report:
         return "\n".join(lines)
 
 
-async def run_chaos(folder: Path, seed: int, kills: int, gpus: int = 0) -> Report:
+async def run_chaos(
+    folder: Path, seed: int, kills: int, gpus: int = 0, cluster: SlurmCluster | None = None
+) -> Report:
     """Run clients while the killer kills, wait until all jobs have ended, and check.
 
-    With ``gpus``, the server manages so many (simulated) GPUs, and runs several jobs at once.
+    With ``gpus``, the server manages so many (simulated) GPUs, and runs several jobs at once. With
+    a cluster, all jobs run there, and its daemons are killed, too.
     """
     rng = random.Random(seed)
     client_log = ClientLog()
@@ -67,14 +72,25 @@ async def run_chaos(folder: Path, seed: int, kills: int, gpus: int = 0) -> Repor
     )
     if gpus:
         options += ("--gpus", ",".join(map(str, range(gpus))))
+    environment = marked_environment(folder)
+    if cluster is not None:
+        options += _cluster_options(folder)
+        environment |= cluster.environment
     began = time.monotonic()
     async with ServerProcess(
-        folder / "data", *SERVER_OPTIONS, *options, environment=marked_environment(folder)
+        folder / "data", *SERVER_OPTIONS, *options, environment=environment
     ) as server:
-        killer = Killer(server, folder, random.Random(rng.random()))
+        killer = Killer(server, folder, random.Random(rng.random()), cluster)
         clients = [
             asyncio.create_task(
-                Client(server, client_log, random.Random(rng.random()), folder, gpus).run()
+                Client(
+                    server,
+                    client_log,
+                    random.Random(rng.random()),
+                    folder,
+                    gpus,
+                    on_cluster=cluster is not None,
+                ).run()
             )
             for _ in range(CLIENTS)
         ]
@@ -92,6 +108,15 @@ async def run_chaos(folder: Path, seed: int, kills: int, gpus: int = 0) -> Repor
         found = find_violations(server, client_log, folder, MAX_COMPLETED_JOBS)
     found["orphans"] += [str(process) for process in find_processes(folder)]
     return Report(seed, time.monotonic() - began, killer.kills, client_log, found)
+
+
+def _cluster_options(folder: Path) -> tuple[str, ...]:
+    config = folder / "evalserver.toml"
+    config.write_text(
+        '[executors.cluster]\ntype = "slurm"\npoll_s = 0.5\nmax_handed_over = 8\n'
+        f'python = "{sys.executable}"\n'
+    )
+    return ("--config", str(config), "--default-executor", "cluster")
 
 
 async def _is_idle(server: ServerProcess, folder: Path) -> bool:
