@@ -28,8 +28,12 @@ ASSIGNABLE_ROLES = (Role.VIEWER, Role.SUBMITTER, Role.ADMIN)
 
 
 def parse_roles(where: str, value: Any) -> frozenset[Role]:
-    """Return the roles of a setting. Raises ValueError, which names it and what is allowed."""
+    """Return the roles of a setting.
+
+    Raises ValueError, which names it and what is allowed, but not the value: it may be a secret
+    that was put in the wrong place.
+    """
     known = [str(role) for role in ASSIGNABLE_ROLES]
     if not isinstance(value, list) or not value or not set(map(str, value)) <= set(known):
-        raise ValueError(f"{where} must be a list of roles, from {', '.join(known)}, got {value!r}")
+        raise ValueError(f"{where} must be a list of roles, from {', '.join(known)}")
     return frozenset(Role(each) for each in value)

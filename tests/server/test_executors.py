@@ -144,6 +144,6 @@ async def test_a_job_waits_for_a_cluster_that_cannot_be_reached(
     job = await api.job(await api.submit(num_gpus=8))
 
     assert (job["status"], job["executor"], job["request"]["executor"]) == ("queued", "gpu", "gpu")
-    assert job["handed_over_at"] is None
+    assert job["started_at"] is None
     here = await api.finished(await api.submit(executor="local"))
     assert (here["status"], here["executor"]) == ("completed", "local")

@@ -23,6 +23,10 @@ from tests.store.test_listing import ALL, Hours, listed, opened, pages
 from tests.store.test_migrate import rows
 
 HOURS = [Hours(hour).text for hour in range(24)]
+INSERT_OF_THE_FIRST_SCHEMA = submission.INSERT.replace(", executor)", ")").replace(
+    ", json_extract(value, '$[12]')", ""
+)
+"""The last column of a new job came later."""
 MANY = 3 * SUBMISSIONS_OF_A_SPAN
 
 
@@ -169,7 +173,10 @@ async def test_a_pruned_job_is_not_found(store: Store, tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT * FROM job_labels") == []
 
 
-async def test_jobs_of_an_older_database_are_found_after_the_upgrade(tmp_path: Path) -> None:
+async def test_jobs_of_an_older_database_are_found_after_the_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "INSERT", INSERT_OF_THE_FIRST_SCHEMA)
     path = tmp_path / DATABASE_NAME
     migrate(path, migrations=known_migrations()[:1])
     submit_at(path, [HOURS[n // 100] for n in range(600)])

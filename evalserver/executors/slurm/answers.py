@@ -134,7 +134,7 @@ def parse_records(text: str) -> tuple[SlurmJob, ...]:
 
 
 def parse_nodes(text: str) -> tuple[SlurmNode, ...]:
-    """Read what sinfo printed in NODE_FORMAT: a line for each partition of a node.
+    """Read what sinfo printed in NODE_FORMAT: a line for each partition of a node, in any order.
 
     Raises UnreadableAnswer.
     """
@@ -142,7 +142,12 @@ def parse_nodes(text: str) -> tuple[SlurmNode, ...]:
     for name, partition, state, gres, used, reason in _rows(text, len(NODE_FIELDS)):
         before = nodes[name].partitions if name in nodes else ()
         nodes[name] = SlurmNode(
-            name, (*before, partition), state, _present(gres), _present(used), _present(reason)
+            name,
+            tuple(sorted((*before, partition))),
+            state,
+            _present(gres),
+            _present(used),
+            _present(reason),
         )
     return tuple(nodes.values())
 
