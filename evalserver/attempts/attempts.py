@@ -25,7 +25,7 @@ from evalserver.core.job import Job
 from evalserver.core.lifecycle import UNFINISHED, Status
 from evalserver.core.supervision import log_failure
 from evalserver.engines import Engine, Paths
-from evalserver.executors import Executors
+from evalserver.executors import Cluster, Executors
 from evalserver.monitoring.progress import ProgressBoard, watch_progress
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobPruned, Store, StoreUnavailable
@@ -35,6 +35,7 @@ log = structlog.get_logger("evalserver.attempts.attempts")
 T = TypeVar("T")
 
 StartListener = Callable[[Job, str], None]
+ChangeWaiting = Callable[[Cluster, Path], Awaitable[None]]
 
 
 class Attempts:
@@ -107,16 +108,11 @@ class Attempts:
             log.error("cannot stop an evaluation yet; trying again", error=str(error))
             self._run_later(self._stop_again(job))
 
-    async def prioritize(self, job: Job, priority: int) -> None:
-        """Give the job's attempt another priority on its cluster, if it waits there."""
-        cluster = self._executors.clusters.get(job.executor)
-        if cluster is not None and job.handed_over_at is not None:
-            await cluster.prioritize(self._directories.current_attempt(job).run_dir, priority)
-
-    async def change_waiting(self, job: Job, change: Callable[[Path], Awaitable[None]]) -> None:
-        """Hold or release the job's attempt, if it still waits on its cluster."""
+    async def change_waiting(self, job: Job, change: ChangeWaiting) -> None:
+        """Change the job's attempt, if it still waits on its cluster: hold it, and the like."""
         if job.status is Status.QUEUED and job.handed_over_at is not None:
-            await change(self._directories.current_attempt(job).run_dir)
+            cluster = self._executors.clusters[job.executor]
+            await change(cluster, self._directories.current_attempt(job).run_dir)
 
     async def _stop_again(self, job: Job) -> None:
         await asyncio.sleep(RETRY_SECONDS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.run_directories import RunDirectories
-from evalserver.attempts.visible_gpus import VISIBLE_GPUS, gpu_environment
+from evalserver.attempts.visible_gpus import gpu_environment
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import LOCAL, Job, NewJob
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, parse_assignments
@@ -20,7 +20,7 @@ from evalserver.engines.env_profiles import (
 )
 from evalserver.engines.environment import secret_values
 from evalserver.engines.settings import ATTEMPT_DIRECTORY
-from evalserver.executors import Command, LaunchSpec
+from evalserver.executors import GPU_VARIABLES, Command, LaunchSpec
 
 MERGING = "merging the checkpoint"
 """The stage before the harness, if a request names a checkpoint in shards."""
@@ -89,7 +89,7 @@ class Planner:
         engine = self._engines[job.engine]
         gpus = job.gpus if isinstance(job, Job) else None
         environment = {
-            **self._base_environment(engine, job.executor),
+            **self.environment(engine, job.executor),
             **profile.values,
             **gpu_environment(gpus, is_nvidia=self._context.has_nvml),
         }
@@ -125,17 +125,16 @@ class Planner:
         reader = self._engines[job.engine].progress_reader()
         return MergeThenEvaluateReader(reader) if _merges_first(job) else reader
 
-    def _base_environment(self, engine: Engine, executor: str) -> dict[str, str]:
-        """Return the environment of a harness there: a cluster says itself which GPUs it has."""
-        environment = dict(self._context.environment)
-        if executor != LOCAL:
-            for name in VISIBLE_GPUS:
-                environment.pop(name, None)
-        return {**environment, **engine.settings.environment}
+    def environment(self, engine: Engine, executor: str = LOCAL) -> dict[str, str]:
+        """Return the environment that a harness of the engine is started with there.
 
-    def environment(self, engine: Engine) -> dict[str, str]:
-        """Return the environment that a harness of the engine is started with."""
-        return {**self._context.environment, **engine.settings.environment}
+        A cluster says itself which GPUs a job has.
+        """
+        hidden = () if executor == LOCAL else GPU_VARIABLES
+        ours = {
+            name: value for name, value in self._context.environment.items() if name not in hidden
+        }
+        return {**ours, **engine.settings.environment}
 
     def _stages_before(self, job: Job | NewJob, paths: Paths) -> Mapping[str, tuple[str, ...]]:
         if not _merges_first(job):

@@ -6,15 +6,6 @@ NO_GPU = "-1"
 """An index that does not exist: nothing is visible. An empty value hides nothing from ROCm."""
 
 
-VISIBLE_GPUS = (
-    "CUDA_VISIBLE_DEVICES",
-    "CUDA_DEVICE_ORDER",
-    "ROCR_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-)
-"""The variables by which a process sees some GPUs of its machine."""
-
-
 def gpu_environment(gpus: Sequence[str] | None, *, is_nvidia: bool) -> Mapping[str, str]:
     """Return the variables for an attempt that holds these GPUs; none if they are not managed.
 

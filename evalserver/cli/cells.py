@@ -25,6 +25,11 @@ def text(value: Any) -> str:
     )
 
 
+def optional(value: Any) -> str:
+    """Return a value that may be missing."""
+    return EMPTY if value is None else text(value)
+
+
 def pairs(values: Mapping[str, Any]) -> str:
     """Format as ``name=value name=value``, without missing values."""
     return " ".join(f"{name}={text(value)}" for name, value in values.items() if value is not None)

@@ -68,8 +68,8 @@ def _executor_row(executor: Mapping[str, Any]) -> tuple[str, ...]:
         cells.text(executor["type"]),
         str(statuses.count("running")),
         cells.EMPTY if executor["type"] == "local" else str(statuses.count("queued")),
-        _or_empty(executor["max_handed_over"]),
-        _or_empty(executor["fault"]),
+        cells.optional(executor["max_handed_over"]),
+        cells.optional(executor["fault"]),
     )
 
 
@@ -79,9 +79,9 @@ def _node_row(executor: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str
         cells.text(node["name"]),
         cells.text(", ".join(node["partitions"])),
         cells.text(node["state"]),
-        _or_empty(node["resources"]),
-        _or_empty(node["used"]),
-        _or_empty(node["reason"]),
+        cells.optional(node["resources"]),
+        cells.optional(node["used"]),
+        cells.optional(node["reason"]),
     )
 
 
@@ -90,11 +90,7 @@ def _job_row(executor: Mapping[str, Any], job: Mapping[str, Any]) -> tuple[str, 
         cells.text(executor["name"]),
         cells.text(job["job_id"]),
         cells.text(job["status"]),
-        _or_empty(job["id"]),
-        _or_empty(job["command"]),
-        _or_empty(job["reason"]),
+        cells.optional(job["id"]),
+        cells.optional(job["command"]),
+        cells.optional(job["reason"]),
     )
-
-
-def _or_empty(value: object) -> str:
-    return cells.EMPTY if value is None else cells.text(value)

@@ -76,14 +76,14 @@ def _reject_options(context: click.Context) -> None:
 
 def _row(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     holder, quarantine = gpu["holder"], gpu["quarantine"]
-    why = cells.EMPTY if gpu["reason"] is None else cells.text(gpu["reason"])
+    why = cells.optional(gpu["reason"])
     if holder:
         why = cells.text(f"{holder['kind']} {holder['id']}")
     quarantined = " (quarantined)" if holder and quarantine else ""
     since = (holder or quarantine or {}).get("since")
     return (
         cells.text(gpu["id"] if gpu["index"] is None else gpu["index"]),
-        cells.EMPTY if gpu["name"] is None else cells.text(gpu["name"]),
+        cells.optional(gpu["name"]),
         f"{cells.text(gpu['status'])}{quarantined}",
         _memory(gpu),
         cells.EMPTY if gpu["utilization"] is None else f"{gpu['utilization']} %",

@@ -66,7 +66,7 @@ def usage(
 def _row(usage: Mapping[str, Any]) -> tuple[str, ...]:
     name = usage["name"]
     return (
-        cells.EMPTY if name is None else cells.text(name),
+        cells.optional(name),
         str(usage["attempts"]),
         cells.duration(usage["seconds"]),
         f"{usage['gpu_seconds'] / cells.HOUR:.2f}",

@@ -17,9 +17,10 @@ from evalserver.executors.base import (
 from evalserver.executors.local import LocalExecutor
 from evalserver.executors.registry import Executors
 from evalserver.executors.runner_start import can_limit_memory
-from evalserver.runner.launch_spec import Command, LaunchSpec
+from evalserver.runner.launch_spec import GPU_VARIABLES, Command, LaunchSpec
 
 __all__ = [
+    "GPU_VARIABLES",
     "AttemptInfo",
     "Cancelled",
     "Cluster",

@@ -1,29 +1,26 @@
 """Running attempts on this machine: starts their runners, and finds them again by their locks."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from evalserver.executors import orphans
-from evalserver.executors.ask import ask
 from evalserver.executors.base import (
-    AttemptInfo,
     ExecutorError,
     Exit,
     KilledOrphans,
     Lost,
     ResourcesExhausted,
 )
-from evalserver.executors.run_files import read_attempt_info, read_exit
+from evalserver.executors.run_directory import RunDirectoryExecutor
+from evalserver.executors.run_files import read_exit
 from evalserver.executors.runner_process import KILLED_WHILE_STOPPED, StoppedRunner, runner_exit
 from evalserver.executors.runner_start import request_cancel, start_runner
 from evalserver.runner import files
 from evalserver.runner.launch_spec import LaunchSpec
-from evalserver.system.disk_threads import DiskThreads, DiskTimeout
+from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.executors")
 
@@ -34,7 +31,7 @@ MAX_START_SECONDS = 60.0
 MAX_DESCRIBE_SECONDS = 60.0
 
 
-class LocalExecutor:
+class LocalExecutor(RunDirectoryExecutor):
     """The executor for the machine that the server runs on.
 
     It checks a runner every ``look_s`` seconds. The process that starts a runner is killed after
@@ -45,13 +42,8 @@ class LocalExecutor:
         self, look_s: float = LOOK_SECONDS, max_start_s: float = MAX_START_SECONDS
     ) -> None:
         self._look_s = look_s
-        self._threads = DiskThreads("reading a run directory", MAX_DESCRIBE_SECONDS)
+        super().__init__(DiskThreads("reading a run directory", MAX_DESCRIBE_SECONDS))
         self._max_start_s = max_start_s
-
-    async def reserve(self, run_dir: Path) -> None:
-        """Create the run directory. If that fails, ``start`` will raise the reason."""
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(run_dir.mkdir, parents=True, exist_ok=True)
 
     async def start(self, spec: LaunchSpec) -> None:
         """Write the run directory and start its runner."""
@@ -110,27 +102,9 @@ class LocalExecutor:
         """Create the file that the runner checks for several times a second."""
         await asyncio.to_thread(request_cancel, run_dir)
 
-    async def describe(self, run_dir: Path) -> AttemptInfo:
-        """Read what the server and the runner wrote into the run directory.
-
-        If its disk does not answer within a minute, nothing is known, and that is logged.
-        """
-        try:
-            return await self._threads.run(read_attempt_info, run_dir)
-        except DiskTimeout:
-            log.error(
-                "cannot read what an attempt was started with: its secrets may not be masked",
-                run_dir=str(run_dir),
-            )
-            return AttemptInfo()
-
     async def kill_orphans(self, run_dir: Path, token: str) -> KilledOrphans:
         """Kill all processes in the attempt's cgroup or with its token, until none is left."""
         return await asyncio.to_thread(orphans.kill_orphans, run_dir, token)
-
-    async def ask(self, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
-        """Run a program on this machine, and return what it prints on stdout."""
-        return await ask(argv, env, timeout_s)
 
 
 def _was_started(run_dir: Path) -> bool:

@@ -59,6 +59,7 @@ EXHAUSTION_ERRORS = {
 }  # fmt: skip
 """Temporary errors: the machine has run out of disk, memory, processes or file descriptors."""
 
+START_LOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 LOCK_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 NO_LOCK_ERRORS = {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
 """Errors of opening the lock when it does not exist, or is no regular file."""
@@ -102,6 +103,21 @@ def lock_is_held(run_dir: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def take_start_lock(run_dir: Path) -> bool:
+    """Create the start lock, which is never removed: an attempt is started once, also where locks
+    do not reach. Returns False if it was started before. Raises OSError.
+
+    The creation is atomic on network file systems, too.
+    """
+    if os.path.lexists(run_dir / RUNNER_FILE):
+        return False
+    try:
+        os.close(os.open(run_dir / START_LOCK_FILE, START_LOCK_FLAGS, 0o600))
+    except FileExistsError:
+        return False
+    return True
 
 
 def write_atomically(path: Path, values: dict[str, Any]) -> None:

@@ -21,28 +21,21 @@ from evalserver.runner.files import (
     EXHAUSTION_ERRORS,
     RESOURCES_EXHAUSTED,
     RUNNER_FILE,
-    START_LOCK_FILE,
     STARTED_ELSEWHERE,
     Exit,
     boot_id,
+    take_start_lock,
     write_atomically,
 )
 from evalserver.runner.heartbeat import Heartbeat, boot_seconds
-from evalserver.runner.launch_spec import LaunchSpec
+from evalserver.runner.launch_spec import GPU_VARIABLES, LaunchSpec
 from evalserver.runner.processes import SIGNAL_BASE, become_subreaper
 from evalserver.runner.watch import WAKE_SIGNALS
 
 FOREGROUND_OPTION = "--foreground"
 """With it, the runner's program runs an attempt to its end and ends with its exit code."""
 
-START_LOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 JOB_ID_VARIABLE = "SLURM_JOB_ID"
-
-GPU_VARIABLES = (
-    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
-    "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK",
-)  # fmt: skip
-"""How a cluster says which GPUs a job has: all that the harness gets of the cluster's variables."""
 
 
 def run_in_foreground(run_dir: Path) -> int:
@@ -53,7 +46,7 @@ def run_in_foreground(run_dir: Path) -> int:
     become_subreaper()
     started_at = now()
     try:
-        if not _take_start_lock(run_dir):
+        if not take_start_lock(run_dir):
             return STARTED_ELSEWHERE
         crash_point("runner_locked")
         write_atomically(run_dir / RUNNER_FILE, _description(started_at))
@@ -67,17 +60,6 @@ def run_in_foreground(run_dir: Path) -> int:
     crash_point("runner_ending")
     write_exit(run_dir, end)
     return _exit_code(end)
-
-
-def _take_start_lock(run_dir: Path) -> bool:
-    """Create the start lock, which is atomic on network file systems, too, and is never removed."""
-    if os.path.lexists(run_dir / RUNNER_FILE):
-        return False
-    try:
-        os.close(os.open(run_dir / START_LOCK_FILE, START_LOCK_FLAGS, 0o600))
-    except FileExistsError:
-        return False
-    return True
 
 
 def _description(started_at: str) -> dict[str, object]:

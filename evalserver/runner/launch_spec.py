@@ -14,6 +14,13 @@ TOKEN_VARIABLE = "EVALSERVER_ATTEMPT"  # noqa: S105 - names an attempt, no secre
 RUN_DIR_VARIABLE = "EVALSERVER_RUN_DIR"
 """The same with its run directory: servers of several data directories may know the same job."""
 
+GPU_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK",
+)  # fmt: skip
+"""The variables by which a process sees some GPUs of its machine. With them, a cluster says which
+GPUs a job has: the harness gets no other variables of the cluster's."""
+
 
 @dataclass(frozen=True)
 class Command:

@@ -76,7 +76,9 @@ class JobCommands:
         try:
             await self._store.jobs.prioritize(job_id, priority, actor)
             job = await self._store.queries.job(job_id)
-            await self._attempts.prioritize(job, priority)
+            await self._attempts.change_waiting(
+                job, lambda cluster, run_dir: cluster.prioritize(run_dir, priority)
+            )
         except IllegalTransition:
             job = await self._store.queries.job(job_id)
             raise NotQueued(

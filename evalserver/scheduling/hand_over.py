@@ -8,7 +8,7 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
-from evalserver.attempts.attempts import Attempts
+from evalserver.attempts.attempts import Attempts, ChangeWaiting
 from evalserver.core.job import Job, QueuedJob
 from evalserver.core.lifecycle import UNFINISHED, Status
 from evalserver.executors.base import Cluster
@@ -143,7 +143,7 @@ class HandOver:
         if is_draining == self._is_held:
             return
         self._is_held = is_draining
-        change = self.cluster.hold if is_draining else self.cluster.release
+        change: ChangeWaiting = _hold if is_draining else _release
         for job_id in self.waiting:
             await self._attempts.change_waiting(await self._store.queries.job(job_id), change)
 
@@ -158,3 +158,11 @@ class HandOver:
             crash_point("handing_over")
 
         return await begin_attempt(self._store, self._attempts, self._queue, queued.job_id, write)
+
+
+async def _hold(cluster: Cluster, run_dir: Path) -> None:
+    await cluster.hold(run_dir)
+
+
+async def _release(cluster: Cluster, run_dir: Path) -> None:
+    await cluster.release(run_dir)

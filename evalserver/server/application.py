@@ -40,7 +40,8 @@ from evalserver.server.executors import (
     run_roots,
     watch_clusters,
 )
-from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus, runs_dir_of
+from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
+from evalserver.server.places import data_dir_of, runs_dir_of
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
@@ -268,9 +269,11 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "the scheduler": app[SCHEDULER].run,
         "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
-        "the watch of the clusters": partial(watch_clusters, executors.clusters, app[HEALTH]),
         **{f"handing over to {name}": each.run for name, each in app[SCHEDULER].hand_overs.items()},
     }
+    if executors.clusters:
+        watch = partial(watch_clusters, executors.clusters, app[HEALTH])
+        works["the watch of the clusters"] = watch
     async with supervised(works, app[HEALTH]):
         yield
     await app[SCHEDULER].close()
@@ -279,8 +282,3 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
 
 async def _close_streams(app: web.Application) -> None:
     app[BUS].close()
-
-
-def data_dir_of(args: ServerArgs) -> Path:
-    """Return the absolute path of the data directory."""
-    return Path(args.data_dir).absolute()

@@ -10,7 +10,7 @@ from evalserver.executors import Cluster, Executor, Executors
 from evalserver.executors.settings import ExecutorSettings, read_executors, require_executor
 from evalserver.executors.slurm import SlurmExecutor
 from evalserver.server.cannot_start import CannotStart
-from evalserver.server.gpus import runs_dir_of
+from evalserver.server.places import runs_dir_of
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.system.instance_id import load_instance_id

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from aiohttp import web
 
@@ -15,8 +14,9 @@ from evalserver.gpus.monitor import GpuMonitor
 from evalserver.scheduling.placement import Placement
 from evalserver.scheduling.slots import Limits
 from evalserver.server.cannot_start import CannotStart
+from evalserver.server.places import runs_dir_of
 from evalserver.settings.server_args import ServerArgs
-from evalserver.store import RUNS_NAME, StoreUnavailable
+from evalserver.store import StoreUnavailable
 from evalserver.web.keys import ARGS, GPU_GUARD, GPU_MONITOR, GPUS, HEALTH, STORE
 
 GPU_LOADS = web.AppKey("gpu_loads", GpuLoads)
@@ -49,11 +49,6 @@ async def gpu_context(app: web.Application) -> AsyncIterator[None]:
     async with supervised(works, app[HEALTH]):
         yield
     monitor.close()
-
-
-def runs_dir_of(args: ServerArgs) -> Path:
-    """Return the absolute path of the directory with the files of all jobs."""
-    return Path(args.data_dir).absolute() / RUNS_NAME
 
 
 def make_placement(args: ServerArgs, gpus: Sequence[Gpu], guard: GpuGuard) -> Placement:

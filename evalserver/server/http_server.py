@@ -22,10 +22,11 @@ from evalserver.server.access_policy import (
     server_url,
     warn_if_insecure,
 )
-from evalserver.server.application import EXECUTOR, data_dir_of, make_app
+from evalserver.server.application import EXECUTOR, make_app
 from evalserver.server.cannot_start import CannotStart
 from evalserver.server.connection_limit import ConnectionLimiter, start_server
 from evalserver.server.logging import LoopErrors, configure_log
+from evalserver.server.places import data_dir_of
 from evalserver.server.systemd import notify
 from evalserver.server.tls import CannotUseTls, Tls
 from evalserver.settings.server_args import ServerArgs

@@ -151,10 +151,12 @@ def require_not_handed_over(tx: Transaction, job_id: str) -> None:
         raise IllegalTransition(f"job {job_id} was handed over to a cluster")
 
 
-def require_begun(tx: Transaction, job_id: str) -> None:
-    """Reject the end of an attempt that has not begun."""
-    if not is_handed_over(tx, job_id):
+def require_begun(tx: Transaction, job_id: str) -> bool:
+    """Reject the end of an attempt that has not begun. Returns whether it waits on a cluster."""
+    waits = is_handed_over(tx, job_id)
+    if not waits:
         require_status(tx, job_id, Status.RUNNING)
+    return waits
 
 
 def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:

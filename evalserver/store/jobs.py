@@ -9,7 +9,6 @@ from typing import Any
 from evalserver.core.job import Job, Metric, Outcome
 from evalserver.core.lifecycle import SERVER, EventKind, Status
 from evalserver.store.attempts import (
-    is_handed_over,
     require_begun,
     require_not_handed_over,
     require_status,
@@ -76,8 +75,7 @@ def interrupt(
 
     ``started_at`` is when the attempt started, if no start was recorded.
     """
-    require_begun(tx, job_id)
-    if started_at is not None and is_handed_over(tx, job_id):
+    if require_begun(tx, job_id) and started_at is not None:
         start(tx, job_id, at, started_at)
     columns = {"handed_over_at": None}
     detail = {"reason": reason}
@@ -109,8 +107,7 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
 
     Raises IllegalTransition when none has begun, or it has ended.
     """
-    require_begun(tx, job_id)
-    if outcome.started_at is not None and is_handed_over(tx, job_id):
+    if require_begun(tx, job_id) and outcome.started_at is not None:
         start(tx, job_id, at, outcome.started_at)
     columns: dict[str, Any] = {
         "completed_at": outcome.completed_at,

@@ -35,6 +35,15 @@ def server(make_server: MakeServer) -> ServerProcess:
     return make_server()
 
 
+async def occupy(server: ServerProcess) -> list[str]:
+    """Start jobs that use all GPUs of both nodes until they are cancelled; returns their ids."""
+    hanging = {**BOTH_GPUS, "model_args": {"behave": "hang"}}
+    job_ids = [await server.api.submit(**hanging) for _ in range(2)]
+    for job_id in job_ids:
+        await server.api.when(job_id, "running")
+    return job_ids
+
+
 async def test_a_job_is_handed_over_runs_there_and_has_its_results(server: ServerProcess) -> None:
     async with server:
         job = await server.api.finished(await server.api.submit())
@@ -61,11 +70,7 @@ async def test_a_job_that_lacks_gpus_waits_there_with_the_words_of_the_cluster(
     server: ServerProcess,
 ) -> None:
     async with server:
-        running = [
-            await server.api.submit(**BOTH_GPUS, model_args={"behave": "hang"}) for _ in range(2)
-        ]
-        for job_id in running:
-            await server.api.when(job_id, "running")
+        running = await occupy(server)
         waiting = await server.api.submit(**BOTH_GPUS)
 
         async def has_reason() -> bool:
@@ -92,11 +97,7 @@ async def test_a_job_that_lacks_gpus_waits_there_with_the_words_of_the_cluster(
 
 async def test_a_drained_queue_holds_what_waits_on_the_cluster(server: ServerProcess) -> None:
     async with server:
-        blocking = [
-            await server.api.submit(**BOTH_GPUS, model_args={"behave": "hang"}) for _ in range(2)
-        ]
-        for job_id in blocking:
-            await server.api.when(job_id, "running")
+        blocking = await occupy(server)
         waiting = await server.api.submit(**BOTH_GPUS)
 
         async def is_handed_over() -> bool:

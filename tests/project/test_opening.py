@@ -31,7 +31,7 @@ ALLOWED = {
     "attempts.run_directories": "names of run directories, to remove them",
     # What writes into a run directory, or runs beside the harness.
     "executors.runner_start": "writes job.json and the like, through no link and never into a FIFO",
-    "executors.slurm.sight": "makes the start lock; lists what lies above run directories",
+    "executors.slurm.sight": "lists what lies above run directories",
     "executors.slurm.runner_copy": "copies the program of the runner, which is no secret",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
     "runner.output": "makes eval.log before the harness runs, and keeps it open",
@@ -40,7 +40,6 @@ ALLOWED = {
     "runner.procfs": "/proc",
     "runner.out_of_memory": "/dev/kmsg and control files of the kernel",
     "runner.launch_spec": "reads job.json before the harness runs, in the runner's process",
-    "runner.foreground": "creates the start lock before the harness runs, in the runner's process",
     "runner.watch": "names in the run directory, for the one that cancels",
     "runner.supervisor": "opens the lock before the harness runs, in the runner's process",
     "engines.in_harness.harness_files": "runs as the harness",

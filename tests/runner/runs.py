@@ -1,5 +1,6 @@
 """Shared by the tests of the runner: a run directory with a real runner."""
 
+import asyncio
 import json
 import os
 import signal
@@ -211,3 +212,8 @@ class Run:
                 os.kill(pid, signal.SIGKILL)
         for cgroup in cgroups.possible_cgroups(self.dir):
             cgroup.remove()
+
+
+async def exit_code(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for the end of a runner."""
+    return await asyncio.to_thread(process.wait, WAIT_SECONDS)

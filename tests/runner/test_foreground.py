@@ -14,17 +14,12 @@ import pytest
 
 from evalserver.runner import crash_point, files
 from tests.runner.pythons import oldest_python
-from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, is_stopped
+from tests.runner.runs import HANGS, HIDES, STUBBORN, Run, exit_code, is_stopped
 from tests.support import WAIT_SECONDS, until
 
 RUNNERS = 8
 SAYS_VARIABLES = "import os; print(dict(os.environ))"
 EXITS_WITH_0_ON_TERM = f"import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); {HANGS}"
-
-
-async def exit_code(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of a runner."""
-    return await asyncio.to_thread(process.wait, WAIT_SECONDS)
 
 
 async def started(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.runner import crash_point, files
-from tests.runner.runs import HANGS, HIDES, Run, is_stopped
+from tests.runner.runs import HANGS, HIDES, Run, exit_code, is_stopped
 from tests.runner.test_full_disk import FILLS_THE_DISK
 from tests.small_disk import fill, mount_small_disk
 from tests.support import WAIT_SECONDS, until
@@ -23,11 +23,6 @@ from tests.support import WAIT_SECONDS, until
 SILENCE = 2.0
 IMAGE_BYTES = 8 * 1024 * 1024
 HANGS_ELSEWHERE = f"import os; os.chdir('/'); {HANGS}"
-
-
-async def exit_code(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of a runner."""
-    return await asyncio.to_thread(process.wait, WAIT_SECONDS)
 
 
 async def started(

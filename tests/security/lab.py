@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,13 @@ async def _make_tokens(data_dir: Path) -> dict[Role, str]:
     finally:
         await access.close()
         await store.close()
+
+
+@contextmanager
+def lab_with(tables: str, folder: Path) -> Iterator[Lab]:
+    """A server whose TOML file has these tables."""
+    (folder / "lab.toml").write_text(tables)
+    lab = Lab(folder, "--config", str(folder / "lab.toml"))
+    lab.open()
+    yield lab
+    lab.close()

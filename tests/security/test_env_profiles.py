@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from evalserver.core.roles import Role
-from tests.security.lab import Lab
+from tests.security.lab import Lab, lab_with
 from tests.support import request
 
 TABLES = '[env_profiles.paid]\nroles = ["admin"]\nAPI_TYPE = "azure"\n'
@@ -14,12 +14,8 @@ TABLES = '[env_profiles.paid]\nroles = ["admin"]\nAPI_TYPE = "azure"\n'
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A server with such a profile."""
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "lab.toml").write_text(TABLES)
-    lab = Lab(folder, "--config", str(folder / "lab.toml"))
-    lab.open()
-    yield lab
-    lab.close()
+    with lab_with(TABLES, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.SUBMITTER, 403), (Role.ADMIN, 200)])

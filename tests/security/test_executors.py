@@ -6,7 +6,7 @@ import pytest
 
 from evalserver.core.roles import Role
 from tests.conftest import MakeApi
-from tests.security.lab import Lab
+from tests.security.lab import Lab, lab_with
 from tests.support import request
 
 ONLY_ADMINS = {"local": {"roles": ["admin"]}}
@@ -17,12 +17,8 @@ ROLES = [(Role.SUBMITTER, 403), (Role.ADMIN, 200)]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A server with such an executor."""
-    folder = tmp_path_factory.mktemp("lab")
-    (folder / "lab.toml").write_text(TABLES)
-    lab = Lab(folder, "--config", str(folder / "lab.toml"))
-    lab.open()
-    yield lab
-    lab.close()
+    with lab_with(TABLES, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.mark.parametrize("chosen", [{}, {"executor": "local"}])

@@ -124,12 +124,6 @@ class SlurmCommands:
         """Let a job that was held be started. One that never was is no error."""
         (await self._programs.run("scontrol", "release", f"jobname={name}")).require_done()
 
-    async def set_priority(self, name: str, priority: int) -> None:
-        """Set the priority of a pending job. Most sites let an ordinary user only lower it."""
-        job = (f"jobname={name}", f"userid={self._user}")
-        answer = await self._programs.run("scontrol", "update", *job, f"priority={priority}")
-        answer.require_done()
-
     async def set_nice(self, name: str, nice: int) -> None:
         """Lower the priority of a pending job by ``nice``, whatever else that depends on. An
         administrator may also raise it."""

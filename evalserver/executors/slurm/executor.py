@@ -6,22 +6,19 @@ attempt, since only the first runner gets its start lock.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from evalserver.executors.ask import ask
 from evalserver.executors.base import (
-    AttemptInfo,
     ClusterJob,
     ClusterNode,
     ExecutorError,
     KilledOrphans,
 )
-from evalserver.executors.run_files import read_attempt_info
+from evalserver.executors.run_directory import RunDirectoryExecutor
 from evalserver.executors.runner_start import request_cancel
 from evalserver.executors.slurm.commands import SlurmCommands
 from evalserver.executors.slurm.endings import End, choose_job
@@ -39,7 +36,7 @@ from evalserver.executors.slurm.submitter import Submitter
 from evalserver.executors.slurm.tracker import Tracker
 from evalserver.executors.slurm.waiting import describe_waiting
 from evalserver.runner.launch_spec import LaunchSpec
-from evalserver.system.disk_threads import DiskThreads, DiskTimeout
+from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
@@ -53,7 +50,7 @@ MAX_NICE = 2**31 - 4
 STILL_THERE = "Slurm has not ended its job yet"
 
 
-class SlurmExecutor:
+class SlurmExecutor(RunDirectoryExecutor):
     """The executor for one Slurm cluster.
 
     It looks at a run directory every ``look_s`` seconds. ``install_runner`` brings the runner into
@@ -75,7 +72,7 @@ class SlurmExecutor:
         self._look_s = look_s
         self._patience = patience = patience or Patience()
         self._poller = SlurmPoller(commands, options.poll_s)
-        self._threads = DiskThreads("reading a run directory on a cluster", MAX_LOOK_SECONDS)
+        super().__init__(DiskThreads("reading a run directory on a cluster", MAX_LOOK_SECONDS))
         self._submitter = Submitter(options, commands, self._poller, install_runner)
         self._tracker = Tracker(
             options.run_root, commands, self._poller, self._submitter.records, self._threads,
@@ -86,11 +83,6 @@ class SlurmExecutor:
     def fault(self) -> str | None:
         """Why Slurm or the shared directory cannot be reached; None if both can."""
         return self._poller.fault or self._tracker.disk_fault
-
-    async def reserve(self, run_dir: Path) -> None:
-        """Create the run directory. If that fails, ``start`` will raise the reason."""
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(run_dir.mkdir, parents=True, exist_ok=True)
 
     async def start(self, spec: LaunchSpec) -> None:
         """Write the run directory, and submit its job unless Slurm has it already."""
@@ -135,24 +127,11 @@ class SlurmExecutor:
         await asyncio.to_thread(request_cancel, run_dir)
         await self._tracker.cancel(run_dir)
 
-    async def describe(self, run_dir: Path) -> AttemptInfo:
-        """Read what the server and the runner wrote. The pid is one of the attempt's node."""
-        try:
-            return await self._threads.run(read_attempt_info, run_dir)
-        except DiskTimeout:
-            why = "its secrets may not be masked"
-            log.error(f"cannot read what an attempt was started with: {why}", run_dir=str(run_dir))
-            return AttemptInfo()
-
     async def kill_orphans(self, run_dir: Path, token: str) -> KilledOrphans:
         """Slurm ends all processes of a job with it: nothing is left to kill once it is gone."""
         name = slurm_name(run_dir)
         left = [job for job in (await self._poller.fresh()).named(name) if not job.state.is_final]
         return KilledOrphans(0, STILL_THERE if left else None)
-
-    async def ask(self, argv: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
-        """Run a program on the server's own machine, and return what it prints on stdout."""
-        return await ask(argv, env, timeout_s)
 
     def waiting_reason(self, run_dir: Path) -> str | None:
         """Return why Slurm has not started the attempt, and when it expects to."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from evalserver.executors.base import Exit
 from evalserver.executors.run_files import read_exit, started_at_of
-from evalserver.executors.runner_start import NEW_FILE
 from evalserver.executors.slurm.runner_copy import PREFIX
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UntrustedDirectory, open_directory
@@ -66,10 +65,7 @@ def take_start_lock(run_dir: Path) -> bool:
     Raises OSError.
     """
     with contextlib.suppress(FileNotFoundError):  # without its run directory, none can start
-        try:
-            os.close(os.open(run_dir / files.START_LOCK_FILE, NEW_FILE, 0o600))
-        except FileExistsError:
-            return False
+        return files.take_start_lock(run_dir)
     return True
 
 

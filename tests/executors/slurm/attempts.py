@@ -13,7 +13,7 @@ from evalserver.executors.slurm.follower import Patience
 from evalserver.executors.slurm.options import SlurmOptions
 from evalserver.executors.slurm.runner_copy import copy_runner
 from evalserver.executors.slurm.submission_record import slurm_name
-from evalserver.runner import files
+from tests.executors.conftest import log_containing
 from tests.slurm_cluster import SlurmCluster
 from tests.support import until
 
@@ -95,14 +95,3 @@ class AttemptLab:
             return all(job.state.is_final for job in jobs if job.name in names)
 
         await until(is_empty)
-
-
-async def log_containing(spec: LaunchSpec, word: str) -> str:
-    """Return the attempt's log, once it contains this word."""
-    log = spec.run_dir / files.LOG_FILE
-
-    async def found() -> str | None:
-        text = log.read_text() if log.exists() else ""
-        return text if word in text else None
-
-    return str(await until(found))

@@ -163,8 +163,8 @@ async def test_the_job_of_higher_priority_starts_first(lab: Lab) -> None:
     early = await lab.submitted("sleep 600", **WHOLE_NODE)
     late = await lab.submitted("sleep 600", **WHOLE_NODE)
 
-    await lab.commands.set_priority(early.name, 5)
-    await lab.commands.set_priority(late.name, 500)
+    await lab.commands.set_nice(early.name, 500)
+    await lab.commands.set_nice(late.name, 5)
     await lab.commands.cancel(running[0].name)
     await lab.reached(late, "RUNNING")
 
@@ -191,7 +191,7 @@ async def test_a_refusal_has_slurms_words(lab: Lab, options: dict[str, Any], wor
 
 async def test_priority_of_a_job_that_never_was_is_refused(lab: Lab) -> None:
     with pytest.raises(SlurmRefused, match="No jobs with user ID"):
-        await lab.commands.set_priority("never-was", 5)
+        await lab.commands.set_nice("never-was", 5)
 
 
 async def test_nodes_have_partitions_and_gpus(lab: Lab) -> None:

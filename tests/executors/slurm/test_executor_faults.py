@@ -16,7 +16,8 @@ from evalserver.executors.slurm.submission_record import (
     write_record,
 )
 from evalserver.runner import files
-from tests.executors.slurm.attempts import AttemptLab, log_containing
+from tests.executors.conftest import log_containing
+from tests.executors.slurm.attempts import AttemptLab
 from tests.runner.runs import HANGS, is_running
 from tests.slurm_cluster import config
 from tests.support import until

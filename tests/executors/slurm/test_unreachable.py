@@ -41,7 +41,7 @@ async def test_without_a_controller_every_command_says_so(lab: Lab) -> None:
         answers = await asyncio.gather(
             lab.commands.jobs(), lab.commands.nodes(), lab.commands.submit(lab.job("true")),
             lab.commands.cancel(job.name), lab.commands.hold(job.name),
-            lab.commands.set_priority(job.name, 5), return_exceptions=True,
+            lab.commands.set_nice(job.name, 5), return_exceptions=True,
         )  # fmt: skip
     finally:
         await asyncio.to_thread(lab.cluster.start_slurmctld)
