@@ -198,6 +198,8 @@ class ServerProcess:
         """Where the server's log goes; None: to the file ``log``."""
         self.cwd: Path | None = None
         """Its working directory; None: that of the tests."""
+        self.wrapper: tuple[str, ...] = ()
+        """A command that starts the server, whose own command line follows."""
         self._options = options
         self._environment = dict(stand_in_environment() if environment is None else environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -244,7 +246,7 @@ class ServerProcess:
         """Start the server without waiting for it."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
+                [*self.wrapper, sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
                  "--port", str(self.port), "--data-dir", str(self.data_dir), *self._options],
                 env=self._environment,
                 cwd=self.cwd,

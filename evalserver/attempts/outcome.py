@@ -207,7 +207,9 @@ def _provenance(info: AttemptInfo) -> dict[str, Any]:
     """Return what produced the metrics; the command is None if its record was damaged."""
     argv = info.argv
     command = None if argv is None else [each.encode(errors="replace").decode() for each in argv]
-    return {"evalserver": __version__, "host": socket.gethostname(), "command": command}
+    host = socket.gethostname() if info.host is None else info.host
+    there = {} if info.cluster_job_id is None else {"cluster_job_id": info.cluster_job_id}
+    return {"evalserver": __version__, "host": host, **there, "command": command}
 
 
 def _excerpt(log_end: str) -> str:

@@ -66,15 +66,18 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class AttemptInfo:
-    """What an attempt was started with, and the pid of its runner.
+    """What an attempt was started with, the pid of its runner, and where that ran.
 
-    A value that cannot be read is None or empty. The runner may have ended.
+    A value that cannot be read is None or empty. The runner may have ended. ``host`` and
+    ``cluster_job_id`` are those of a node of a cluster; None for the server's own machine.
     """
 
     runner_pid: int | None = None
     argv: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    host: str | None = None
+    cluster_job_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,19 @@ MAX_JOB_BYTES = 64 * 1024 * 1024
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_BYTES = 1024 * 1024
 """For the runner's other files, which have less than a thousandth of that."""
+MAX_NAME = 255
+"""Characters of a host name, and of a job's ID on a cluster."""
 
 
 def read_attempt_info(run_dir: Path) -> AttemptInfo:
     """Read what an attempt was started with. What is missing or malformed is None or empty."""
     job = _read(run_dir, files.JOB_FILE, MAX_JOB_BYTES)
     argv, env, secrets = job.get("argv"), job.get("env"), job.get("secrets")
+    runner = _read(run_dir, files.RUNNER_FILE)
     return AttemptInfo(
         runner_pid=runner_pid(run_dir),
+        host=_short_text(runner.get("host")),
+        cluster_job_id=_short_text(runner.get("slurm_job_id")),
         argv=tuple(argv) if isinstance(argv, list) and _are_texts(argv) else None,
         environment=env if isinstance(env, dict) and _are_texts(env.values()) else {},
         secrets=tuple(str(each) for each in secrets) if isinstance(secrets, list) else (),
@@ -111,6 +116,10 @@ def _is_code(value: object) -> bool:
 
 def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.encode(errors="replace").decode() == value
+
+
+def _short_text(value: object) -> str | None:
+    return value if _is_text(value) and 0 < len(value) <= MAX_NAME else None
 
 
 def _are_texts(values: Iterable[object]) -> bool:

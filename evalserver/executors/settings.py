@@ -19,6 +19,9 @@ SLURM = "slurm"
 TYPES = (LOCAL, SLURM)
 
 MAX_POLL_SECONDS = 3600
+MIN_SILENCE_SECONDS = 30
+"""Some heartbeats, as late as a network file system shows them."""
+MAX_SILENCE_SECONDS = 24 * 3600
 NUM_GPUS = "{num_gpus}"
 
 
@@ -183,6 +186,13 @@ def _check_poll(value: Any) -> str | None:
     return None if fine else f"a number of seconds from above 0 to {MAX_POLL_SECONDS}"
 
 
+def _check_silence(value: Any) -> str | None:
+    fine = _is_number(value) and MIN_SILENCE_SECONDS <= value <= MAX_SILENCE_SECONDS
+    return (
+        None if fine else f"a number of seconds from {MIN_SILENCE_SECONDS} to {MAX_SILENCE_SECONDS}"
+    )
+
+
 def _check_run_root(value: Any) -> str | None:
     if (expected := _check_absolute(value)) is not None:
         return expected
@@ -215,6 +225,7 @@ _CHECKS: Mapping[str, Mapping[str, Check]] = {
         "python": _check_absolute,
         "poll_s": _check_poll,
         "max_handed_over": _check_count,
+        "max_silence_s": _check_silence,
         "run_root": _check_run_root,
         "roles": _check_elsewhere,
     },

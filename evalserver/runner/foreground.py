@@ -36,6 +36,7 @@ FOREGROUND_OPTION = "--foreground"
 """With it, the runner's program runs an attempt to its end and ends with its exit code."""
 
 JOB_ID_VARIABLE = "SLURM_JOB_ID"
+NODE_VARIABLE = "SLURMD_NODENAME"
 
 
 def run_in_foreground(run_dir: Path) -> int:
@@ -68,7 +69,7 @@ def _description(started_at: str) -> dict[str, object]:
         "boot_id": boot_id(),
         "started_at": started_at,
         "cgroup": None,
-        "host": os.uname().nodename,
+        "host": os.environ.get(NODE_VARIABLE) or os.uname().nodename,
         "slurm_job_id": os.environ.get(JOB_ID_VARIABLE) or None,
     }
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from evalserver.attempts.attempts import Attempts, ChangeWaiting
 from evalserver.core.job import Job, QueuedJob
 from evalserver.core.lifecycle import UNFINISHED, Status
-from evalserver.executors.base import Cluster
+from evalserver.executors.base import Cluster, ClusterJob
 from evalserver.runner.crash_point import crash_point
 from evalserver.scheduling.beginning import begin_attempt
 from evalserver.scheduling.queue_index import QueueIndex
@@ -75,6 +75,11 @@ class HandOver:
     def is_full(self) -> bool:
         """Whether the cluster has as many jobs of this server as it may have."""
         return len(self._there) >= self.cluster.max_handed_over
+
+    def find_job(self, job: Job) -> ClusterJob | None:
+        """Return a job as the cluster knows it; None if it is not there, or not known there."""
+        is_there = job.status in UNFINISHED and job.handed_over_at is not None
+        return self.cluster.find_job(Path(job.run_dir)) if is_there and job.run_dir else None
 
     def load(self, job: Job) -> None:
         """Add a job that was handed over before the server last ended, and has not ended."""

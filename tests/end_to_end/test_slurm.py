@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,34 @@ async def test_a_job_is_handed_over_runs_there_and_has_its_results(server: Serve
     assert job["handed_over_at"] <= job["started_at"] <= job["completed_at"]
     events = server.query("SELECT event FROM job_events WHERE job_id = ?", job["job_id"])
     assert events == ["submitted", "handed_over", "started", "completed"]
+
+
+async def test_the_provenance_names_the_node_and_the_job_there(
+    server: ServerProcess, slurm: SlurmCluster
+) -> None:
+    async with server:
+        job = await server.api.finished(await server.api.submit())
+
+    provenance = job["provenance"]
+    shown = slurm.run("scontrol", "show", "job", provenance["cluster_job_id"])
+    assert f"NodeList={provenance['host']}\n" in shown
+
+
+async def test_a_running_job_shows_its_id_there_and_the_command_to_look_at_it(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args={"behave": "hang"})
+
+        async def there() -> Any:
+            return (await server.api.job(job_id))["cluster_job"]
+
+        found = await until(there)
+        await server.api.call("DELETE", f"/jobs/{job_id}")
+        ended = await server.api.finished(job_id)
+
+    assert found["command"] == f"scontrol show job {found['id']}"
+    assert ended["cluster_job"] is None
 
 
 async def test_a_running_evaluation_survives_the_server(server: ServerProcess) -> None:

@@ -70,6 +70,7 @@ def test_every_key_of_a_table_is_used(tmp_path: Path) -> None:
         "python": "/opt/python3.11/bin/python3",
         "poll_s": 5,
         "max_handed_over": 7,
+        "max_silence_s": 300,
         "run_root": str(tmp_path),
         "roles": ["submitter", "admin"],
     }
@@ -91,6 +92,7 @@ def test_every_key_of_a_table_is_used(tmp_path: Path) -> None:
             python="/opt/python3.11/bin/python3",
             poll_s=5,
             max_handed_over=7,
+            max_silence_s=300,
         ),
         tmp_path,
     )
@@ -135,6 +137,8 @@ def test_a_cluster_may_be_without_gres() -> None:
         (slurm(poll_s=float("nan")), "executors.a.poll_s must be"),
         (slurm(poll_s="2"), "executors.a.poll_s must be"),
         (slurm(max_handed_over=0), "executors.a.max_handed_over must be an integer of at least 1"),
+        (slurm(max_silence_s=29), "executors.a.max_silence_s must be a number of seconds from 30"),
+        (slurm(max_silence_s=1e9), "executors.a.max_silence_s must be a number of seconds"),
         (slurm(run_root="shared/runs"), "executors.a.run_root must be an absolute path"),
         (slurm(run_root="/no/such"), "executors.a.run_root must be an existing directory"),
         (slurm(run_root=1), "executors.a.run_root must be an absolute path"),

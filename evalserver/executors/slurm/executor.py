@@ -6,12 +6,13 @@ attempt, since only the first runner gets its start lock.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from evalserver.core.clock import utc_now
 from evalserver.executors.base import (
     ClusterJob,
     ClusterNode,
@@ -40,9 +41,9 @@ from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
-RUNNER_SHARE = 0.75
-"""Of the silence for which an attempt is waited for, that after which its runner has ended it."""
 LOOK_SECONDS = 1.0
+NODES_SECONDS = 5.0
+"""How long an answer about nodes is used: every page that shows them asks."""
 MAX_LOOK_SECONDS = 30.0
 NICE_PER_PRIORITY = 1000
 """Of Slurm's priority, whose parts are sums of some thousands, for one step of ours."""
@@ -70,7 +71,10 @@ class SlurmExecutor(RunDirectoryExecutor):
         self.max_handed_over = options.max_handed_over
         self._commands = commands = commands or SlurmCommands()
         self._look_s = look_s
-        self._patience = patience = patience or Patience()
+        self._patience = patience = patience or Patience(max_silence_s=options.max_silence_s)
+        self._asking_for_nodes = asyncio.Lock()
+        self._nodes: Sequence[ClusterNode] | None = None
+        self._nodes_seen_at = 0.0
         self._poller = SlurmPoller(commands, options.poll_s)
         super().__init__(DiskThreads("reading a run directory on a cluster", MAX_LOOK_SECONDS))
         self._submitter = Submitter(options, commands, self._poller, install_runner)
@@ -89,8 +93,7 @@ class SlurmExecutor(RunDirectoryExecutor):
         sight = await self._tracker.look(spec.run_dir)
         # What is cancelled before its submission needs no place in Slurm's queue.
         if sight is None or not (sight.is_started or sight.end or sight.is_cancelled):
-            silence = RUNNER_SHARE * self._patience.max_silence_s
-            await self._submitter.submit(replace(spec, max_silence_s=silence))
+            await self._submitter.submit(spec, self._patience.max_silence_s)
 
     async def was_started(self, run_dir: Path) -> bool:
         """Return whether Slurm may have the attempt, or has had it. Waits while nobody can say."""
@@ -136,7 +139,9 @@ class SlurmExecutor(RunDirectoryExecutor):
     def waiting_reason(self, run_dir: Path) -> str | None:
         """Return why Slurm has not started the attempt, and when it expects to."""
         snapshot = self._poller.snapshot
-        return None if snapshot is None else describe_waiting(snapshot.named(slurm_name(run_dir)))
+        if snapshot is None:
+            return None
+        return describe_waiting(snapshot.named(slurm_name(run_dir)), utc_now())
 
     async def prioritize(self, run_dir: Path, priority: int) -> None:
         """Change the place of a pending job among those of the cluster by its ``nice``. Only an
@@ -155,7 +160,14 @@ class SlurmExecutor(RunDirectoryExecutor):
         await self._tracker.attempt("release", self._commands.release(slurm_name(run_dir)))
 
     async def nodes(self) -> Sequence[ClusterNode]:
-        """Return the nodes of the cluster. Raises ExecutorError."""
+        """Return the nodes of the cluster, as seen some seconds ago. Raises ExecutorError."""
+        async with self._asking_for_nodes:
+            if self._nodes is None or time.monotonic() - self._nodes_seen_at > NODES_SECONDS:
+                self._nodes = await self._ask_for_nodes()
+                self._nodes_seen_at = time.monotonic()
+            return self._nodes
+
+    async def _ask_for_nodes(self) -> Sequence[ClusterNode]:
         try:
             nodes = await self._commands.nodes()
         except SlurmError as error:
@@ -168,7 +180,7 @@ class SlurmExecutor(RunDirectoryExecutor):
         """Return the ID of the attempt's job, as of the last look at the queue."""
         snapshot = self._poller.snapshot
         job = None if snapshot is None else choose_job(snapshot.named(slurm_name(run_dir)))
-        return None if job is None else ClusterJob(job.job_id, f"squeue -j {job.job_id}")
+        return None if job is None else ClusterJob(job.job_id, f"scontrol show job {job.job_id}")
 
     async def submission(self, run_dir: Path) -> SubmissionRecord | None:
         """Return what was submitted for the attempt, with the ID that Slurm gave to it."""

@@ -14,6 +14,7 @@ from evalserver.executors.slurm.endings import (
     explain_loss,
     needs_reason,
 )
+from evalserver.executors.slurm.options import DEFAULT_SILENCE_SECONDS
 from evalserver.executors.slurm.sight import Sight
 
 
@@ -28,7 +29,7 @@ class Patience:
 
     looks: int = 3
     grace_s: float = 5.0
-    max_silence_s: float = 120.0
+    max_silence_s: float = DEFAULT_SILENCE_SECONDS
 
 
 class Follower:

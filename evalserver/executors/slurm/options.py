@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS_PER_MINUTE = 60
+DEFAULT_SILENCE_SECONDS = 120.0
 END_SECONDS = 60.0
 """How long a runner may take to start and to end, beside its time limit and its grace."""
 
@@ -15,7 +16,8 @@ class SlurmOptions:
 
     ``run_root`` is the directory that the server and all nodes see under the same path. ``gres`` is
     given to jobs with GPUs only, and ``{num_gpus}`` in it is replaced. ``time_minutes`` is the
-    limit of jobs that have no limit of their own. ``python`` runs the runner on a node.
+    limit of jobs that have no limit of their own. ``python`` runs the runner on a node. An
+    attempt whose runner has written nothing for ``max_silence_s`` seconds may be tried again.
     """
 
     run_root: Path
@@ -31,6 +33,7 @@ class SlurmOptions:
     python: str = "/usr/bin/python3"
     poll_s: float = 2.0
     max_handed_over: int = 100
+    max_silence_s: float = DEFAULT_SILENCE_SECONDS
 
     def gres_for(self, num_gpus: int) -> str | None:
         """Return the generic resources of a job with this many GPUs."""

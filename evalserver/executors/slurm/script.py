@@ -98,13 +98,13 @@ def batch_script(submission: SlurmSubmission) -> str:
 
     Variables of Slurm are removed: libraries that find them expect to be started by ``srun``. So
     are those that sbatch itself was run with. ``CUDA_VISIBLE_DEVICES`` and the like remain, and the
-    job's ID, which the runner records and passes to no harness.
+    job's ID and its node, which the runner records and passes to no harness.
     """
     return (
         "#!/bin/bash\n"
-        "job=$SLURM_JOB_ID\n"
+        "job=$SLURM_JOB_ID node=$SLURMD_NODENAME\n"
         "unset ${!SLURM@} ${!SBATCH@} TZ LC_ALL\n"
-        "export SLURM_JOB_ID=$job\n"
+        "export SLURM_JOB_ID=$job SLURMD_NODENAME=$node\n"
         f"cd -- {shlex.quote(str(submission.run_dir))} || exit {CANNOT_ENTER}\n"
         f"exec {shlex.join(submission.argv)}\n"
     )

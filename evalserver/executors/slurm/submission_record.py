@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from evalserver.executors.slurm.options import DEFAULT_SILENCE_SECONDS
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
 
@@ -24,12 +25,14 @@ class SubmissionRecord:
     """One submission. Slurm uses IDs again: only cluster, ID, time and name together mean this one.
 
     ``submitted_at`` is when ``sbatch`` was run, in UTC. Without ``job_id`` there was no answer yet.
+    ``max_silence_s`` is the setting of that time, by which the runner acts.
     """
 
     name: str
     cluster: str
     submitted_at: str
     job_id: str | None = None
+    max_silence_s: float = DEFAULT_SILENCE_SECONDS
 
     @property
     def time(self) -> datetime:
@@ -64,6 +67,8 @@ def read_record(run_dir: Path) -> SubmissionRecord | None:
             and isinstance(record.cluster, str)
             and (record.job_id is None or re.fullmatch(r"[0-9]{1,20}", record.job_id))
             and record.time.tzinfo is UTC
+            and isinstance(record.max_silence_s, int | float)
+            and 0 < record.max_silence_s < float("inf")
         )
     except (UnreadableFile, TypeError, ValueError):
         return None

@@ -28,6 +28,8 @@ from evalserver.runner.launch_spec import LaunchSpec
 log = structlog.get_logger("evalserver.executors.slurm")
 
 SLURM_LOG_FILE = "slurm.log"
+RUNNER_SHARE = 0.75
+"""Of the silence for which an attempt is waited for, that after which its runner has ended it."""
 
 
 class Submitter:
@@ -45,21 +47,25 @@ class Submitter:
         self._poller = poller
         self._install_runner = install_runner
 
-    async def submit(self, spec: LaunchSpec) -> None:
+    async def submit(self, spec: LaunchSpec, max_silence_s: float) -> None:
         """Prepare the run directory and submit its job, unless Slurm has that already.
 
+        A runner that cannot write for a part of ``max_silence_s`` seconds ends its harness.
         Raises ExecutorError with Slurm's words; ResourcesExhausted if it may work later.
         """
         record = await asyncio.to_thread(read_record, spec.run_dir)
         if record is not None and await self._was_accepted(spec.run_dir, record):
             return
+        spec = replace(spec, max_silence_s=RUNNER_SHARE * max_silence_s)
         program = await asyncio.to_thread(self._prepare, spec)
         submission = self._submission(spec, program)
         try:
             cluster = await self._commands.cluster()
         except SlurmUnreachable as error:
             raise self._unreachable(error) from error
-        record = SubmissionRecord(submission.name, cluster, datetime.now(UTC).isoformat())
+        record = SubmissionRecord(
+            submission.name, cluster, datetime.now(UTC).isoformat(), max_silence_s=max_silence_s
+        )
         await asyncio.to_thread(_write_or_raise, spec.run_dir, record)
         job_id = await self._sbatch(spec.run_dir, submission)
         await _note_answer(spec.run_dir, replace(record, job_id=job_id))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -66,7 +67,7 @@ class Tracker:
             if follower is None:
                 seen = self._poller.snapshot
                 number = 0 if seen is None else seen.number
-                follower = Follower(self._patience, number, time.monotonic())
+                follower = Follower(self._patience_with(record), number, time.monotonic())
                 self._followers[run_dir] = follower
             while True:
                 seen = self._poller.snapshot
@@ -83,6 +84,12 @@ class Tracker:
                     await self._push(run_dir, follower, sight)
                 if seen is self._poller.snapshot:
                     await self._poller.next(self._look_s)
+
+    def _patience_with(self, record: SubmissionRecord | None) -> Patience:
+        """Return the patience with an attempt, whose runner acts by the setting of its time."""
+        of_record = 0.0 if record is None else record.max_silence_s
+        silence = max(of_record, self._patience.max_silence_s)
+        return replace(self._patience, max_silence_s=silence)
 
     async def look(self, run_dir: Path) -> Sight | None:
         """Look at a run directory. Returns None if its disk does not answer."""

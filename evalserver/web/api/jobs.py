@@ -157,6 +157,7 @@ async def serialize_job(request: web.Request, job: Job, position: int | None) ->
         record = without_checkpoints(record)
     values = {
         **record,
+        "cluster_job": _cluster_job(request, job),
         "position_in_queue": position,
         "waiting_for": forecast.waiting_for,
         "eta_s": forecast.eta_s,
@@ -164,6 +165,12 @@ async def serialize_job(request: web.Request, job: Job, position: int | None) ->
         "links": _links(job),
     }
     return {key: values[key] for key in JOB_KEYS}
+
+
+def _cluster_job(request: web.Request, job: Job) -> dict[str, str] | None:
+    hand_over = request.app[SCHEDULER].hand_overs.get(job.executor)
+    found = None if hand_over is None else hand_over.find_job(job)
+    return None if found is None else vars(found)
 
 
 async def _require_own(request: web.Request, job_id: str) -> None:

@@ -166,14 +166,15 @@ class ProvenanceSchema(ResponseSchema):
 
     OPTIONAL_FIELDS = frozenset(
         {
-            "evalserver", "host", "command", "harness", "interpreter", "python", "packages", "gpus",
-            "gpu_names", "harness_version", "git_commit", "driver", "seed", "harness_args",
-            "environment", "checkpoints", "weights_changed", "gpu_load",
+            "evalserver", "host", "cluster_job_id", "command", "harness", "interpreter", "python",
+            "packages", "gpus", "gpu_names", "harness_version", "git_commit", "driver", "seed",
+            "harness_args", "environment", "checkpoints", "weights_changed", "gpu_load",
         }
     )  # fmt: skip
 
     evalserver = fields.String(metadata=about("The server's version."))
-    host = fields.String()
+    host = fields.String(metadata=about("Where it ran: the server's own machine, or a node."))
+    cluster_job_id = fields.String(metadata=about("Its id on the cluster that it ran on."))
     command = fields.List(
         fields.String(), allow_none=True, metadata=about("The harness's command line.")
     )
@@ -204,6 +205,13 @@ class ProvenanceSchema(ResponseSchema):
     checkpoints = fields.Nested(CheckpointsSchema)
     weights_changed = fields.Boolean()
     gpu_load = fields.Nested(GpuLoadSchema)
+
+
+class ClusterJobSchema(ResponseSchema):
+    """A job as its cluster knows it."""
+
+    id = fields.String()
+    command = fields.String(metadata=about("The command that shows it there."))
 
 
 class JobSchema(ResponseSchema):
@@ -253,6 +261,7 @@ class JobSchema(ResponseSchema):
             "stalled_since": None,
             "executor": "local",
             "handed_over_at": None,
+            "cluster_job": None,
             "position_in_queue": None,
             "waiting_for": None,
             "eta_s": None,
@@ -328,6 +337,11 @@ class JobSchema(ResponseSchema):
         metadata=about(
             "When the last attempt was handed over to a cluster, where it may wait for its start."
         ),
+    )
+    cluster_job = fields.Nested(
+        ClusterJobSchema,
+        allow_none=True,
+        metadata=about("The job as its cluster knows it, while it waits or runs there."),
     )
     position_in_queue = fields.Integer(
         allow_none=True,

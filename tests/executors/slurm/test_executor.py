@@ -18,9 +18,10 @@ from evalserver.executors import (
     KilledOrphans,
     Lost,
 )
-from evalserver.executors.slurm.submission_record import slurm_name
+from evalserver.executors.slurm.submission_record import read_record, slurm_name
 from evalserver.runner import files
-from tests.executors.slurm.attempts import AttemptLab
+from evalserver.runner.launch_spec import read_launch_spec
+from tests.executors.slurm.attempts import PATIENCE, AttemptLab
 from tests.runner.runs import HANGS
 from tests.support import until
 
@@ -65,9 +66,21 @@ async def test_what_waits_says_why_and_has_not_started(attempts: AttemptLab) -> 
 
     reason = await until(explained)
 
-    assert reason.startswith("Slurm: BeginTime, partition main, about 20")
+    assert reason.startswith("Slurm: BeginTime, partition main, about ")
     assert not starting.done()
     starting.cancel()
+
+
+async def test_the_silence_that_an_attempt_was_submitted_with_is_recorded_for_later_servers(
+    attempts: AttemptLab,
+) -> None:
+    spec = await attempts.handed_over("print('ready')")
+
+    record = read_record(spec.run_dir)
+    assert record is not None
+    of_runner = read_launch_spec(spec.run_dir).max_silence_s
+    assert of_runner is not None
+    assert of_runner < record.max_silence_s == PATIENCE.max_silence_s
 
 
 async def test_what_waits_and_is_stopped_never_starts(attempts: AttemptLab) -> None:
@@ -277,7 +290,7 @@ async def test_a_job_is_found_by_its_run_directory(attempts: AttemptLab) -> None
     known = await until(is_known)
 
     [job] = await attempts.jobs(spec)
-    assert known == ClusterJob(job.job_id, f"squeue -j {job.job_id}")
+    assert known == ClusterJob(job.job_id, f"scontrol show job {job.job_id}")
     waiting.cancel()
 
 

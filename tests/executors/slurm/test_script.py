@@ -56,12 +56,12 @@ def test_a_node_without_the_run_directory_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_program_gets_no_variables_of_slurm_but_its_id_and_those_of_gpus(
+def test_the_program_gets_no_variables_of_slurm_but_its_id_its_node_and_those_of_gpus(
     tmp_path: Path,
 ) -> None:
-    given = {"SLURM_JOB_NAME": "x", "SLURMD_NODENAME": "n1", "SBATCH_X": "x", "TZ": "UTC"}
+    given = {"SLURM_JOB_NAME": "x", "SBATCH_X": "x", "TZ": "UTC"}
     kept = {"CUDA_VISIBLE_DEVICES": "0,1", "ROCR_VISIBLE_DEVICES": "0", "HOME": "/home/me"}
-    kept["SLURM_JOB_ID"] = "4711"
+    kept |= {"SLURM_JOB_ID": "4711", "SLURMD_NODENAME": "n1"}
 
     done = run(submission(tmp_path, "/usr/bin/env"), **given, **kept)
 
