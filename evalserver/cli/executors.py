@@ -31,6 +31,7 @@ JOBS = (
     Column("JOB"),
     Column("STATUS"),
     Column("THERE"),
+    Column("NODE", optional=True),
     Column("LOOK WITH"),
     Column("WAITS FOR", optional=True),
 )
@@ -91,6 +92,7 @@ def _job_row(executor: Mapping[str, Any], job: Mapping[str, Any]) -> tuple[str, 
         cells.text(job["job_id"]),
         cells.text(job["status"]),
         cells.optional(job["id"]),
+        cells.optional(job["node"]),
         cells.optional(job["command"]),
         cells.optional(job["reason"]),
     )

@@ -142,10 +142,12 @@ class ClusterNode:
 
 @dataclass(frozen=True)
 class ClusterJob:
-    """An attempt as its cluster knows it: its id there, and the command that shows it."""
+    """An attempt as its cluster knows it: its id there, the command that shows it, and the node that
+    it runs on."""
 
     id: str
     command: str
+    node: str | None
 
 
 class Cluster(Executor, Protocol):

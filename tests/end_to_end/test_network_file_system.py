@@ -95,9 +95,7 @@ def server(
 ) -> ServerProcess:
     """A server that sees the run directories of its cluster by sshfs."""
     config = tmp_path / "evalserver.toml"
-    config.write_text(
-        f'[executors.cluster]\ntype = "slurm"\npoll_s = 0.5\nrun_root = "{shared}"\n'
-    )
+    config.write_text(f'[executors.cluster]\ntype = "slurm"\npoll_s = 0.5\nrun_root = "{shared}"\n')
     options = ("--config", str(config), "--default-executor", "cluster")
     environment = {**stand_in_environment(), **slurm.environment}
     server = ServerProcess(data_dir, *options, environment=environment)
@@ -114,7 +112,9 @@ async def test_a_job_runs_there_and_its_results_are_read(server: ServerProcess) 
     assert files["artifacts"]
 
 
-async def test_new_lines_of_a_log_are_read_before_the_cache_has_expired(server: ServerProcess) -> None:
+async def test_new_lines_of_a_log_are_read_before_the_cache_has_expired(
+    server: ServerProcess,
+) -> None:
     async with server:
         job_id = await server.api.submit(model_args={"behave": "hang"})
         await server.api.when(job_id, "running")

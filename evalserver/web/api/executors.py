@@ -78,6 +78,7 @@ def _job_json(job: Job) -> dict[str, Any]:
         "status": job.status,
         "id": None,
         "command": None,
+        "node": None,
         "reason": None,
     }
 

@@ -26,6 +26,7 @@ class JobThereSchema(ResponseSchema):
     status = fields.String(metadata=about("`queued`: it waits on the cluster; or `running`."))
     id = fields.String(allow_none=True, metadata=about("Its id on the cluster."))
     command = fields.String(allow_none=True, metadata=about("The command that shows it there."))
+    node = fields.String(allow_none=True, metadata=about("The node that it runs on."))
     reason = fields.String(
         allow_none=True, metadata=about("Why it has not started, in the cluster's words.")
     )
@@ -63,7 +64,8 @@ class ExecutorsSchema(ResponseSchema):
                             "status": "queued",
                             "id": "4711",
                             "command": "scontrol show job 4711",
-                            "reason": "Slurm: Resources, partition gpu, about 14:05",
+                            "node": None,
+                            "reason": "Slurm: Resources, partition gpu, about 14:05 UTC",
                         }
                     ],
                     "nodes": [

@@ -212,6 +212,7 @@ class ClusterJobSchema(ResponseSchema):
 
     id = fields.String()
     command = fields.String(metadata=about("The command that shows it there."))
+    node = fields.String(allow_none=True, metadata=about("The node that it runs on."))
 
 
 class JobSchema(ResponseSchema):

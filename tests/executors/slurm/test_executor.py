@@ -290,7 +290,7 @@ async def test_a_job_is_found_by_its_run_directory(attempts: AttemptLab) -> None
     known = await until(is_known)
 
     [job] = await attempts.jobs(spec)
-    assert known == ClusterJob(job.job_id, f"scontrol show job {job.job_id}")
+    assert known == ClusterJob(job.job_id, f"scontrol show job {job.job_id}", job.node)
     waiting.cancel()
 
 
