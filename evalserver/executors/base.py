@@ -142,8 +142,7 @@ class ClusterNode:
 
 @dataclass(frozen=True)
 class ClusterJob:
-    """An attempt as its cluster knows it: its id there, the command that shows it, and the node that
-    it runs on."""
+    """An attempt as its cluster knows it: its id there, the command that shows it, and its node."""
 
     id: str
     command: str

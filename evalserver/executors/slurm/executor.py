@@ -177,10 +177,12 @@ class SlurmExecutor(RunDirectoryExecutor):
         ]
 
     def find_job(self, run_dir: Path) -> ClusterJob | None:
-        """Return the ID of the attempt's job, as of the last look at the queue."""
+        """Return the attempt's job, as of the last look at the queue."""
         snapshot = self._poller.snapshot
         job = None if snapshot is None else choose_job(snapshot.named(slurm_name(run_dir)))
-        return None if job is None else ClusterJob(job.job_id, f"scontrol show job {job.job_id}")
+        if job is None:
+            return None
+        return ClusterJob(job.job_id, f"scontrol show job {job.job_id}", job.node)
 
     async def submission(self, run_dir: Path) -> SubmissionRecord | None:
         """Return what was submitted for the attempt, with the ID that Slurm gave to it."""
