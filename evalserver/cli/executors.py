@@ -30,7 +30,7 @@ JOBS = (
     Column("EXECUTOR"),
     Column("JOB"),
     Column("STATUS"),
-    Column("THERE"),
+    Column("ID THERE"),
     Column("NODE", optional=True),
     Column("LOOK WITH"),
     Column("WAITS FOR", optional=True),

@@ -1,6 +1,7 @@
 """The executors: the server's own machine and its clusters, with their nodes and jobs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def _local_json(jobs: list[dict[str, Any]]) -> dict[str, Any]:
         "max_handed_over": None,
         "jobs": jobs,
         "nodes": [],
+        "node_states": {},
     }
 
 
@@ -61,6 +63,7 @@ async def _cluster_json(hand_over: HandOver, jobs: Iterable[Job]) -> dict[str, A
         "max_handed_over": cluster.max_handed_over,
         "jobs": [_job_there(hand_over, job) for job in jobs if job.executor == hand_over.name],
         "nodes": nodes,
+        "node_states": dict(Counter(node["state"] for node in nodes).most_common()),
     }
 
 

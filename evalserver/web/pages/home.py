@@ -16,9 +16,12 @@ from evalserver.web.api.jobs import job_with_position
 from evalserver.web.keys import HEALTH, RETENTION, SCHEDULER, STORE
 from evalserver.web.pages.rendering import call_api, job_json, render_page
 
+MAX_RUNNING = 24
 MAX_QUEUED = 12
 MAX_FINISHED = 12
 """How many jobs of each kind are listed."""
+MAX_THERE = 24
+"""How many nodes and jobs of a cluster are listed."""
 
 
 async def get_home(request: web.Request) -> web.Response:
@@ -32,7 +35,9 @@ async def get_home(request: web.Request) -> web.Response:
         "home.html",
         managed_gpus=(await call_api(request, get_gpus))["gpus"],
         clusters=[each for each in executors["executors"] if each["type"] != LOCAL],
-        running=await _load_jobs(request, running),
+        running=await _load_jobs(request, running[:MAX_RUNNING]),
+        number_running=len(running),
+        max_there=MAX_THERE,
         running_text=running_text(running) if running else "-",
         queued=await _load_jobs(request, islice(scheduler.queue, MAX_QUEUED)),
         finished=[await job_json(request, job, None) for job in finished],

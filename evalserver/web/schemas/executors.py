@@ -45,6 +45,11 @@ class ExecutorSchema(ResponseSchema):
     )
     jobs = fields.List(fields.Nested(JobThereSchema))
     nodes = fields.List(fields.Nested(NodeSchema))
+    node_states = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata=about("How many nodes are in each state, the most frequent one first."),
+    )
 
 
 class ExecutorsSchema(ResponseSchema):
@@ -78,6 +83,7 @@ class ExecutorsSchema(ResponseSchema):
                             "reason": None,
                         }
                     ],
+                    "node_states": {"mixed": 1},
                 }
             ]
         }
