@@ -228,7 +228,11 @@ class ServerProcess:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import random
+import signal
 import sys
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
+from tests.chaos.abandoned import CLUSTER, owned_directory, sweep_abandoned
 from tests.chaos.restart import format_table, measure_downtime
 from tests.chaos.run import run_chaos
 from tests.slurm_cluster import SlurmCluster
@@ -29,21 +29,28 @@ def main() -> int:
         "--restart", action="store_true", help="measure the downtime after a kill instead"
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+    # As Ctrl-C does: what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for left in sweep_abandoned():
+        print(f"ended and removed what a killed run left in {left}", flush=True)
+    with owned_directory() as folder:
         if options.restart:
-            print(format_table(asyncio.run(measure_downtime(Path(folder)))))
+            print(format_table(asyncio.run(measure_downtime(folder))))
             return 0
         print(f"seed {options.seed}, {options.kills} kills", flush=True)
         with ExitStack() as stack:
             cluster = None
             if options.executor == "slurm":
-                cluster = stack.enter_context(SlurmCluster())
+                cluster = stack.enter_context(SlurmCluster(directory=folder / CLUSTER))
             report = asyncio.run(
-                run_chaos(Path(folder), options.seed, options.kills, options.gpus, cluster)
+                run_chaos(folder, options.seed, options.kills, options.gpus, cluster)
             )
     print(report)
     return 1 if report.violations else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("chaos: stopped; nothing was left running")

@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ import psutil
 from evalserver.executors.run_files import runner_pid
 from tests.chaos.clients import find_processes
 from tests.slurm_cluster import SlurmCluster
-from tests.support import ServerProcess
+from tests.support import ServerProcess, until
 
 VICTIMS: Mapping[str, int] = MappingProxyType(
     {
@@ -25,6 +25,8 @@ VICTIMS: Mapping[str, int] = MappingProxyType(
 """What is killed, and how often of all."""
 SLURM_VICTIMS: Mapping[str, int] = MappingProxyType({"slurmctld": 3, "slurmd": 2})
 MAX_DOWN_SECONDS = 2.0
+MAX_VICTIM_SECONDS = 5.0
+"""How long a victim is waited for: on a cluster, there are moments in which nothing runs."""
 
 
 class Killer:
@@ -57,9 +59,9 @@ class Killer:
     async def _kill_victim(self, victim: str) -> bool:
         match victim:
             case "runner":
-                return self._kill_runners()
+                return await _once_there(self._kill_runners)
             case "harness":
-                return self._kill_harnesses()
+                return await _once_there(self._kill_harnesses)
             case "slurmctld" | "slurmd":
                 await self._kill_daemon(victim)
                 return True
@@ -95,7 +97,8 @@ class Killer:
         node = self._rng.choice(cluster.nodes)
         await asyncio.to_thread(cluster.kill_slurmd, node)
         await asyncio.sleep(down_s)
-        await asyncio.to_thread(cluster.start_slurmd, node)
+        # It need not take jobs at once: Slurm may drain it, and the operator finds it later.
+        await asyncio.to_thread(cluster.start_slurmd, node, wait=False)
 
     def _kill_runners(self) -> bool:
         killed = False
@@ -118,3 +121,15 @@ class Killer:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         return bool(processes)
+
+
+async def _once_there(kill: Callable[[], bool]) -> bool:
+    """Kill as soon as there is a victim. Returns False if there was none for some seconds."""
+
+    async def has_killed() -> bool:
+        return await asyncio.to_thread(kill)
+
+    try:
+        return bool(await until(has_killed, MAX_VICTIM_SECONDS))
+    except TimeoutError:
+        return False

@@ -35,6 +35,8 @@ PORTS = range(12_000, 30_000)
 """Below those that the kernel gives to clients: a daemon that was killed finds its port free."""
 
 READY_STATES = {"idle", "mixed", "allocated", "completing"}
+OUT_OF_SERVICE = ("drain", "down", "fail")
+"""How the states of a node begin in which it takes no jobs until somebody resumes it."""
 
 
 class SlurmFault(Exception):
@@ -163,6 +165,24 @@ class SlurmCluster:
         """End the daemon of a node and everything that its jobs run there, as a power cut does."""
         self.kill_slurmd(node)
         remnants.kill_processes([node])
+
+    def resume_nodes(self) -> list[str]:
+        """Give back the nodes that the controller has taken out of service, as an operator does
+        after killed daemons, and return why each was. Those whose daemon is down are left alone,
+        and all of them while the controller does not answer."""
+        whys = []
+        listed = self._client("sinfo", "-h", "-N", "-o", "%N|%T|%E").stdout.splitlines()
+        # Once for each partition of a node.
+        for node, state, why in (line.split("|", 2) for line in sorted(set(listed))):
+            if state.startswith(OUT_OF_SERVICE) and not state.endswith("*"):
+                done = self._client("scontrol", "update", f"nodename={node}", "state=resume")
+                whys += [why] if done.returncode == 0 else []
+        return whys
+
+    def describe_nodes(self) -> list[str]:
+        """Return a line for each node: its state, and the reason if it is out of service."""
+        listed = self._client("sinfo", "-h", "-N", "-o", "%N is %T (%E)")
+        return sorted(set(listed.stdout.splitlines())) or [f"no answer: {listed.stderr.strip()}"]
 
     def answers(self) -> bool:
         """Return whether the controller answers."""
