@@ -109,8 +109,10 @@ class Concluder:
         """
         crash_point("ended")
         if isinstance(end, Cancelled):
-            await self.cancel(job)
-            return
+            if not await self._is_stopped_for_stall(await self._read(job)):
+                await self.cancel(job)
+                return
+            end = Lost("it left no record of its end")
         info = await self._executors.of(job.executor).describe(paths.run_dir)
         await self._mask_output(job, paths, info)
         if isinstance(end, Lost):

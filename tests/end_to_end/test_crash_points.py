@@ -1,4 +1,5 @@
 """The crash table: a server or runner is killed at an exact point, and the state recovers.
+``test_attempt_crash_points.py`` has the points of an attempt, for each kind of executor.
 
 Each test names a crash point (``evalserver/runner/crash_point.py``), lets the real process die
 there, restarts the server, and checks the record, the audit log and the process table.
@@ -15,57 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 
-from evalserver.runner import cgroups
 from evalserver.runner.crash_point import VARIABLE
 from evalserver.runner.files import RUNNER_FILE
 from tests.checkpoints_in_shards import in_shards, merges_of
 from tests.cli.commands import run_evalserver
+from tests.end_to_end.crashing_server import CrashingServer
 from tests.runner.runs import is_recorded, is_running, runner_of
-from tests.support import Json, ServerProcess, harness_of, request, until
+from tests.support import harness_of, request, until
 
-SHORT = {"seconds": 1}
 HANG = {"behave": "hang"}
-CRASH = {"behave": "crash"}
-
-
-class CrashingServer(ServerProcess):
-    """A server that can be started with a crash point, and restarted without it."""
-
-    async def start_to_crash_at(self, point: str) -> None:
-        """Stop the server, and start it so that it, or its runner, is killed at ``point``."""
-        self.stop()
-        self._environment[VARIABLE] = point
-        await self.start()
-
-    def disable_cgroups(self) -> None:
-        """Make runners create no cgroups from the next start on."""
-        self._environment[cgroups.VARIABLE] = "none"
-
-    async def restart_after_crash(self) -> None:
-        """Wait until the server has crashed, then start it without a crash point."""
-        await self.wait_for_crash()
-        await self.start_without_crash_point()
-
-    async def wait_for_crash(self) -> None:
-        """Wait until the server has been killed."""
-
-        async def ended() -> int | None:
-            return self.process.poll()
-
-        assert await until(ended) == -signal.SIGKILL
-
-    async def start_without_crash_point(self) -> None:
-        """Start the server without a crash point."""
-        del self._environment[VARIABLE]
-        await self.start()
-
-    def events_of(self, job_id: str) -> list[str]:
-        """The job's events from the audit log."""
-        sql = "SELECT event FROM job_events WHERE job_id = ? ORDER BY event_id"
-        return self.query(sql, job_id)
 
 
 @pytest.fixture
@@ -139,47 +100,11 @@ async def test_a_job_whose_start_was_interrupted_is_running_after_the_restart(
     assert (await server.api.call("GET", "/queue"))["running_job"] == job_id
 
 
-@pytest.mark.parametrize(
-    ("point", "events"),
-    [
-        ("claimed", ["submitted", "claimed", "completed"]),
-        ("started", ["submitted", "claimed", "reattached", "completed"]),
-        ("ended", ["submitted", "claimed", "reattached", "completed"]),
-        ("finished", ["submitted", "claimed", "completed"]),
-    ],
-)
-async def test_killed_during_an_attempt(
-    server: CrashingServer, journal: Path, point: str, events: list[str]
-) -> None:
-    await server.start_to_crash_at(point)
-
-    job_id = await _submit(server, {"journal": str(journal), "name": "n", **SHORT})
-    await server.restart_after_crash()
-    job = await server.api.finished(job_id)
-
-    assert (job["status"], job["attempt"]) == ("completed", 1)
-    assert server.events_of(job_id) == events
-    assert journal.read_text() == "start n\nend n\n"
-
-
-@pytest.mark.parametrize("point", ["runner_locked", "runner_started"])
-async def test_a_runner_killed_before_its_harness_has_run_nothing(
-    server: CrashingServer, journal: Path, point: str
-) -> None:
-    await server.start_to_crash_at(point)
-    job_id = await _submit(server, {"journal": str(journal), "name": "n"}, max_attempts=1)
-
-    job = await server.api.finished(job_id)
-
-    assert job["status"] == "failed"
-    assert not journal.exists()
-
-
 async def test_server_and_runner_killed_before_the_runner_identified_itself(
     server: CrashingServer, journal: Path
 ) -> None:
     await server.start_to_crash_at("claimed")
-    job_id = await _submit(server, {"journal": str(journal), "name": "n"})
+    job_id = await server.submit({"journal": str(journal), "name": "n"})
     await server.wait_for_crash()
     run_dir = Path(server.query("SELECT run_dir FROM jobs WHERE job_id = ?", job_id)[0])
     (run_dir / "lock").touch()  # as left by a runner that was killed right after acquiring the lock
@@ -191,81 +116,13 @@ async def test_server_and_runner_killed_before_the_runner_identified_itself(
     assert journal.read_text() == "start n\nend n\n"
 
 
-async def test_a_runner_killed_before_its_exit_record_causes_a_second_attempt(
-    server: CrashingServer, journal: Path
-) -> None:
-    await server.start_to_crash_at("runner_ending")
-    job_id = await _submit(server, {"journal": str(journal), "name": "n"})
-    await server.api.when(job_id, "failed")
-    server.stop()
-    await server.start_without_crash_point()
-
-    assert server.events_of(job_id) == ["submitted", "claimed", "interrupted", "claimed", "failed"]
-    assert journal.read_text() == "start n\nend n\n" * 2
-
-
-@pytest.mark.parametrize(
-    ("point", "events"),
-    [
-        ("lost", ["submitted", "claimed", "reattached", "interrupted", "claimed", "completed"]),
-        ("interrupted", ["submitted", "claimed", "interrupted", "claimed", "completed"]),
-    ],
-)
-async def test_killed_while_handling_the_loss_of_a_runner(
-    server: CrashingServer, journal: Path, point: str, events: list[str]
-) -> None:
-    await server.start_to_crash_at(point)
-    behave = {"journal": str(journal), "name": "n", "behave": "hang_once"}
-    job_id = await _submit(server, behave)
-    psutil.Process((await harness_of(job_id)).ppid()).kill()
-
-    await server.restart_after_crash()
-    job = await server.api.finished(job_id)
-
-    assert (job["status"], job["attempt"]) == ("completed", 2)
-    assert server.events_of(job_id) == events
-
-
-@pytest.mark.parametrize("loses_runner", [False, True])
-async def test_killed_after_a_stall_was_found_to_fail_the_job(
-    server: CrashingServer, loses_runner: bool
-) -> None:
-    await server.start_to_crash_at("stalled")
-    stall = {"stall_after_s": 1, "on_stall": "fail"}
-    job_id = await _submit(server, HANG, **stall)
-    runner = psutil.Process((await harness_of(job_id)).ppid())
-    await server.wait_for_crash()
-    if loses_runner:
-        runner.kill()
-
-    await server.start_without_crash_point()
-    job = await server.api.finished(job_id)
-
-    assert (job["status"], job["failure"]["code"], job["attempt"]) == ("failed", "stalled", 1)
-    assert server.events_of(job_id) == ["submitted", "claimed", "stalled", "reattached", "failed"]
-
-
-async def test_killed_after_a_cancel_was_requested(server: CrashingServer) -> None:
-    await server.start_to_crash_at("cancel_requested")
-    job_id = await _submit(server, {"behave": "stubborn"})
-    harness = await harness_of(job_id)
-
-    with pytest.raises(aiohttp.ClientError):
-        await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.restart_after_crash()
-    job = await server.api.finished(job_id)
-
-    assert job["status"] == "cancelled"
-    assert not harness.is_running()
-
-
 async def test_a_runner_whose_parent_was_killed_can_be_cancelled_and_runs_once(
     server: CrashingServer, journal: Path
 ) -> None:
     await server.start_to_crash_at("runner_forked")
     alone = {"journal": str(journal), "slot": str(journal.with_name("slot"))}
-    job_id = await _submit(server, {**HANG, **alone})
-    second = await _submit(server, alone)
+    job_id = await server.submit({**HANG, **alone})
+    second = await server.submit(alone)
     await server.api.wait_for_harness(job_id)
 
     await server.api.call("DELETE", f"/jobs/{job_id}")
@@ -280,7 +137,7 @@ async def test_runner_and_server_killed_while_the_processes_are_frozen(
 ) -> None:
     pid_file = tmp_path / "pid"
     await server.start_to_crash_at("frozen")
-    job_id = await _submit(server, {"behave": "hide", "pid_file": str(pid_file)})
+    job_id = await server.submit({"behave": "hide", "pid_file": str(pid_file)})
     hidden = int(await until(partial(_text_of, pid_file)))
     run_dir = Path((await server.api.job(job_id))["run_dir"])
     if json.loads((run_dir / RUNNER_FILE).read_text())["cgroup"] is None:
@@ -303,7 +160,7 @@ async def test_without_a_cgroup_a_hidden_worker_is_gone_once_its_job_is_cancelle
     pid_file = tmp_path / "pid"
     server.disable_cgroups()
     await server.start_to_crash_at("cancel_requested")
-    job_id = await _submit(server, {"behave": "escape_once", "pid_file": str(pid_file)})
+    job_id = await server.submit({"behave": "escape_once", "pid_file": str(pid_file)})
     run_dir = Path((await server.api.wait_for_harness(job_id))["run_dir"])
     await until(partial(is_recorded, run_dir, pid_file))
     with suppress(aiohttp.ClientError):
@@ -320,39 +177,13 @@ async def test_without_a_cgroup_a_hidden_worker_is_gone_once_its_job_is_cancelle
     assert "its processes were in no cgroup" in job["error"]
 
 
-async def test_killed_after_a_queued_job_was_cancelled(server: CrashingServer) -> None:
-    await server.start_to_crash_at("cancelled_queued")
-    await server.api.when(await server.api.submit(model_args=HANG), "running")
-    job_id = await server.api.submit()
-
-    with pytest.raises(aiohttp.ClientError):
-        await server.api.call("DELETE", f"/jobs/{job_id}")
-    await server.restart_after_crash()
-
-    assert (await server.api.job(job_id))["status"] == "cancelled"
-    assert server.events_of(job_id) == ["submitted", "cancelled"]
-
-
-async def test_killed_after_a_retry_was_requested(server: CrashingServer) -> None:
-    job_id = await server.api.submit(model_args=CRASH)
-    await server.api.finished(job_id)
-    await server.start_to_crash_at("retried")
-
-    with pytest.raises(aiohttp.ClientError):
-        await server.api.call("POST", f"/jobs/{job_id}/retry")
-    await server.restart_after_crash()
-    job = await server.api.finished(job_id)
-
-    assert (job["status"], job["attempt"]) == ("failed", 2)
-
-
 async def test_killed_between_pruning_a_job_and_removing_its_files(tmp_path: Path) -> None:
     server = CrashingServer(tmp_path / "data", "--max-completed-jobs", "1")
     async with server:
         pruned = await server.api.submit()
         run_dir = Path((await server.api.finished(pruned))["run_dir"])
         await server.start_to_crash_at("finished")
-        kept = await _submit(server, {})
+        kept = await server.submit({})
         await server.wait_for_crash()
         left_behind = run_dir.exists()
 
@@ -426,13 +257,6 @@ async def test_an_unnamed_crash_point_has_no_effect(server: CrashingServer) -> N
     job = await server.api.finished(await server.api.submit())
 
     assert job["status"] == "completed"
-
-
-async def _submit(server: CrashingServer, model_args: Json, **fields: object) -> str:
-    """Submit to a server that may be killed before it responds; returns the job's id."""
-    with suppress(aiohttp.ClientError):
-        return await server.api.submit(model_args=model_args, **fields)
-    return server.query("SELECT job_id FROM jobs ORDER BY seq DESC LIMIT 1")[0]
 
 
 async def test_a_runner_killed_between_two_stages(tmp_path: Path) -> None:
