@@ -1,4 +1,4 @@
-"""``evalserver doctor``: checking whether each engine works, and what to do if one does not."""
+"""``evalserver doctor``: checking whether engines and executors work, and what to do if not."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalserver.cli.doctor_executors import as_record as executor_record
+from evalserver.cli.doctor_executors import diagnose as diagnose_executors
+from evalserver.cli.doctor_executors import report as report_executor
+from evalserver.cli.doctor_executors import unknown_executor
 from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_OPTIONS, settings_from_options, with_settings
 
@@ -19,35 +23,71 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings=HELP_OPTIONS)
-@click.argument("engines", nargs=-1, metavar="[ENGINE]...")
-@with_settings("engine_python", "default_engine", "include_path", "engine_env", "memory_per_job")
+@click.argument("names", nargs=-1, metavar="[ENGINE|EXECUTOR]...")
+@with_settings(
+    "engine_python",
+    "default_engine",
+    "default_executor",
+    "include_path",
+    "engine_env",
+    "memory_per_job",
+    "data_dir",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=1),
+    default=60,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long the job on a cluster may wait for its start.",
+)
 @as_json
-def doctor(engines: tuple[str, ...], config: Path | None, as_json: bool, **flags: Any) -> None:
-    """Check whether engines work, and what to do if not.
+def doctor(
+    names: tuple[str, ...], config: Path | None, wait: float, as_json: bool, **flags: Any
+) -> None:
+    """Check whether engines and executors work, and what to do if not.
 
-    Checks imports, version, GPUs, tasks and keys of each ENGINE, by default of all engines, and the
-    env_profiles of the TOML file. Keys are those in the environment of this command, which may
-    differ from the server's; only names are shown. Exit code 1 if an env_profile is invalid, or if
-    a configured engine does not work: one given here, one with a table in the TOML file, or the
-    default engine.
+    Checks imports, version, GPUs, tasks and keys of each ENGINE, the env_profiles of the TOML file,
+    and each EXECUTOR with a table there, by default all of them. On a Slurm cluster a small job is
+    run, as evaluations would be, and removed. Keys are those in the environment of this command,
+    which may differ from the server's; only names are shown. Exit code 1 if an env_profile is
+    invalid, if an executor does not work or had no place for the job, or if a configured engine
+    does not work: one given here, one with a table in the TOML file, or the default engine.
     """
     args = settings_from_options(config, flags)
+    engines, executors = _split_names(args, names)
     configured = {*engines} or {args.default_engine, *args.engines}
     hidden, profiles = _keys_not_passed(args), _check_profiles(args)
-    found = _diagnose(args, engines, profiles)
+    found = _diagnose(args, engines, profiles) if engines or not names else []
+    clusters = diagnose_executors(args, executors, wait) if executors or not names else []
     limits_memory = _limits_memory(args)
     if as_json:
         memory = {"bytes": args.memory_per_job, "has_effect": limits_memory}
         shared = {"keys_not_passed": hidden, "env_profiles": profiles, "memory_per_job": memory}
-        print_json([{**asdict(each), "works": each.works, **shared} for each in found])
+        records = [{**asdict(each), "works": each.works, **shared} for each in found]
+        print_json([*records, *map(executor_record, clusters)])
     else:
-        click.echo("\n".join(line for each in found for line in _report(each, configured)))
+        of_engines = (line for each in found for line in _report(each, configured))
+        of_clusters = (line for each in clusters for line in report_executor(each))
         of_memory = _report_memory(args.memory_per_job, has_effect=limits_memory)
-        for line in (*_report_profiles(profiles), *_report_keys(hidden), *of_memory):
-            click.echo(line)
+        others = (*_report_profiles(profiles), *_report_keys(hidden), *of_memory)
+        click.echo("\n".join((*of_engines, *of_clusters, *others)))
     broken = any(each.engine in configured and not each.works for each in found)
-    if broken or any(each["problem"] for each in profiles):
+    if broken or any(each["problem"] for each in profiles) or not all(e.works for e in clusters):
         raise click.exceptions.Exit(1)
+
+
+def _split_names(args: "ServerArgs", names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which of the names are engines, and which executors; one may be both."""
+    from evalserver.engines import all_tables
+
+    tables = all_tables(args.engines)
+    for name in names:
+        if name not in tables and name not in args.executors:
+            known = "; executors: ".join(map(", ".join, filter(None, (tables, args.executors))))
+            what = "engine or executor" if args.executors else "engine"
+            raise click.UsageError(f"There is no {what} {name!r}; known: {known}")
+    return [n for n in names if n in tables], [n for n in names if n in args.executors]
 
 
 def _diagnose(
@@ -55,15 +95,13 @@ def _diagnose(
 ) -> "list[Diagnosis]":
     import asyncio
 
+    from evalserver.core.diagnosis import Finding
     from evalserver.engines import all_tables, make_engine
     from evalserver.engines.environment import harness_environment
     from evalserver.executors import LocalExecutor
-    from evalserver.harnesses.doctor import Diagnosis, Finding, diagnose_all
+    from evalserver.harnesses.doctor import Diagnosis, diagnose_all
 
     tables = all_tables(args.engines)
-    for name in names:
-        if name not in tables:
-            raise click.UsageError(f"There is no engine {name!r}; known: {', '.join(tables)}")
     engines: list[Engine] = []
     invalid: list[Diagnosis] = []
     for name in names or tables:
@@ -74,14 +112,26 @@ def _diagnose(
             invalid.append(Diagnosis(name, tables[name].get("type", name), findings=(finding,)))
     environment = harness_environment(os.environ, args.engine_env)
     found = asyncio.run(diagnose_all(engines, environment, LocalExecutor()))
-    return [*map(partial(_add_default_profile, profiles), found, engines), *invalid]
+    found = list(map(partial(_add_default_profile, profiles), found, engines))
+    return [*map(partial(_add_executor, args), found, engines), *invalid]
+
+
+def _add_executor(args: "ServerArgs", diagnosis: "Diagnosis", engine: "Engine") -> "Diagnosis":
+    """Return the diagnosis with a finding if the engine's executor does not exist."""
+    from evalserver.core.diagnosis import Finding
+
+    name = engine.settings.executor
+    if name is None or (fault := unknown_executor(args, name)) is None:
+        return diagnosis
+    finding = Finding(f"engines.{engine.name}.executor: {fault}", "correct the TOML file")
+    return replace(diagnosis, findings=(*diagnosis.findings, finding))
 
 
 def _add_default_profile(
     profiles: Sequence[dict[str, Any]], diagnosis: "Diagnosis", engine: "Engine"
 ) -> "Diagnosis":
     """Return the diagnosis with the keys of the profile that is the engine's default."""
-    from evalserver.harnesses.doctor import Finding
+    from evalserver.core.diagnosis import Finding
 
     name = engine.settings.defaults.get("env_profile")
     if name is None:

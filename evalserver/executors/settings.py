@@ -56,7 +56,7 @@ def read_executors(
     return {LOCAL: ExecutorSettings(LOCAL), **found}
 
 
-def require_executor(name: str, executors: Mapping[str, ExecutorSettings]) -> str | None:
+def require_executor(name: str, executors: Mapping[str, Any]) -> str | None:
     """Return a sentence that says which executors there are, unless there is this one."""
     if name in executors:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalserver.core.diagnosis import Finding
 from evalserver.engines import Engine, Question
 from evalserver.engines.environment import keys_for
 from evalserver.executors import Executor, ExecutorError
@@ -14,18 +15,6 @@ from evalserver.executors import Executor, ExecutorError
 PROBE_TIMEOUT_SECONDS = 60.0
 ANSWER_TIMEOUT_SECONDS = 300.0
 COUNT_GPUS = "import torch; print(torch.cuda.device_count())"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem, and how to solve it. The engine works unless a finding is ``grave``.
-
-    The names of the fields are keys in the output of ``evalserver doctor --json``.
-    """
-
-    what: str
-    do: str
-    grave: bool = True
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ LAYERS = {
     "engines.in_harness": _layer("", "subprocess"),
     "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
     "outputs": _layer("outputs engines runner.output system"),
-    "harnesses": _layer("harnesses engines executors store! system"),
+    "harnesses": _layer("harnesses core engines executors store! system"),
     "gpus": _layer(
         "gpus core runner.cgroups runner.files runner.launch_spec runner.procfs store! system"
     ),
@@ -108,8 +108,9 @@ LAYERS = {
         "aiohttp",
     ),
     "cli": _layer(
-        "cli auth client! core engines executors! harnesses.doctor server.cannot_start"
-        " server.http_server settings store! system version",
+        "cli auth client! core engines executors! executors.doctor executors.settings"
+        " harnesses.doctor harnesses.node_needs server.cannot_start server.http_server"
+        " server.places settings store! system version",
         "click httpx rich",
     ),
     "server_args": _layer("settings.server_args"),

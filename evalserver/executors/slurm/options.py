@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalserver.executors.slurm.script import SlurmSubmission
+
+SLURM_LOG_FILE = "slurm.log"
 SECONDS_PER_MINUTE = 60
 DEFAULT_SILENCE_SECONDS = 120.0
 END_SECONDS = 60.0
@@ -46,3 +49,28 @@ class SlurmOptions:
         if timeout_s is None:
             return self.time_minutes
         return math.ceil((timeout_s + grace_s + END_SECONDS) / SECONDS_PER_MINUTE)
+
+    def submission(
+        self,
+        name: str,
+        run_dir: Path,
+        argv: tuple[str, ...],
+        num_gpus: int,
+        time_minutes: int | None,
+    ) -> SlurmSubmission:
+        """Return a job of this cluster that runs ``argv`` in ``run_dir``."""
+        return SlurmSubmission(
+            name=name,
+            run_dir=run_dir,
+            log=run_dir / SLURM_LOG_FILE,
+            argv=argv,
+            partition=self.partition,
+            account=self.account,
+            qos=self.qos,
+            constraint=self.constraint,
+            gres=self.gres_for(num_gpus),
+            cpus_per_gpu=self.cpus_per_gpu if num_gpus else None,
+            mem=self.mem,
+            time_minutes=time_minutes,
+            sbatch_args=self.sbatch_args,
+        )

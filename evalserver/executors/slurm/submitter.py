@@ -119,20 +119,12 @@ class Submitter:
 
     def _submission(self, spec: LaunchSpec, program: Path) -> SlurmSubmission:
         options = self._options
-        return SlurmSubmission(
-            name=slurm_name(spec.run_dir),
-            run_dir=spec.run_dir,
-            log=spec.run_dir / SLURM_LOG_FILE,
-            argv=(options.python, "-I", "-S", str(program), "--foreground", str(spec.run_dir)),
-            partition=options.partition,
-            account=options.account,
-            qos=options.qos,
-            constraint=options.constraint,
-            gres=options.gres_for(spec.num_gpus),
-            cpus_per_gpu=options.cpus_per_gpu if spec.num_gpus else None,
-            mem=options.mem,
-            time_minutes=options.minutes_for(spec.timeout_s, spec.grace_s),
-            sbatch_args=options.sbatch_args,
+        return options.submission(
+            slurm_name(spec.run_dir),
+            spec.run_dir,
+            (options.python, "-I", "-S", str(program), "--foreground", str(spec.run_dir)),
+            spec.num_gpus,
+            options.minutes_for(spec.timeout_s, spec.grace_s),
         )
 
 
