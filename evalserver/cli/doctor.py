@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 def doctor(
     names: tuple[str, ...], config: Path | None, wait: float, as_json: bool, **flags: Any
 ) -> None:
-    """Check whether engines and executors work, and what to do if not.
+    """Check whether engines and executors work.
 
-    Checks imports, version, GPUs, tasks and keys of each ENGINE, the env_profiles of the TOML file,
+    Says what to do about one that does not. Checks imports, version, GPUs, tasks and keys of each ENGINE, the env_profiles of the TOML file,
     and each EXECUTOR with a table there, by default all of them. On a Slurm cluster a small job is
     run, as evaluations would be, and removed. Keys are those in the environment of this command,
     which may differ from the server's; only names are shown. Exit code 1 if an env_profile is

@@ -1,7 +1,8 @@
-"""The oldest Python that the runner must run with, where this machine has it."""
+"""The oldest Python that a program must run with, and where this machine has the runner's."""
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,20 @@ def oldest_python() -> str:
         if candidate is not None and _version(candidate) == OLDEST:
             return candidate
     pytest.skip(f"no {name} on this machine, so the runner was NOT TRIED with it")
+
+
+def minimum_faults(*sources: Path, oldest: tuple[int, int] = OLDEST) -> str:
+    """Return what needs a newer Python than this one."""
+    pytest.importorskip(
+        "vermin", reason="vermin is missing: which Python is needed was NOT CHECKED"
+    )
+    target = ".".join(map(str, oldest))
+    program = Path(sys.executable).with_name("vermin")
+    options = ["--quiet", "--no-tips", f"--target={target}-", "--violations"]
+    done = subprocess.run(
+        [program, *options, *sources], capture_output=True, text=True, check=False
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def _version(python: str) -> tuple[int, ...]:

@@ -1,13 +1,11 @@
 """The runner needs Python 3.9 and its standard library alone: it runs on the nodes of a cluster."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from evalserver.runner import files
-from tests.runner.pythons import OLDEST, oldest_python
+from tests.runner.pythons import minimum_faults, oldest_python
 from tests.runner.runs import Run
 
 NEWER = {
@@ -15,18 +13,6 @@ NEWER = {
     "syntax of 3.10": "match 1:\n    case 1: pass\n",
     "an argument of 3.10": "zip([], [], strict=True)\n",
 }
-
-
-def minimum_faults(*sources: Path) -> str:
-    """Return what needs a newer Python than the oldest one."""
-    pytest.importorskip("vermin", reason="vermin is missing: the runner's Python was NOT CHECKED")
-    target = ".".join(map(str, OLDEST))
-    program = Path(sys.executable).with_name("vermin")
-    options = ["--quiet", "--no-tips", f"--target={target}-", "--violations"]
-    done = subprocess.run(
-        [program, *options, *sources], capture_output=True, text=True, check=False
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_the_runner_needs_no_newer_python() -> None:
