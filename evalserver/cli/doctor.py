@@ -47,12 +47,13 @@ def doctor(
 ) -> None:
     """Check whether engines and executors work.
 
-    Says what to do about one that does not. Checks imports, version, GPUs, tasks and keys of each ENGINE, the env_profiles of the TOML file,
-    and each EXECUTOR with a table there, by default all of them. On a Slurm cluster a small job is
-    run, as evaluations would be, and removed. Keys are those in the environment of this command,
-    which may differ from the server's; only names are shown. Exit code 1 if an env_profile is
-    invalid, if an executor does not work or had no place for the job, or if a configured engine
-    does not work: one given here, one with a table in the TOML file, or the default engine.
+    Says what to do about one that does not. Checks imports, version, GPUs, tasks and keys of each
+    ENGINE, the env_profiles of the TOML file, and each EXECUTOR with a table there, by default all
+    of them. On a Slurm cluster a small job is run, as evaluations would be, and removed. Keys are
+    those in the environment of this command, which may differ from the server's; only names are
+    shown. Exit code 1 if an env_profile is invalid, if an executor does not work or had no place
+    for the job, or if a configured engine does not work: one given here, one with a table in the
+    TOML file, or the default engine.
     """
     args = settings_from_options(config, flags)
     engines, executors = _split_names(args, names)

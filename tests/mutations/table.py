@@ -230,4 +230,18 @@ MUTATIONS = (
             "test_a_traceback_long_before_the_end_decides_nothing",
         ),
     ),
+    Mutation(
+        "doctor leaves its job in the queue when it is interrupted",
+        "executors/slurm/hello_job.py",
+        "            if _may_be_there(submitting):",
+        "            if False:",
+        ("cli/test_doctor_executors.py::test_an_interrupt_removes_the_job",),
+    ),
+    Mutation(
+        "doctor believes that a node sees what the server writes",
+        "executors/slurm/doctor.py",
+        "    if hello.delay_s is None or hello.clock_ahead_s is None:",
+        "    if False:",
+        ("cli/test_doctor_executors.py::test_what_is_odd_about_a_node_is_reported",),
+    ),
 )
