@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.bench import rates, slots, waits
+from tests.bench import cluster, long_queue, rates, slots, waits
 from tests.bench.figures import Figure, table
 from tests.bench.plan import Plan, Start, quick
 from tests.bench.sides import elsewhere, original
@@ -25,6 +25,12 @@ MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "waiting": waits.waiting,
     "streaming": waits.streaming,
 }
+CLUSTER_MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
+    "cluster jobs": cluster.many_jobs,
+    "cluster latencies": cluster.latencies,
+    "cluster queue": long_queue.long_queue,
+}
+"""Measured only with ``--only``: the first two bring up a real Slurm, as root."""
 
 
 def main() -> int:
@@ -44,7 +50,7 @@ async def _measure(plan: Plan, names: list[str]) -> list[Figure]:
     figures = []
     for name in names:
         print(f"--- {name}", file=sys.stderr, flush=True)
-        figures += await MEASURES[name](plan)
+        figures += await {**MEASURES, **CLUSTER_MEASURES}[name](plan)
     return figures
 
 
@@ -52,7 +58,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a little of everything")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--only", action="append", choices=list(MEASURES), help="measure this")
+    names = [*MEASURES, *CLUSTER_MEASURES]
+    parser.add_argument("--only", action="append", choices=names, help="measure this")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--compare", metavar="URL", help="a server to compare with")
     other.add_argument(

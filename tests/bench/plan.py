@@ -48,7 +48,8 @@ class Pair:
 @dataclass(frozen=True)
 class Plan:
     """Rounds of so many seconds each; numbers of clients, lengths of the queue, evaluations in a
-    row, event streams, evaluations on several slots. ``other`` is what ours is compared with."""
+    row, event streams, evaluations on several slots; on a cluster, limits of what is there, jobs,
+    and jobs of others that wait there. ``other`` is what ours is compared with."""
 
     folder: Path
     other: Start | None = None
@@ -58,6 +59,11 @@ class Plan:
     sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
     evaluations: int = 50
     streams: int = 200
+    handed_over: tuple[int, ...] = (100, 1_000)
+    cluster_jobs: int = 1_000
+    max_cluster_s: float = 3600.0
+    pending: int = 10_000
+    pending_s: float = 20.0
     slot_evaluations: int = 64
     slot_seconds: float = 3.0
 
@@ -87,6 +93,10 @@ def quick(plan: Plan) -> Plan:
         sizes=(10, 100),
         evaluations=3,
         streams=5,
+        handed_over=(4,),
+        cluster_jobs=8,
+        pending=100,
+        pending_s=1.0,
         slot_evaluations=16,
         slot_seconds=0.1,
     )

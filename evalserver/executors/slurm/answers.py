@@ -123,9 +123,10 @@ class SlurmNode:
     reason: str | None
 
 
-def parse_jobs(text: str) -> tuple[SlurmJob, ...]:
-    """Read what squeue printed in JOB_FORMAT. Raises UnreadableAnswer."""
-    return tuple(_job(*row) for row in _rows(text, len(JOB_FIELDS)))
+def parse_jobs(text: str, prefix: str = "") -> tuple[SlurmJob, ...]:
+    """Read what squeue printed in JOB_FORMAT, of jobs whose names begin so. Raises
+    UnreadableAnswer."""
+    return tuple(_job(*row) for row in _rows(text, len(JOB_FIELDS), prefix))
 
 
 def parse_records(text: str) -> tuple[SlurmJob, ...]:
@@ -152,9 +153,9 @@ def parse_nodes(text: str) -> tuple[SlurmNode, ...]:
     return tuple(nodes.values())
 
 
-def _rows(text: str, number: int) -> list[list[str]]:
+def _rows(text: str, number: int, prefix: str = "") -> list[list[str]]:
     """Split lines into fields. The last may contain separators, and even line breaks: users choose
-    the names of their jobs."""
+    the names of their jobs. Rows whose last field begins otherwise are left out."""
     rows: list[list[str]] = []
     for line in text.split("\n"):
         fields = line.split("|", number - 1)
@@ -167,6 +168,8 @@ def _rows(text: str, number: int) -> list[list[str]]:
     return [
         [*(field.strip() for field in first), last.rstrip().removesuffix("|").rstrip()]
         for *first, last in rows
+        # Before anything else is done with them: there may be thousands.
+        if last.startswith(prefix)
     ]
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from evalserver.executors.slurm.answers import (
@@ -95,15 +96,16 @@ class SlurmCommands:
             )
         return str(found[-1])
 
-    async def jobs(self) -> tuple[SlurmJob, ...]:
-        """Return all jobs of this user that the controller knows.
+    async def jobs(self, prefix: str = "") -> tuple[SlurmJob, ...]:
+        """Return all jobs of this user that the controller knows and whose names begin so.
 
         It forgets a job some minutes after its end (MinJobAge), and may have forgotten it before in
         a crash.
         """
         options = ("--noheader", "--array", "--states=all", f"--user={self._user}")
         answer = await self._programs.run("squeue", *options, f"--Format={JOB_FORMAT}")
-        return await _parsed("squeue", parse_jobs, answer.require_read())
+        parse = partial(parse_jobs, prefix=prefix)
+        return await _parsed("squeue", parse, answer.require_read())
 
     async def nodes(self) -> tuple[SlurmNode, ...]:
         """Return all nodes of the cluster."""

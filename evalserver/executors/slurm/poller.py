@@ -14,6 +14,7 @@ import structlog
 from evalserver.executors.slurm.answers import SlurmJob
 from evalserver.executors.slurm.commands import SlurmCommands
 from evalserver.executors.slurm.programs import SlurmError
+from evalserver.executors.slurm.submission_record import NAME_PREFIX
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
@@ -23,7 +24,8 @@ MAX_PAUSE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The jobs of one look, by their names. ``number`` counts looks; ``began`` is monotonic."""
+    """The attempts' jobs of one look by their names. ``number`` counts looks, ``began`` is
+    monotonic."""
 
     number: int
     began: float
@@ -108,7 +110,7 @@ class SlurmPoller:
             began = time.monotonic()
             self._hurry.clear()
             try:
-                jobs = await self._commands.jobs()
+                jobs = await self._commands.jobs(NAME_PREFIX)
             except SlurmError as error:
                 self.report_unreachable(str(error))
                 pause = max(self._poll_s, min(2 * pause, MAX_PAUSE_SECONDS))

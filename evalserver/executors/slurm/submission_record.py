@@ -16,6 +16,8 @@ from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory
 
 RECORD_FILE = "slurm.json"
 MAX_BYTES = 64 * 1024
+NAME_PREFIX = "evalserver-"
+"""Of the names of all attempts' jobs."""
 MAX_PART = 36
 """Characters of a directory's name in that of a job: as many as an ID of ours has."""
 
@@ -44,7 +46,7 @@ def slurm_name(run_dir: Path) -> str:
     """Return the name of the job of Slurm for this run directory, which no other has."""
     digest = hashlib.sha256(str(run_dir).encode(errors="surrogateescape")).hexdigest()[:8]
     job, attempt = (re.sub(r"[^A-Za-z0-9._-]", "-", part) for part in run_dir.parts[-2:])
-    return f"evalserver-{digest}-{job[-MAX_PART:]}-{attempt.removeprefix('attempt-')[-MAX_PART:]}"
+    return f"{NAME_PREFIX}{digest}-{job[-MAX_PART:]}-{attempt.removeprefix('attempt-')[-MAX_PART:]}"
 
 
 def write_record(run_dir: Path, record: SubmissionRecord) -> None:

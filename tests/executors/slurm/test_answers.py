@@ -40,6 +40,14 @@ def test_the_start_of_a_pending_job_is_an_expectation() -> None:
     assert unknown.expected_start is None
 
 
+def test_jobs_with_names_of_others_are_left_out() -> None:
+    others = line(name="train|evalserver-2") + line(name="train\nevalserver-3")
+
+    [job] = parse_jobs(others + line(name="evalserver-1") + others, "evalserver-")
+
+    assert job.name == "evalserver-1"
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [("0", 0), ("768", 3), ("35072", 137), ("65280", 255), ("9", -9)]
 )

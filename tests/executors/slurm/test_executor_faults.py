@@ -64,6 +64,24 @@ async def test_a_controller_that_is_killed_after_a_start_runs_nothing_twice(
         assert len(starts) == 1
 
 
+@pytest.mark.parametrize("seconds", [0.5, 2])
+async def test_a_nodes_daemon_that_is_killed_after_a_start_and_comes_back_disturbs_nothing(
+    attempts: AttemptLab, seconds: float
+) -> None:
+    spec = await attempts.running(SAYS_PID.format(seconds=seconds + 3))
+    node = (await attempts.job_in(spec, "RUNNING")).node
+    assert node is not None
+    await asyncio.sleep(seconds)
+
+    attempts.cluster.kill_slurmd(node)
+    await asyncio.to_thread(attempts.cluster.start_slurmd, node)
+    end = await attempts.executor.wait(spec.run_dir)
+
+    assert isinstance(end, Exit)
+    assert end.exit_code == 0
+    assert (spec.run_dir / files.LOG_FILE).read_text().count("ready") == 1
+
+
 async def test_a_slurm_that_cannot_be_reached_changes_nothing(attempts: AttemptLab) -> None:
     running = await attempts.running(HANGS)
     ends = await attempts.running(SAYS_PID.format(seconds=5))
