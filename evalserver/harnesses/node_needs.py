@@ -1,7 +1,6 @@
 """What the nodes of a cluster must have for the engines whose jobs run there."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from evalserver.engines import Engine, in_harness
@@ -19,41 +18,52 @@ def node_needs(
     What only a request would bring there (its ``executor``) is not grave. ``server_directory`` is
     the directory in which a server would be started.
     """
+    settled: list[Engine] = []
+    possible: list[Engine] = []
+    for engine in engines:
+        if (engine.settings.executor or default_executor) == executor:
+            settled.append(engine)
+        elif engine.settings.executor is None:
+            possible.append(engine)
+    return [
+        *_harnesses(settled, grave=True),
+        *_harnesses(possible, grave=False),
+        *_working_directory([*settled, *possible], server_directory),
+    ]
 
-    def runs_there(engine: Engine) -> bool:
-        return executor == (engine.settings.executor or default_executor)
 
-    certain: Mapping[str, list[str]] = defaultdict(list)
-    possible: Mapping[str, list[str]] = defaultdict(list)
-    needs: list[NodeNeed] = []
-    users = [each for each in engines if each.settings.executor in (None, executor)]
-    for engine in users:
-        group = certain if runs_there(engine) else possible
-        group[engine.executable].append(engine.name)
-    for group, grave in ((certain, True), (possible, False)):
-        needs += [_program(path, names, grave=grave) for path, names in group.items()]
-    # An engine without a package of a harness runs a program of its own.
-    launched = [each for each in users if each.package is not None]
-    if launched:
-        is_certain = any(map(runs_there, launched))
-        do = "install evalserver under the same path on the nodes: harnesses are started by it"
-        needs.append(
-            NodeNeed("directory", str(LAUNCHERS), "evalserver's own files", do, is_certain)
-        )
-    if any(each.settings.working_directory != ATTEMPT_DIRECTORY for each in users):
+def _harnesses(engines: Sequence[Engine], *, grave: bool) -> Iterator[NodeNeed]:
+    for path, names in _group(engines, lambda engine: engine.executable):
         do = (
-            "start the server in a directory that the nodes have, too, or set"
-            ' working_directory = "attempt" in the table of each engine'
+            "install it there under the same path, or name another program (engine_python, or"
+            " python and argv in the engine's table)"
         )
-        what = "this working directory, in which a server that is started here runs harnesses"
-        needs.append(NodeNeed("directory", str(server_directory), what, do, grave=False))
-    return needs
+        yield NodeNeed("program", path, f"the program of {names}", do, grave)
+    for path, names in _group(engines, lambda engine: engine.settings.include_path):
+        do = "put them there under the same path, or set include_path to a shared directory"
+        yield NodeNeed("directory", path, f"the tasks of {names}", do, grave)
+    # An engine without a package of a harness runs a program of its own.
+    for path, names in _group(engines, lambda engine: engine.package and str(LAUNCHERS)):
+        do = "install evalserver there under the same path"
+        yield NodeNeed("directory", path, f"evalserver's files, which start {names}", do, grave)
 
 
-def _program(path: str, names: list[str], *, grave: bool) -> NodeNeed:
-    what = f"the program of the engine{'s' * (len(names) > 1)} {', '.join(names)}"
-    do = (
-        "install it there under the same path, or name another (--engine-python, python in"
-        " [engines.NAME])"
-    )
-    return NodeNeed("program", path, what, do, grave)
+def _working_directory(engines: Sequence[Engine], directory: Path) -> Iterator[NodeNeed]:
+    """Yield it as what is not grave: the server may be started elsewhere."""
+    users = [each for each in engines if each.settings.working_directory != ATTEMPT_DIRECTORY]
+    for path, names in _group(users, lambda _: str(directory)):
+        what = f"the directory in which {names} would run, if the server is started here"
+        do = (
+            "start the server in a directory that nodes have, too, or set working_directory ="
+            ' "attempt" in the engine\'s table'
+        )
+        yield NodeNeed("directory", path, what, do, grave=False)
+
+
+def _group(
+    engines: Sequence[Engine], path_of: Callable[[Engine], str | None]
+) -> Iterator[tuple[str, str]]:
+    """Yield each path with the names of its engines, in words."""
+    paths = dict.fromkeys(path for each in engines if (path := path_of(each)) is not None)
+    for path in paths:
+        yield path, ", ".join(each.name for each in engines if path_of(each) == path)

@@ -196,7 +196,7 @@ def test_a_program_of_an_engine_that_nodes_lack_is_reported(doctor: Doctor, tmp_
     result = doctor.run_command([*IN_OWN_MOUNTS, f'{hide} && exec "$@"', "sh", *command])
 
     assert result.returncode == 1
-    assert f"lacks the program of the engine other: {program}" in result.stdout
+    assert f"lacks the program of other: {program}" in result.stdout
 
 
 @pytest.mark.slurm
