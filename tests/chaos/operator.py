@@ -32,6 +32,8 @@ class Operator:
         finally:
             rounds.cancel()
             await asyncio.wait([rounds])
+            if not rounds.cancelled():
+                rounds.result()
 
     async def _make_rounds(self) -> None:
         while True:

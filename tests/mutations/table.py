@@ -110,6 +110,16 @@ MUTATIONS = (
         ("scheduling/test_scheduler.py",),
     ),
     Mutation(
+        "a stalled attempt that its cluster ended without a record was cancelled",
+        "attempts/conclusion.py",
+        "if not await self._is_stopped_for_stall(await self._read(job)):",
+        "if True:",
+        (
+            "end_to_end/test_attempt_crash_points.py"
+            "::test_killed_after_a_stall_was_found_to_fail_the_job",
+        ),
+    ),
+    Mutation(
         "a job that fills a gap may start too late",
         "attempts/launcher.py",
         "spec is None or self._preparation.seconds_until(start_by) == 0",
