@@ -1,5 +1,6 @@
 """A server that dies at crash points, with evaluations on this machine or on a real Slurm."""
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -65,6 +66,7 @@ class CrashingServerOnSlurm(CrashingServer):
     begun = ("handed_over", "started")
 
     def __init__(self, folder: Path, cluster: SlurmCluster, *options: str) -> None:
+        self._cluster = cluster
         self._point = folder / "crash-point"
         config = folder / "evalserver.toml"
         config.write_text(
@@ -76,6 +78,11 @@ class CrashingServerOnSlurm(CrashingServer):
             *("--config", str(config), "--default-executor", "cluster", *options),
             environment={**stand_in_environment(), **cluster.environment},
         )
+
+    async def __aexit__(self, *_: object) -> None:
+        await super().__aexit__()
+        # What still runs there would occupy it for the next test.
+        self._cluster.run("scancel", f"--user={os.getuid()}")
 
     async def start_to_crash_at(self, point: str) -> None:
         """Stop the server, and start it so that it, or its runner, is killed at ``point``."""
