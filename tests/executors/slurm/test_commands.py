@@ -80,9 +80,9 @@ async def test_a_job_gets_its_gpu_but_neither_this_environment_nor_a_login_shell
     assert found["CUDA_VISIBLE_DEVICES"] in ("0", "1")
     # MAIL is what a login shell sets.
     assert not {"API_KEY", "MAIL", "TZ"} & set(found)
-    # The runner records the job's ID, and passes it to no harness.
-    of_slurm = [name for name in found if name.startswith(("SLURM", "SBATCH"))]
-    assert of_slurm == ["SLURM_JOB_ID"]
+    # The runner records the job's ID and its node, and passes them to no harness.
+    of_slurm = {name for name in found if name.startswith(("SLURM", "SBATCH"))}
+    assert of_slurm == {"SLURM_JOB_ID", "SLURMD_NODENAME"}
 
 
 async def test_the_limits_of_this_process_are_not_those_of_a_job(lab: Lab) -> None:
