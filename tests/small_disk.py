@@ -14,6 +14,11 @@ def mount_small_disk(place: Path) -> None:
         pytest.skip("this user may not mount a file system, so a full disk was NOT TESTED")
 
 
+def make_read_only(place: Path) -> None:
+    """Mount it again so that nothing can be written."""
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+
+
 def unmount(place: Path) -> None:
     """Unmount it, also while a process has a file of it open."""
     subprocess.run(["umount", "--lazy", str(place)], check=True)

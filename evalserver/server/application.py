@@ -37,6 +37,7 @@ from evalserver.server.executors import (
     configured_executors,
     make_executors,
     require_executors_of_jobs,
+    require_run_roots_of_jobs,
     run_roots,
     watch_clusters,
 )
@@ -151,6 +152,7 @@ async def _store(app: web.Application) -> AsyncIterator[None]:
     app[STORE] = await Store.open(data_dir_of(app[ARGS]), health=app[HEALTH])
     try:
         await require_executors_of_jobs(app[STORE], app[EXECUTOR_SETTINGS])
+        await require_run_roots_of_jobs(app[STORE], app[EXECUTOR_SETTINGS])
     except CannotStart:
         await app[STORE].close()
         raise

@@ -12,7 +12,7 @@ from evalserver.executors.slurm import SlurmExecutor
 from evalserver.server.cannot_start import CannotStart
 from evalserver.server.places import runs_dir_of
 from evalserver.settings.server_args import ServerArgs
-from evalserver.store import Store
+from evalserver.store import RUNS_NAME, Store
 from evalserver.system.instance_id import load_instance_id
 
 WATCH_SECONDS = 1.0
@@ -49,9 +49,31 @@ async def require_executors_of_jobs(
             )
 
 
+async def require_run_roots_of_jobs(
+    store: Store, executors: Mapping[str, ExecutorSettings]
+) -> None:
+    """Raise CannotStart if the folder of a job that is on a cluster is gone: most likely the shared
+    directory is not mounted, and a new folder would make all that runs there count as lost."""
+    queries = store.queries
+    for job in [*await queries.running(), *await queries.handed_over()]:
+        settings = executors.get(job.executor)
+        if job.run_dir is None or settings is None or settings.run_root is None:
+            continue
+        folder = Path(job.run_dir).parents[1]
+        if not folder.is_dir():
+            raise CannotStart(
+                f"executors.{job.executor}.run_root: {folder} is gone, where job {job.job_id} "
+                "runs or waits. Is it mounted? If it was removed, create it again: its jobs then "
+                "count as lost, and are tried again"
+            )
+
+
 def run_roots(data_dir: Path, executors: Mapping[str, ExecutorSettings]) -> Mapping[str, Path]:
     """Return where the run directories are, by executor: this server's own folders in each
-    ``run_root``, which are made. Executors without one are left out. Raises CannotStart."""
+    ``run_root``. Executors without one are left out. All folders that are shared with nodes are
+    made, since clusters do not make them. Raises CannotStart."""
+    if any(each.slurm is not None and each.run_root is None for each in executors.values()):
+        (data_dir / RUNS_NAME).mkdir(exist_ok=True)
     roots = {name: each.run_root for name, each in executors.items() if each.run_root is not None}
     if not roots:
         return {}

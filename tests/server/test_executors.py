@@ -14,6 +14,7 @@ from evalserver.server.configured_engines import configured_engines
 from evalserver.server.executors import (
     configured_executors,
     require_executors_of_jobs,
+    require_run_roots_of_jobs,
     run_roots,
 )
 from evalserver.settings.server_args import ServerArgs
@@ -117,9 +118,26 @@ def test_servers_that_share_a_run_root_have_a_folder_each(tmp_path: Path) -> Non
     assert run_roots(places[0], executors)["gpu"] == roots[0]
 
 
-def test_without_a_run_root_nothing_is_written(tmp_path: Path) -> None:
+def test_without_a_run_root_a_cluster_has_the_folder_of_the_data_directory(tmp_path: Path) -> None:
     assert run_roots(tmp_path, read_executors(SLURM, tmp_path)) == {}
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs"]
+
+
+async def test_a_run_root_that_is_not_mounted_keeps_a_server_with_jobs_there_from_starting(
+    store: Store, tmp_path: Path
+) -> None:
+    executors = read_executors({"gpu": {**SLURM["gpu"], "run_root": str(tmp_path)}}, tmp_path)
+    job_id = await submit(store, 1, "gpu")
+    await require_run_roots_of_jobs(store, executors)
+    run_dir = tmp_path / "evalserver-1" / job_id / "attempt-1"
+    job = await store.queries.job(job_id)
+    await store.jobs.hand_over(job, run_dir, run_dir / "output")
+
+    with pytest.raises(CannotStart, match=f"{run_dir.parents[1]} is gone.*{job_id}.*mounted"):
+        await require_run_roots_of_jobs(store, executors)
+
+    run_dir.parents[1].mkdir()
+    await require_run_roots_of_jobs(store, executors)
 
 
 @pytest.mark.parametrize("place", ["shared", "shared/evalserver-1/job"])

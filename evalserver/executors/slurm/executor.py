@@ -6,6 +6,7 @@ attempt, since only the first runner gets its start lock.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from evalserver.executors.base import (
     ClusterNode,
     ExecutorError,
     KilledOrphans,
+    ResourcesExhausted,
 )
 from evalserver.executors.run_directory import RunDirectoryExecutor
 from evalserver.executors.runner_start import request_cancel
@@ -28,6 +30,7 @@ from evalserver.executors.slurm.options import SlurmOptions
 from evalserver.executors.slurm.poller import SlurmPoller
 from evalserver.executors.slurm.programs import SlurmError
 from evalserver.executors.slurm.runner_copy import copy_runner
+from evalserver.executors.slurm.shared_directory import make_run_dir
 from evalserver.executors.slurm.submission_record import (
     SubmissionRecord,
     read_record,
@@ -79,20 +82,26 @@ class SlurmExecutor(RunDirectoryExecutor):
         super().__init__(DiskThreads("reading a run directory on a cluster", MAX_LOOK_SECONDS))
         self._submitter = Submitter(options, commands, self._poller, install_runner)
         self._tracker = Tracker(
-            options.run_root, commands, self._poller, self._submitter.records, self._threads,
-            patience, look_s,
-        )  # fmt: skip
+            commands, self._poller, self._submitter.records, self._threads, patience, look_s
+        )
 
     @property
     def fault(self) -> str | None:
         """Why Slurm or the shared directory cannot be reached; None if both can."""
         return self._poller.fault or self._tracker.disk_fault
 
+    async def reserve(self, run_dir: Path) -> None:
+        """Create the run directory, unless the shared directory is not there."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(make_run_dir, run_dir)
+
     async def start(self, spec: LaunchSpec) -> None:
         """Write the run directory, and submit its job unless Slurm has it already."""
         sight = await self._tracker.look(spec.run_dir)
+        if sight is None:
+            raise ResourcesExhausted(f"{self._tracker.disk_fault}")
         # What is cancelled before its submission needs no place in Slurm's queue.
-        if sight is None or not (sight.is_started or sight.end or sight.is_cancelled):
+        if not (sight.is_started or sight.end or sight.is_cancelled):
             await self._submitter.submit(spec, self._patience.max_silence_s)
 
     async def was_started(self, run_dir: Path) -> bool:
@@ -127,7 +136,7 @@ class SlurmExecutor(RunDirectoryExecutor):
     async def stop(self, run_dir: Path) -> None:
         """Request the cancel in the run directory, then from Slurm. ``wait`` repeats the second
         until the job is gone."""
-        await asyncio.to_thread(request_cancel, run_dir)
+        await asyncio.to_thread(_request_cancel, run_dir)
         await self._tracker.cancel(run_dir)
 
     async def kill_orphans(self, run_dir: Path, token: str) -> KilledOrphans:
@@ -187,3 +196,8 @@ class SlurmExecutor(RunDirectoryExecutor):
     async def submission(self, run_dir: Path) -> SubmissionRecord | None:
         """Return what was submitted for the attempt, with the ID that Slurm gave to it."""
         return await self._threads.run(read_record, run_dir)
+
+
+def _request_cancel(run_dir: Path) -> None:
+    make_run_dir(run_dir)
+    request_cancel(run_dir)

@@ -12,12 +12,9 @@ from pathlib import Path
 
 from evalserver.executors.base import Exit
 from evalserver.executors.run_files import read_exit, started_at_of
-from evalserver.executors.slurm.runner_copy import PREFIX
+from evalserver.executors.slurm.shared_directory import require_folder
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UntrustedDirectory, open_directory
-
-COPY_PATTERN = f"{PREFIX}*"
-"""What lies in every directory that evalserver shares with nodes: the copy of the runner."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +34,13 @@ class Sight:
     doubt: str | None = None
 
 
-def look_at(run_dir: Path, run_root: Path) -> Sight:
+def look_at(run_dir: Path) -> Sight:
     """Look at a run directory. Raises OSError if nothing can be said of it."""
     try:
         with open_directory(UntrustedDirectory.for_attempt(run_dir)) as folder:
             found = {name: _modified(name, folder) for name in NAMES}
     except FileNotFoundError:
-        # The copy of the runner tells a directory that was removed from one that is not mounted.
-        if run_root in run_dir.parents and not any(run_root.glob(COPY_PATTERN)):
-            raise FileNotFoundError(f"{run_root} is empty: is it mounted?") from None
+        require_folder(run_dir)
         return Sight(exists=False)
     end = read_exit(run_dir) if found[files.EXIT_FILE] else None
     has_runner = found[files.RUNNER_FILE] is not None

@@ -9,13 +9,14 @@ from pathlib import Path
 import structlog
 
 from evalserver.executors.base import ExecutorError, ResourcesExhausted
-from evalserver.executors.runner_start import prepare, translate_errors
+from evalserver.executors.runner_start import prepare
 from evalserver.executors.slurm.answers import SlurmJob
 from evalserver.executors.slurm.commands import SlurmCommands
 from evalserver.executors.slurm.options import SlurmOptions
 from evalserver.executors.slurm.poller import SlurmPoller
 from evalserver.executors.slurm.programs import SlurmError, SlurmRefused, SlurmUnreachable
 from evalserver.executors.slurm.script import SlurmSubmission
+from evalserver.executors.slurm.shared_directory import make_run_dir, translate_outages
 from evalserver.executors.slurm.submission_record import (
     SubmissionRecord,
     read_record,
@@ -27,7 +28,6 @@ from evalserver.runner.launch_spec import LaunchSpec
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
-SLURM_LOG_FILE = "slurm.log"
 RUNNER_SHARE = 0.75
 """Of the silence for which an attempt is waited for, that after which its runner has ended it."""
 
@@ -94,7 +94,8 @@ class Submitter:
         return True
 
     def _prepare(self, spec: LaunchSpec) -> Path:
-        with translate_errors(spec.run_dir):
+        with translate_outages(spec.run_dir):
+            make_run_dir(spec.run_dir)
             program = self._install_runner(self._options.run_root)
             prepare(spec)
             return program
@@ -129,7 +130,7 @@ class Submitter:
 
 
 def _write_or_raise(run_dir: Path, record: SubmissionRecord) -> None:
-    with translate_errors(run_dir):
+    with translate_outages(run_dir):
         write_record(run_dir, record)
 
 

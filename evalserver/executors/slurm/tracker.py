@@ -32,7 +32,6 @@ class Tracker:
 
     def __init__(
         self,
-        run_root: Path,
         commands: SlurmCommands,
         poller: SlurmPoller,
         records: Callable[[SubmissionRecord], Awaitable[tuple[SlurmJob, ...]]],
@@ -40,7 +39,6 @@ class Tracker:
         patience: Patience,
         look_s: float,
     ) -> None:
-        self._run_root = run_root
         self._commands = commands
         self._poller = poller
         self._records = records
@@ -94,7 +92,7 @@ class Tracker:
     async def look(self, run_dir: Path) -> Sight | None:
         """Look at a run directory. Returns None if its disk does not answer."""
         try:
-            sight = await self._threads.run(look_at, run_dir, self._run_root)
+            sight = await self._threads.run(look_at, run_dir)
         except (OSError, DiskTimeout) as error:
             if self.disk_fault is None:
                 log.warning("a run directory cannot be read; nothing changes", error=str(error))

@@ -26,6 +26,7 @@ class AttemptLab:
     def __init__(self, cluster: SlurmCluster, run_root: Path) -> None:
         self.cluster = cluster
         self.run_root = run_root
+        (run_root / "runs").mkdir()
         self.specs: list[LaunchSpec] = []
         self.commands = SlurmCommands({**os.environ, **cluster.environment})
         self.executor = self.make_executor()

@@ -322,7 +322,7 @@ async def test_a_shared_directory_that_is_not_mounted_changes_nothing(attempts: 
     attempts.run_root.rename(away)
 
     async def is_shown() -> bool:
-        return "is it mounted?" in (attempts.executor.fault or "")
+        return "is the shared directory mounted?" in (attempts.executor.fault or "")
 
     await until(is_shown)
     await asyncio.sleep(1)

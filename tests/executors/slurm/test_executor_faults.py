@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.executors.conftest import log_containing
 from tests.executors.slurm.attempts import AttemptLab
 from tests.runner.runs import HANGS, is_running
 from tests.slurm_cluster import config
+from tests.small_disk import make_read_only, mount_small_disk, unmount
 from tests.support import until
 
 pytestmark = pytest.mark.slurm
@@ -272,3 +274,51 @@ async def test_slurms_own_time_limit_is_told_from_other_ends(attempts: AttemptLa
     assert isinstance(end, Lost)
     assert (end.code, end.may_retry) == ("cluster_time_limit", False)
     assert end.started_at is not None
+
+
+async def test_in_a_shared_directory_that_is_not_mounted_nothing_is_started_or_created(
+    attempts: AttemptLab,
+) -> None:
+    running = await attempts.running(HANGS)
+    waiting = asyncio.create_task(attempts.executor.wait(running.run_dir))
+    away = attempts.run_root.with_name(f"{attempts.run_root.name}-away")
+    attempts.run_root.rename(away)
+    attempts.run_root.mkdir()
+
+    try:
+        late = attempts.spec("pass")
+        await attempts.executor.reserve(late.run_dir)
+        with pytest.raises(ResourcesExhausted, match="is the shared directory mounted"):
+            await attempts.executor.start(late)
+        with pytest.raises(FileNotFoundError):
+            await attempts.executor.stop(late.run_dir)
+        await asyncio.sleep(2)
+        created = list(attempts.run_root.iterdir())
+        was_lost = waiting.done()
+    finally:
+        shutil.rmtree(attempts.run_root)
+        away.rename(attempts.run_root)
+    await attempts.executor.start(late)
+
+    assert (created, was_lost) == ([], False)
+    assert isinstance(await attempts.executor.wait(late.run_dir), Exit)
+    await attempts.executor.stop(running.run_dir)
+    assert not isinstance(await waiting, Lost)
+
+
+async def test_a_shared_directory_that_is_read_only_delays_a_start(attempts: AttemptLab) -> None:
+    place = attempts.run_root / "share"
+    place.mkdir()
+    mount_small_disk(place)
+    try:
+        (place / "runs").mkdir()
+        run_dir = place / "runs" / "job-1" / "attempt-1"
+        spec = replace(attempts.spec("pass"), run_dir=run_dir)
+        attempts.specs[-1] = spec
+        make_read_only(place)
+        await attempts.executor.reserve(run_dir)
+
+        with pytest.raises(ResourcesExhausted, match="Read-only file system"):
+            await attempts.executor.start(spec)
+    finally:
+        unmount(place)

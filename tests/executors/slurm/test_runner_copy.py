@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalserver.executors.slurm.runner_copy import copy_runner
-from evalserver.executors.slurm.sight import COPY_PATTERN
+from evalserver.executors.slurm.runner_copy import PREFIX, copy_runner
 from evalserver.runner import files
 from evalserver.runner.launch_spec import Command, LaunchSpec
 from tests.runner.pythons import oldest_python
@@ -34,7 +33,7 @@ def test_the_copy_has_every_file_of_the_runner(tmp_path: Path) -> None:
     program = copy_runner(tmp_path)
 
     assert contents(program) == contents(files.PROGRAM)
-    assert list(tmp_path.glob(COPY_PATTERN)) == [program.parents[1]]
+    assert list(tmp_path.glob(f"{PREFIX}*")) == [program.parents[1]]
 
 
 async def test_the_copy_runs_an_attempt_without_the_rest_of_the_package(tmp_path: Path) -> None:
