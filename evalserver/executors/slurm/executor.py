@@ -19,7 +19,6 @@ from evalserver.executors.base import (
     ClusterNode,
     ExecutorError,
     KilledOrphans,
-    ResourcesExhausted,
 )
 from evalserver.executors.run_directory import RunDirectoryExecutor
 from evalserver.executors.runner_start import request_cancel
@@ -98,10 +97,8 @@ class SlurmExecutor(RunDirectoryExecutor):
     async def start(self, spec: LaunchSpec) -> None:
         """Write the run directory, and submit its job unless Slurm has it already."""
         sight = await self._tracker.look(spec.run_dir)
-        if sight is None:
-            raise ResourcesExhausted(f"{self._tracker.disk_fault}")
         # What is cancelled before its submission needs no place in Slurm's queue.
-        if not (sight.is_started or sight.end or sight.is_cancelled):
+        if sight is None or not (sight.is_started or sight.end or sight.is_cancelled):
             await self._submitter.submit(spec, self._patience.max_silence_s)
 
     async def was_started(self, run_dir: Path) -> bool:

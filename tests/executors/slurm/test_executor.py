@@ -334,10 +334,10 @@ async def test_a_shared_directory_that_is_not_mounted_changes_nothing(attempts: 
 
 
 async def test_a_run_directory_that_cannot_be_created_is_named(attempts: AttemptLab) -> None:
-    (attempts.run_root / "file").write_text("")
-    run_dir = attempts.run_root / "file" / "job-1" / "attempt-1"
+    run_dir = attempts.run_root / "runs" / "job-1" / "attempt-1"
+    run_dir.parent.write_text("")
 
-    with pytest.raises(ExecutorError, match=r"cannot prepare .*: Not a directory$"):
+    with pytest.raises(ExecutorError, match=r"cannot prepare .*/job-1: File exists$"):
         await attempts.executor.start(replace(attempts.spec("pass"), run_dir=run_dir))
 
 
