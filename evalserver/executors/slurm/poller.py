@@ -25,10 +25,11 @@ MAX_PAUSE_SECONDS = 60.0
 @dataclass(frozen=True)
 class Snapshot:
     """The attempts' jobs of one look by their names. ``number`` counts looks, ``began`` is
-    monotonic."""
+    monotonic, ``cluster`` is the name of the cluster that answered."""
 
     number: int
     began: float
+    cluster: str
     jobs: Mapping[str, tuple[SlurmJob, ...]]
 
     def named(self, name: str) -> tuple[SlurmJob, ...]:
@@ -110,6 +111,7 @@ class SlurmPoller:
             began = time.monotonic()
             self._hurry.clear()
             try:
+                cluster = await self._commands.cluster()
                 jobs = await self._commands.jobs(NAME_PREFIX)
             except SlurmError as error:
                 self.report_unreachable(str(error))
@@ -121,18 +123,18 @@ class SlurmPoller:
             else:
                 self.report_answer()
                 self._hurry.clear()
-                self._publish(jobs, began)
+                self._publish(jobs, cluster, began)
                 pause = self._poll_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
 
-    def _publish(self, jobs: Iterable[SlurmJob], began: float) -> None:
+    def _publish(self, jobs: Iterable[SlurmJob], cluster: str, began: float) -> None:
         by_name: dict[str, list[SlurmJob]] = defaultdict(list)
         for job in jobs:
             by_name[job.name].append(job)
         number = 1 if self.snapshot is None else self.snapshot.number + 1
         named = {name: tuple(each) for name, each in by_name.items()}
-        self.snapshot = Snapshot(number, began, named)
+        self.snapshot = Snapshot(number, began, cluster, named)
         self._next.set()
         self._next = asyncio.Event()

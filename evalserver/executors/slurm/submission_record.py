@@ -16,6 +16,8 @@ from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory
 
 RECORD_FILE = "slurm.json"
 MAX_BYTES = 64 * 1024
+FIRST_YEAR = 2000
+"""Of a time that is believed: what is not ours may be at the end of the calendar."""
 NAME_PREFIX = "evalserver-"
 """Of the names of all attempts' jobs."""
 MAX_PART = 36
@@ -69,6 +71,7 @@ def read_record(run_dir: Path) -> SubmissionRecord | None:
             and isinstance(record.cluster, str)
             and (record.job_id is None or re.fullmatch(r"[0-9]{1,20}", record.job_id))
             and record.time.tzinfo is UTC
+            and record.time.year >= FIRST_YEAR
             and isinstance(record.max_silence_s, int | float)
             and 0 < record.max_silence_s < float("inf")
         )

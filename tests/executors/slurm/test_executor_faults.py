@@ -18,7 +18,7 @@ from evalserver.executors.slurm.submission_record import (
 )
 from evalserver.runner import files
 from tests.executors.conftest import log_containing
-from tests.executors.slurm.attempts import AttemptLab
+from tests.executors.slurm.attempts import PATIENCE, AttemptLab
 from tests.runner.runs import HANGS, is_running
 from tests.slurm_cluster import config
 from tests.small_disk import make_read_only, mount_small_disk, unmount
@@ -322,3 +322,18 @@ async def test_a_shared_directory_that_is_read_only_delays_a_start(attempts: Att
             await attempts.executor.start(spec)
     finally:
         unmount(place)
+
+
+async def test_a_job_that_slurm_does_not_know_is_lost_without_the_patience_with_a_runner(
+    attempts: AttemptLab, tmp_path: Path
+) -> None:
+    liar = attempts.make_executor(wrapped_sbatch(attempts, tmp_path / "bin", "echo 7777777"))
+    spec = attempts.spec("pass")
+    await liar.reserve(spec.run_dir)
+    await liar.start(spec)
+
+    started_at = await liar.wait_started(spec.run_dir)
+    async with asyncio.timeout(PATIENCE.max_silence_s / 2):
+        end = await liar.wait(spec.run_dir)
+
+    assert (started_at, end) == (None, Lost("Slurm does not know its job any more"))

@@ -20,6 +20,9 @@ def queue(tmp_path: Path) -> Path:
     squeue = tmp_path / "squeue"
     squeue.write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\nexec cat {tmp_path}/queue\n")
     squeue.chmod(0o755)
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho >> {tmp_path}/questions\necho ClusterName = lab\n")
+    scontrol.chmod(0o755)
     (tmp_path / "queue").write_text(f"{LINE}\n")
     return tmp_path / "queue"
 
@@ -47,6 +50,16 @@ async def test_all_who_watch_share_a_look_and_nobody_means_none(queue: Path) -> 
     assert calls(queue) == made
     assert [job.job_id for job in snapshots[0].named("evalserver-1")] == ["7"]
     assert snapshots[0].named("another") == ()
+
+
+async def test_the_name_of_the_cluster_is_asked_for_once_however_many_look(queue: Path) -> None:
+    poller = make_poller(queue)
+    async with poller.watching():
+        snapshots = [await poller.fresh() for _ in range(5)]
+        snapshots += await asyncio.gather(*(poller.fresh() for _ in range(50)))
+
+    assert {each.cluster for each in snapshots} == {"lab"}
+    assert len(queue.with_name("questions").read_text()) == 1
 
 
 async def test_without_an_answer_the_last_snapshot_remains_and_the_fault_is_named(
