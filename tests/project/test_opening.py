@@ -31,7 +31,6 @@ ALLOWED = {
     "attempts.run_directories": "names of run directories, to remove them",
     # What writes into a run directory, or runs beside the harness.
     "executors.runner_start": "writes job.json and the like, through no link and never into a FIFO",
-    "executors.slurm.sight": "lists what lies above run directories",
     "executors.slurm.hello": "runs on a node, in the directory of its job",
     "executors.slurm.runner_copy": "copies the program of the runner, which is no secret",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
