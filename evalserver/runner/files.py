@@ -9,6 +9,8 @@
                  pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
     exit.json    written once, as the last act: see ``Exit``
+    start.json   written by the server before the start, and by a runner that starts its harness
+                 cold after a warm start failed: see ``write_start``
     started      created (O_EXCL) by a runner on a node before anything else: nobody else may start
     heartbeat    written every few seconds by a runner on a node: the time, as JSON
     runner.log   written errors of the runner itself
@@ -38,6 +40,7 @@ RUNNER_FILE = "runner.json"
 PROCESSES_FILE = "processes.json"
 LOG_FILE = "eval.log"
 EXIT_FILE = "exit.json"
+START_FILE = "start.json"
 RUNNER_LOG_FILE = "runner.log"
 START_LOCK_FILE = "started"
 HEARTBEAT_FILE = "heartbeat"
@@ -138,6 +141,13 @@ def write_atomically(path: Path, values: dict[str, Any]) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def write_start(run_dir: Path, why_cold: str | None) -> None:
+    """Write how the attempt is started: ``{"start": "warm"}``, or ``{"start": "cold", "why": ..}``
+    if there is a reason. Raises OSError."""
+    start = {"start": "warm"} if why_cold is None else {"start": "cold", "why": why_cold}
+    replace_file(run_dir / START_FILE, json.dumps(start))
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -21,6 +21,9 @@ GPU_VARIABLES = (
 """The variables by which a process sees some GPUs of its machine. With them, a cluster says which
 GPUs a job has: the harness gets no other variables of the cluster's."""
 
+PER_ATTEMPT_VARIABLES = frozenset({TOKEN_VARIABLE, RUN_DIR_VARIABLE, *GPU_VARIABLES})
+"""The variables that differ from attempt to attempt, and that harnesses do not read at import."""
+
 
 @dataclass(frozen=True)
 class Command:
