@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import deque
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,8 +19,9 @@ from evalserver.runner.memory_limit import limit_memory
 from evalserver.runner.out_of_memory import OutOfMemoryRecord
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.process_record import ProcessRecorder
-from evalserver.runner.processes import Processes, exit_code, harness_setup
-from evalserver.runner.watch import Watch, cancel_was_requested
+from evalserver.runner.processes import Processes, exit_code
+from evalserver.runner.stage_start import HUNG_FORK, StageStarter, WarmStart
+from evalserver.runner.watch import HUNG, Watch, cancel_was_requested
 
 LEFTOVER_GRACE_SECONDS = 5.0
 WRITE_RETRY_SECONDS = 1.0
@@ -36,8 +38,10 @@ def load_spec(run_dir: Path, started_at: str) -> LaunchSpec | Exit:
         return _not_started(error, started_at)
 
 
-def run_attempt(spec: LaunchSpec, cgroup: Cgroup | None, started_at: str) -> Exit:
-    """Run an attempt to its end, and return how it ended."""
+def run_attempt(
+    spec: LaunchSpec, cgroup: Cgroup | None, started_at: str, warm: WarmStart | None = None
+) -> Exit:
+    """Run an attempt to its end, and return how it ended. ``warm`` starts its harness, if given."""
     run_dir = spec.run_dir
     if cancel_was_requested(run_dir):
         return Exit("cancelled", None, started_at, now())
@@ -49,7 +53,7 @@ def run_attempt(spec: LaunchSpec, cgroup: Cgroup | None, started_at: str) -> Exi
         None if spec.memory_bytes is None else limit_memory(cgroup, run_dir, spec.memory_bytes)
     )
     with log:
-        end = _run_stages(spec, log, cgroup, limited, started_at)
+        end = _run_stages(spec, log, cgroup, limited, started_at, warm)
     if limited is not None and limited is not cgroup:
         limited.remove()
     return end
@@ -72,6 +76,7 @@ def _run_stages(
     cgroup: Cgroup | None,
     limited: Cgroup | None,
     started_at: str,
+    warm: WarmStart | None,
 ) -> Exit:
     """Run the earlier stages and then the harness; end at the first that does not succeed.
 
@@ -82,22 +87,28 @@ def _run_stages(
     recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
     out_of_memory = OutOfMemoryRecord(cgroups, None if limited is None else spec.memory_bytes)
     watch = Watch(spec, processes, recorder)
-    stages = [*spec.before.items(), (None, spec.command.argv)]
+    starter = StageStarter(spec, log, cgroups, warm)
+    stages: deque[tuple[str | None, tuple[str, ...]]] = deque(spec.before.items())
+    stages.append((None, spec.command.argv))
     leftovers = 0
-    for number, (stage, argv) in enumerate(stages):
+    while stages:
+        stage, argv = stages.popleft()
         try:
             if spec.before:
                 os.write(log.writer, f"evalserver: {stage or EVALUATING}\n".encode())
-            process = _start(spec, argv, log.writer, cgroups)
+            process, guard = starter.start(argv, is_last=stage is None)
             recorder.pids.add(process)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             out_of_memory.close()
             return _not_started(error, started_at, stage)
-        if number == 0:
-            log.start()
-        if stage is None:
+        log.start()
+        if stage is None and guard is None:
             log.close_writer()
-        reason, status = watch.wait(process)
+        reason, status = watch.wait(process, guard)
+        if reason == HUNG:
+            starter.start_cold_from_now_on(HUNG_FORK)
+            stages.appendleft((stage, argv))
+            continue
         leftovers += processes.end(min(spec.grace_s, LEFTOVER_GRACE_SECONDS))
         if stage is not None and reason == "exited":
             reason = watch.stop_reason() or reason
@@ -121,21 +132,6 @@ def _run_stages(
 
 def _not_started(error: Exception, started_at: str, stage: str | None = None) -> Exit:
     return Exit("not_started", SHELL_NOT_FOUND, started_at, now(), error=str(error), stage=stage)
-
-
-def _start(spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroups: list[Cgroup]) -> int:
-    process = subprocess.Popen(  # noqa: S603 - the command line was built as a list
-        argv,
-        cwd=spec.cwd,
-        env=spec.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        preexec_fn=harness_setup(cgroups),
-    )
-    # It is reaped by waitpid, like every other descendant, and not by subprocess.
-    process.returncode = 0
-    return process.pid
 
 
 def now() -> str:

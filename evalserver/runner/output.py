@@ -32,6 +32,8 @@ class MaskedLog:
         self._mask = Mask(hidden, lambda _secret: MASK)
         self._reader, self.writer = os.pipe()
         self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
+        self.has_received = False
+        """Whether anything was written into the pipe."""
 
     def __enter__(self) -> MaskedLog:
         return self
@@ -47,8 +49,9 @@ class MaskedLog:
             self._thread.join(DRAIN_SECONDS)
 
     def start(self) -> None:
-        """Start to copy output."""
-        self._thread.start()
+        """Start to copy output, unless that was started before."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def close_writer(self) -> None:
         """Close the pipe's writing end here: it ends when the processes that have it do."""
@@ -67,6 +70,7 @@ class MaskedLog:
 
     def _copy(self) -> None:
         while piece := os.read(self._reader, CHUNK_BYTES):
+            self.has_received = True
             self.feed(piece)
         self.finish()
 

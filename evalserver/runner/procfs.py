@@ -69,9 +69,20 @@ def written_bytes(pid: int) -> int:
 def command_line(pid: int) -> list[bytes]:
     """Return the arguments of a process; empty if it has ended, or has no program."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return []
+    # A forked process fills up what its arguments leave of its parent's.
+    return arguments.rstrip(b"\0").split(b"\0")
+
+
+def cpu_ticks(pid: int) -> int:
+    """Return the clock ticks of processor time that a process has used; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def files_written(pid: int) -> Iterator[str]:

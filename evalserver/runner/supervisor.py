@@ -27,13 +27,17 @@ from evalserver.runner.files import (
     write_atomically,
 )
 from evalserver.runner.processes import become_subreaper
+from evalserver.runner.stage_start import WarmStart
 from evalserver.runner.watch import WAKE_SIGNALS
 
 MAX_LOCK_SECONDS = 2.0
 
 
-def main(run_dir: Path) -> int:
-    """Start the runner in the background. Returns an exit code once it supervises, or cannot."""
+def main(run_dir: Path, warm: WarmStart | None = None) -> int:
+    """Start the runner in the background. Returns an exit code once it supervises, or cannot.
+
+    ``warm`` starts the harness, where a warm parent has forked this process.
+    """
     try:
         lock = _take_lock(run_dir)
     except OSError as error:
@@ -52,7 +56,7 @@ def main(run_dir: Path) -> int:
         return code[0] if code else 1
     os.close(ready)
     os.setsid()
-    _supervise(run_dir, report)
+    _supervise(run_dir, report, warm)
     os._exit(0)
 
 
@@ -70,7 +74,7 @@ def _take_lock(run_dir: Path) -> int | None:
             time.sleep(0.02)
 
 
-def _supervise(run_dir: Path, report: int) -> None:
+def _supervise(run_dir: Path, report: int, warm: WarmStart | None) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKE_SIGNALS)
     become_subreaper()
     started_at = now()
@@ -95,7 +99,7 @@ def _supervise(run_dir: Path, report: int) -> None:
     _report_start(report, 0)
     os.close(report)
     spec = load_spec(run_dir, started_at)
-    end = spec if isinstance(spec, Exit) else run_attempt(spec, cgroup, started_at)
+    end = spec if isinstance(spec, Exit) else run_attempt(spec, cgroup, started_at, warm)
     if cgroup is not None:
         cgroup.remove()
     crash_point("runner_ending")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from evalserver.runner.files import CANCEL_FILE
+from evalserver.runner.hang import HangGuard
 from evalserver.runner.launch_spec import LaunchSpec
 from evalserver.runner.process_record import ProcessRecorder
 from evalserver.runner.processes import SIGNAL_BASE, Processes, exit_code
@@ -15,6 +16,8 @@ from evalserver.runner.processes import SIGNAL_BASE, Processes, exit_code
 POLL_SECONDS = 0.2
 STRAY_TERM_SECONDS = 2.0
 """How long to wait for a signal to the runner itself after its harness was ended by one."""
+HUNG = "hung"
+"""Why a harness ended that a guard has found to hang; no reason of ``exit.json``."""
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 WAKE_SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -45,8 +48,11 @@ class Watch:
         self._terminated = False
         self._kill_at: float | None = None
 
-    def wait(self, pid: int) -> tuple[str, int]:
-        """Wait for a child process; return why it ended, and its wait status."""
+    def wait(self, pid: int, guard: HangGuard | None = None) -> tuple[str, int]:
+        """Wait for a child process; return why it ended, and its wait status.
+
+        It is killed, and the reason is HUNG, if the guard says so.
+        """
         reason = "exited"
         self._processes.watch(pid)
         while True:
@@ -56,6 +62,9 @@ class Watch:
                 return self._reason_at_end(reason, status), status
             if self._kill_at is None:
                 reason = self._stop_if_required() or reason
+                if reason == "exited" and guard is not None and guard.has_hung():
+                    self._processes.kill()
+                    return HUNG, self._processes.status or 0
             elif time.monotonic() >= self._kill_at:
                 self._processes.kill()
                 continue
