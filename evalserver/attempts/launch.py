@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.attempts.start_plan import engine_plan, plan_start, warm_mode
 from evalserver.attempts.visible_gpus import gpu_environment
 from evalserver.checkpoints.merging import requested_merge, with_merged_checkpoint
 from evalserver.core.job import LOCAL, Job, NewJob
@@ -19,8 +20,8 @@ from evalserver.engines.env_profiles import (
     require_profile,
 )
 from evalserver.engines.environment import secret_values
-from evalserver.engines.settings import ATTEMPT_DIRECTORY
-from evalserver.executors import GPU_VARIABLES, Command, LaunchSpec
+from evalserver.engines.settings import ATTEMPT_DIRECTORY, WARM_OFF, WARM_PRELOAD
+from evalserver.executors import GPU_VARIABLES, ColdStart, Command, LaunchSpec
 
 MERGING = "merging the checkpoint"
 """The stage before the harness, if a request names a checkpoint in shards."""
@@ -40,6 +41,8 @@ class LaunchContext:
     has_nvml: bool = True
     """Whether the managed GPUs are known to be NVIDIA's."""
     memory_bytes: int | None = None
+    warm: str = WARM_OFF
+    """Whether attempts are started warm, for engines whose table does not say it."""
 
 
 class Planner:
@@ -98,6 +101,7 @@ class Planner:
         if engine.settings.working_directory == ATTEMPT_DIRECTORY:
             working_directory = paths.run_dir / WORKING_DIRECTORY
             command = replace(command, directories=(*command.directories, working_directory))
+        before = self._stages_before(job, paths)
         arguments = (_as_mapping(getattr(job.request, name)) for name in ARGUMENT_FIELDS)
         return LaunchSpec(
             run_dir=paths.run_dir,
@@ -115,9 +119,36 @@ class Planner:
                     {"secret": profile.secrets},
                 )
             ),
-            before=self._stages_before(job, paths),
+            before=before,
             memory_bytes=self._context.memory_bytes,
             num_gpus=job.request.num_gpus,
+            warm=plan_start(engine, job, self._context.warm, has_stages=bool(before)),
+        )
+
+    def preloaded(self) -> list[LaunchSpec]:
+        """Return what warm parents need to know of attempts of each engine for which one is to be
+        ready from the start on: specifications without a command line.
+
+        Reads the files of the engines' default profiles. Raises ProfileUnavailable.
+        """
+        engines = self._engines.values()
+        return [each for engine in engines if (each := self._preloaded(engine)) is not None]
+
+    def _preloaded(self, engine: Engine) -> LaunchSpec | None:
+        plan = engine_plan(engine, self._context.warm)
+        if warm_mode(engine, self._context.warm) != WARM_PRELOAD or isinstance(plan, ColdStart):
+            return None
+        profile = self._load_profile(engine.settings.defaults.get("env_profile"))
+        run_dir = self._directories.root
+        is_own = engine.settings.working_directory == ATTEMPT_DIRECTORY
+        return LaunchSpec(
+            run_dir=run_dir,
+            token="",
+            command=Command((engine.settings.python,)),
+            cwd=run_dir if is_own else self._context.working_directory,
+            env={**self.environment(engine), **profile.values},
+            grace_s=self._context.cancel_grace_s,
+            warm=plan,
         )
 
     def progress_reader(self, job: Job) -> ProgressReader:

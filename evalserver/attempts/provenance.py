@@ -15,12 +15,16 @@ from evalserver.engines import Engine
 from evalserver.engines.environment import secret_values
 from evalserver.engines.variables import is_recorded, is_secret_variable
 from evalserver.executors import AttemptInfo, Executor, ExecutorError
+from evalserver.runner.files import START_FILE
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.untrusted_files import UnreadableFile, UntrustedDirectory, read_json
 
-START_FILE = "provenance.json"
+CHECKPOINTS_FILE = "provenance.json"
 """In the run directory: the fingerprints of the checkpoints at the start of the attempt."""
-MAX_START_BYTES = 64 * 1024 * 1024
+MAX_CHECKPOINTS_BYTES = 64 * 1024 * 1024
+STARTS = ("warm", "cold")
+MAX_START_BYTES = 64 * 1024
+MAX_REASON = 1000
 PROBE_SECONDS = 60.0
 
 
@@ -52,7 +56,7 @@ class HarnessProbe:
 def at_start(job: Job, allowed: AllowedDirectories | None, *, full: bool) -> dict[str, str]:
     """Return the file (name to text) that records the checkpoints at the start of an attempt."""
     found = fingerprints(model_args_before_merging(job.request), allowed, full=full)
-    return {START_FILE: json.dumps(found)} if found else {}
+    return {CHECKPOINTS_FILE: json.dumps(found)} if found else {}
 
 
 def at_submission(
@@ -90,6 +94,7 @@ def at_end(
         "seed": job.request.seed,
         "harness_args": masked(job.request.harness_args),
         "environment": _environment(info, engine),
+        **_how_started(run_dir, info),
     }
     if not any(times.values()):
         return replace(outcome, provenance=provenance)
@@ -99,6 +104,20 @@ def at_end(
         model: {**part, "weights_changed": changed} for model, part in outcome.result.items()
     }
     return replace(outcome, provenance=provenance, result=result)
+
+
+def _how_started(run_dir: Path, info: AttemptInfo) -> dict[str, str]:
+    """Return whether the attempt was started warm or cold, and why cold; empty if unknown."""
+    try:
+        found = read_json(UntrustedDirectory.for_attempt(run_dir), START_FILE, MAX_START_BYTES)
+    except UnreadableFile:
+        return {}
+    start, why = found.get("start"), found.get("why")
+    if start not in STARTS:
+        return {}
+    if not isinstance(why, str):
+        return {"start": start}
+    return {"start": start, "start_reason": _storable(why[:MAX_REASON], [*info.secrets])}
 
 
 def _changed(times: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -133,8 +152,9 @@ def _storable(text: str, secrets: list[str]) -> str:
 
 def _at_start(run_dir: Path) -> dict[str, Any]:
     """Read what ``at_start`` recorded, without entries that it cannot have written."""
+    directory = UntrustedDirectory.for_attempt(run_dir)
     try:
-        found = read_json(UntrustedDirectory.for_attempt(run_dir), START_FILE, MAX_START_BYTES)
+        found = read_json(directory, CHECKPOINTS_FILE, MAX_CHECKPOINTS_BYTES)
         json.dumps(found).encode()
     except (UnreadableFile, ValueError):
         return {}

@@ -11,7 +11,7 @@ from evalserver.core.result_check import Finding
 from evalserver.engines.failed_requests import FailedRequests
 from evalserver.runner.launch_spec import Command
 
-__all__ = ["Command", "NoResults", "Paths", "Question", "Results"]
+__all__ = ["Command", "NoResults", "Paths", "Question", "Results", "WarmHarness"]
 
 
 class NoResults(Exception):
@@ -23,6 +23,15 @@ class Question(StrEnum):
 
     TASKS = "tasks"
     MODELS = "models"
+
+
+@dataclass(frozen=True)
+class WarmHarness:
+    """How a harness can be started warm (docs/warm-starts.md): ``preload`` is the program that
+    imports it in a warm parent, ``tried`` are the versions that this was tried with."""
+
+    preload: Path
+    tried: frozenset[str]
 
 
 @dataclass(frozen=True)

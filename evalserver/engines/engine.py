@@ -12,7 +12,7 @@ from evalserver.core.request import REQUEST_FIELDS, EvaluateRequest
 from evalserver.core.request_fields import Addressee
 from evalserver.core.task_names import is_in_package
 from evalserver.engines import in_harness
-from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.base import Command, Paths, Question, Results, WarmHarness
 from evalserver.engines.options import Option, find_option_faults
 from evalserver.engines.progress import ProgressReader, TqdmReader
 from evalserver.engines.results import FileNames, read_results
@@ -58,6 +58,8 @@ class Engine(ABC):
     """Why the operator cannot set ``extra_args``; empty if they are part of the command."""
     caches_by_default: bool = False
     """Whether ``use_cache`` holds for requests that do not set it."""
+    warm: ClassVar[WarmHarness | None] = None
+    """How the harness can be started warm; None if it cannot."""
     questions: ClassVar[Mapping[Question, str]] = {}
     """Python code that prints a JSON list of names on its last line, run by the harness's
     interpreter; its argument is the directory of task definitions, or empty."""
@@ -137,6 +139,11 @@ class Engine(ABC):
     def progress_reader(self) -> ProgressReader:
         """Return a reader of progress in the log of one attempt; by default of tqdm bars."""
         return TqdmReader()
+
+    def starts_one_process(self, request: EvaluateRequest) -> bool:
+        """Whether the command is the harness itself, and no program that starts it."""
+        del request
+        return True
 
     @property
     def executable(self) -> str:

@@ -88,6 +88,10 @@ class LmEvalFamily(Engine):
         text = yaml.safe_dump(config, sort_keys=False)
         return Command((*argv, config_flag, *flags), {CONFIG_FILE: text}, directories)
 
+    def starts_one_process(self, request: EvaluateRequest) -> bool:
+        """Whether the harness runs without accelerate, which starts several of it."""
+        return num_processes(request) == 1
+
     def invalid_values(self, request: EvaluateRequest) -> dict[str, str]:
         """Return seeds that numpy cannot have, and options that need others."""
         options = given_options(request.harness_args)

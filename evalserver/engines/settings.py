@@ -21,6 +21,9 @@ HARNESS_ARGS = "harness_args"
 SERVER_DIRECTORY, ATTEMPT_DIRECTORY = "server", "attempt"
 """Where attempts of an engine run: where the server does, or each in a directory of its own."""
 
+WARM_OFF, WARM_AUTO, WARM_PRELOAD = WARM_MODES = ("off", "auto", "preload")
+"""Whether attempts of an engine are started warm: never, where that was tried, or always."""
+
 DEFAULTS = tuple(name for name, row in REQUEST_FIELDS.items() if row.engine_default)
 """The fields of a request for which an engine's table may have a default."""
 
@@ -35,8 +38,9 @@ class EngineSettings:
     request does not set, ``models`` are the names or wildcards of allowed models (None: any).
     ``allow`` are the options of the harness that requests may set although they run code or send
     results to others, ``extra_args`` further arguments of its command line. ``working_directory``
-    says where its attempts run, ``executor`` which executor runs them. ``options`` are the
-    remaining keys, which belong to the type.
+    says where its attempts run, ``executor`` which executor runs them, ``warm`` whether they are
+    started warm (None: as the server's setting says). ``options`` are the remaining keys, which
+    belong to the type.
     """
 
     name: str
@@ -50,6 +54,7 @@ class EngineSettings:
     extra_args: tuple[str, ...] = ()
     working_directory: str = SERVER_DIRECTORY
     executor: str | None = None
+    warm: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def allows(self, model: str) -> bool:
@@ -171,6 +176,10 @@ def _check_working_directory(value: Any) -> str | None:
     return None if value in names else " or ".join(map(repr, names))
 
 
+def _check_warm(value: Any) -> str | None:
+    return None if value in WARM_MODES else " or ".join(map(repr, WARM_MODES))
+
+
 def _check_texts(value: Any) -> str | None:
     fine = isinstance(value, list) and value and all(_check_text(each) is None for each in value)
     return None if fine else "a list of names or wildcards"
@@ -187,6 +196,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "extra_args": _check_extra_args,
     "working_directory": _check_working_directory,
     "executor": _check_text,
+    "warm": _check_warm,
     HARNESS_ARGS: _check_arguments,
 }
 """The keys of every engine's table. A check returns what is allowed if the value is invalid."""

@@ -17,7 +17,8 @@ from evalserver.executors.base import (
 from evalserver.executors.local import LocalExecutor
 from evalserver.executors.registry import Executors
 from evalserver.executors.runner_start import can_limit_memory
-from evalserver.runner.launch_spec import GPU_VARIABLES, Command, LaunchSpec
+from evalserver.executors.warm import WarmLimits, WarmParents
+from evalserver.runner.launch_spec import GPU_VARIABLES, ColdStart, Command, LaunchSpec, WarmPlan
 
 __all__ = [
     "GPU_VARIABLES",
@@ -26,6 +27,7 @@ __all__ = [
     "Cluster",
     "ClusterJob",
     "ClusterNode",
+    "ColdStart",
     "Command",
     "Executor",
     "ExecutorError",
@@ -37,5 +39,8 @@ __all__ = [
     "LocalExecutor",
     "Lost",
     "ResourcesExhausted",
+    "WarmLimits",
+    "WarmParents",
+    "WarmPlan",
     "can_limit_memory",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from evalserver.executors.base import ExecutorError, ResourcesExhausted
 from evalserver.runner import cgroups, crash_point, files
-from evalserver.runner.launch_spec import LaunchSpec
+from evalserver.runner.launch_spec import ColdStart, LaunchSpec
 from evalserver.runner.memory_limit import CHECK_OPTION
 
 RUNNER_VARIABLES = (
@@ -34,28 +34,45 @@ OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTT
 NEW_FILE = OWN_FILE | os.O_EXCL
 
 
-def start_runner(spec: LaunchSpec, max_start_s: float) -> int:
-    """Prepare the run directory and run the runner's program, which moves into the background.
+def prepare_start(spec: LaunchSpec, cold: ColdStart | None) -> None:
+    """Write the run directory, with how the attempt is started; None: warm.
 
-    Returns its exit code; -SIGKILL if it took more than ``max_start_s`` seconds. Raises
-    ExecutorError or ResourcesExhausted if the directory cannot be prepared.
+    Raises ExecutorError or ResourcesExhausted.
     """
     with translate_errors(spec.run_dir):
         prepare(spec)
-        return _run_program(spec.run_dir, max_start_s)
+    record_start(spec.run_dir, cold)
+
+
+def record_start(run_dir: Path, cold: ColdStart | None) -> None:
+    """Write how an attempt is started, unless it was started before; None: warm.
+
+    Raises ExecutorError or ResourcesExhausted.
+    """
+    with translate_errors(run_dir):
+        if not has_trace_of_runner(run_dir):
+            files.write_start(run_dir, None if cold is None else cold.why)
+
+
+def has_trace_of_runner(run_dir: Path) -> bool:
+    """Return whether a runner was started in a run directory, or holds its lock. Raises OSError."""
+    return (run_dir / files.RUNNER_FILE).exists() or files.lock_is_held(run_dir)
 
 
 def can_limit_memory() -> bool:
     """Return whether runners that this process starts can limit the memory of attempts."""
     command = [sys.executable, "-I", "-S", str(files.PROGRAM), CHECK_OPTION]
     try:
-        done = subprocess.run(command, env=_environment(), check=False, timeout=MAX_CHECK_SECONDS)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, env=runner_environment(), check=False, timeout=MAX_CHECK_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
 
 
-def _environment() -> dict[str, str]:
+def runner_environment() -> dict[str, str]:
+    """Return the environment of a runner."""
     return {name: os.environ[name] for name in RUNNER_VARIABLES if name in os.environ}
 
 
@@ -103,6 +120,16 @@ def _open_own(path: Path, flags: int) -> int:
     return descriptor
 
 
+def start_cold(run_dir: Path, max_start_s: float) -> int:
+    """Run the runner's program, which moves into the background.
+
+    Returns its exit code; -SIGKILL if it took more than ``max_start_s`` seconds. Raises
+    ExecutorError or ResourcesExhausted if its log cannot be opened.
+    """
+    with translate_errors(run_dir):
+        return _run_program(run_dir, max_start_s)
+
+
 def _run_program(run_dir: Path, max_start_s: float) -> int:
     descriptor = _open_own(run_dir / files.RUNNER_LOG_FILE, os.O_APPEND)
     with os.fdopen(descriptor, "ab") as runner_log:
@@ -110,7 +137,7 @@ def _run_program(run_dir: Path, max_start_s: float) -> int:
             return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
                 [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
                 # Every process of the same user can read it, the harness among them.
-                env=_environment(),
+                env=runner_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=runner_log,
                 stderr=runner_log,

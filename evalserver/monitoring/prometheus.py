@@ -18,6 +18,8 @@ from evalserver.core.lifecycle import FINISHED, EventKind, Status
 from evalserver.monitoring.cluster_metrics import CLUSTER_TABLE, ClusterValues, set_cluster_gauges
 from evalserver.monitoring.gpu_metrics import GPU_TABLE, GpuValues, set_gpu_gauges
 from evalserver.monitoring.instrument import Instrument, M
+from evalserver.monitoring.warm_metrics import STARTS, WARM_TABLE, WarmValues, set_warm_gauges
+from evalserver.runner.launch_spec import ColdStart
 from evalserver.store import Commit, CommittedEvent
 from evalserver.version import __version__
 
@@ -127,6 +129,7 @@ TABLE: tuple[Instrument[Any], ...] = (
     ),
     *GPU_TABLE,
     *CLUSTER_TABLE,
+    *WARM_TABLE,
     *(WAIT, GAP, BATCH, COMMIT, FAULT, RESPONSE, STREAMS, BUILD),
 )
 
@@ -145,6 +148,7 @@ class GaugeValues:
     streams: int
     gpus: Sequence[GpuValues] = ()
     clusters: Sequence[ClusterValues] = ()
+    warm_parents: Sequence[WarmValues] = ()
 
 
 class Instruments:
@@ -201,6 +205,13 @@ class Instruments:
             self[GAP].observe(_seconds(self._last_end, at))
         self._last_end = None
 
+    def on_runner_start(self, cold: ColdStart | None) -> None:
+        """Count the start of an attempt on this machine; None: it was started warm."""
+        if cold is None:
+            self.labelled(STARTS, "warm", "").inc()
+        else:
+            self.labelled(STARTS, "cold", cold.code).inc()
+
     def on_commit(self, commit: Commit) -> None:
         """Record a transaction; called by the store."""
         self[BATCH].observe(commit.units)
@@ -235,6 +246,7 @@ class Instruments:
         self[STREAMS].set(values.streams)
         set_gpu_gauges(self._made, values.gpus)
         set_cluster_gauges(self._made, values.clusters)
+        set_warm_gauges(self._made, values.warm_parents)
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

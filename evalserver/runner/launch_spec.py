@@ -36,6 +36,31 @@ class Command:
 
 
 @dataclass(frozen=True)
+class WarmPlan:
+    """How an attempt can be started by a warm parent of ``engine``.
+
+    ``preload`` is the program that imports the harness, ``include_path`` a directory of task
+    definitions. ``versions`` are the versions of the harness that it may be done with (None: any).
+    """
+
+    engine: str
+    preload: Path
+    include_path: str | None = None
+    versions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Why an attempt is started cold: ``code`` for metrics, ``why`` for people."""
+
+    code: str
+    why: str
+
+
+NOT_PLANNED = ColdStart("not_planned", "no warm start was planned")
+
+
+@dataclass(frozen=True)
 class LaunchSpec:
     """One attempt of a job: the command, and everything that the command is run with.
 
@@ -46,7 +71,8 @@ class LaunchSpec:
     the log. ``before`` maps the names of earlier stages to their command lines; they run in this
     order, and when one fails, the attempt has failed. ``num_gpus`` is what a cluster is asked for;
     the runner does not need it. ``max_silence_s`` is for runners on nodes: if one cannot write its
-    heartbeat for so long, it kills its harness (None: it writes none).
+    heartbeat for so long, it kills its harness (None: it writes none). ``warm`` says how the
+    attempt can be started warm, or why it must be started cold; the runner does not need it.
     """
 
     run_dir: Path
@@ -61,6 +87,7 @@ class LaunchSpec:
     memory_bytes: int | None = None
     num_gpus: int = 0
     max_silence_s: float | None = None
+    warm: WarmPlan | ColdStart = NOT_PLANNED
 
     @property
     def environment(self) -> dict[str, str]:

@@ -43,6 +43,7 @@ from evalserver.server.executors import (
 )
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
 from evalserver.server.places import data_dir_of, runs_dir_of
+from evalserver.server.warm import make_warm_parents, preload_harnesses, warm_context
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
@@ -82,6 +83,7 @@ from evalserver.web.keys import (
     STREAM_LIMITS,
     SUBMITTER,
     TEMPLATES,
+    WARM_PARENTS,
 )
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.schemas.queries import Bounds
@@ -130,7 +132,8 @@ def make_app(
         tuple(each.run_root for each in executors.values() if each.run_root is not None),
     )
     app[GPUS] = managed_gpus(args.gpus)
-    app[EXECUTOR] = LocalExecutor()
+    app[WARM_PARENTS] = make_warm_parents(args)
+    app[EXECUTOR] = LocalExecutor(warm=app[WARM_PARENTS], on_start=app[INSTRUMENTS].on_runner_start)
     app[EXECUTORS] = make_executors(executors, app[EXECUTOR])
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
@@ -143,7 +146,9 @@ def make_app(
         Quota(args.max_queued_per_token, args.max_queued_bytes_per_token),
     )
     app.on_shutdown.append(_close_streams)
-    app.cleanup_ctx.extend([_store, _access, _catalog, gpu_context, _submitter, _scheduler])
+    app.cleanup_ctx.extend(
+        [_store, _access, _catalog, gpu_context, _submitter, warm_context, _scheduler]
+    )
     add_routes(app)
     return app
 
@@ -221,6 +226,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[ENV_PROFILES],
         has_nvml,
         args.memory_per_job,
+        args.warm,
     )
     app[PLANNER] = Planner(app[ENGINES], directories, context)
     app[RETENTION] = Retention(
@@ -264,6 +270,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         placement=make_placement(args, app[GPUS], app[GPU_GUARD]),
         clusters=executors.clusters,
     )
+    await preload_harnesses(app[PLANNER], app[WARM_PARENTS])
     await app[SCHEDULER].load()
     app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
     await app[RETENTION].clean_up()

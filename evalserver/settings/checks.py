@@ -72,6 +72,10 @@ def on_stall(value: Any) -> str | None:
     return None if value in ("warn", "fail") else "'warn' or 'fail'"
 
 
+def warm(value: Any) -> str | None:
+    return None if value in ("off", "auto", "preload") else "'off', 'auto' or 'preload'"
+
+
 def seconds(value: Any) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return None if number and 0 <= value <= 86400 else "a number of seconds from 0 to 86400"

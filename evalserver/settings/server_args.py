@@ -147,6 +147,18 @@ class ServerArgs:
         " (fail).",
         default="warn",
     )
+    warm: str = _setting(
+        allowed.warm,
+        "Start evaluations by processes that have imported the harness: never (off), where that was"
+        " tried with its version (auto), or from the server's start on and with every version"
+        " (preload). An engine's table can differ.",
+        default="off",
+    )
+    warm_idle_s: float = _setting(
+        allowed.seconds,
+        "Seconds without a start after which such a process is ended.",
+        default=1800.0,
+    )
     on_shutdown: str = _setting(
         allowed.on_shutdown,
         "At shutdown, evaluations on this machine continue (keep) or are cancelled (cancel).",

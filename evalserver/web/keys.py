@@ -13,6 +13,7 @@ from evalserver.core.health import Health
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile
 from evalserver.executors.settings import ExecutorSettings
+from evalserver.executors.warm import WarmParents
 from evalserver.gpus.guard import GpuGuard
 from evalserver.gpus.inventory import Gpu
 from evalserver.gpus.monitor import GpuMonitor
@@ -59,6 +60,7 @@ FORECASTS = web.AppKey("forecasts", Forecaster)
 ENV_PROFILES: web.AppKey[Mapping[str, EnvProfile]] = web.AppKey("env_profiles")
 EXECUTOR_SETTINGS: web.AppKey[Mapping[str, ExecutorSettings]] = web.AppKey("executor_settings")
 """The executors by name, the server's own machine first."""
+WARM_PARENTS = web.AppKey("warm_parents", WarmParents)
 BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)

@@ -71,9 +71,10 @@ LAYERS = {
     "monitoring.instrument": _layer("", "prometheus_client"),
     "monitoring.gpu_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.cluster_metrics": _layer("monitoring.instrument", "prometheus_client"),
+    "monitoring.warm_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.prometheus": _layer(
-        "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument store!"
-        " version",
+        "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument"
+        " monitoring.warm_metrics runner.launch_spec store! version",
         "prometheus_client",
     ),
     # Jobs: run, put in order, taken in.
@@ -96,8 +97,8 @@ LAYERS = {
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines executors.base executors.settings gpus harnesses monitoring"
-        f" outputs scheduling settings store! submission system version {CRASH_POINT}",
+        " checkpoints core engines executors.base executors.settings executors.warm gpus harnesses"
+        f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),

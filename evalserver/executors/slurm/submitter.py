@@ -24,7 +24,8 @@ from evalserver.executors.slurm.submission_record import (
     slurm_name,
     write_record,
 )
-from evalserver.runner.launch_spec import LaunchSpec
+from evalserver.runner import files
+from evalserver.runner.launch_spec import NOT_PLANNED, ColdStart, LaunchSpec
 
 log = structlog.get_logger("evalserver.executors.slurm")
 
@@ -98,6 +99,8 @@ class Submitter:
             make_run_dir(spec.run_dir)
             program = self._install_runner(self._options.run_root)
             prepare(spec)
+            cold = spec.warm if isinstance(spec.warm, ColdStart) else NOT_PLANNED
+            files.write_start(spec.run_dir, cold.why)
             return program
 
     async def _sbatch(self, run_dir: Path, submission: SlurmSubmission) -> str:

@@ -7,14 +7,16 @@ from datetime import datetime
 from aiohttp import hdrs, web
 
 from evalserver.core.clock import utc_now
+from evalserver.executors.warm import ParentStatus
 from evalserver.monitoring.cluster_metrics import ClusterValues
 from evalserver.monitoring.gpu_metrics import GpuValues
 from evalserver.monitoring.prometheus import GaugeValues
+from evalserver.monitoring.warm_metrics import WarmValues
 from evalserver.scheduling.hand_over import HandOver
 from evalserver.store import Store, StoreUnavailable
 from evalserver.web.api.gpus import gpus_json
 from evalserver.web.http.errors import Handler
-from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE
+from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE, WARM_PARENTS
 
 ARRIVED: web.RequestKey[float] = web.RequestKey("arrived")
 
@@ -84,7 +86,15 @@ async def _read_levels(app: web.Application) -> GaugeValues:
         streams=len(app[BUS]),
         gpus=gpus,
         clusters=[_cluster_values(each) for each in scheduler.hand_overs.values()],
+        warm_parents=[_warm_values(each) for each in await app[WARM_PARENTS].status()],
     )
+
+
+def _warm_values(parent: ParentStatus) -> WarmValues:
+    if parent.memory is None:
+        return WarmValues(parent.engine, parent.state.value)
+    memory = parent.memory
+    return WarmValues(parent.engine, parent.state.value, memory.resident, memory.shared)
 
 
 def _cluster_values(hand_over: HandOver) -> ClusterValues:

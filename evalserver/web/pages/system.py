@@ -23,6 +23,7 @@ from evalserver.web.keys import (
     SCHEDULER,
     STARTED_AT,
     STORE,
+    WARM_PARENTS,
 )
 from evalserver.web.pages.administration import load_administration
 from evalserver.web.pages.rendering import render_page
@@ -78,6 +79,7 @@ async def get_system_page(request: web.Request) -> web.Response:
         streams=len(app[BUS]),
         disk=await asyncio.to_thread(_disk_usage, Path(args.data_dir)),
         engines=engines,
+        warm_parents=await app[WARM_PARENTS].status(),
         settings=_settings(args, app),
         default_engine=args.default_engine,
         python=platform.python_version(),

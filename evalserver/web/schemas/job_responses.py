@@ -169,6 +169,7 @@ class ProvenanceSchema(ResponseSchema):
             "evalserver", "host", "cluster_job_id", "command", "harness", "interpreter", "python",
             "packages", "gpus", "gpu_names", "harness_version", "git_commit", "driver", "seed",
             "harness_args", "environment", "checkpoints", "weights_changed", "gpu_load",
+            "start", "start_reason",
         }
     )  # fmt: skip
 
@@ -205,6 +206,13 @@ class ProvenanceSchema(ResponseSchema):
     checkpoints = fields.Nested(CheckpointsSchema)
     weights_changed = fields.Boolean()
     gpu_load = fields.Nested(GpuLoadSchema)
+    start = fields.String(
+        metadata=about(
+            "How the attempt was started: `warm` (by a process that had imported the harness) or"
+            " `cold`."
+        )
+    )
+    start_reason = fields.String(metadata=about("Why it was started cold."))
 
 
 class ClusterJobSchema(ResponseSchema):
