@@ -22,7 +22,7 @@ from evalserver.runner.warm.fingerprint import Fingerprint, Look
 VOLATILE = ("/proc/", "/dev/", "/sys/")
 """Where files are no part of what was imported."""
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CLOCK_MARGIN_NS = 2_000_000_000
+CLOCK_MARGIN_NS = 500_000_000
 """A file that changed so shortly before the imports may have changed during them."""
 
 

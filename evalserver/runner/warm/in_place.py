@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, NoReturn
 
 MAIN = "__main__"
@@ -111,11 +111,7 @@ def _run(script: str, main: ModuleType) -> int:
         _print(error)
         _end_by_interrupt()
     except BaseException as error:
-        try:
-            _print(error)
-        except SystemExit as end:
-            return _exit_code(end.code)
-        return 1
+        return _print(error)
     return 0
 
 
@@ -145,13 +141,26 @@ def _exit_code(code: object) -> int:
     return 1
 
 
-def _print(error: BaseException) -> None:
-    sys.excepthook(type(error), error, _of_script(error.__traceback__))
+def _print(error: BaseException) -> int:
+    """Print an uncaught exception as an interpreter does; return the exit code."""
+    _leave_out_own_frame(error)
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except SystemExit as end:
+        return _exit_code(end.code)
+    except BaseException as fault:
+        _leave_out_own_frame(fault)
+        print("Error in sys.excepthook:", file=sys.stderr)
+        fault.__context__ = None
+        sys.__excepthook__(type(fault), fault, fault.__traceback__)
+        print("\nOriginal exception was:", file=sys.stderr)
+        sys.__excepthook__(type(error), error, error.__traceback__)
+    return 1
 
 
-def _of_script(trace: TracebackType | None) -> TracebackType | None:
-    """Return the traceback without the frame of this module."""
-    return None if trace is None else trace.tb_next
+def _leave_out_own_frame(error: BaseException) -> None:
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
 
 
 def _end_by_interrupt() -> NoReturn:
