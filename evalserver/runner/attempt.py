@@ -14,6 +14,7 @@ from pathlib import Path
 from evalserver.runner.cgroups import Cgroup
 from evalserver.runner.crash_point import crash_point
 from evalserver.runner.files import EXIT_FILE, LOG_FILE, Exit, write_atomically
+from evalserver.runner.hang import HANG_SECONDS
 from evalserver.runner.launch_spec import LaunchSpec, read_launch_spec
 from evalserver.runner.memory_limit import limit_memory
 from evalserver.runner.out_of_memory import OutOfMemoryRecord
@@ -39,9 +40,16 @@ def load_spec(run_dir: Path, started_at: str) -> LaunchSpec | Exit:
 
 
 def run_attempt(
-    spec: LaunchSpec, cgroup: Cgroup | None, started_at: str, warm: WarmStart | None = None
+    spec: LaunchSpec,
+    cgroup: Cgroup | None,
+    started_at: str,
+    warm: WarmStart | None = None,
+    hang_s: float = HANG_SECONDS,
 ) -> Exit:
-    """Run an attempt to its end, and return how it ended. ``warm`` starts its harness, if given."""
+    """Run an attempt to its end, and return how it ended.
+
+    ``warm`` starts its harness, if given. If that hangs for ``hang_s`` seconds, it is started cold.
+    """
     run_dir = spec.run_dir
     if cancel_was_requested(run_dir):
         return Exit("cancelled", None, started_at, now())
@@ -53,7 +61,7 @@ def run_attempt(
         None if spec.memory_bytes is None else limit_memory(cgroup, run_dir, spec.memory_bytes)
     )
     with log:
-        end = _run_stages(spec, log, cgroup, limited, started_at, warm)
+        end = _run_stages(spec, log, cgroup, limited, started_at, warm, hang_s)
     if limited is not None and limited is not cgroup:
         limited.remove()
     return end
@@ -77,6 +85,7 @@ def _run_stages(
     limited: Cgroup | None,
     started_at: str,
     warm: WarmStart | None,
+    hang_s: float,
 ) -> Exit:
     """Run the earlier stages and then the harness; end at the first that does not succeed.
 
@@ -87,7 +96,7 @@ def _run_stages(
     recorder = ProcessRecorder(spec.run_dir, os.fstat(log.writer).st_ino)
     out_of_memory = OutOfMemoryRecord(cgroups, None if limited is None else spec.memory_bytes)
     watch = Watch(spec, processes, recorder)
-    starter = StageStarter(spec, log, cgroups, warm)
+    starter = StageStarter(spec, log, cgroups, warm, hang_s)
     stages: deque[tuple[str | None, tuple[str, ...]]] = deque(spec.before.items())
     stages.append((None, spec.command.argv))
     leftovers = 0

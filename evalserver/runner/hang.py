@@ -16,7 +16,7 @@ class HangGuard:
     """Watches a harness until its first output. It hangs if all of its processes together have
     used no processor for ``limit_s`` seconds by then."""
 
-    def __init__(self, log: MaskedLog, limit_s: float = HANG_SECONDS) -> None:
+    def __init__(self, log: MaskedLog, limit_s: float) -> None:
         self._log = log
         self._limit_s = limit_s
         self._look_at = 0.0

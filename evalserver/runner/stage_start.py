@@ -9,7 +9,7 @@ from typing import Protocol
 
 from evalserver.runner.cgroups import Cgroup
 from evalserver.runner.files import write_start
-from evalserver.runner.hang import HANG_SECONDS, HangGuard
+from evalserver.runner.hang import HangGuard
 from evalserver.runner.launch_spec import LaunchSpec
 from evalserver.runner.output import MaskedLog
 from evalserver.runner.processes import harness_setup
@@ -43,7 +43,7 @@ class StageStarter:
         log: MaskedLog,
         cgroups: list[Cgroup],
         warm: WarmStart | None,
-        hang_s: float = HANG_SECONDS,
+        hang_s: float,
     ) -> None:
         self._spec = spec
         self._log = log

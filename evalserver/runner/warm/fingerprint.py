@@ -83,10 +83,10 @@ def installed(folder: str) -> Fingerprint:
     for entry in _entries(folder):
         if not entry.is_dir():
             found[entry.path] = _entry_state(entry)
-        elif entry.name.endswith(METADATA):
+            continue
+        found[f"{entry.path}{NAME}"] = EXISTS
+        if entry.name.endswith(METADATA):
             found.update((each.path, _entry_state(each)) for each in _entries(entry.path))
-        else:
-            found[f"{entry.path}{NAME}"] = EXISTS
     return found
 
 

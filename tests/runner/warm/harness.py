@@ -78,7 +78,7 @@ class TinyHarness:
 
     def parent(self, *, include: bool = False, **environment: str) -> WarmParent:
         """Start a warm parent, when no file is so new that it may change while it is read."""
-        time.sleep(2 * CLOCK_MARGIN_NS / 1e9)
+        time.sleep(1.2 * CLOCK_MARGIN_NS / 1e9)
         self.environment.update(environment)
         return WarmParent(
             sys.executable,
