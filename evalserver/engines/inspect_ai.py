@@ -21,7 +21,7 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.core.result_check import Finding
 from evalserver.core.task_names import with_colon
 from evalserver.engines import in_harness
-from evalserver.engines.base import Command, Paths, Question, Results
+from evalserver.engines.base import Command, Paths, Question, Results, WarmHarness
 from evalserver.engines.engine import Engine
 from evalserver.engines.failed_requests import FailedRequests, add_up
 from evalserver.engines.harness import NO_LIMIT
@@ -56,6 +56,9 @@ class InspectAi(Engine):
     rejects_extra_args = "Inspect is not started by a command line: use harness_args"
     package = "inspect-ai"
     written_for = "0.3.285"
+    warm = WarmHarness(
+        Path(in_harness.__file__).with_name("inspect_preload.py"), frozenset({"0.3.285"})
+    )
     packages = ("openai", "anthropic", "torch", "transformers", "vllm", "inspect-evals")
     accepts = frozenset({
         "model_args", "batch_size", "limit", "gen_kwargs", "log_samples", "seed", "use_cache",

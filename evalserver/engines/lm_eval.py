@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from evalserver.core.masking import find_secrets, parse_assignments
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
-from evalserver.engines.base import Paths, Question, Results
+from evalserver.engines.base import Paths, Question, Results, WarmHarness
 from evalserver.engines.failed_requests import NO_ANSWER, FailedRequests, count_in_log
 from evalserver.engines.harness import NO_LIMIT, LmEvalFamily
 from evalserver.engines.lm_eval_options import OPTIONS
@@ -26,6 +26,9 @@ class LmEval(LmEvalFamily):
     options = OPTIONS
     package = "lm-eval"
     written_for = "0.4.13"
+    warm = WarmHarness(
+        Path(in_harness.__file__).with_name("lm_eval_preload.py"), frozenset({"0.4.13"})
+    )
     packages = ("torch", "transformers", "accelerate", "vllm", "datasets", "numpy")
     program = (str(Path(in_harness.__file__).with_name("lm_eval_launcher.py")), "run")
     file_names = FileNames(

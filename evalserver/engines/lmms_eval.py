@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from evalserver.core.masking import find_secrets, is_secret_name, parse_assignments
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import in_harness
-from evalserver.engines.base import Paths, Question, Results
+from evalserver.engines.base import Paths, Question, Results, WarmHarness
 from evalserver.engines.failed_requests import FailedRequests, count_in_log
 from evalserver.engines.harness import LmEvalFamily
 from evalserver.engines.in_harness import lmms_eval_exact
@@ -40,6 +40,9 @@ class LmmsEval(LmEvalFamily):
     options = OPTIONS
     package = "lmms-eval"
     written_for = "0.7.3"
+    warm = WarmHarness(
+        Path(in_harness.__file__).with_name("lmms_eval_preload.py"), frozenset({"0.7.3"})
+    )
     packages = ("torch", "transformers", "accelerate", "vllm", "sglang", "datasets", "numpy")
     program = (str(Path(in_harness.__file__).with_name("lmms_eval_launcher.py")),)
     questions: ClassVar[Mapping[Question, str]] = {

@@ -13,6 +13,8 @@ MODULES = (
     "lmms_eval.__main__",
     "lmms_eval.evaluator",
     "lmms_eval.models.model_utils.gen_metrics",
+    # At the end of a run: for error bars, and for the table of results.
+    "nltk",
     "pytablewriter",
 )
 
