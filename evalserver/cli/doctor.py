@@ -16,6 +16,12 @@ from evalserver.cli.doctor_executors import unknown_executor
 from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_OPTIONS, settings_from_options, with_settings
 
+WARM_STARTS = {
+    "tried": "warm starts were tried with this version",
+    "untried": "warm starts were not tried with this version: only with warm = \"preload\"",
+    "unavailable": "always started cold",
+}
+
 if TYPE_CHECKING:
     from evalserver.engines import Engine
     from evalserver.harnesses.doctor import Diagnosis
@@ -223,6 +229,7 @@ def _report(diagnosis: "Diagnosis", configured: set[str]) -> Iterator[str]:
         "GPUs": _gpus(diagnosis),
         "tasks": diagnosis.tasks,
         "models": diagnosis.models,
+        "warm": WARM_STARTS.get(diagnosis.warm_start or "") if diagnosis.works else None,
         "keys set": ", ".join(diagnosis.keys) or ("none" if diagnosis.works else None),
     }
     for name, fact in facts.items():

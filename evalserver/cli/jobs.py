@@ -169,6 +169,7 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "ended": _optional_time(job["completed_at"]),
         "took": cells.run_time(job) if job["completed_at"] and job["started_at"] else None,
         "attempt": attempts,
+        "start": _start(job["provenance"] or {}),
         "exit code": job["exit_code"],
         "output": job["output_dir"],
     }
@@ -176,6 +177,12 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
     found = cells.findings(job)
     shown |= {"findings": "\n".join(found)} if found else {}
     return shown | describe_failure(job)
+
+
+def _start(provenance: Mapping[str, Any]) -> str | None:
+    """Return how the job was started, if that is known: warm, or cold with the reason."""
+    words = (provenance.get("start"), provenance.get("start_reason"))
+    return ": ".join(str(word) for word in words if word) or None
 
 
 def describe_failure(job: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,9 @@ COUNT_GPUS = "import torch; print(torch.cuda.device_count())"
 class Diagnosis:
     """What was found out about one engine; None if unknown.
 
-    ``keys`` are the variables with a secret that its harness gets.
+    ``keys`` are the variables with a secret that its harness gets. ``warm_start`` says whether warm
+    starts were tried with the version of its harness: ``tried``, ``untried``, or ``unavailable``
+    for this type of engine.
     """
 
     engine: str
@@ -39,6 +41,7 @@ class Diagnosis:
     tasks: int | None = None
     models: int | None = None
     keys: tuple[str, ...] = ()
+    warm_start: str | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -77,8 +80,15 @@ async def diagnose(engine: Engine, environment: Mapping[str, str], executor: Exe
         tasks=tasks,
         models=models,
         keys=keys_for(engine.settings.type, environment),
+        warm_start=_warm_start(engine, probe.get("version")),
         findings=tuple(findings),
     )
+
+
+def _warm_start(engine: Engine, version: str | None) -> str:
+    if engine.warm is None:
+        return "unavailable"
+    return "tried" if version in engine.warm.tried else "untried"
 
 
 def _check_programs(engine: Engine) -> list[Finding]:
