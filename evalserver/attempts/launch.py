@@ -1,6 +1,6 @@
 """From a job to the ``LaunchSpec`` of its attempt: command lines, files and environment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,13 +125,13 @@ class Planner:
             warm=plan_start(engine, job, self._context.warm, has_stages=bool(before)),
         )
 
-    def preloaded(self) -> list[LaunchSpec]:
-        """Return what warm parents need to know of attempts of each engine for which one is to be
-        ready from the start on: specifications without a command line.
+    def preloaded(self, names: Collection[str]) -> list[LaunchSpec]:
+        """Return what warm parents need to know of attempts of each of these engines, if one is to
+        be ready from the start on: specifications without a command line.
 
         Reads the files of the engines' default profiles. Raises ProfileUnavailable.
         """
-        engines = self._engines.values()
+        engines = (engine for name, engine in self._engines.items() if name in names)
         return [each for engine in engines if (each := self._preloaded(engine)) is not None]
 
     def _preloaded(self, engine: Engine) -> LaunchSpec | None:

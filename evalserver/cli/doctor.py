@@ -18,7 +18,7 @@ from evalserver.cli.settings import HELP_OPTIONS, settings_from_options, with_se
 
 WARM_STARTS = {
     "tried": "warm starts were tried with this version",
-    "untried": "warm starts were not tried with this version: only with warm = \"preload\"",
+    "untried": 'warm starts were not tried with this version: only with warm = "preload"',
     "unavailable": "always started cold",
 }
 

@@ -270,7 +270,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         placement=make_placement(args, app[GPUS], app[GPU_GUARD]),
         clusters=executors.clusters,
     )
-    await preload_harnesses(app[PLANNER], app[WARM_PARENTS])
+    await preload_harnesses(args, app[PLANNER], app[WARM_PARENTS])
     await app[SCHEDULER].load()
     app[GPU_GUARD].subscribe(app[SCHEDULER].on_gpus_changed)
     await app[RETENTION].clean_up()

@@ -24,10 +24,11 @@ def make_warm_parents(args: ServerArgs) -> WarmParents:
     return WarmParents(data_dir_of(args) / FOLDER, WarmLimits(idle_s=args.warm_idle_s))
 
 
-async def preload_harnesses(planner: Planner, parents: WarmParents) -> None:
-    """Begin to load a parent for each engine that is to have one from the start on."""
+async def preload_harnesses(args: ServerArgs, planner: Planner, parents: WarmParents) -> None:
+    """Begin to load a parent for each engine that is to have one from the start on: of those that
+    the operator has set up."""
     try:
-        specs = planner.preloaded()
+        specs = planner.preloaded({args.default_engine, *args.engines})
     except ProfileUnavailable as error:
         log.warning("no harness is preloaded", why=str(error))
         return

@@ -50,3 +50,16 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
         "5 idle event streams",
         "5 event streams have an event",
     }
+
+
+@pytest.mark.real_harness("lm-eval")
+def test_a_quick_run_with_a_harness_measures_cold_and_warm_starts(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    options = ["lm-eval", "--rounds", "1", "--evaluations", "1", "--json", str(report)]
+    command = [sys.executable, "-m", "tests.bench.harness", *options]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    (figures,) = json.loads(report.read_text())
+    assert figures["cold"]["total"] > figures["warm"]["total"] > 0

@@ -60,6 +60,8 @@ class Parent:
             self._identity = Identity()
             in_place.make_streams_for_a_pipe()
             program = _load(preload)
+            if importlib.util.find_spec(program.PACKAGE) is None:
+                raise Unusable(f"{self._python} has no {program.PACKAGE}")
             self._dependencies = Dependencies(program.PACKAGE, include_path)
             program.preload(include_path)
             self.num_files = self._dependencies.remember()
