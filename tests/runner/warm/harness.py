@@ -120,11 +120,11 @@ def ended(run_dir: Path) -> Ended:
     """Wait for the end of an attempt."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not (run_dir / files.EXIT_FILE).exists():
-        assert time.monotonic() < deadline, (run_dir / files.RUNNER_LOG_FILE).read_text()
+        assert time.monotonic() < deadline, f"{run_dir} has not ended"
         time.sleep(0.005)
-    log = run_dir / files.LOG_FILE
+    log, runner_log = run_dir / files.LOG_FILE, run_dir / files.RUNNER_LOG_FILE
     return Ended(
         json.loads((run_dir / files.EXIT_FILE).read_text()),
         log.read_text() if log.exists() else "",
-        (run_dir / files.RUNNER_LOG_FILE).read_text(),
+        runner_log.read_text() if runner_log.exists() else "",
     )
