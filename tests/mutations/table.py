@@ -254,4 +254,35 @@ MUTATIONS = (
         "    if False:",
         ("cli/test_doctor_executors.py::test_what_is_odd_about_a_node_is_reported",),
     ),
+    Mutation(
+        "a warm parent starts an attempt although a file has changed",
+        "runner/warm/parent.py",
+        "raise Refused(change)",
+        "pass",
+        ("runner/warm/test_parent.py::test_a_refusal_names_the_file",),
+    ),
+    Mutation(
+        "a warm parent starts an attempt although it has a thread more",
+        "runner/warm/parent.py",
+        "if threads != self.num_threads:",
+        "if threads < 0:",
+        ("runner/warm/test_parent.py::test_a_parent_with_a_further_thread_refuses",),
+    ),
+    Mutation(
+        "a forked runner shows the token of its attempt's harness",
+        "runner/warm/parent.py",
+        "self._identity.show_variables({})",
+        "pass",
+        ("runner/warm/test_parent.py::test_a_runner_does_not_show_the_token",),
+    ),
+    Mutation(
+        "a forked harness keeps the descriptors of its runner",
+        "runner/warm/harness_start.py",
+        "in_place.close_descriptors({report})",
+        "pass",
+        (
+            "runner/warm/test_in_place.py"
+            "::test_a_forked_script_finds_what_a_new_one_does[descriptors]",
+        ),
+    ),
 )

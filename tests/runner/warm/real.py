@@ -22,6 +22,8 @@ TIMES = re.compile(
 )
 """Names of what differs between any two runs."""
 
+ADDRESS = re.compile("at 0x[0-9a-f]+")
+
 Command = Callable[[Path, Path], list[str]]
 """Returns arguments after the interpreter, for a run directory and a directory of tasks."""
 
@@ -88,12 +90,13 @@ def _succeeded(run_dir: Path) -> Path:
 
 
 def saved(run_dir: Path) -> dict[str, Any]:
-    """Return what a run saved, without times and paths: results and samples by kind of file."""
+    """Return what a run saved, without times, paths and addresses: results and samples by kind of file."""
     found: dict[str, Any] = {}
     for path in sorted((run_dir / "output").rglob("*.json*")):
         kind = "samples" if "samples" in path.name else "results"
         lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
         text = json.dumps([json.loads(line) for line in lines]).replace(str(run_dir), "run")
+        text = ADDRESS.sub("at 0x", text)
         found[kind] = _without_times(json.loads(text))
     return found
 

@@ -11,7 +11,7 @@ from tests.runner.warm.driver import WarmParent
 from tests.runner.warm.harness import Ended, TinyHarness
 
 LOOKS = {
-    "arguments": "[sys.argv, sys.orig_argv]",
+    "arguments": "[sys.argv, getattr(sys, 'orig_argv', None)]",
     "where modules are found": "sys.path",
     "the working directory": "[os.getcwd(), os.stat('.').st_ino]",
     "the environment": "dict(os.environ)",
