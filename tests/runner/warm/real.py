@@ -90,7 +90,7 @@ def _succeeded(run_dir: Path) -> Path:
 
 
 def saved(run_dir: Path) -> dict[str, Any]:
-    """Return what a run saved, without times, paths and addresses: results and samples by kind of file."""
+    """Return the results and samples that a run saved, without times, paths and addresses."""
     found: dict[str, Any] = {}
     for path in sorted((run_dir / "output").rglob("*.json*")):
         kind = "samples" if "samples" in path.name else "results"
