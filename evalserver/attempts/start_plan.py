@@ -45,6 +45,7 @@ def engine_plan(engine: Engine, mode: str) -> WarmPlan | ColdStart:
         engine.warm.preload,
         engine.settings.include_path,
         engine.warm.tried if mode == WARM_AUTO else None,
+        engine.package,
     )
 
 

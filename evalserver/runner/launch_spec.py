@@ -40,13 +40,15 @@ class WarmPlan:
     """How an attempt can be started by a warm parent of ``engine``.
 
     ``preload`` is the program that imports the harness, ``include_path`` a directory of task
-    definitions. ``versions`` are the versions of the harness that it may be done with (None: any).
+    definitions. ``versions`` are the versions of the harness, installed as ``distribution``, that
+    it may be done with (None: any).
     """
 
     engine: str
     preload: Path
     include_path: str | None = None
     versions: frozenset[str] | None = None
+    distribution: str | None = None
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class ServerArgs:
         "Start evaluations by processes that have imported the harness: never (off), where that was"
         " tried with its version (auto), or from the server's start on and with every version"
         " (preload). An engine's table can differ.",
-        default="off",
+        default="auto",
     )
     warm_idle_s: float = _setting(
         allowed.seconds,

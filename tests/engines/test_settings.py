@@ -31,6 +31,7 @@ def rejection(name: str, table: Any) -> str:
         ({"type": "lm_eval", "models": []}, "a list of names or wildcards"),
         ({"type": "lm_eval", "working_directory": "x"}, "must be 'server' or 'attempt'"),
         ({"type": "lm_eval", "executor": 1}, "engines.a.executor must be a non-empty text, got 1"),
+        ({"type": "lm_eval", "warm": "on"}, "warm must be 'off' or 'auto' or 'preload', got 'on'"),
         ({"type": "lm_eval", "pyton": "x"}, "unknown key 'pyton'. Did you mean 'python'"),
     ],
 )

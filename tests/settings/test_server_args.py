@@ -59,6 +59,8 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "memory_per_job": [0, -1, 2**26 - 1, 2.5e9, "1G", True],
     "stall_after": [-1, math.nan, math.inf, "1", True, None, 86401],
     "on_stall": ["stop", "", None],
+    "warm": ["on", "", None, True],
+    "warm_idle_s": [-1, math.nan, math.inf, "1", True, None, 86401],
     "cancel_grace": [-1, math.nan, math.inf, "1", True, None, 86401],
 }
 
@@ -190,6 +192,8 @@ def test_every_setting_has_a_variable(setting: str) -> None:
         "memory_per_job": "99000000",
         "stall_after": "11",
         "on_stall": "fail",
+        "warm": "preload",
+        "warm_idle_s": "12",
     }
     slots = {
         **{"gpus": "auto", "max_running": "12", "max_running_without_gpu": "13"},

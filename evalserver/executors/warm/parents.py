@@ -15,6 +15,7 @@ from evalserver.executors.warm.parent import (
     ParentUnusable,
     WarmParent,
 )
+from evalserver.executors.warm.tried import untried_reason
 from evalserver.runner.launch_spec import ColdStart, LaunchSpec, WarmPlan
 
 log = structlog.get_logger("evalserver.executors.warm")
@@ -169,29 +170,23 @@ class WarmParents:
         try:
             # One at a time: each takes a core for seconds.
             async with self._turn:
+                untried = await untried_reason(parent.key, parent.plan)
+                if untried is not None:
+                    await self._drop(parent, ColdStart("untried", untried), for_long=True)
+                    return
                 await asyncio.to_thread(self._logs.mkdir, mode=0o700, exist_ok=True)
                 await parent.load()
         except (ParentUnusable, OSError) as error:
-            await self._drop(parent, ColdStart("unusable", f"no warm start: {error}"))
+            cold = ColdStart("unusable", f"the harness cannot be imported ahead: {error}")
+            await self._drop(parent, cold)
             return
         except BaseException:
             await parent.end()
             raise
-        tried = parent.plan.versions
-        if tried is not None and parent.version not in tried:
-            version = parent.version or "unknown"
-            why = f"warm starts were not tried with version {version} of the harness"
-            await self._drop(parent, ColdStart("untried", why), for_long=True)
-            return
         log.info("a warm parent is ready", engine=parent.plan.engine, pid=parent.pid)
 
     async def _drop(self, parent: WarmParent, cold: ColdStart, *, for_long: bool = False) -> None:
-        log.warning(
-            "a warm parent cannot be used",
-            engine=parent.plan.engine,
-            why=cold.why,
-            output=str(parent.log),
-        )
+        log.info("no warm starts now", engine=parent.plan.engine, why=cold.why)
         self._remove(parent)
         self._add_failure(parent.key, cold, for_long=for_long)
         await parent.end()

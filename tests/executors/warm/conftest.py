@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from evalserver.runner import files
 from tests.executors.conftest import Lab
 from tests.support import until
 
+TRIED = frozenset({version("pip")})
 FAKE = Path(__file__).with_name("fake_harness.py")
 
 
@@ -41,7 +43,7 @@ class WarmLab(Lab):
 
     def spec(self, program: str = "print('done')", *args: Any, **changes: Any) -> LaunchSpec:
         """Return a new attempt that runs this program. It is not started."""
-        plan = WarmPlan("an_engine", self.preload, None, frozenset({"1.0"}))
+        plan = WarmPlan("an_engine", self.preload, None, TRIED, "pip")
         spec = super().spec(program, *args, **{"warm": plan, **changes})
         command = replace(spec.command, argv=(str(self.python), *spec.command.argv[1:]))
         self.specs[-1] = replace(spec, command=command)

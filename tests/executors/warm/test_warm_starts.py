@@ -106,13 +106,26 @@ async def test_a_version_that_was_not_tried_is_started_cold(make_lab: MakeLab) -
     lab = make_lab()
     spec = lab.spec()
     assert not isinstance(spec.warm, ColdStart)
-    untried = replace(spec, warm=replace(spec.warm, versions=frozenset({"2.0"})))
+    untried = replace(spec, warm=replace(spec.warm, versions=frozenset({"0.1"})))
     await lab.parents.find(untried)
     await until(lambda: has_no_parent(lab))
 
     start = await lab.ran(untried)
 
-    assert "not tried with version 1.0" in start["why"]
+    assert "not tried with version" in start["why"]
+
+
+async def test_a_harness_that_is_not_installed_is_started_cold(make_lab: MakeLab) -> None:
+    lab = make_lab()
+    spec = lab.spec()
+    assert not isinstance(spec.warm, ColdStart)
+    missing = replace(spec, warm=replace(spec.warm, distribution="no-such-harness"))
+    await lab.parents.find(missing)
+    await until(lambda: has_no_parent(lab))
+
+    start = await lab.ran(missing)
+
+    assert "the version of the harness is unknown" in start["why"]
 
 
 async def test_an_attempt_with_other_variables_has_another_parent(make_lab: MakeLab) -> None:
