@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.digits_model import make_digits_task
+from tests.mock_model import MODEL, mock_answers
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +42,7 @@ JOBS = MappingProxyType(
         "inspect": HarnessJob(
             "inspect",
             lambda _: ROOT / "tests" / "inspect_tasks",
-            _request("mockllm/model", "capitals"),
+            _request(MODEL, "capitals", model_args=mock_answers("Paris")),
         ),
     }
 )

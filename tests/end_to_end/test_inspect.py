@@ -6,26 +6,10 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import INSPECT_TASKS, RealServer
-from tests.support import Json, ServerProcess, results_file
+from tests.mock_model import MODEL, mock_answers
+from tests.support import ServerProcess, results_file
 
 pytestmark = pytest.mark.real_harness("inspect")
-
-MODEL = "mockllm/model"
-
-
-def mock_answers(*answers: str) -> Json:
-    """The ``model_args`` of a model that gives these answers in turn."""
-    # Without usage, Inspect would fetch a tokenizer to count tokens.
-    usage = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}
-    outputs = [
-        {
-            "model": MODEL,
-            "choices": [{"message": {"role": "assistant", "content": answer}}],
-            "usage": usage,
-        }
-        for answer in answers
-    ]
-    return {"custom_outputs": outputs}
 
 
 async def _submit(server: ServerProcess, **fields: Any) -> str:

@@ -31,6 +31,9 @@ ALLOWED = {
     "attempts.run_directories": "names of run directories, to remove them",
     # What writes into a run directory, or runs beside the harness.
     "executors.runner_start": "writes job.json and the like, through no link and never into a FIFO",
+    "executors.warm.key": "names and times of evalserver's own code",
+    "executors.warm.memory": "/proc",
+    "executors.warm.parent": "makes the file of what a warm parent prints, in the data directory",
     "executors.slurm.hello": "runs on a node, in the directory of its job",
     "executors.slurm.runner_copy": "copies the program of the runner, which is no secret",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
