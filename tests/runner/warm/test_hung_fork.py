@@ -17,7 +17,6 @@ from evalserver.runner.processes import become_subreaper
 from evalserver.runner.stage_start import NotForked
 from evalserver.runner.watch import WAKE_SIGNALS
 from tests.runner.warm.harness import TinyHarness
-from tests.support import WAIT_SECONDS
 
 HANG_SECONDS = 0.5
 PRINTS = "print('started cold')"
@@ -108,12 +107,3 @@ def test_a_harness_that_cannot_be_forked_is_started_cold(run_dir: Path) -> None:
 
     assert end.exit_code == 0
     assert _why_cold(run_dir) == "the fork failed: no memory"
-
-
-def test_a_fork_that_hangs_is_cancelled_like_any_other(tiny: TinyHarness) -> None:
-    run_dir = tiny.prepare(PRINTS, grace_s=WAIT_SECONDS)
-    (run_dir / files.CANCEL_FILE).touch()
-
-    end = _run(run_dir, HangsAfterFork())
-
-    assert end.reason == "cancelled"

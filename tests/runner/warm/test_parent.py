@@ -63,7 +63,6 @@ CHANGES: dict[str, Callable[[TinyHarness], None]] = {
 HARMLESS: dict[str, Callable[[TinyHarness], None]] = {
     "bytecode is written": lambda tiny: (tiny.package / "__pycache__").mkdir(exist_ok=True),
     "a harness writes into the working directory": lambda tiny: (tiny.cwd / "results").mkdir(),
-    "the metadata is read": lambda tiny: None,
 }
 
 
