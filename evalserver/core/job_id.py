@@ -12,6 +12,9 @@ VARIANT = 2 << 62
 RANDOM_BITS = (1 << 76) - 1 - (3 << 62)
 """The last 80 bits, except those of version and variant."""
 
+SHORT_LENGTH = 8
+"""Characters of an id in lists: of its random end, since ids of one minute begin alike."""
+
 
 def new_job_id() -> str:
     """Create a unique id: 48 bits of milliseconds, then 74 random bits."""
@@ -19,3 +22,8 @@ def new_job_id() -> str:
     random = int.from_bytes(os.urandom(10), "big") & RANDOM_BITS
     digits = f"{milliseconds << 80 | VERSION | VARIANT | random:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def short_job_id(job_id: str) -> str:
+    """Return the end of an id, by which people tell jobs apart and name them."""
+    return job_id[-SHORT_LENGTH:]

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from evalserver.core.job_id import new_job_id
+from evalserver.core.job_id import new_job_id, short_job_id
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:
@@ -28,3 +28,9 @@ def test_an_id_begins_with_the_time_in_milliseconds() -> None:
     after = time.time_ns() // 1_000_000
 
     assert before <= made.int >> 80 <= after
+
+
+def test_ids_of_the_same_moment_differ_in_their_short_form() -> None:
+    made = [new_job_id() for _ in range(30)]
+
+    assert len({short_job_id(each) for each in made}) == 30

@@ -10,9 +10,6 @@ from markupsafe import Markup
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
-CHECKPOINT_ARGUMENTS = ("pretrained", "model", "model_version", "model_name", "peft")
-"""The model arguments that name a checkpoint, in order of preference."""
-
 MINUS = "\N{MINUS SIGN}"
 
 NO_VALUE = "—"
@@ -109,14 +106,6 @@ def size(count: float | None) -> str:
         if count < 999.5 or unit == UNITS[-1]:
             return f"{count:.3g} {unit}"
     raise AssertionError
-
-
-def model_title(request: Mapping[str, Any]) -> str:
-    """Return the name of the checkpoint that a request evaluates, else of the model class."""
-    model_args = request.get("model_args") or {}
-    values = (model_args.get(name) for name in CHECKPOINT_ARGUMENTS)
-    checkpoint = next((value for value in values if isinstance(value, str) and value), None)
-    return checkpoint or str(request["model"])
 
 
 def has_numbers(metrics: Mapping[str, Mapping[str, float | None]]) -> bool:

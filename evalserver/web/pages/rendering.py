@@ -11,6 +11,8 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evalserver.core.job import Job
+from evalserver.core.job_id import short_job_id
+from evalserver.core.model_title import model_title
 from evalserver.version import __version__
 from evalserver.web.api.jobs import serialize_job
 from evalserver.web.api.static_files import PAGE_HEADERS
@@ -28,8 +30,8 @@ DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (
     formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
-    formatting.size, formatting.model_title, formatting.pretty, formatting.has_numbers,
-    formatting.polyline,
+    formatting.size, formatting.pretty, formatting.has_numbers, formatting.polyline, model_title,
+    short_job_id,
 )  # fmt: skip
 
 

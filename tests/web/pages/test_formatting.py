@@ -42,17 +42,6 @@ def test_a_size_has_three_digits(count: float | None, text: str) -> None:
     assert formatting.size(count) == text
 
 
-@pytest.mark.parametrize(
-    ("model_args", "title"),
-    [(None, "qwen2_vl"), ({}, "qwen2_vl"), ({"pretrained": "org/model"}, "org/model"),
-     ({"model": "served", "base_url": "x"}, "served"), ({"pretrained": 5}, "qwen2_vl")],
-)  # fmt: skip
-def test_a_job_is_named_after_its_checkpoint(
-    model_args: dict[str, object] | None, title: str
-) -> None:
-    assert formatting.model_title({"model": "qwen2_vl", "model_args": model_args}) == title
-
-
 def test_a_relative_time_has_the_exact_time_as_tooltip() -> None:
     html = formatting.ago("2020-01-01T12:00:00.000+00:00")
 
