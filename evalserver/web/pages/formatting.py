@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,9 +108,13 @@ def size(count: float | None) -> str:
     raise AssertionError
 
 
-def has_numbers(metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
-    """Return whether one of a model's metrics is a finite number."""
-    return any(value is not None for values in metrics.values() for value in values.values())
+def middle(text: str, most: int = 64) -> str:
+    """Shorten a text to ``most`` characters by leaving out its middle: names of checkpoints often
+    differ at their end only."""
+    if len(text) <= most:
+        return text
+    start = most // 3
+    return f"{text[:start]}…{text[start + 1 - most :]}"
 
 
 def pretty(value: Any) -> str:

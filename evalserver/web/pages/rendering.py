@@ -22,6 +22,7 @@ from evalserver.web.http.responses import cacheable_response, dump
 from evalserver.web.keys import QUERY, TEMPLATES
 from evalserver.web.pages import formatting
 from evalserver.web.pages.permissions import logged_in_user, may_change
+from evalserver.web.pages.scores import scores
 
 HTMX = "HX-Request"
 """The header of requests that htmx sends."""
@@ -30,8 +31,8 @@ DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (
     formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
-    formatting.size, formatting.pretty, formatting.has_numbers, formatting.polyline, model_title,
-    short_job_id,
+    formatting.size, formatting.pretty, formatting.middle, formatting.polyline, model_title,
+    short_job_id, scores,
 )  # fmt: skip
 
 

@@ -95,10 +95,11 @@ def _environment(given: argparse.Namespace, args: dict[str, str]) -> None:
 
 def _judge(given: argparse.Namespace, args: dict[str, str]) -> None:
     results = {"acc,strict": 0.5, "acc,loose": 0.5, "f1,strict": 0.5, "loss,strict": 1.0}
+    thoughts = "Let me think. " * int(args.get("thoughts", 0))
     samples = [
         {
             **{"doc_id": doc, "filter": name, "acc": float(doc % 2), "f1": 0.5, "loss": 1.0},
-            **{"target": "yes", "filtered_resps": ["yes" if doc % 2 else "no"]},
+            **{"target": "yes", "filtered_resps": [thoughts + ("yes" if doc % 2 else "no")]},
         }
         for name in ("strict", "loose")
         for doc in range(int(args.get("documents", 4)))
@@ -149,7 +150,9 @@ def _write_results(
 
 
 def _crash(given: argparse.Namespace, args: dict[str, str]) -> None:
-    raise RuntimeError("the stand-in was told to crash")
+    raise RuntimeError(
+        "the stand-in was told to crash" + " and to say so" * int(args.get("times", 0))
+    )
 
 
 def _exit(given: argparse.Namespace, args: dict[str, str]) -> None:

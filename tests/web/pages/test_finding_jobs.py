@@ -135,3 +135,35 @@ async def test_a_sort_order_is_combined_with_filters(lab: Lab, visit: Visit) -> 
         "aria-sort", "descending"
     )
     assert query(visit) == {"status": "completed", "sort": "-completed_at"}
+
+
+@pytest.mark.browser
+async def test_an_invalid_label_filter_says_what_is_allowed(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    await visit.page.get_by_label("Label").fill("series")
+
+    await expect(visit.page.get_by_role("alert").first).to_contain_text("Must be name=text")
+
+
+@pytest.mark.browser
+async def test_a_valid_filter_removes_the_message_about_an_invalid_one(
+    lab: Lab, visit: Visit
+) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+    await visit.page.get_by_label("Label").fill("series")
+    problem = visit.page.locator("#filter-problem")
+    await expect(problem).not_to_be_empty()
+
+    await visit.page.get_by_label("Label").fill("step=200")
+
+    await expect(problem).to_be_empty()
+
+
+@pytest.mark.browser
+async def test_a_row_shows_the_score_of_its_job(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    outcome = visit.page.locator(f"#job-{lab.completed[0]} .outcome")
+
+    await expect(outcome).to_have_text("mme acc 0.50")

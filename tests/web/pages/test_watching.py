@@ -45,7 +45,7 @@ async def test_the_home_page_shows_a_job_from_its_submission_to_its_results(
         gate.touch()
         row = visit.page.locator(f"#ended-{job_id}")
         await expect(row.locator(".pill")).to_have_text("completed")
-        await expect(row.locator(".outcome")).to_have_text("acc 0.500")
+        await expect(row.locator(".outcome")).to_have_text("mme acc 0.500")
 
         await expect(card).to_have_count(0)
         assert await is_the_same_page(visit)
