@@ -12,6 +12,7 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import Any
 
+from evalserver.analysis.fractions import are_fractions
 from evalserver.core.job import Metric
 
 CONFIDENCE = 0.95
@@ -71,7 +72,8 @@ class NotPaired(Exception):
 class Difference:
     """A job's metric minus the baseline's.
 
-    ``low`` and ``high`` bound the confidence interval; ``n`` is the number of paired documents.
+    ``low`` and ``high`` bound the confidence interval, within -1 and 1 for fractions; ``n`` is the
+    number of paired documents.
     ``exceeds_noise``: the interval excludes 0. ``improved``: the metric changed for the better.
     Each is None if unknown. ``note`` states the limits of the comparison.
     """
@@ -104,7 +106,7 @@ def paired_difference(
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
     note = _pairing_note(n, max(len(baseline_scores), len(other_scores)))
-    return _difference(other, mean, math.sqrt(variance / n), n, Method.PAIRED, note)
+    return _difference(baseline, other, mean, math.sqrt(variance / n), n, Method.PAIRED, note)
 
 
 def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference:
@@ -115,21 +117,29 @@ def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference
     value = other.value - baseline.value
     note = f"Not paired: {why}."
     if baseline.stderr is None or other.stderr is None:
-        return _difference(other, value, None, None, Method.BARE, note)
+        return _difference(baseline, other, value, None, None, Method.BARE, note)
     stderr = math.hypot(baseline.stderr, other.stderr)
-    return _difference(other, value, stderr, None, Method.UNPAIRED, note)
+    return _difference(baseline, other, value, stderr, None, Method.UNPAIRED, note)
 
 
 def _difference(
-    metric: Metric, value: float, stderr: float | None, n: int | None, method: Method, note: str
+    baseline: Metric,
+    other: Metric,
+    value: float,
+    stderr: float | None,
+    n: int | None,
+    method: Method,
+    note: str,
 ) -> Difference:
     low = high = exceeds = None
     if stderr is not None:
         low, high = value - QUANTILE * stderr, value + QUANTILE * stderr
         exceeds = low > 0 or high < 0
+        if are_fractions(baseline, other):
+            low, high = max(low, -1.0), min(high, 1.0)
     improved = None
-    if metric.higher_is_better is not None and value != 0:
-        improved = (value > 0) == metric.higher_is_better
+    if other.higher_is_better is not None and value != 0:
+        improved = (value > 0) == other.higher_is_better
     return Difference(value, stderr, low, high, n, method, exceeds, improved, note or None)
 
 

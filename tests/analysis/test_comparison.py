@@ -77,6 +77,18 @@ def test_what_leaves_0_out_of_the_interval_exceeds_the_noise(value: float, excee
     assert found.exceeds_noise is exceeds
 
 
+def test_the_interval_of_two_fractions_ends_at_1() -> None:
+    worst, best = number(0.1, 0.15, n=4), number(0.9, 0.15, n=4)
+
+    assert unpaired_difference(worst, best, "why").high == 1.0
+
+
+def test_the_interval_of_numbers_of_another_scale_has_no_end() -> None:
+    low, high = number(0.1, 2.0, n=4), number(0.9, 2.0, n=4)
+
+    assert unpaired_difference(low, high, "why").high == pytest.approx(6.34, abs=0.01)
+
+
 @pytest.mark.parametrize(("first", "second"), [(0.1, None), (None, 0.1), (None, None)])
 def test_without_a_standard_error_there_is_only_the_difference(
     first: float | None, second: float | None

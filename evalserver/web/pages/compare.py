@@ -1,5 +1,6 @@
 """``GET /ui/compare``: the response of ``GET /compare`` as a table with bars."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from aiohttp import web
 from marshmallow import ValidationError, fields, validates_schema
 
 from evalserver.analysis.comparison import QUANTILE
+from evalserver.analysis.fractions import is_fraction
+from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter
 from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS, get_comparison
@@ -26,11 +29,17 @@ class ComparePageQuerySchema(StrictSchema):
     """The page's query: the API's, but fewer than two jobs are allowed."""
 
     job = fields.List(Text(longest=64), load_default=[], metadata=about("The jobs to compare."))
+    baseline = Text(
+        longest=64,
+        metadata=about("Which of them is the baseline; default: the lowest step, or the oldest."),
+    )
 
     @validates_schema
-    def _check_count(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
+    def _check_jobs(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
         if len(dict.fromkeys(data["job"])) > MAX_JOBS:
             raise ValidationError(f"At most {MAX_JOBS} jobs can be compared.", "job")
+        if data.get("baseline", None) not in (None, *data["job"]):
+            raise ValidationError("Must be one of the jobs that are compared.", "baseline")
 
 
 @dataclass(frozen=True)
@@ -47,59 +56,106 @@ class Bar:
 
 async def get_compare_page(request: web.Request) -> web.Response:
     """``GET /ui/compare``: jobs compared with a baseline; with fewer than two jobs, a selection."""
-    selected = list(dict.fromkeys(request[QUERY]["job"]))
-    candidates = await request.app[STORE].queries.page(
+    queries, query = request.app[STORE].queries, request[QUERY]
+    selected = list(dict.fromkeys(query["job"]))
+    candidates = await queries.page(
         JobFilter(statuses=frozenset({Status.COMPLETED})), MAX_CANDIDATES
     )
     comparison = None
     if len(selected) >= MIN_JOBS:
+        jobs = {job_id: await queries.with_pruned(job_id) for job_id in selected}
+        selected = order_jobs(list(jobs.values()), query.get("baseline"))
         comparison = await call_api(request, get_comparison, job=selected)
         for row in comparison["rows"]:
-            row["bars"] = make_bars(row["values"])
+            _add_intervals(row)
         for job in comparison["jobs"]:
-            job["request"] = asdict((await request.app[STORE].queries.job(job["job_id"])).request)
+            job["request"] = asdict(jobs[job["job_id"]].request)
     return render_page(
         request,
         "compare.html",
         selected=selected,
         candidates=[(job, asdict(job.request)) for job in candidates.jobs],
         comparison=comparison,
+        sizes=_find_sizes(comparison["rows"]) if comparison else {},
     )
+
+
+def order_jobs(jobs: Sequence[Job], baseline: str | None) -> list[str]:
+    """Return the ids of jobs in the order of comparison: the baseline, then by step or age.
+
+    The default baseline is the job of the lowest step if every job has a number as its label
+    ``step``, else the job that was submitted first.
+    """
+    steps = {job.job_id: _parse_step(job) for job in jobs}
+    has_steps = None not in steps.values()
+    ordered = sorted(jobs, key=lambda job: (steps[job.job_id] if has_steps else 0, job.seq))
+    ordered.sort(key=lambda job: job.job_id != baseline)
+    return [job.job_id for job in ordered]
+
+
+def _parse_step(job: Job) -> float | None:
+    try:
+        step = float(job.labels.get("step", ""))
+    except ValueError:
+        return None
+    return step if math.isfinite(step) else None
+
+
+def _find_sizes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """Return the numbers of documents of each task whose jobs differ in them."""
+    sizes: dict[str, set[int]] = {}
+    for row in rows:
+        counts = {value["n"] for value in row["values"] if value["n"] is not None}
+        sizes.setdefault(row["task"], set()).update(counts)
+    return {task: sorted(counts) for task, counts in sizes.items() if len(counts) > 1}
+
+
+def _add_intervals(row: dict[str, Any]) -> None:
+    """Add the confidence interval of each value of a row, and its bar."""
+    for value in row["values"]:
+        value["interval"] = find_interval(value, row["higher_is_better"])
+    row["bars"] = make_bars(row["values"])
+
+
+def find_interval(
+    value: Mapping[str, Any], higher_is_better: bool | None
+) -> tuple[float, float] | None:
+    """Return the bounds of a value's confidence interval, from 0 to 1 for a fraction.
+
+    None for a value without a standard error.
+    """
+    if value["value"] is None or value["stderr"] is None:
+        return None
+    margin = QUANTILE * value["stderr"]
+    low, high = value["value"] - margin, value["value"] + margin
+    if is_fraction(value["value"], value["stderr"], value["n"], higher_is_better):
+        return max(low, 0.0), min(high, 1.0)
+    return low, high
 
 
 def make_bars(values: Sequence[Mapping[str, Any]]) -> list[Bar | None]:
     """Return the bars of a row on one scale that includes 0; None for a missing value."""
-    intervals = [_interval(each) for each in values]
-    present = [interval for interval in intervals if interval is not None]
-    low = min([0.0, *(min(value, lower) for value, lower, _ in present)])
-    high = max([0.0, *(max(value, upper) for value, _, upper in present)])
+    present = [
+        each
+        for value in values
+        if value["value"] is not None
+        for each in (value["value"], *(value["interval"] or ()))
+    ]
+    low, high = min([0.0, *present]), max([0.0, *present])
     # Fractions are drawn on a scale from 0 to 1.
     high = 1.0 if low == 0 and 0.2 < high <= 1 else high
     scale = PLOT_WIDTH / ((high - low) or 1.0)
-    return [
-        None if interval is None else _make_bar(interval, each["stderr"] is not None, low, scale)
-        for interval, each in zip(intervals, values, strict=True)
-    ]
+    return [None if each["value"] is None else _make_bar(each, low, scale) for each in values]
 
 
-def _make_bar(
-    interval: tuple[float, float, float], has_stderr: bool, low: float, scale: float
-) -> Bar:
-    value, lower, upper = ((each - low) * scale for each in interval)
-    zero = -low * scale
+def _make_bar(value: Mapping[str, Any], low: float, scale: float) -> Bar:
+    zero, end = -low * scale, (value["value"] - low) * scale
+    bounds = [round((each - low) * scale, 2) for each in value["interval"] or ()]
     return Bar(
         zero=round(zero, 2),
-        start=round(min(zero, value), 2),
-        length=round(abs(value - zero), 2),
-        end=round(value, 2),
-        low=round(max(lower, 0.0), 2) if has_stderr else None,
-        high=round(min(upper, PLOT_WIDTH), 2) if has_stderr else None,
+        start=round(min(zero, end), 2),
+        length=round(abs(end - zero), 2),
+        end=round(end, 2),
+        low=bounds[0] if bounds else None,
+        high=bounds[1] if bounds else None,
     )
-
-
-def _interval(value: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Return a value and the bounds of its confidence interval."""
-    if value["value"] is None:
-        return None
-    margin = QUANTILE * (value["stderr"] or 0.0)
-    return value["value"], value["value"] - margin, value["value"] + margin

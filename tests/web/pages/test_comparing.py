@@ -6,7 +6,10 @@ import io
 import pytest
 from playwright.async_api import expect
 
-from evalserver.web.pages.compare import Bar, make_bars
+from evalserver.core.job import Job
+from evalserver.core.lifecycle import Status
+from evalserver.core.request import EvaluateRequest
+from evalserver.web.pages.compare import Bar, find_interval, make_bars, order_jobs
 from tests.browser import Visit
 from tests.support import ServerProcess
 from tests.web.pages.conftest import Lab
@@ -43,9 +46,91 @@ async def test_the_baseline_can_be_changed(lab: Lab, visit: Visit) -> None:
     await expect(first.locator("a").first).to_have_attribute("href", f"/ui/jobs/{lab.completed[1]}")
 
 
-def value(number: float | None, stderr: float | None = None) -> dict[str, float | None]:
+@pytest.mark.browser
+async def test_the_baseline_of_selected_jobs_is_that_of_the_lowest_step(
+    lab: Lab, visit: Visit
+) -> None:
+    await visit.page.goto(f"{lab.url}/ui/compare")
+
+    for job_id in reversed(lab.completed):
+        await visit.page.locator(f"input[value='{job_id}']").check()
+    await visit.page.locator("#compare").click()
+
+    await expect(visit.page.locator(".compared li").first).to_contain_text("step 100")
+    await expect(visit.page.locator(".comparison tbody tr").nth(1)).to_contain_text("+0.25")
+
+
+@pytest.mark.browser
+async def test_a_note_says_that_jobs_differ_in_size(server: ServerProcess, visit: Visit) -> None:
+    async with server:
+        small, large = await scored(server.api, *[1] * 4), await scored(server.api, *[1, 0] * 4)
+        await visit.page.goto(f"{server.url}/ui/compare?job={small}&job={large}")
+
+        note = visit.page.get_by_role("note")
+
+        await expect(note).to_contain_text("mme has 4 or 8 documents")
+        await expect(visit.page.locator(".comparison tbody")).to_contain_text("of 8 documents")
+
+
+def job(seq: int, step: str | None = None) -> Job:
+    """Build a completed job; only its place, id and labels matter."""
+    return Job(
+        seq=seq,
+        job_id=f"job {seq}",
+        status=Status.COMPLETED,
+        engine="lmms_eval",
+        priority=0,
+        labels={} if step is None else {"step": step},
+        request=EvaluateRequest(model="dummy", tasks=("mme",)),
+        submitted_by="alice",
+        created_at="",
+        started_at=None,
+        completed_at=None,
+        cancel_requested_at=None,
+        attempt=1,
+        max_attempts=1,
+        run_dir=None,
+        output_dir=None,
+        exit_code=0,
+        error=None,
+        result=None,
+        provenance=None,
+        event_id=1,
+    )
+
+
+def test_compared_jobs_are_in_the_order_of_their_steps() -> None:
+    assert order_jobs([job(1, "1000"), job(2, "200")], None) == ["job 2", "job 1"]
+
+
+@pytest.mark.parametrize("step", [None, "last", "nan"])
+def test_compared_jobs_without_numbers_as_steps_are_in_the_order_of_submission(
+    step: str | None,
+) -> None:
+    assert order_jobs([job(2, "1"), job(1, step)], None) == ["job 1", "job 2"]
+
+
+def test_a_baseline_comes_first() -> None:
+    assert order_jobs([job(1), job(2), job(3)], "job 3") == ["job 3", "job 1", "job 2"]
+
+
+def test_the_interval_of_a_fraction_ends_at_1() -> None:
+    scored = {"value": 0.95, "stderr": 0.05, "n": 20}
+
+    low, high = find_interval(scored, higher_is_better=True) or (0.0, 0.0)
+
+    assert (round(low, 3), high) == (0.852, 1.0)
+
+
+def test_the_interval_of_a_loss_has_no_end() -> None:
+    scored = {"value": 0.95, "stderr": 0.05, "n": 20}
+
+    assert find_interval(scored, higher_is_better=False) == pytest.approx((0.852, 1.048), abs=0.001)
+
+
+def value(number: float | None, interval: tuple[float, float] | None = None) -> dict[str, object]:
     """Build a value of a comparison."""
-    return {"value": number, "stderr": stderr}
+    return {"value": number, "interval": interval}
 
 
 def test_bars_of_fractions_have_a_scale_from_0_to_1() -> None:
@@ -53,7 +138,7 @@ def test_bars_of_fractions_have_a_scale_from_0_to_1() -> None:
 
 
 def test_a_bar_has_a_confidence_interval() -> None:
-    [bar] = make_bars([value(0.5, 0.1)])
+    [bar] = make_bars([value(0.5, (0.304, 0.696))])
 
     assert bar is not None
     assert (bar.low, bar.high) == (30.4, 69.6)
