@@ -120,7 +120,7 @@ async def _wait_until_loaded(page: Page, name: str, running: str) -> None:
         percent = page.locator(f"#running-{running} .percent")
         await expect(percent).to_contain_text(HALF_DONE)
     if name == "job":
-        await expect(page.locator(".sample")).to_have_count(10)
+        await expect(page.locator(".sample")).to_have_count(5)
     if name == "trends":
         await expect(page.locator("#plot canvas")).to_be_visible()
 

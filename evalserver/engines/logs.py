@@ -9,6 +9,7 @@ from evalserver.system.untrusted_files import MissingFile, UnreadableFile
 
 LINES = 50
 BYTES = 16 * 1024
+MAX_CAUSE_LENGTH = 500
 FRAMES = 4
 """Of a traceback that are kept in an error: the log has all."""
 
@@ -74,6 +75,7 @@ def _shortened(frames: list[list[str]], most_frames: int) -> list[str]:
 def cause(log_tail: str) -> str | None:
     """Return the last line that names an exception, or None."""
     for line in reversed(log_tail.splitlines()):
-        if _EXCEPTION.match(line.strip()):
-            return line.strip()[:500]
+        text = line.strip()
+        if _EXCEPTION.match(text):
+            return text if len(text) <= MAX_CAUSE_LENGTH else f"{text[: MAX_CAUSE_LENGTH - 1]}…"
     return None

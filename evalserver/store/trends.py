@@ -33,7 +33,7 @@ EVALUATIONS = """
 
 @dataclass(frozen=True)
 class Series:
-    """A series, and its number of jobs."""
+    """A series, and its number of completed jobs."""
 
     name: str
     jobs: int
@@ -64,10 +64,11 @@ class SeriesQueries:
         rows = await self._readers.fetch(
             """
             SELECT name, sum(jobs) AS jobs FROM (
-                SELECT text AS name, count(*) AS jobs FROM job_labels
-                WHERE name = :series GROUP BY text
+                SELECT text AS name, sum(jobs.status = 'completed') AS jobs
+                FROM job_labels CROSS JOIN jobs ON jobs.seq = job_labels.seq
+                WHERE job_labels.name = :series GROUP BY text
                 UNION ALL
-                SELECT series, count(*) FROM pruned_jobs
+                SELECT series, sum(status = 'completed') FROM pruned_jobs
                 WHERE series IS NOT NULL GROUP BY series
             )
             GROUP BY name ORDER BY name LIMIT :most
@@ -77,13 +78,15 @@ class SeriesQueries:
         return [Series(row["name"], row["jobs"]) for row in rows]
 
     async def metrics_of(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
-        """The task, metric and filter of every metric of the jobs of these series."""
+        """The task, metric and filter of every metric of the jobs of these series; those that most
+        of the series have come first."""
         rows = await self._readers.fetch(
             f"""
             {EVALUATIONS}
-            SELECT DISTINCT metrics.task, metrics.metric, metrics.filter
+            SELECT metrics.task, metrics.metric, metrics.filter
             FROM evaluations CROSS JOIN metrics ON metrics.job_id = evaluations.job_id
-            ORDER BY 1, 2, 3
+            GROUP BY 1, 2, 3
+            ORDER BY count(DISTINCT evaluations.series) DESC, count(*) DESC, 1, 2, 3
             """,  # noqa: S608 - a text of this module
             {"names": json_text(list(names)), "series": SERIES, "step": STEP},
         )

@@ -16,8 +16,9 @@ from evalserver.store import Event, JobPruned
 from evalserver.web.api.artifacts import get_artifacts
 from evalserver.web.api.jobs import job_with_position
 from evalserver.web.http.errors import BadRequest
-from evalserver.web.keys import ENGINES, STORE
+from evalserver.web.keys import STORE
 from evalserver.web.pages.rendering import call_api, job_json, render_page
+from evalserver.web.pages.samples import sample_tasks
 
 MAX_EVENTS = 200
 
@@ -58,8 +59,6 @@ async def get_job_page(request: web.Request) -> web.Response:
     except JobPruned:
         return await _pruned_page(request, await store.queries.with_pruned(job_id))
     events = await store.events.after(0, MAX_EVENTS, job_id)
-    engine = request.app[ENGINES].get(job.engine)
-    is_completed = job.status is Status.COMPLETED
     # The API's form of the job masks the secrets of other submitters.
     serialized = await job_json(request, job, position)
     explicit_fields = _explicit_fields(serialized["request"])
@@ -70,10 +69,8 @@ async def get_job_page(request: web.Request) -> web.Response:
         explicit_fields=explicit_fields,
         is_finished=job.status in FINISHED,
         cancelling=job.cancel_requested_at is not None and job.status is Status.RUNNING,
-        metrics=[asdict(each) for each in await store.queries.metrics(job_id)],
-        sample_tasks=sorted(engine.samples_files(job.result or {}))
-        if engine and is_completed
-        else [],
+        metrics=await _load_metrics(request, job),
+        sample_tasks=sample_tasks(request, job) if job.status is Status.COMPLETED else [],
         events=[_event_json(event) for event in events],
         artifacts=await _load_artifacts(request),
         snippets=make_snippets(explicit_fields, f"{request.scheme}://{request.host}"),
@@ -82,15 +79,22 @@ async def get_job_page(request: web.Request) -> web.Response:
 
 async def _pruned_page(request: web.Request, job: Job) -> web.Response:
     """Return the page of a pruned job: what is kept of it."""
-    metrics = await request.app[STORE].queries.metrics(job.job_id)
     return render_page(
         request,
         "pruned.html",
         HTTPStatus.GONE,
         job=await job_json(request, job, None),
         pruned_at=job.pruned_at,
-        metrics=[asdict(each) for each in metrics],
+        metrics=await _load_metrics(request, job),
     )
+
+
+async def _load_metrics(request: web.Request, job: Job) -> list[dict[str, Any]]:
+    """Return the job's metrics; those of the request's tasks first, in its order."""
+    metrics = await request.app[STORE].queries.metrics(job.job_id)
+    order = {task: position for position, task in enumerate(job.request.tasks)}
+    ordered = sorted(metrics, key=lambda each: order.get(each.task, len(order)))
+    return [asdict(each) for each in ordered]
 
 
 def make_snippets(fields: Mapping[str, Any], url: str) -> Snippets:

@@ -11,7 +11,7 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import SortKey
 from evalserver.web.api.job_list import JobsQuerySchema, get_jobs
 from evalserver.web.keys import ENGINES, QUERY, STORE
-from evalserver.web.pages.rendering import call_api, render_page
+from evalserver.web.pages.rendering import PUSH_URL, call_api, render_page
 
 PAGE_SIZE = 25
 
@@ -36,9 +36,6 @@ SORT_ORDERS = {
 
 DESCENDING_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
 """Columns whose first click sorts in descending order."""
-
-PUSH_URL = "HX-Push-Url"
-"""The header with the URL that htmx shows in the address bar."""
 
 
 class JobsPageQuerySchema(JobsQuerySchema):

@@ -27,6 +27,9 @@ from evalserver.web.pages.scores import scores
 HTMX = "HX-Request"
 """The header of requests that htmx sends."""
 
+PUSH_URL = "HX-Push-Url"
+"""The header with the URL that htmx shows in the address bar."""
+
 DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (

@@ -5,17 +5,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
-from marshmallow import pre_load
+from marshmallow import fields, pre_load, validate
 
+from evalserver.core.job import Job
 from evalserver.web.api.artifacts import get_artifacts
+from evalserver.web.api.results import load_requested_job
 from evalserver.web.api.samples import SamplesQuerySchema, get_samples
 from evalserver.web.http.errors import BadRequest
-from evalserver.web.keys import QUERY
-from evalserver.web.pages.rendering import call_api, render_page
+from evalserver.web.keys import ENGINES, QUERY
+from evalserver.web.pages.rendering import call_api, job_json, render_page
+from evalserver.web.pages.sample_counts import count_samples
+from evalserver.web.schemas.fields import Text, about
 
 PAGE_SIZE = 10
+MAX_BACK = 20
+"""How many pages the link to the previous page leads back, one by one."""
 MAX_IMAGES = 8
-MAX_TEXT_LENGTH = 4000
+TEXT_START, TEXT_END = 1000, 2000
+"""Characters of a long text that are shown: answers have their conclusion at the end."""
 MAX_DEPTH = 12
 
 DATA_URL = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]{16,}")
@@ -31,6 +38,13 @@ ANSWER_KEYS = ("filtered_resps", "resps")
 class SamplesPageQuerySchema(SamplesQuerySchema):
     """The page's query: the API's, where empty form fields count as absent."""
 
+    back = fields.List(
+        Text(longest=256),
+        load_default=[],
+        validate=validate.Length(max=MAX_BACK, error="Must be given at most {max} times."),
+        metadata=about("The cursors of the pages before, the first page excepted."),
+    )
+
     @pre_load
     def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
         return {name: value for name, value in data.items() if value != ""}
@@ -38,17 +52,60 @@ class SamplesPageQuerySchema(SamplesQuerySchema):
 
 async def get_samples_page(request: web.Request) -> web.Response:
     """``GET /ui/jobs/{job_id}/samples/{task}``: one page of samples."""
-    requested = request[QUERY]
+    requested: Mapping[str, Any] = request[QUERY]
     query = {"limit": PAGE_SIZE, **requested}
+    back = query.pop("back")
     result = await call_api(request, get_samples, **query)
+    job, metrics = await load_requested_job(request)
+    of_task = [metric for metric in metrics if metric.task == result["task"]]
     files = await _load_image_files(request)
     return render_page(
         request,
         "samples.html",
+        job=await job_json(request, job, None),
+        tasks=sample_tasks(request, job),
+        filters=sorted({metric.filter for metric in of_task}),
+        counts=None if result["findings"] else count_samples(of_task, result["metric"], query),
         result=result,
         samples=[_present(sample, files) for sample in result["samples"]],
         query=query,
+        pages=_page_queries(query, back, result["next"]),
+        link=lambda **parts: str(request.rel_url.with_query(_given(parts))),
     )
+
+
+def sample_tasks(request: web.Request, job: Job) -> list[str]:
+    """Return the tasks of which a job has samples, those of its request first, in its order."""
+    engine = request.app[ENGINES].get(job.engine)
+    files = engine.samples_files(job.result or {}) if engine else {}
+    order = {task: position for position, task in enumerate(job.request.tasks)}
+    return sorted(files, key=lambda task: (order.get(task, len(order)), task))
+
+
+def _page_queries(
+    query: Mapping[str, Any], back: list[str], following: str | None
+) -> dict[str, dict[str, Any]]:
+    """Return the queries of the first, the previous and the next page, as far as there are any."""
+    cursor = query.get("cursor")
+    kept = {name: query.get(name) for name in ("only", "metric", "filter")}
+    pages = {}
+    if cursor is not None:
+        pages["first"] = kept
+        pages["previous"] = {**kept, "cursor": back[-1], "back": back[:-1]} if back else kept
+    if following is not None:
+        behind = [*back, cursor][-MAX_BACK:] if cursor is not None else []
+        pages["next"] = {**kept, "cursor": following, "back": behind}
+    return pages
+
+
+def _given(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the parts of a query that are given, those of a list one by one."""
+    return [
+        (name, each)
+        for name, value in parts.items()
+        if value is not None
+        for each in (value if isinstance(value, list) else [value])
+    ]
 
 
 def _present(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
@@ -56,6 +113,7 @@ def _present(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, A
     values = sample["sample"] or {}
     return {
         **sample,
+        "filter": values.get("filter"),
         "question": _shorten(_find_question(values)),
         "target": _shorten(_to_text(values.get("target"))),
         "answer": _shorten(_find_answer(values)),
@@ -91,7 +149,10 @@ def _to_text(value: Any) -> str:
 
 def _shorten(text: str) -> str:
     text = DATA_URL.sub("[image]", text)
-    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}…"
+    omitted = len(text) - TEXT_START - TEXT_END
+    if omitted <= 0:
+        return text
+    return f"{text[:TEXT_START]}\n[… {omitted} characters …]\n{text[-TEXT_END:]}"
 
 
 def _find_images(values: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:

@@ -51,12 +51,17 @@ class DiskUsage:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """An engine, and the version of its harness or why that is unknown."""
+    """An engine, and the version of its harness or why that is unknown.
+
+    ``is_set_up`` is False for an engine that exists without a table of the settings, and is not the
+    default: nobody expects it to work.
+    """
 
     name: str
     python: str
     version: str | None
     error: str | None
+    is_set_up: bool
 
 
 async def get_system_page(request: web.Request) -> web.Response:
@@ -88,11 +93,12 @@ async def get_system_page(request: web.Request) -> web.Response:
 
 
 async def _engine_status(app: web.Application, name: str) -> EngineStatus:
-    python = app[ENGINES][name].python
+    python, args = app[ENGINES][name].python, app[ARGS]
+    is_set_up = name in (args.default_engine, *args.engines)
     try:
-        return EngineStatus(name, python, await app[CATALOG].version(name), None)
+        return EngineStatus(name, python, await app[CATALOG].version(name), None, is_set_up)
     except HarnessUnavailable as error:
-        return EngineStatus(name, python, None, str(error))
+        return EngineStatus(name, python, None, str(error), is_set_up)
 
 
 def _disk_usage(data_dir: Path) -> DiskUsage:

@@ -13,7 +13,7 @@ from marshmallow import pre_load, validate
 from evalserver.store import Point, Series
 from evalserver.web.api.results import spreadsheet_cell
 from evalserver.web.keys import QUERY, STORE
-from evalserver.web.pages.rendering import render_page
+from evalserver.web.pages.rendering import PUSH_URL, render_page
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
@@ -61,17 +61,21 @@ async def get_trends_page(request: web.Request) -> web.Response:
     points = await store.series.points(selected, *metric) if metric else []
     if query["format"] == "csv":
         return _csv_response(points, metric)
-    return render_page(
+    with_values = {point.series for point in points}
+    response = render_page(
         request,
         "trends.html",
         all_series=all_series,
         selected=selected,
-        metrics=["/".join(each) for each in metrics],
+        without_values=[name for name in selected if name not in with_values],
+        metrics=sorted("/".join(each) for each in metrics),
         metric="/".join(metric) if metric else None,
         axis=query["axis"],
         points=[asdict(point) for point in points],
         csv=str(request.rel_url.update_query(format="csv")),
     )
+    response.headers[PUSH_URL] = str(request.rel_url)
+    return response
 
 
 def _largest(known: Sequence[Series]) -> list[Series]:
@@ -79,7 +83,7 @@ def _largest(known: Sequence[Series]) -> list[Series]:
 
 
 def _select_metric(metrics: Sequence[MetricKey], name: str | None) -> MetricKey | None:
-    """Return the metric with this name, else the first one."""
+    """Return the metric with this name, else the first one, which most of the series have."""
     for metric in metrics:
         if "/".join(metric) == name:
             return metric

@@ -16,7 +16,6 @@ from tests.browser import Visit
 from tests.cli.commands import evalserver
 from tests.support import ServerProcess, stand_in_environment
 from tests.web.pages.conftest import Lab
-from tests.web.pages.jobs import scored
 
 
 async def press(visit: Visit, button: str, *, confirm: str | None) -> None:
@@ -191,19 +190,6 @@ async def test_a_sample_shows_its_image_question_and_target(lab: Lab, visit: Vis
     )
 
     assert width == 8
-
-
-@pytest.mark.browser
-async def test_samples_are_paged(server: ServerProcess, visit: Visit) -> None:
-    async with server:
-        job_id = await scored(server.api, *(number % 2 for number in range(25)))
-        await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
-
-        await visit.page.get_by_role("link", name="Next page").click()
-        await expect(visit.page.locator(".sample strong").first).to_have_text("#10")
-        await visit.page.get_by_role("link", name="Next page").click()
-
-        await expect(visit.page.locator(".sample")).to_have_count(5)
 
 
 @pytest.mark.browser

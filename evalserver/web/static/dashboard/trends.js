@@ -1,10 +1,25 @@
 // Plots a metric over training steps: a line for each series, an error bar for each standard error.
 const HEIGHT = 420;
 const COLORS = 10;
-const container = document.getElementById("plot");
-if (container) draw();
+
+let plot = null;
+draw();
+document.body.addEventListener("htmx:after:swap", draw);
+document.addEventListener("theme", draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+addEventListener("resize", () => plot?.setSize({ width: document.getElementById("plot").clientWidth, height: HEIGHT }));
+document.addEventListener("click", (event) => event.target.id === "png" && savePicture(plot.ctx.canvas));
 
 function draw() {
+  plot?.destroy();
+  plot = null;
+  const container = document.getElementById("plot");
+  if (!container) return;
+  container.replaceChildren();
+  plot = drawInto(container);
+}
+
+function drawInto(container) {
   const points = JSON.parse(document.getElementById("points").textContent);
   const overTime = container.dataset.axis === "time";
   const xOf = (point) => (overTime ? Date.parse(point.completed_at) / 1000 : Number(point.step));
@@ -16,10 +31,8 @@ function draw() {
   const byName = new Map(names.map((name) => [name, new Array(xs.length).fill(null)]));
   for (const point of plotted) byName.get(point.series)[index.get(xOf(point))] = point;
   const omitted = points.length - plotted.length;
-  if (omitted) document.getElementById("plot-hint").textContent += ` ${omitted} points without a numeric step are omitted.`;
+  document.getElementById("plot-omitted").textContent = omitted ? `${omitted} points without a numeric step are omitted.` : "";
 
-  const style = getComputedStyle(document.documentElement);
-  const color = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: color("--soft"), grid: { stroke: color("--edge"), width: 1 }, ticks: { stroke: color("--edge"), width: 1 } };
   let focused = null;
   const plot = new uPlot(
@@ -61,9 +74,16 @@ function draw() {
     const point = findNearest(plot, names, byName, focused);
     if (point) location.href = `/ui/jobs/${point.job_id}`;
   });
-  addEventListener("resize", () => plot.setSize({ width: container.clientWidth, height: HEIGHT }));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
-  document.getElementById("png").addEventListener("click", () => savePicture(plot.ctx.canvas));
+  return plot;
+}
+
+// The canvas needs the color that a name stands for in the current theme.
+function color(name) {
+  const probe = document.getElementById("plot");
+  probe.style.color = `var(${name})`;
+  const value = getComputedStyle(probe).color;
+  probe.style.color = "";
+  return value;
 }
 
 function yRange(points, low, high) {
@@ -109,7 +129,7 @@ function savePicture(canvas) {
   picture.width = canvas.width;
   picture.height = canvas.height;
   const ctx = picture.getContext("2d");
-  ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface");
+  ctx.fillStyle = color("--surface");
   ctx.fillRect(0, 0, picture.width, picture.height);
   ctx.drawImage(canvas, 0, 0);
   picture.toBlob((blob) => {
