@@ -20,6 +20,7 @@ class ListingCalls:
     def jobs(
         self,
         *,
+        job_id: str | None = None,
         status: str | list[str] | tuple[str, ...] | None = None,
         model: str | None = None,
         task: str | None = None,
@@ -38,10 +39,12 @@ class ListingCalls:
         ``sort``: ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``,
         ``status`` or ``model``; ``-`` before it reverses the order.
 
-        ``status`` may be several; ``created_after`` and ``created_before`` are ISO 8601 texts or
-        datetimes. ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
-        failure. ``search`` is the beginning of an id, or a part of a model's or a task's name, or
-        of a text in ``model_args`` or ``harness_args``.
+        ``job_id`` is an id, or its beginning or end; ``model`` the model of a request, or the
+        checkpoint in its ``model_args``. ``status`` may be several;
+        ``created_after`` and ``created_before`` are ISO 8601 texts or datetimes.
+        ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
+        failure. ``search`` is the beginning or the last 8 characters of an id, or a part of a
+        model's or a task's name, or of a text in ``model_args`` or ``harness_args``.
         With ``finished_after``, the ``event_id`` of a job, only jobs that finished later, in the
         order in which they finished.
 
@@ -54,6 +57,7 @@ class ListingCalls:
         """
         query = {
             "status": ",".join(status) if isinstance(status, list | tuple) else status,
+            "job_id": job_id,
             "model": model,
             "task": task,
             "engine": engine,

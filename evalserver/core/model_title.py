@@ -6,6 +6,9 @@ from typing import Any
 CHECKPOINT_ARGUMENTS = ("pretrained", "model", "model_version", "model_name", "peft")
 """The model arguments that name a checkpoint, in order of preference."""
 
+MAX_TITLE = 512
+"""Characters of a title that the filter of jobs compares."""
+
 
 def model_title(request: Mapping[str, Any]) -> str:
     """Return the name of the checkpoint that a request evaluates, else of the model class."""

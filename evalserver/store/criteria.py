@@ -20,10 +20,11 @@ class JobFilter:
 
     One of ``statuses`` (none given: any), all of ``labels`` (each a name and a text); created at
     or after ``created_after`` and before ``created_before``, times in the store's format.
-    ``result_check`` is the
-    verdict of the check of the results, ``failure`` the code of a failure.
-    ``search`` is the prefix of an id, or a part of a model's or a task's name or of a model
-    argument; ``search.py`` resolves it to names (``named``).
+    ``job_id`` is an id, or its beginning or end; ``model`` the name of a model, or of the
+    checkpoint that lists show in its place. ``result_check`` is the verdict of the check of the
+    results, ``failure`` the code of a failure. ``search`` is the beginning or the short form of an
+    id, or a part of a model's or a task's name or of a model argument; ``search.py`` resolves it to
+    names (``named``), and ``job_id`` to beginnings of ids (``ids``).
     """
 
     statuses: frozenset[Status] = frozenset()
@@ -36,8 +37,10 @@ class JobFilter:
     created_before: str | None = None
     result_check: str | None = None
     failure: str | None = None
+    job_id: str | None = None
     search: str | None = None
     named: tuple[tuple[str, str], ...] = ()
+    ids: tuple[str, ...] = ()
 
     @property
     def has_times(self) -> bool:
@@ -108,8 +111,10 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
 
     Without its times, which have no index in the order of submission.
     """
+    if wanted.job_id is not None:
+        yield _named(tuple(("id", each) for each in wanted.ids), "id")
     if wanted.search is not None:
-        yield _named(wanted.named)
+        yield _named(wanted.named, "named")
     for number, (name, text) in enumerate(wanted.labels):
         yield _label(number, name, text)
     if wanted.task is not None:
@@ -119,7 +124,7 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
     if wanted.result_check is not None:
         yield _in_jobs("result_status", "jobs_by_result_status", wanted.result_check)
     if wanted.model is not None:
-        yield _in_jobs("model", "jobs_by_model", wanted.model)
+        yield _model(wanted.model)
     if wanted.submitted_by is not None:
         yield _in_jobs("submitted_by", "jobs_by_submitter", wanted.submitted_by)
     if wanted.statuses and wanted.statuses != frozenset(Status):
@@ -134,12 +139,12 @@ NAMED = {
     "task": "SELECT seq FROM job_tasks WHERE task = :{0}",
     "argument": "SELECT seq FROM job_arguments WHERE instr(text, :{0}) > 0",
 }
-"""The jobs that match a name of each kind; ids match by prefix, arguments by a part."""
+"""The jobs that match a name of each kind; ids match by beginning, arguments by a part."""
 
 
-def _named(names: tuple[tuple[str, str], ...]) -> Criterion:
-    """One of these names, each with its kind."""
-    parameters = {f"named_{number}": name for number, (_, name) in enumerate(names)}
+def _named(names: tuple[tuple[str, str], ...], prefix: str) -> Criterion:
+    """One of these names, each with its kind; ``prefix`` begins the names of the parameters."""
+    parameters = {f"{prefix}_{number}": name for number, (_, name) in enumerate(names)}
     sources = tuple(
         NAMED[kind].format(parameter)
         for parameter, (kind, _) in zip(parameters, names, strict=True)
@@ -158,6 +163,16 @@ def _one_of(statuses: frozenset[Status]) -> Criterion:
         parameters,
         of_row=f"found.status IN ({', '.join(f':{name}' for name in parameters)})",
     )
+
+
+def _model(name: str) -> Criterion:
+    """The model of the request, or the title that lists show for it."""
+    sources = (
+        "SELECT seq FROM jobs INDEXED BY jobs_by_model WHERE model = :model",
+        "SELECT seq FROM jobs INDEXED BY jobs_by_model_title WHERE model_title = :model",
+    )
+    test = "(found.model = :model OR found.model_title = :model)"
+    return Criterion(sources, {"model": name}, overlapping=True, of_row=test)
 
 
 def _in_jobs(column: str, index: str, value: str) -> Criterion:

@@ -50,7 +50,7 @@ PLACES = {
     SortKey.DURATION: (TIME_TAKEN, "INDEXED BY jobs_by_time_taken"),
     SortKey.PRIORITY: ("found.priority", "INDEXED BY jobs_by_priority"),
     SortKey.STATUS: ("found.status", "INDEXED BY jobs_by_status"),
-    SortKey.MODEL: ("found.model", "INDEXED BY jobs_by_model"),
+    SortKey.MODEL: ("found.model_title", "INDEXED BY jobs_by_model_title"),
 }
 """What each is in a row ``found`` of jobs, and its index."""
 

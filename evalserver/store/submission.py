@@ -6,6 +6,9 @@ from typing import Any, Self
 
 from evalserver.core.job import NewJob
 from evalserver.core.lifecycle import EventKind, Status
+from evalserver.core.masking import mask_text, masked
+from evalserver.core.model_title import MAX_TITLE, model_title
+from evalserver.core.request import EvaluateRequest
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
@@ -14,7 +17,7 @@ from evalserver.store.transaction import BatchOperation, Transaction
 
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
-    "submitted_by", "created_at", "max_attempts", "provenance", "executor",
+    "submitted_by", "created_at", "max_attempts", "provenance", "executor", "model_title",
 )  # fmt: skip
 """The columns of a new job."""
 
@@ -82,7 +85,14 @@ def _row(job: NewJob, at: str) -> list[Any]:
         request.max_attempts,
         None if job.provenance is None else json_text(job.provenance),
         job.executor,
+        _title(request)[:MAX_TITLE],
     ]
+
+
+def _title(request: EvaluateRequest) -> str:
+    """The title as every reader of the job may see it."""
+    names = {"model": mask_text(request.model), "model_args": masked(request.model_args)}
+    return model_title(names)
 
 
 def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:

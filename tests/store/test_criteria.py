@@ -23,10 +23,13 @@ from tests.store.test_listing import ALL, Hours, listed, opened, pages
 from tests.store.test_migrate import rows
 
 HOURS = [Hours(hour).text for hour in range(24)]
-INSERT_OF_THE_FIRST_SCHEMA = submission.INSERT.replace(", executor)", ")").replace(
-    ", json_extract(value, '$[12]')", ""
+INSERT_OF_THE_FIRST_SCHEMA = submission.INSERT.replace(", executor, model_title)", ")").replace(
+    ", json_extract(value, '$[12]'), json_extract(value, '$[13]')", ""
 )
-"""The last column of a new job came later."""
+"""The last columns of a new job came later."""
+INSERT_WITHOUT_TITLES = submission.INSERT.replace(", model_title)", ")").replace(
+    ", json_extract(value, '$[13]')", ""
+)
 MANY = 3 * SUBMISSIONS_OF_A_SPAN
 
 
@@ -35,6 +38,13 @@ async def submit_as(store: Store, submitter: str, engine: str = "lmms_eval") -> 
     job = NewJob(str(uuid.uuid4()), engine, EvaluateRequest("dummy", ("mme",)), submitter)
     await store.jobs.submit(job)
     return job.job_id
+
+
+async def submit_named(store: Store, job_id: str) -> None:
+    """Submit a job with this id."""
+    await store.jobs.submit(
+        NewJob(job_id, "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
+    )
 
 
 def submit_at(path: Path, times: Iterable[str]) -> None:
@@ -47,6 +57,52 @@ def submit_at(path: Path, times: Iterable[str]) -> None:
             job = NewJob(str(number), "lmms_eval", request, "alice")
             submission.submit(Transaction(connection, []), [job], at)
         connection.execute("COMMIT")
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(0, 30), slice(-4, None), slice(-12, None)])
+async def test_a_job_is_found_by_the_beginning_or_the_end_of_its_id(
+    store: Store, part: slice
+) -> None:
+    await submit_named(store, "0199aaaa-0000-7000-8000-000000001111")
+    wanted = "0199aaaa-0000-7000-8000-0000abcd2222"
+    await submit_named(store, wanted)
+
+    assert await listed(store, JobFilter(job_id=wanted[part])) == [wanted]
+
+
+async def test_a_part_of_an_id_may_mean_several_jobs(store: Store) -> None:
+    several = ["0199aaaa-0000-7000-8000-00000000beef", "beefaaaa-0000-7000-8000-000000000000"]
+    for each in several:
+        await submit_named(store, each)
+
+    assert await listed(store, JobFilter(job_id="beef")) == several[::-1]
+
+
+async def test_a_part_of_an_id_combines_with_other_filters(store: Store) -> None:
+    await submit_named(store, "0199aaaa-0000-7000-8000-000000001111")
+
+    assert await listed(store, JobFilter(job_id="1111", model="other")) == []
+
+
+async def test_a_model_is_found_by_the_checkpoint_that_lists_show(store: Store) -> None:
+    wanted = await submit(store, model_args={"pretrained": "/ckpt/step-100"})
+    await submit(store, model_args={"pretrained": "/ckpt/step-1000"})
+
+    assert await listed(store, JobFilter(model="/ckpt/step-100")) == [wanted]
+
+
+async def test_a_model_is_found_by_the_model_of_the_request(store: Store) -> None:
+    wanted = await submit(store, model="qwen2_vl", model_args={"pretrained": "/ckpt/step-100"})
+    await submit(store, model="dummy")
+
+    assert await listed(store, JobFilter(model="qwen2_vl")) == [wanted]
+
+
+async def test_a_secret_in_the_name_of_a_checkpoint_finds_no_job(store: Store) -> None:
+    url = "https://bob:hunter2secret@host/model"
+    await submit(store, model_args={"pretrained": url})
+
+    assert await listed(store, JobFilter(model=url)) == []
 
 
 async def test_jobs_are_found_by_one_of_several_statuses(store: Store) -> None:
@@ -221,3 +277,24 @@ def _matches(job: Job, wanted: JobFilter) -> bool:
         and (wanted.created_after or "") <= job.created_at
         and job.created_at < (wanted.created_before or "~")
     )
+
+
+async def test_jobs_of_an_older_database_are_found_by_their_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "INSERT", INSERT_WITHOUT_TITLES)
+    migrate(tmp_path / DATABASE_NAME, migrations=known_migrations()[:11])
+    requests = {
+        "pretrained": EvaluateRequest("a", ("mme",), {"model": "other", "pretrained": "wanted"}),
+        "model": EvaluateRequest("b", ("mme",), {"model": "wanted", "pretrained": 3}),
+        "neither": EvaluateRequest("wanted", ("mme",), {"pretrained": ""}),
+        "unwanted": EvaluateRequest("c", ("mme",), {"pretrained": "not", "model": "wanted"}),
+    }
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as connection:
+        connection.row_factory = Row
+        for name, request in requests.items():
+            new = NewJob(name, "lmms_eval", request, "alice")
+            submission.submit(Transaction(connection, []), [new], HOURS[0])
+
+    async with opened(tmp_path) as store:
+        assert await listed(store, JobFilter(model="wanted")) == ["neither", "model", "pretrained"]

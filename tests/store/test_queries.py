@@ -62,6 +62,7 @@ SOME = frozenset({Status.RUNNING, Status.FAILED})
 FILTERS = {
     "statuses": JobFilter(statuses=SOME),
     "search": JobFilter(search="dummy"),
+    "job_id": JobFilter(job_id="abcd"),
     "model": JobFilter(model="dummy"),
     "task": JobFilter(task="mme"),
     "engine": JobFilter(engine="lmms_eval"),
@@ -262,6 +263,10 @@ ALLOWED_SCANS = {
 """Scans that are allowed, and why."""
 
 
+SCAN_OF_IDS = "SCAN jobs USING COVERING INDEX sqlite_autoindex_jobs_1"
+"""For the end of an id: an index of ends would cost each submission a page of its own."""
+
+
 def _claim_of(queued: str) -> attempts.Claim:
     return attempts.Claim(queued, NOW, "r", "o")
 
@@ -368,7 +373,7 @@ async def test_a_page_reads_only_the_end_of_an_index(
     await _first_page(LISTED[name], readers)
 
     steps = [step for sql in statements for step in plan(tmp_path, sql) if "COVERING" in step]
-    assert [step for step in steps if step.startswith("SCAN ")] == []
+    assert [step for step in steps if step.startswith("SCAN ") and step != SCAN_OF_IDS] == []
 
 
 async def test_the_queue_needs_no_sorting(

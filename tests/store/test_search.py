@@ -2,6 +2,7 @@
 
 import pytest
 
+from evalserver.core.job_id import short_job_id
 from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter, Store
 from tests.store.test_jobs import PLENTY, complete, start, submit
@@ -41,6 +42,19 @@ async def test_an_id_prefix_finds_the_job(store: Store) -> None:
     wanted = await submit(store)
 
     assert await found(store, wanted[:-2]) == [wanted]
+
+
+async def test_the_short_form_of_an_id_finds_the_job(store: Store) -> None:
+    wanted = await submit(store)
+    await submit(store)
+
+    assert await found(store, short_job_id(wanted)) == [wanted]
+
+
+async def test_a_shorter_end_of_an_id_is_not_searched(store: Store) -> None:
+    made = await submit(store)
+
+    assert await found(store, made[-7:]) == []
 
 
 async def test_a_job_matched_by_two_names_is_listed_once(store: Store) -> None:

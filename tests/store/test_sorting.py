@@ -54,6 +54,12 @@ async def test_jobs_are_sorted_by_model(store: Store) -> None:
     assert await listed(store, ALL, Order(SortKey.MODEL)) == [first, second, third]
 
 
+async def test_jobs_are_sorted_by_the_checkpoint_that_lists_show(store: Store) -> None:
+    second, first = [await submit(store, model_args={"pretrained": each}) for each in ("b", "a")]
+
+    assert await listed(store, ALL, Order(SortKey.MODEL)) == [first, second]
+
+
 async def test_jobs_are_sorted_by_submission_in_both_directions(store: Store) -> None:
     jobs = [await submit(store) for _ in range(5)]
 

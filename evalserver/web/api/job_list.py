@@ -12,6 +12,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
+from evalserver.core.model_title import MAX_TITLE
 from evalserver.core.result_check import CheckStatus
 from evalserver.core.task_names import with_colon
 from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
@@ -29,6 +30,7 @@ from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.query_fields import (
     DateTime,
+    JobIdPart,
     Label,
     QueryEventId,
     QueryInteger,
@@ -67,7 +69,14 @@ class JobsQuerySchema(StrictSchema):
     """
 
     status = Statuses(metadata=about("One status, or several separated by commas."))
-    model = Text(longest=512, metadata=about("The `model` of the request."))
+    job_id = JobIdPart(metadata=about("The id, or its beginning or end, of 4 characters or more."))
+    model = Text(
+        longest=MAX_TITLE,
+        metadata=about(
+            "The `model` of the request, or the checkpoint that lists show in its place, such as"
+            " `pretrained` of its `model_args`."
+        ),
+    )
     task = Text(longest=256, metadata=about("A task of the request."))
     engine = EngineName(metadata=about("The engine of the job."))
     result_check = fields.String(
@@ -92,7 +101,8 @@ class JobsQuerySchema(StrictSchema):
     search = Text(
         longest=128,
         metadata=about(
-            "A prefix of the id (4 characters or more), or a part of a model, a task, or a text in"
+            "The beginning of the id (4 characters or more), its last 8 characters, or a part"
+            " of a model, a task, or a text in"
             " `model_args` or `harness_args`, such as the path of a checkpoint; secrets are not"
             " searched."
         ),
@@ -132,11 +142,12 @@ class JobsQuerySchema(StrictSchema):
 
 async def get_jobs(request: web.Request) -> web.Response:
     """``GET /jobs``: a page of the jobs that match the query, and the cursor of the next page."""
-    if request[QUERY]["wanted"].search is None:
+    wanted = request[QUERY]["wanted"]
+    if wanted.search is None and wanted.job_id is None:
         found = await _find_jobs(request)
     else:
         found = await request.app[SEARCH_WORK].run(request, lambda: _find_jobs(request))
-    job_with_position = await _with_positions(request, found.jobs, request[QUERY]["wanted"])
+    job_with_position = await _with_positions(request, found.jobs, wanted)
     answer = json_response(
         {"jobs": await _serialize_jobs(request, job_with_position), "next": found.next}
     )

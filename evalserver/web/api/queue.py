@@ -26,6 +26,7 @@ async def get_queue(request: web.Request) -> web.Response:
         "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
         "completed_jobs": counts[Status.COMPLETED],
         "failed_jobs": counts[Status.FAILED],
+        "cancelled_jobs": counts[Status.CANCELLED],
     }
     draining = scheduler.draining
     return json_response(queue if draining is None else {**queue, "draining": vars(draining)})

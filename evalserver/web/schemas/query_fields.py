@@ -152,6 +152,26 @@ class DateTime(Strict[str]):
             ) from None
 
 
+class JobIdPart(Strict[str]):
+    """The id of a job, or its beginning or end, in lower case."""
+
+    PART = re.compile("[0-9a-f-]{4,36}")
+
+    def json_schema(self) -> JsonSchema:
+        """The pattern; the server accepts capital letters too."""
+        return {"type": "string", "pattern": f"^{self.PART.pattern}$"}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        part = str(value).lower()
+        if not self.PART.fullmatch(part):
+            raise ValidationError(
+                "Must be an id or its beginning or end: 4 to 36 characters of 0-9, a-f and '-'."
+            )
+        return part
+
+
 class Label(Strict[tuple[str, str]]):
     """A label to filter by, as ``name=text``."""
 
@@ -169,5 +189,5 @@ class Label(Strict[tuple[str, str]]):
     ) -> tuple[str, str]:
         name, sign, text = value.partition("=")
         if not sign:
-            raise ValidationError("Must be name=text.")
+            raise ValidationError("Must be name=text, such as run=7b.")
         return Labels.NAME.deserialize(name), Labels.TEXT.deserialize(text)

@@ -155,6 +155,7 @@ class QueueSchema(ResponseSchema):
             "queued_jobs": ["0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"],
             "completed_jobs": 12,
             "failed_jobs": 1,
+            "cancelled_jobs": 2,
         }
     )
 
@@ -166,6 +167,7 @@ class QueueSchema(ResponseSchema):
     queued_jobs = fields.List(JobId(), metadata=about("In the order in which they start."))
     completed_jobs = fields.Integer()
     failed_jobs = fields.Integer()
+    cancelled_jobs = fields.Integer()
     draining = fields.Nested(
         DrainingSchema, metadata=about("Present while the server is draining.")
     )

@@ -22,6 +22,7 @@ async def test_the_queue_shows_running_and_waiting_jobs_in_order(api: Api) -> No
         "queued_jobs": [urgent, *waiting],
         "completed_jobs": 0,
         "failed_jobs": 0,
+        "cancelled_jobs": 0,
     }
 
 
@@ -41,6 +42,13 @@ async def test_the_queue_counts_ended_jobs(api: Api) -> None:
     queue = await api.call("GET", "/queue")
 
     assert (queue["completed_jobs"], queue["failed_jobs"]) == (1, 1)
+
+
+async def test_the_queue_counts_cancelled_jobs(api: Api) -> None:
+    await api.when(await api.submit(model_args=HANG), "running")
+    await api.call("DELETE", f"/jobs/{await api.submit()}")
+
+    assert (await api.call("GET", "/queue"))["cancelled_jobs"] == 1
 
 
 async def test_a_cancelled_job_does_not_count_as_queued(api: Api) -> None:
