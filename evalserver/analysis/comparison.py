@@ -6,7 +6,7 @@ a sample from a population of possible documents, so a metric has a sampling err
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
@@ -46,13 +46,13 @@ FORMULAS: Mapping[Method, tuple[str, str]] = {
     Method.PAIRED: (
         "difference = mean(d), stderr = sqrt(sum((d - mean(d))^2) / (n (n - 1))), where d is the "
         "job's score minus the baseline's, of each of n documents; interval = difference ± "
-        f"{QUANTILE:.2f} stderr",
+        f"{QUANTILE:.2f} stderr, within -1 and 1 for scores from 0 to 1",
         f"{MILLER}, on paired differences",
     ),
     Method.UNPAIRED: (
         "difference = the job's value minus the baseline's, stderr = sqrt(stderr^2 of the one + "
         f"stderr^2 of the other), as the harness gives them; interval = difference ± "
-        f"{QUANTILE:.2f} stderr",
+        f"{QUANTILE:.2f} stderr, within -1 and 1 for scores from 0 to 1",
         f"{MILLER}, on unpaired differences",
     ),
     Method.BARE: (
@@ -72,8 +72,8 @@ class NotPaired(Exception):
 class Difference:
     """A job's metric minus the baseline's.
 
-    ``low`` and ``high`` bound the confidence interval, within -1 and 1 for fractions; ``n`` is the
-    number of paired documents.
+    ``low`` and ``high`` bound the confidence interval, which lies within the differences that the
+    metric can have, if these are known; ``n`` is the number of paired documents.
     ``exceeds_noise``: the interval excludes 0. ``improved``: the metric changed for the better.
     Each is None if unknown. ``note`` states the limits of the comparison.
     """
@@ -105,8 +105,15 @@ def paired_difference(
     differences = [other_scores[each] - baseline_scores[each] for each in common]
     mean = math.fsum(differences) / n
     variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    note = _pairing_note(n, max(len(baseline_scores), len(other_scores)))
-    return _difference(baseline, other, mean, math.sqrt(variance / n), n, Method.PAIRED, note)
+    notes = []
+    if n < max(len(baseline_scores), len(other_scores)):
+        notes.append(_subset_note(common, baseline_scores, other_scores))
+    if n < SMALL_SAMPLE:
+        notes.append(f"With fewer than {SMALL_SAMPLE} documents the true interval is wider.")
+    scores = (*baseline_scores.values(), *other_scores.values())
+    limit = _largest_difference(scores)
+    stderr = math.sqrt(variance / n)
+    return _difference(other, mean, stderr, n, Method.PAIRED, " ".join(notes), limit)
 
 
 def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference:
@@ -117,39 +124,50 @@ def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference
     value = other.value - baseline.value
     note = f"Not paired: {why}."
     if baseline.stderr is None or other.stderr is None:
-        return _difference(baseline, other, value, None, None, Method.BARE, note)
+        return _difference(other, value, None, None, Method.BARE, note)
     stderr = math.hypot(baseline.stderr, other.stderr)
-    return _difference(baseline, other, value, stderr, None, Method.UNPAIRED, note)
+    limit = 1.0 if are_fractions(baseline, other) else math.inf
+    return _difference(other, value, stderr, None, Method.UNPAIRED, note, limit)
 
 
 def _difference(
-    baseline: Metric,
-    other: Metric,
+    metric: Metric,
     value: float,
     stderr: float | None,
     n: int | None,
     method: Method,
     note: str,
+    limit: float = math.inf,
 ) -> Difference:
     low = high = exceeds = None
     if stderr is not None:
         low, high = value - QUANTILE * stderr, value + QUANTILE * stderr
         exceeds = low > 0 or high < 0
-        if are_fractions(baseline, other):
-            low, high = max(low, -1.0), min(high, 1.0)
+        low, high = max(low, -limit), min(high, limit)
     improved = None
-    if other.higher_is_better is not None and value != 0:
-        improved = (value > 0) == other.higher_is_better
+    if metric.higher_is_better is not None and value != 0:
+        improved = (value > 0) == metric.higher_is_better
     return Difference(value, stderr, low, high, n, method, exceeds, improved, note or None)
 
 
-def _pairing_note(n: int, most: int) -> str:
-    notes = []
-    if n < most:
-        notes.append(f"Over the {n} documents that both have; the larger evaluation has {most}.")
-    if n < SMALL_SAMPLE:
-        notes.append(f"With fewer than {SMALL_SAMPLE} documents the true interval is wider.")
-    return " ".join(notes)
+def _subset_note(common: Collection[Any], baseline_scores: Scores, other_scores: Scores) -> str:
+    """Say that the difference is not that of the two values, and of which it is."""
+    baseline, job = (
+        math.fsum(scores[each] for each in common) / len(common)
+        for scores in (baseline_scores, other_scores)
+    )
+    return (
+        f"The difference is that of the {len(common)} documents that both have, of which the"
+        f" baseline's value is {baseline:.4g} and the job's {job:.4g}; the values themselves are of"
+        f" {len(baseline_scores)} and {len(other_scores)} documents."
+    )
+
+
+def _largest_difference(scores: Collection[float]) -> float:
+    """Return the largest difference between means of scores such as these; infinite if unknown."""
+    if all(0 <= each <= 1 for each in scores):
+        return 1.0
+    return 100.0 if all(each in (0, 100) for each in scores) else math.inf
 
 
 def _require_mean(metric: Metric, scores: Scores) -> None:

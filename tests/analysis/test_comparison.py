@@ -115,7 +115,40 @@ def test_only_documents_that_both_have_are_compared() -> None:
     found = paired(TEN, second)
 
     assert (found.value, found.n) == (pytest.approx(0.2), 10)
-    assert found.note.startswith("Over the 10 documents that both have; the larger evaluation has")
+    assert found.note.startswith("The difference is that of the 10 documents that both have")
+
+
+def test_the_note_has_the_values_of_the_common_documents() -> None:
+    first = {each: float(each < 12) for each in range(16)}
+    second = {each: float(each < 5) for each in range(8)}
+
+    # 12 of 16 and 5 of 8 are 0.75 and 0.625; of the first 8, the first has all.
+    assert paired(first, second).note.startswith(
+        "The difference is that of the 8 documents that both have, of which the baseline's value is"
+        " 1 and the job's 0.625; the values themselves are of 16 and 8 documents."
+    )
+
+
+def test_the_interval_of_scores_from_0_to_1_stays_between_minus_1_and_1() -> None:
+    first, second = {0: 0.0, 1: 0.0, 2: 0.0, 3: 1.0}, {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}
+
+    # mean 3/4, standard error 1/4: up to 0.75 + 0.49
+    assert paired(first, second).high == 1
+
+
+def test_the_interval_of_scores_of_0_and_100_stays_between_minus_100_and_100() -> None:
+    first, second = {0: 100.0, 1: 100.0, 2: 100.0}, {0: 0.0, 1: 0.0, 2: 100.0}
+
+    assert paired(first, second).low == -100
+
+
+def test_the_interval_of_other_scores_has_no_limits() -> None:
+    first, second = {0: 0.0, 1: 0.0, 2: 0.0, 3: 1.5}, {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}
+
+    found = paired(first, second)
+
+    assert found.high == pytest.approx(found.value + 1.96 * found.stderr, abs=1e-3)
+    assert found.high > 1
 
 
 def test_a_few_documents_are_remarked_upon() -> None:
