@@ -9,15 +9,15 @@ OPENING, CLOSING = "[{", "]}"
 
 INTEGER = re.compile(r"[+-]?[0-9]{1,300}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-BOOLEANS = {"true": True, "false": False}
+CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Parse arguments, with the types that lmms-eval gives their values.
+    """Parse arguments, with the types that lmms-eval gives their values, and ``null`` as None.
 
-    A text that begins with ``{`` is JSON. In other texts, ``true``, ``false`` and numbers have
-    their types, and all other values are strings; commas inside quotes, brackets and braces do not
-    separate. Raises ValueError.
+    A text that begins with ``{`` is JSON. In other texts, ``true``, ``false``, ``null`` and numbers
+    have their types, and all other values are strings; commas inside quotes, brackets and braces
+    do not separate. Raises ValueError.
     """
     if text.lstrip().startswith("{"):
         return _parse_json(text)
@@ -62,8 +62,8 @@ def _parse_json(text: str) -> dict[str, Any]:
 
 
 def _guess_value(text: str) -> Any:
-    if text.lower() in BOOLEANS:
-        return BOOLEANS[text.lower()]
+    if text.lower() in CONSTANTS:
+        return CONSTANTS[text.lower()]
     if INTEGER.fullmatch(text):
         return int(text)
     return float(text) if NUMBER.fullmatch(text) else text

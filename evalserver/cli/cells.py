@@ -1,12 +1,32 @@
 """Formatting values for people: times, durations, numbers, and texts from untrusted sources."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from evalserver.core.job_id import short_job_id
+from evalserver.core.model_title import model_title
+
 EMPTY = "-"
 """Shown for missing values, so that scripts can count the columns."""
+
+CUT = "…"
+"""Stands for what is left out of a text."""
+
+TASKS_LENGTH = 40
+"""Characters of the names of tasks in a table; more of them are counted."""
+REASON_LENGTH = 100
+"""Characters of a reason or an error in a table."""
+
+FIRST_LOG_LINES, LAST_LOG_LINES = 1, 6
+"""Lines of the log of a failed job; the first says of which file they are."""
+LINE_LENGTH, HEADLINE_LENGTH = 200, 400
+"""Characters of each, and of what happened."""
+
+DIGITS, DECIMALS, MAX_DECIMALS = 3, 4, 8
+"""Digits of the smallest number of a column, and decimals of the column."""
+MAX_NUMBER = 1e12
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -38,6 +58,20 @@ def pairs(values: Mapping[str, Any]) -> str:
 def lines(value: str) -> str:
     """Format a text of several lines, without control characters."""
     return "\n".join(text(line) for line in value.splitlines())
+
+
+def error_lines(job: Mapping[str, Any]) -> list[str]:
+    """Format why a job failed: what happened, and the last lines of its log.
+
+    The middle of a long log is left out; a line says how many lines that are.
+    """
+    headline, *log = lines(job["error"] or "for an unknown reason").splitlines() or [""]
+    short = [shorten(line, LINE_LENGTH) for line in log]
+    left_out = len(short) - FIRST_LOG_LINES - LAST_LOG_LINES
+    if left_out > 1:
+        middle = f"... {left_out} more lines: evalserver logs {job_id(job['job_id'])}"
+        short = [*short[:FIRST_LOG_LINES], middle, *short[-LAST_LOG_LINES:]]
+    return [shorten(headline, HEADLINE_LENGTH), *short]
 
 
 def local_time(value: str | None) -> str:
@@ -98,10 +132,63 @@ def stalled(job: Mapping[str, Any]) -> str:
     return ", stalled" if job.get("stalled_since") else ""
 
 
-def number(value: float | None) -> str:
-    """Format a number with four significant decimals."""
+def job_id(value: str) -> str:
+    """Format the id of a job in a table: its end, since ids of one minute begin alike."""
+    return text(short_job_id(value))
+
+
+def model(request: Mapping[str, Any]) -> str:
+    """Format the model of a request as its checkpoint, else as its type."""
+    return text(model_title(request))
+
+
+def tasks(names: Sequence[str]) -> str:
+    """Format the first tasks, and how many more there are."""
+    shown = text(names[0])
+    for count, name in enumerate(names[1:], 1):
+        longer = f"{shown},{text(name)}"
+        if len(longer) > TASKS_LENGTH:
+            return f"{shown} +{len(names) - count}"
+        shown = longer
+    return shown
+
+
+def shorten(value: Any, length: int) -> str:
+    """Format a text with at most so many characters: its beginning and its end, where the
+    conclusion is."""
+    whole = optional(value)
+    if len(whole) <= length:
+        return whole
+    end = (length - len(CUT)) // 2
+    return whole[: length - len(CUT) - end] + CUT + whole[-end:]
+
+
+def numbers(values: Sequence[float | None]) -> list[str]:
+    """Format the numbers of a column, which all have the same decimals."""
+    places = decimals(values)
+    return [number(value, places) for value in values]
+
+
+def decimals(values: Iterable[float | None]) -> int:
+    """Return how many decimals show these numbers: none if all are whole, else four, or more if a
+    number needs them."""
+    known = [abs(value) for value in values if value is not None and value != 0]
+    if all(float(value).is_integer() for value in known):
+        return 0
+    needed = DIGITS - 1 - math.floor(math.log10(min(known)))
+    return min(max(DECIMALS, needed), MAX_DECIMALS)
+
+
+def number(value: float | None, places: int) -> str:
+    """Format a number with so many decimals; with an exponent if it is larger or smaller than
+    these can show."""
     if value is None:
         return EMPTY
-    if isinstance(value, int) or (value.is_integer() and abs(value) >= 1):
-        return f"{value:.0f}"
-    return f"{value:.4f}" if 0.001 <= abs(value) < 10_000 or value == 0 else f"{value:.4g}"
+    shown = f"{value:.{places}f}"
+    is_lost = value != 0 and not shown.strip("-0.")
+    return f"{value:.2e}" if is_lost or abs(value) >= MAX_NUMBER else shown
+
+
+def signed(value: float, places: int) -> str:
+    """Format a difference with its sign."""
+    return f"+{number(value, places)}" if value > 0 else number(value, places)

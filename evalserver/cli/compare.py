@@ -1,6 +1,6 @@
 """``evalserver compare``: whether the metrics of jobs differ by more than noise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -39,14 +39,18 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [
-        _row(row, value)
+    values = [
+        (row, value)
         for row in found["rows"]
         for value in row["values"]
         if value["value"] is not None
     ]
+    places = cells.decimals(_shown_numbers(values))
+    notes: dict[str, int] = {}
+    rows = [_line(row, value, places, notes) for row, value in values]
     if rows:
         print_table(COLUMNS, rows)
+        _print_notes(notes)
     else:
         print_hint(
             lambda: (
@@ -56,29 +60,56 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     print_hint(lambda: _describe_methods(found))
 
 
-def _row(row: Mapping[str, Any], value: Mapping[str, Any]) -> tuple[str, ...]:
+def _shown_numbers(values: Sequence[tuple[Any, Mapping[str, Any]]]) -> Iterator[float | None]:
+    for _, value in values:
+        yield value["value"]
+        if value["difference"]:
+            yield from (value["difference"][name] for name in ("value", "low", "high"))
+
+
+def _line(
+    row: Mapping[str, Any], value: Mapping[str, Any], places: int, notes: dict[str, int]
+) -> tuple[str, ...]:
+    """Format a metric of a job. Adds a note on its difference to ``notes``, with a number."""
     difference = value["difference"]
+    if difference:
+        shown = _describe_difference(difference, places, notes)
+        n, method = _documents(difference["n"], value["n"]), difference["method"]
+    else:
+        shown = (cells.EMPTY, cells.EMPTY, "baseline")
+        n, method = cells.optional(value["n"]), cells.EMPTY
     return (
         cells.text(row["task"]),
         cells.text(row["metric"]),
         cells.text(row["filter"]),
-        cells.text(value["job_id"]),
-        cells.number(value["value"]),
-        *(
-            _describe_difference(difference)
-            if difference
-            else [cells.EMPTY, cells.EMPTY, "baseline"]
-        ),
-        str((difference or {}).get("n") or value["n"] or cells.EMPTY),
-        difference["method"] if difference else cells.EMPTY,
+        cells.job_id(value["job_id"]),
+        cells.number(value["value"], places),
+        *shown,
+        n,
+        method,
     )
 
 
-def _describe_difference(difference: Mapping[str, Any]) -> list[str]:
-    """Format the difference, its interval, and the verdict."""
+def _documents(paired: int | None, all_of_job: int | None) -> str:
+    """Format how many documents were compared, and of how many if not of all."""
+    if paired is None or all_of_job is None or paired == all_of_job:
+        return cells.optional(all_of_job if paired is None else paired)
+    return f"{paired} of {all_of_job}"
+
+
+def _describe_difference(
+    difference: Mapping[str, Any], places: int, notes: dict[str, int]
+) -> tuple[str, str, str]:
+    """Format the difference with the number of its note, its interval, and the verdict."""
     low, high = difference["low"], difference["high"]
-    interval = cells.EMPTY if low is None else f"{_signed(low)} to {_signed(high)}"
-    return [_signed(difference["value"]), interval, _verdict(difference)]
+    interval = (
+        cells.EMPTY
+        if low is None
+        else f"{cells.signed(low, places)} to {cells.signed(high, places)}"
+    )
+    note = difference["note"]
+    number = "" if note is None else f" [{notes.setdefault(note, len(notes) + 1)}]"
+    return cells.signed(difference["value"], places), interval, _verdict(difference) + number
 
 
 def _verdict(difference: Mapping[str, Any]) -> str:
@@ -89,8 +120,9 @@ def _verdict(difference: Mapping[str, Any]) -> str:
     return {True: "better", False: "worse", None: "different"}[difference["improved"]]
 
 
-def _signed(value: float) -> str:
-    return f"+{cells.number(value)}" if value > 0 else cells.number(value)
+def _print_notes(notes: Mapping[str, int]) -> None:
+    for note, number in notes.items():
+        click.echo(f"[{number}] {cells.text(note)}")
 
 
 def _describe_methods(found: Mapping[str, Any]) -> str:

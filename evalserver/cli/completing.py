@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from evalserver.cli import cells
 from evalserver.cli.start_up import disable_httpx_command
+from evalserver.core.job_id import short_job_id
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -70,10 +72,18 @@ def _query(
 
 def _jobs(client: "EvalClient", prefix: str) -> Iterable[CompletionItem]:
     for job in islice(client.jobs(), MAX_JOBS):
-        if job["job_id"].startswith(prefix.lower()):
-            request = job["request"]
-            about = f"{job['status']} {request['model']} {','.join(request['tasks'])}"
-            yield CompletionItem(job["job_id"], help="".join(filter(str.isprintable, about)))
+        request = job["request"]
+        about = f"{job['status']} {cells.model(request)} {cells.tasks(request['tasks'])}"
+        for name in _names(job["job_id"], prefix.lower()):
+            yield CompletionItem(name, help=about)
+
+
+def _names(job_id: str, prefix: str) -> Iterable[str]:
+    """The names of a job that begin so: its short id, and, if it was begun, its whole id."""
+    if short_job_id(job_id).startswith(prefix):
+        yield short_job_id(job_id)
+    if prefix and job_id.startswith(prefix):
+        yield job_id
 
 
 def _items(names: Iterable[str]) -> list[CompletionItem]:

@@ -1,14 +1,17 @@
 """The options for connecting to the server, and resolving the ids of jobs."""
 
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalserver.cli import cells
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, with_debug
@@ -24,7 +27,9 @@ WAITING_RETRY_SECONDS = 120.0
 """How long it is tried while waiting for a job, so that a restart of the server is survived."""
 
 UUID_LENGTH = 36
-MAX_LISTED_IDS = 3
+ID_PART = re.compile("[0-9a-f-]{4,36}")
+MAX_CANDIDATES = 5
+"""Jobs that are listed if a part of an id is not unique."""
 
 
 def print_to_stderr(text: str) -> None:
@@ -93,29 +98,43 @@ def engine_option(command: Command) -> Command:
 
 
 def resolve_job_id(client: "EvalClient", given: str) -> str:
-    """Return the id of the job that has this id or prefix of an id.
+    """Return the id of the job that has this id, or this beginning or end of an id.
 
-    Raises Failure if no job or several jobs have this prefix.
+    Raises Failure if no job or several jobs have it.
     """
-    given = given.strip().lower()
-    if len(given) == UUID_LENGTH or not given:
-        return _require_not_empty(given)
-    found = [job["job_id"] for job in client.jobs() if job["job_id"].startswith(given)]
-    if len(found) == 1:
-        return str(found[0])
-    if not found:
+    part = given.strip().lower()
+    if len(part) == UUID_LENGTH:
+        return part
+    if not ID_PART.fullmatch(part):
         raise Failure(
-            f"no job has an id that begins with {given!r}; 'evalserver jobs' lists the jobs",
+            f"{cells.text(given)!r} is no JOB; give an id, or at least 4 characters of its"
+            " beginning or end, as 'evalserver jobs' shows it",
             ExitCode.USAGE,
         )
-    ids = ", ".join(found[:MAX_LISTED_IDS]) + (", ..." if len(found) > MAX_LISTED_IDS else "")
-    raise Failure(f"the ids of {len(found)} jobs begin with {given!r}: {ids}", ExitCode.USAGE)
+    found = list(islice(client.jobs(job_id=part), MAX_CANDIDATES + 1))
+    if len(found) == 1:
+        return str(found[0]["job_id"])
+    if not found:
+        raise Failure(
+            f"no job has an id that begins or ends with {part!r}; 'evalserver jobs' lists the jobs",
+            ExitCode.USAGE,
+        )
+    raise Failure(_describe_candidates(part, found), ExitCode.USAGE)
 
 
-def _require_not_empty(given: str) -> str:
-    if not given:
-        raise Failure("JOB is empty; give the id of a job, or the beginning of one", ExitCode.USAGE)
-    return given
+def _describe_candidates(part: str, found: Sequence[Mapping[str, Any]]) -> str:
+    listed = [
+        f"  {cells.text(job['job_id'])}  {cells.status(job)}  {cells.model(job['request'])}"
+        f"  {cells.tasks(job['request']['tasks'])}"
+        for job in found[:MAX_CANDIDATES]
+    ]
+    count, more = (
+        (f"more than {MAX_CANDIDATES}", ["  ..."])
+        if len(found) > MAX_CANDIDATES
+        else (str(len(found)), [])
+    )
+    headline = f"{count} jobs have an id that begins or ends with {part!r}; give more of one of"
+    return "\n".join([f"{headline} these, the newest first:", *listed, *more])
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def _executor_row(executor: Mapping[str, Any]) -> tuple[str, ...]:
         str(statuses.count("running")),
         cells.EMPTY if executor["type"] == "local" else str(statuses.count("queued")),
         cells.optional(executor["max_handed_over"]),
-        cells.optional(executor["fault"]),
+        cells.shorten(executor["fault"], cells.REASON_LENGTH),
     )
 
 
@@ -82,17 +82,17 @@ def _node_row(executor: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[str
         cells.text(node["state"]),
         cells.optional(node["resources"]),
         cells.optional(node["used"]),
-        cells.optional(node["reason"]),
+        cells.shorten(node["reason"], cells.REASON_LENGTH),
     )
 
 
 def _job_row(executor: Mapping[str, Any], job: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         cells.text(executor["name"]),
-        cells.text(job["job_id"]),
+        cells.job_id(job["job_id"]),
         cells.text(job["status"]),
         cells.optional(job["id"]),
         cells.optional(job["node"]),
         cells.optional(job["command"]),
-        cells.optional(job["reason"]),
+        cells.shorten(job["reason"], cells.REASON_LENGTH),
     )

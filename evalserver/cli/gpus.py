@@ -76,9 +76,10 @@ def _reject_options(context: click.Context) -> None:
 
 def _row(gpu: Mapping[str, Any]) -> tuple[str, ...]:
     holder, quarantine = gpu["holder"], gpu["quarantine"]
-    why = cells.optional(gpu["reason"])
+    why = cells.shorten(gpu["reason"], cells.REASON_LENGTH)
     if holder:
-        why = cells.text(f"{holder['kind']} {holder['id']}")
+        name = cells.job_id(holder["id"]) if holder["kind"] == "job" else cells.text(holder["id"])
+        why = f"{cells.text(holder['kind'])} {name}"
     quarantined = " (quarantined)" if holder and quarantine else ""
     since = (holder or quarantine or {}).get("since")
     return (

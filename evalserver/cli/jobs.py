@@ -49,7 +49,12 @@ COLUMNS = (
     help="Only jobs with this status: queued, running, completed, failed, cancelled; or several,"
     " separated by commas.",
 )
-@click.option("--model", help="Only jobs of this model.", shell_complete=complete_models)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Only jobs of this model: a type, or a checkpoint as the table shows it.",
+    shell_complete=complete_models,
+)
 @click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
 @labels_option("Only jobs with this label.")
@@ -137,10 +142,10 @@ def status(server: Server, job: str, as_json: bool) -> None:
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     request = job["request"]
     return (
-        cells.text(job["job_id"]),
+        cells.job_id(job["job_id"]),
         cells.status(job),
-        cells.text(request["model"]),
-        cells.text(",".join(request["tasks"])),
+        cells.model(request),
+        cells.tasks(request["tasks"]),
         cells.progress(job),
         cells.local_time(job["created_at"]),
         cells.pairs(job["labels"]) or cells.EMPTY,
@@ -187,10 +192,10 @@ def _start(provenance: Mapping[str, Any]) -> str | None:
 
 def describe_failure(job: Mapping[str, Any]) -> dict[str, str]:
     """Return why a job failed, the advice first and the end of its log last."""
-    error, failure = job["error"], job.get("failure")
+    failure = job.get("failure")
     values = {} if failure is None else {"failure": failure["code"], "advice": failure["advice"]}
     shown = {name: cells.text(value) for name, value in values.items()}
-    return shown | ({"error": cells.lines(error)} if error else {})
+    return shown | ({"error": "\n".join(cells.error_lines(job))} if job["error"] else {})
 
 
 def _other_fields(request: Mapping[str, Any]) -> list[str]:

@@ -48,10 +48,16 @@ def queue(server: Server, limit: int, as_json: bool) -> None:
         lambda: (
             f"{len(running)} running, {found['queue_size']} queued;"
             f" {found['completed_jobs']} completed, {found['failed_jobs']} failed"
+            f"{_cancelled(found)}"
         )
     )
     if "draining" in found:
         print_to_stderr(_describe_draining(found["draining"]))
+
+
+def _cancelled(queue: Mapping[str, Any]) -> str:
+    # A server of lmms-eval does not count them.
+    return f", {queue['cancelled_jobs']} cancelled" if "cancelled_jobs" in queue else ""
 
 
 def _unfinished_jobs(client: "EvalClient", job_ids: list[str]) -> list[dict[str, Any]]:
@@ -81,10 +87,10 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     request = job["request"]
     position = job["position_in_queue"]
     return (
-        "running" if position is None else str(position),
-        cells.text(job["job_id"]),
-        cells.text(request["model"]),
-        cells.text(",".join(request["tasks"])),
+        "running" if position is None else str(position + 1),
+        cells.job_id(job["job_id"]),
+        cells.model(request),
+        cells.tasks(request["tasks"]),
         str(job["priority"]),
         cells.EMPTY if job["status"] == "queued" else cells.progress(job),
         cells.duration(job["eta_s"]),

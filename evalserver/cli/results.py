@@ -20,6 +20,8 @@ COLUMNS = (
     Column("N", right=True, optional=True),
 )
 
+JOB_COLUMNS = (Column("JOB"), Column("STATUS"), Column("MODEL", optional=True))
+
 
 @click.command()
 @job_argument
@@ -40,32 +42,53 @@ def results(server: Server, job: str, as_csv: bool, as_json: bool) -> None:
         print_results(rows)
 
 
-def print_results(rows: Sequence[Mapping[str, Any]], *, with_job: bool = False) -> None:
-    """Print metrics; ``with_job`` adds a column for the job."""
-    if not rows:
-        print_hint(
-            lambda: (
-                "There are no metrics: the job merged a checkpoint, ran with --predict-only, or"
-                " its tasks only make submission files."
-            )
-        )
+def print_results(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the metrics of a job."""
+    if rows:
+        print_table(COLUMNS, _lines(rows))
         return
-    if with_job:
-        columns = (Column("JOB"), *COLUMNS)
-        print_table(columns, [(row["job"], *_row(row)) for row in rows])
-    else:
-        print_table(COLUMNS, [_row(row) for row in rows])
-
-
-def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        cells.text(row["task"]),
-        cells.text(row["metric"]),
-        cells.number(row["value"]),
-        cells.number(row["stderr"]),
-        cells.text(row["filter"]),
-        cells.EMPTY if row["n"] is None else str(row["n"]),
+    print_hint(
+        lambda: (
+            "There are no metrics: the job merged a checkpoint, ran with --predict-only, or"
+            " its tasks only make submission files."
+        )
     )
+
+
+def print_results_of_jobs(
+    results: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+) -> None:
+    """Print the metrics of several jobs; a job without metrics has a line of its own."""
+    rows = [(job, row) for job, found in results for row in found or [_without_metrics(job)]]
+    lines = _lines([row for _, row in rows])
+    print_table(
+        JOB_COLUMNS + COLUMNS,
+        [
+            (cells.job_id(job["job_id"]), cells.status(job), cells.model(job["request"]), *line)
+            for (job, _), line in zip(rows, lines, strict=True)
+        ],
+    )
+
+
+def _without_metrics(job: Mapping[str, Any]) -> dict[str, Any]:
+    nothing: dict[str, Any] = dict.fromkeys(("metric", "value", "stderr", "filter", "n"))
+    return {**nothing, "task": cells.tasks(job["request"]["tasks"])}
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    values = cells.numbers([row["value"] for row in rows])
+    stderrs = cells.numbers([row["stderr"] for row in rows])
+    return [
+        (
+            cells.text(row["task"]),
+            cells.optional(row["metric"]),
+            value,
+            stderr,
+            cells.optional(row["filter"]),
+            cells.optional(row["n"]),
+        )
+        for row, value, stderr in zip(rows, values, stderrs, strict=True)
+    ]
 
 
 def _print_csv(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -109,5 +109,4 @@ def _row(found: Mapping[str, Any]) -> tuple[str, ...]:
 def _shorten(value: Any) -> str:
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    text = cells.optional(value)
-    return text if len(text) <= MAX_ANSWER_LENGTH else f"{text[: MAX_ANSWER_LENGTH - 1]}…"
+    return cells.shorten(value, MAX_ANSWER_LENGTH)

@@ -1,6 +1,7 @@
 """Printing tables and records: with colors on a terminal, as plain text in a pipe, or as JSON.
 
-Cells have the same text in both, and contain no control characters (``cells.py``).
+Cells have the same text in both, and contain no control characters (``cells.py``). One long cell
+spoils no column: a terminal folds it, and in a pipe it stands out of its column.
 """
 
 import json
@@ -18,6 +19,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 GAP = 2
 """Spaces between two columns."""
+
+MAX_PADDED = 40
+"""Characters of the longest cell to which the others of its column are padded in a pipe."""
+
+FOLDED_WIDTH = 24
+"""Characters that a column has at least on a terminal before cells are folded."""
 
 STATUS_COLORS = {
     "queued": "yellow",
@@ -88,7 +95,7 @@ def print_record(values: Mapping[str, str]) -> None:
 
 def plain_table(head: Row, rows: Sequence[Row]) -> list[str]:
     """Format a table as lines of aligned text."""
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    widths = [_padded_width([row[at] for row in [head, *rows]]) for at in range(len(head))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [head, *rows]
@@ -107,10 +114,15 @@ def print_hint(hint: Callable[[], str]) -> None:
         click.echo(hint(), err=True)
 
 
+def _padded_width(cells: Sequence[str]) -> int:
+    """Return the width of a column in a pipe, which longer cells exceed."""
+    return max(len(cell) for cell in cells if cell is cells[0] or len(cell) <= MAX_PADDED)
+
+
 def _fitting_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
-    """Return the indexes of the columns that fit into the width."""
+    """Return the indexes of the columns that fit into the width, with long cells folded."""
     widths = [
-        max(len(cell) for cell in [column.title, *(row[at] for row in rows)])
+        max(len(column.title), *(min(len(row[at]), FOLDED_WIDTH) for row in rows))
         for at, column in enumerate(columns)
     ]
     visible = list(range(len(columns)))

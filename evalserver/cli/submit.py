@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalserver.cli import values
+from evalserver.cli import cells, values
 from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, to_failure
@@ -49,7 +49,18 @@ MERGED_FIELDS = ("model_args", "harness_args", "labels")
     callback=parse_with(values.key),
     help="A repeated call with the same key queues no second job.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the request without sending it.")
+@click.option(
+    "--no-validate",
+    is_flag=True,
+    help="Queue it also with a model or task that the server does not know, or a checkpoint that is"
+    " not there.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the command line that the server would run; queue nothing.",
+)
+@click.option("--print-request", is_flag=True, help="Print the request; send nothing.")
 @as_json
 @with_server
 def submit(
@@ -60,7 +71,9 @@ def submit(
     waits: bool,
     waiting: Waiting,
     idempotency_key: str | None,
+    no_validate: bool,
     dry_run: bool,
+    print_request: bool,
     as_json: bool,
 ) -> None:
     """Queue an evaluation, and print its job's id.
@@ -70,9 +83,13 @@ def submit(
     evalserver submit --config run.yaml --wait
     """
     requests, is_list = _requests(fields, config, lenient=lenient)
-    if dry_run:
+    if print_request:
         print_json(requests if is_list else requests[0])
         return
+    if dry_run:
+        _print_plans(server, requests, is_list, validate=not no_validate, as_json=as_json)
+        return
+    requests = [{**request, "validate": not no_validate} for request in requests]
     with server.client() as client:
         responses = _submit_all(client, requests, idempotency_key or uuid.uuid4().hex)
     job_ids = [response["job_id"] for response in responses]
@@ -83,6 +100,25 @@ def submit(
         return
     click.echo("\n".join(job_ids))
     print_hint(lambda: f"{_summary(responses)} Follow with: evalserver wait {' '.join(job_ids)}")
+
+
+def _print_plans(
+    server: Server, requests: Sequence[Fields], is_list: bool, *, validate: bool, as_json: bool
+) -> None:
+    """Print what the server would run for each request."""
+    with server.client() as client:
+        plans = [client.evaluate(**each, validate=validate, dry_run=True) for each in requests]
+    if as_json:
+        print_json(plans if is_list else plans[0])
+        return
+    click.echo("\n\n".join(map(_describe_plan, plans)))
+
+
+def _describe_plan(plan: Fields) -> str:
+    """Format a command line for a shell, with what belongs to it as comments."""
+    files = [f"# with the file {cells.text(name)}" for name in plan["files"]]
+    place = f"# in the directory {cells.text(plan['directory'])}"
+    return "\n".join([place, *files, cells.text(plan["shell"])])
 
 
 def _requests(fields: Fields, config: str | None, *, lenient: bool) -> tuple[list[Fields], bool]:

@@ -57,16 +57,16 @@ def usage(
         Column("GPU-HOURS", right=True),
     )
     total = {"name": "total", **found["total"]}
-    print_table(columns, [_row(each) for each in [*found["rows"], total]])
+    print_table(columns, [*(_row(each, by) for each in found["rows"]), _row(total)])
     hidden = found["groups"] - len(found["rows"])
     if hidden:
         print_hint(lambda: f"{hidden} more are in the total only; --limit shows them.")
 
 
-def _row(usage: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(usage: Mapping[str, Any], by: Key = "month") -> tuple[str, ...]:
     name = usage["name"]
     return (
-        cells.optional(name),
+        cells.job_id(name) if by == "job" and name is not None else cells.optional(name),
         str(usage["attempts"]),
         cells.duration(usage["seconds"]),
         f"{usage['gpu_seconds'] / cells.HOUR:.2f}",

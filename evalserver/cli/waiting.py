@@ -13,7 +13,7 @@ from evalserver.cli import cells, values
 from evalserver.cli.connection import Server, print_to_stderr
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, to_failure
-from evalserver.cli.results import print_results
+from evalserver.cli.results import print_results, print_results_of_jobs
 from evalserver.cli.screens import print_json
 from evalserver.cli.values import parse_with
 from evalserver.cli.watching import View, choose_view
@@ -144,7 +144,7 @@ def _print_end(job: Job, view: View) -> None:
 def _describe_failure(job: Job) -> str:
     """Return why a job failed: what happened, then what to do, then the end of its log."""
     job_id, failure = job["job_id"], job.get("failure")
-    headline, *log = cells.lines(job["error"] or "for an unknown reason").splitlines()
+    headline, *log = cells.error_lines(job)
     lines = [f"Error: job {job_id} failed: {headline}"]
     if failure is not None:
         lines.append(f"Advice ({cells.text(failure['code'])}): {cells.text(failure['advice'])}")
@@ -195,16 +195,19 @@ def _show(client: "EvalClient", ended: list[Job], *, as_json: bool) -> None:
     if as_json:
         print_json(ended[0] if len(ended) == 1 else ended)
         return
-    completed = [job for job in ended if job["status"] == "completed"]
-    merges = [job for job in completed if job["engine"] == MERGE]
-    for job in merges:
+    merged = [job for job in ended if job["engine"] == MERGE and job["status"] == "completed"]
+    for job in merged:
         click.echo(cells.text(job["request"]["lmms_engine_kwargs"]["output_path"]))
-    evaluated = [job for job in completed if job not in merges]
-    rows = [
-        {**row, "job": job["job_id"]} for job in evaluated for row in client.results(job["job_id"])
-    ]
-    if evaluated:
-        print_results(rows, with_job=len(ended) > 1)
+    others = [job for job in ended if job not in merged]
+    if len(ended) > 1 and others:
+        print_results_of_jobs([(job, _metrics(client, job)) for job in others])
+    elif [job["status"] for job in others] == ["completed"]:
+        print_results(_metrics(client, others[0]))
+
+
+def _metrics(client: "EvalClient", job: Job) -> list[dict[str, Any]]:
+    has_metrics = job["status"] == "completed" or job.get("partial")
+    return client.results(job["job_id"]) if has_metrics else []
 
 
 def _exit_code(ended: Any) -> ExitCode:

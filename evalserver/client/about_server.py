@@ -19,6 +19,10 @@ class ServerCalls:
     async def health(self) -> Json:
         """Return the health of the server, without retries.
 
+        ``status`` is ``healthy`` or ``degraded``, then with a ``reason``. Raises ServerUnreachable
+        when there is no answer, which ``is_healthy`` turns into False, and RequestFailed when
+        something else answers.
+
         >>> client.health()["status"]
         'healthy'
         """
@@ -57,7 +61,7 @@ class ServerCalls:
 
     async def get_queue_status(self) -> Json:
         """Return ``queue_size``, ``running_jobs``, ``queued_jobs`` in order, and counts of finished
-        jobs.
+        jobs: ``completed_jobs``, ``failed_jobs``, ``cancelled_jobs``.
 
         >>> client.get_queue_status()["queue_size"]
         0

@@ -4,12 +4,14 @@ Each call is written once, as a coroutine. The asynchronous client has these cor
 transport that waits in an event loop; the blocking client runs them with a transport that blocks.
 """
 
+import inspect
 import os
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from functools import wraps
-from typing import ClassVar, Concatenate, ParamSpec, Self, TypeVar
+from types import GenericAlias
+from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, get_args, get_origin
 
 import httpx
 
@@ -98,6 +100,7 @@ def _blocking(
     def method(self: "EvalClient", /, *args: P.args, **kwargs: P.kwargs) -> R:
         return _run(call(self._calls, *args, **kwargs))
 
+    method.__signature__ = _blocking_signature(call)  # type: ignore[attr-defined]
     return method
 
 
@@ -112,7 +115,18 @@ def _blocking_rows(
     ) -> Generator[R, None, None]:
         return _run_rows(self, call(self._calls, *args, **kwargs))
 
+    method.__signature__ = _blocking_signature(call)  # type: ignore[attr-defined]
     return method
+
+
+def _blocking_signature(call: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature that ``help`` shows: that of the call, with what the method returns."""
+    shown = inspect.signature(call)
+    returned = shown.return_annotation
+    if get_origin(returned) is not AsyncGenerator:
+        return shown
+    rows = GenericAlias(Generator, (get_args(returned)[0], None, None))
+    return shown.replace(return_annotation=rows)
 
 
 def _run(call: Awaitable[R]) -> R:
@@ -138,6 +152,9 @@ def _run_rows(client: "EvalClient", rows: AsyncGenerator[R, None]) -> Generator[
 
 class EvalClient:
     """Client for an evalserver, or for lmms-eval's own server. It is thread-safe.
+
+    Every call raises RequestFailed when the server answers with an error, and ServerUnreachable
+    when there is no answer after all retries.
 
     >>> with EvalClient("http://localhost:8000") as client:
     ...     job = client.evaluate(model="dummy", tasks=["mme"])

@@ -58,6 +58,7 @@ class EvaluationCalls:
         env_profile: str | None = None,
         executor: str | None = None,
         validate: bool = True,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> Json:
         """Queue an evaluation. Returns ``job_id``, ``status``, ``position_in_queue``, ``message``.
@@ -83,6 +84,9 @@ class EvaluationCalls:
         ``executor`` where it runs: ``"local"``, the server's own machine, or a cluster.
         Unknown models and tasks and missing checkpoints are rejected unless ``validate`` is False.
 
+        With ``dry_run`` nothing is queued; the answer is what the server would run: ``command``,
+        ``shell`` (the same for a shell), ``directory``, ``files`` and ``request``.
+
         Raises RequestFailed when the request is rejected; its text names every error. Raises
         ValueError for a key that is not printable ASCII.
 
@@ -93,7 +97,7 @@ class EvaluationCalls:
         parameters = locals()
         fields = {name: parameters[name] for name in REQUEST_FIELDS}
         fields["tasks"] = task_list(tasks)
-        query = {} if validate else {"validate": 0}
+        query = {**({} if validate else {"validate": 0}), **({"dry_run": 1} if dry_run else {})}
         key = idempotency_key or uuid.uuid4().hex
         if not (key.isascii() and key.isprintable()):
             raise ValueError(f"idempotency_key: it must be printable ASCII, not {key!a}")

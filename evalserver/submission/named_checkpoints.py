@@ -42,7 +42,8 @@ def _inspect(request: EvaluateRequest, allowed: AllowedDirectories) -> Checkpoin
     faults = {
         _field_path(request, key): (
             f"{path} {reason}, on the server's machine. wait_for_path_s waits for one that is "
-            "still being written; ?validate=false skips this check."
+            "still being written; ?validate=false (evalserver submit --no-validate) skips this "
+            "check."
         )
         for key, path in local_checkpoints(model_args_before_merging(request)).items()
         if (reason := not_ready_reason(path)) is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.core.job_id import short_job_id
 from tests.cli.shell import Shell, script_environment
 from tests.client.faulty import unresponsive_port
 from tests.support import ServerProcess, free_port
@@ -74,6 +75,15 @@ async def test_job_ids_are_completed(server: ServerProcess, complete: Complete) 
         jobs = [Shell(server.url).submit() for _ in range(2)]
 
         assert complete(server.url, "status", jobs[0][:8]) == jobs[::-1]
+
+
+async def test_the_short_form_of_an_id_is_completed(
+    server: ServerProcess, complete: Complete
+) -> None:
+    async with server:
+        short = [short_job_id(Shell(server.url).submit()) for _ in range(2)]
+
+        assert complete(server.url, "status", "") == short[::-1]
 
 
 async def test_an_id_prefix_is_completed(server: ServerProcess, complete: Complete) -> None:
@@ -164,4 +174,4 @@ async def test_shells_that_show_descriptions_get_a_description_of_each_job(
             text=True,
         )
 
-    assert result.stdout.split("\n") == ["plain", job, "completed dummy mme", ""]
+    assert result.stdout.split("\n") == ["plain", short_job_id(job), "completed dummy mme", ""]

@@ -21,17 +21,66 @@ async def test_a_job_is_found_by_an_id_prefix(server: ServerProcess) -> None:
         assert shell.json("status", job[:14].upper())["job_id"] == job
 
 
-async def test_an_ambiguous_prefix_finds_no_job_and_lists_the_ids(server: ServerProcess) -> None:
+@pytest.mark.parametrize("length", [4, 8, 12])
+async def test_a_job_is_found_by_the_end_of_its_id(server: ServerProcess, length: int) -> None:
     async with server:
         shell = Shell(server.url)
-        jobs = [shell.submit() for _ in range(2)]
+        job = shell.submit()
+
+        assert shell.json("status", job[-length:])["job_id"] == job
+
+
+async def test_a_job_of_a_table_is_found_by_what_the_table_shows(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = [shell.submit() for _ in range(3)]
+        shown = [line.split()[0] for line in shell.stdout_of("jobs").splitlines()[1:]]
+
+        assert [shell.json("status", each)["job_id"] for each in shown] == jobs[::-1]
+
+
+async def test_an_ambiguous_part_finds_no_job_and_lists_the_candidates(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        await server.api.call("POST", "/drain")
+        jobs = [shell.submit("-a", f"pretrained=org/{name}") for name in ("one", "two")]
 
         result = shell.run("cancel", jobs[0][:4])
 
     assert result.returncode == 2
     assert result.stderr == (
-        f"Error: the ids of 2 jobs begin with '{jobs[0][:4]}': {jobs[1]}, {jobs[0]}\n"
+        f"Error: 2 jobs have an id that begins or ends with '{jobs[0][:4]}'; give more of one of"
+        " these, the newest first:\n"
+        f"  {jobs[1]}  queued  org/two  mme\n"
+        f"  {jobs[0]}  queued  org/one  mme\n"
     )
+
+
+@pytest.mark.parametrize("part", ["", "abc", "nonsense", "%"])
+async def test_what_is_no_part_of_an_id_is_an_error_that_says_what_is(
+    server: ServerProcess, part: str
+) -> None:
+    async with server:
+        result = Shell(server.url).run("status", part)
+
+    assert result.returncode == 2
+    assert "at least 4 characters of its beginning or end" in result.stderr
+
+
+async def test_jobs_are_filtered_by_the_checkpoint_that_the_table_shows(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        wanted = shell.submit("-a", "pretrained=org/one")
+        shell.submit("-a", "pretrained=org/two")
+        shown = shell.stdout_of("jobs", "--model", "org/one")
+
+    assert wanted[-8:] in shown
+    assert "org/one" in shown
+    assert "org/two" not in shown
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_options_override_a_file_argument_by_argument(tmp_path: Path) -> None:
     config.write_text(ONE)
 
     result = evalserver(
-        "submit", "--config", config, "-a", "device_map=cpu", "--limit=3", "--dry-run"
+        "submit", "--config", config, "-a", "device_map=cpu", "--limit=3", "--print-request"
     )
 
     sent = json.loads(result.stdout)
@@ -144,7 +144,7 @@ def test_values_that_json_cannot_represent_are_rejected_before_sending(
     config = tmp_path / "run.yaml"
     config.write_text(f"{{model: a, tasks: x, model_args: {{b: {value}}}}}")
 
-    result = evalserver("submit", "--config", config, "--dry-run")
+    result = evalserver("submit", "--config", config, "--print-request")
 
     assert result.exit_code == 2
     assert "cannot be sent as JSON" in result.stderr

@@ -59,6 +59,7 @@ OTHERS: list[tuple[str, str, Any]] = [
     ("model_args", "--model_args a=1", {"a": 1}),
     ("num_fewshot", "--num_fewshot=0", 0),
     ("seed", "--seed 0,None,8,52", [0, None, 8, 52]),
+    ("model_args", "-a x=null,y=none", {"x": None, "y": "none"}),
     ("harness_args", "--harness-arg x=007", {"x": "007"}),
     ("harness_args", "--harness_arg x=", {"x": ""}),
     ("harness_args", '--harness-arg {"x":1,"y":null}', {"x": 1, "y": None}),
@@ -67,7 +68,7 @@ OTHERS: list[tuple[str, str, Any]] = [
 
 def sent(*options: str) -> Any:
     """Return the request that ``submit`` would send."""
-    result = evalserver("submit", *options, "--dry-run")
+    result = evalserver("submit", *options, "--print-request")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -108,6 +109,38 @@ async def test_the_server_receives_every_field(server: ServerProcess) -> None:
 
     assert request["model_args"] == {"value": 0.25}
     assert (request["limit"], request["labels"], request["priority"]) == (8, {"run": "7b"}, 7)
+
+
+async def test_a_dry_run_shows_the_command_line_of_the_server_and_queues_nothing(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shown = shell.stdout_of("submit", *MINIMAL, "--limit", "8", "--dry-run")
+
+        assert shell.json("jobs") == []
+
+    assert shown.startswith("# in the directory /")
+    assert "-m lmms_eval" in shown
+    assert "--limit" in shown
+
+
+async def test_a_dry_run_is_checked_like_a_submission(server: ServerProcess) -> None:
+    async with server:
+        Shell(server.url).stdout_of("tasks")
+        result = Shell(server.url).run("submit", "-m", "dummy", "-t", "nothing", "--dry-run")
+
+    assert result.returncode == 2
+    assert "evalserver submit --no-validate" in result.stderr
+
+
+async def test_an_unknown_task_is_queued_without_validation(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("tasks")
+        job = shell.stdout_of("submit", "-m", "dummy", "-t", "nothing", "--no-validate").strip()
+
+        assert shell.json("status", job)["request"]["tasks"] == ["nothing"]
 
 
 async def test_in_a_pipe_only_the_id_is_printed(server: ServerProcess) -> None:

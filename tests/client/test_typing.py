@@ -4,6 +4,7 @@ mypy checks the type assertions when ``./scripts/check`` runs it.
 """
 
 import inspect
+import pydoc
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -101,4 +102,12 @@ def test_evaluate_has_a_parameter_for_every_field_of_a_request(client: Any, name
 def test_evaluate_has_no_other_parameters() -> None:
     parameters = set(inspect.signature(AsyncEvalClient.evaluate).parameters)
 
-    assert parameters - set(REQUEST_FIELDS) == {"self", "validate", "idempotency_key"}
+    assert parameters - set(REQUEST_FIELDS) == {"self", "validate", "dry_run", "idempotency_key"}
+
+
+@pytest.mark.parametrize("name", ["jobs", "samples", "logs", "events"])
+def test_help_shows_that_a_blocking_call_returns_a_generator(name: str) -> None:
+    shown = pydoc.render_doc(getattr(EvalClient, name))
+
+    assert "Generator[" in shown
+    assert "Async" not in shown

@@ -1,0 +1,130 @@
+"""Tables with long names, many tasks and long errors, and numbers of very different size."""
+
+from typing import Any
+
+import pytest
+
+from evalserver.cli import cells
+from evalserver.cli.screens import plain_table
+from tests.cli.shell import Shell
+from tests.cli.terminal import Terminal
+from tests.support import ServerProcess
+
+LONG_NAME = "org/" + "n" * 112 + "-end"
+TASKS = [f"task_number_{number}" for number in range(30)]
+ERROR = "It failed\nLast lines of eval.log:\n" + "\n".join(
+    f"  line {number} {'x' * 60}" for number in range(40)
+)
+
+
+async def submit_long_and_short(server: ServerProcess) -> None:
+    """Queue a job with a name of 120 characters and 30 tasks, and one with short ones."""
+    await server.api.call("POST", "/drain")
+    await server.api.submit_unchecked(tasks=TASKS, model_args={"pretrained": LONG_NAME})
+    await server.api.submit(labels={"run": "7b"})
+
+
+async def test_a_long_row_leaves_a_terminal_the_columns_of_all(server: ServerProcess) -> None:
+    async with server:
+        await submit_long_and_short(server)
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("jobs", columns=120, environment=environment) as terminal:
+            terminal.end()
+
+    head = terminal.screen().splitlines()[0]
+    assert head.split() == ["JOB", "STATUS", "MODEL", "TASKS", "PROGRESS", "SUBMITTED", "LABELS"]
+
+
+async def test_a_terminal_shows_the_whole_of_a_long_name(server: ServerProcess) -> None:
+    async with server:
+        await submit_long_and_short(server)
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("jobs", columns=120, environment=environment) as terminal:
+            terminal.end()
+
+    assert terminal.screen().count("n") >= 112
+    assert "-end" in terminal.screen()
+
+
+async def test_a_long_cell_in_a_pipe_pads_no_other(server: ServerProcess) -> None:
+    async with server:
+        await submit_long_and_short(server)
+        lines = Shell(server.url).stdout_of("jobs").splitlines()
+
+    assert len(lines[1]) < 120
+    assert LONG_NAME in lines[2]
+
+
+def test_cells_of_ordinary_length_are_aligned_in_a_pipe() -> None:
+    assert plain_table(["A", "B"], [["x" * 40, "1"], ["y", "2"], ["z" * 200, "3"]]) == [
+        "A" + " " * 41 + "B",
+        "x" * 40 + "  1",
+        "y" + " " * 41 + "2",
+        "z" * 200 + "  3",
+    ]
+
+
+def test_many_tasks_are_counted() -> None:
+    assert cells.tasks(TASKS) == "task_number_0,task_number_1 +28"
+
+
+def test_few_tasks_are_named() -> None:
+    assert cells.tasks(["mme", "ai2d"]) == "mme,ai2d"
+
+
+def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
+    assert cells.shorten("The answer is, after all, 42", 13) == "The an…ll, 42"
+
+
+def test_a_long_error_has_few_lines_and_says_how_to_see_all() -> None:
+    job = {"job_id": "0199aaaa-0000-7000-8000-0000abcd2222", "error": ERROR}
+
+    shown = cells.error_lines(job)
+
+    assert shown[:3] == [
+        "It failed",
+        "Last lines of eval.log:",
+        "... 34 more lines: evalserver logs abcd2222",
+    ]
+    assert len(shown) == 9
+    assert shown[-1].startswith("  line 39 ")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1.0, 0.625, None], ["1.0000", "0.6250", "-"]),
+        ([0.0, 1.0], ["0", "1"]),
+        ([0.5, 0.000123], ["0.500000", "0.000123"]),
+        ([1534.25, 0.5], ["1534.2500", "0.5000"]),
+        ([0.5, 1e-12], ["0.50000000", "1.00e-12"]),
+        ([0.5, 1e300], ["0.5000", "1.00e+300"]),
+        ([-0.25, 0.0], ["-0.2500", "0.0000"]),
+        ([], []),
+    ],
+)
+def test_the_numbers_of_a_column_have_the_same_decimals(
+    values: list[Any], shown: list[str]
+) -> None:
+    assert cells.numbers(values) == shown
+
+
+async def test_jobs_of_different_size_are_compared_with_a_note_in_the_table(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        large, small = (
+            shell.submit_and_wait("-a", "behave=scores", "-a", f"scores={scores}")
+            for scores in ("1/0/1/0/1/1/1/1", "1/0/1/0")
+        )
+        lines = shell.stdout_of("compare", large, small).splitlines()
+
+    assert lines[2].split()[3:] == [
+        small[-8:], "0.5000", "0.0000", "0.0000", "to", "0.0000", "within", "noise", "[1]",
+        "4", "paired",
+    ]  # fmt: skip
+    assert lines[3].startswith(
+        "[1] The difference is that of the 4 documents that both have, of which the baseline's"
+        " value is 0.5 and the job's 0.5; the values themselves are of 8 and 4 documents."
+    )
