@@ -121,7 +121,7 @@ async def test_a_dry_run_shows_the_command_line_of_the_server_and_queues_nothing
         assert shell.json("jobs") == []
 
     assert shown.startswith("# in the directory /")
-    assert "-m lmms_eval" in shown
+    assert "lmms_eval_launcher.py" in shown
     assert "--limit" in shown
 
 

@@ -94,6 +94,19 @@ def test_an_installed_harness_has_its_version_and_no_tree() -> None:
     assert (found["version"], found["tree"]) == ("0.0.0", None)
 
 
+def test_a_changed_file_of_an_installed_harness_changes_what_its_lists_depend_on(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(STAND_IN, tmp_path / "site")
+    before = state(tmp_path / "site")
+    (tmp_path / "site" / "lmms_eval" / "new_task.py").write_text("# another task\n")
+
+    after = state(tmp_path / "site")
+
+    assert after.split()[0] == before.split()[0] == "0.0.0"
+    assert after != before
+
+
 def test_an_editable_installation_has_version_and_tree(tree: Path, tmp_path: Path) -> None:
     install_editable(tmp_path / "site", tree)
 
