@@ -1,7 +1,4 @@
-"""The compare and trends pages."""
-
-import csv
-import io
+"""The compare page."""
 
 import pytest
 from playwright.async_api import expect
@@ -153,54 +150,3 @@ def test_a_bar_of_a_negative_value_starts_at_the_value() -> None:
 
 def test_bars_of_zeros_have_no_length() -> None:
     assert make_bars([value(0.0)]) == [Bar(0.0, 0.0, 0.0, 0.0, None, None)]
-
-
-@pytest.mark.browser
-async def test_clicking_a_point_opens_its_job(lab: Lab, visit: Visit) -> None:
-    await visit.page.goto(f"{lab.url}/ui/trends?series=run-1")
-    plot = visit.page.locator("#plot .u-over")
-    size = await plot.bounding_box()
-    assert size is not None
-
-    # The last step is at the right edge and has only one point.
-    await plot.hover(position={"x": size["width"] - 2, "y": size["height"] / 2})
-    await plot.click(position={"x": size["width"] - 2, "y": size["height"] / 2})
-
-    await visit.page.wait_for_url(f"**/ui/jobs/{lab.completed[1]}")
-
-
-@pytest.mark.browser
-async def test_the_plot_is_downloaded_as_an_image(lab: Lab, visit: Visit) -> None:
-    await visit.page.goto(f"{lab.url}/ui/trends")
-
-    async with visit.page.expect_download() as saving:
-        await visit.page.get_by_role("button", name="PNG").click()
-    saved = await (await saving.value).path()
-
-    assert saved.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert visit.errors == []
-
-
-@pytest.mark.browser
-async def test_the_plotted_values_are_shown_as_a_table(lab: Lab, visit: Visit) -> None:
-    await visit.page.goto(f"{lab.url}/ui/trends")
-    await visit.page.get_by_text("Values as a table").click()
-
-    cells = await visit.page.locator("details table tbody tr").all_inner_texts()
-
-    assert [text.split("\t")[:3] for text in cells] == [
-        ["run-1", "100", "0.50"],
-        ["run-1", "200", "0.75"],
-    ]
-
-
-async def test_the_trend_is_exported_as_csv(lab: Lab) -> None:
-    address = "/ui/trends?series=run-1&number=mme/acc/none&format=csv"
-    async with lab.api._session.get(lab.url + address) as response:
-        table = list(csv.DictReader(io.StringIO(await response.text())))
-
-    found = [(row["series"], row["step"], row["job_id"], row["value"]) for row in table]
-    assert found == [
-        ("run-1", "100", lab.completed[0], "0.5"),
-        ("run-1", "200", lab.completed[1], "0.75"),
-    ]

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.browser import Visit, accessibility_violations, open_browser, runs_inline_script
 from tests.support import ServerProcess
 from tests.web.pages.conftest import Lab
+from tests.web.pages.odd_jobs import MANY_TASKS, OddJobs, submit_odd_jobs
 
 PAGES: dict[str, Callable[[Lab], str]] = {
     "home": lambda lab: "/",
@@ -28,6 +30,34 @@ EMPTY = ("/", "/ui/jobs", "/ui/compare", "/ui/trends", "/ui/system")
 LIVE = "#live[data-state=on]"
 
 PHONE_PX = 375
+
+ODD_PAGES: dict[str, Callable[[OddJobs], str]] = {
+    "home": lambda odd: "/",
+    "jobs": lambda odd: "/ui/jobs",
+    "a completed job": lambda odd: f"/ui/jobs/{odd.many_tasks}",
+    "a failed job": lambda odd: f"/ui/jobs/{odd.failed}",
+    "a running job": lambda odd: f"/ui/jobs/{odd.running}",
+    "a queued job": lambda odd: f"/ui/jobs/{odd.queued}",
+    "samples": lambda odd: f"/ui/jobs/{odd.two_filters}/samples/mme",
+    "samples of one of 30 tasks": lambda odd: f"/ui/jobs/{odd.many_tasks}/samples/{MANY_TASKS[0]}",
+    "job selection": lambda odd: "/ui/compare",
+    "comparison": lambda odd: f"/ui/compare?job={odd.many_tasks}&job={odd.more_tasks}",
+    "trends": lambda odd: "/ui/trends",
+    "system": lambda odd: "/ui/system",
+}
+"""The pages of jobs with many tasks, long names and long errors."""
+
+ODD_PHONE_PX, DESKTOP_PX = 390, 1280
+
+HIDDEN_ACTIONS = """() => {
+    const inside = (button) => {
+        const frame = button.closest(".scroll").getBoundingClientRect();
+        return button.getBoundingClientRect().right <= frame.right;
+    };
+    const buttons = [...document.querySelectorAll("td.actions button")];
+    return buttons.filter((each) => !inside(each)).length;
+}"""
+"""Counts buttons that are outside of the visible part of their table."""
 
 
 async def go(visit: Visit, server: ServerProcess, path: str) -> None:
@@ -75,6 +105,40 @@ async def test_every_page_fits_a_phone(lab: Lab) -> None:
             widths[name] = await visit.page.evaluate("() => document.documentElement.scrollWidth")
 
     assert {name: width for name, width in widths.items() if width > PHONE_PX} == {}
+
+
+@pytest.mark.browser
+async def test_pages_of_odd_jobs_fit_their_window_and_are_accessible(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    gate, wide, faults = tmp_path / "gate", {}, {}
+    async with server:
+        odd = await submit_odd_jobs(server.api, gate)
+        for width in (ODD_PHONE_PX, DESKTOP_PX):
+            async with open_browser(viewport={"width": width, "height": 720}) as visit:
+                for name, path in ODD_PAGES.items():
+                    await go(visit, server, path(odd))
+                    needed = await visit.page.evaluate("() => document.documentElement.scrollWidth")
+                    if needed > width:
+                        wide[name, width] = needed
+                    if found := await accessibility_violations(visit.page):
+                        faults[name, width] = found
+        gate.touch()
+
+    assert (wide, faults) == ({}, {})
+
+
+@pytest.mark.browser
+async def test_actions_of_odd_jobs_are_in_view(server: ServerProcess, tmp_path: Path) -> None:
+    hidden = {}
+    async with server, open_browser(viewport={"width": DESKTOP_PX, "height": 720}) as visit:
+        await submit_odd_jobs(server.api, tmp_path / "gate")
+        for path in ("/", "/ui/jobs", "/ui/jobs?sort=-completed_at"):
+            await go(visit, server, path)
+            hidden[path] = await visit.page.evaluate(HIDDEN_ACTIONS)
+        (tmp_path / "gate").touch()
+
+    assert set(hidden.values()) == {0}
 
 
 @pytest.mark.browser
