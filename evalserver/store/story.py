@@ -19,6 +19,9 @@ RECORD = (
 
 BEHIND_ALL = "\U0010ffff"
 """Sorts after every character of an id."""
+HAS_PART = "((job_id >= :part AND job_id < :end) OR substr(job_id, -length(:part)) = :part)"
+"""The ids that begin or end with ``part``; ``end`` sorts after those that begin so."""
+FROM_ARCHIVED_JOBS = f" UNION SELECT job_id FROM archived_jobs WHERE {HAS_PART}"  # noqa: S608
 MAX_NAMED = 3
 
 OF_JSON = {"tasks", "labels"}
@@ -38,11 +41,11 @@ class JobHistory:
 
 
 def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
-    """The history of the job with this id or unique id prefix.
+    """The history of the job with this id, or this beginning or end of an id.
 
     Raises JobNotFound when no job matches, or several do.
     """
-    job_id = _resolve_prefix(snapshot, job_id)
+    job_id = _resolve_part(snapshot, job_id)
     events = _events(snapshot, job_id)
     record = _record(snapshot, job_id)
     archives = _archives(snapshot, job_id)
@@ -51,24 +54,20 @@ def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
     return JobHistory(job_id, record, events, archives)
 
 
-def _resolve_prefix(snapshot: sqlite3.Connection, begun: str) -> str:
-    begun = begun.strip().lower()
-    archived = (
-        " UNION SELECT job_id FROM archived_jobs WHERE job_id >= :begun AND job_id < :end"
-        if archives_of(snapshot)
-        else ""
-    )
+def _resolve_part(snapshot: sqlite3.Connection, part: str) -> str:
+    part = part.strip().lower()
+    archived = FROM_ARCHIVED_JOBS if archives_of(snapshot) else ""
     rows = snapshot.execute(
-        "SELECT job_id FROM job_events WHERE job_id >= :begun AND job_id < :end"  # noqa: S608
+        f"SELECT job_id FROM job_events WHERE {HAS_PART}"  # noqa: S608
         f"{archived or ' GROUP BY job_id'} ORDER BY job_id LIMIT :most",
-        {"begun": begun, "end": begun + BEHIND_ALL, "most": MAX_NAMED + 1},
+        {"part": part, "end": part + BEHIND_ALL, "most": MAX_NAMED + 1},
     )
-    found = [row["job_id"] for row in rows] if begun else []
-    if begun in found or not found:
-        return begun
+    found = [row["job_id"] for row in rows] if part else []
+    if part in found or not found:
+        return part
     if len(found) > 1:
         named = ", ".join(found[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
-        raise JobNotFound(f"The ids of several jobs begin with {begun!r}: {named}")
+        raise JobNotFound(f"The ids of several jobs begin or end with {part!r}: {named}")
     return str(found[0])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalserver.core.job import NewJob, Outcome
+from evalserver.core.job_id import short_job_id
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, back_up
@@ -110,6 +111,15 @@ async def test_an_id_prefix_selects_a_job(store: Store, tmp_path: Path) -> None:
     assert result.stdout.startswith(f"Job {job_id}\n")
 
 
+async def test_the_end_of_an_id_selects_a_job(store: Store, tmp_path: Path) -> None:
+    job_id = await complete(store)
+    await complete(store)
+
+    result = evalserver("audit", "show", short_job_id(job_id), *data_dir_option(tmp_path))
+
+    assert result.stdout.startswith(f"Job {job_id}\n")
+
+
 async def test_an_ambiguous_prefix_is_an_error_that_lists_the_ids(
     store: Store, tmp_path: Path
 ) -> None:
@@ -120,7 +130,7 @@ async def test_an_ambiguous_prefix_is_an_error_that_lists_the_ids(
 
     result = evalserver("audit", "show", "aaaa", *data_dir_option(tmp_path))
 
-    assert_fails(result, f"The ids of several jobs begin with 'aaaa': {', '.join(twins)}")
+    assert_fails(result, f"The ids of several jobs begin or end with 'aaaa': {', '.join(twins)}")
 
 
 async def test_an_unknown_job_is_an_error(store: Store, tmp_path: Path) -> None:
