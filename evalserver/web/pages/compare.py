@@ -66,6 +66,8 @@ async def get_compare_page(request: web.Request) -> web.Response:
         jobs = {job_id: await queries.with_pruned(job_id) for job_id in selected}
         selected = order_jobs(list(jobs.values()), query.get("baseline"))
         comparison = await call_api(request, get_comparison, job=selected)
+        order = {task: place for place, task in enumerate(jobs[selected[0]].request.tasks)}
+        comparison["rows"].sort(key=lambda row: order.get(row["task"], len(order)))
         for row in comparison["rows"]:
             _add_intervals(row)
         for job in comparison["jobs"]:
@@ -77,6 +79,7 @@ async def get_compare_page(request: web.Request) -> web.Response:
         candidates=[(job, asdict(job.request)) for job in candidates.jobs],
         comparison=comparison,
         sizes=_find_sizes(comparison["rows"]) if comparison else {},
+        notes=_number_notes(comparison["rows"]) if comparison else [],
     )
 
 
@@ -108,6 +111,21 @@ def _find_sizes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
         counts = {value["n"] for value in row["values"] if value["n"] is not None}
         sizes.setdefault(row["task"], set()).update(counts)
     return {task: sorted(counts) for task, counts in sizes.items() if len(counts) > 1}
+
+
+def _number_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the different notes on differences, and give each difference the number of its note.
+
+    Many tasks have the same note.
+    """
+    numbers: dict[str, int] = {}
+    for row in rows:
+        for value in row["values"]:
+            difference = value["difference"]
+            if difference and difference["note"]:
+                number = numbers.setdefault(difference["note"], len(numbers) + 1)
+                difference["note_number"] = number
+    return list(numbers)
 
 
 def _add_intervals(row: dict[str, Any]) -> None:

@@ -69,6 +69,18 @@ async def test_a_note_says_that_jobs_differ_in_size(server: ServerProcess, visit
         await expect(visit.page.locator(".comparison tbody")).to_contain_text("of 8 documents")
 
 
+@pytest.mark.browser
+async def test_a_note_of_many_differences_is_shown_once(
+    server: ServerProcess, visit: Visit
+) -> None:
+    async with server:
+        jobs = [await scored(server.api, 1, 0, tasks=["mme", "ai2d"]) for _ in range(2)]
+        await visit.page.goto(f"{server.url}/ui/compare?job={jobs[0]}&job={jobs[1]}")
+
+        await expect(visit.page.locator(".comparison a")).to_have_text(["[1]", "[1]"])
+        await expect(visit.page.locator(".notes li")).to_have_count(1)
+
+
 def job(seq: int, step: str | None = None) -> Job:
     """Build a completed job; only its place, id and labels matter."""
     return Job(
