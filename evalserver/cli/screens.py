@@ -24,7 +24,7 @@ MAX_PADDED = 40
 """Characters of the longest cell to which the others of its column are padded in a pipe."""
 
 FOLDED_WIDTH = 24
-"""Characters that a column has at least on a terminal before cells are folded."""
+"""Characters of the longest cell that widens its column on a terminal at the cost of others."""
 
 STATUS_COLORS = {
     "queued": "yellow",
@@ -65,13 +65,13 @@ def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    visible = _fitting_columns(columns, rows, shutil.get_terminal_size().columns)
-    for index in visible:
+    widths = _column_widths(columns, rows, shutil.get_terminal_size().columns)
+    for index, width in widths.items():
         column = columns[index]
         side = "right" if column.right else "left"
-        table.add_column(column.title, justify=side, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(column.title, justify=side, overflow="fold", width=width)  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(_color(row[index]) for index in visible))
+        table.add_row(*(_color(row[index]) for index in widths))
     _print_rich(table)
 
 
@@ -119,17 +119,39 @@ def _padded_width(cells: Sequence[str]) -> int:
     return max(len(cell) for cell in cells if cell is cells[0] or len(cell) <= MAX_PADDED)
 
 
-def _fitting_columns(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[int]:
-    """Return the indexes of the columns that fit into the width, with long cells folded."""
-    widths = [
-        max(len(column.title), *(min(len(row[at]), FOLDED_WIDTH) for row in rows))
-        for at, column in enumerate(columns)
+def _column_widths(
+    columns: Sequence[Column], rows: Sequence[Row], terminal_width: int
+) -> dict[int, int | None]:
+    """Return the width of each column that a terminal shows, by its index.
+
+    Columns with long cells share what the others leave. The widths are None if even the columns
+    that cannot be omitted do not fit.
+    """
+    lengths = [
+        [len(column.title), *(len(row[at]) for row in rows)] for at, column in enumerate(columns)
     ]
+    least = [_least_width(each) for each in lengths]
     visible = list(range(len(columns)))
     for at in reversed(range(len(columns))):
-        if columns[at].optional and sum(widths[each] + GAP for each in visible) > width:
+        if columns[at].optional and sum(least[each] + GAP for each in visible) > terminal_width:
             visible.remove(at)
-    return visible
+    spare = terminal_width - sum(least[at] + GAP for at in visible)
+    if spare < 0:
+        return dict.fromkeys(visible)
+    widths = {at: least[at] for at in visible}
+    wishes = sorted((max(lengths[at]) - least[at], at) for at in visible)
+    for number, (wish, at) in enumerate(wishes):
+        extra = min(wish, spare // (len(wishes) - number))
+        widths[at] += extra
+        spare -= extra
+    return {**widths}
+
+
+def _least_width(lengths: Sequence[int]) -> int:
+    """Return the width of a column, of its title and its cells, in which few cells are folded."""
+    short = [length for length in lengths[1:] if length <= FOLDED_WIDTH]
+    is_long = 2 * len(short) < len(lengths[1:])
+    return max(lengths[0], FOLDED_WIDTH if is_long else 0, *short)
 
 
 def _color(cell: str) -> Any:

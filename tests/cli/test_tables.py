@@ -35,6 +35,29 @@ async def test_a_long_row_leaves_a_terminal_the_columns_of_all(server: ServerPro
     assert head.split() == ["JOB", "STATUS", "MODEL", "TASKS", "PROGRESS", "SUBMITTED", "LABELS"]
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+async def test_a_long_row_omits_no_column_that_short_rows_would_show(
+    server: ServerProcess, columns: int
+) -> None:
+    async with server:
+        await server.api.call("POST", "/drain")
+        short = [
+            await server.api.submit(model_args={"pretrained": "org/m"}, labels={"run": "7b"})
+            for _ in range(2)
+        ]
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("jobs", columns=columns, environment=environment) as terminal:
+            terminal.end()
+        before = terminal.screen().splitlines()[0].split()
+        await server.api.submit_unchecked(tasks=TASKS, model_args={"pretrained": LONG_NAME})
+        with Terminal("jobs", columns=columns, environment=environment) as terminal:
+            terminal.end()
+
+    screen = terminal.screen().splitlines()
+    assert screen[0].split() == before
+    assert [line.split()[0] for line in screen[-2:]] == [each[-8:] for each in short[::-1]]
+
+
 async def test_a_terminal_shows_the_whole_of_a_long_name(server: ServerProcess) -> None:
     async with server:
         await submit_long_and_short(server)
