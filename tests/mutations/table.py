@@ -285,4 +285,18 @@ MUTATIONS = (
             "::test_a_forked_script_finds_what_a_new_one_does[descriptors]",
         ),
     ),
+    Mutation(
+        "a job is not found by the end of its id",
+        "store/search.py",
+        "ids=(wanted.job_id, *ends)",
+        "ids=(wanted.job_id,)",
+        ("store/test_criteria.py::test_a_job_is_found_by_the_beginning_or_the_end_of_its_id",),
+    ),
+    Mutation(
+        "the name of a checkpoint keeps its secrets in the filter of jobs",
+        "store/submission.py",
+        '"model_args": masked(request.model_args)',
+        '"model_args": request.model_args',
+        ("store/test_criteria.py::test_a_secret_in_the_name_of_a_checkpoint_finds_no_job",),
+    ),
 )
