@@ -299,4 +299,18 @@ MUTATIONS = (
         '"model_args": request.model_args',
         ("store/test_criteria.py::test_a_secret_in_the_name_of_a_checkpoint_finds_no_job",),
     ),
+    Mutation(
+        "the newest of the selected jobs is the baseline",
+        "web/pages/compare.py",
+        "(steps[job.job_id] if has_steps else 0, job.seq)",
+        "(steps[job.job_id] if has_steps else 0, -job.seq)",
+        ("web/pages/test_comparing.py",),
+    ),
+    Mutation(
+        "a series counts failed jobs",
+        "store/trends.py",
+        "sum(jobs.status = 'completed') AS jobs",
+        "count(*) AS jobs",
+        ("web/pages/test_trends.py::test_series_count_completed_jobs",),
+    ),
 )
