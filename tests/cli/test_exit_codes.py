@@ -142,7 +142,9 @@ async def test_0_a_standard_stream_is_closed(server: ServerProcess, closed: str)
     assert (result.returncode, result.stderr) == (ExitCode.DONE, "")
 
 
-@pytest.mark.parametrize("command", ["jobs", "queue", "health", "status 0000", "wait 0000", "logs -f 0000"])
+@pytest.mark.parametrize(
+    "command", ["jobs", "queue", "health", "status 0000", "wait 0000", "logs -f 0000"]
+)
 def test_3_the_server_is_unreachable(command: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
