@@ -72,10 +72,20 @@ def small_disks() -> Iterator[list[Path]]:
 
 
 @pytest.fixture(scope="session")
-def slurm() -> Iterator[SlurmCluster]:
-    """A real Slurm with two nodes, shared by the tests of this process: leave every daemon up."""
+def shared_slurm() -> Iterator[SlurmCluster]:
+    """A real Slurm with two nodes, for all tests of this process."""
     with SlurmCluster() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def slurm(shared_slurm: SlurmCluster) -> SlurmCluster:
+    """A real Slurm with two nodes, shared by the tests of this process: leave every daemon up.
+
+    Slurm drains a node for what killed daemons leave there; a test before may have killed some.
+    """
+    shared_slurm.resume_nodes()
+    return shared_slurm
 
 
 class AsServed(TestServer):
