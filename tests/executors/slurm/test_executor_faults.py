@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,21 @@ from evalserver.runner import files
 from tests.executors.conftest import log_containing
 from tests.executors.slurm.attempts import PATIENCE, AttemptLab
 from tests.runner.runs import HANGS, is_running
-from tests.slurm_cluster import config
+from tests.slurm_cluster import SlurmCluster, config
 from tests.small_disk import make_read_only, mount_small_disk, unmount
 from tests.support import until
 
 pytestmark = pytest.mark.slurm
 
 SAYS_PID = "import os, time; os.write(1, b'ready %d\\n' % os.getpid()); time.sleep({seconds})"
+
+
+@pytest.fixture
+def slurm() -> Iterator[SlurmCluster]:
+    """A cluster for this test alone: a controller that was killed gives the ids of jobs that it has
+    forgotten to later ones, and nodes that know such an id refuse it."""
+    with SlurmCluster() as cluster:
+        yield cluster
 
 
 def wrapped_sbatch(attempts: AttemptLab, folder: Path, script: str) -> SlurmCommands:
