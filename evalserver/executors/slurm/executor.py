@@ -134,7 +134,9 @@ class SlurmExecutor(RunDirectoryExecutor):
         """Request the cancel in the run directory, then from Slurm. ``wait`` repeats the second
         until the job is gone."""
         await asyncio.to_thread(_request_cancel, run_dir)
-        await self._tracker.cancel(run_dir)
+        # While nothing answers, scancel takes ten seconds to give up, and a client would wait.
+        if self._poller.fault is None:
+            await self._tracker.cancel(run_dir)
 
     async def kill_orphans(self, run_dir: Path, token: str) -> KilledOrphans:
         """Slurm ends all processes of a job with it: nothing is left to kill once it is gone."""

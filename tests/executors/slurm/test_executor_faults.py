@@ -142,6 +142,34 @@ async def test_a_stop_that_slurm_did_not_hear_is_repeated(attempts: AttemptLab) 
     await attempts.job_in(spec, "CANCELLED")
 
 
+async def test_a_stop_while_slurm_is_known_to_be_silent_is_given_to_it_when_it_answers(
+    attempts: AttemptLab, tmp_path: Path
+) -> None:
+    silent, cancelled = tmp_path / "silent", tmp_path / "cancelled"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    scripts = {"squeue": f"[ -e {silent} ] && exit 1", "scancel": f"touch {cancelled}"}
+    for name, script in scripts.items():
+        (folder / name).write_text(f'#!/bin/sh\n{script}\nexec {shutil.which(name)} "$@"\n')
+        (folder / name).chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    commands = SlurmCommands({"PATH": path, **attempts.cluster.environment})
+    attempts.executor = attempts.make_executor(commands, sbatch_args=("--begin=now+1hour",))
+    spec = await attempts.handed_over("pass")
+    waiting = asyncio.create_task(attempts.executor.wait(spec.run_dir))
+    silent.touch()
+
+    async def is_known() -> bool:
+        return attempts.executor.fault is not None
+
+    await until(is_known)
+    await attempts.executor.stop(spec.run_dir)
+
+    assert not cancelled.exists()
+    silent.unlink()
+    assert await waiting == Cancelled()
+
+
 async def test_a_submission_that_was_accepted_without_an_answer_is_found(
     attempts: AttemptLab, tmp_path: Path
 ) -> None:
