@@ -32,9 +32,13 @@ async def test_schemathesis_finds_no_failure(
         *data_dir_option(server.data_dir),
     )
     async with server:
-        finished = await _leave_jobs(server.api)
-        artifacts = await server.api.call("GET", f"/jobs/{finished}/artifacts")
-        names = {"jobs": [finished], "artifacts": [each["path"] for each in artifacts["artifacts"]]}
+        to_prune, *finished = await _leave_jobs(server.api)
+        artifacts = await server.api.call("GET", f"/jobs/{finished[0]}/artifacts")
+        names = {
+            "jobs": finished,
+            "jobs_to_prune": [to_prune],
+            "artifacts": [each["path"] for each in artifacts["artifacts"]],
+        }
         description = await server.api.call("GET", "/openapi.json")
 
         code, output = await _run(
@@ -49,10 +53,11 @@ async def test_schemathesis_finds_no_failure(
     assert "Stateful" in output, output
 
 
-async def _leave_jobs(api: Api) -> str:
-    """Create a finished job and one that never ends: generated jobs queue up behind it."""
-    finished = await api.submit()
-    await api.finished(finished)
+async def _leave_jobs(api: Api) -> list[str]:
+    """Create finished jobs and one that never ends: generated jobs queue up behind it."""
+    finished = [await api.submit() for _ in range(6)]
+    for job_id in finished:
+        await api.finished(job_id)
     await api.when(await api.submit(model_args={"behave": "hang"}), "running")
     return finished
 

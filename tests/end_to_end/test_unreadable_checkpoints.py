@@ -17,7 +17,8 @@ from tests.support import NOBODY, ServerProcess
 
 def _can_run_as_nobody() -> bool:
     """Whether this test may start a server as another user, who can read its code."""
-    parents = (*Path(sys.executable).parents, *Path(__file__).parents)
+    python = Path(sys.executable)
+    parents = (*python.parents, *python.resolve().parents, *Path(__file__).parents)
     return os.geteuid() == 0 and all(each.stat().st_mode & stat.S_IXOTH for each in parents)
 
 

@@ -280,10 +280,7 @@ MUTATIONS = (
         "runner/warm/harness_start.py",
         "in_place.close_descriptors({report})",
         "pass",
-        (
-            "runner/warm/test_in_place.py"
-            "::test_a_forked_script_finds_what_a_new_one_does[descriptors]",
-        ),
+        ("runner/warm/test_in_place.py::test_a_forked_script_finds_what_a_new_one_does",),
     ),
     Mutation(
         "a job is not found by the end of its id",

@@ -22,6 +22,7 @@ FIXED_MODES = {
     "outputs": 0o700,
     "runs": 0o700,
     "runs/*/attempt-1/job.json": 0o600,
+    "runs/*/attempt-1/start.json": 0o600,
     "runs/*/attempt-1/exit.json": 0o600,
     "runs/*/attempt-1/processes.json": 0o600,
     "runs/*/attempt-1/lock": 0o600,
