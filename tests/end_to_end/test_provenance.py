@@ -9,7 +9,7 @@ import pytest
 
 from evalserver.checkpoints.fingerprints import fingerprint
 from tests.conftest import MakeApi
-from tests.support import STAND_IN, Api, Json
+from tests.support import STAND_IN, Api, Json, until
 
 
 @pytest.fixture
@@ -94,9 +94,11 @@ async def test_weights_overwritten_while_the_job_runs_are_flagged(
     job_id = await api.submit(model_args=arguments(checkpoint, until=str(gate)))
     await api.when(job_id, "running")
     run_dir = Path((await api.job(job_id))["run_dir"])
-    while not (run_dir / "provenance.json").exists():
-        os.sched_yield()
 
+    async def is_prepared() -> bool:
+        return (run_dir / "provenance.json").exists()
+
+    await until(is_prepared)
     (checkpoint / "new-file").write_text("x")
     gate.touch()
     job = await api.finished(job_id)

@@ -236,7 +236,7 @@ def test_the_copied_command_sends_the_same_request(name: str) -> None:
     request = {**REQUEST, name: REQUEST_FIELDS[name].example}
     arguments = shlex.split(make_snippets(request, "http://x").cli.replace("\\\n", ""))
 
-    sent = evalserver(*arguments[1:], "--dry-run")
+    sent = evalserver(*arguments[1:], "--print-request")
 
     assert json.loads(sent.stdout) == json.loads(json.dumps(request))
 
