@@ -15,7 +15,7 @@ from evalserver.executors.warm.key import ParentKey
 from evalserver.executors.warm.memory import Memory, memory_of
 from evalserver.runner.launch_spec import ColdStart, WarmPlan
 from evalserver.runner.warm.command import parent_command, parent_environment
-from evalserver.runner.warm.protocol import MAX_MESSAGE_BYTES
+from evalserver.runner.warm.protocol import MAX_MESSAGE_BYTES, parse_message
 
 LOAD_SECONDS = 300.0
 START_SECONDS = 10.0
@@ -106,6 +106,7 @@ class WarmParent:
         """
         async with self._turn:
             if self.has_ended:
+                await self.end()
                 return ColdStart("ended", "the warm parent had ended")
             self.used_at = time.monotonic()
             try:
@@ -188,13 +189,10 @@ class WarmParent:
         await self._writer.drain()
 
     async def _receive(self) -> dict[str, Any]:
-        """Return the next message. Raises OSError, or ValueError for what is no message."""
+        """Return the next message. Raises OSError, or ValueError for an invalid one."""
         if self._reader is None:
             raise ConnectionError("it is not connected")
         line = await self._reader.readline()
         if not line.endswith(b"\n"):
             raise ConnectionResetError(f"it has ended; see {self.log}")
-        message = json.loads(line)
-        if not isinstance(message, dict):
-            raise ValueError("it sent a message that is no object")
-        return message
+        return parse_message(line)

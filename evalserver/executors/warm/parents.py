@@ -207,7 +207,7 @@ class WarmParents:
         Returns whether another one may be started.
         """
         for parent in [each for each in self._parents.values() if each.has_ended]:
-            self._remove(parent)
+            self._retire(parent)
         if len(self._parents) < self._limits.max_parents:
             return True
         unused = [
@@ -219,11 +219,15 @@ class WarmParents:
             return False
         oldest = min(unused, key=lambda parent: parent.used_at)
         log.info("ending a warm parent", engine=oldest.plan.engine, pid=oldest.pid, why="room")
-        self._remove(oldest)
-        ending = asyncio.create_task(oldest.end(), name="end a warm parent")
+        self._retire(oldest)
+        return True
+
+    def _retire(self, parent: WarmParent) -> None:
+        """Begin to end a parent, also one whose process has ended: its socket is still open."""
+        self._remove(parent)
+        ending = asyncio.create_task(parent.end(), name="end a warm parent")
         self._loading.add(ending)
         ending.add_done_callback(self._loading.discard)
-        return True
 
     async def _why_end(self, parent: WarmParent) -> str | None:
         if parent.has_ended:
