@@ -1,7 +1,6 @@
 """The options for connecting to the server, and resolving the ids of jobs."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from evalserver.cli import cells
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, with_debug
+from evalserver.core.job_id import ID_PART
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -27,7 +27,6 @@ WAITING_RETRY_SECONDS = 120.0
 """How long it is tried while waiting for a job, so that a restart of the server is survived."""
 
 UUID_LENGTH = 36
-ID_PART = re.compile("[0-9a-f-]{4,36}")
 MAX_CANDIDATES = 5
 """Jobs that are listed if a part of an id is not unique."""
 

@@ -5,6 +5,7 @@ half as many pages as with random ids.
 """
 
 import os
+import re
 import time
 
 VERSION = 7 << 76
@@ -14,6 +15,8 @@ RANDOM_BITS = (1 << 76) - 1 - (3 << 62)
 
 SHORT_LENGTH = 8
 """Characters of an id in lists: of its random end, since ids of one minute begin alike."""
+ID_PART = re.compile("[0-9a-f-]{4,36}")
+"""What names a job: its id, or the beginning or end of it, in lower case."""
 
 
 def new_job_id() -> str:

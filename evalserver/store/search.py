@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalserver.core.job_id import SHORT_LENGTH
+from evalserver.core.job_id import ID_PART, SHORT_LENGTH
 from evalserver.core.masking import MASK, masked
 from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
@@ -22,7 +22,6 @@ MAX_NAMES = 50
 MAX_TEXT = 4096
 """Characters of a job's arguments that are searched: more would make every search slow."""
 
-ID_BEGINS = re.compile(r"[0-9a-f-]{4,36}")
 ID_ENDS = re.compile(rf"[0-9a-f-]{{{SHORT_LENGTH},36}}")
 """A shorter end would find jobs by chance."""
 
@@ -49,7 +48,7 @@ async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
     if wanted.search is None:
         return wanted
     part = wanted.search.lower()
-    named = [("id", part)] if ID_BEGINS.fullmatch(part) else []
+    named = [("id", part)] if ID_PART.fullmatch(part) else []
     if ID_ENDS.fullmatch(part):
         named += [("id", each) for each in await _ids_with_end(readers, part)]
     named.append(("argument", part))

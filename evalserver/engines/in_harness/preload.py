@@ -23,7 +23,7 @@ def import_all(names: Iterable[str]) -> None:
 
 class Remembered:
     """The results of a function by its arguments, each of which is given out once: it belongs to
-    the caller then, who may change it. Later calls compute anew."""
+    the caller then, who may change it. Later calls compute it again."""
 
     def __init__(self, function: Callable[..., Any], key: Callable[..., Any]) -> None:
         self._function = function

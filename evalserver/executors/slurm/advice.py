@@ -2,33 +2,37 @@
 
 from evalserver.core.diagnosis import Finding
 from evalserver.executors.slurm.answers import SlurmJob
-from evalserver.executors.slurm.endings import BY_SLURM, NOT_FOUND
+from evalserver.executors.slurm.endings import BY_SLURM, NOT_FOUND, node_of
 from evalserver.executors.slurm.script import CANNOT_ENTER
 from evalserver.executors.slurm.waiting import NO_REASON
 
+LOWER_TIME = "lower time; sinfo -o '%P %l' lists the limits of partitions"
+OTHER_ACCOUNT = "correct account; sacctmgr show associations user=$USER lists yours"
+OTHER_QOS = "correct qos; sacctmgr show associations user=$USER format=account,qos lists yours"
+OTHER_PARTITION = "name another partition, or ask the cluster's administrator to set it up"
+
 REFUSALS = {
     "partition": "correct partition; sinfo -s lists the partitions, and which are up",
-    "account": "correct account; sacctmgr show associations user=$USER lists yours",
-    "qos": "correct qos; sacctmgr show associations user=$USER format=account,qos lists yours",
+    "account": OTHER_ACCOUNT,
+    "qos": OTHER_QOS,
     "feature": "correct constraint; sinfo -o '%P %f' lists the features of nodes",
     "generic resource": "correct gres; sinfo -o '%P %G' lists the GPUs of nodes, and '' asks for"
     " none",
     "memory specification": "lower mem; sinfo -o '%P %m' lists the MiB of nodes",
-    "time limit": "lower time; sinfo -o '%P %l' lists the limits of partitions",
+    "time limit": LOWER_TIME,
     "node configuration": "correct gres, cpus_per_gpu, mem and sbatch_args; sinfo -o"
     " '%P %G %c %m' lists the GPUs, CPUs and MiB of nodes, and gres = '' asks for no GPU",
 }
 """What in Slurm's words for a refusal, in lower case, calls for what."""
 
 HOPELESS = {
-    "partitiontimelimit": "lower time; sinfo -o '%P %l' lists the limits of partitions",
-    "partitiondown": "name another partition, or ask the cluster's administrator to set it up",
-    "partitioninactive": "name another partition, or ask the cluster's administrator to set it up",
+    "partitiontimelimit": LOWER_TIME,
+    "partitiondown": OTHER_PARTITION,
+    "partitioninactive": OTHER_PARTITION,
     "partitionnodelimit": "correct sbatch_args: the partition gives no such number of nodes",
     "badconstraints": "correct constraint, gres and sbatch_args",
-    "invalidaccount": "correct account; sacctmgr show associations user=$USER lists yours",
-    "invalidqos": "correct qos; sacctmgr show associations user=$USER format=account,qos lists"
-    " yours",
+    "invalidaccount": OTHER_ACCOUNT,
+    "invalidqos": OTHER_QOS,
     "accountnotallowed": "correct account or partition: they do not go together",
     "qosnotallowed": "correct qos or partition: they do not go together",
     "jobheld": "remove what holds jobs from sbatch_args, or ask the cluster's administrator",
@@ -64,7 +68,7 @@ def explain_end(job: SlurmJob, python: str, directory: str, log: str | None) -> 
 
     ``log`` is the last line of what it printed; None if no such file is seen here.
     """
-    node = "its node" if job.node is None else f"the node {job.node}"
+    node = node_of(job)
     said = f": {log}" if log else ""
     if job.exit_code in NOT_FOUND:
         do = "set python to the path of a Python 3.9 or newer that every node has"

@@ -89,19 +89,19 @@ def explain_loss(job: SlurmJob | None, sight: Sight) -> Lost | Cancelled:
     if job.state in BY_SLURM:
         return _by_slurm(job, sight.started_at)
     if job.exit_code == CANNOT_ENTER:
-        why = f"{_node(job)} does not see its run directory"
+        why = f"{node_of(job)} does not see its run directory"
         return Lost(why, "cluster_not_started", may_retry=False)
     if job.exit_code in NOT_FOUND:
-        why = f"{_node(job)} cannot run the Python of the executor"
+        why = f"{node_of(job)} cannot run the Python of the executor"
         return Lost(why, "cluster_not_started", may_retry=False)
     if job.exit_code == files.CUT_OFF:
-        why = f"{_node(job)} could not write into its run directory, so its runner ended it"
+        why = f"{node_of(job)} could not write into its run directory, so its runner ended it"
         return Lost(why, "node_failed", started_at=sight.started_at)
     if not sight.is_started:
         reason = f", {job.reason}" if job.reason else ""
         why = f"its Slurm job ended before its runner started ({job.state_text}{reason})"
         return Lost(why, "cluster_not_started")
-    return Lost(f"it was killed on {_node(job)} ({job.state_text})", started_at=sight.started_at)
+    return Lost(f"it was killed on {node_of(job)} ({job.state_text})", started_at=sight.started_at)
 
 
 def _by_slurm(job: SlurmJob, started_at: str | None) -> Lost:
@@ -110,5 +110,6 @@ def _by_slurm(job: SlurmJob, started_at: str | None) -> Lost:
     return Lost(f"{why} ({where})", code, may_retry, started_at)
 
 
-def _node(job: SlurmJob) -> str:
+def node_of(job: SlurmJob) -> str:
+    """Return words for the node of a job."""
     return f"the node {job.node}" if job.node else "its node"

@@ -27,8 +27,16 @@ MAX_MESSAGE_BYTES = 1 << 20
 PIECE_BYTES = 65536
 
 
+def parse_message(line: bytes) -> dict[str, Any]:
+    """Read a message from its line. Raises ValueError if it is invalid."""
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError("a message that is no object")
+    return message
+
+
 class Connection:
-    """One end of the socket. Its methods raise OSError, or ValueError for what is no message."""
+    """One end of the socket. Its methods raise OSError, or ValueError for an invalid message."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
@@ -48,10 +56,7 @@ class Connection:
             if len(self._received) > MAX_MESSAGE_BYTES:
                 raise ValueError(f"a message of more than {MAX_MESSAGE_BYTES} bytes")
         line, _, self._received = self._received.partition(b"\n")
-        message = json.loads(line)
-        if not isinstance(message, dict):
-            raise ValueError("a message that is no object")
-        return message
+        return parse_message(line)
 
     def close(self) -> None:
         """Close this end."""

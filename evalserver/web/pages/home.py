@@ -28,13 +28,12 @@ async def get_home(request: web.Request) -> web.Response:
     """``GET /``: an overview of all jobs, updated live."""
     store, scheduler = request.app[STORE], request.app[SCHEDULER]
     running = scheduler.running
-    executors = await call_api(request, get_executors)
     finished = await store.queries.last_finished(MAX_FINISHED)
     return render_page(
         request,
         "home.html",
         managed_gpus=(await call_api(request, get_gpus))["gpus"],
-        clusters=[each for each in executors["executors"] if each["type"] != LOCAL],
+        clusters=await _load_clusters(request),
         running=await _load_jobs(request, running[:MAX_RUNNING]),
         number_running=len(running),
         max_there=MAX_THERE,
@@ -48,6 +47,13 @@ async def get_home(request: web.Request) -> web.Response:
         draining=request.app[SCHEDULER].draining,
         retention=request.app[RETENTION],
     )
+
+
+async def _load_clusters(request: web.Request) -> list[dict[str, Any]]:
+    if not request.app[SCHEDULER].hand_overs:
+        return []
+    executors = (await call_api(request, get_executors))["executors"]
+    return [each for each in executors if each["type"] != LOCAL]
 
 
 async def _load_jobs(request: web.Request, job_ids: Iterable[str]) -> list[dict[str, Any]]:

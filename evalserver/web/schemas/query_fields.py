@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from evalserver.core.clock import timestamp
+from evalserver.core.job_id import ID_PART
 from evalserver.core.lifecycle import Status
 from evalserver.core.suggestions import did_you_mean
 from evalserver.store import Order, SortKey
@@ -155,17 +156,15 @@ class DateTime(Strict[str]):
 class JobIdPart(Strict[str]):
     """The id of a job, or its beginning or end, in lower case."""
 
-    PART = re.compile("[0-9a-f-]{4,36}")
-
     def json_schema(self) -> JsonSchema:
         """The pattern; the server accepts capital letters too."""
-        return {"type": "string", "pattern": f"^{self.PART.pattern}$"}
+        return {"type": "string", "pattern": f"^{ID_PART.pattern}$"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
         part = str(value).lower()
-        if not self.PART.fullmatch(part):
+        if not ID_PART.fullmatch(part):
             raise ValidationError(
                 "Must be an id or its beginning or end: 4 to 36 characters of 0-9, a-f and '-'."
             )
