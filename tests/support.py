@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -52,6 +53,12 @@ def free_port() -> int:
 def stand_in_environment() -> dict[str, str]:
     """An environment in which this interpreter's harness is the stand-in."""
     return {**os.environ, "PYTHONPATH": str(STAND_IN)}
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory into which a process may be writing."""
+    while path.exists():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

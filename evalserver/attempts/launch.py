@@ -122,6 +122,7 @@ class Planner:
             before=before,
             memory_bytes=self._context.memory_bytes,
             num_gpus=job.request.num_gpus,
+            output_dir=paths.output_dir,
             warm=plan_start(engine, job, self._context.warm, has_stages=bool(before)),
         )
 

@@ -8,6 +8,7 @@
     processes.json  written about once a second, if changed: the runner and its descendants, as
                  pid, start (ticks since the boot) and session; and the inode of their output pipe
     eval.log     written the harness's stdout and stderr, secrets masked
+    outputs.json  written by a runner on a node before ``exit.json``: see ``written_files.py``
     exit.json    written once, as the last act: see ``Exit``
     start.json   written by the server before the start, and by a runner that starts its harness
                  cold after a warm start failed: see ``write_start``
@@ -40,6 +41,7 @@ RUNNER_FILE = "runner.json"
 PROCESSES_FILE = "processes.json"
 LOG_FILE = "eval.log"
 EXIT_FILE = "exit.json"
+OUTPUTS_FILE = "outputs.json"
 START_FILE = "start.json"
 RUNNER_LOG_FILE = "runner.log"
 START_LOCK_FILE = "started"

@@ -31,6 +31,7 @@ from evalserver.runner.heartbeat import Heartbeat, boot_seconds
 from evalserver.runner.launch_spec import GPU_VARIABLES, LaunchSpec
 from evalserver.runner.processes import SIGNAL_BASE, become_subreaper
 from evalserver.runner.watch import WAKE_SIGNALS
+from evalserver.runner.written_files import record_written_files
 
 FOREGROUND_OPTION = "--foreground"
 """With it, the runner's program runs an attempt to its end and ends with its exit code."""
@@ -58,6 +59,8 @@ def run_in_foreground(run_dir: Path) -> int:
     crash_point("runner_started")
     spec = load_spec(run_dir, started_at)
     end = spec if isinstance(spec, Exit) else _run(spec, started_at, begun)
+    if isinstance(spec, LaunchSpec) and spec.output_dir is not None:
+        record_written_files(run_dir, spec.output_dir)
     crash_point("runner_ending")
     write_exit(run_dir, end)
     return _exit_code(end)

@@ -73,8 +73,9 @@ class LaunchSpec:
     the log. ``before`` maps the names of earlier stages to their command lines; they run in this
     order, and when one fails, the attempt has failed. ``num_gpus`` is what a cluster is asked for;
     the runner does not need it. ``max_silence_s`` is for runners on nodes: if one cannot write its
-    heartbeat for so long, it kills its harness (None: it writes none). ``warm`` says how the
-    attempt can be started warm, or why it must be started cold; the runner does not need it.
+    heartbeat for so long, it kills its harness (None: it writes none). ``output_dir`` is where the
+    harness writes its results. ``warm`` says how the attempt can be started warm, or why it must be
+    started cold; the runner does not need it.
     """
 
     run_dir: Path
@@ -89,6 +90,7 @@ class LaunchSpec:
     memory_bytes: int | None = None
     num_gpus: int = 0
     max_silence_s: float | None = None
+    output_dir: Path | None = None
     warm: WarmPlan | ColdStart = NOT_PLANNED
 
     @property
@@ -109,6 +111,7 @@ class LaunchSpec:
                 "before": self.before,
                 "memory_bytes": self.memory_bytes,
                 "max_silence_s": self.max_silence_s,
+                "output_dir": None if self.output_dir is None else str(self.output_dir),
             }
         )
 
@@ -120,6 +123,7 @@ def read_launch_spec(run_dir: Path) -> LaunchSpec:
         values = json.loads(text)
         env = dict(values["env"])
         env.pop(RUN_DIR_VARIABLE, None)
+        output_dir = values.get("output_dir")
         return LaunchSpec(
             run_dir=run_dir,
             token=env.pop(TOKEN_VARIABLE, ""),
@@ -132,6 +136,7 @@ def read_launch_spec(run_dir: Path) -> LaunchSpec:
             before={stage: tuple(argv) for stage, argv in values["before"].items()},
             memory_bytes=values.get("memory_bytes"),
             max_silence_s=values.get("max_silence_s"),
+            output_dir=None if output_dir is None else Path(output_dir),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{JOB_FILE} is malformed: {error!r}") from error

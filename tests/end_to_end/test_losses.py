@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -15,7 +14,14 @@ import pytest
 from evalserver.runner import cgroups
 from evalserver.runner.files import EXIT_FILE, RUNNER_FILE
 from tests.runner.runs import is_recorded, runner_of
-from tests.support import Json, ServerProcess, harness_of, stand_in_environment, until
+from tests.support import (
+    Json,
+    ServerProcess,
+    harness_of,
+    remove_tree,
+    stand_in_environment,
+    until,
+)
 
 HANG_ONCE = {"behave": "hang_once"}
 REASON = "SELECT json_extract(detail, '$.reason') FROM job_events WHERE event = 'interrupted'"
@@ -100,7 +106,7 @@ async def test_a_run_directory_is_removed_during_an_evaluation(
     job_id = await server.api.submit(model_args=HANG_ONCE)
     harness = await harness_of(job_id)
 
-    shutil.rmtree((await server.api.job(job_id))["run_dir"])
+    remove_tree(Path((await server.api.job(job_id))["run_dir"]))
 
     job = await server.api.finished(job_id)
     assert (job["status"], job["attempt"]) == ("completed", 2)
@@ -117,7 +123,7 @@ async def test_a_run_directory_is_removed_while_the_server_is_down(
     runner = psutil.Process(harness.ppid())
     run_dir = (await server.api.job(job_id))["run_dir"]
     server.kill()
-    shutil.rmtree(run_dir)
+    remove_tree(Path(run_dir))
 
     await server.start()
 

@@ -7,15 +7,17 @@ file for 20 seconds: what the server reads is stale in the way of a network file
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.slurm_cluster import SlurmCluster
-from tests.support import ServerProcess, free_port, stand_in_environment, until
+from tests.support import WAIT_SECONDS, ServerProcess, free_port, stand_in_environment, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.sshfs]
 
@@ -75,11 +77,20 @@ def mount(tmp_path: Path, shared: Path) -> Iterator[tuple[str, ...]]:
             ["/usr/sbin/sshd", "-D", "-e", "-f", str(keys / "sshd_config")], stderr=log
         )
         try:
+            _wait_until_it_listens(port)
             yield ("unshare", "--mount", "env", *variables, "sh", "-c", MOUNT, "sh")
         finally:
             _end(keys / "sshfs.pid")
             sshd.terminate()
             sshd.wait()
+
+
+def _wait_until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
 
 
 def _end(pid_file: Path) -> None:
@@ -110,6 +121,22 @@ async def test_a_job_runs_there_and_its_results_are_read(server: ServerProcess) 
 
     assert job["status"] == "completed", job["error"]
     assert files["artifacts"]
+
+
+async def test_results_are_read_although_the_cache_has_the_directory_without_them(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    async with server:
+        job_id = await server.api.submit(model_args={"until": str(gate)})
+        await server.api.when(job_id, "running")
+        before = await server.api.call("GET", f"/jobs/{job_id}/artifacts")
+
+        gate.touch()
+
+        job = await server.api.finished(job_id)
+    assert before["artifacts"] == []
+    assert job["status"] == "completed", job["error"]
 
 
 async def test_new_lines_of_a_log_are_read_before_the_cache_has_expired(

@@ -5,7 +5,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import stat
 from datetime import datetime
@@ -26,7 +25,7 @@ from evalserver.executors import (
 from evalserver.executors.run_files import runner_pid
 from evalserver.runner import files
 from tests.runner.runs import HANGS, HIDES, is_running
-from tests.support import until
+from tests.support import remove_tree, until
 
 
 class Place(Protocol):
@@ -141,7 +140,7 @@ class ExecutorContract:
         assert runner is not None
         waiting = asyncio.create_task(place.executor.wait(spec.run_dir))
 
-        shutil.rmtree(spec.run_dir)
+        remove_tree(spec.run_dir)
         await place.executor.stop(spec.run_dir)
 
         end = await waiting

@@ -36,6 +36,8 @@ ALLOWED = {
     "executors.warm.parent": "makes the file of what a warm parent prints, in the data directory",
     "executors.slurm.hello": "runs on a node, in the directory of its job",
     "executors.slurm.runner_copy": "copies the program of the runner, which is no secret",
+    "executors.slurm.unseen_files": "lists what untrusted_files has opened",
+    "runner.written_files": "names and sizes, which the server compares with what it sees",
     "runner.files": "the runner knows the standard library alone; locks, and writes new files",
     "runner.output": "makes eval.log before the harness runs, and keeps it open",
     "runner.cgroups": "control files of the kernel",

@@ -24,12 +24,14 @@ class Patience:
 
     At least ``looks`` looks at Slurm's queue and ``grace_s`` seconds. While nobody can say that its
     processes are gone, also until its runner has written nothing for ``max_silence_s`` seconds: it
-    has ended its harness by then.
+    has ended its harness by then. With ``exit.json``, files that the attempt has written are waited
+    for until they are seen here, but not longer than ``max_unseen_s``.
     """
 
     looks: int = 3
     grace_s: float = 5.0
     max_silence_s: float = DEFAULT_SILENCE_SECONDS
+    max_unseen_s: float = 120.0
 
 
 class Follower:
@@ -46,6 +48,7 @@ class Follower:
         self._heartbeat: int | None = None
         self._heard_at = now
         self._job: SlurmJob | None = None
+        self._unseen_since: float | None = None
 
     @property
     def needs_records(self) -> bool:
@@ -76,6 +79,8 @@ class Follower:
         """
         if sight.heartbeat != self._heartbeat:
             self._heartbeat, self._heard_at = sight.heartbeat, now
+        if self._waits_for_files(sight, now):
+            return None
         if sight.end is not None and not needs_reason(sight.end):
             return sight.end
         if number <= self._number:
@@ -91,6 +96,13 @@ class Follower:
         if sight.is_started and not _is_sure(job) and self._is_heard(now):
             return None
         return explain_loss(job, sight)
+
+    def _waits_for_files(self, sight: Sight, now: float) -> bool:
+        if sight.unseen is None:
+            return False
+        if self._unseen_since is None:
+            self._unseen_since = now
+        return now - self._unseen_since < self._patience.max_unseen_s
 
     def _count(self, job: SlurmJob | None, exists: bool, number: int, now: float) -> None:
         without = (None if job is None else job.state, exists)

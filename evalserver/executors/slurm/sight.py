@@ -13,6 +13,7 @@ from pathlib import Path
 from evalserver.executors.base import Exit
 from evalserver.executors.run_files import read_exit, started_at_of
 from evalserver.executors.slurm.shared_directory import require_folder
+from evalserver.executors.slurm.unseen_files import find_unseen
 from evalserver.runner import files
 from evalserver.system.untrusted_files import UntrustedDirectory, open_directory
 
@@ -23,6 +24,8 @@ class Sight:
 
     ``is_started`` says that a runner has taken the start lock. ``heartbeat`` changes while the
     runner can write. ``end`` is what ``exit.json`` says, ``doubt`` why it cannot be read.
+    ``unseen`` is a file that the attempt has written, and that this machine does not see, or not
+    whole.
     """
 
     exists: bool = True
@@ -32,6 +35,7 @@ class Sight:
     is_cancelled: bool = False
     end: Exit | None = None
     doubt: str | None = None
+    unseen: str | None = None
 
 
 def look_at(run_dir: Path) -> Sight:
@@ -51,6 +55,7 @@ def look_at(run_dir: Path) -> Sight:
         is_cancelled=found[files.CANCEL_FILE] is not None,
         end=end if isinstance(end, Exit) else None,
         doubt=end.why if end is not None and not isinstance(end, Exit) else None,
+        unseen=find_unseen(run_dir) if end is not None else None,
     )
 
 

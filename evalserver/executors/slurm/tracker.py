@@ -78,6 +78,9 @@ class Tracker:
                     jobs = () if snapshot is None else snapshot.named(name)
                     end = follower.look(sight, number, jobs, time.monotonic())
                     if end is not None and await self._is_certain(run_dir, sight, end):
+                        if sight.unseen is not None:
+                            why = "this machine does not see it; the results may be incomplete"
+                            log.error("a file of an attempt is missing", file=sight.unseen, why=why)
                         self._ends[run_dir] = end
                         return end
                     await self._push(run_dir, follower, sight, record)

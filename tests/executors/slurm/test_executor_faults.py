@@ -23,7 +23,7 @@ from tests.executors.slurm.attempts import PATIENCE, AttemptLab
 from tests.runner.runs import HANGS, is_running
 from tests.slurm_cluster import SlurmCluster, config
 from tests.small_disk import make_read_only, mount_small_disk, unmount
-from tests.support import until
+from tests.support import remove_tree, until
 
 pytestmark = pytest.mark.slurm
 
@@ -333,7 +333,7 @@ async def test_in_a_shared_directory_that_is_not_mounted_nothing_is_started_or_c
         created = list(attempts.run_root.iterdir())
         was_lost = waiting.done()
     finally:
-        shutil.rmtree(attempts.run_root)
+        remove_tree(attempts.run_root)
         away.rename(attempts.run_root)
     await attempts.executor.start(late)
 

@@ -19,7 +19,7 @@ JOB = SlurmJob(
 )  # fmt: skip
 RUNS = Sight(is_started=True, started_at=STARTED, heartbeat=1)
 EXITED = Exit(ExitReason.EXITED, 0, STARTED, STARTED)
-LOOKS, GRACE, SILENCE = 3, 10, 100
+LOOKS, GRACE, SILENCE, UNSEEN = 3, 10, 100, 50
 
 
 def job(state: SlurmState, exit_code: int | None = None, **changes: object) -> SlurmJob:
@@ -31,7 +31,7 @@ class Looks:
     """Looks at one attempt, a second apart."""
 
     def __init__(self) -> None:
-        self.follower = Follower(Patience(LOOKS, GRACE, SILENCE), number=5, now=0.0)
+        self.follower = Follower(Patience(LOOKS, GRACE, SILENCE, UNSEEN), number=5, now=0.0)
         self.seconds = 0
         self.number = 5
 
@@ -48,6 +48,22 @@ class Looks:
 def test_exit_json_is_the_authority_whatever_slurm_says() -> None:
     assert Looks().see(replace(RUNS, end=EXITED), job(SlurmState.RUNNING)) == EXITED
     assert Looks().see(replace(RUNS, end=EXITED)) == EXITED
+
+
+def test_the_end_is_known_when_all_that_was_written_is_seen() -> None:
+    looks = Looks()
+    ended = replace(RUNS, end=EXITED)
+
+    assert looks.see(replace(ended, unseen="/results.json"), seconds=UNSEEN) is None
+    assert looks.see(ended) == EXITED
+
+
+def test_what_is_never_seen_is_not_waited_for_any_longer() -> None:
+    looks = Looks()
+    ended = replace(RUNS, end=EXITED, unseen="/results.json")
+
+    assert looks.see(ended, seconds=UNSEEN) is None
+    assert looks.see(ended) == EXITED
 
 
 def test_a_look_at_slurm_from_before_the_submission_says_nothing() -> None:
@@ -174,7 +190,7 @@ def test_a_job_that_comes_back_was_not_lost() -> None:
 
 
 def test_no_looks_at_slurm_conclude_nothing() -> None:
-    follower = Follower(Patience(LOOKS, GRACE, SILENCE), number=5, now=0.0)
+    follower = Follower(Patience(LOOKS, GRACE, SILENCE, UNSEEN), number=5, now=0.0)
 
     ends = [follower.look(Sight(), 6, (), float(second)) for second in range(1000)]
 
