@@ -50,9 +50,8 @@ from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.submitter import SubmissionPolicy, Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
-from evalserver.web.api.metrics import add_latency_metrics
 from evalserver.web.dispatch import add_routes
-from evalserver.web.http.errors import problem_middleware
+from evalserver.web.entrance import add_entrance
 from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.keys import (
     ARGS,
@@ -87,7 +86,7 @@ from evalserver.web.keys import (
 )
 from evalserver.web.pages.rendering import make_templates
 from evalserver.web.schemas.queries import Bounds
-from evalserver.web.security.authorization import ACCESS, add_authorization
+from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY
 from evalserver.web.streams.event_stream import StreamLimits
 
 MAX_WAITING_COMPARISONS = 8
@@ -111,10 +110,10 @@ def make_app(
     The data directory must exist, and the caller must hold its lock. Raises CannotStart if the
     interpreter, the default engine or the directory of task definitions does not exist.
     """
-    app = web.Application(middlewares=[problem_middleware], client_max_size=args.max_body_bytes)
+    app = web.Application(client_max_size=args.max_body_bytes)
+    add_entrance(app)
     app[INSTRUMENTS] = Instruments()
-    add_latency_metrics(app)
-    add_authorization(app, make_access_policy(args))
+    app[ACCESS_POLICY] = make_access_policy(args)
     app[HEALTH] = Health()
     app[ARGS] = args
     app[ORIGINS] = origins

@@ -15,7 +15,6 @@ from evalserver.monitoring.warm_metrics import WarmValues
 from evalserver.scheduling.hand_over import HandOver
 from evalserver.store import Store, StoreUnavailable
 from evalserver.web.api.gpus import gpus_json
-from evalserver.web.http.errors import Handler
 from evalserver.web.keys import BUS, INSTRUMENTS, SCHEDULER, STORE, WARM_PARENTS
 
 ARRIVED: web.RequestKey[float] = web.RequestKey("arrived")
@@ -36,10 +35,9 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
 
-def add_latency_metrics(app: web.Application) -> None:
-    """Measure the time from each request to the beginning of its response."""
-    app.middlewares.insert(0, _record_arrival)
-    app.on_response_prepare.append(_record_latency)
+def record_arrival(request: web.Request) -> None:
+    """Begin to measure the time until the beginning of the response."""
+    request[ARRIVED] = time.perf_counter()
 
 
 def exclude_wait_from_latency(request: web.Request) -> None:
@@ -47,14 +45,9 @@ def exclude_wait_from_latency(request: web.Request) -> None:
     request[ARRIVED] = time.perf_counter()
 
 
-@web.middleware
-async def _record_arrival(request: web.Request, handler: Handler) -> web.StreamResponse:
-    request[ARRIVED] = time.perf_counter()
-    return await handler(request)
-
-
-async def _record_latency(request: web.Request, response: web.StreamResponse) -> None:
-    # At the beginning of the response: the client determines how long a stream stays open.
+def record_latency(request: web.Request, response: web.StreamResponse) -> None:
+    """Record the time until the beginning of the response: the client determines how long a stream
+    stays open."""
     route = request.match_info.route
     pattern = UNMATCHED_ROUTE if route.resource is None else route.resource.canonical
     now = time.perf_counter()

@@ -97,22 +97,18 @@ def bad_request(rejected: Rejected) -> BadRequest:
     )
 
 
-@web.middleware
-async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every exception of a handler into a problem document."""
-    try:
-        return await handler(request)
-    except BadRequest as error:
+def error_response(request: web.Request, error: Exception) -> web.StreamResponse:
+    """Return the problem document for an exception of a handler; raises what is a redirect."""
+    if isinstance(error, BadRequest):
         return problem(error.status, error.detail, error.errors, error.headers)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         return _http_exception_problem(request, error)
-    except tuple(STATUS_OF) as error:
+    if type(error) in STATUS_OF:
         # The message of a harness that failed may contain secrets.
         return problem(STATUS_OF[type(error)], mask_text(str(error)))
-    except Exception:
-        log.exception("internal error while handling a request", path=request.path)
-        detail = "Internal server error; the server's log has the details. Nothing was changed."
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    log.error("internal error while handling a request", path=request.path, exc_info=error)
+    detail = "Internal server error; the server's log has the details. Nothing was changed."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 def problem(

@@ -69,8 +69,10 @@ def read_headers(request: web.Request, part: RequestPart) -> Any:
 
     Raises BadRequest (422).
     """
-    present = [name for name in part.names if name in request.headers]
-    return _load(part, {name: ", ".join(request.headers.getall(name)) for name in present})
+    headers = request.headers
+    return _load(
+        part, {name: ", ".join(headers.getall(name)) for name in part.names if name in headers}
+    )
 
 
 def read_query(request: web.Request, part: RequestPart) -> Any:
@@ -80,7 +82,7 @@ def read_query(request: web.Request, part: RequestPart) -> Any:
     """
     values: dict[str, Any] = {}
     faults: list[tuple[str, str]] = []
-    for key in dict.fromkeys(request.query):
+    for key in dict.fromkeys(request.query if request.rel_url.raw_query_string else ()):
         given = request.query.getall(key)
         values[key] = given if key in part.lists else given[0]
         if len(given) > 1 and key in part.names and key not in part.lists:

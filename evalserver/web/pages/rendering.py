@@ -17,7 +17,7 @@ from evalserver.version import __version__
 from evalserver.web.api.jobs import serialize_job
 from evalserver.web.api.static_files import PAGE_HEADERS
 from evalserver.web.http.errors import CONTENT_TYPE as PROBLEM
-from evalserver.web.http.errors import Handler, problem_middleware
+from evalserver.web.http.errors import Handler, error_response
 from evalserver.web.http.responses import cacheable_response, dump
 from evalserver.web.keys import QUERY, TEMPLATES
 from evalserver.web.pages import formatting
@@ -100,12 +100,14 @@ def errors_as_pages(handler: Handler) -> Handler:
     @wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            response = await problem_middleware(request, handler)
+            response = await handler(request)
         except web.HTTPSeeOther as redirect:
             if HTMX not in request.headers:
                 raise
             # htmx would swap the login form into the page; with this header it loads a new page.
             return web.Response(headers={"HX-Redirect": redirect.headers[hdrs.LOCATION]})
+        except Exception as error:  # the page of an error shows what the API says
+            response = error_response(request, error)
         if response.content_type != PROBLEM:
             return response
         problem = _parse_body(response)

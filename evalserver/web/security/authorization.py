@@ -1,6 +1,6 @@
 """Authorizing requests: by host name, origin, caller and rate.
 
-``check_source`` is a middleware and checks every request, also those without a route;
+``check_source`` is for every request, also those without a route;
 ``authorize`` checks that the caller has the role that a route requires.
 """
 
@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 import structlog
 from aiohttp import hdrs, web
+from multidict import istr
 
 from evalserver.auth.access import ANONYMOUS, Access, Caller
 from evalserver.core.roles import Role
 from evalserver.system.sockets import network_key
-from evalserver.web.http.errors import BadRequest, Handler
+from evalserver.web.http.errors import BadRequest
 from evalserver.web.security.allowed_hosts import AllowedHosts, is_same_origin
 from evalserver.web.security.authentication import (
     LOCAL_OPERATOR,
@@ -40,13 +41,13 @@ FORWARDING_HEADERS = (FORWARDED_FOR, "Forwarded")
 ANONYMOUS_CALLER = Caller(ANONYMOUS, Role.ANYONE)
 
 SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Vary": "Authorization, Cookie",
-    "Cache-Control": "private",
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+    istr("X-Frame-Options"): "DENY",
+    istr("Referrer-Policy"): "same-origin",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Vary"): "Authorization, Cookie",
+    istr("Cache-Control"): "private",
 }
 """Default headers of every response. Pages have a content security policy of their own."""
 
@@ -84,23 +85,16 @@ CALLER: web.RequestKey[Caller] = web.RequestKey("caller")
 """The sender of the request."""
 
 
-def add_authorization(app: web.Application, policy: AccessPolicy) -> None:
-    """Check the source of every request of the application."""
-    app[ACCESS_POLICY] = policy
-    app.middlewares.append(check_source)
-    app.on_response_prepare.append(_add_security_headers)
-
-
-@web.middleware
-async def check_source(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Reject requests with a host that is not allowed, and cross-origin requests that may write."""
-    if not is_local(request):
-        _check_host(request)
-        if request.app[ACCESS_POLICY].local_only:
-            _check_not_forwarded(request)
-        if request.method not in SAFE_METHODS:
-            _check_origin(request)
-    return await handler(request)
+def check_source(request: web.Request) -> None:
+    """Raise BadRequest for a host that is not allowed, and for cross-origin requests that may
+    write."""
+    if is_local(request):
+        return
+    _check_host(request)
+    if request.app[ACCESS_POLICY].local_only:
+        _check_not_forwarded(request)
+    if request.method not in SAFE_METHODS:
+        _check_origin(request)
 
 
 def authorize(request: web.Request, needed: Role) -> None:
@@ -237,7 +231,8 @@ def _unauthorized_error(request: web.Request) -> BadRequest:
     )
 
 
-async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+def add_security_headers(response: web.StreamResponse) -> None:
+    """Add the default headers that a response does not have."""
     headers = response.headers
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)

@@ -13,9 +13,17 @@ from aiohttp.test_utils import TestServer
 from evalserver.engines import make_engines
 from evalserver.outputs import read_scores
 from evalserver.outputs.scores import ReadCancelled
-from evalserver.web.http.errors import problem_middleware
+from evalserver.web.http.errors import Handler, error_response
 from evalserver.web.http.one_at_a_time import SerialWork, run_stoppable
 from tests.support import until
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Exception as error:
+        return error_response(request, error)
 
 
 class BlockingServer:
@@ -25,7 +33,7 @@ class BlockingServer:
         self.started = self.stopped = 0
         self.release = threading.Event()
         self._queue = SerialWork("pieces of work", 1)
-        app = web.Application(middlewares=[problem_middleware])
+        app = web.Application(middlewares=[_answer_errors])
         app.router.add_get("/", self._handle)
         self.server = TestServer(app)
 
