@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench import cluster, long_queue, rates, slots, waits
-from tests.bench.figures import Figure, table
+from tests.bench.figures import Figure, summarized, table
 from tests.bench.plan import Plan, Start, quick
 from tests.bench.sides import elsewhere, original
 
@@ -36,14 +36,19 @@ CLUSTER_MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
 def main() -> int:
     """Measure what the command line asks for."""
     given = _arguments()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        plan = Plan(Path(folder), _other(given))
-        plan = quick(plan) if given.quick else plan
-        figures = asyncio.run(_measure(plan, given.only or list(MEASURES)))
+    figures = summarized([_run(given) for _ in range(given.runs)])
     print(table(figures))
     if given.json is not None:
         given.json.write_text(json.dumps(_report(figures), indent=2) + "\n")
     return 0
+
+
+def _run(given: argparse.Namespace) -> list[Figure]:
+    """Measure once, with servers and directories of its own."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        plan = Plan(Path(folder), _other(given))
+        plan = quick(plan) if given.quick else plan
+        return asyncio.run(_measure(plan, given.only or list(MEASURES)))
 
 
 async def _measure(plan: Plan, names: list[str]) -> list[Figure]:
@@ -58,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a little of everything")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="whole runs (default: 1)")
     names = [*MEASURES, *CLUSTER_MEASURES]
     parser.add_argument("--only", action="append", choices=names, help="measure this")
     other = parser.add_mutually_exclusive_group()

@@ -1,7 +1,7 @@
 """Measured figures, their targets, and the table that shows both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -27,7 +27,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of the table. ``ratio`` is ours divided by the other's within each round."""
+    """A row of the table. ``ratio`` is ours divided by the other's within each round. ``spread`` is
+    the lowest and highest value of several runs, of the ratio if there is one."""
 
     name: str
     unit: str
@@ -35,6 +36,12 @@ class Figure:
     other: float | None = None
     ratio: float | None = None
     target: Target | None = None
+    spread: tuple[float, float] | None = None
+
+    @property
+    def value(self) -> float:
+        """What is compared between runs."""
+        return self.ours if self.ratio is None else self.ratio
 
     @property
     def met(self) -> bool | None:
@@ -48,6 +55,7 @@ class Figure:
         """Return the figure as JSON."""
         return {
             **{name: getattr(self, name) for name in ("name", "unit", "ours", "other", "ratio")},
+            "spread": self.spread,
             "target": self.target and str(self.target),
             "met": self.met,
         }
@@ -67,9 +75,22 @@ def compared(
     return Figure(name, unit, median(ours), median(other), ratio, target)
 
 
+def summarized(runs: Sequence[Sequence[Figure]]) -> list[Figure]:
+    """Return the figures of several whole runs: of each, the run with the median, and the spread.
+
+    The runs have the same figures in the same order.
+    """
+    summary = []
+    for each in zip(*runs, strict=True):
+        by_value = sorted(each, key=lambda figure: figure.value)
+        spread = (by_value[0].value, by_value[-1].value)
+        summary.append(replace(by_value[len(by_value) // 2], spread=spread))
+    return summary
+
+
 def table(figures: Sequence[Figure]) -> str:
     """Format the figures as a table."""
-    rows = [("", "unit", "ours", "other", "ratio", "target", ""), *map(_row, figures)]
+    rows = [("", "unit", "ours", "other", "ratio", "spread", "target", ""), *map(_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -83,11 +104,12 @@ def table(figures: Sequence[Figure]) -> str:
 def _row(figure: Figure) -> tuple[str, ...]:
     met = {None: "", True: "met", False: "MISSED"}[figure.met]
     ratio = "" if figure.ratio is None else f"{figure.ratio:.2f} x"
+    spread = "" if figure.spread is None else " - ".join(map(_number, figure.spread))
     target = "" if figure.target is None else str(figure.target)
     return (
         *(figure.name, figure.unit, _number(figure.ours)),
         "" if figure.other is None else _number(figure.other),
-        *(ratio, target, met),
+        *(ratio, spread, target, met),
     )
 
 

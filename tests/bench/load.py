@@ -11,9 +11,12 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from typing import cast
+
+MAX_CPU = 1 / 3
+"""The share of a core from which on the load generator may be what is measured."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Load:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Numbers of responses with status 200 and of others, the duration in seconds, and the 50th,
-    99th and 100th percentile of response times in seconds."""
+    """Numbers of responses with status 200 and of others, the duration in seconds, the 50th, 99th
+    and 100th percentile of response times in seconds, and the share of a core that this took."""
 
     good: int
     bad: int
@@ -44,6 +47,7 @@ class LoadResult:
     p50: float
     p99: float
     worst: float
+    cpu: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -110,15 +114,16 @@ async def _run(load: Load) -> LoadResult:
     requests = cycle([_request(load, path) for path in load.paths])
     times: list[float] = []
     clients = [_Client(load, requests, times) for _ in range(load.clients)]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for client in clients:
         await loop.create_connection(lambda client=client: client, load.host, load.port)  # type: ignore[misc]
     await asyncio.sleep(load.seconds)
     seconds = time.perf_counter() - began
+    cpu = (time.process_time() - used) / seconds
     for client in clients:
         client.close()
     bad = sum(client.bad for client in clients)
-    return _summary(sorted(times), bad, seconds)
+    return replace(_summary(sorted(times), bad, seconds), cpu=cpu)
 
 
 def _request(load: Load, path: str) -> bytes:
@@ -151,7 +156,14 @@ async def run(load: Load) -> LoadResult:
     output, _ = await process.communicate(json.dumps(asdict(load)).encode())
     if process.returncode != 0:
         raise RuntimeError(f"the load generator failed at {load.host}:{load.port}")
-    return LoadResult(**json.loads(output))
+    result = LoadResult(**json.loads(output))
+    if result.cpu > MAX_CPU:
+        print(
+            f"{load.clients} clients, {load.method} {load.paths[0]}: the load generator took"
+            f" {result.cpu:.0%} of a core",
+            file=sys.stderr,
+        )
+    return result
 
 
 if __name__ == "__main__":

@@ -7,22 +7,23 @@ from functools import partial
 
 from tests.bench.figures import Figure, Target, compared
 from tests.bench.load import LoadResult
-from tests.bench.plan import Pair, Plan
-from tests.bench.sides import Side, ours
+from tests.bench.plan import Pair, Plan, Values
+from tests.bench.sides import Side, hello, ours
 
 LOADERS = 64
 PROBE_PAUSE_S = 0.005
 
 SUBMISSIONS = {
-    1: Target(at_least=0.7, ratio=True),
+    1: Target(at_least=0.55, ratio=True),
     16: Target(at_least=1.5, ratio=True),
-    64: Target(at_least=2.5, ratio=True),
+    64: Target(at_least=1.5, ratio=True),
 }
-JOBS = {10_000: Target(at_least=20, ratio=True)}
-QUEUES = {10_000: Target(at_least=3, ratio=True)}
+HELLO_SIZE = 10_000
+HELLO = Target(at_least=0.8, ratio=True)
+QUEUES = {10_000: Target(at_least=10, ratio=True)}
 FLAT = Target(at_least=0.8)
-HEALTH = Target(at_most=25)
-MEMORY = Target(at_most=0.6)
+HEALTH = Target(at_most=10)
+MEMORY = Target(at_most=0.4)
 
 
 async def submitting(plan: Plan) -> list[Figure]:
@@ -56,6 +57,7 @@ async def reading(plan: Plan) -> list[Figure]:
             async with plan.beside(side, size) as pair:
                 figures += await _reading_at(plan, pair, size)
         shortest, longest = sides[min(sides)], sides[max(sides)]
+        figures += await _beside_hello(plan, sides.get(HELLO_SIZE, longest))
         pair = Pair(longest, shortest)
         jobs = await pair.alternately(plan.rounds, partial(_jobs, plan))
     by_length = [long / short for long, short in zip(*jobs, strict=True)]
@@ -74,12 +76,23 @@ def _memory_by_length(sides: Mapping[int, Side]) -> float:
     return grown / 1024 / (longest - shortest)
 
 
+async def _beside_hello(plan: Plan, side: Side) -> list[Figure]:
+    """Jobs, beside the least that a server of aiohttp does."""
+    async with hello(plan.folder) as least:
+        jobs: Values = ([], [])
+        for _ in range(plan.rounds):
+            jobs[0].append(await _jobs(plan, side))
+            jobs[1].append((await least.put(1, plan.seconds, ["/"])).rate)
+    name = f"GET /jobs/{{id}}, {await side.queued()} queued, beside aiohttp's hello"
+    return [compared(name, "/s", *jobs, HELLO)]
+
+
 async def _reading_at(plan: Plan, pair: Pair, size: int) -> list[Figure]:
     jobs = await pair.alternately(plan.rounds, partial(_jobs, plan))
     queues = await pair.alternately(plan.rounds, partial(_queues, plan))
     health = await pair.alternately(plan.rounds, partial(_health_beside_jobs, plan))
     return [
-        compared(f"GET /jobs/{{id}}, {size} queued", "/s", *jobs, JOBS.get(size)),
+        compared(f"GET /jobs/{{id}}, {size} queued", "/s", *jobs),
         compared(f"GET /queue, {size} queued", "/s", *queues, QUEUES.get(size)),
         compared(f"GET /health, p99 beside {LOADERS} who read of {size}", "ms", *health, HEALTH),
     ]

@@ -1,7 +1,9 @@
 """The measured servers: ours, and the one it is compared with."""
 
 import asyncio
+import json
 import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +27,14 @@ SHORT_HARNESS = Path(__file__).with_name("short_harness")
 BLOCKED_HARNESS = Path(__file__).with_name("blocked_harness")
 MAX_PATHS = 1000
 FILLERS = 16
-SUBMISSION = '{"model": "dummy", "tasks": ["mme"], "model_args": {"pretrained": "x"}}'
+HELLO = Path(__file__).with_name("hello.py")
+SUBMISSION = json.dumps(
+    {
+        "model": "dummy",
+        "tasks": ["mme", "mmmu_val"],
+        "model_args": {"pretrained": "x", "dtype": "bfloat16", "device_map": "auto"},
+    }
+)
 SEEDING_BATCH = 500
 
 
@@ -80,11 +89,23 @@ async def ours(folder: Path, queued: int) -> AsyncIterator[Side]:
 @asynccontextmanager
 async def original(python: str, folder: Path, queued: int) -> AsyncIterator[Side]:
     """Run lmms-eval's server in the same state with the interpreter ``python``."""
+    async with _program(python, ORIGINAL, folder / f"original-{queued}.log", str(queued)) as side:
+        yield side
+
+
+@asynccontextmanager
+async def hello(folder: Path) -> AsyncIterator[Side]:
+    """Run an application of aiohttp that answers every path with a constant."""
+    async with _program(sys.executable, HELLO, folder / "hello.log") as side:
+        yield side
+
+
+@asynccontextmanager
+async def _program(python: str, program: Path, log: Path, *arguments: str) -> AsyncIterator[Side]:
     port = free_port()
-    log = folder / f"original-{queued}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [python, str(ORIGINAL), str(port), str(queued)], stdout=out, stderr=out
+            [python, str(program), str(port), *arguments], stdout=out, stderr=out
         )
     side = Side(f"http://127.0.0.1:{port}", process.pid)
     try:
