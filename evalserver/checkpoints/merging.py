@@ -76,7 +76,7 @@ def with_merged_checkpoint(request: EvaluateRequest) -> EvaluateRequest:
         return request
     given = request.model_args or {}
     path = {checkpoint_argument(request): str(merge.output_path)}
-    return replace(request, model_args={**given, **path})
+    return request.changed(model_args={**given, **path})
 
 
 def pin_checkpoint(request: EvaluateRequest) -> EvaluateRequest:
@@ -87,7 +87,7 @@ def pin_checkpoint(request: EvaluateRequest) -> EvaluateRequest:
     merge = requested_merge(request)
     if merge is None:
         return request
-    return replace(request, lmms_engine_kwargs=merge.pinned().as_kwargs())
+    return request.changed(lmms_engine_kwargs=merge.pinned().as_kwargs())
 
 
 def model_args_before_merging(request: EvaluateRequest) -> Mapping[str, Any] | None:

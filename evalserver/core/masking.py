@@ -36,7 +36,7 @@ NAMED_SECRET = re.compile(
     r"((?:bearer |basic )?[^\s,;&\"'}\]]{8,})"
 )
 """A secret after its name: ``api_key=...``, ``?token=...``."""
-SECRET_NAME_PARTS = ("key", "token", "secret", "passw", "authorization")
+SECRET_NAME_PARTS = ("key", "token", "secret", "passw", "credential", "authorization")
 
 SPECIAL_TOKEN = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 """Values such as that of a model's ``eos_token``: no secret, and part of many samples."""
@@ -47,6 +47,9 @@ UNDECODABLE_BYTES = "surrogateescape"
 
 def is_secret_name(name: str) -> bool:
     """Whether a value with this name is a secret."""
+    # Most names have none of the words, which is found out in a tenth of the time.
+    if not _contains_any(SECRET_NAME_PARTS, name.lower()):
+        return False
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return not SECRET_WORDS.isdisjoint(re.split(r"[^a-z0-9]+", snake))
 
@@ -54,19 +57,19 @@ def is_secret_name(name: str) -> bool:
 def mask_text(text: str) -> str:
     """Mask what is a secret by its shape or its name, in URLs and elsewhere."""
     # Searching for the prefixes first takes a tenth of the time, and most texts have none.
-    if any(beginning in text for beginning in KEY_PREFIXES):
+    if _contains_any(KEY_PREFIXES, text):
         text = KEY_SHAPE.sub(MASK, text)
     if "://" in text:
         text = URL_PASSWORD.sub(MASK, text)
-    small = text.lower()
-    if any(name in small for name in SECRET_NAME_PARTS):
+    if _contains_any(SECRET_NAME_PARTS, text.lower()):
         text = NAMED_SECRET.sub(rf"\g<1>{MASK}", text)
     return text
 
 
 def contains_secret(text: str) -> bool:
     """Whether the text contains a key, recognized by its shape, or a password in a URL."""
-    return KEY_SHAPE.search(text) is not None or URL_PASSWORD.search(text) is not None
+    has_key = _contains_any(KEY_PREFIXES, text) and KEY_SHAPE.search(text) is not None
+    return has_key or ("://" in text and URL_PASSWORD.search(text) is not None)
 
 
 def mask_secrets(value: Any, secrets: Iterable[str], mask: str = MASK) -> Any:
@@ -91,6 +94,13 @@ def masked(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [masked(below) for below in value]
     return mask_text(value) if isinstance(value, str) else value
+
+
+def _contains_any(parts: tuple[str, ...], text: str) -> bool:
+    for part in parts:  # noqa: SIM110 - any() of a generator takes twice as long
+        if part in text:
+            return True
+    return False
 
 
 def _is_secret(value: Any) -> bool:

@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -106,9 +107,7 @@ class Engine(ABC):
 
     def accepts_value(self, name: str, value: Any) -> bool:
         """Whether this value of a field reaches the harness, or does not have to."""
-        row = REQUEST_FIELDS[name]
-        always = row.required or row.addressee is Addressee.SERVER
-        return always or name in self.accepts or row.is_neutral(value)
+        return name not in self._rejected_fields or REQUEST_FIELDS[name].is_neutral(value)
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Return the results in the attempt's output directory, with findings of what is odd.
@@ -191,9 +190,20 @@ class Engine(ABC):
     def _not_accepted(self, request: EvaluateRequest) -> dict[str, str]:
         return {
             name: self.reasons.get(name, f"The engine {self.name} does not accept this field.")
-            for name, value in vars(request).items()
-            if not self.accepts_value(name, value)
+            for name in self._rejected_fields
+            if not REQUEST_FIELDS[name].is_neutral(getattr(request, name))
         }
+
+    @cached_property
+    def _rejected_fields(self) -> tuple[str, ...]:
+        """The fields that must be left out."""
+        return tuple(
+            name
+            for name, row in REQUEST_FIELDS.items()
+            if not row.required
+            and row.addressee is not Addressee.SERVER
+            and name not in self.accepts
+        )
 
 
 def _paths_of_tasks(request: EvaluateRequest) -> dict[str, str]:

@@ -114,7 +114,7 @@ class InspectAi(Engine):
 
     def normalized(self, request: EvaluateRequest) -> EvaluateRequest:
         """Return the request with tasks of packages as ``package:task``."""
-        return replace(request, tasks=tuple(map(with_colon, request.tasks)))
+        return request.changed(tasks=tuple(map(with_colon, request.tasks)))
 
     def read_results(self, request: EvaluateRequest, paths: Paths) -> Results:
         """Return the results, with samples that ended in an error as failed requests, and missing

@@ -1,14 +1,14 @@
 """Notifications after a commit: each event to listeners, each commit to watchers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from evalserver.core.job import LOCAL, Demand, QueuedJob
 from evalserver.core.lifecycle import EventKind, Status
 
 
-@dataclass(frozen=True)
-class CommittedEvent:
+class CommittedEvent(NamedTuple):
     """A durable change of a job, as the store's listeners receive it."""
 
     event_id: int
@@ -26,7 +26,7 @@ class CommittedEvent:
     submitted_by: str
     request_bytes: int
     """The size of the job's request in the database."""
-    demand: Demand = field(default_factory=Demand)
+    demand: Demand = Demand()
     gpus: tuple[str, ...] | None = None
     """The GPUs of the job's attempt, if it runs or ends with this event; None: it manages none."""
     start_by: float | None = None

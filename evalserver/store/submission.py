@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from evalserver.core.job import NewJob
 from evalserver.core.lifecycle import EventKind, Status
-from evalserver.core.masking import mask_text, masked
+from evalserver.core.masking import mask_text
 from evalserver.core.model_title import MAX_TITLE, model_title
 from evalserver.core.request import EvaluateRequest
 from evalserver.runner.crash_point import crash_point
@@ -91,8 +91,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
 
 def _title(request: EvaluateRequest) -> str:
     """The title as every reader of the job may see it."""
-    names = {"model": mask_text(request.model), "model_args": masked(request.model_args)}
-    return model_title(names)
+    return mask_text(model_title({"model": request.model, "model_args": request.model_args}))
 
 
 def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:

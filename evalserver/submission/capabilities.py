@@ -16,9 +16,7 @@ def apply_defaults(
         "timeout_s": timeout_s,
         **engine.settings.defaults,
     }
-    return EvaluateRequest(
-        **{**vars(request), **{name: _merge_default(request, defaults, name) for name in defaults}}
-    )
+    return request.changed(**{name: _merge_default(request, defaults, name) for name in defaults})
 
 
 def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str]:

@@ -6,7 +6,7 @@ and writes the job. Every way to submit a job translates to and from it.
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -108,7 +108,7 @@ class Submitter:
         engine = self._engines[name]
         request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
         executor = self.executor_of(name, request.executor)
-        request = replace(request, executor=executor)
+        request = request.changed(executor=executor)
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
         provenance = await self._check_all(request, engine, validate=validate)
@@ -128,7 +128,7 @@ class Submitter:
             merge.request_to_merge(found), engine, self._policy.default_timeout_s
         )
         executor = self.executor_of(merge.NAME)
-        request = replace(request, executor=executor)
+        request = request.changed(executor=executor)
         provenance = await self._threads.run(at_submission, request, self._policy.allowed)
         return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance, executor)
 

@@ -143,8 +143,8 @@ def test_a_wait_ends_with_the_first_claim() -> None:
 def test_failed_jobs_are_counted_by_the_code_of_their_failure() -> None:
     instruments = Instruments()
 
-    instruments.on_event(replace(event(EventKind.FAILED), failure="disk_full"))
-    instruments.on_event(replace(event(EventKind.FAILED), failure="disk_full"))
+    instruments.on_event(event(EventKind.FAILED)._replace(failure="disk_full"))
+    instruments.on_event(event(EventKind.FAILED)._replace(failure="disk_full"))
     instruments.on_event(event(EventKind.COMPLETED))
 
     counted = sample_value(instruments, "evalserver_job_failures_total", code="disk_full")

@@ -303,9 +303,7 @@ class StoreAndModel(RuleBasedStateMachine):
     @invariant()
     def listener_received_every_event(self) -> None:
         """In the order of the log."""
-        assert [astuple(event) for event in self.received] == self.model.events[
-            self.known_at_start :
-        ]
+        assert self.received == self.model.events[self.known_at_start :]
 
 
 StoreAndModel.TestCase.settings = settings(max_examples=30, stateful_step_count=50)

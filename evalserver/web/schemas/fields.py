@@ -21,6 +21,8 @@ HIDDEN = r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\u
 """Control characters, line breaks and invisible characters, in the syntax of regular expressions of
 both Python and JSON Schema."""
 _HIDDEN = re.compile(f"[{HIDDEN}]")
+PLAIN_NAME = re.compile("[a-z0-9][a-z0-9_]{0,14}")
+"""Too short for a key of any service."""
 
 
 def about(description: str) -> dict[str, str]:
@@ -83,6 +85,9 @@ class Name(Text):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
+        # Most names are short words, which no rule below forbids.
+        if isinstance(value, str) and len(value) <= self.longest and PLAIN_NAME.fullmatch(value):
+            return value
         name = super()._deserialize(value, attr, data, **kwargs)
         if name.startswith("-"):
             raise ValidationError("Must not begin with '-'.")
