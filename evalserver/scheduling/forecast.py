@@ -148,12 +148,14 @@ class Forecaster:
         return f"{name}{until} (job {holder.job_id})"
 
     async def _until_queued_ends(self, job: Job, before: int) -> float | None:
+        if before > MAX_JOBS_BEFORE:
+            return None
+        own = await self._medians.of_kind(kind_of(job.engine, job.request))
+        if own is None:
+            return None
         inventory = self._scheduler.inventory
         limits = inventory.limits
         lane = limits.lane_of(job.request.num_gpus)
-        own = await self._medians.of_kind(kind_of(job.engine, job.request))
-        if before > MAX_JOBS_BEFORE or own is None:
-            return None
         ahead = [
             each
             for each in islice(self._scheduler.queue.in_lane(lane), before)

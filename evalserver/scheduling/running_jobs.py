@@ -28,6 +28,8 @@ class RunningJobs:
         self._end_s = end_s
         self._gpu_ids = gpu_ids
         self._running: dict[str, _Running] = {}
+        self._inventory: Inventory | None = None
+        """As of the last change of a running job: many requests ask for it between two."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -38,8 +40,11 @@ class RunningJobs:
         self, unavailable: Mapping[str, str], quarantined: frozenset[str] = frozenset()
     ) -> Inventory:
         """Return what is there now, but for these GPUs."""
-        jobs = tuple(each.job for each in self._running.values())
-        return Inventory(self._limits, jobs, unavailable, quarantined)
+        known = self._inventory
+        if known is None or (known.unavailable, known.quarantined) != (unavailable, quarantined):
+            jobs = tuple(each.job for each in self._running.values())
+            known = self._inventory = Inventory(self._limits, jobs, unavailable, quarantined)
+        return known
 
     def load(self, job: Job, start_by: float | None) -> None:
         """Add a job that was running when the server last ended."""
@@ -51,6 +56,7 @@ class RunningJobs:
             self._add(event.job_id, event.submitted_by, event.demand, event.gpus, event.start_by)
         elif event.before is Status.RUNNING and event.after is not Status.RUNNING:
             self._running.pop(event.job_id, None)
+            self._inventory = None
 
     def on_start(self, job_id: str, now: float) -> None:
         """Note that the time limit of a running job counts from now on, a POSIX time, or from a
@@ -60,6 +66,7 @@ class RunningJobs:
         if running is not None:
             end = ends_by(now, running.timeout_s, self._end_s)
             self._running[job_id] = replace(running, job=replace(running.job, ends_by=end))
+            self._inventory = None
 
     def _add(
         self,
@@ -74,6 +81,7 @@ class RunningJobs:
         held = None if gpus is None else self._managed(gpus)
         job = RunningJob(job_id, submitted_by, demand.num_gpus, held, end)
         self._running[job_id] = _Running(job, demand.timeout_s)
+        self._inventory = None
 
     def _managed(self, gpus: Sequence[str]) -> tuple[str, ...] | None:
         """Return the GPUs of a record by their ids now.

@@ -84,9 +84,10 @@ async def get_job(request: web.Request) -> web.Response:
     wait_headers = await wait_for_change(request, request.match_info["job_id"])
     job, position = await job_with_position(request, request.match_info["job_id"])
     values = await serialize_job(request, job, position)
+    body = dump(values)
     # The remaining time changes constantly, so it is not part of the ETag.
-    essence = dump({**values, "eta_s": None})
-    answer = cacheable_response(request, dump(values), essence=essence)
+    essence = body if values["eta_s"] is None else dump({**values, "eta_s": None})
+    answer = cacheable_response(request, body, essence=essence)
     answer.headers.update(wait_headers)
     return answer
 

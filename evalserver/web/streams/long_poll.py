@@ -51,6 +51,8 @@ def _requested_wait(request: web.Request) -> tuple[float, Mapping[str, str]]:
         return 0, {}
     if "wait" in request[QUERY]:
         return request[QUERY]["wait"], {}
+    if PREFER not in request.headers:
+        return 0, {}
     preferred = re.fullmatch(r'"?([0-9]{1,9})"?', preferences(request).get("wait", ""))
     if preferred is None:
         return 0, {}
