@@ -120,7 +120,7 @@ def descendants(pid: int) -> list[int]:
 
     It is no atomic snapshot: processes that fork or end meanwhile may be missing.
     """
-    if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists():
+    if not _lists_children():
         return _below(pid, _children_by_parent())
     found = {pid: None}
     for parent in (generation := [pid]):
@@ -128,6 +128,16 @@ def descendants(pid: int) -> list[int]:
         found.update(dict.fromkeys(new))
         generation.extend(new)
     return list(found)[1:]
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of the children of a process, including zombies."""
+    return _children(pid) if _lists_children() else _children_by_parent().get(pid, [])
+
+
+def _lists_children() -> bool:
+    """Return whether the kernel lists the children of each process."""
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
 
 
 def _children(pid: int) -> list[int]:

@@ -33,10 +33,54 @@ from evalserver.runner.watch import WAKE_SIGNALS
 MAX_LOCK_SECONDS = 2.0
 
 
-def main(run_dir: Path, warm: WarmStart | None = None) -> int:
-    """Start the runner in the background. Returns an exit code once it supervises, or cannot.
+def main(run_dir: Path) -> int:
+    """Start the runner in the background. Returns an exit code once it supervises, or cannot."""
+    code = _claim(run_dir)
+    if code is not None:
+        return code
+    ready, report = os.pipe()
+    if os.fork() > 0:
+        os.close(report)
+        crash_point("runner_forked")
+        return read_code(ready)
+    os.close(ready)
+    os.setsid()
+    _supervise(run_dir, report, None)
+    os._exit(0)
 
-    ``warm`` starts the harness, where a warm parent has forked this process.
+
+def run_forked(run_dir: Path, report: int, warm: WarmStart) -> None:
+    """Be the runner, in a process that a warm parent has forked, and whose harness ``warm`` starts.
+
+    What ``main`` returns is written into the pipe ``report``.
+    """
+    code = _claim(run_dir)
+    if code is None:
+        _supervise(run_dir, report, warm)
+    else:
+        report_code(report, code)
+
+
+def read_code(ready: int) -> int:
+    """Return the code from a runner's pipe; 1 if it has ended before. Closes the pipe."""
+    try:
+        code = os.read(ready, 1)
+    finally:
+        os.close(ready)
+    return code[0] if code else 1
+
+
+def report_code(report: int, code: int) -> None:
+    """Write a code into a runner's pipe."""
+    # The process that reads it may have been killed. The runner continues without it.
+    with suppress(BrokenPipeError):
+        os.write(report, bytes([code]))
+
+
+def _claim(run_dir: Path) -> int | None:
+    """Make this process and its forks the only runner; return an exit code if that is impossible.
+
+    The lock is held until the last of them ends.
     """
     try:
         lock = _take_lock(run_dir)
@@ -46,18 +90,7 @@ def main(run_dir: Path, warm: WarmStart | None = None) -> int:
         return RESOURCES_EXHAUSTED
     if lock is None:
         return LOCK_BUSY
-    if (run_dir / RUNNER_FILE).exists():
-        return STARTED_BEFORE
-    ready, report = os.pipe()
-    if os.fork() > 0:
-        os.close(report)
-        crash_point("runner_forked")
-        code = os.read(ready, 1)
-        return code[0] if code else 1
-    os.close(ready)
-    os.setsid()
-    _supervise(run_dir, report, warm)
-    os._exit(0)
+    return STARTED_BEFORE if (run_dir / RUNNER_FILE).exists() else None
 
 
 def _take_lock(run_dir: Path) -> int | None:
@@ -93,10 +126,10 @@ def _supervise(run_dir: Path, report: int, warm: WarmStart | None) -> None:
             cgroup.remove()
         if error.errno not in EXHAUSTION_ERRORS:
             raise
-        _report_start(report, RESOURCES_EXHAUSTED)
+        report_code(report, RESOURCES_EXHAUSTED)
         return
     crash_point("runner_started")
-    _report_start(report, 0)
+    report_code(report, 0)
     os.close(report)
     spec = load_spec(run_dir, started_at)
     end = spec if isinstance(spec, Exit) else run_attempt(spec, cgroup, started_at, warm)
@@ -104,9 +137,3 @@ def _supervise(run_dir: Path, report: int, warm: WarmStart | None) -> None:
         cgroup.remove()
     crash_point("runner_ending")
     write_exit(run_dir, end)
-
-
-def _report_start(report: int, code: int) -> None:
-    # The process that reads it may have been killed. The runner continues without it.
-    with suppress(BrokenPipeError):
-        os.write(report, bytes([code]))

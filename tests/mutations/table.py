@@ -276,6 +276,15 @@ MUTATIONS = (
         ("runner/warm/test_parent.py::test_a_runner_does_not_show_the_token",),
     ),
     Mutation(
+        "a forked harness leaves out its end although it has files open",
+        "runner/warm/ending.py",
+        "and not any(_own_descriptors())",
+        "and True",
+        (
+            "runner/warm/test_in_place.py::test_objects_are_destroyed_only_where_that_may_have_an_effect",
+        ),
+    ),
+    Mutation(
         "a forked harness keeps the descriptors of its runner",
         "runner/warm/harness_start.py",
         "in_place.close_descriptors({report})",

@@ -60,7 +60,6 @@ class WarmParent:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
-        self._memory_when_ready: Memory | None = None
 
     @property
     def pid(self) -> int | None:
@@ -95,7 +94,6 @@ class WarmParent:
             raise ParentUnusable(str(answer.get("unusable", f"it said {answer!r}")))
         version = answer.get("harness")
         self.version = version if isinstance(version, str) else None
-        self._memory_when_ready = await self.memory()
         self.state = ParentState.READY
 
     async def start(self, run_dir: Path, variables: Mapping[str, str]) -> int | ColdStart:
@@ -130,11 +128,6 @@ class WarmParent:
     async def memory(self) -> Memory | None:
         """Return its memory; None if it has ended."""
         return None if self.pid is None else await asyncio.to_thread(memory_of, self.pid)
-
-    async def growth(self) -> float:
-        """Return its resident memory as a multiple of what it had when it was ready."""
-        before, now = self._memory_when_ready, await self.memory()
-        return now.resident / before.resident if before and now and before.resident else 1.0
 
     async def end(self) -> None:
         """End the process, and return when it has ended. Attempts that it started continue."""

@@ -32,13 +32,12 @@ LOADING = ColdStart("loading", "the warm parent was still loading")
 @dataclass(frozen=True)
 class WarmLimits:
     """How many parents there may be at once, after how many seconds without a start one is ended,
-    which share of the machine's memory must stay available, how much a parent may grow after it
-    was ready, and how many seconds a start may take."""
+    which share of the machine's memory must stay available, and how many seconds a start may
+    take."""
 
     max_parents: int = 4
     idle_s: float = 1800.0
     min_available: float = 0.1
-    max_growth: float = 1.5
     start_s: float = START_SECONDS
 
 
@@ -125,13 +124,13 @@ class WarmParents:
         ]
 
     async def watch(self) -> None:
-        """Until cancelled, end the parents that are not used, have grown, or must make room."""
+        """Until cancelled, end the parents that are not used, or must make room."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self.check()
 
     async def check(self) -> None:
-        """End the parents that are not used, have grown, or must make room."""
+        """End the parents that are not used, or must make room."""
         for parent in list(self._parents.values()):
             why = await self._why_end(parent)
             if why is not None and not parent.is_busy:
@@ -236,8 +235,6 @@ class WarmParents:
             return None
         if time.monotonic() - parent.used_at > self._limits.idle_s:
             return f"it was not used for {self._limits.idle_s:g} s"
-        if await parent.growth() > self._limits.max_growth:
-            return "it has grown"
         if available_share() < self._limits.min_available:
             return "the machine has too little memory"
         return None

@@ -21,8 +21,10 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Import the harness, then start attempts until the server's end of the socket is closed."""
-    from evalserver.runner.warm.parent import Parent, Refused, Unusable
+    from evalserver.runner.warm.loading import Unusable
+    from evalserver.runner.warm.parent import Parent
     from evalserver.runner.warm.protocol import Connection
+    from evalserver.runner.warm.refusal import Refused
 
     # While it imports, it does not read the socket.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

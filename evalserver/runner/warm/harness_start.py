@@ -38,11 +38,17 @@ def per_attempt(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class ForkedStart:
-    """Forks the harness of one attempt, which runs its command line in the new process."""
+    """Forks the harness of one attempt, which runs its command line in the new process.
 
-    def __init__(self, identity: Identity, change: EnvironmentChange) -> None:
+    ``libraries`` are those that the parent has loaded (``ending.py``).
+    """
+
+    def __init__(
+        self, identity: Identity, change: EnvironmentChange, libraries: frozenset[str]
+    ) -> None:
         self._identity = identity
         self._change = change
+        self._libraries = libraries
 
     def start(
         self, spec: LaunchSpec, argv: tuple[str, ...], output: int, cgroups: list[Cgroup]
@@ -90,4 +96,4 @@ class ForkedStart:
             os.write(report, f"the forked process could not be set up: {error!r}".encode())
             os._exit(NOT_SET_UP)
         os.close(report)
-        in_place.run_script(argv[1], main)
+        in_place.run_script(argv[1], main, self._libraries)

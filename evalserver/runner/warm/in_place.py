@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -15,6 +16,8 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+
+from evalserver.runner.warm import ending
 
 MAIN = "__main__"
 INTERRUPTED = 130
@@ -91,15 +94,18 @@ def forget_the_parent(argv: tuple[str, ...]) -> ModuleType:
     return new_main(script)
 
 
-def run_script(script: str, main: ModuleType) -> NoReturn:
-    """Run a script to its end, and end the process as an interpreter would."""
+def run_script(script: str, main: ModuleType, libraries: frozenset[str]) -> NoReturn:
+    """Run a script to its end, and end the process as an interpreter would.
+
+    ``libraries`` are those of the parent.
+    """
     code = 1
+    # What is there now is not the script's: its end has nothing to do with it.
+    gc.freeze()
     try:
         code = _run(script, main)
     finally:
-        # Joins threads, runs what atexit has, flushes and destroys, and ends the process.
-        ctypes.pythonapi.Py_Exit(ctypes.c_int(code))
-        os._exit(code)
+        ending.end_process(code, libraries)
 
 
 def _run(script: str, main: ModuleType) -> int:

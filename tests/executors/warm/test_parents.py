@@ -2,22 +2,13 @@
 
 import stat
 
-import pytest
-
 from tests.executors.warm.conftest import MakeLab
 from tests.executors.warm.test_warm_starts import has_ended
 from tests.support import until
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        pytest.param({"idle_s": 0.0}, id="when it was not used"),
-        pytest.param({"max_growth": 0.0}, id="when it has grown"),
-    ],
-)
-async def test_a_parent_is_ended(make_lab: MakeLab, limits: dict[str, float]) -> None:
-    lab = make_lab(**limits)
+async def test_a_parent_that_is_not_used_is_ended(make_lab: MakeLab) -> None:
+    lab = make_lab(idle_s=0.0)
     parent = await lab.ready()
 
     await lab.parents.check()

@@ -106,8 +106,26 @@ ENDINGS = {
         "f = open('left', 'w'); f.write('text'); import atexit\n"
         "class Late:\n    def __del__(self): print('destroyed')\nlate = Late()",
     "with output that was not flushed": "import sys; sys.stdout.write('no line'); sys.exit(2)",
-    "with an exception in a destructor":
-        "class Late:\n    def __del__(self): raise ValueError('late')\nlate = Late()",
+    "with an object in a cycle":
+        "class Late:\n    def __del__(self): print('destroyed')\n"
+        "late = Late(); late.itself = late; late.more = [Late()]",
+    "with a generator that is not over":
+        "def steps():\n    try: yield 1\n    finally: print('closed')\nit = steps(); next(it)",
+    "with a file behind a buffer in a cycle":
+        "import io\n"
+        "class Raw(io.RawIOBase):\n"
+        "    def writable(self): return True\n"
+        "    def write(self, piece): print('wrote', bytes(piece)); return len(piece)\n"
+        "it = io.BufferedWriter(Raw()); it.write(b'all of it')",
+    "with a thread in the background":
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(100,), daemon=True).start(); print('on')",
+    "with a process in the background":
+        "import subprocess; child = subprocess.Popen(['sleep', '0.1']); print('on')",
+    "with output of C":
+        "import ctypes; ctypes.CDLL(None).printf(b'from C')",
+    "with a closed stream": "import sys; sys.stdout.close()",
+    "with a stream that cannot be written": "import os, sys; print('x'); os.close(1); os.close(2)",
     "with a child that goes on":
         "import os\nif os.fork() == 0:\n    print('child'); raise SystemExit(1)\n"
         "os.wait(); print('parent')",
@@ -164,6 +182,38 @@ def test_a_forked_script_ends_as_a_new_one_does(
         for each in (cold, warm)
     ]
     assert ends[0] == ends[1]
+
+
+def test_a_fault_in_a_destructor_is_reported_as_by_a_new_one(
+    shared_tiny: TinyHarness, shared_parent: WarmParent
+) -> None:
+    program = "class Late:\n    def __del__(self): raise ValueError('late')\nlate = Late()"
+
+    cold, warm = _both(shared_tiny, shared_parent, program)
+
+    # A new interpreter cannot read the source any more when it is about to end.
+    source = re.compile("^    .*\n", re.MULTILINE)
+    assert source.sub("", _without_addresses(warm.log)) == _without_addresses(cold.log)
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_objects_are_destroyed_only_where_that_may_have_an_effect(
+    is_left: bool, shared_tiny: TinyHarness, shared_parent: WarmParent
+) -> None:
+    """It takes long with the objects of a whole harness. A weak reference notices that its object
+    is destroyed, not that it is finalized."""
+    program = (
+        "import os, sys, weakref\n"
+        "class Kept: pass\n"
+        "kept = Kept(); write = os.write\n"
+        "gone = weakref.ref(kept, lambda _: write(1, b'destroyed'))\n"
+        f"file = open('left') if {is_left} else None\n"
+    )
+    (shared_tiny.cwd / "left").touch()
+
+    end = shared_tiny.run_warm(shared_parent, shared_tiny.prepare(program))
+
+    assert end.log == ("destroyed" if is_left else "")
 
 
 def test_random_numbers_differ_between_two_forks(

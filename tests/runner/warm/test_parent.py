@@ -21,6 +21,7 @@ from tests.runner.warm.harness import TinyHarness, ended
 from tests.support import WAIT_SECONDS, until
 
 PRINT_ONE = "import tiny.numbers; print(tiny.numbers.ONE)"
+RUNNER_ENDED = 1
 WAITS = "import time\nprint('ready', flush=True)\ntime.sleep(10_000)"
 
 
@@ -298,9 +299,9 @@ def test_crash_points_of_a_runner_are_passed_on(
 ) -> None:
     run_dir = shared_tiny.prepare(PRINT_ONE)
 
-    answer = shared_parent.start(run_dir, **{crash_point.VARIABLE: "runner_forked"})
+    answer = shared_parent.start(run_dir, **{crash_point.VARIABLE: "runner_locked"})
 
-    assert answer["code"] == -signal.SIGKILL
+    assert answer["code"] == RUNNER_ENDED
 
 
 @pytest.mark.parametrize("name", GPU_VARIABLES)
