@@ -89,6 +89,20 @@ async def test_each_value_and_reducer_of_a_scorer_is_a_filter_of_the_samples(
     assert {len(page["samples"]) for page in pages.values()} == {8}
 
 
+async def test_the_page_of_samples_in_epochs_names_them_and_counts_none(
+    inspect_server: ServerProcess,
+) -> None:
+    answers = mock_answers(*["Paris", "Rome", "Kyoto", "Lima"] * 2)
+    fields = {"model_args": answers, "harness_args": {"epochs": 2}, "batch_size": 1}
+    async with inspect_server as server:
+        job_id = await _submit(server, **fields)
+        await server.api.finished(job_id)
+        page = await server.api.text(f"/ui/jobs/{job_id}/samples/capitals")
+
+    assert 'aria-label="Sample 1, epoch 2"' in page
+    assert 'All <span class="faint">' not in page
+
+
 async def test_a_wrong_sample_is_found_with_the_models_answer(
     inspect_server: ServerProcess,
 ) -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from evalserver.attempts.retention import NotPrunable
 from evalserver.core.masking import mask_text
@@ -107,8 +107,14 @@ def error_response(request: web.Request, error: Exception) -> web.StreamResponse
         # The message of a harness that failed may contain secrets.
         return problem(STATUS_OF[type(error)], mask_text(str(error)))
     log.error("internal error while handling a request", path=request.path, exc_info=error)
-    detail = "Internal server error; the server's log has the details. Nothing was changed."
+    detail = "Internal server error; the server's log has the details."
+    detail += "" if is_read_only(request) else " Nothing was changed."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def is_read_only(request: web.Request) -> bool:
+    """Return whether the request changes nothing, whatever its response."""
+    return request.method in (hdrs.METH_GET, hdrs.METH_HEAD)
 
 
 def problem(

@@ -2,16 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
 from marshmallow import Schema, ValidationError, fields
 
 from evalserver.core.suggestions import did_you_mean
-from evalserver.web.http.errors import BadRequest, FieldError, problem
+from evalserver.web.http.errors import BadRequest, FieldError, is_read_only, problem
 from evalserver.web.http.json_body import UnreadableJson, read_json
 
 UNKNOWN_FIELD = "Unknown field."
@@ -61,7 +62,7 @@ def check_path(request: web.Request, part: RequestPart) -> None:
         except ValidationError as error:
             faults.extend((name, str(message)) for message in error.messages)
     if faults:
-        raise _validation_error(faults, part.names)
+        raise _validation_error(request, faults, part.names)
 
 
 def read_headers(request: web.Request, part: RequestPart) -> Any:
@@ -70,13 +71,14 @@ def read_headers(request: web.Request, part: RequestPart) -> Any:
     Raises BadRequest (422).
     """
     headers = request.headers
-    return _load(
-        part, {name: ", ".join(headers.getall(name)) for name in part.names if name in headers}
-    )
+    values = {name: ", ".join(headers.getall(name)) for name in part.names if name in headers}
+    return _load(request, part, values)
 
 
 def read_query(request: web.Request, part: RequestPart) -> Any:
     """Load the query string. Only lists may repeat their key.
+
+    An error in a list names the value's place only if there are several.
 
     Raises BadRequest (422).
     """
@@ -87,7 +89,8 @@ def read_query(request: web.Request, part: RequestPart) -> Any:
         values[key] = given if key in part.lists else given[0]
         if len(given) > 1 and key in part.names and key not in part.lists:
             faults.append((key, f"Must be given once, not {len(given)} times."))
-    return _load(part, values, faults)
+    single = [key for key in part.lists if len(values.get(key, ())) == 1]
+    return _load(request, part, values, faults, {f"{key}.0": key for key in single})
 
 
 def reject_body(request: web.Request) -> None:
@@ -128,7 +131,7 @@ async def read_body(request: web.Request, part: RequestPart) -> Any:
         values = await asyncio.to_thread(read_json, body) if large else read_json(body)
     except UnreadableJson as error:
         raise BadRequest(HTTPStatus.BAD_REQUEST, str(error)) from None
-    return _load(part, values)
+    return _load(request, part, values)
 
 
 def _check_type(request: web.Request) -> None:
@@ -181,8 +184,17 @@ def _too_large(max_bytes: int) -> BadRequest:
     )
 
 
-def _load(part: RequestPart, values: object, faults: Sequence[tuple[str, str]] = ()) -> Any:
-    """Load the values. Raises BadRequest for invalid values, and for errors found before."""
+def _load(
+    request: web.Request,
+    part: RequestPart,
+    values: object,
+    faults: Sequence[tuple[str, str]] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """Load the values. Raises BadRequest for invalid values, and for errors found before.
+
+    ``names`` has what an error calls a path, if that is not the path.
+    """
     if values == {} and not faults and part.empty_value is not None:
         return part.empty_value
     if not isinstance(values, dict):
@@ -198,13 +210,17 @@ def _load(part: RequestPart, values: object, faults: Sequence[tuple[str, str]] =
     try:
         loaded = part.schema.load(values)
     except ValidationError as error:
-        raise _validation_error([*faults, *_flatten(error.messages)], part.names) from None
+        invalid = [(names.get(path, path), text) for path, text in _flatten(error.messages)]
+        found = [*faults, *invalid]
+        raise _validation_error(request, found, part.names) from None
     if faults:
-        raise _validation_error(faults, part.names)
+        raise _validation_error(request, faults, part.names)
     return loaded
 
 
-def _validation_error(faults: Sequence[tuple[str, str]], known: Sequence[str]) -> BadRequest:
+def _validation_error(
+    request: web.Request, faults: Sequence[tuple[str, str]], known: Sequence[str]
+) -> BadRequest:
     """Build the error for these faults, each a path and a message, in bounded length."""
     errors = [
         FieldError(_quoted(path), _explain(message, path, known))
@@ -215,7 +231,8 @@ def _validation_error(faults: Sequence[tuple[str, str]], known: Sequence[str]) -
     paths = list(dict.fromkeys(path for path, _ in faults))
     named = ", ".join(_quoted(path) for path in paths[:MAX_NAMED])
     more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
-    detail = f"The request is invalid, and nothing was changed. Please correct: {named}{more}"
+    unchanged = "" if is_read_only(request) else ", and nothing was changed"
+    detail = f"The request is invalid{unchanged}. Please correct: {named}{more}"
     return BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, detail, tuple(errors))
 
 

@@ -15,6 +15,7 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import JobFilter
 from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
+from evalserver.web.pages.formatting import shared_places
 from evalserver.web.pages.rendering import call_api, render_page
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
@@ -129,10 +130,11 @@ def _number_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _add_intervals(row: dict[str, Any]) -> None:
-    """Add the confidence interval of each value of a row, and its bar."""
+    """Add the confidence interval of each value of a row, its bar, and the row's decimal places."""
     for value in row["values"]:
         value["interval"] = find_interval(value, row["higher_is_better"])
     row["bars"] = make_bars(row["values"])
+    row["places"] = shared_places([value["value"] for value in row["values"]])
 
 
 def find_interval(

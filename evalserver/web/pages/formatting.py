@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,13 @@ NO_VALUE = "—"
 """Shown where a value is missing."""
 
 UNITS = ("KB", "MB", "GB", "TB")
+GIB = 1024**3
+"""The unit of GPU memory, as its makers count it."""
+
+DIGITS, MAX_PLACES = 4, 8
+"""Of a number without a standard error."""
+MIN_PLAIN, MAX_PLAIN = 1e-6, 1e9
+"""Numbers outside of these bounds have an exponent."""
 
 
 def ago(timestamp: str | None) -> Markup:
@@ -71,20 +78,34 @@ def between(start: str | None, end: str | None) -> float | None:
     return max(0.0, (until - datetime.fromisoformat(start)).total_seconds())
 
 
-def number(value: float | None, stderr: float | None = None) -> str:
-    """Format a number to two digits of its standard error, or to four digits without one."""
+def number(value: float | None, stderr: float | None = None, places: int | None = None) -> str:
+    """Format a number to two digits of its standard error.
+
+    Without one it gets ``places`` decimals, by default those of its first four digits.
+    """
     if value is None:
         return NO_VALUE
-    if not stderr:
-        return f"{value:.4g}"
-    return f"{value:.{decimals(stderr)}f}"
+    if stderr:
+        return f"{value:.{decimals(stderr)}f}"
+    if value and not MIN_PLAIN <= abs(value) < MAX_PLAIN:
+        return f"{value:.{DIGITS}g}"
+    return f"{value:.{shared_places([value]) if places is None else places}f}"
 
 
-def signed(value: float | None, stderr: float | None = None) -> str:
+def shared_places(values: Iterable[float | None]) -> int:
+    """Return the decimal places that show four digits of the smallest of several numbers; 0 if all
+    are whole numbers."""
+    known = [abs(value) for value in values if value and math.isfinite(value)]
+    if all(value.is_integer() for value in map(float, known)):
+        return 0
+    return min(MAX_PLACES, max(0, DIGITS - 1 - math.floor(math.log10(min(known)))))
+
+
+def signed(value: float | None, stderr: float | None = None, places: int | None = None) -> str:
     """Format a difference with its sign, using a minus sign and not a hyphen."""
     if value is None:
         return NO_VALUE
-    text = number(abs(value), stderr)
+    text = number(abs(value), stderr, places)
     if not text.strip("0."):
         return text
     return f"{'+' if value > 0 else MINUS}{text}"
@@ -106,6 +127,11 @@ def size(count: float | None) -> str:
         if count < 999.5 or unit == UNITS[-1]:
             return f"{count:.3g} {unit}"
     raise AssertionError
+
+
+def gpu_memory(used: float, total: float) -> str:
+    """Format the memory of a GPU, in GiB."""
+    return f"{used / GIB:.1f} of {total / GIB:.0f} GiB"
 
 
 def middle(text: str, most: int = 64) -> str:

@@ -37,6 +37,9 @@ SORT_ORDERS = {
 DESCENDING_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
 """Columns whose first click sorts in descending order."""
 
+MORE_FILTERS = frozenset({"failure", "submitted_by", "engine", "created_after", "created_before"})
+"""Filters that the page shows when asked, or when one of them is set."""
+
 
 class JobsPageQuerySchema(JobsQuerySchema):
     """The page's query: the API's, where empty form fields count as absent."""
@@ -69,6 +72,7 @@ async def get_jobs_page(request: web.Request) -> web.Response:
         sort_orders=SORT_ORDERS,
         sort=query.get("sort", [DEFAULT_SORT])[0],
         sort_url=lambda key: _make_url(request, _sort_by(query, key)),
+        has_more_filters=not MORE_FILTERS.isdisjoint(query),
         filters={name: ", ".join(each) for name, each in query.items()},
         counts=await store.queries.count_by_status(),
         statuses=[status.value for status in Status],

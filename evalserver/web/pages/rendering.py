@@ -34,8 +34,8 @@ DIRECTORY = Path(__file__).parents[1] / "templates"
 
 FILTERS = (
     formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
-    formatting.size, formatting.pretty, formatting.middle, formatting.polyline, model_title,
-    short_job_id, scores,
+    formatting.size, formatting.gpu_memory, formatting.pretty, formatting.middle,
+    formatting.polyline, model_title, short_job_id, scores,
 )  # fmt: skip
 
 
@@ -94,6 +94,11 @@ async def job_json(request: web.Request, job: Job, position: int | None) -> dict
     return serialized
 
 
+async def get_unknown_page(request: web.Request) -> web.Response:
+    """``GET /ui/{path}``: the error page of an address that no page has."""
+    raise web.HTTPNotFound
+
+
 def errors_as_pages(handler: Handler) -> Handler:
     """Wrap a handler so that its errors become pages with the API's error texts."""
 
@@ -112,7 +117,11 @@ def errors_as_pages(handler: Handler) -> Handler:
             return response
         problem = _parse_body(response)
         error_page = render_page(
-            request, "error.html", HTTPStatus(response.status), problem=problem
+            request,
+            "error.html",
+            HTTPStatus(response.status),
+            problem=problem,
+            job_id=request.match_info.get("job_id"),
         )
         if hdrs.RETRY_AFTER in response.headers:
             error_page.headers[hdrs.RETRY_AFTER] = response.headers[hdrs.RETRY_AFTER]

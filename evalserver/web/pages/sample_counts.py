@@ -1,9 +1,10 @@
 """How many samples a task has, and how many of them are right, from its metrics.
 
-The file of samples may be large, and is not read for it.
+The file of samples may be large, and is not read for it. Metrics count documents: if these are
+answered several times, in epochs, the number of samples is unknown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,18 @@ def count_samples(
     right = {each.filter: _count_right(each) for each in wanted if each.metric == judging}
     counted = [count for count in right.values() if count is not None]
     return SampleCounts(total, sum(counted) if len(counted) == len(totals) else None)
+
+
+def has_epochs(
+    harness_args: Mapping[str, Any], filters: Iterable[str], samples: Iterable[Mapping[str, Any]]
+) -> bool:
+    """Return whether a task's documents were answered several times, as far as the request, the
+    filters (``<scorer>/<reducer of epochs>``) or these samples show."""
+    return (
+        harness_args.get("epochs", 1) != 1
+        or any("/" in name for name in filters)
+        or any(sample["epoch"] not in (None, 1) for sample in samples)
+    )
 
 
 def _count_right(metric: Metric) -> int | None:

@@ -14,7 +14,7 @@ from evalserver.web.api.samples import SamplesQuerySchema, get_samples
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, QUERY
 from evalserver.web.pages.rendering import call_api, job_json, render_page
-from evalserver.web.pages.sample_counts import count_samples
+from evalserver.web.pages.sample_counts import count_samples, has_epochs
 from evalserver.web.schemas.fields import Text, about
 
 PAGE_SIZE = 10
@@ -59,15 +59,20 @@ async def get_samples_page(request: web.Request) -> web.Response:
     job, metrics = await load_requested_job(request)
     of_task = [metric for metric in metrics if metric.task == result["task"]]
     files = await _load_image_files(request)
+    filters = sorted({metric.filter for metric in of_task})
+    samples = [_present(sample, files) for sample in result["samples"]]
+    in_epochs = has_epochs(job.request.harness_args or {}, filters, samples)
+    is_countable = not result["findings"] and not in_epochs
     return render_page(
         request,
         "samples.html",
         job=await job_json(request, job, None),
         tasks=sample_tasks(request, job),
-        filters=sorted({metric.filter for metric in of_task}),
-        counts=None if result["findings"] else count_samples(of_task, result["metric"], query),
+        filters=filters,
+        in_epochs=in_epochs,
+        counts=count_samples(of_task, result["metric"], query) if is_countable else None,
         result=result,
-        samples=[_present(sample, files) for sample in result["samples"]],
+        samples=samples,
         query=query,
         pages=_page_queries(query, back, result["next"]),
         link=lambda **parts: str(request.rel_url.with_query(_given(parts))),
@@ -114,6 +119,7 @@ def _present(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, A
     return {
         **sample,
         "filter": values.get("filter"),
+        "epoch": values.get("epoch"),
         "question": _shorten(_find_question(values)),
         "target": _shorten(_to_text(values.get("target"))),
         "answer": _shorten(_find_answer(values)),

@@ -7,6 +7,7 @@ means the same in a browser, in a script and in a cache.
 from evalserver.core.roles import Role
 from evalserver.web.http.route import Answer, Route
 from evalserver.web.pages import compare, home, job, jobs, samples, system, trends
+from evalserver.web.pages.rendering import get_unknown_page
 
 PAGE = (Answer(media_type="text/html"),)
 
@@ -46,4 +47,6 @@ PAGES = (
         role=Role.VIEWER,
     ),
     Route("GET", "/ui/system", system.get_system_page, answers=PAGE, role=Role.VIEWER),
+    # The last one: it has every other path.
+    Route("GET", "/ui/{path}", get_unknown_page, answers=PAGE, role=Role.VIEWER),
 )

@@ -3,7 +3,10 @@
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, astuple, fields
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +16,7 @@ from marshmallow import pre_load, validate
 from evalserver.store import Point, Series
 from evalserver.web.api.results import spreadsheet_cell
 from evalserver.web.keys import QUERY, STORE
+from evalserver.web.pages.formatting import shared_places
 from evalserver.web.pages.rendering import PUSH_URL, render_page
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
@@ -72,6 +76,8 @@ async def get_trends_page(request: web.Request) -> web.Response:
         metric="/".join(metric) if metric else None,
         axis=query["axis"],
         points=[asdict(point) for point in points],
+        places=shared_places([point.value for point in points]),
+        previous=find_previous(points),
         csv=str(request.rel_url.update_query(format="csv")),
     )
     response.headers[PUSH_URL] = str(request.rel_url)
@@ -79,7 +85,22 @@ async def get_trends_page(request: web.Request) -> web.Response:
 
 
 def _largest(known: Sequence[Series]) -> list[Series]:
-    return sorted(known, key=lambda series: series.jobs, reverse=True)[:DEFAULT_SELECTED]
+    """Return the series to show first: those with most completed jobs, if any has one."""
+    completed = [series for series in known if series.jobs] or known
+    return sorted(completed, key=lambda series: series.jobs, reverse=True)[:DEFAULT_SELECTED]
+
+
+def find_previous(points: Sequence[Point]) -> dict[str, str]:
+    """Return the job of the step before, of the same series, for each job that has one."""
+    by_series: dict[str, list[tuple[float, str]]] = {}
+    for point in points:
+        with suppress(ValueError):
+            by_series.setdefault(point.series, []).append((float(point.step or ""), point.job_id))
+    return {
+        job_id: before
+        for steps in by_series.values()
+        for (_, before), (_, job_id) in pairwise(sorted(steps, key=itemgetter(0)))
+    }
 
 
 def _select_metric(metrics: Sequence[MetricKey], name: str | None) -> MetricKey | None:

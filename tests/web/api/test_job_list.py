@@ -208,7 +208,7 @@ REJECTED = {
     "model=": ("model", "1 to 512 characters"),
     "model=a%00b": ("model", "control characters"),
     "engine=lmms": ("engine", "Known engines"),
-    "label=team": ("label.0", "Must be name=text, such as run=7b."),
+    "label=team": ("label", "Must be name=text, such as run=7b."),
     "label=a=b&label==b": ("label.1", "1 to 128 characters"),
     "&".join(["label=a=b"] * 11): ("label", "at most 10 times"),
     "created_after=yesterday": ("created_after", "Must be a time in ISO 8601"),

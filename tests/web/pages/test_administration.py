@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page
 
-from tests.browser import Visit, accessibility_violations
+from tests.browser import Visit, accessibility_violations, open_browser
 from tests.cli.commands import data_dir_option, run_evalserver
 from tests.support import ServerProcess
-from tests.web.pages.test_every_page import LIVE, go
+from tests.web.pages.test_every_page import LIVE, ODD_PHONE_PX, go
 
 
 @pytest.fixture
@@ -134,6 +134,27 @@ async def test_administration_is_accessible(
         await log_in(visit, secured, secret)
 
         assert await accessibility_violations(visit.page) == []
+
+
+@pytest.mark.browser
+async def test_administration_fits_a_phone_and_names_its_values(secured: ServerProcess) -> None:
+    secret = create_token(secured, "admin")
+    viewport = {"width": ODD_PHONE_PX, "height": 720}
+    async with secured, open_browser(viewport=viewport) as visit:
+        as_admin = {"Authorization": f"Bearer {secret}"}
+        reason = "reason" * 30
+        await secured.api.call("POST", f"/drain?reason={reason}", headers=as_admin)
+        await secured.api.call("POST", "/backup", headers=as_admin)
+        token = {"name": "a" * 64, "role": "viewer"}
+        await secured.api.call("POST", "/tokens", 201, json=token, headers=as_admin)
+        await log_in(visit, secured, secret)
+
+        width = await visit.page.evaluate("() => document.documentElement.scrollWidth")
+        row = visit.page.locator("#fresh-tokens tr", has_text=token["name"])
+        text = await row.inner_text()
+
+    assert width == ODD_PHONE_PX
+    assert [name in text for name in ("created", "last used never", "expires")] == [True] * 3
 
 
 @pytest.mark.browser

@@ -39,6 +39,20 @@ async def test_a_typed_filter_survives_reloading_the_url(lab: Lab, visit: Visit)
 
 
 @pytest.mark.browser
+async def test_more_filters_are_hidden_until_one_of_them_is_used(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+    engine = visit.page.get_by_label("Engine")
+    await expect(engine).to_be_hidden()
+
+    await visit.page.get_by_text("More filters").click()
+    await engine.select_option("lmms_eval")
+    await visit.page.wait_for_url("**engine=lmms_eval")
+    await visit.page.reload()
+
+    await expect(engine).to_be_visible()
+
+
+@pytest.mark.browser
 async def test_search_finds_parts_of_names(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
 

@@ -17,12 +17,34 @@ def test_a_duration_has_its_two_largest_units(seconds: float | None, text: str) 
 @pytest.mark.parametrize(
     ("value", "stderr", "text"),
     [(None, None, "—"), (0.123456, None, "0.1235"), (0.123456, 0.0123, "0.123"),
-     (0.5, 0.071, "0.500"), (1234.5, 12.0, "1234"), (0.5, 0.0, "0.5"), (0.0, 1e-9, "0.000000")],
+     (0.5, 0.071, "0.500"), (1234.5, 12.0, "1234"), (0.5, 0.0, "0.5000"), (0.0, 1e-9, "0.000000"),
+     (0.5, None, "0.5000"), (12.5, None, "12.50"), (987.12, None, "987.1"),
+     (0.000123, None, "0.0001230"), (1234.5678, None, "1235"), (3.0, None, "3"), (0.0, None, "0"),
+     (1e12, None, "1e+12"), (2e-9, None, "2e-09")],
 )  # fmt: skip
 def test_a_number_is_rounded_to_its_standard_error(
     value: float | None, stderr: float | None, text: str
 ) -> None:
     assert formatting.number(value, stderr) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [([0.5, 0.512], ["0.5000", "0.5120"]), ([13.0, 12.5], ["13.00", "12.50"]),
+     ([1234.5678, 987.1], ["1234.6", "987.1"]), ([3.0, 4.0], ["3", "4"]),
+     ([0.0, 0.25], ["0.0000", "0.2500"]),
+     ([None, 0.25], ["—", "0.2500"]), ([float("inf"), 0.25], ["inf", "0.2500"])],
+)  # fmt: skip
+def test_numbers_without_a_standard_error_share_their_decimals(
+    values: list[float | None], texts: list[str]
+) -> None:
+    places = formatting.shared_places(values)
+
+    assert [formatting.number(value, None, places) for value in values] == texts
+
+
+def test_gpu_memory_is_in_the_unit_of_its_makers() -> None:
+    assert formatting.gpu_memory(43.3 * 1024**3, 80 * 1024**3) == "43.3 of 80 GiB"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,27 @@ async def test_the_log_is_followed(server: ServerProcess, visit: Visit, tmp_path
 
 
 @pytest.mark.browser
+async def test_an_empty_log_says_so(server: ServerProcess, visit: Visit) -> None:
+    async with server:
+        job_id = await server.api.submit(model_args={"behave": "silent"})
+        job = await server.api.finished(job_id)
+        (Path(job["run_dir"]) / "eval.log").write_text("")
+
+        await visit.page.goto(f"{server.url}/ui/jobs/{job_id}")
+
+        await expect(visit.page.locator("#log-state")).to_have_text("The log is empty.")
+
+
+@pytest.mark.browser
+async def test_a_result_leads_to_the_samples_of_its_task(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[0]}")
+
+    await visit.page.get_by_role("link", name="mme").first.click()
+
+    await visit.page.wait_for_url(f"**/ui/jobs/{lab.completed[0]}/samples/mme")
+
+
+@pytest.mark.browser
 async def test_scrolling_up_stops_following_the_log(server: ServerProcess, visit: Visit) -> None:
     async with server:
         args = {"behave": "count", "lines": 600, "pause": 0.02}

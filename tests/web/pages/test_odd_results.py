@@ -38,6 +38,32 @@ async def test_a_job_without_a_number_says_why_in_the_list(server: ServerProcess
     assert "this split only makes a submission file" in page
 
 
+async def test_a_failed_job_says_once_why(server: ServerProcess) -> None:
+    async with server:
+        api = server.api
+        job_id = await api.submit(model_args={"behave": "no_numbers"})
+        await api.finished(job_id)
+
+        page, jobs = [await _page(api, path) for path in (f"/ui/jobs/{job_id}", "/ui/jobs")]
+
+    assert page.count("No score: acc,none is") == 1
+    assert "The harness&#39;s results have no number" in jobs
+
+
+async def test_values_without_a_standard_error_share_their_decimals(server: ServerProcess) -> None:
+    async with server:
+        jobs = []
+        for value in (0.5, 0.512):
+            args = {"behave": "report", "results": json.dumps({"mme": {"acc,none": value}})}
+            jobs.append(await server.api.submit(model_args=args))
+            await server.api.finished(jobs[-1])
+
+        page = await _page(server.api, f"/ui/compare?job={jobs[0]}&job={jobs[1]}")
+
+    assert "<strong>0.5000</strong>" in page
+    assert "<strong>0.5120</strong>" in page
+
+
 async def test_the_numbers_of_a_failed_job_are_on_its_page(server: ServerProcess) -> None:
     async with server:
         api = server.api

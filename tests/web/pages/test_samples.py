@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from evalserver.core.job import Metric
-from evalserver.web.pages.sample_counts import SampleCounts, count_samples
+from evalserver.web.pages.sample_counts import SampleCounts, count_samples, has_epochs
 from tests.browser import Visit
 from tests.support import Api, ServerProcess
 from tests.web.pages.conftest import Lab
@@ -131,3 +131,19 @@ def test_right_samples_that_no_metric_tells_are_not_counted(
 
 def test_samples_of_an_unknown_number_are_not_counted() -> None:
     assert count_samples([metric(0.75, n=None)], "acc", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "filters", "epochs", "expected"),
+    [
+        ({}, ["includes"], [1, 1], False),
+        ({}, ["strict"], [None], False),
+        ({"epochs": 3}, ["includes"], [1], True),
+        ({}, ["includes/mean"], [1], True),
+        ({}, ["includes"], [1, 2], True),
+    ],
+)
+def test_documents_answered_several_times_are_noticed(
+    options: dict[str, int], filters: list[str], epochs: list[int | None], expected: bool
+) -> None:
+    assert has_epochs(options, filters, [{"epoch": each} for each in epochs]) == expected

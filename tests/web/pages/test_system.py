@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser import Visit
 from tests.support import ServerProcess, stand_in_environment
+from tests.web.pages.conftest import Lab
 
 
 @pytest.mark.browser
@@ -19,6 +20,13 @@ async def test_an_engine_that_nobody_set_up_is_no_fault(
         row = visit.page.locator("#fresh tr", has_text="inspect")
 
         await expect(row.locator(".verdict")).to_have_text("not set up")
+
+
+async def test_running_jobs_are_counted_and_linked(lab: Lab) -> None:
+    page = await lab.api.text("/ui/system")
+
+    assert '<a href="/ui/jobs?status=queued">2 queued</a>' in page
+    assert f'<a href="/ui/jobs/{lab.running}">one running</a>' in page
 
 
 @pytest.mark.browser

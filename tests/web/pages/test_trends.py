@@ -6,6 +6,8 @@ import io
 import pytest
 from playwright.async_api import expect
 
+from evalserver.store import Point
+from evalserver.web.pages.trends import find_previous
 from tests.browser import Visit
 from tests.support import ServerProcess
 from tests.web.pages.conftest import Lab
@@ -36,6 +38,47 @@ async def test_a_series_without_the_metric_says_so(server: ServerProcess, visit:
 
         missing = visit.page.locator(".missing")
         await expect(missing).to_have_text("without has no value of this metric")
+
+
+async def test_series_without_completed_jobs_are_not_selected_at_first(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        await scored(server.api, 1, 0, labels={"series": "with", "step": "1"})
+        args = {"behave": "crash"}
+        failed = await server.api.submit(model_args=args, labels={"series": "without"})
+        await server.api.finished(failed)
+
+        page = await server.api.text("/ui/trends")
+
+    assert 'value="with" checked' in page
+    assert 'value="without">' in page
+
+
+@pytest.mark.browser
+async def test_a_value_leads_to_the_comparison_with_the_step_before(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/trends")
+    await visit.page.get_by_text("Values as a table").click()
+
+    await visit.page.get_by_role("link", name="compare with the step before").click()
+
+    jobs = visit.page.locator(".compared li")
+    await expect(jobs).to_have_count(2)
+    await expect(jobs.first).to_contain_text("step 100")
+
+
+def point(step: str | None, job_id: str, series: str = "a") -> Point:
+    """Build a value of a series."""
+    return Point(series, step, job_id, "", 0.5, None, None)
+
+
+def test_the_step_before_is_that_of_the_same_series_by_number() -> None:
+    points = [
+        *(point("100", "1"), point("1000", "3"), point("200", "2")),
+        *(point(None, "4"), point("last", "5"), point("150", "6", series="b")),
+    ]
+
+    assert find_previous(points) == {"2": "1", "3": "2"}
 
 
 async def test_series_count_completed_jobs(server: ServerProcess) -> None:

@@ -51,7 +51,7 @@ class Log {
         if (done) break;
         this.add(value);
       }
-      this.add("\n");
+      if (this.partialLine) this.add("\n");
       this.isComplete = true;
       this.state.textContent = this.pre.childElementCount ? "The log is complete." : "The log is empty.";
     } catch (error) {

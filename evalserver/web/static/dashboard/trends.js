@@ -31,7 +31,7 @@ function drawInto(container) {
   const byName = new Map(names.map((name) => [name, new Array(xs.length).fill(null)]));
   for (const point of plotted) byName.get(point.series)[index.get(xOf(point))] = point;
   const omitted = points.length - plotted.length;
-  document.getElementById("plot-omitted").textContent = omitted ? `${omitted} points without a numeric step are omitted.` : "";
+  document.getElementById("plot-omitted").textContent = omitted ? `Points without a numeric step are omitted: ${omitted}.` : "";
 
   const axis = { stroke: color("--soft"), grid: { stroke: color("--edge"), width: 1 }, ticks: { stroke: color("--edge"), width: 1 } };
   let focused = null;
