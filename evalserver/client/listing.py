@@ -21,6 +21,7 @@ class ListingCalls:
         self,
         *,
         job_id: str | None = None,
+        batch_id: str | None = None,
         status: str | list[str] | tuple[str, ...] | None = None,
         model: str | None = None,
         task: str | None = None,
@@ -39,8 +40,8 @@ class ListingCalls:
         ``sort``: ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``,
         ``status`` or ``model``; ``-`` before it reverses the order.
 
-        ``job_id`` is an id, or its beginning or end; ``model`` the model of a request, or the
-        checkpoint in its ``model_args``. ``status`` may be several;
+        ``job_id`` is an id, or its beginning or end; ``batch_id`` that of a batch; ``model`` the
+        model of a request, or the checkpoint in its ``model_args``. ``status`` may be several;
         ``created_after`` and ``created_before`` are ISO 8601 texts or datetimes.
         ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
         failure. ``search`` is the beginning or the last 8 characters of an id, or a part of a
@@ -58,6 +59,7 @@ class ListingCalls:
         query = {
             "status": ",".join(status) if isinstance(status, list | tuple) else status,
             "job_id": job_id,
+            "batch_id": batch_id,
             "model": model,
             "task": task,
             "engine": engine,

@@ -71,6 +71,8 @@ class Job:
     executor: str = LOCAL
     handed_over_at: str | None = None
     """When the latest attempt was handed over to a cluster; None if it was not."""
+    batch_id: str | None = None
+    """The batch that it was submitted with; None if it was submitted alone."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 
@@ -124,6 +126,7 @@ class NewJob:
     submitted_by: str
     provenance: dict[str, Any] | None = None
     executor: str = LOCAL
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True)

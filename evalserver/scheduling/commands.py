@@ -1,12 +1,17 @@
-"""Commands for one job: cancel it, retry it, or change its priority."""
+"""Commands for jobs: cancel one or those of a batch, retry one, or change its priority."""
 
 import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retention import Retention
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import IllegalTransition, Store
+from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store
+
+MAX_CANCELLED_TOGETHER = 50
+"""Jobs that are cancelled in one unit of work: bounds how long others wait."""
 
 
 class AlreadyFinished(Exception):
@@ -19,6 +24,15 @@ class NotFinished(Exception):
 
 class NotQueued(Exception):
     """The job's priority cannot be changed, because it is not queued."""
+
+
+@dataclass(frozen=True)
+class CancelledBatch:
+    """How many jobs of a batch were cancelled, are being stopped, and had finished before."""
+
+    cancelled: int
+    stopping: int
+    finished: int
 
 
 class JobCommands:
@@ -53,6 +67,37 @@ class JobCommands:
                     return f"Job {job_id} is being cancelled: {job.executor} is told to remove it"
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
+
+    async def cancel_batch(self, batch_id: str, actor: str) -> CancelledBatch:
+        """Cancel the jobs of a batch that have not finished, each as ``cancel`` does.
+
+        Raises BatchNotFound, StoreUnavailable.
+        """
+        count = sum((await self._store.batches.batch(batch_id)).counts.values())
+        job_ids = await self._store.batches.unfinished(batch_id)
+        cancelled = await self._cancel_queued_among(job_ids, actor)
+        rest = [job_id for job_id in job_ids if job_id not in cancelled]
+        stopping = 0
+        for job_id in rest:
+            with contextlib.suppress(AlreadyFinished, JobNotFound, JobPruned):
+                await self.cancel(job_id, actor)
+                stopping += 1
+        return CancelledBatch(len(cancelled), stopping, count - len(cancelled) - stopping)
+
+    async def _cancel_queued_among(self, job_ids: Sequence[str], actor: str) -> set[str]:
+        """Cancel those of the jobs of which no attempt has begun; returns their ids."""
+        cancelled: set[str] = set()
+        for first in range(0, len(job_ids), MAX_CANCELLED_TOGETHER):
+            done = await self._store.jobs.cancel_queued_among(
+                job_ids[first : first + MAX_CANCELLED_TOGETHER],
+                actor,
+                self._retention.max_finished,
+                self._retention.max_bytes,
+            )
+            crash_point("cancelled_queued")
+            await self._retention.remove_pruned(done.pruned)
+            cancelled.update(done.cancelled)
+        return cancelled
 
     async def retry(self, job_id: str, actor: str) -> None:
         """Queue a finished job for a further attempt.

@@ -47,7 +47,8 @@ from evalserver.server.warm import make_warm_parents, preload_harnesses, warm_co
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
-from evalserver.submission.submitter import SubmissionPolicy, Submitter
+from evalserver.submission.request_checks import SubmissionPolicy
+from evalserver.submission.submitter import Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
 from evalserver.web.dispatch import add_routes
@@ -56,6 +57,7 @@ from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.keys import (
     ARGS,
     BACKUP_LOCK,
+    BATCH_WORK,
     BOUNDS,
     BUS,
     CATALOG,
@@ -93,6 +95,7 @@ MAX_WAITING_COMPARISONS = 8
 
 SUBMISSION_LIMIT_SECONDS = 30.0
 """How long a disk may take to answer for the paths that one submission names."""
+MAX_WAITING_BATCHES = 16
 MAX_WAITING_SEARCHES = 16
 MAX_SEARCH_SECONDS = 10.0
 
@@ -137,6 +140,7 @@ def make_app(
     app[BUS] = EventBus()
     app[PROGRESS] = ProgressBoard(app[BUS])
     app[COMPARISON_WORK] = SerialWork("comparisons", MAX_WAITING_COMPARISONS)
+    app[BATCH_WORK] = SerialWork("batches", MAX_WAITING_BATCHES)
     app[SEARCH_WORK] = SerialWork("searches", MAX_WAITING_SEARCHES, MAX_SEARCH_SECONDS)
     app[BACKUP_LOCK] = asyncio.Lock()
     app[STREAM_LIMITS] = StreamLimits()

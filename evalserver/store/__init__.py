@@ -2,6 +2,7 @@
 
 from evalserver.store.archive_file import Archive, read_archive, write_archive
 from evalserver.store.backup import Backup, back_up
+from evalserver.store.batches import Batch, BatchQueries, JobMetrics
 from evalserver.store.check import check_database
 from evalserver.store.committed import Commit, CommittedEvent
 from evalserver.store.criteria import JobFilter
@@ -9,6 +10,7 @@ from evalserver.store.durations import Kind, Known, kind_of
 from evalserver.store.errors import (
     ArchiveFailed,
     BackupFailed,
+    BatchNotFound,
     DatabaseRefused,
     IllegalTransition,
     JobNotFound,
@@ -26,7 +28,7 @@ from evalserver.store.gpu_usage import Period, Usage, UsageBy, UsageSummary
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.job_queries import JobQueries, Queued
-from evalserver.store.job_store import JobStore
+from evalserver.store.job_store import CancelledJobs, JobStore
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
@@ -53,6 +55,10 @@ __all__ = [
     "ArchiveFailed",
     "Backup",
     "BackupFailed",
+    "Batch",
+    "BatchNotFound",
+    "BatchQueries",
+    "CancelledJobs",
     "Commit",
     "CommittedEvent",
     "DatabaseRefused",
@@ -64,6 +70,7 @@ __all__ = [
     "Info",
     "JobFilter",
     "JobHistory",
+    "JobMetrics",
     "JobNotFound",
     "JobPruned",
     "JobQueries",

@@ -41,6 +41,7 @@ class JobFilter:
     search: str | None = None
     named: tuple[tuple[str, str], ...] = ()
     ids: tuple[str, ...] = ()
+    batch_id: str | None = None
 
     @property
     def has_times(self) -> bool:
@@ -115,6 +116,8 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
         yield _named(tuple(("id", each) for each in wanted.ids), "id")
     if wanted.search is not None:
         yield _named(wanted.named, "named")
+    if wanted.batch_id is not None:
+        yield _in_jobs("batch_id", "jobs_by_batch", wanted.batch_id)
     for number, (name, text) in enumerate(wanted.labels):
         yield _label(number, name, text)
     if wanted.task is not None:

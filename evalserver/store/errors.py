@@ -37,6 +37,10 @@ class JobPruned(StoreError):
     """The job existed and was pruned; only its audit events are left."""
 
 
+class BatchNotFound(StoreError):
+    """No batch has this id, or all of its jobs were erased."""
+
+
 class TokenExists(StoreError):
     """A token has, or had, this name; nothing was changed."""
 

@@ -4,13 +4,13 @@ Keys are kept forever, including those of pruned jobs: a late retry of a submiss
 evaluate again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evalserver.core.job import NewJob
 from evalserver.store.errors import KeyReused
 from evalserver.store.readers import Readers
-from evalserver.store.submission import submit
+from evalserver.store.submission import submit, submit_batch
 from evalserver.store.transaction import Row, Transaction
 
 
@@ -39,18 +39,28 @@ def submit_once(
     ``answer`` makes it from the job's position in the queue. Raises KeyReused when the key was
     used for something else.
     """
-    earlier = _find(tx, key)
+    earlier = _find_answer(tx, key)
     if earlier is not None:
-        if earlier["body_hash"] != key.body_hash:
-            raise KeyReused(
-                f"The idempotency key was used at {earlier['created_at']} for another request (job"
-                f" {earlier['job_id']}); send a request that differs with a key of its own"
-            )
-        return Answered(earlier["answer"], again=True)
+        return earlier
     submit(tx, [job], at)
     text = answer(_position_of_last(tx, job.request.priority))
     _keep(tx, job, key, at, text)
     return Answered(text, again=False)
+
+
+def submit_batch_once(
+    tx: Transaction, jobs: Sequence[NewJob], key: Key, at: str, answer: str
+) -> Answered:
+    """Put new jobs into the queue, if their key was not used, and keep the answer with the key.
+
+    The key is kept with the first of them. Raises KeyReused when it was used for something else.
+    """
+    earlier = _find_answer(tx, key)
+    if earlier is not None:
+        return earlier
+    submit_batch(tx, jobs, at)
+    _keep(tx, jobs[0], key, at, answer)
+    return Answered(answer, again=False)
 
 
 async def was_answered(readers: Readers, key: Key) -> bool:
@@ -60,6 +70,19 @@ async def was_answered(readers: Readers, key: Key) -> bool:
         {"submitted_by": key.submitted_by, "key": key.key},
     )
     return bool(rows)
+
+
+def _find_answer(tx: Transaction, key: Key) -> Answered | None:
+    """The answer that was kept with the key. Raises KeyReused."""
+    earlier = _find(tx, key)
+    if earlier is None:
+        return None
+    if earlier["body_hash"] != key.body_hash:
+        raise KeyReused(
+            f"The idempotency key was used at {earlier['created_at']} for another request (job"
+            f" {earlier['job_id']}); send a request that differs with a key of its own"
+        )
+    return Answered(earlier["answer"], again=True)
 
 
 def _find(tx: Transaction, key: Key) -> Row | None:

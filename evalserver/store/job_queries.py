@@ -117,7 +117,7 @@ class JobQueries:
             """,
             {"job_id": job_id},
         )
-        return [_metric(*row) for row in rows]
+        return [metric_of(*row) for row in rows]
 
     async def run_dir(self, job_id: str, attempt: int) -> Path | None:
         """The run directory that an attempt was given when it was claimed; None if it was not."""
@@ -266,7 +266,7 @@ class JobQueries:
         return self._readers if wanted.search is None else self._search_readers
 
 
-def _metric(
+def metric_of(
     task: str,
     metric: str,
     kind: str,
@@ -275,4 +275,5 @@ def _metric(
     n: int | None,
     better: int | None,
 ) -> Metric:
+    """The metric in the columns of a row."""
     return Metric(task, metric, kind, value, stderr, n, None if better is None else bool(better))

@@ -56,6 +56,7 @@ def job_of(row: Row) -> Job:
         stalled_since=row["stalled_since"],
         executor=row["executor"],
         handed_over_at=row["handed_over_at"],
+        batch_id=row["batch_id"],
         damage="; ".join(damage) or None,
     )
 

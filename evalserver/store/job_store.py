@@ -1,6 +1,7 @@
 """Operations that change jobs, each in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.core.job import Job, NewJob, Outcome, Slot
@@ -8,11 +9,19 @@ from evalserver.core.lifecycle import SERVER
 from evalserver.store import attempts, idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.readers import Readers
-from evalserver.store.submission import Submission
+from evalserver.store.submission import Submission, submit_batch
 from evalserver.store.transaction import Transaction
 from evalserver.store.writer import Writer
 
 NO_SLOT = Slot()
+
+
+@dataclass(frozen=True)
+class CancelledJobs:
+    """The ids of jobs that were cancelled, and of those that were pruned thereby."""
+
+    cancelled: list[str]
+    pruned: list[str]
 
 
 class JobStore:
@@ -38,6 +47,16 @@ class JobStore:
         """
         return await self._writer.run(
             lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer)
+        )
+
+    async def submit_batch(self, jobs: Sequence[NewJob]) -> None:
+        """Put new jobs into the queue, in their order: all of them or none."""
+        await self._writer.run(lambda tx: submit_batch(tx, jobs, self._now()))
+
+    async def submit_batch_once(self, jobs: Sequence[NewJob], key: Key, answer: str) -> Answered:
+        """Put new jobs into the queue if their key is unused, as ``submit_once`` does."""
+        return await self._writer.run(
+            lambda tx: idempotency.submit_batch_once(tx, jobs, key, self._now(), answer)
         )
 
     async def was_answered(self, key: Key) -> bool:
@@ -111,6 +130,18 @@ class JobStore:
             now = self._now()
             jobs.cancel_queued(tx, job_id, now, actor)
             return pruning.prune_to(tx, keep, max_bytes, now)
+
+        return await self._writer.run(work)
+
+    async def cancel_queued_among(
+        self, job_ids: Sequence[str], actor: str, keep: int, max_bytes: int | None = None
+    ) -> CancelledJobs:
+        """End those of the jobs of which no attempt has begun, and prune as ``finish`` does."""
+
+        def work(tx: Transaction) -> CancelledJobs:
+            now = self._now()
+            cancelled = jobs.cancel_queued_among(tx, job_ids, now, actor)
+            return CancelledJobs(cancelled, pruning.prune_to(tx, keep, max_bytes, now))
 
         return await self._writer.run(work)
 

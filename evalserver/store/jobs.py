@@ -3,6 +3,7 @@
 ``attempts.py`` has those that begin an attempt.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -51,6 +52,19 @@ def cancel_queued(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     require_status(tx, job_id, Status.QUEUED)
     require_not_handed_over(tx, job_id)
     transition(tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at}))
+
+
+def cancel_queued_among(tx: Transaction, job_ids: Sequence[str], at: str, actor: str) -> list[str]:
+    """End those of the jobs of which no attempt has begun; returns their ids, in their order."""
+    rows = tx.execute(
+        "SELECT job_id FROM jobs WHERE status = 'queued' AND handed_over_at IS NULL"
+        " AND job_id IN (SELECT value FROM json_each(:job_ids)) ORDER BY seq",
+        {"job_ids": json_text(job_ids)},
+    )
+    found = [str(row["job_id"]) for row in rows]
+    for job_id in found:
+        transition(tx, Change(EventKind.CANCELLED, job_id, at, actor, columns={"completed_at": at}))
+    return found
 
 
 def request_cancel(tx: Transaction, job_id: str, at: str, actor: str) -> None:

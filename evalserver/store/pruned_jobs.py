@@ -94,6 +94,7 @@ def pruned_job_of(row: Row) -> Job:
         result_check=result_check_of(row, damage),
         failure=None if row["failure_code"] is None else Failure(row["failure_code"], ""),
         pruned_at=row["pruned_at"],
+        batch_id=row["batch_id"],
         damage="; ".join(damage) or None,
     )
 
@@ -103,7 +104,7 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
     as_they_are = (
         "job_id", "seq", "status", "engine", "model", "submitted_by", "created_at", "started_at",
         "completed_at", "finish_number", "attempt", "exit_code", "failure_code", "result_status",
-        "findings",
+        "findings", "batch_id",
     )  # fmt: skip
     return {
         **{name: row[name] for name in as_they_are},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
+from evalserver.store.batches import BatchQueries
 from evalserver.store.committed import Listener, Watcher
 from evalserver.store.durations import Durations
 from evalserver.store.engine_cache import EngineCache
@@ -32,9 +33,9 @@ file, where SQLite puts it beyond 64 KB, it would cost as much as the work itsel
 class Store:
     """The database of one server. Open it with ``Store.open``, and close it.
 
-    Its parts do the work: ``jobs`` changes jobs, ``queries`` reads them, ``series`` and
-    ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit log,
-    ``tokens``, ``server``, ``gpus`` and ``engine_cache`` have the rest.
+    Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``
+    and ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit
+    log, ``tokens``, ``server``, ``gpus`` and ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Store:
 
         self.jobs = JobStore(writer, readers, now)
         self.queries = JobQueries(readers, search_readers)
+        self.batches = BatchQueries(readers)
         self.series = SeriesQueries(readers)
         self.durations = Durations(readers)
         self.usage = UsageQueries(readers)

@@ -18,6 +18,7 @@ from evalserver.store.transaction import BatchOperation, Transaction
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
     "submitted_by", "created_at", "max_attempts", "provenance", "executor", "model_title",
+    "batch_id",
 )  # fmt: skip
 """The columns of a new job."""
 
@@ -41,14 +42,18 @@ class Submission(BatchOperation[None]):
     @classmethod
     def run_batch(cls, tx: Transaction, works: list[Self]) -> list[None]:
         """Put all of them into the queue, in their order."""
-        at = works[0].now()
-        for first in range(0, len(works), MAX_STATEMENT):
-            submit(tx, [each.job for each in works[first : first + MAX_STATEMENT]], at)
+        submit_batch(tx, [each.job for each in works], works[0].now())
         return [None] * len(works)
 
 
+def submit_batch(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
+    """Put any number of new jobs into the queue, in their order."""
+    for first in range(0, len(jobs), MAX_STATEMENT):
+        submit(tx, jobs[first : first + MAX_STATEMENT], at)
+
+
 def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
-    """Put new jobs into the queue, in their order."""
+    """Put up to ``MAX_STATEMENT`` new jobs into the queue, in their order."""
     rows = [_row(job, at) for job in jobs]
     numbers = tx.insert(INSERT, rows)
     _insert_arguments(tx, jobs, numbers)
@@ -86,6 +91,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
         None if job.provenance is None else json_text(job.provenance),
         job.executor,
         _title(request)[:MAX_TITLE],
+        job.batch_id,
     ]
 
 
@@ -111,5 +117,6 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
         "gpus": None,
     }
-    change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by)
+    detail = {} if job.batch_id is None else {"batch_id": job.batch_id}
+    change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by, detail=detail)
     return Happened(change, facts, None, Status.QUEUED)

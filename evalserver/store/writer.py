@@ -11,9 +11,11 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -41,6 +43,11 @@ FAULT = "database"
 """The name of the fault in the server's health when nothing can be written."""
 
 THREAD = "the thread that writes to the database"
+
+MAX_STEP_SECONDS = 0.002
+"""How long listeners are notified without a pause in which the event loop does other work."""
+
+EVENTS_OF_A_STEP = 16
 
 MAX_BATCH = 500
 """The maximum number of units per transaction: bounds how long the first of them waits."""
@@ -111,6 +118,7 @@ class Writer:
         self._again: list[_Unit[Any]] = []
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
+        self._steps: deque[Callable[[], object]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._closing = False
@@ -172,7 +180,7 @@ class Writer:
                 failures = 0
                 self._health.clear(THREAD)
         with suppress(RuntimeError):  # the event loop is closed, and nobody is waiting any more
-            loop.call_soon_threadsafe(self._ended.set)
+            loop.call_soon_threadsafe(self._add_steps, [self._ended.set])
 
     def _note_failure(self, error: Exception, failures: int) -> None:
         pause = pause_after(failures)
@@ -210,7 +218,31 @@ class Writer:
 
     def _tell(self, written: _Written) -> None:
         """Notify listeners, watchers and waiting callers, in the event loop."""
-        self._announce(self._listeners, written.events)
+        events = written.events
+        slices = (
+            events[first : first + EVENTS_OF_A_STEP]
+            for first in range(0, len(events), EVENTS_OF_A_STEP)
+        )
+        steps = [partial(self._announce, self._listeners, each) for each in slices]
+        self._add_steps([*steps, partial(self._answer, written)])
+
+    def _add_steps(self, steps: Iterable[Callable[[], object]]) -> None:
+        """Take steps in order: those of a commit before those of the next."""
+        is_idle = not self._steps
+        self._steps.extend(steps)
+        if is_idle:
+            self._take_steps()
+
+    def _take_steps(self) -> None:
+        # A batch has a thousand events: other requests are handled in between.
+        until = time.perf_counter() + MAX_STEP_SECONDS
+        while self._steps:
+            self._steps.popleft()()
+            if self._steps and time.perf_counter() > until and self._loop is not None:
+                self._loop.call_soon(self._take_steps)
+                return
+
+    def _answer(self, written: _Written) -> None:
         if written.commit is not None and written.results:
             self._announce(self._watchers, [written.commit])
         for done in written.results:

@@ -1,10 +1,11 @@
-"""When two requests with an idempotency key are the same."""
+"""When two requests, or two batches, with an idempotency key are the same."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from hashlib import sha256
 
 import orjson
 
+from evalserver.core.in_steps import in_steps
 from evalserver.core.request import EvaluateRequest
 
 REQUIRED = ("model", "tasks")
@@ -17,10 +18,19 @@ def request_hash(request: EvaluateRequest) -> str:
     count, so that a field that a later version adds does not change the hash of requests without
     it.
     """
-    defaults = asdict(EvaluateRequest(request.model, request.tasks))
+    # Not asdict: its deep copy takes longer than everything else here.
+    defaults = vars(EvaluateRequest(request.model, request.tasks))
     said = {
         name: value
-        for name, value in asdict(request).items()
+        for name, value in vars(request).items()
         if name in REQUIRED or value != defaults[name]
     }
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+async def batch_hash(requests: Sequence[EvaluateRequest]) -> str:
+    """Return the SHA-256 of the requests of a batch, which no single request has."""
+    digest = sha256(b"batch")
+    async for request in in_steps(requests):
+        digest.update(request_hash(request).encode())
+    return digest.hexdigest()

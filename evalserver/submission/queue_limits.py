@@ -1,7 +1,7 @@
 """Quotas for queued jobs and the bytes of their requests: in total, and per token."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,41 +45,48 @@ class QueueLimits:
             self._add(event.submitted_by, change, change * event.request_bytes)
 
     @contextmanager
-    def reserve(self, submitter: str, request_bytes: int) -> Iterator[Rejected | None]:
-        """Reserve a place in the queue for the block, in which a job is written.
+    def reserve(self, submitter: str, *request_bytes: int) -> Iterator[Rejected | None]:
+        """Reserve places in the queue for the block, in which jobs with requests of these sizes are
+        written together.
 
-        Yields a rejection when the queue is full.
+        Yields a rejection when the last of them would find the queue full.
         """
-        full = self._check_quotas(submitter)
+        full = self._check_quotas(submitter, request_bytes[:-1])
         if full is not None:
             yield full
             return
-        self._add(submitter, 1, request_bytes)
+        jobs, size = len(request_bytes), sum(request_bytes)
+        self._add(submitter, jobs, size)
         try:
             yield None
         finally:
-            self._add(submitter, -1, -request_bytes)
+            self._add(submitter, -jobs, -size)
 
-    def _check_quotas(self, submitter: str) -> Rejected | None:
-        if self._all_jobs >= self._total.jobs:
-            return _queue_full(f"{self._all_jobs} jobs are queued, the limit is max_queued_jobs")
-        if self._all_bytes >= self._total.request_bytes:
+    def _check_quotas(self, submitter: str, before: Sequence[int]) -> Rejected | None:
+        """Check the quotas for a job that comes after jobs of the sizes ``before``."""
+        jobs, size = len(before), sum(before)
+        of_batch = f" and {jobs + 1} would come together" if jobs else ""
+        if self._all_jobs + jobs >= self._total.jobs:
             return _queue_full(
-                f"the requests of queued jobs have {self._all_bytes} bytes, the limit is"
+                f"{self._all_jobs} jobs are queued{of_batch}, the limit is max_queued_jobs"
+            )
+        if self._all_bytes + size >= self._total.request_bytes:
+            return _queue_full(
+                f"the requests of queued jobs have {self._all_bytes} bytes{of_batch}, the limit is"
                 " max_queued_bytes"
             )
         # Without tokens, the server cannot tell its clients apart.
         if submitter == ANONYMOUS:
             return None
-        if self._jobs[submitter] >= self._per_token.jobs:
+        if self._jobs[submitter] + jobs >= self._per_token.jobs:
             return _queue_full(
-                f"{self._jobs[submitter]} jobs of {submitter} are queued, the limit of one token is"
-                " max_queued_per_token"
+                f"{self._jobs[submitter]} jobs of {submitter} are queued{of_batch}, the limit of"
+                " one token is max_queued_per_token"
             )
-        if self._bytes[submitter] >= self._per_token.request_bytes:
+        if self._bytes[submitter] + size >= self._per_token.request_bytes:
             return _queue_full(
-                f"the requests of {submitter}'s queued jobs have {self._bytes[submitter]} bytes;"
-                " the limit of one token is max_queued_bytes_per_token"
+                f"the requests of {submitter}'s queued jobs have {self._bytes[submitter]} bytes"
+                f"{of_batch}; the limit of one token is max_queued_bytes_per_token"
             )
         return None
 
@@ -95,6 +102,6 @@ class QueueLimits:
 def _queue_full(reason: str) -> Rejected:
     return Rejected(
         Reason.QUEUE_FULL,
-        f"The queue is full: {reason}; the job was not accepted, try again later",
+        f"The queue is full: {reason}; nothing was accepted, try again later",
         retry_after_s=RETRY_AFTER_SECONDS,
     )

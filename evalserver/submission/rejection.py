@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+MAX_FAULTS = 100
+MAX_NAMED = 10
+"""Faults that a rejection has, and fields that its sentence names."""
+
 
 class Reason(Enum):
     """The kind of a rejection."""
@@ -32,7 +36,17 @@ class Rejected:
 
 
 def invalid(faults: Mapping[str, str]) -> Rejected:
-    """Return the rejection of a request with these faults: a sentence for each field."""
-    names = ", ".join(faults)
-    detail = f"The request is invalid, and nothing was changed. Please correct: {names}"
-    return Rejected(Reason.INVALID, detail, faults)
+    """Return the rejection of a request with these faults: a sentence for each field.
+
+    Of many faults it has the first, and says how many more there are.
+    """
+    names = list(faults)
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    detail = (
+        "The request is invalid, and nothing was changed. Please correct:"
+        f" {', '.join(names[:MAX_NAMED])}{more}"
+    )
+    shown = {name: faults[name] for name in names[:MAX_FAULTS]}
+    if len(names) > MAX_FAULTS:
+        shown[""] = f"There are {len(names) - MAX_FAULTS} more errors."
+    return Rejected(Reason.INVALID, detail, shown)

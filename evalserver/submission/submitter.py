@@ -4,53 +4,33 @@ It applies defaults, the engine's capabilities, known names, checkpoints, quotas
 and writes the job. Every way to submit a job translates to and from it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from evalserver.attempts.provenance import at_submission
-from evalserver.checkpoints.merging import Merge, pin_checkpoint, with_merged_checkpoint
-from evalserver.core.job import LOCAL, NewJob
+from evalserver.checkpoints.merging import Merge
+from evalserver.core.in_steps import in_steps
+from evalserver.core.job import NewJob
 from evalserver.core.job_id import new_job_id
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, merge
-from evalserver.engines.env_profiles import EnvProfile, require_profile
-from evalserver.executors.settings import ExecutorSettings, require_executor
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import Key, Store, request_bytes
-from evalserver.submission.capabilities import apply_defaults, capability_faults
-from evalserver.submission.gpu_faults import gpu_faults
+from evalserver.store import Answered, Key, Store, request_bytes
+from evalserver.submission.batch_checks import check_batch, prepare_batch
+from evalserver.submission.capabilities import apply_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
-from evalserver.submission.known_names import find_unknown_names
 from evalserver.submission.merges import find_shards
-from evalserver.submission.named_checkpoints import inspect_checkpoints
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Rejected, invalid
-from evalserver.system.allowed_directories import AllowedDirectories
+from evalserver.submission.request_checks import Prepared, RequestChecks, SubmissionPolicy
 from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.submission")
-
-
-@dataclass(frozen=True)
-class SubmissionPolicy:
-    """The operator's settings: default engine, default time limit in seconds, the directories in
-    which clients may name files, and the sets of variables and the executors that they may name."""
-
-    default_engine: str
-    default_timeout_s: float | None
-    allowed: AllowedDirectories
-    profiles: Mapping[str, EnvProfile] = field(default_factory=dict)
-    managed_gpus: int = 0
-    """The number of GPUs that the server manages; 0: an evaluation sees all."""
-    executors: Mapping[str, ExecutorSettings] = field(
-        default_factory=lambda: {LOCAL: ExecutorSettings(LOCAL)}
-    )
-    default_executor: str = LOCAL
 
 
 @dataclass(frozen=True)
@@ -60,6 +40,14 @@ class Accepted:
 
     job_id: str
     answer: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class AcceptedBatch:
+    """Jobs that are on disk, all of them; ``answer`` is the response, ``replayed`` as above."""
+
+    answer: str
     replayed: bool = False
 
 
@@ -77,16 +65,12 @@ class Submitter:
     ) -> None:
         self._store = store
         self._engines = engines
-        self._catalog = catalog
         self._limits = limits
         self._threads = threads
         self._policy = policy
+        self._checks = RequestChecks(engines, catalog, threads, policy)
+        self.executor_of = self._checks.executor_of
         self.keys_in_flight = KeysInFlight()
-
-    def executor_of(self, engine: str | None, requested: str | None = None) -> str:
-        """Return the name of the executor of a request: its own, its engine's, or the default."""
-        settings = self._engines[engine or self._policy.default_engine].settings
-        return requested or settings.executor or self._policy.default_executor
 
     async def check(
         self,
@@ -104,19 +88,38 @@ class Submitter:
 
         Raises StoreUnavailable.
         """
-        name = request.engine or self._policy.default_engine
-        engine = self._engines[name]
-        request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
-        executor = self.executor_of(name, request.executor)
-        request = request.changed(executor=executor)
-        if request.lmms_engine_kwargs is not None:
-            request = await self._threads.run(pin_checkpoint, request)
-        provenance = await self._check_all(request, engine, validate=validate)
+        prepared = await self._checks.prepare(request)
+        provenance = await self._check_one(prepared, validate=validate)
         if isinstance(provenance, Rejected):
             if key is None or not await self._store.jobs.was_answered(key):
                 return provenance
             provenance = None
-        return NewJob(new_job_id(), name, request, submitted_by, provenance, executor)
+        return _new_job(prepared, submitted_by, provenance)
+
+    async def check_batch(
+        self,
+        requests: Sequence[EvaluateRequest],
+        submitted_by: str,
+        *,
+        validate: bool = True,
+        key: Key | None = None,
+    ) -> list[NewJob] | Rejected:
+        """Return the jobs that the requests of a batch would become, as ``check`` does.
+
+        A rejection has the faults of all requests, each with the number of its request:
+        ``jobs.17.limit``.
+        """
+        prepared = await prepare_batch(self._checks, requests)
+        found = await check_batch(self._checks, prepared, validate=validate)
+        if isinstance(found, Rejected):
+            if key is None or not await self._store.jobs.was_answered(key):
+                return found
+            found = [None] * len(prepared)
+        batch_id = new_job_id()
+        return [
+            _new_job(each, submitted_by, provenance, batch_id)
+            for each, provenance in zip(prepared, found, strict=True)
+        ]
 
     async def check_merge(self, wanted: Merge, submitted_by: str) -> NewJob | Rejected:
         """Return the job that merges a checkpoint, without writing it."""
@@ -130,7 +133,7 @@ class Submitter:
         executor = self.executor_of(merge.NAME)
         request = request.changed(executor=executor)
         provenance = await self._threads.run(at_submission, request, self._policy.allowed)
-        return NewJob(new_job_id(), merge.NAME, request, submitted_by, provenance, executor)
+        return _new_job(Prepared(request, engine, executor), submitted_by, provenance)
 
     async def submit(
         self,
@@ -163,6 +166,33 @@ class Submitter:
         _log_submission(job)
         return Accepted(job.job_id)
 
+    async def enqueue_batch(
+        self, jobs: Sequence[NewJob], answer: str, key: Key | None = None
+    ) -> AcceptedBatch | Rejected:
+        """Queue the checked jobs of a batch: all of them or none.
+
+        ``answer`` is the response, which is stored with a key. Raises KeyReused when the key was
+        used for something else, and StoreUnavailable.
+        """
+        submitter = jobs[0].submitted_by
+        sizes = [request_bytes(job.request) async for job in in_steps(jobs)]
+        with ExitStack() as stack:
+            if key is not None:
+                in_flight = stack.enter_context(self.keys_in_flight.hold(key))
+                if in_flight is not None:
+                    return in_flight
+            full = stack.enter_context(self._limits.reserve(submitter, *sizes))
+            if full is not None:
+                return full
+            if key is None:
+                await self._store.jobs.submit_batch(jobs)
+                answered = Answered(answer, again=False)
+            else:
+                answered = await self._store.jobs.submit_batch_once(jobs, key, answer)
+        if not answered.again:
+            log.info("batch submitted", batch=jobs[0].batch_id, jobs=len(jobs))
+        return AcceptedBatch(answered.answer, answered.again)
+
     async def _enqueue_once(
         self, job: NewJob, key: Key, answer: Callable[[int], str]
     ) -> Accepted | Rejected:
@@ -179,29 +209,31 @@ class Submitter:
             _log_submission(job)
         return Accepted(job.job_id, answered.answer, answered.again)
 
-    async def _check_all(
-        self, request: EvaluateRequest, engine: Engine, *, validate: bool
+    async def _check_one(
+        self, prepared: Prepared, *, validate: bool
     ) -> dict[str, Any] | Rejected | None:
         """Return the provenance of the request's checkpoints, or all faults."""
-        # A cluster has GPUs of its own.
-        managed_gpus = self._policy.managed_gpus if request.executor == LOCAL else 0
-        unknown = {
-            "env_profile": require_profile(request.env_profile, self._policy.profiles),
-            "executor": require_executor(request.executor or "", self._policy.executors),
-        }
-        faults = {
-            **capability_faults(with_merged_checkpoint(request), engine),
-            **gpu_faults(request, managed_gpus),
-            **{name: fault for name, fault in unknown.items() if fault is not None},
-        }
+        faults = self._checks.find_faults(prepared)
         if faults:
             return invalid(faults)
-        checkpoints = await inspect_checkpoints(request, self._policy.allowed, self._threads)
+        checkpoints = await self._checks.inspect_checkpoints(prepared)
         if validate:
-            unlisted = await find_unknown_names(self._catalog, request, engine)
+            unlisted = await self._checks.find_unknown_names({"": prepared})
             if unlisted or checkpoints.faults:
                 return invalid({**unlisted, **checkpoints.faults})
         return checkpoints.provenance
+
+
+def _new_job(
+    prepared: Prepared,
+    submitted_by: str,
+    provenance: dict[str, Any] | None,
+    batch_id: str | None = None,
+) -> NewJob:
+    request, engine = prepared.request, prepared.engine.name
+    return NewJob(
+        new_job_id(), engine, request, submitted_by, provenance, prepared.executor, batch_id
+    )
 
 
 def _log_submission(job: NewJob) -> None:

@@ -60,7 +60,7 @@ def _make_handler(route: Route, bounds: Bounds) -> Handler:
         request[HEADERS] = read_headers(request, headers)
         request[QUERY] = read_query(request, query)
         if body is not None:
-            request[BODY] = await read_body(request, body)
+            request[BODY] = await read_body(request, body, route.body_limit)
             # The token may be revoked while the body is received.
             require_still_authorized(request)
         elif form:

@@ -65,6 +65,8 @@ BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)
 """Runs comparisons one at a time."""
+BATCH_WORK = web.AppKey("checking_batches", SerialWork)
+"""Checks batches one at a time."""
 SEARCH_WORK = web.AppKey("searching", SerialWork)
 """Runs searches of jobs one at a time."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)

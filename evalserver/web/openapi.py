@@ -19,7 +19,7 @@ from evalserver.web.http.forms import FORM
 from evalserver.web.http.responses import dump
 from evalserver.web.http.route import Answer, Route, path_schema
 from evalserver.web.schemas import arguments
-from evalserver.web.schemas.queries import Bounds
+from evalserver.web.schemas.queries import Bounds, StrictSchema
 from evalserver.web.schemas.responses import ProblemSchema
 
 JSON = "application/json"
@@ -155,7 +155,8 @@ class _Converter(OpenAPIConverter):
 
     def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
         converted: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
-        return {**converted, "description": inspect.getdoc(schema) or ""}
+        more = schema.CONSTRAINTS if isinstance(schema, StrictSchema) else {}
+        return {**converted, **more, "description": inspect.getdoc(schema) or ""}
 
 
 class _Plugin(MarshmallowPlugin):

@@ -6,6 +6,8 @@ from evalserver.core.roles import Role
 from evalserver.web.api import (
     admin,
     artifacts,
+    batch_results,
+    batches,
     catalog,
     compare,
     docs,
@@ -26,13 +28,25 @@ from evalserver.web.api import (
 )
 from evalserver.web.api.static_files import MEDIA_TYPES
 from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
+from evalserver.web.http.requests import BodyLimit
 from evalserver.web.http.route import Answer, Route
+from evalserver.web.schemas.batch_request import MAX_BYTES, MAX_VALUES, BatchSchema
+from evalserver.web.schemas.batch_responses import (
+    BatchResultsSchema,
+    BatchStateSchema,
+    CancelledBatchSchema,
+    ExpandedBatchSchema,
+    SubmittedBatchSchema,
+)
 from evalserver.web.schemas.compare_responses import ComparisonSchema
 from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
 from evalserver.web.schemas.executors import ExecutorsSchema
 from evalserver.web.schemas.gpus import GpusSchema, QuarantineQuerySchema
 from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
 from evalserver.web.schemas.queries import (
+    BatchHeadersSchema,
+    BatchQuerySchema,
+    BatchStateQuerySchema,
     CatalogQuerySchema,
     EvaluateHeadersSchema,
     EvaluateQuerySchema,
@@ -103,6 +117,44 @@ ROUTES = (
         answers=(Answer(QueuedSchema, headers=REPLAY), Answer(PlanSchema)),
         errors=(CONFLICT, UNAVAILABLE),
         role=Role.SUBMITTER,
+    ),
+    Route(
+        "POST",
+        "/batches",
+        batches.submit_batch,
+        BatchQuerySchema,
+        body=BatchSchema,
+        headers=BatchHeadersSchema,
+        body_limit=BodyLimit(MAX_BYTES, MAX_VALUES),
+        answers=(Answer(SubmittedBatchSchema, headers=REPLAY), Answer(ExpandedBatchSchema)),
+        errors=(CONFLICT, UNAVAILABLE),
+        role=Role.SUBMITTER,
+    ),
+    Route(
+        "GET",
+        "/batches/{batch_id}",
+        batches.get_batch,
+        BatchStateQuerySchema,
+        answers=(Answer(BatchStateSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "DELETE",
+        "/batches/{batch_id}",
+        batches.cancel_batch,
+        answers=(Answer(CancelledBatchSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.SUBMITTER,
+    ),
+    Route(
+        "GET",
+        "/batches/{batch_id}/results",
+        batch_results.get_batch_results,
+        batch_results.BatchResultsQuerySchema,
+        answers=(Answer(BatchResultsSchema), Answer(media_type="text/csv")),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.VIEWER,
     ),
     Route(
         "POST",

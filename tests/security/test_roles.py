@@ -23,7 +23,7 @@ def path_of(route: Route) -> str:
     """Return a path of the route that names nothing existing."""
     names = {
         "job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none",
-        "gpu": "none",
+        "gpu": "none", "batch_id": "none",
     }  # fmt: skip
     return route.path.format(**names)
 

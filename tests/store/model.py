@@ -166,11 +166,27 @@ class Model:
             attempt=0,
             max_attempts=job.request.max_attempts,
             event_id=len(self.log) + 1,
+            batch_id=job.batch_id,
             **NO_ATTEMPT,
             **NO_END,
         )
         self.jobs[job.job_id] = record
         self._record_event("submitted", job.submitted_by, record, None, "queued")
+
+    def submit_batch(self, jobs: list[NewJob]) -> None:
+        """Queue all of the jobs, in their order."""
+        for job in jobs:
+            self.submit(job)
+
+    def cancel_queued_among(
+        self, job_ids: list[str], actor: str, keep: int
+    ) -> tuple[list[str], list[str]]:
+        """Finish those of the jobs that are queued, in the order of submission, then prune."""
+        queued = [job_id for job_id in self.jobs if self.state(job_id) == "queued"]
+        found = [job_id for job_id in queued if job_id in job_ids]
+        for job_id in found:
+            self.cancel_queued(job_id, actor, len(self.jobs))
+        return found, self.prune(keep)
 
     @property
     def holders(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from evalserver.core.clock import timestamp
 from evalserver.core.job import Failure, Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import EvaluateRequest
-from evalserver.store import IllegalTransition, Store
+from evalserver.store import CancelledJobs, IllegalTransition, Store
 from tests.store.model import FINISHED, STARTS_FROM, Operation
 from tests.store.test_migrate import rows
 
@@ -117,9 +117,11 @@ LEGAL = st.fixed_dictionaries(
 async def answer(store: Store, operation: Operation) -> Any:
     """The store's result, or IllegalTransition; any other exception fails the test."""
     try:
-        return await getattr(store.jobs, operation.name)(*operation.arguments)
+        result = await getattr(store.jobs, operation.name)(*operation.arguments)
     except IllegalTransition:
         return IllegalTransition
+    is_several = isinstance(result, CancelledJobs)
+    return (result.cancelled, result.pruned) if is_several else result
 
 
 async def run_concurrently(store: Store, operations: Iterable[Operation]) -> list[Any]:

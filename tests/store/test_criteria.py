@@ -23,13 +23,18 @@ from tests.store.test_listing import ALL, Hours, listed, opened, pages
 from tests.store.test_migrate import rows
 
 HOURS = [Hours(hour).text for hour in range(24)]
-INSERT_OF_THE_FIRST_SCHEMA = submission.INSERT.replace(", executor, model_title)", ")").replace(
-    ", json_extract(value, '$[12]'), json_extract(value, '$[13]')", ""
-)
-"""The last columns of a new job came later."""
-INSERT_WITHOUT_TITLES = submission.INSERT.replace(", model_title)", ")").replace(
-    ", json_extract(value, '$[13]')", ""
-)
+
+
+def insert_without(*last_columns: str) -> str:
+    """The statement of a schema that did not have the last columns of a new job yet."""
+    count = len(submission.COLUMNS)
+    values = [f", json_extract(value, '$[{count - 1 - n}]')" for n in range(len(last_columns))]
+    shorter = submission.INSERT.replace(f", {', '.join(last_columns)})", ")")
+    return shorter.replace("".join(reversed(values)), "")
+
+
+INSERT_OF_THE_FIRST_SCHEMA = insert_without("executor", "model_title", "batch_id")
+INSERT_WITHOUT_TITLES = insert_without("model_title", "batch_id")
 MANY = 3 * SUBMISSIONS_OF_A_SPAN
 
 

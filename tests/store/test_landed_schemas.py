@@ -35,6 +35,7 @@ LANDED = {
     "0010_slots.sql": "055f6634a72d52c9cac776a239d8ea86143512b44fe0cf12a793f0b6245b432d",
     "0011_executors.sql": "136731db22bd08443a70917d8d670fe6a86b5e411b5e836f9aaac923051ee7b5",
     "0012_model_titles.sql": "d090ba889ba4b5eb6f4fad930c09e6dacb75db32b8891ee7a18aa65ec1442e12",
+    "0013_batches.sql": "d90bb13655bfbda622de7bdb7e8f7a50389f1a1917dbe42da6530bae34b4827f",
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -22,6 +22,8 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.store import (
     NEWEST,
+    BatchNotFound,
+    BatchQueries,
     JobFilter,
     JobQueries,
     Order,
@@ -69,6 +71,7 @@ FILTERS = {
     "label": JobFilter(labels=(("team", "a"),)),
     "result_check": JobFilter(result_check="warnings"),
     "failure": JobFilter(failure="unknown"),
+    "batch_id": JobFilter(batch_id="b"),
     "labels": JobFilter(labels=(("team", "a"), ("run", "1"))),
     "submitted_by": JobFilter(submitted_by="alice"),
     "created_after": JobFilter(created_after="2001"),
@@ -117,6 +120,12 @@ LISTED = {
     "all together": together(*FILTERS.values()),
 }
 
+
+async def _batch(readers: Readers) -> None:
+    with suppress(BatchNotFound):
+        await BatchQueries(readers).batch("b")
+
+
 STALLED = cast(Job, SimpleNamespace(job_id="id", attempt=1, stalled_since="2030"))
 
 QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
@@ -160,12 +169,23 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "Durations.known": lambda readers: Durations(readers).known(["id"]),
     "all_tokens": tokens.all_tokens,
     "all_sessions": tokens.all_sessions,
+    "BatchQueries.batch": lambda readers: _batch(readers),
+    "BatchQueries.unfinished": lambda readers: BatchQueries(readers).unfinished("b"),
+    "BatchQueries.completed": lambda readers: BatchQueries(readers).completed("b"),
+    "BatchQueries.results": lambda readers: BatchQueries(readers).results("b", 10),
     "was_answered": lambda readers: idempotency.was_answered(readers, KEY),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
 
 OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
+    "submit_batch": lambda tx, queued, running: submission.submit_batch(tx, [NEW], NOW),
+    "submit_batch_once": lambda tx, queued, running: idempotency.submit_batch_once(
+        tx, [NEW], KEY, NOW, "answer"
+    ),
+    "cancel_queued_among": lambda tx, queued, running: jobs.cancel_queued_among(
+        tx, [queued], NOW, "bob"
+    ),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
     "require_none_ahead": lambda tx, queued, running: attempts.require_none_ahead(tx, queued, 10),
     "hand_over": lambda tx, queued, running: attempts.hand_over(tx, _claim_of(queued), 1),
@@ -232,7 +252,9 @@ MODULES = (
     attempts, jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting,
     submission, tokens,
 )  # fmt: skip
-PARTS = (JobQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries)
+PARTS = (
+    JobQueries, BatchQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries,
+)  # fmt: skip
 
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",

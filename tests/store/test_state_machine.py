@@ -42,6 +42,7 @@ from tests.store.model import CHANGE_STATE, STARTS_FROM, Model, Operation
 from tests.store.operations import (
     ANY_OPERATION,
     JOBS,
+    KEEP,
     KEEP_ALL,
     LEGAL,
     OPERATIONS,
@@ -140,6 +141,26 @@ class StoreAndModel(RuleBasedStateMachine):
         submissions = [Operation("submit", (job,)) for job in new]
         self.do(*submissions, *self.bind(others))
         return multiple(*(job.job_id for job in new))
+
+    @rule(target=JOBS, requests=st.lists(REQUESTS, min_size=1, max_size=3), others=SEVERAL)
+    def submit_batch(
+        self, requests: list[EvaluateRequest], others: list[TargetedOperation]
+    ) -> MultipleResults[str]:
+        """Submit jobs together, concurrently with other operations."""
+        first = self.model.submitted + 1
+        new = [
+            NewJob(f"job-{number}", "lmms_eval", request, "alice", batch_id=f"batch-{first}")
+            for number, request in enumerate(requests, start=first)
+        ]
+        self.do(Operation("submit_batch", (new,)), *self.bind(others))
+        return multiple(*(job.job_id for job in new))
+
+    @rule(job_ids=st.lists(JOBS | st.just(UNKNOWN), max_size=4), keep=KEEP, others=SEVERAL)
+    def cancel_several(
+        self, job_ids: list[str], keep: int, others: list[TargetedOperation]
+    ) -> None:
+        """Cancel those of the jobs that are queued, concurrently with other operations."""
+        self.do(Operation("cancel_queued_among", (job_ids, "bob", keep)), *self.bind(others))
 
     @rule(targeted=SEVERAL)
     def run_arbitrary_operations(self, targeted: list[TargetedOperation]) -> None:

@@ -17,7 +17,8 @@ from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.rejection import Reason, Rejected
-from evalserver.submission.submitter import Accepted, SubmissionPolicy, Submitter
+from evalserver.submission.request_checks import SubmissionPolicy
+from evalserver.submission.submitter import Accepted, Submitter
 from evalserver.system.allowed_directories import output_directories
 from evalserver.system.disk_threads import DiskThreads
 from tests.support import stand_in_environment

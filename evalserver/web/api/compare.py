@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validates_schema
 
 from evalserver.analysis.comparison import (
     CONFIDENCE,
@@ -20,6 +21,7 @@ from evalserver.engines import Engine
 from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
 from evalserver.web.api.results import load_results
 from evalserver.web.api.samples import open_samples
+from evalserver.web.http.errors import BadRequest
 from evalserver.web.http.one_at_a_time import run_stoppable
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import COMPARISON_WORK, ENGINES, QUERY, STORE
@@ -59,9 +61,17 @@ class CompareQuerySchema(StrictSchema):
 
     job = DistinctJobs(
         Text(longest=64),
-        required=True,
         metadata=about("The id of a completed job; the first is the baseline of all others."),
     )
+    batch_id = Text(
+        longest=64,
+        metadata=about("In place of `job`: the completed jobs of this batch, in its order."),
+    )
+
+    @validates_schema
+    def _check_source(self, data: Mapping[str, Any], **_kwargs: Any) -> None:
+        if ("job" in data) == ("batch_id" in data):
+            raise ValidationError("Must be given, or else batch_id; not both.", "job")
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ async def get_comparison(request: web.Request) -> web.Response:
     If both jobs have samples, and a metric is the mean of the scores of its documents, the jobs are
     compared document by document, which detects smaller differences.
     """
-    jobs = [await _load_evaluation(request, job_id) for job_id in request[QUERY]["job"]]
+    jobs = [await _load_evaluation(request, job_id) for job_id in await _job_ids(request)]
     # Reading samples occupies a thread, so comparisons run one at a time.
     rows = await request.app[COMPARISON_WORK].run(
         request, lambda: run_stoppable(lambda stop: compare(jobs, stop.is_set))
@@ -96,6 +106,22 @@ async def get_comparison(request: web.Request) -> web.Response:
             },
         }
     )
+
+
+async def _job_ids(request: web.Request) -> list[str]:
+    """Return the ids of the jobs to compare. Raises BadRequest (409), BatchNotFound."""
+    if "job" in request[QUERY]:
+        return list(request[QUERY]["job"])
+    batch_id, batches = request[QUERY]["batch_id"], request.app[STORE].batches
+    await batches.batch(batch_id)
+    completed = await batches.completed(batch_id)
+    if not MIN_JOBS <= len(completed) <= MAX_JOBS:
+        raise BadRequest(
+            HTTPStatus.CONFLICT,
+            f"Batch {batch_id} has {len(completed)} completed jobs; {MIN_JOBS} to {MAX_JOBS} can be"
+            " compared. Name some of them by job",
+        )
+    return completed
 
 
 def compare(jobs: Sequence[_Evaluation], is_stopped: Callable[[], bool]) -> list[dict[str, Any]]:

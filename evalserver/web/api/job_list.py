@@ -89,6 +89,7 @@ class JobsQuerySchema(StrictSchema):
         validate=validate.Length(max=MAX_LABELS, error="Must be given at most {max} times."),
         metadata=about("`name=text`; if given several times, all must match."),
     )
+    batch_id = Text(longest=64, metadata=about("The batch that it was submitted with."))
     submitted_by = Text(longest=256, metadata=about("Who submitted it."))
     created_after = DateTime(metadata=about("Submitted at or after this time."))
     created_before = DateTime(metadata=about("Submitted before this time."))

@@ -15,6 +15,7 @@ from evalserver.monitoring.eval_log import LogGone, LogUnreadable
 from evalserver.scheduling.commands import AlreadyFinished, NotFinished, NotQueued
 from evalserver.store import (
     BackupFailed,
+    BatchNotFound,
     JobNotFound,
     JobPruned,
     KeyReused,
@@ -61,6 +62,7 @@ class BadRequest(Exception):
 
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     JobNotFound: HTTPStatus.NOT_FOUND,
+    BatchNotFound: HTTPStatus.NOT_FOUND,
     JobPruned: HTTPStatus.GONE,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     AlreadyFinished: HTTPStatus.CONFLICT,

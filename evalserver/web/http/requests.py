@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,16 @@ MAX_NAMED = 10
 MAX_QUOTED_CHARACTERS = 128
 """Limits of what is validated, and of what an error shows: fields, errors, fields that the sentence
 names, characters of a field's name."""
+
+
+@dataclass(frozen=True)
+class BodyLimit:
+    """The limits of a body in bytes, and in values, which are its commas and brackets; and the
+    setting that the limit comes from, if it comes from one."""
+
+    max_bytes: int
+    max_values: int | None = None
+    setting: str | None = None
 
 
 class RequestPart:
@@ -62,7 +73,7 @@ def check_path(request: web.Request, part: RequestPart) -> None:
         except ValidationError as error:
             faults.extend((name, str(message)) for message in error.messages)
     if faults:
-        raise _validation_error(request, faults, part.names)
+        raise validation_error(request, faults, part.names)
 
 
 def read_headers(request: web.Request, part: RequestPart) -> Any:
@@ -116,15 +127,17 @@ async def send_continue(request: web.Request) -> None:
         request.writer.output_size = 0
 
 
-async def read_body(request: web.Request, part: RequestPart) -> Any:
-    """Load the JSON object in the body.
+async def read_body(request: web.Request, part: RequestPart, limit: BodyLimit | None) -> Any:
+    """Load the JSON object in the body; ``limit`` is the route's own, if it has one.
 
     Raises BadRequest: 415 for another content type or encoding, 413 for a body that is too large,
     408 for a body that is not received in time, 400 for invalid JSON, 422 with all errors at once
     for what the schema rejects.
     """
     _check_type(request)
-    body = await _receive(request)
+    limit = limit or BodyLimit(request.client_max_size, setting="max_body_bytes")
+    body = await _receive(request, limit)
+    _check_values(body, limit)
     try:
         # Parsing a large body takes a tenth of a second, which would delay other requests.
         large = len(body) > LARGE_BODY_BYTES
@@ -151,22 +164,33 @@ def _check_type(request: web.Request) -> None:
         )
 
 
-async def _receive(request: web.Request) -> bytes:
-    max_bytes = request.client_max_size
-    if (request.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
+def _check_values(body: bytes, limit: BodyLimit) -> None:
+    """Raise BadRequest if the body may have too many values, each of which takes memory."""
+    if limit.max_values is None:
+        return
+    # A comma in a text counts too: parsing it to find out is what this prevents.
+    values = body.count(b",") + body.count(b"[") + body.count(b"{")
+    if values > limit.max_values:
+        raise BadRequest(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The body has {values} commas and brackets; at most {limit.max_values} are allowed."
+            " Send several requests",
+        )
+
+
+async def _receive(request: web.Request, limit: BodyLimit) -> bytes:
+    if (request.content_length or 0) > limit.max_bytes:
+        raise _too_large(limit)
     await send_continue(request)
     try:
         # A small body arrives with the head: then there is nothing to wait for.
         if request.content.is_eof():
             body = request.content.read_nowait()
-            if len(body) > max_bytes:
-                raise _too_large(max_bytes)
+            if len(body) > limit.max_bytes:
+                raise _too_large(limit)
             return body
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _too_large(max_bytes) from None
+            return await _read(request, limit)
     except (web.RequestPayloadError, ConnectionResetError):
         raise BadRequest(
             HTTPStatus.BAD_REQUEST, "The body could not be read: it is incomplete"
@@ -177,10 +201,20 @@ async def _receive(request: web.Request) -> bytes:
         ) from None
 
 
-def _too_large(max_bytes: int) -> BadRequest:
+async def _read(request: web.Request, limit: BodyLimit) -> bytes:
+    body = bytearray()
+    while part := await request.content.readany():
+        body += part
+        if len(body) > limit.max_bytes:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: BodyLimit) -> BadRequest:
+    setting = "" if limit.setting is None else f" (the server's setting {limit.setting})"
     return BadRequest(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The body must have at most {max_bytes} bytes (the server's setting max_body_bytes)",
+        f"The body must have at most {limit.max_bytes} bytes{setting}",
     )
 
 
@@ -210,20 +244,23 @@ def _load(
     try:
         loaded = part.schema.load(values)
     except ValidationError as error:
-        invalid = [(names.get(path, path), text) for path, text in _flatten(error.messages)]
+        invalid = [(names.get(path, path), text) for path, text in flatten(error.messages)]
         found = [*faults, *invalid]
-        raise _validation_error(request, found, part.names) from None
+        raise validation_error(request, found, part.names) from None
     if faults:
-        raise _validation_error(request, faults, part.names)
+        raise validation_error(request, faults, part.names)
     return loaded
 
 
-def _validation_error(
+def validation_error(
     request: web.Request, faults: Sequence[tuple[str, str]], known: Sequence[str]
 ) -> BadRequest:
-    """Build the error for these faults, each a path and a message, in bounded length."""
+    """Build the error for these faults, each a path and a message, in bounded length.
+
+    ``known`` are the fields that there are.
+    """
     errors = [
-        FieldError(_quoted(path), _explain(message, path, known))
+        FieldError(_quoted(path), explain(message, path, known))
         for path, message in faults[:MAX_ERRORS]
     ]
     if len(faults) > MAX_ERRORS:
@@ -236,11 +273,12 @@ def _validation_error(
     return BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, detail, tuple(errors))
 
 
-def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def flatten(messages: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path and the message of each fault in the messages of a ValidationError."""
     if isinstance(messages, dict):
         for key, nested in messages.items():
             name = str(key) or '""'
-            yield from _flatten(nested, f"{path}.{name}" if path else name)
+            yield from flatten(nested, f"{path}.{name}" if path else name)
         return
     for message in messages:
         yield path, message
@@ -253,7 +291,8 @@ def _quoted(path: str) -> str:
     return text if len(path) <= MAX_QUOTED_CHARACTERS else f"{text[:-1]}…"
 
 
-def _explain(message: str, path: str, known: Sequence[str]) -> str:
+def explain(message: str, path: str, known: Sequence[str]) -> str:
+    """Return the message; that of an unknown field with the fields that there are."""
     if message != UNKNOWN_FIELD:
         return message
     if not known:

@@ -10,6 +10,7 @@ from marshmallow import fields
 
 from evalserver.core.roles import Role
 from evalserver.web.http.errors import Handler
+from evalserver.web.http.requests import BodyLimit
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import HeadersSchema, NoQuerySchema, StrictSchema
 from evalserver.web.schemas.responses import ResponseSchema
@@ -37,6 +38,8 @@ class Route:
     ``role`` is what the sender of a request must at least have, and has to be said of every route;
     one that does not say it is for administrators.
 
+    ``body_limit`` replaces the limit of the settings.
+
     A handler finds what they load under ``QUERY``, ``HEADERS`` and ``BODY`` of its request. The
     answers, and the statuses of the errors that the handler itself may raise, are for the
     description of the server; errors that any route may give, or any with a body, are not listed.
@@ -53,10 +56,12 @@ class Route:
     answers: tuple[Answer, ...] = ()
     errors: tuple[HTTPStatus, ...] = ()
     role: Role | None = None
+    body_limit: BodyLimit | None = None
 
 
 PATH_FIELDS: Mapping[str, fields.Field[str]] = {
     "job_id": Text(longest=64, metadata=about("What `POST /evaluate` called the job.")),
+    "batch_id": Text(longest=64, metadata=about("What `POST /batches` called the batch.")),
     "task": Text(longest=256, metadata=about("One of the job's tasks.")),
     "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
     "gpu": Text(longest=128, metadata=about("The GPU's UUID or index.")),

@@ -270,6 +270,7 @@ class JobSchema(ResponseSchema):
             "stalled_since": None,
             "executor": "local",
             "handed_over_at": None,
+            "batch_id": None,
             "cluster_job": None,
             "position_in_queue": None,
             "waiting_for": None,
@@ -346,6 +347,10 @@ class JobSchema(ResponseSchema):
         metadata=about(
             "When the last attempt was handed over to a cluster, where it may wait for its start."
         ),
+    )
+    batch_id = fields.String(
+        allow_none=True,
+        metadata=about("The batch that it was submitted with; null if it was submitted alone."),
     )
     cluster_job = fields.Nested(
         ClusterJobSchema,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, pre_load
@@ -47,6 +48,8 @@ class StrictSchema(Schema):
 
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
     """The example of a body in the OpenAPI description."""
+    CONSTRAINTS: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What JSON Schema says of the whole body, beyond its fields."""
 
     def __init__(self, bounds: Bounds) -> None:
         super().__init__()
@@ -200,6 +203,36 @@ class EvaluateHeadersSchema(HeadersSchema):
         longest=255,
         data_key="Idempotency-Key",
         metadata=about("Key of the submission: the same key and body return the same job."),
+    )
+
+
+class BatchQuerySchema(StrictSchema):
+    """The query of ``POST /batches``."""
+
+    checked = QueryBoolean(
+        data_key="validate",
+        metadata=about("Whether to reject unknown models and tasks, and missing checkpoints."),
+    )
+    dry_run = QueryBoolean(
+        metadata=about("Whether to return the requests, checked and expanded, without queueing.")
+    )
+
+
+class BatchStateQuerySchema(StrictSchema):
+    """The query of ``GET /batches/{batch_id}``."""
+
+    wait = QuerySeconds(
+        maximum=MAX_WAIT_SECONDS, metadata=about("Seconds to wait for the end of all jobs.")
+    )
+
+
+class BatchHeadersSchema(HeadersSchema):
+    """The headers of ``POST /batches``."""
+
+    idempotency_key = Header(
+        longest=255,
+        data_key="Idempotency-Key",
+        metadata=about("Key of the batch: the same key and body return the same batch."),
     )
 
 

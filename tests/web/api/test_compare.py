@@ -172,7 +172,7 @@ async def test_an_unknown_job_is_404(api: Api) -> None:
 @pytest.mark.parametrize(
     ("jobs", "message"),
     [
-        ([], "Missing data for required field."),
+        ([], "Must be given, or else batch_id; not both."),
         (["a"], "Must be given 2 to 10 times, once per job."),
         ([str(number) for number in range(11)], "Must be given 2 to 10 times, once per job."),
         (["a", "b", "a"], "Must be different jobs."),
