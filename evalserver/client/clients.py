@@ -18,6 +18,7 @@ import httpx
 from evalserver.client.about_server import ServerCalls
 from evalserver.client.address import address
 from evalserver.client.administration import AdminCalls
+from evalserver.client.batches import BatchCalls
 from evalserver.client.events import EventCalls
 from evalserver.client.logs import LogCalls
 from evalserver.client.retries import Retries
@@ -32,7 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Calls(ServerCalls, WaitingCalls, LogCalls, EventCalls, TrainingCalls, AdminCalls):
+class Calls(ServerCalls, WaitingCalls, BatchCalls, LogCalls, EventCalls, TrainingCalls, AdminCalls):
     """Every call to a server."""
 
     def __init__(self, sender: Sender) -> None:
@@ -205,6 +206,12 @@ class EvalClient:
     cancel_job = _blocking(Calls.cancel_job)
     retry_job = _blocking(Calls.retry_job)
     set_priority = _blocking(Calls.set_priority)
+
+    submit_batch = _blocking(Calls.submit_batch)
+    get_batch = _blocking(Calls.get_batch)
+    wait_for_batch = _blocking(Calls.wait_for_batch)
+    cancel_batch = _blocking(Calls.cancel_batch)
+    batch_results = _blocking_rows(Calls.batch_results)
 
     jobs = _blocking_rows(Calls.jobs)
     results = _blocking(Calls.results)

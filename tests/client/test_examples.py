@@ -83,6 +83,13 @@ def _values(client: EvalClient, text: str) -> dict[str, Any]:
         job = client.evaluate(model="dummy", tasks=["mme"], labels=labels)
         values["job_id"] = job["job_id"]
         client.wait_for_job(job["job_id"], verbose=False)
+    if "(batch_id" in text:
+        over = {"model_args.value": [0.25, 0.75]}
+        batch = client.submit_batch(
+            sweep={"base": {"model": "dummy", "tasks": ["mme"]}, "over": over}
+        )
+        values["batch_id"] = batch["batch_id"]
+        client.wait_for_batch(batch["batch_id"])
     if "other_job_id" in text or "waiting_id" in text:
         job = client.evaluate(model="dummy", tasks=["mme"], model_args={"behave": "hang"})
         values["other_job_id"] = job["job_id"]
