@@ -4,10 +4,12 @@ from typing import Any
 
 import click
 
+from evalserver.cli import cells
 from evalserver.cli.change import run_for_each
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.connection import Server, resolve_job_id, with_server
 from evalserver.cli.screens import as_json, print_json
+from evalserver.cli.selection import confirm, count_of, yes_option
 from evalserver.cli.values import parse_with, seconds
 
 
@@ -46,6 +48,7 @@ def resume(server: Server, as_json: bool) -> None:
     callback=parse_with(seconds),
     help="Remove jobs that finished longer ago than this: seconds, or 12h, 30d.",
 )
+@yes_option
 @as_json
 @with_server
 def prune(
@@ -53,6 +56,7 @@ def prune(
     jobs: tuple[str, ...],
     keep: int | None,
     older_than: float | None,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Remove finished jobs and their files: the given ones, or by number or age.
@@ -65,8 +69,15 @@ def prune(
     with server.client() as client:
         if jobs:
             job_ids = [resolve_job_id(client, job) for job in jobs]
+            confirm(f"Remove {count_of(job_ids)} with their files?", yes=yes)
             run_for_each(client.prune_job, job_ids, as_json=as_json)
         else:
+            which = (
+                f"but the newest {keep}"
+                if older_than is None
+                else f"that finished more than {cells.duration(older_than)} ago"
+            )
+            confirm(f"Remove all finished jobs {which}, with their files?", yes=yes)
             _print(client.prune(keep=keep, older_than_s=older_than), as_json=as_json)
 
 

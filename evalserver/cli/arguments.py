@@ -28,7 +28,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
             raise ValueError(
                 f"{part!r} is not name=value; write values that contain commas as JSON"
             )
-        arguments[name.strip()] = _guess_value(value)
+        arguments[name.strip()] = guess_value(value)
     return arguments
 
 
@@ -61,7 +61,8 @@ def _parse_json(text: str) -> dict[str, Any]:
     return value
 
 
-def _guess_value(text: str) -> Any:
+def guess_value(text: str) -> Any:
+    """Return a value with the type that lmms-eval gives it."""
     if text.lower() in CONSTANTS:
         return CONSTANTS[text.lower()]
     if INTEGER.fullmatch(text):

@@ -58,6 +58,7 @@ COLUMNS = (
 @click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
 @labels_option("Only jobs with this label.")
+@click.option("--batch", "batch_id", metavar="ID", help="Only jobs of this batch.")
 @click.option(
     "--result-check",
     type=click.Choice(["ok", "warnings", "failed"]),
@@ -91,6 +92,7 @@ COLUMNS = (
     help="Maximum number of jobs.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show all jobs.")
+@click.option("--quiet", "-q", "only_ids", is_flag=True, help="Print the ids only, one per line.")
 @as_json
 @with_server
 def jobs(
@@ -101,6 +103,7 @@ def jobs(
     before: str | None,
     limit: int,
     everything: bool,
+    only_ids: bool,
     as_json: bool,
     **filters: Any,
 ) -> None:
@@ -117,6 +120,8 @@ def jobs(
         more = not everything and next(found, None) is not None
     if as_json:
         print_json(shown)
+    elif only_ids:
+        click.echo("".join(f"{job['job_id']}\n" for job in shown), nl=False)
     elif shown:
         print_table(COLUMNS, [_row(job) for job in shown])
     else:

@@ -1,4 +1,5 @@
-"""Reading lmms-eval's ``--config`` files: one evaluation, or a list of evaluations, as YAML.
+"""Reading lmms-eval's ``--config`` files: one evaluation, or a list of evaluations, as YAML; or
+requests as JSON, one per line.
 
 No key is dropped silently: options of lmms-eval without a field become ``harness_args``. A file can
 also have the request fields of this server.
@@ -53,7 +54,7 @@ def read_run_file(text: str, name: str, *, lenient: bool = False) -> RunFile:
 
     ``lenient`` ignores keys that the server does not support, instead of rejecting them.
     """
-    content = _parse_yaml(text, name)
+    content = _parse_lines(text, name) if name.endswith(".jsonl") else _parse_yaml(text, name)
     entries = content if isinstance(content, list) else [content]
     if not entries:
         raise InvalidRunFile(f"{name} is empty")
@@ -64,6 +65,17 @@ def read_run_file(text: str, name: str, *, lenient: bool = False) -> RunFile:
         requests.append(request)
         ignored |= keys
     return RunFile(tuple(requests), isinstance(content, list), tuple(sorted(ignored)))
+
+
+def _parse_lines(text: str, name: str) -> list[Any]:
+    entries = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                entries.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise InvalidRunFile(f"{name}, line {number}: it is not JSON: {error}") from None
+    return entries
 
 
 def _parse_yaml(text: str, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +10,10 @@ import click
 from evalserver.cli import cells, values
 from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.failures import Failure, to_failure
+from evalserver.cli.failures import Failure
 from evalserver.cli.request_options import with_request
 from evalserver.cli.screens import as_json, print_hint, print_json
+from evalserver.cli.submit_batch import parse_sweeps, print_requests, submit_batch
 from evalserver.cli.values import parse_with
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
 
@@ -34,7 +35,18 @@ MERGED_FIELDS = ("model_args", "harness_args", "labels")
     "--config",
     metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="An lmms-eval --config file (YAML): one evaluation, or a list. Options override it.",
+    help="An lmms-eval --config file (YAML): one evaluation, or a list; or requests as JSON, one"
+    " per line (.jsonl). Options override it. Of several evaluations, all are queued or none.",
+)
+@click.option(
+    "--sweep",
+    "over",
+    metavar="KEY=A,B,C",
+    multiple=True,
+    callback=parse_with(parse_sweeps),
+    help="Queue a job for each value of KEY, a field or a part of one, such as tasks,"
+    " model_args.temperature or labels.run. Several are crossed. Values that contain commas are"
+    " given as a JSON array.",
 )
 @click.option(
     "--lenient", is_flag=True, help="Ignore keys of FILE that the server does not support."
@@ -58,7 +70,8 @@ MERGED_FIELDS = ("model_args", "harness_args", "labels")
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the command line that the server would run; queue nothing.",
+    help="Print the command line that the server would run, or the requests of a sweep; queue"
+    " nothing.",
 )
 @click.option("--print-request", is_flag=True, help="Print the request; send nothing.")
 @as_json
@@ -67,6 +80,7 @@ def submit(
     server: Server,
     fields: Fields,
     config: str | None,
+    over: dict[str, list[Any]],
     lenient: bool,
     waits: bool,
     waiting: Waiting,
@@ -81,25 +95,39 @@ def submit(
     \b
     evalserver submit -m qwen2_5_vl -a pretrained=Qwen/Qwen2.5-VL-3B-Instruct -t mme --limit 8
     evalserver submit --config run.yaml --wait
+    evalserver submit -m dummy --sweep tasks=mme,ocrbench --sweep gen_kwargs.temperature=0,1
     """
-    requests, is_list = _requests(fields, config, lenient=lenient)
+    requests, is_list = _requests(fields, config, over, lenient=lenient)
+    key = idempotency_key or uuid.uuid4().hex
+    if over or len(requests) > 1:
+        batch = {"sweep": {"base": requests[0], "over": over}} if over else {"jobs": requests}
+        if print_request:
+            print_json(batch["sweep"] if over else requests)
+        elif dry_run and over:
+            print_requests(server, batch, validate=not no_validate, as_json=as_json)
+        elif dry_run:
+            _print_plans(server, requests, is_list, validate=not no_validate, as_json=as_json)
+        else:
+            wanted = waiting if waits else None
+            submit_batch(server, batch, key, wanted, validate=not no_validate, as_json=as_json)
+        return
     if print_request:
         print_json(requests if is_list else requests[0])
         return
     if dry_run:
         _print_plans(server, requests, is_list, validate=not no_validate, as_json=as_json)
         return
-    requests = [{**request, "validate": not no_validate} for request in requests]
     with server.client() as client:
-        responses = _submit_all(client, requests, idempotency_key or uuid.uuid4().hex)
-    job_ids = [response["job_id"] for response in responses]
+        response = _submit(client, requests[0], key, validate=not no_validate)
+    job_id = response["job_id"]
     if waits:
-        raise click.exceptions.Exit(wait_for(server, job_ids, waiting, as_json=as_json))
+        raise click.exceptions.Exit(wait_for(server, [job_id], waiting, as_json=as_json))
     if as_json:
-        print_json(responses if is_list else responses[0])
+        print_json([response] if is_list else response)
         return
-    click.echo("\n".join(job_ids))
-    print_hint(lambda: f"{_summary(responses)} Follow with: evalserver wait {' '.join(job_ids)}")
+    click.echo(job_id)
+    ahead = response["position_in_queue"]
+    print_hint(lambda: f"Queued, {ahead} ahead. Follow with: evalserver wait {job_id}")
 
 
 def _print_plans(
@@ -121,10 +149,12 @@ def _describe_plan(plan: Fields) -> str:
     return "\n".join([place, *files, cells.text(plan["shell"])])
 
 
-def _requests(fields: Fields, config: str | None, *, lenient: bool) -> tuple[list[Fields], bool]:
-    """Return the requests to submit, and whether they came as a list."""
+def _requests(
+    fields: Fields, config: str | None, over: Mapping[str, Any], *, lenient: bool
+) -> tuple[list[Fields], bool]:
+    """Return the requests to submit, and whether they came as a list; of a sweep, its base."""
     if config is None:
-        return [_require_complete(fields, "")], False
+        return [_require_complete(fields, "", over)], False
     from evalserver.cli.run_file import InvalidRunFile, read_run_file, read_text
 
     try:
@@ -138,9 +168,11 @@ def _requests(fields: Fields, config: str | None, *, lenient: bool) -> tuple[lis
     if found.ignored:
         print_to_stderr(f"Ignored, not sent to the server: {', '.join(found.ignored)}")
     several = len(found.requests) > 1
+    if several and over:
+        raise click.UsageError("--sweep varies one evaluation; the --config file has several.")
     requests = [
-        _require_complete(_override(request, fields), f" in entry {number}" if several else "")
-        for number, request in enumerate(found.requests, 1)
+        _require_complete(_override(request, fields), f" in entry {at}" if several else "", over)
+        for at, request in enumerate(found.requests, 1)
     ]
     return requests, found.is_list
 
@@ -154,10 +186,11 @@ def _override(request: Fields, fields: Fields) -> Fields:
     return {**request, **fields, **merged}
 
 
-def _require_complete(fields: Fields, where: str) -> Fields:
-    """Return the fields. Raises Failure if one is missing, or if they cannot be sent."""
+def _require_complete(fields: Fields, where: str, over: Mapping[str, Any]) -> Fields:
+    """Return the fields. Raises Failure if one is missing, which the sweep does not have either, or
+    if they cannot be sent."""
     for name in ("model", "tasks"):
-        if not fields.get(name):
+        if not fields.get(name) and name not in over:
             raise Failure(
                 f"--{name} is missing{where}; give the option, or a --config file that has it",
                 ExitCode.USAGE,
@@ -174,37 +207,12 @@ def _require_complete(fields: Fields, where: str) -> Fields:
     return fields
 
 
-def _submit_all(client: "EvalClient", requests: Sequence[Fields], key: str) -> list[Fields]:
-    """Submit the requests, and return the responses. Raises Failure, which names the queued
-    jobs."""
-    from evalserver.client import RequestFailed, ServerUnreachable
-
-    responses: list[Fields] = []
-    for number, request in enumerate(requests, 1):
-        own_key = key if len(requests) == 1 else f"{key}-{number}"
-        try:
-            responses.append(client.evaluate(**request, idempotency_key=own_key))
-        except KeyboardInterrupt:
-            message = (
-                f"Interrupted; 'evalserver jobs' shows which jobs were queued. {_retry_hint(key)}"
-            )
-            raise Failure(message, ExitCode.INTERRUPTED) from None
-        except (RequestFailed, ServerUnreachable) as error:
-            failure = to_failure(error)
-            if len(requests) == 1:
-                raise failure from error
-            queued = ", ".join(response["job_id"] for response in responses) or "none"
-            which = f"This was request {number} of {len(requests)}; queued before it: {queued}."
-            message = f"{failure.message}\n{which} {_retry_hint(key)}"
-            raise Failure(message, failure.code) from error
-    return responses
-
-
-def _retry_hint(key: str) -> str:
-    return f"To submit again without duplicates, add: --idempotency-key {key}"
-
-
-def _summary(responses: Sequence[Fields]) -> str:
-    if len(responses) > 1:
-        return f"{len(responses)} jobs queued."
-    return f"Queued, {responses[0]['position_in_queue']} ahead."
+def _submit(client: "EvalClient", request: Fields, key: str, *, validate: bool) -> Fields:
+    try:
+        return client.evaluate(**request, validate=validate, idempotency_key=key)
+    except KeyboardInterrupt:
+        message = (
+            "Interrupted; 'evalserver jobs' shows which jobs were queued. To submit again without"
+            f" duplicates, add: --idempotency-key {key}"
+        )
+        raise Failure(message, ExitCode.INTERRUPTED) from None

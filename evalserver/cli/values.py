@@ -145,6 +145,17 @@ def labels(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def json_list(text: str) -> list[Any]:
+    """Parse a JSON array."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{text!r} begins like JSON, but is not valid JSON: {error}") from None
+    if not isinstance(value, list):
+        raise ValueError(f"{text!r} must be a JSON array")
+    return value
+
+
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)

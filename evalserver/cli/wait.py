@@ -2,24 +2,32 @@
 
 import click
 
-from evalserver.cli.connection import Server, jobs_argument, resolve_job_id, with_server
+from evalserver.cli.batch_waiting import wait_for_batch
+from evalserver.cli.connection import Server, with_server
 from evalserver.cli.screens import as_json
+from evalserver.cli.selection import Selection, jobs_or_filter
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
+
+ANY_STATUS = ("queued", "running", "completed", "failed", "cancelled")
 
 
 @click.command()
-@jobs_argument
+@jobs_or_filter
 @with_waiting("--timeout")
 @as_json
 @with_server
-def wait(server: Server, jobs: tuple[str, ...], waiting: Waiting, as_json: bool) -> None:
-    """Wait until jobs have ended, and show their metrics.
+def wait(server: Server, selection: Selection, waiting: Waiting, as_json: bool) -> None:
+    """Wait until jobs have ended, and show their metrics; of a batch, how many ended how.
 
     Exit code 0: all are completed; 1: one failed; 4: one was cancelled; 124: timed out.
     Ctrl-C does not cancel the jobs.
     """
+    if selection.is_batch and selection.batch is not None:
+        code = wait_for_batch(server, selection.batch, waiting, as_json=as_json)
+        raise click.exceptions.Exit(code)
     with server.client() as client:
-        job_ids = [resolve_job_id(client, job) for job in jobs]
-        for job_id in job_ids:
-            client.get_job(job_id)
+        job_ids = selection.find(client, ANY_STATUS)
+        if not selection.is_filter:
+            for job_id in job_ids:
+                client.get_job(job_id)
     raise click.exceptions.Exit(wait_for(server, job_ids, waiting, as_json=as_json))

@@ -68,6 +68,10 @@ class Terminal:
         """Send Ctrl-C as the keyboard does."""
         os.write(self._ours, b"\x03")
 
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._ours, f"{text}\n".encode())
+
     def terminate(self) -> None:
         """Send SIGTERM as a scheduler does."""
         self._process.send_signal(signal.SIGTERM)

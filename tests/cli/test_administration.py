@@ -29,14 +29,18 @@ async def test_finished_jobs_are_pruned_by_name_number_or_age(server: ServerProc
         shell = Shell(server.url)
         one, two, three, four = [shell.submit_and_wait() for _ in range(4)]
 
-        assert shell.stdout_of("prune", one[:14]) == f"Job {one} was pruned\n"
-        assert shell.json("prune", "--keep", 2) == {
+        assert shell.stdout_of("prune", one[:14], "--yes") == f"Job {one} was pruned\n"
+        assert shell.json("prune", "--keep", 2, "--yes") == {
             "message": "1 finished job was pruned",
             "pruned": 1,
         }
         assert [job["job_id"] for job in shell.json("jobs")] == [four, three]
-        assert shell.stdout_of("prune", "--older-than", "30d") == "0 finished jobs were pruned\n"
-        assert shell.stdout_of("prune", "--older-than", "0") == "2 finished jobs were pruned\n"
+        assert shell.stdout_of("prune", "-y", "--older-than", "30d") == (
+            "0 finished jobs were pruned\n"
+        )
+        assert shell.stdout_of("prune", "-y", "--older-than", "0") == (
+            "2 finished jobs were pruned\n"
+        )
         assert f"Job {two} finished and was pruned" in shell.run("status", two).stderr
 
 
@@ -47,7 +51,7 @@ async def test_jobs_that_cannot_be_pruned_are_reported_and_the_others_are_pruned
         shell = Shell(server.url)
         done, running = shell.submit_and_wait(), shell.submit("-a", "behave=hang")
 
-        tried = shell.run("prune", running, done)
+        tried = shell.run("prune", "--yes", running, done)
 
     assert tried.returncode == 2
     assert tried.stdout == f"Job {done} was pruned\n"
@@ -58,7 +62,7 @@ async def test_a_job_is_erased_also_after_it_was_pruned(server: ServerProcess) -
     async with server:
         shell = Shell(server.url)
         job_id = shell.submit_and_wait()
-        shell.run("prune", job_id)
+        shell.run("prune", "--yes", job_id)
 
         assert shell.stdout_of("erase", job_id) == f"Job {job_id} was erased\n"
         assert f"Job {job_id} finished and was pruned" in shell.run("results", job_id).stderr

@@ -186,27 +186,101 @@ async def test_a_list_creates_a_job_for_each_request(server: ServerProcess, tmp_
     assert [job["request"]["tasks"] for job in jobs] == [["ai2d"], ["mme"]]
 
 
-async def test_a_partly_rejected_list_reports_the_queued_jobs(server: ServerProcess) -> None:
+async def test_a_list_with_a_fault_queues_nothing_and_names_its_entry(
+    server: ServerProcess,
+) -> None:
     config = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
     async with server:
         shell = Shell(server.url)
         result = shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
-        [job] = shell.json("jobs")
+        jobs = shell.json("jobs")
 
     assert result.returncode == 2
-    assert f"This was request 2 of 2; queued before it: {job['job_id']}." in result.stderr
+    assert "jobs.1.tasks.0" in result.stderr
     assert "--idempotency-key mine" in result.stderr
+    assert jobs == []
 
 
-async def test_a_partly_rejected_list_is_resubmitted_without_duplicates(
-    server: ServerProcess,
-) -> None:
-    bad = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ../x}\n"
-    good = bad.replace("../x", "ai2d")
+async def test_a_list_with_the_same_key_is_queued_once(server: ServerProcess) -> None:
+    config = "- {model: dummy, tasks: mme}\n- {model: dummy, tasks: ai2d}\n"
     async with server:
         shell = Shell(server.url)
-        for config in (bad, good):
+        for _ in range(2):
             shell.run("submit", "--config", "-", "--idempotency-key", "mine", given=config)
         jobs = shell.json("jobs")
 
     assert len(jobs) == 2
+
+
+async def test_requests_are_read_one_per_line(server: ServerProcess, tmp_path: Path) -> None:
+    lines = tmp_path / "jobs.jsonl"
+    requests = ({"model": "dummy", "tasks": tasks} for tasks in (["mme"], "ai2d"))
+    lines.write_text("\n\n".join(map(json.dumps, requests)))
+    async with server:
+        shell = Shell(server.url)
+        created = shell.stdout_of("submit", "--config", lines).split()
+        jobs = shell.json("jobs")
+
+    assert [job["job_id"] for job in jobs] == created[::-1]
+    assert len({job["batch_id"] for job in jobs}) == 1
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    lines = tmp_path / "jobs.jsonl"
+    lines.write_text('{"model": "dummy", "tasks": ["mme"]}\n{\n')
+
+    result = evalserver("submit", "--config", lines)
+
+    assert result.exit_code == 2
+    assert "jobs.jsonl, line 2: it is not JSON" in result.stderr
+
+
+async def test_a_sweep_queues_a_job_for_each_combination(server: ServerProcess) -> None:
+    sweeps = ("--sweep", "tasks=mme,ai2d", "--sweep", "model_args.value=0.25,0.75")
+    async with server:
+        shell = Shell(server.url)
+        created = shell.stdout_of("submit", "-m", "dummy", *sweeps).split()
+        jobs = shell.json("jobs")[::-1]
+
+    assert [job["job_id"] for job in jobs] == created
+    assert [(job["request"]["tasks"], job["request"]["model_args"]) for job in jobs] == [
+        (["mme"], {"value": 0.25}),
+        (["mme"], {"value": 0.75}),
+        (["ai2d"], {"value": 0.25}),
+        (["ai2d"], {"value": 0.75}),
+    ]
+
+
+async def test_a_dry_run_of_a_sweep_prints_its_requests(server: ServerProcess) -> None:
+    sweep = ("--sweep", "labels.run=1,2", "--dry-run")
+    async with server:
+        shell = Shell(server.url)
+        shown = shell.stdout_of("submit", *MINIMAL, *sweep).splitlines()
+        jobs = shell.json("jobs")
+
+    assert [json.loads(line)["labels"] for line in shown] == [{"run": "1"}, {"run": "2"}]
+    assert jobs == []
+
+
+@pytest.mark.parametrize(
+    ("sweep", "sent"),
+    [
+        ("limit=1,0.5", {"limit": [1, 0.5]}),
+        ("tasks=a,b", {"tasks": [["a"], ["b"]]}),
+        ('tasks=[["a","b"],["c"]]', {"tasks": [["a", "b"], ["c"]]}),
+        ("labels.run=1,2", {"labels.run": ["1", "2"]}),
+        ("model=1,b", {"model": ["1", "b"]}),
+        ("model_args.x=true,y", {"model_args.x": [True, "y"]}),
+    ],
+)
+def test_the_values_of_a_sweep_have_the_types_of_their_field(sweep: str, sent: Any) -> None:
+    result = evalserver("submit", *MINIMAL, "--sweep", sweep, "--print-request")
+
+    assert json.loads(result.stdout)["over"] == sent
+
+
+@pytest.mark.parametrize("sweep", ["limit", "=1", "limit=", "limit=[1", "limit=[1]x"])
+def test_a_malformed_sweep_is_rejected(sweep: str) -> None:
+    result = evalserver("submit", *MINIMAL, "--sweep", sweep, "--print-request")
+
+    assert result.exit_code == 2

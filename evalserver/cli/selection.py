@@ -1,0 +1,110 @@
+"""Choosing the jobs of a command: by id, or all that match, after a question."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalserver.cli.completing import complete_jobs
+from evalserver.cli.connection import resolve_job_id
+from evalserver.cli.exit_codes import ExitCode
+from evalserver.cli.failures import Failure
+from evalserver.cli.screens import is_terminal
+from evalserver.cli.values import labels_option
+
+if TYPE_CHECKING:
+    from evalserver.client import EvalClient
+
+Command = Callable[..., Any]
+
+SERIES = "series"
+"""The label that groups the evaluations of a training run."""
+
+
+class Selection:
+    """The jobs of a command, as its arguments and options name them."""
+
+    def __init__(self, jobs: Sequence[str], labels: dict[str, str], batch: str | None) -> None:
+        self.batch = batch
+        self._jobs = jobs
+        self._labels = labels
+        if bool(jobs) == self.is_filter:
+            raise click.UsageError("Give JOB..., or else --label, --series or --batch.")
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether the jobs are chosen by what they have in common."""
+        return bool(self._labels) or self.batch is not None
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the jobs are those of a batch, all of them."""
+        return self.batch is not None and not self._labels
+
+    def find(self, client: "EvalClient", statuses: Sequence[str]) -> list[str]:
+        """Return the ids of the jobs, the first submitted first; of a filter, those with one of the
+        statuses. Raises Failure if there are none."""
+        if not self.is_filter:
+            return [resolve_job_id(client, job) for job in self._jobs]
+        found = client.jobs(
+            labels=self._labels, batch_id=self.batch, status=list(statuses), sort="created_at"
+        )
+        job_ids = [str(job["job_id"]) for job in found]
+        if not job_ids:
+            raise Failure(
+                f"no job matches that is {' or '.join(statuses)}; 'evalserver jobs' lists the jobs",
+                ExitCode.USAGE,
+            )
+        return job_ids
+
+
+def jobs_or_filter(command: Command) -> Command:
+    """Add JOB... and the options that choose jobs to a command, which gets a ``selection``."""
+
+    @wraps(command)
+    def called(
+        *,
+        jobs: tuple[str, ...],
+        labels: dict[str, str] | None,
+        series: str | None,
+        batch: str | None,
+        **kwargs: Any,
+    ) -> Any:
+        wanted = dict(labels or {}) if series is None else {**(labels or {}), SERIES: series}
+        return command(selection=Selection(jobs, wanted, batch), **kwargs)
+
+    wrapped: Command = called
+    for option in (
+        click.option("--batch", metavar="ID", help="All jobs of this batch."),
+        click.option("--series", metavar="NAME", help="All jobs of this training run."),
+        labels_option("All jobs with this label."),
+        click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=complete_jobs),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a question on the terminal; end the command unless the answer is yes.
+
+    Raises Failure without a terminal, unless ``yes``.
+    """
+    if yes:
+        return
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise Failure(
+            f"{question} There is no terminal to answer on; add --yes, nothing was changed",
+            ExitCode.USAGE,
+        )
+    if not click.confirm(question, err=True):
+        raise Failure("nothing was changed", ExitCode.USAGE)
+
+
+def count_of(job_ids: Sequence[str]) -> str:
+    """Return how many jobs these are, in words."""
+    return "1 job" if len(job_ids) == 1 else f"{len(job_ids)} jobs"

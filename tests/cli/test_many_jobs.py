@@ -1,0 +1,181 @@
+"""Commands for many jobs: by id, label, series or batch, with a question."""
+
+import pytest
+
+from evalserver.cli.exit_codes import ExitCode
+from tests.cli.shell import Shell
+from tests.cli.terminal import Terminal
+from tests.support import ServerProcess
+
+SWEEP = ("-m", "dummy", "-t", "mme", "--sweep", "model_args.value=0.25,0.75")
+CRASH = ("-m", "dummy", "-t", "mme", "-a", "behave=crash", "--sweep", "labels.n=1,2")
+
+
+def submit(shell: Shell, *arguments: str) -> tuple[str, list[str]]:
+    """Submit a batch; returns its id, and those of its jobs."""
+    answer = shell.json("submit", *arguments)
+    return answer["batch_id"], answer["job_ids"]
+
+
+def statuses(shell: Shell) -> set[str]:
+    """Return the statuses of all jobs."""
+    return {job["status"] for job in shell.json("jobs", "--all")}
+
+
+async def test_ids_are_listed_for_other_programs(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, job_ids = submit(shell, *SWEEP)
+        shell.submit()
+
+        listed = shell.stdout_of("jobs", "-q", "--batch", batch_id)
+
+    assert listed.splitlines() == job_ids[::-1]
+
+
+async def test_no_ids_are_an_empty_output(server: ServerProcess) -> None:
+    async with server:
+        assert Shell(server.url).stdout_of("jobs", "-q") == ""
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [("--label", "run=a"), ("--series", "s"), ("--batch", "BATCH")],
+    ids=lambda one: one[0],
+)
+async def test_jobs_are_cancelled_by_what_they_have_in_common(
+    server: ServerProcess, chosen: tuple[str, str]
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        other = shell.submit()
+        batch_id, job_ids = submit(shell, *SWEEP, "-l", "run=a", "-l", "series=s")
+        option, value = chosen
+
+        shell.stdout_of("cancel", option, value.replace("BATCH", batch_id), "--yes")
+
+        found = {job["job_id"]: job["status"] for job in shell.json("jobs")}
+
+    assert found == {other: "queued", **dict.fromkeys(job_ids, "cancelled")}
+
+
+async def test_a_cancelled_batch_says_what_happened(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        batch_id, _ = submit(shell, *SWEEP)
+
+        said = shell.stdout_of("cancel", "--batch", batch_id, "--yes")
+
+    assert said == f"Batch {batch_id}: 2 jobs cancelled, 0 being stopped, 0 had finished\n"
+
+
+async def test_without_a_terminal_and_without_yes_nothing_is_changed(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        batch_id, _ = submit(shell, *SWEEP)
+
+        refused = shell.run("cancel", "--batch", batch_id)
+
+        assert refused.returncode == ExitCode.USAGE
+        assert "Cancel 2 jobs? There is no terminal to answer on; add --yes" in refused.stderr
+        assert statuses(shell) == {"queued"}
+
+
+@pytest.mark.parametrize(("said", "status"), [("y", "cancelled"), ("n", "queued")])
+async def test_a_terminal_is_asked(server: ServerProcess, said: str, status: str) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        batch_id, _ = submit(shell, *SWEEP)
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("cancel", "--batch", batch_id, environment=environment) as terminal:
+            terminal.until("Cancel 2 jobs? [y/N]")
+            terminal.type(said)
+            terminal.end()
+
+        assert statuses(shell) == {status}
+
+
+async def test_jobs_named_by_id_are_cancelled_without_a_question(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        _, job_ids = submit(shell, *SWEEP)
+
+        shell.stdout_of("cancel", *(job_id[-8:] for job_id in job_ids))
+
+        assert statuses(shell) == {"cancelled"}
+
+
+async def test_failed_jobs_of_a_batch_are_retried(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, job_ids = submit(shell, *CRASH)
+        assert shell.run("wait", "--batch", batch_id).returncode == ExitCode.JOB_FAILED
+        shell.stdout_of("drain")
+
+        retried = shell.stdout_of("retry", "--batch", batch_id, "--yes").split()
+
+        assert retried == job_ids
+        assert statuses(shell) == {"queued"}
+
+
+async def test_several_jobs_are_retried_by_id(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, job_ids = submit(shell, *CRASH)
+        shell.run("wait", "--batch", batch_id)
+
+        assert shell.stdout_of("retry", *job_ids).split() == job_ids
+
+
+async def test_waiting_for_a_batch_counts_how_its_jobs_ended(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, _ = submit(shell, *SWEEP)
+
+        waited = shell.run("wait", "--batch", batch_id)
+
+    assert (waited.returncode, waited.stdout) == (ExitCode.DONE, "2 completed\n")
+
+
+async def test_waiting_for_jobs_with_a_label_shows_their_metrics(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        submit(shell, *SWEEP, "-l", "run=a")
+
+        waited = shell.stdout_of("wait", "--label", "run=a")
+
+    assert ("0.25" in waited, "0.75" in waited) == (True, True)
+
+
+async def test_a_filter_that_matches_nothing_is_an_error(server: ServerProcess) -> None:
+    async with server:
+        result = Shell(server.url).run("cancel", "--label", "run=a", "--yes")
+
+    assert result.returncode == ExitCode.USAGE
+    assert "no job matches" in result.stderr
+
+
+@pytest.mark.parametrize("words", ["", "abcd --label a=b", "abcd --batch b"])
+@pytest.mark.parametrize("command", ["cancel", "retry", "wait"])
+def test_jobs_are_given_by_id_or_by_filter(command: str, words: str) -> None:
+    result = Shell("http://127.0.0.1:1").run(command, *words.split())
+
+    assert result.returncode == ExitCode.USAGE
+    assert "Give JOB..., or else --label, --series or --batch." in result.stderr
+
+
+async def test_pruning_asks_before_it_deletes(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job_id = shell.submit_and_wait()
+
+        refused = shell.run("prune", "--keep", "0")
+
+        assert refused.returncode == ExitCode.USAGE
+        assert "Remove all finished jobs but the newest 0, with their files?" in refused.stderr
+        assert [job["job_id"] for job in shell.json("jobs")] == [job_id]
