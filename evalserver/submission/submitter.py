@@ -189,6 +189,7 @@ class Submitter:
                 answered = Answered(answer, again=False)
             else:
                 answered = await self._store.jobs.submit_batch_once(jobs, key, answer)
+        crash_point("submitted")
         if not answered.again:
             log.info("batch submitted", batch=jobs[0].batch_id, jobs=len(jobs))
         return AcceptedBatch(answered.answer, answered.again)

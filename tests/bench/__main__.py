@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.bench import cluster, long_queue, rates, slots, waits
+from tests.bench import batches, cluster, long_queue, rates, slots, waits
 from tests.bench.figures import Figure, summarized, table
 from tests.bench.plan import Plan, Start, quick
 from tests.bench.sides import elsewhere, original
 
 MEASURES: Mapping[str, Callable[[Plan], Awaitable[list[Figure]]]] = {
     "submitting": rates.submitting,
+    "batching": batches.batching,
     "reading": rates.reading,
     "dispatching": waits.dispatching,
     "running several": slots.running_several,

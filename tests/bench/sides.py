@@ -54,6 +54,11 @@ class Side:
         """Submit jobs with several clients at full speed."""
         return await self.put(clients, seconds, ["/evaluate"], method="POST", body=SUBMISSION)
 
+    async def submit_batches(self, clients: int, seconds: float, size: int) -> LoadResult:
+        """Submit batches of jobs with several clients at full speed."""
+        body = json.dumps({"jobs": [json.loads(SUBMISSION)] * size})
+        return await self.put(clients, seconds, ["/batches"], method="POST", body=body)
+
     async def job_paths(self) -> list[str]:
         """Return paths of queued jobs, spread over the whole queue."""
         job_ids = (await self.get("/queue"))["queued_jobs"]
@@ -81,7 +86,8 @@ async def ours(folder: Path, queued: int) -> AsyncIterator[Side]:
     data_dir = folder / f"ours-{queued}"
     data_dir.mkdir()
     await _seed(data_dir, queued)
-    async with ServerProcess(data_dir, "--engine-python", str(BLOCKED_HARNESS)) as server:
+    options = ("--engine-python", str(BLOCKED_HARNESS), "--max-queued-jobs", "10000000")
+    async with ServerProcess(data_dir, *options) as server:
         await until(lambda: _is_running(server.api))
         yield Side(server.url, server.process.pid)
 

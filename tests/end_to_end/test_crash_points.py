@@ -86,6 +86,26 @@ async def test_killed_around_the_commit_of_a_submission_with_a_key(
     assert again == first
 
 
+@pytest.mark.parametrize(("point", "kept"), [("submitting", 0), ("submitted", 200)])
+async def test_killed_around_the_commit_of_a_batch_with_a_key(
+    server: CrashingServer, point: str, kept: int
+) -> None:
+    await server.api.call("POST", "/drain")
+    submission: Any = {"json": {"jobs": [request()] * 200}, "headers": {"Idempotency-Key": "k"}}
+    await server.start_to_crash_at(point)
+    with pytest.raises(aiohttp.ClientError):
+        await server.api.call("POST", "/batches", **submission)
+    await server.restart_after_crash()
+    jobs = server.query("SELECT job_id FROM jobs ORDER BY seq")
+
+    first = await server.api.call("POST", "/batches", **submission)
+    again = await server.api.call("POST", "/batches", **submission)
+
+    assert len(jobs) == kept
+    assert server.query("SELECT job_id FROM jobs ORDER BY seq") == first["job_ids"]
+    assert again == first
+
+
 async def test_a_job_whose_start_was_interrupted_is_running_after_the_restart(
     server: CrashingServer,
 ) -> None:

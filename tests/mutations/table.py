@@ -23,6 +23,41 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a batch counts as one job in the quotas",
+        "submission/queue_limits.py",
+        "jobs, size = len(before), sum(before)",
+        "jobs, size = 0, 0",
+        ("web/api/test_batches.py::test_a_batch_that_exceeds_the_queue_is_rejected_as_a_whole",),
+    ),
+    Mutation(
+        "a batch is written in several units of work",
+        "store/job_store.py",
+        "await self._writer.run(lambda tx: submit_batch(tx, jobs, self._now()))",
+        "[await self.submit(job) for job in jobs]",
+        ("store/test_batches.py::test_a_failed_batch_does_not_affect_what_is_written_with_it",),
+    ),
+    Mutation(
+        "events of a later commit overtake those of a batch",
+        "store/writer.py",
+        "self._steps.extend(steps)",
+        "self._steps = deque([*steps, *self._steps])",
+        ("store/test_batches.py::test_events_are_heard_in_the_order_of_the_audit_log",),
+    ),
+    Mutation(
+        "closing the store does not wait for listeners",
+        "store/writer.py",
+        "loop.call_soon_threadsafe(self._add_steps, [self._ended.set])",
+        "loop.call_soon_threadsafe(self._ended.set)",
+        ("store/test_batches.py::test_closing_the_store_waits_until_all_events_were_heard",),
+    ),
+    Mutation(
+        "anybody may cancel a batch",
+        "web/api/batches.py",
+        'require_own(request, batch.submitted_by, f"Batch {batch_id}")',
+        "pass",
+        ("security/test_roles.py::test_only_the_submitter_and_administrators_cancel_a_batch",),
+    ),
+    Mutation(
         "output is held back by the shortest secret",
         "runner/output.py",
         "len(text) - len(self._secrets[-1]) + 1",

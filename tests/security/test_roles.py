@@ -75,6 +75,19 @@ def test_only_the_submitter_and_administrators_cancel_a_job(lab: Lab) -> None:
     assert lab.send("DELETE", f"/jobs/{job_id}", Role.ADMIN).status_code == 200
 
 
+def test_only_the_submitter_and_administrators_cancel_a_batch(lab: Lab) -> None:
+    lab.tokens[Role.ANYONE] = lab.make_token("another", Role.SUBMITTER)
+    body = {"jobs": [{"model": "dummy", "tasks": ["mme"]}]}
+    batch = lab.send("POST", "/batches", Role.SUBMITTER, json=body).json()["batch_id"]
+
+    rejected = lab.send("DELETE", f"/batches/{batch}", Role.ANYONE)
+    assert rejected.status_code == 403
+    assert "submitted by submitter" in rejected.json()["detail"]
+
+    assert lab.send("DELETE", f"/batches/{batch}", Role.SUBMITTER).status_code == 200
+    assert lab.send("DELETE", f"/batches/{batch}", Role.ADMIN).status_code == 200
+
+
 def test_a_job_and_its_events_show_the_tokens_name(lab: Lab) -> None:
     job_id = lab.submit(Role.SUBMITTER)
     lab.send("DELETE", f"/jobs/{job_id}", Role.ADMIN)
