@@ -10,6 +10,7 @@ import click
 from evalserver.cli import cells
 from evalserver.cli.archive import archive
 from evalserver.cli.database import database_path, report_database_errors, with_database
+from evalserver.cli.groups import CommandGroup
 from evalserver.cli.screens import as_json, plain_table, print_json
 from evalserver.cli.settings import HELP_OPTIONS
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = ("event", "at", "who", "what", "from", "to", "attempt", "detail")
 
 
-@click.group(context_settings=HELP_OPTIONS)
+@click.group(cls=CommandGroup, context_settings=HELP_OPTIONS)
 def audit() -> None:
     """Verify, read and archive the audit log."""
 

@@ -7,10 +7,11 @@ import click
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, engine_option, with_server
 from evalserver.cli.exit_codes import ExitCode
+from evalserver.cli.groups import CommandGroup
 from evalserver.cli.screens import as_json, print_json
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def catalog() -> None:
     """Maintain the server's lists of tasks and models."""
 
@@ -40,7 +41,8 @@ def refresh(server: Server, engine: str | None, as_json: bool) -> None:
 def _line(found: dict[str, Any]) -> str:
     if found["error"]:
         return f"{found['engine']}: {found['error']}"
-    return (
-        f"{found['engine']} {found['version']}: {found['tasks']} tasks, {found['models']} models,"
-        f" {found['seconds']:.1f} s"
+    counts = ", ".join(
+        f"{found[name]} {name.removesuffix('s') if found[name] == 1 else name}"
+        for name in ("tasks", "models")
     )
+    return f"{found['engine']} {found['version']}: {counts}, {found['seconds']:.1f} s"

@@ -74,6 +74,11 @@ def error_lines(job: Mapping[str, Any]) -> list[str]:
     return [shorten(headline, HEADLINE_LENGTH), *short]
 
 
+def advice(job: Mapping[str, Any]) -> str:
+    """Format what to do about a failure, with the job's id in the commands."""
+    return text(job["failure"]["advice"].replace(" JOB.", f" {job_id(job['job_id'])}."))
+
+
 def local_time(value: str | None) -> str:
     """Format a time of the server (ISO 8601, UTC) in the local time zone, to the second."""
     if value is None:

@@ -7,12 +7,12 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, jobs_argument, resolve_job_id, with_server
-from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
+from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table, wrap
 
 COLUMNS = (
     Column("TASK"),
     Column("METRIC"),
-    Column("FILTER", optional=True),
+    Column("FILTER", optional=True, distinguishes=True),
     Column("JOB"),
     Column("VALUE", right=True),
     Column("DIFFERENCE", right=True),
@@ -21,6 +21,9 @@ COLUMNS = (
     Column("N", right=True, optional=True),
     Column("METHOD", optional=True),
 )
+
+ONLY_HERE = "not in baseline"
+"""The verdict of a metric that the baseline does not have."""
 
 
 @click.command()
@@ -47,7 +50,8 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     ]
     places = cells.decimals(_shown_numbers(values))
     notes: dict[str, int] = {}
-    rows = [_line(row, value, places, notes) for row, value in values]
+    baseline = found["jobs"][0]["job_id"]
+    rows = [_line(row, value, baseline, places, notes) for row, value in values]
     if rows:
         print_table(COLUMNS, rows)
         _print_notes(notes)
@@ -57,7 +61,7 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
                 "None of the jobs has metrics: they merged checkpoints, or ran with --predict-only."
             )
         )
-    print_hint(lambda: _describe_methods(found))
+    print_hint(lambda: wrap(_describe_methods(found)))
 
 
 def _shown_numbers(values: Sequence[tuple[Any, Mapping[str, Any]]]) -> Iterator[float | None]:
@@ -68,7 +72,11 @@ def _shown_numbers(values: Sequence[tuple[Any, Mapping[str, Any]]]) -> Iterator[
 
 
 def _line(
-    row: Mapping[str, Any], value: Mapping[str, Any], places: int, notes: dict[str, int]
+    row: Mapping[str, Any],
+    value: Mapping[str, Any],
+    baseline: str,
+    places: int,
+    notes: dict[str, int],
 ) -> tuple[str, ...]:
     """Format a metric of a job. Adds a note on its difference to ``notes``, with a number."""
     difference = value["difference"]
@@ -76,7 +84,8 @@ def _line(
         shown = _describe_difference(difference, places, notes)
         n, method = _documents(difference["n"], value["n"]), difference["method"]
     else:
-        shown = (cells.EMPTY, cells.EMPTY, "baseline")
+        verdict = "baseline" if value["job_id"] == baseline else ONLY_HERE
+        shown = (cells.EMPTY, cells.EMPTY, verdict)
         n, method = cells.optional(value["n"]), cells.EMPTY
     return (
         cells.text(row["task"]),
@@ -122,7 +131,7 @@ def _verdict(difference: Mapping[str, Any]) -> str:
 
 def _print_notes(notes: Mapping[str, int]) -> None:
     for note, number in notes.items():
-        click.echo(f"[{number}] {cells.text(note)}")
+        click.echo(wrap(f"[{number}] {cells.text(note)}"))
 
 
 def _describe_methods(found: Mapping[str, Any]) -> str:

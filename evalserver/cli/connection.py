@@ -115,7 +115,8 @@ def resolve_job_id(client: "EvalClient", given: str) -> str:
         return str(found[0]["job_id"])
     if not found:
         raise Failure(
-            f"no job has an id that begins or ends with {part!r}; 'evalserver jobs' lists the jobs",
+            f"no job has an id that begins or ends with {part!r}; 'evalserver jobs' lists the jobs;"
+            " of a pruned job, give the whole id",
             ExitCode.USAGE,
         )
     raise Failure(_describe_candidates(part, found), ExitCode.USAGE)

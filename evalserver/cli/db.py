@@ -12,11 +12,12 @@ from evalserver.cli.database import (
     with_data_dir,
     with_database,
 )
+from evalserver.cli.groups import CommandGroup
 from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.settings import HELP_OPTIONS
 
 
-@click.group(context_settings=HELP_OPTIONS)
+@click.group(cls=CommandGroup, context_settings=HELP_OPTIONS)
 def db() -> None:
     """Maintain the database."""
 

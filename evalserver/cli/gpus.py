@@ -8,6 +8,7 @@ from click.core import ParameterSource
 
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, with_server
+from evalserver.cli.groups import CommandGroup
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
 
 COLUMNS = (
@@ -22,7 +23,7 @@ COLUMNS = (
 GIB = 1024**3
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True)
 @as_json
 @with_server
 def gpus(server: Server, as_json: bool) -> None:
@@ -38,7 +39,9 @@ def gpus(server: Server, as_json: bool) -> None:
     elif found:
         print_table(COLUMNS, [_row(gpu) for gpu in found])
     else:
-        print_hint(lambda: "The server manages no GPUs; it was started with --gpus none")
+        print_hint(
+            lambda: "The server manages no GPUs; it was started with --gpus none (--gpus auto: all)"
+        )
 
 
 @gpus.command()

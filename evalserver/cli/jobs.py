@@ -23,9 +23,12 @@ from evalserver.cli.screens import (
     print_record,
     print_table,
 )
-from evalserver.cli.values import labels_option, time_or_age
+from evalserver.cli.values import labels_option, parse_with, time_or_age
+from evalserver.core.model_title import model_title
 
 DEFAULT_LIMIT = 20
+
+NO_JOBS = "There are no jobs yet; 'evalserver submit' queues one."
 
 SORT_KEYS = (
     "created_at", "started_at", "completed_at", "duration", "priority", "status", "model",
@@ -69,9 +72,15 @@ COLUMNS = (
 @click.option(
     "--since",
     metavar="TIME",
+    callback=parse_with(time_or_age),
     help="Only jobs submitted since: ISO 8601, or an age like 30m, 2h, 3d.",
 )
-@click.option("--before", metavar="TIME", help="Only jobs submitted before; same format.")
+@click.option(
+    "--before",
+    metavar="TIME",
+    callback=parse_with(time_or_age),
+    help="Only jobs submitted before; same format.",
+)
 @click.option(
     "--search",
     metavar="TEXT",
@@ -108,12 +117,13 @@ def jobs(
     **filters: Any,
 ) -> None:
     """List jobs, by default the newest first."""
+    is_filtered = any([status, labels, since, before, *filters.values()])
     with server.client() as client:
         found = client.jobs(
             status=",".join(status) or None,
             labels=labels,
-            created_after=time_or_age(since),
-            created_before=time_or_age(before),
+            created_after=since,
+            created_before=before,
             **filters,
         )
         shown = list(found if everything else islice(found, limit))
@@ -125,7 +135,7 @@ def jobs(
     elif shown:
         print_table(COLUMNS, [_row(job) for job in shown])
     else:
-        print_hint(lambda: "No jobs match.")
+        print_hint(lambda: "No jobs match." if is_filtered else NO_JOBS)
     if more:
         print_hint(lambda: f"There are more than {limit}; show them with --limit N or --all.")
 
@@ -158,7 +168,7 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _record(job: Mapping[str, Any]) -> dict[str, str]:
-    request = job["request"]
+    request, title = job["request"], model_title(job["request"])
     attempts = f"{job['attempt']} of {job['max_attempts']}" if job["attempt"] else None
     values = {
         "job": job["job_id"],
@@ -167,7 +177,8 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         "progress": cells.progress(job) if job["status"] in ("queued", "running") else None,
         "stalled since": _optional_time(job.get("stalled_since")),
         "ends in": None if job["eta_s"] is None else cells.duration(job["eta_s"]),
-        "model": request["model"],
+        "model": title if title != request["model"] else None,
+        "model type": request["model"],
         "tasks": list(request["tasks"]),
         **{name.replace("_", " "): request[name] for name in _other_fields(request)},
         "engine": job["engine"],
@@ -198,8 +209,7 @@ def _start(provenance: Mapping[str, Any]) -> str | None:
 def describe_failure(job: Mapping[str, Any]) -> dict[str, str]:
     """Return why a job failed, the advice first and the end of its log last."""
     failure = job.get("failure")
-    values = {} if failure is None else {"failure": failure["code"], "advice": failure["advice"]}
-    shown = {name: cells.text(value) for name, value in values.items()}
+    shown = {"failure": cells.text(failure["code"]), "advice": cells.advice(job)} if failure else {}
     return shown | ({"error": "\n".join(cells.error_lines(job))} if job["error"] else {})
 
 

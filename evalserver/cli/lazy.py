@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from evalserver.cli.failures import report_errors
+from evalserver.cli.groups import CommandGroup
 from evalserver.core.suggestions import did_you_mean
 
 Table = Mapping[str, Mapping[str, str]]
 """Section titles, and the commands in each: names, and locations as ``module:name``."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """Finds its commands in a table, and turns their errors into messages and exit codes."""
 
     def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
@@ -63,7 +64,4 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help for the commands, by section."""
         for title, names in self._table.items():
-            commands = ((name, self.get_command(ctx, name)) for name in names)
-            rows = [(name, found.get_short_help_str(60)) for name, found in commands if found]
-            with formatter.section(title):
-                formatter.write_dl(rows, col_max=12)
+            self.write_section(ctx, formatter, title, names)

@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
@@ -47,8 +48,9 @@ def logs(
     """
     with server.client() as client:
         job_id = resolve_job_id(client, job)
-        if client.get_job(job_id)["status"] == "queued" and attempt is None:
-            print_hint(lambda: "The job is queued and has no output yet.")
+        reason = _reason_for_no_output(client.get_job(job_id)) if attempt is None else None
+        if reason is not None:
+            print_hint(lambda: reason)
     show = _line_printer(raw=raw, as_json=as_json)
     plain = not raw and (as_json or not is_terminal(sys.stdout))
     with server.client(is_waiting=follow) as client:
@@ -57,6 +59,15 @@ def logs(
             show(line)
     if is_terminal(sys.stdout):
         click.echo(RESET_COLORS, nl=False)
+
+
+def _reason_for_no_output(job: Mapping[str, Any]) -> str | None:
+    """Return why a job has no output; None if it may have some."""
+    if job["status"] == "queued":
+        return "The job is queued and has no output yet."
+    if job["attempt"] == 0:
+        return f"The job was {job['status']} before it started, and has no output."
+    return None
 
 
 def _line_printer(*, raw: bool, as_json: bool) -> Callable[[str], None]:

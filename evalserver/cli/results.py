@@ -16,7 +16,7 @@ COLUMNS = (
     Column("METRIC"),
     Column("VALUE", right=True),
     Column("STDERR", right=True),
-    Column("FILTER", optional=True),
+    Column("FILTER", optional=True, distinguishes=True),
     Column("N", right=True, optional=True),
 )
 

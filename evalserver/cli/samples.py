@@ -24,7 +24,7 @@ COLUMNS = (
     Column("RIGHT"),
     Column("ANSWER"),
     Column("TARGET", optional=True),
-    Column("FILTER", optional=True),
+    Column("FILTER", optional=True, distinguishes=True),
 )
 
 RIGHT_TEXTS = {True: "yes", False: "no", None: cells.EMPTY}

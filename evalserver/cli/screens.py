@@ -7,11 +7,14 @@ spoils no column: a terminal folds it, and in a pipe it stands out of its column
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 import click
+
+from evalserver.cli.folding import fold
 
 Row = Sequence[str]
 
@@ -40,11 +43,13 @@ STATUS_COLORS = {
 @dataclass(frozen=True)
 class Column:
     """A column: its title, whether it is right-aligned, and whether it is omitted if the terminal
-    is too narrow (the last optional column first)."""
+    is too narrow (the last optional column first). One that ``distinguishes`` rows is omitted only
+    if all of its cells are alike."""
 
     title: str
     right: bool = False
     optional: bool = False
+    distinguishes: bool = False
 
 
 def print_json(value: Any) -> None:
@@ -65,13 +70,13 @@ def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    widths = _column_widths(columns, rows, shutil.get_terminal_size().columns)
+    widths = column_widths(columns, rows, shutil.get_terminal_size().columns)
     for index, width in widths.items():
         column = columns[index]
         side = "right" if column.right else "left"
         table.add_column(column.title, justify=side, overflow="fold", width=width)  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*(_color(row[index]) for index in widths))
+        table.add_row(*(_color(row[index], width) for index, width in widths.items()))
     _print_rich(table)
 
 
@@ -91,6 +96,46 @@ def print_record(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         grid.add_row(name, _color(value))
     _print_rich(grid)
+
+
+def wrap(text: str) -> str:
+    """Wrap the lines of a text between words if the output is a terminal."""
+    if not is_terminal(sys.stdout):
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, break_on_hyphens=False) for line in text.split("\n")
+    )
+
+
+def column_widths(
+    columns: Sequence[Column], rows: Sequence[Row], terminal_width: int
+) -> dict[int, int | None]:
+    """Return the width of each column that a terminal shows, by its index.
+
+    Columns with long cells share what the others leave. The widths are None if even the columns
+    that cannot be omitted do not fit.
+    """
+    lengths = [
+        [len(column.title), *(len(row[at]) for row in rows)] for at, column in enumerate(columns)
+    ]
+    least = [_least_width(each) for each in lengths]
+    visible = list(range(len(columns)))
+    for at in reversed(range(len(columns))):
+        is_needed = columns[at].distinguishes and len({row[at] for row in rows}) > 1
+        is_optional = columns[at].optional and not is_needed
+        if is_optional and sum(least[each] + GAP for each in visible) > terminal_width:
+            visible.remove(at)
+    spare = terminal_width - sum(least[at] + GAP for at in visible)
+    if spare < 0:
+        return dict.fromkeys(visible)
+    widths = {at: least[at] for at in visible}
+    wishes = sorted((max(lengths[at]) - least[at], at) for at in visible)
+    for number, (wish, at) in enumerate(wishes):
+        extra = min(wish, spare // (len(wishes) - number))
+        widths[at] += extra
+        spare -= extra
+    return {**widths}
 
 
 def plain_table(head: Row, rows: Sequence[Row]) -> list[str]:
@@ -119,34 +164,6 @@ def _padded_width(cells: Sequence[str]) -> int:
     return max(len(cell) for cell in cells if cell is cells[0] or len(cell) <= MAX_PADDED)
 
 
-def _column_widths(
-    columns: Sequence[Column], rows: Sequence[Row], terminal_width: int
-) -> dict[int, int | None]:
-    """Return the width of each column that a terminal shows, by its index.
-
-    Columns with long cells share what the others leave. The widths are None if even the columns
-    that cannot be omitted do not fit.
-    """
-    lengths = [
-        [len(column.title), *(len(row[at]) for row in rows)] for at, column in enumerate(columns)
-    ]
-    least = [_least_width(each) for each in lengths]
-    visible = list(range(len(columns)))
-    for at in reversed(range(len(columns))):
-        if columns[at].optional and sum(least[each] + GAP for each in visible) > terminal_width:
-            visible.remove(at)
-    spare = terminal_width - sum(least[at] + GAP for at in visible)
-    if spare < 0:
-        return dict.fromkeys(visible)
-    widths = {at: least[at] for at in visible}
-    wishes = sorted((max(lengths[at]) - least[at], at) for at in visible)
-    for number, (wish, at) in enumerate(wishes):
-        extra = min(wish, spare // (len(wishes) - number))
-        widths[at] += extra
-        spare -= extra
-    return {**widths}
-
-
 def _least_width(lengths: Sequence[int]) -> int:
     """Return the width of a column, of its title and its cells, in which few cells are folded."""
     short = [length for length in lengths[1:] if length <= FOLDED_WIDTH]
@@ -154,10 +171,11 @@ def _least_width(lengths: Sequence[int]) -> int:
     return max(lengths[0], FOLDED_WIDTH if is_long else 0, *short)
 
 
-def _color(cell: str) -> Any:
+def _color(cell: str, width: int | None = None) -> Any:
     from rich.text import Text
 
-    return Text(cell, style=STATUS_COLORS.get(cell, ""))
+    shown = cell if width is None else fold(cell, width)
+    return Text(shown, style=STATUS_COLORS.get(cell, ""))
 
 
 def _print_rich(renderable: Any) -> None:

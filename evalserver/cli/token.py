@@ -12,6 +12,7 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.database import database_path, report_database_errors, with_data_dir
+from evalserver.cli.groups import CommandGroup
 from evalserver.cli.local_server import run_locked_or_ask
 from evalserver.cli.screens import Column, as_json, print_json, print_table
 from evalserver.cli.settings import HELP_OPTIONS
@@ -50,7 +51,7 @@ class Lifetime(click.ParamType[timedelta]):
         return lifetime
 
 
-@click.group(context_settings=HELP_OPTIONS)
+@click.group(cls=CommandGroup, context_settings=HELP_OPTIONS)
 def token() -> None:
     """Create, list and revoke tokens, even while the server runs."""
 

@@ -8,7 +8,7 @@ import click
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, with_server
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table
-from evalserver.cli.values import time_or_age
+from evalserver.cli.values import parse_with, time_or_age
 
 Key = Literal["job", "token", "series", "model", "month"]
 """As the client's; help must start without importing the client."""
@@ -25,9 +25,15 @@ Key = Literal["job", "token", "series", "model", "month"]
 @click.option(
     "--since",
     metavar="TIME",
+    callback=parse_with(time_or_age),
     help="Only attempts that ended since: ISO 8601, or an age like 2h, 30d.",
 )
-@click.option("--until", metavar="TIME", help="Only attempts that ended before; same format.")
+@click.option(
+    "--until",
+    metavar="TIME",
+    callback=parse_with(time_or_age),
+    help="Only attempts that ended before; same format.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -46,7 +52,7 @@ def usage(
     are in UTC.
     """
     with server.client() as client:
-        found = client.usage(by, since=time_or_age(since), until=time_or_age(until), limit=limit)
+        found = client.usage(by, since=since, until=until, limit=limit)
     if as_json:
         print_json(found)
         return

@@ -55,14 +55,19 @@ def duration(text: str) -> timedelta:
     return timedelta(**{UNITS[found[2]]: float(found[1])})
 
 
-def time_or_age(given: str | None) -> str | datetime | None:
-    """Parse an age; any other text is a time, which the server reads."""
-    if given is None or given.isdigit():  # a year is a time, not an age in seconds
-        return given
+def time_or_age(given: str) -> str | datetime:
+    """Parse an age, or check a time in ISO 8601, which the server reads."""
+    age = None if given.isdigit() else DURATION.fullmatch(given.strip().lower())
     try:
-        return datetime.now(UTC) - duration(given)
+        if age is not None:
+            return datetime.now(UTC) - duration(given)
+        datetime.fromisoformat(given)
     except (ValueError, OverflowError):
-        return given
+        raise ValueError(
+            f"{given!r} is neither an age such as 30m, 2h, 3d nor a time in ISO 8601 such as"
+            " 2030-01-31T12:00"
+        ) from None
+    return given
 
 
 def seconds(text: str) -> float:
@@ -112,13 +117,14 @@ def harness_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def seeds(text: str) -> int | list[int | None] | None:
-    """Parse a seed, or several with commas, ``None`` for none, as lmms-eval and lm-eval do."""
+    """Parse a seed, or several with commas, ``null`` (or ``None``, as in lmms-eval and lm-eval) for
+    none."""
     parts = [part.strip() for part in text.split(",")]
     try:
-        found = [None if part.lower() == "none" else int(part) for part in parts]
+        found = [None if part.lower() in ("none", "null") else int(part) for part in parts]
     except ValueError:
         raise ValueError(
-            f"{text!r} is not a number, nor numbers or None with commas in between"
+            f"{text!r} is not a number, nor numbers or null with commas in between"
         ) from None
     return found if len(found) > 1 else found[0]
 

@@ -147,7 +147,7 @@ def _describe_failure(job: Job) -> str:
     headline, *log = cells.error_lines(job)
     lines = [f"Error: job {job_id} failed: {headline}"]
     if failure is not None:
-        lines.append(f"Advice ({cells.text(failure['code'])}): {cells.text(failure['advice'])}")
+        lines.append(f"Advice ({cells.text(failure['code'])}): {cells.advice(job)}")
     last = [f"Its log: evalserver logs {job_id}"]
     if job.get("partial"):
         last.append(f"The numbers that it has: evalserver results {job_id}")

@@ -154,7 +154,7 @@ class EvaluationCalls:
         RequestFailed (409) when the job is not queued.
 
         >>> client.set_priority(waiting_id, 5)["message"]
-        'Job ... has priority 5 now. Position in queue: 0'
+        'Job ... has priority 5 now, and no jobs are before it'
         """
         change = Call("PATCH", job_path(job_id), body={"priority": priority})
         return await self._sender.answer(change)

@@ -41,7 +41,7 @@ class JobQueries:
         if job.pruned_at is not None:
             raise JobPruned(
                 f"Job {job_id} finished and was pruned; its metrics are kept:"
-                f" GET /jobs/{job_id}/results"
+                f" GET /jobs/{job_id}/results (evalserver results {job_id})"
             )
         return job
 
@@ -55,7 +55,8 @@ class JobQueries:
             return job
         if await self.was_known(job_id):
             raise JobPruned(
-                f"Job {job_id} finished and was pruned; what is left of it is in the audit log"
+                f"Job {job_id} finished and was pruned, and nothing of it is kept but its events in"
+                f" the audit log (evalserver audit show {job_id}, on the server's machine)"
             )
         raise JobNotFound(f"Job {job_id} not found")
 

@@ -50,7 +50,10 @@ def history_of(snapshot: sqlite3.Connection, job_id: str) -> JobHistory:
     record = _record(snapshot, job_id)
     archives = _archives(snapshot, job_id)
     if not events and record is None and not archives:
-        raise JobNotFound(f"Job {job_id} not found: the audit log has no event of it")
+        raise JobNotFound(
+            f"Job {job_id} not found: the audit log has no event of it. Is this the database of its"
+            " server? --data-dir names another"
+        )
     return JobHistory(job_id, record, events, archives)
 
 

@@ -70,7 +70,7 @@ def revoke(tx: Transaction, name: str, at: str, actor: str) -> None:
     """
     rows = tx.execute("SELECT token_id FROM tokens WHERE name = :name", {"name": name})
     if not rows:
-        raise TokenNotFound(f"There is no token named {name}")
+        raise TokenNotFound(f"There is no token named {name}; evalserver token list shows all")
     tx.execute(
         "UPDATE tokens SET revoked_at = :at, revoked_by = :actor"
         " WHERE name = :name AND revoked_at IS NULL",

@@ -71,7 +71,7 @@ def _explain(
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         sentences[field] = (
             f"{engine.name} knows no {what} {name!r}.{hint} GET /{question}?engine={engine.name} "
-            "lists all that it knows; ?validate=false (evalserver submit --no-validate) skips this "
-            "check."
+            f"(evalserver {question} --engine {engine.name}) lists all that it knows; "
+            "?validate=false (evalserver submit --no-validate) skips this check."
         )
     return sentences

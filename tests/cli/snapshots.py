@@ -28,8 +28,8 @@ def normalize(text: str) -> str:
     text = re.sub(r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:PORT", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.+]+", _mask, text)
     text = re.sub(r"gate=\S+", "gate=FILE", text)
-    text = re.sub(r"(?<![\w/.])[0-9a-f]{8}(?![\w/.])", _mask, text)  # a short id without digits
-    text = re.sub(r"(?<![\w/.])(?=[0-9a-f-]*\d)[0-9a-f-]{5,36}(?![\w/.])", _mask, text)
+    text = re.sub(r"(?<![\w/.])[0-9a-f]{8}(?![\w/]|\.\w)", _mask, text)  # a short id without digits
+    text = re.sub(r"(?<![\w/.])(?=[0-9a-f-]*\d)[0-9a-f-]{5,36}(?![\w/]|\.\w)", _mask, text)
     text = re.sub(r"\d\d:\d\d:\d\d", _mask, text)
     text = re.sub(r"\S*/data/runs/\S+", "DATA/runs/...", text)
     text = re.sub(r"[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏]", "⠋", text)

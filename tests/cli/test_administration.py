@@ -83,7 +83,7 @@ async def test_a_refresh_of_the_catalog_shows_what_was_found(server: ServerProce
         [found] = shell.json("catalog", "refresh", "--engine", "lmms_eval")
         failed = shell.run("catalog", "refresh", "--engine", "inspect")
 
-    assert line.startswith("lmms_eval 0.0.0: 2 tasks, 1 models, ")
+    assert line.startswith("lmms_eval 0.0.0: 2 tasks, 1 model, ")
     assert (found["tasks"], found["error"]) == (2, None)
     assert failed.returncode == 1
     assert "inspect-ai is not installed" in failed.stdout

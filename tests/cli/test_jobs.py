@@ -207,7 +207,7 @@ async def test_a_priority_moves_a_job_in_the_queue_and_the_list(server: ServerPr
         output = shell.stdout_of("priority", second[:14], 5)
         lowered = shell.json("priority", first, -3)
 
-        assert output == f"Job {second} has priority 5 now. Position in queue: 0\n"
+        assert output == f"Job {second} has priority 5 now, and no jobs are before it\n"
         assert (lowered["job_id"], lowered["position_in_queue"]) == (first, 1)
         ids = [job["job_id"] for job in shell.json("jobs", "--sort", "-priority")]
         assert ids == [second, running, first]
@@ -230,3 +230,51 @@ async def test_the_command_accepts_every_sort_order_of_the_server(api: Api) -> N
     keys = description["paths"]["/jobs"]["get"]["parameters"]
     [sort] = [each["schema"] for each in keys if each["name"] == "sort"]
     assert {each.removeprefix("-") for each in sort["enum"]} == set(SORT_KEYS)
+
+
+@pytest.mark.parametrize("option", ["--since", "--before"])
+def test_a_time_that_cannot_be_read_is_named_by_its_option(option: str) -> None:
+    answer = Shell("http://127.0.0.1:1").run("jobs", option, "yesterday")
+
+    assert answer.returncode == 2
+    assert f"Invalid value for '{option}': 'yesterday' is neither an age such as" in answer.stderr
+
+
+async def test_a_list_of_jobs_without_a_job_says_how_to_queue_one(server: ServerProcess) -> None:
+    async with server:
+        with Terminal("jobs", environment={"EVALSERVER_URL": server.url}) as terminal:
+            terminal.end()
+
+    assert terminal.screen() == "There are no jobs yet; 'evalserver submit' queues one."
+
+
+async def test_the_log_of_a_job_that_never_started_says_so(server: ServerProcess) -> None:
+    async with server:
+        await server.api.call("POST", "/drain")
+        shell = Shell(server.url)
+        job = shell.submit()
+        shell.run("cancel", job)
+        with Terminal("logs", job, environment={"EVALSERVER_URL": server.url}) as terminal:
+            terminal.end()
+
+    assert terminal.screen() == "The job was cancelled before it started, and has no output."
+
+
+async def test_an_invalid_filter_does_not_claim_that_nothing_was_changed(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        answer = Shell(server.url).run("jobs", "--failure", "disk")
+
+    assert answer.stderr.splitlines()[0] == (
+        "Error: The request is invalid. Please correct: failure"
+    )
+
+
+async def test_the_advice_of_a_failed_job_names_the_job(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit_and_wait("-a", "behave=exit", "-a", "code=3")
+        answer = shell.run("wait", job)
+
+    assert f"and the log: evalserver logs {job[-8:]}." in answer.stderr

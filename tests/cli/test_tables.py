@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from evalserver.cli import cells
-from evalserver.cli.screens import plain_table
+from evalserver.cli.folding import MAX_LINES, fold
+from evalserver.cli.screens import Column, column_widths, plain_table
 from tests.cli.shell import Shell
 from tests.cli.terminal import Terminal
 from tests.support import ServerProcess
@@ -151,3 +152,77 @@ async def test_jobs_of_different_size_are_compared_with_a_note_in_the_table(
         "[1] The difference is that of the 4 documents that both have, of which the baseline's"
         " value is 0.5 and the job's 0.5; the values themselves are of 8 and 4 documents."
     )
+
+
+@pytest.mark.parametrize(
+    ("cell", "width", "lines"),
+    [
+        ("Qwen/Qwen2-VL-2B-Instruct", 16, ["Qwen/Qwen2-VL-", "2B-Instruct"]),
+        ("mme,ai2d,mmmu_val +27", 10, ["mme,ai2d,", "mmmu_val", "+27"]),
+        ("run=7b step=100", 20, ["run=7b step=100"]),
+        ("n" * 20, 8, ["n" * 8, "n" * 8, "n" * 4]),
+        ("first\nsecond line", 8, ["first", "second", "line"]),
+        ("", 8, [""]),
+    ],
+)
+def test_a_cell_is_folded_between_the_parts_of_its_names(
+    cell: str, width: int, lines: list[str]
+) -> None:
+    assert fold(cell, width).split("\n") == lines
+
+
+def test_a_cell_of_many_lines_keeps_its_beginning_and_its_end() -> None:
+    lines = fold(LONG_NAME, 7).split("\n")
+
+    assert len(lines) == MAX_LINES
+    assert lines[0] == "org/nnn"
+    assert lines[-1].endswith("-end")
+    assert "…" in "".join(lines)
+
+
+def test_a_column_that_tells_rows_apart_is_shown_on_a_narrow_terminal() -> None:
+    columns = (Column("TASK"), Column("FILTER", optional=True, distinguishes=True))
+    rows = [("t" * 20, "strict"), ("t" * 20, "loose")]
+
+    assert 1 in column_widths(columns, rows, 22)
+
+
+def test_a_column_whose_cells_are_alike_is_omitted_on_a_narrow_terminal() -> None:
+    columns = (Column("TASK"), Column("FILTER", optional=True, distinguishes=True))
+    rows = [("t" * 20, "none"), ("u" * 20, "none")]
+
+    assert 1 not in column_widths(columns, rows, 22)
+
+
+async def test_a_metric_that_the_baseline_lacks_makes_no_job_the_baseline(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        baseline = shell.submit_and_wait()
+        other = shell.submit_and_wait("-a", "behave=judge")
+        lines = shell.stdout_of("compare", baseline, other).splitlines()
+
+    verdicts = {line.split()[3]: " ".join(line.split()[7:10]) for line in lines[1:]}
+    assert verdicts[baseline[-8:]].startswith("baseline")
+    assert verdicts[other[-8:]] == "not in baseline"
+
+
+async def test_the_methods_of_a_comparison_are_wrapped_between_words(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        jobs = [shell.submit_and_wait("-a", "behave=scores", "-a", "scores=1/0") for _ in range(2)]
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("compare", *jobs, columns=80, environment=environment) as terminal:
+            terminal.end()
+
+    assert "interval = difference" in " ".join(terminal.screen().split())
+
+
+async def test_the_status_of_a_job_has_the_name_of_its_model(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        job = shell.submit_and_wait("-a", "pretrained=org/model")
+        lines = shell.stdout_of("status", job).splitlines()
+
+    assert lines[2:4] == ["model       org/model", "model type  dummy"]

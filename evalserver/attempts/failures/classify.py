@@ -9,7 +9,7 @@ from evalserver.attempts.failures.codes import CODES
 from evalserver.attempts.failures.exceptions import Frame, Raised, chain_of, read_exceptions
 from evalserver.attempts.failures.machine_signs import MACHINE_SIGNS, WRAPPERS
 from evalserver.attempts.failures.request_signs import HUB_SIGNS, PROVIDER_SIGNS, REQUEST_SIGNS
-from evalserver.attempts.failures.sign import MAX_QUOTED, Sign
+from evalserver.attempts.failures.sign import MAX_QUOTED, Sign, shorten
 from evalserver.core.job import Failure
 from evalserver.executors import Exit, ExitReason
 
@@ -155,7 +155,7 @@ def _is_in(frame: Frame, task_paths: Sequence[PurePath]) -> bool:
 
 def _short(raised: Raised) -> str:
     message = raised.message.partition("\n")[0]
-    return f"{raised.name}: {message}"[:MAX_QUOTED].rstrip(".: ")
+    return shorten(f"{raised.name}: {message}", MAX_QUOTED).rstrip(".: ")
 
 
 def _signal_name(number: int) -> str:

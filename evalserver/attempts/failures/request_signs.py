@@ -172,7 +172,7 @@ REQUEST_SIGNS = (
     Sign(
         "task_error",
         "UndefinedError TemplateSyntaxError TemplateAssertionError",
-        r"(?P<why>[^\n]{1,200})",
+        r"(?P<why>[^\n]{1,400})",
         "A template of the task, such as doc_to_text, failed: {why}.",
     ),
 )

@@ -45,4 +45,9 @@ class Sign:
 
 
 def _quoted(text: str | None) -> str:
-    return " ".join((text or "").split())[:MAX_QUOTED].rstrip(".")
+    return shorten(" ".join((text or "").split()), MAX_QUOTED).rstrip(".")
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text of at most so many characters; an ellipsis stands for what was cut."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

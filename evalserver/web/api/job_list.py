@@ -30,6 +30,7 @@ from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.query_fields import (
     DateTime,
+    FailureCode,
     JobIdPart,
     Label,
     QueryEventId,
@@ -83,7 +84,7 @@ class JobsQuerySchema(StrictSchema):
         validate=validate.OneOf(list(CheckStatus), error="Must be one of {choices}."),
         metadata=about("The verdict of the check of the results: `ok`, `warnings` or `failed`."),
     )
-    failure = Text(longest=64, metadata=about("The code of the failure of a failed job."))
+    failure = FailureCode(metadata=about("The code of the failure of a failed job."))
     label = fields.List(
         Label(),
         validate=validate.Length(max=MAX_LABELS, error="Must be given at most {max} times."),

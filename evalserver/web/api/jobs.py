@@ -114,8 +114,12 @@ async def change_job(request: web.Request) -> web.Response:
     await _require_own(request, job_id)
     await request.app[COMMANDS].prioritize(job_id, priority, actor=request[CALLER].name)
     position = request.app[SCHEDULER].queue.position(job_id) or 0
-    message = f"Job {job_id} has priority {priority} now. Position in queue: {position}"
+    message = f"Job {job_id} has priority {priority} now, and {_before(position)} before it"
     return json_response({**queued_json(job_id, position), "message": message})
+
+
+def _before(jobs: int) -> str:
+    return "1 job is" if jobs == 1 else f"{jobs or 'no'} jobs are"
 
 
 async def cancel_job(request: web.Request) -> web.Response:

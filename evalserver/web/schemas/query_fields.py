@@ -8,12 +8,16 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from evalserver.attempts.failures import CODES
 from evalserver.core.clock import timestamp
 from evalserver.core.job_id import ID_PART
 from evalserver.core.lifecycle import Status
 from evalserver.core.suggestions import did_you_mean
 from evalserver.store import Order, SortKey
 from evalserver.web.schemas.fields import HIDDEN, JsonSchema, Labels, Strict
+
+MAX_QUOTED = 64
+"""Characters of a value that a message quotes."""
 
 
 class QueryInteger(Strict[int]):
@@ -153,6 +157,24 @@ class DateTime(Strict[str]):
             ) from None
 
 
+class FailureCode(Strict[str]):
+    """A code of the table of failures."""
+
+    def json_schema(self) -> JsonSchema:
+        """All codes."""
+        return {"type": "string", "enum": list(CODES)}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if value not in CODES:
+            raise ValidationError(
+                "Must be a code of the table of failures (docs/results.md), such as"
+                f" gpu_out_of_memory.{did_you_mean(value, CODES)}"
+            )
+        return str(value)
+
+
 class JobIdPart(Strict[str]):
     """The id of a job, or its beginning or end, in lower case."""
 
@@ -188,5 +210,5 @@ class Label(Strict[tuple[str, str]]):
     ) -> tuple[str, str]:
         name, sign, text = value.partition("=")
         if not sign:
-            raise ValidationError("Must be name=text, such as run=7b.")
+            raise ValidationError(f"Must be name=text, such as run=7b, not {value[:MAX_QUOTED]!r}.")
         return Labels.NAME.deserialize(name), Labels.TEXT.deserialize(text)

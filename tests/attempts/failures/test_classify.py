@@ -189,3 +189,9 @@ def test_a_hostile_log_is_read_in_bounded_time(log_end: str) -> None:
     classify(Evidence(BROKEN, log_end))
 
     assert time.process_time() - began < 10
+
+
+def test_a_long_quotation_ends_with_an_ellipsis() -> None:
+    log = f"jinja2.exceptions.UndefinedError: 'doc' has no {'x' * 300}"
+
+    assert "x…." in failure_of(log).advice
