@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,8 +84,7 @@ class Side:
 @asynccontextmanager
 async def ours(folder: Path, queued: int) -> AsyncIterator[Side]:
     """Run our server with this many queued jobs behind one that never ends."""
-    data_dir = folder / f"ours-{queued}"
-    data_dir.mkdir()
+    data_dir = Path(tempfile.mkdtemp(dir=folder, prefix=f"ours-{queued}-"))
     await _seed(data_dir, queued)
     options = ("--engine-python", str(BLOCKED_HARNESS), "--max-queued-jobs", "10000000")
     async with ServerProcess(data_dir, *options) as server:

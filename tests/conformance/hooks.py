@@ -18,6 +18,9 @@ LEFT_OUT = {
 LONGEST_CURSOR = 64
 LONGEST_OF_JOBS = 4096
 LONGEST_PATH = 2048
+LONGEST_ID = 64
+MAX_JOBS, MAX_PATHS = 1000, 20
+SWEEP = {"base": {"model": "dummy", "tasks": ["mme"]}, "over": {"seed": [1, 2]}}
 WHOLE_PATHS = ("checkpoint_path", "model_path", "output_path")
 
 
@@ -42,8 +45,10 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     for part, names in LEFT_OUT.items():
         for name in names:
             (getattr(case, part) or {}).pop(name, None)
-    if case.operation.path == "/evaluate":
+    if case.operation.path in ("/evaluate", "/batches"):
         case.query = {**(case.query or {}), "validate": "false"}
+    if case.operation.path == "/compare":
+        _name_jobs_or_a_batch(case)
     _keep_the_jobs(case)
     # Only the server knows which strings are valid cursors.
     cursor = (case.query or {}).get("cursor")
@@ -54,10 +59,23 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     if "finished_after" in (case.query or ()):
         case.query.pop("sort", None)
     body = case.body
+    if case.operation.path == "/batches" and isinstance(body, dict):
+        if _is_sweep(body.get("sweep")):
+            body["sweep"] = SWEEP
+        jobs = body.get("jobs")
+        for each in jobs if isinstance(jobs, list) else ():
+            _make_request_acceptable(each, is_evaluation=True)
+    _make_request_acceptable(body, is_evaluation=case.operation.path == "/evaluate")
+
+
+def _make_request_acceptable(body: Any, *, is_evaluation: bool) -> None:
+    """Remove what only the server knows to be valid, and keep paths in the working directory."""
+    if not isinstance(body, dict):
+        return
     # Only the engine knows which fields it rejects.
-    if isinstance(body, dict) and body.get("engine") == "inspect":
+    if body.get("engine") == "inspect":
         del body["engine"]
-    if isinstance(body, dict) and case.operation.path == "/evaluate":
+    if is_evaluation:
         for name in ONLY_THE_SERVER_KNOWS:
             body.pop(name, None)
         if isinstance(body.get("tasks"), list):
@@ -65,13 +83,35 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
             body["tasks"] = [
                 each.replace("/", "_") if isinstance(each, str) else each for each in body["tasks"]
             ]
-    if isinstance(body, dict) and isinstance(body.get("output_dir"), str):
+    if isinstance(body.get("output_dir"), str):
         path = PurePath(body["output_dir"])
         if path.is_absolute():
             body["output_dir"] = str(path.relative_to(path.anchor))
     _keep_in_here(body)
-    if isinstance(body, dict):
-        _keep_in_here(body.get("lmms_engine_kwargs"))
+    _keep_in_here(body.get("lmms_engine_kwargs"))
+
+
+def _is_sweep(value: Any) -> bool:
+    """Whether this is what the description says of a sweep; which values are valid in which field
+    is more than it can say."""
+    if not isinstance(value, dict) or set(value) != {"base", "over"}:
+        return False
+    base, over = value["base"], value["over"]
+    is_outline = isinstance(base, dict) and isinstance(over, dict) and 1 <= len(over) <= MAX_PATHS
+    return is_outline and all(
+        isinstance(values, list) and 1 <= len(values) <= MAX_JOBS for values in over.values()
+    )
+
+
+def _name_jobs_or_a_batch(case: Any) -> None:
+    """One of the two alternatives is required."""
+    query = case.query or {}
+    if "job" in query:
+        batch = query.get("batch_id")
+        if isinstance(batch, str) and 1 <= len(batch) <= LONGEST_ID:
+            del query["batch_id"]
+    elif "batch_id" not in query:
+        case.query = {**query, "batch_id": "none"}
 
 
 def _keep_in_here(values: Any) -> None:

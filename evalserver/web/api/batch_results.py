@@ -36,7 +36,7 @@ class BatchResultsQuerySchema(ResultsQuerySchema):
     limit = QueryInteger(
         1, MAX_LIMIT, load_default=DEFAULT_LIMIT, metadata=about("Finished jobs per page.")
     )
-    cursor = Text(longest=256, metadata=about("The `next` of the previous page."))
+    cursor = Text(longest=64, metadata=about("The `next` of the previous page."))
 
     @post_load
     def _to_position(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError
 
 from evalserver.submission.sweep import count_bytes, count_requests, expand, path_fault
+from evalserver.web.schemas.arguments import VALUE_REFERENCE
 from evalserver.web.schemas.evaluate_request import EvaluateSchema
 from evalserver.web.schemas.fields import JsonSchema, Strict, about
 from evalserver.web.schemas.queries import Bounds, StrictSchema
@@ -55,11 +56,11 @@ class Sweep(Strict[list[Any]]):
 
     def json_schema(self) -> JsonSchema:
         """The two parts."""
-        values = {"type": "array", "minItems": 1, "maxItems": MAX_JOBS, "items": {}}
+        values = {"type": "array", "minItems": 1, "maxItems": MAX_JOBS, "items": VALUE_REFERENCE}
         return {
             "type": "object",
             "properties": {
-                "base": {"type": "object"},
+                "base": {"type": "object", "additionalProperties": VALUE_REFERENCE},
                 "over": {
                     "type": "object",
                     "minProperties": 1,
