@@ -12,18 +12,26 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.bench.harness_jobs import JOBS, HarnessJob
+from tests.bench.sides import running_program
 from tests.real_harness import interpreter, is_installed, offline_environment
 from tests.support import Json, ServerProcess, until
 
-MAX_LOAD_SECONDS = 120.0
+MAX_LOAD_SECONDS = 300.0
+COLD_SHARE = 10
+"""One in so many of the evaluations one after another is measured where each starts cold."""
+ORIGINAL = Path(__file__).with_name("original_evaluations.py")
+ORIGINALS_HARNESS = "lmms-eval"
+ORIGINAL_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Compared:
     memory: Mapping[str, int]
     ratio: float
     """Cold divided by warm, the median of the rounds."""
+    original_row: float | None
+    """The seconds of the series with lmms-eval's own server; None for other harnesses."""
 
 
 async def measure(harness: str, folder: Path, rounds: int, evaluations: int) -> Compared:
@@ -75,8 +85,12 @@ async def measure(harness: str, folder: Path, rounds: int, evaluations: int) -> 
             await _evaluate(server, job)
         memory = await _wait_for_parent(warm)
         pairs = [(await _evaluate(cold, job), await _evaluate(warm, job)) for _ in range(rounds)]
-        cold_row = await _in_a_row(cold, job, max(1, evaluations // 10)) * 10
-        warm_row = await _in_a_row(warm, job, evaluations)
+        few = max(1, evaluations // COLD_SHARE)
+        cold_row = await _in_a_row(few, lambda: _evaluate(cold, job)) * evaluations / few
+        warm_row = await _in_a_row(evaluations, lambda: _evaluate(warm, job))
+        original_row = None
+        if harness == ORIGINALS_HARNESS:
+            original_row = await _originals_row(job, folder, few) * evaluations / few
         return Compared(
             harness,
             Parts.median([each for each, _ in pairs]),
@@ -86,6 +100,7 @@ async def measure(harness: str, folder: Path, rounds: int, evaluations: int) -> 
             evaluations,
             memory,
             statistics.median(slow.total / fast.total for slow, fast in pairs),
+            original_row,
         )
 
 
@@ -120,11 +135,42 @@ async def _evaluate(server: ServerProcess, job: HarnessJob) -> Parts:
     )
 
 
-async def _in_a_row(server: ServerProcess, job: HarnessJob, count: int) -> float:
+async def _in_a_row(count: int, evaluate: Callable[[], Awaitable[object]]) -> float:
     began = time.perf_counter()
     for _ in range(count):
-        await _evaluate(server, job)
+        await evaluate()
     return time.perf_counter() - began
+
+
+async def _originals_row(job: HarnessJob, folder: Path, count: int) -> float:
+    """Return the seconds of evaluations one after another by lmms-eval's own server."""
+    place = folder / "original"
+    place.mkdir()
+    python, tasks = str(interpreter(ORIGINALS_HARNESS)), str(job.make_tasks(place))
+    environment = offline_environment(place / "hub")
+    log = place / "server.log"
+    async with (
+        running_program(python, ORIGINAL, log, tasks, environment=environment) as side,
+        aiohttp.ClientSession(side.url) as session,
+    ):
+        return await _in_a_row(count, lambda: _evaluate_by_original(session, job, place))
+
+
+async def _evaluate_by_original(
+    session: aiohttp.ClientSession, job: HarnessJob, place: Path
+) -> None:
+    # It finds results only in a directory that is named after the model.
+    needed = {"num_gpus": 1, "model_args": {"pretrained": "none"}}
+    output = {"output_dir": tempfile.mkdtemp(dir=place)}
+    async with session.post("/evaluate", json={**job.request, **needed, **output}) as answer:
+        job_id = (await answer.json())["job_id"]
+    found: Json = {"status": "queued"}
+    while found["status"] in ("queued", "running"):
+        # It cannot be waited for.
+        await asyncio.sleep(ORIGINAL_POLL_SECONDS)
+        async with session.get(f"/jobs/{job_id}") as answer:
+            found = await answer.json()
+    assert found["status"] == "completed", found
 
 
 async def _wait_for_parent(server: ServerProcess) -> Mapping[str, int]:
@@ -158,6 +204,11 @@ def table(found: Sequence[Compared]) -> str:
             cells = [f"{getattr(parts, part.name):.3g} s" for part in fields(Parts)]
             row = f"{each.evaluations}: {seconds:.3g} s"
             lines.append(f"| {' | '.join([each.harness, name, *cells, row])} |")
+        if each.original_row is not None:
+            lines.append(
+                f"its own server: {each.evaluations} in a row {each.original_row:.3g} s,"
+                f" {each.original_row / each.warm_row:.1f} times as long as started warm"
+            )
         resident, shared = (each.memory[kind] / 1e6 for kind in ("resident", "shared"))
         lines.append(
             f"{each.harness}: {each.ratio:.1f} times as fast; the parent has {resident:.0f} MB,"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,23 +95,32 @@ async def ours(folder: Path, queued: int) -> AsyncIterator[Side]:
 @asynccontextmanager
 async def original(python: str, folder: Path, queued: int) -> AsyncIterator[Side]:
     """Run lmms-eval's server in the same state with the interpreter ``python``."""
-    async with _program(python, ORIGINAL, folder / f"original-{queued}.log", str(queued)) as side:
+    async with running_program(
+        python, ORIGINAL, folder / f"original-{queued}.log", str(queued)
+    ) as side:
         yield side
 
 
 @asynccontextmanager
 async def hello(folder: Path) -> AsyncIterator[Side]:
     """Run an application of aiohttp that answers every path with a constant."""
-    async with _program(sys.executable, HELLO, folder / "hello.log") as side:
+    async with running_program(sys.executable, HELLO, folder / "hello.log") as side:
         yield side
 
 
 @asynccontextmanager
-async def _program(python: str, program: Path, log: Path, *arguments: str) -> AsyncIterator[Side]:
+async def running_program(
+    python: str,
+    program: Path,
+    log: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Side]:
+    """Run a server, whose arguments are a port and ``arguments``, until the end of the block."""
     port = free_port()
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [python, str(program), str(port), *arguments], stdout=out, stderr=out
+            [python, str(program), str(port), *arguments], stdout=out, stderr=out, env=environment
         )
     side = Side(f"http://127.0.0.1:{port}", process.pid)
     try:
