@@ -110,7 +110,7 @@ def postpone(tx: Transaction, job_id: str, at: str, reason: str) -> None:
     )
     if not rows:
         raise IllegalTransition(f"job {job_id} is not running, or is to be cancelled")
-    columns = {"max_attempts": rows[0]["max_attempts"] + 1}
+    columns = {"max_attempts": rows[0]["max_attempts"] + 1, "handed_over_at": None}
     detail = {"reason": reason}
     change = Change(EventKind.POSTPONED, job_id, at, SERVER, columns=columns, detail=detail)
     transition(tx, change)

@@ -279,8 +279,8 @@ class Model:
         job = self._require_state("postpone", job_id)
         if job.cancel_requested_at is not None:
             raise IllegalTransition
-        attempts = job.max_attempts + 1
-        self._change("postponed", SERVER, job, status=Status.QUEUED, max_attempts=attempts)
+        again = {"max_attempts": job.max_attempts + 1, "handed_over_at": None}
+        self._change("postponed", SERVER, job, status=Status.QUEUED, **again)
         self._end_attempt(job, self.now)
 
     def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:

@@ -57,6 +57,16 @@ async def test_a_job_that_was_handed_over_runs_from_its_own_first_sign_on(
     assert (job.status, job.started_at) == (Status.RUNNING, "2030-01-01T00:00:07.000+00:00")
 
 
+async def test_an_attempt_that_was_put_back_is_not_started_again(
+    store: Store, waiting: str
+) -> None:
+    await store.jobs.start(waiting, "2030-01-01T00:00:07.000+00:00")
+    await store.jobs.postpone(waiting, "it was late")
+
+    with pytest.raises(IllegalTransition, match="is not waiting on a cluster"):
+        await store.jobs.start(waiting, "2030-01-01T00:00:08.000+00:00")
+
+
 async def test_a_job_that_was_not_handed_over_cannot_start_on_a_cluster(store: Store) -> None:
     with pytest.raises(IllegalTransition, match="not waiting on a cluster"):
         await store.jobs.start(await submit(store), "2030-01-01T00:00:07.000+00:00")
