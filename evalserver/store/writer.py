@@ -236,11 +236,14 @@ class Writer:
     def _take_steps(self) -> None:
         # A batch has a thousand events: other requests are handled in between.
         until = time.perf_counter() + MAX_STEP_SECONDS
-        while self._steps:
-            self._steps.popleft()()
-            if self._steps and time.perf_counter() > until and self._loop is not None:
+        try:
+            while self._steps:
+                self._steps.popleft()()
+                if time.perf_counter() > until:
+                    return
+        finally:
+            if self._steps and self._loop is not None:
                 self._loop.call_soon(self._take_steps)
-                return
 
     def _answer(self, written: _Written) -> None:
         if written.commit is not None and written.results:
