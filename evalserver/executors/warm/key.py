@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evalserver.runner import files
 from evalserver.runner.launch_spec import PER_ATTEMPT_VARIABLES, LaunchSpec, WarmPlan
+from evalserver.runner.warm.fingerprint import state_of
 
 ANY_DIRECTORY = Path("/")
 """Where a parent runs whose attempts each run in a directory of their own."""
@@ -62,5 +63,4 @@ def _code_digest(*folders: Path) -> str:
 
 def _states(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*.py")):
-        state = path.stat()
-        yield f"{path}\0{state.st_mtime_ns}\0{state.st_size}\0"
+        yield f"{path}\0{state_of(str(path))}\0"

@@ -6,22 +6,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import site
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from evalserver.runner.warm import fingerprint
 from evalserver.runner.warm.fingerprint import Fingerprint, Look
+from evalserver.runner.warm.recording import Recording
 
-VOLATILE = ("/proc/", "/dev/", "/sys/")
-"""Where files are no part of what was imported."""
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CLOCK_MARGIN_NS = 500_000_000
 """A file that changed so shortly before the imports may have changed during them."""
 
@@ -39,26 +38,26 @@ class Dependencies:
 
     def __init__(self, package: str, include_path: str) -> None:
         self._begun_ns = time.time_ns()
-        self._looks = list(_looks(package, include_path))
+        whole = _different([*_package_folders(package), *filter(None, [include_path])])
+        self._real = {os.path.realpath(folder): folder for folder in whole}
+        self._looks = list(_looks(whole))
         self._before = fingerprint.look_at(self._looks)
-        self._opened: Fingerprint = {}
-        self._is_recording = True
+        self._recording = Recording()
         self._fingerprint: Fingerprint = {}
-        sys.addaudithook(self._record)
 
     def remember(self) -> int:
         """Take the fingerprint, after the imports; return the number of its files.
 
         Raises ChangedMeanwhile.
         """
-        self._is_recording = False
+        self._recording.stop()
         imported = fingerprint.imported_files()
-        others = {*imported, *self._opened} - self._before.keys()
-        self._looks.append(partial(fingerprint.files, sorted(others)))
+        opened = {self._name(path): state for path, state in self._recording.opened.items()}
+        self._looks.extend(self._looks_at_what_was_read({*imported, *opened}))
         after = fingerprint.look_at(self._looks)
         change = fingerprint.find_change(
-            {**self._before, **self._opened},
-            {path: after[path] for path in after if path in self._before or path in self._opened},
+            {**self._before, **opened},
+            {path: after[path] for path in after if path in self._before or path in opened},
         )
         recent = [path for path in imported if _changed_since(after.get(path, ()), self._begun_ns)]
         if change is None and recent:
@@ -73,18 +72,23 @@ class Dependencies:
         """Return a clause about a file that has changed since the imports; None without one."""
         return fingerprint.find_change(self._fingerprint, fingerprint.look_at(self._looks))
 
-    def _record(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook: notes the files that are opened for reading, as they are then."""
-        if event != "open" or not self._is_recording:
-            return
-        path, _, flags = arguments
-        if not isinstance(path, (str, bytes)) or flags & WRITES:
-            return
-        absolute = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links are not followed
-        if absolute.startswith(VOLATILE) or absolute.endswith(".pyc"):
-            return
-        if absolute not in self._opened:
-            self._opened[absolute] = fingerprint.state_of(absolute)
+    def _looks_at_what_was_read(self, paths: set[str]) -> Iterator[Look]:
+        """Yield what looks at files, and at what else was read, unless that is known already."""
+        yield partial(fingerprint.files, sorted(paths - self._before.keys()))
+        folders = {os.path.dirname(path) for path in self._before}  # noqa: PTH120 - thousands
+        listed = {*map(self._name, self._recording.listed)} - folders
+        listed = {each for each in listed if Path(each).name not in fingerprint.IGNORED_FOLDERS}
+        yield partial(fingerprint.listings, sorted(listed))
+        looked_for = {*map(self._name, self._recording.looked_for)} - self._before.keys()
+        missing = (path for path in looked_for if not fingerprint.state_of(path))
+        yield partial(fingerprint.existing, sorted(missing))
+
+    def _name(self, path: str) -> str:
+        """Return the name under which a file of a whole tree is known, if it is in one."""
+        for real, folder in self._real.items():
+            if path.startswith(f"{real}/"):
+                return folder + path[len(real) :]
+        return path
 
 
 def _changed_since(state: fingerprint.State, begun_ns: int) -> bool:
@@ -92,20 +96,47 @@ def _changed_since(state: fingerprint.State, begun_ns: int) -> bool:
     return bool(state) and state[2] > begun_ns - CLOCK_MARGIN_NS
 
 
-def _looks(package: str, include_path: str) -> Iterator[Look]:
-    """Yield what looks at the files that are known before the imports."""
-    whole = [*_package_folders(package), *filter(None, [include_path])]
-    for folder in dict.fromkeys(map(os.path.realpath, whole)):
+def _looks(whole: list[str]) -> Iterator[Look]:
+    """Yield what looks at the files that are known before the imports: all of the whole trees, and
+    those that decide which modules are found."""
+    # By the names that they were given: one may be a link that is changed.
+    for folder in whole:
         yield partial(fingerprint.tree, folder)
     working_directory, *path = [os.path.abspath(each or ".") for each in sys.path]  # noqa: PTH100
     yield partial(fingerprint.names, working_directory)
-    for folder in dict.fromkeys(path):
+    places = dict.fromkeys([*path, *_site_folders()])
+    for folder in places:
         yield partial(fingerprint.installed, folder)
-    sources = {os.path.realpath(each) for each in (*_own_folders(path), *_editable_folders())}
-    for folder in sorted(sources - {*map(os.path.realpath, whole)}):
+    yield partial(fingerprint.existing, [*places, *_named_by_pth_files(places)])
+    sources = _different([*whole, *_own_folders(path), *_editable_folders()])
+    for folder in sources[len(whole) :]:
         yield partial(fingerprint.tree, folder, fingerprint.SOURCES)
     interpreter = [sys.executable, os.path.realpath(sys.executable), f"{sys.prefix}/pyvenv.cfg"]
     yield partial(fingerprint.files, interpreter)
+
+
+def _different(folders: Iterable[str]) -> list[str]:
+    """Return the folders without those that are, by links, the same as an earlier one."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        found.setdefault(os.path.realpath(folder), folder)
+    return list(found.values())
+
+
+def _site_folders() -> list[str]:
+    """Return where packages may be installed: an interpreter looks there once that exists."""
+    own = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    return [*site.getsitepackages(), *own]
+
+
+def _named_by_pth_files(folders: Iterable[str]) -> Iterator[str]:
+    """Yield the paths that ``.pth`` files name: an interpreter looks there once they exist."""
+    for folder in folders:
+        for file in sorted(Path(folder).glob("*.pth")):
+            with suppress(OSError, UnicodeDecodeError):
+                for line in file.read_text(encoding="utf-8").splitlines():
+                    if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                        yield os.path.join(folder, line.strip())  # noqa: PTH118
 
 
 def _package_folders(package: str) -> list[str]:

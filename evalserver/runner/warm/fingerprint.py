@@ -23,7 +23,7 @@ SOURCES = (".py", ".so", ".yaml", ".yml", ".pth", ".toml", ".cfg")
 """The suffixes of files that count in trees where evaluations may write other ones."""
 METADATA = (".dist-info", ".egg-info")
 """The suffixes of directories that describe an installed package."""
-IGNORED_FOLDERS = ("__pycache__", "node_modules")
+IGNORED_FOLDERS = ("__pycache__", "node_modules", ".git", ".hg", ".svn", ".ipynb_checkpoints")
 NAME = "/"
 """Ends the path of what counts by its name alone."""
 EXISTS: State = (0,)
@@ -34,7 +34,8 @@ class TooManyFiles(Exception):
 
 
 def tree(folder: str, suffixes: tuple[str, ...] = ()) -> Fingerprint:
-    """Return the state of all files of a tree with one of the suffixes, but not of hidden ones.
+    """Return the state of all files of a tree with one of the suffixes, and of hidden ones only if
+    they are sources.
 
     Links are followed. Raises TooManyFiles.
     """
@@ -49,7 +50,7 @@ def tree(folder: str, suffixes: tuple[str, ...] = ()) -> Fingerprint:
                 continue
             visited.add(_identity(directory))
             for name in os.listdir(directory):  # noqa: PTH208 - it is a descriptor
-                if name.startswith(".") or name in IGNORED_FOLDERS:
+                if name in IGNORED_FOLDERS:
                     continue
                 try:
                     status = os.stat(name, dir_fd=directory)
@@ -57,7 +58,7 @@ def tree(folder: str, suffixes: tuple[str, ...] = ()) -> Fingerprint:
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     pending.append(f"{place}/{name}")
-                elif not suffixes or name.endswith(suffixes):
+                elif name.endswith(SOURCES if name.startswith(".") else suffixes or ""):
                     found[f"{place}/{name}"] = _state(status)
         if len(found) > MAX_FILES:
             raise TooManyFiles(f"{folder} has more than {MAX_FILES} files")
@@ -88,6 +89,16 @@ def installed(folder: str) -> Fingerprint:
         if entry.name.endswith(METADATA):
             found.update((each.path, _entry_state(each)) for each in _entries(entry.path))
     return found
+
+
+def listings(folders: Iterable[str]) -> Fingerprint:
+    """Return the names of what is in directories, but not of what is hidden."""
+    return {f"{entry.path}{NAME}": EXISTS for folder in folders for entry in _entries(folder)}
+
+
+def existing(paths: Iterable[str]) -> Fingerprint:
+    """Return which of these paths exist, whatever is there, following links."""
+    return {f"{path}{NAME}": EXISTS if state_of(path) else () for path in paths}
 
 
 def files(paths: Iterable[str]) -> Fingerprint:

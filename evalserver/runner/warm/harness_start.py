@@ -13,6 +13,7 @@ from evalserver.runner.processes import harness_setup
 from evalserver.runner.stage_start import NotForked
 from evalserver.runner.warm import in_place
 from evalserver.runner.warm.identity import Identity
+from evalserver.runner.warm.randomness import Randomness
 
 MAX_ERROR_BYTES = 4096
 NOT_SET_UP = 1
@@ -44,10 +45,15 @@ class ForkedStart:
     """
 
     def __init__(
-        self, identity: Identity, change: EnvironmentChange, libraries: frozenset[str]
+        self,
+        identity: Identity,
+        change: EnvironmentChange,
+        randomness: Randomness,
+        libraries: frozenset[str],
     ) -> None:
         self._identity = identity
         self._change = change
+        self._randomness = randomness
         self._libraries = libraries
 
     def start(
@@ -92,6 +98,7 @@ class ForkedStart:
             self._identity.show_arguments(argv)
             self._identity.show_variables(per_attempt(spec.environment))
             main = in_place.forget_the_parent(argv)
+            self._randomness.renew()
         except BaseException as error:
             os.write(report, f"the forked process could not be set up: {error!r}".encode())
             os._exit(NOT_SET_UP)

@@ -73,17 +73,14 @@ def new_main(path: str) -> ModuleType:
 
 
 def forget_the_parent(argv: tuple[str, ...]) -> ModuleType:
-    """Renew what a new process has for itself: arguments, where modules are found, random numbers,
-    keys and times. Returns its module ``__main__``."""
+    """Renew what a new process has for itself: arguments, where modules are found, keys and times.
+    Returns its module ``__main__``."""
     script = argv[1]
     sys.argv = list(argv[1:])
     if "orig_argv" in vars(sys):  # since Python 3.10
         vars(sys)["orig_argv"] = list(argv)
     sys.path[0] = str(Path(script).resolve().parent)
     importlib.invalidate_caches()
-    numpy_random: Any = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
     process: Any = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.current_process().authkey = os.urandom(32)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
@@ -39,6 +40,13 @@ def load_program(preload: Path) -> Any:
     program = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(program)
     return program
+
+
+def forget_modules_of(folder: Path) -> None:
+    """Remove modules of ours: the harness may have others of these names."""
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "").parent == folder and name != in_place.MAIN:
+            del sys.modules[name]
 
 
 def initial_environment() -> dict[bytes, bytes]:
@@ -78,6 +86,13 @@ def require_nothing_left_open(known: set[int]) -> None:
             with suppress(OSError):  # the one of the directory itself
                 target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - it may be no path
                 raise Unusable(f"importing the harness left {target} open")
+
+
+def require_no_thread() -> None:
+    """Raise Unusable if a thread runs beside this one: no fork would have it."""
+    others = [each.name for each in threading.enumerate() if each != threading.current_thread()]
+    if others:
+        raise Unusable(f"importing the harness started the thread {others[0]}")
 
 
 def installed_version(distribution: str) -> str | None:

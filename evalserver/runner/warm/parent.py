@@ -25,12 +25,15 @@ from evalserver.runner.warm.identity import Identity, NoIdentity
 from evalserver.runner.warm.loading import (
     Unusable,
     environment_change,
+    forget_modules_of,
     initial_environment,
     installed_version,
     load_program,
+    require_no_thread,
     require_nothing_left_open,
 )
 from evalserver.runner.warm.probe import fault_of_forks
+from evalserver.runner.warm.randomness import Randomness
 from evalserver.runner.warm.refusal import Refused, require_suitable
 
 MAX_GROWTH_BYTES = 64 << 20
@@ -61,15 +64,18 @@ class Parent:
             if importlib.util.find_spec(program.PACKAGE) is None:
                 raise Unusable(f"{self._python} has no {program.PACKAGE}")
             self._dependencies = Dependencies(program.PACKAGE, include_path)
+            randomness = Randomness()
             program.preload(include_path)
+            randomness.imported()
             self.num_files = self._dependencies.remember()
         except (NoIdentity, ChangedMeanwhile, fingerprint.TooManyFiles) as error:
             raise Unusable(str(error)) from error
         except Exception as error:
             traceback.print_exc()
             raise Unusable(f"{preload.name} failed: {error!r}") from error
+        forget_modules_of(preload.parent)
         change = environment_change(self._environment)
-        self._start = ForkedStart(self._identity, change, ending.libraries())
+        self._start = ForkedStart(self._identity, change, randomness, ending.libraries())
         self.version = installed_version(program.DISTRIBUTION)
         require_nothing_left_open({connection})
         gc.collect()
@@ -77,6 +83,7 @@ class Parent:
         fault = fault_of_forks()
         if fault is not None:
             raise Unusable(fault)
+        require_no_thread()
         self.num_threads = _num_threads()
         self._resident = _resident_bytes()
         self._runners: set[int] = set()

@@ -167,6 +167,20 @@ async def test_changed_code_of_evalserver_has_another_parent(make_lab: MakeLab) 
     assert (await lab.ran())["start"] == "cold"
 
 
+async def test_changed_code_that_keeps_its_size_and_time_has_another_parent(
+    make_lab: MakeLab,
+) -> None:
+    lab = make_lab()
+    code = lab.preload.parent / "own.py"
+    code.write_text("VALUE = 1\n")
+    status = code.stat()
+    await lab.ready()
+    code.write_text("VALUE = 2\n")
+    os.utime(code, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert (await lab.ran())["start"] == "cold"
+
+
 async def test_an_attempt_survives_its_parent_and_another_executor_finds_it(
     make_lab: MakeLab,
 ) -> None:

@@ -227,6 +227,49 @@ def test_random_numbers_differ_between_two_forks(
     assert not set(first.log.split()) & set(second.log.split())
 
 
+GENERATORS = """
+import random
+FREE, SEEDED = random.Random(), random.Random(7)
+random.seed(7)
+"""
+
+
+def test_random_numbers_are_as_the_imports_have_seeded_them(tiny: TinyHarness) -> None:
+    (tiny.package / "numbers.py").write_text(GENERATORS)
+    program = "import random, tiny.numbers as n; print(random.random(), n.SEEDED.random())"
+    with tiny.parent() as parent:
+        assert parent.ready()["ready"]
+
+        cold, warm = _both(tiny, parent, program)
+
+    assert warm.log == cold.log
+
+
+def test_a_generator_that_was_not_seeded_has_other_numbers_in_each_fork(tiny: TinyHarness) -> None:
+    (tiny.package / "numbers.py").write_text(GENERATORS)
+    program = "import tiny.numbers; print(tiny.numbers.FREE.random())"
+    with tiny.parent() as parent:
+        assert parent.ready()["ready"]
+
+        first, second = (tiny.run_warm(parent, tiny.prepare(program)) for _ in range(2))
+
+    assert first.log != second.log
+
+
+def test_modules_of_the_preload_program_hide_none_of_the_harness(tiny: TinyHarness) -> None:
+    (tiny.place / "helper.py").write_text("WHOSE = 'ours'\n")
+    (tiny.packages / "helper.py").write_text("WHOSE = 'theirs'\n")
+    tiny.preload.write_text(
+        tiny.preload.read_text().replace("sys.path[0]", "import helper; sys.path[0]")
+    )
+    with tiny.parent() as parent:
+        assert parent.ready()["ready"]
+
+        end = tiny.run_warm(parent, tiny.prepare("import helper; print(helper.WHOSE)"))
+
+    assert end.log == "theirs\n"
+
+
 def test_what_was_imported_ahead_is_not_imported_again(
     shared_tiny: TinyHarness, shared_parent: WarmParent
 ) -> None:

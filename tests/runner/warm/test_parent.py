@@ -43,6 +43,11 @@ def _same_size_and_time(tiny: TinyHarness) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def _add_hidden_task(tiny: TinyHarness) -> None:
+    (tiny.tasks / ".drafts").mkdir()
+    _append(tiny.tasks / ".drafts" / "two.yaml")
+
+
 CHANGES: dict[str, Callable[[TinyHarness], None]] = {
     "a task's YAML is edited": lambda tiny: _append(tiny.package / "task.yaml"),
     "a module that was imported is edited": lambda tiny: _append(tiny.package / "numbers.py"),
@@ -58,8 +63,36 @@ CHANGES: dict[str, Callable[[TinyHarness], None]] = {
     "a task of the include path is added": lambda tiny: _append(tiny.tasks / "two.yaml"),
     "a file that was read at import is edited": lambda tiny: _append(tiny.place / "data.txt"),
     "a file that was missing at import appears": lambda tiny: _append(tiny.place / ".env"),
+    "a directory that was looked for at import appears": lambda tiny: (tiny.place / "conf").mkdir(),
+    "a directory that was listed at import gets a file":
+        lambda tiny: _append(tiny.place / "a" / "b"),
+    "a hidden task of the include path is added": _add_hidden_task,
 }  # fmt: skip
 """What makes a parent refuse."""
+
+LINKS = {"the include path": ("tasks", "."), "a directory of modules": ("packages", "tiny")}
+"""Directories that are links, and where in them a file is added."""
+
+
+@pytest.mark.parametrize("what", LINKS)
+def test_a_parent_refuses_when_a_link_leads_elsewhere(what: str, tiny: TinyHarness) -> None:
+    """To files that are the same, and one more, as in a release that is made of hard links."""
+    name, folder = LINKS[what]
+    link = tiny.place / name
+    releases = [tiny.place / f"release-{number}" for number in (1, 2)]
+    link.rename(releases[0])
+    link.symlink_to(releases[0])
+    shutil.copytree(releases[0], releases[1], copy_function=os.link)
+    _append(releases[1] / folder / "another.yaml")
+    with tiny.parent(include=True) as parent:
+        assert parent.ready()["ready"]
+        link.unlink()
+        link.symlink_to(releases[1])
+
+        answer = parent.start(tiny.prepare(PRINT_ONE))
+
+    assert answer == {"refused": f"{link / folder / 'another.yaml'} is new"}
+
 
 HARMLESS: dict[str, Callable[[TinyHarness], None]] = {
     "bytecode is written": lambda tiny: (tiny.package / "__pycache__").mkdir(exist_ok=True),
@@ -70,8 +103,10 @@ HARMLESS: dict[str, Callable[[TinyHarness], None]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_parent_refuses_when(what: str, tiny: TinyHarness) -> None:
     (tiny.place / "data.txt").write_text("data\n")
+    (tiny.place / "a").mkdir()
     tiny.set_preload(
         f"    open({str(tiny.place / 'data.txt')!r}).read()\n"
+        f"    os.listdir({str(tiny.place / 'a')!r}), os.path.isdir({str(tiny.place / 'conf')!r})\n"
         f"    try: open({str(tiny.place / '.env')!r})\n"
         "    except OSError: pass\n"
     )
@@ -117,15 +152,22 @@ def test_a_refused_attempt_was_not_started(tiny: TinyHarness) -> None:
     assert [each.name for each in run_dir.iterdir()] == [files.JOB_FILE]
 
 
+def _new_python(place: Path) -> tuple[str, Path]:
+    """Make another Python, since what is installed into the tests' own is not theirs to change.
+
+    Returns its path, and where its packages are.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place / "venv"], check=True)
+    [site] = (place / "venv").glob("lib/python*/site-packages")
+    return str(place / "venv" / "bin" / "python"), site
+
+
 def test_a_change_of_an_editable_checkout_is_refused(tiny: TinyHarness) -> None:
     checkout = tiny.place / "checkout"
     checkout.mkdir()
     (checkout / "edited.py").write_text("VALUE = 1\n")
-    # Another Python, since what is installed into the tests' own is not theirs to change.
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tiny.place / "venv"], check=True)
-    [site] = (tiny.place / "venv").glob("lib/python*/site-packages")
+    python, site = _new_python(tiny.place)
     (site / "editable.pth").write_text(f"{checkout}\n")
-    python = str(tiny.place / "venv" / "bin" / "python")
     time.sleep(1)
     with WarmParent(python, tiny.preload, tiny.environment, cwd=tiny.cwd) as parent:
         assert parent.ready()["ready"]
@@ -134,6 +176,35 @@ def test_a_change_of_an_editable_checkout_is_refused(tiny: TinyHarness) -> None:
         answer = parent.start(tiny.prepare(PRINT_ONE))
 
     assert answer == {"refused": f"{checkout / 'edited.py'} has changed"}
+
+
+def test_a_place_for_modules_that_appears_later_is_refused(tiny: TinyHarness) -> None:
+    python, site = _new_python(tiny.place)
+    later = tiny.place / "later"
+    (site / "later.pth").write_text(f"# not there yet\n{later}\n")
+    time.sleep(1)
+    with WarmParent(python, tiny.preload, tiny.environment, cwd=tiny.cwd) as parent:
+        assert parent.ready()["ready"]
+        later.mkdir()
+
+        answer = parent.start(tiny.prepare(PRINT_ONE))
+
+    assert answer == {"refused": f"{later} is new"}
+
+
+def test_a_user_s_first_package_is_refused(tiny: TinyHarness) -> None:
+    python = str(Path(sys.executable).resolve())
+    environment = {**tiny.environment, "PYTHONUSERBASE": str(tiny.place / "user")}
+    command = [python, "-m", "site", "--user-site"]
+    user_site = Path(subprocess.check_output(command, env=environment, text=True).strip())
+    time.sleep(1)
+    with WarmParent(python, tiny.preload, environment, cwd=tiny.cwd) as parent:
+        assert parent.ready()["ready"]
+        user_site.mkdir(parents=True)
+
+        answer = parent.start(tiny.prepare(PRINT_ONE))
+
+    assert answer == {"refused": f"{user_site} is new"}
 
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -175,6 +246,9 @@ def test_a_command_line_is_refused_with(what: str, shared_tiny: TinyHarness) -> 
 
 UNUSABLE = {
     "starts a process": "    import subprocess; subprocess.Popen(['sleep', '100'])",
+    "starts a thread":
+        "    import threading, time\n"
+        "    threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()",
     "leaves a descriptor open": "    global file; file = open('/etc/hostname')",
     "fails": "    raise ValueError('no')",
     "sets a variable of the attempt": "    os.environ['CUDA_VISIBLE_DEVICES'] = '0'",
