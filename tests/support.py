@@ -120,6 +120,11 @@ def results_file(job: Json) -> Json:
     return content
 
 
+def how_started(job: Json) -> tuple[str, str | None]:
+    """Return how a finished job was started, and why cold."""
+    return job["provenance"]["start"], job["provenance"].get("start_reason")
+
+
 class Api:
     """The server's HTTP API for tests: asserts the status, returns the body."""
 

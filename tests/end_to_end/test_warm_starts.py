@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.crashing_server import CrashingServer
 from tests.runner.runs import is_running, runner_of
-from tests.support import Json, harness_of, until
+from tests.support import harness_of, how_started, until
 
 PROGRAM = "/evalserver/runner/warm"
 UNFINISHED = {"behave": "hang"}
@@ -51,11 +51,6 @@ async def server(tmp_path: Path) -> AsyncIterator[WarmServer]:
 def journal(tmp_path: Path) -> Path:
     """The file in which the stand-in harness records its starts and ends."""
     return tmp_path / "journal"
-
-
-def how_started(job: Json) -> tuple[str, str | None]:
-    """Return how a finished job was started, and why cold."""
-    return job["provenance"]["start"], job["provenance"].get("start_reason")
 
 
 async def test_an_evaluation_is_started_warm_and_its_provenance_says_so(
