@@ -58,14 +58,14 @@ class Bar:
 async def get_compare_page(request: web.Request) -> web.Response:
     """``GET /ui/compare``: jobs compared with a baseline; with fewer than two jobs, a selection."""
     queries, query = request.app[STORE].queries, request[QUERY]
-    selected = list(dict.fromkeys(query["job"]))
+    jobs = {job_id: await queries.with_pruned(job_id) for job_id in dict.fromkeys(query["job"])}
+    completed = [job for job in jobs.values() if job.status is Status.COMPLETED]
+    selected = order_jobs(completed, query.get("baseline"))
     candidates = await queries.page(
         JobFilter(statuses=frozenset({Status.COMPLETED})), MAX_CANDIDATES
     )
     comparison = None
     if len(selected) >= MIN_JOBS:
-        jobs = {job_id: await queries.with_pruned(job_id) for job_id in selected}
-        selected = order_jobs(list(jobs.values()), query.get("baseline"))
         comparison = await call_api(request, get_comparison, job=selected)
         order = {task: place for place, task in enumerate(jobs[selected[0]].request.tasks)}
         comparison["rows"].sort(key=lambda row: order.get(row["task"], len(order)))
@@ -77,6 +77,7 @@ async def get_compare_page(request: web.Request) -> web.Response:
         request,
         "compare.html",
         selected=selected,
+        left_out=[job for job in jobs.values() if job.job_id not in selected],
         candidates=[(job, asdict(job.request)) for job in candidates.jobs],
         comparison=comparison,
         sizes=_find_sizes(comparison["rows"]) if comparison else {},

@@ -43,6 +43,21 @@ async def test_the_baseline_can_be_changed(lab: Lab, visit: Visit) -> None:
     await expect(first.locator("a").first).to_have_attribute("href", f"/ui/jobs/{lab.completed[1]}")
 
 
+async def test_jobs_that_have_not_completed_are_named_and_the_others_compared(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        first = await scored(server.api, *HALF)
+        second = await scored(server.api, *[1] * 40)
+        failed = await server.api.submit(model_args={"behave": "crash"})
+        await server.api.finished(failed)
+
+        page = await server.api.text(f"/ui/compare?job={failed}&job={first}&job={second}")
+
+    assert f"{failed[-8:]}</a> (failed)" in page
+    assert 'class="comparison"' in page
+
+
 @pytest.mark.browser
 async def test_the_baseline_of_selected_jobs_is_that_of_the_lowest_step(
     lab: Lab, visit: Visit
