@@ -336,8 +336,8 @@ MUTATIONS = (
     Mutation(
         "the name of a checkpoint keeps its secrets in the filter of jobs",
         "store/submission.py",
-        '"model_args": masked(request.model_args)',
-        '"model_args": request.model_args',
+        "return mask_text(model_title(",
+        "return str(model_title(",
         ("store/test_criteria.py::test_a_secret_in_the_name_of_a_checkpoint_finds_no_job",),
     ),
     Mutation(
