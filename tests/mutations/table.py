@@ -313,7 +313,7 @@ MUTATIONS = (
     Mutation(
         "a forked harness leaves out its end although it has files open",
         "runner/warm/ending.py",
-        "and not any(_own_descriptors())",
+        "and not any(map(_leads_outside, _own_descriptors()))",
         "and True",
         (
             "runner/warm/test_in_place.py::test_objects_are_destroyed_only_where_that_may_have_an_effect",

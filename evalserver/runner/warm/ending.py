@@ -12,11 +12,17 @@ import ctypes
 import gc
 import io
 import os
+import socket
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+INNER_DESCRIPTORS = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
+CREDENTIALS = "3i"
+"""Pid, user and group of the process at the other end of a socket."""
 
 
 def libraries() -> frozenset[str]:
@@ -61,7 +67,7 @@ def _has_nothing_outside(known: frozenset[str]) -> bool:
     return (
         _count("/proc/self/task") == 1
         and not _has_children()
-        and not any(_own_descriptors())
+        and not any(map(_leads_outside, _own_descriptors()))
         and libraries() <= known
     )
 
@@ -88,6 +94,28 @@ def _own_descriptors() -> Iterator[int]:
             with suppress(OSError):  # the one of the directory itself
                 os.fstat(int(name))
                 yield int(name)
+
+
+def _leads_outside(descriptor: int) -> bool:
+    """Return whether something outside of the process may be behind a descriptor: not behind those
+    that an event loop has for itself."""
+    try:
+        target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it may be no path
+    except OSError:
+        return True
+    if target.startswith("socket:"):
+        return not _is_own_pair(descriptor)
+    return target not in INNER_DESCRIPTORS
+
+
+def _is_own_pair(descriptor: int) -> bool:
+    """Return whether it is an end of a pair of sockets that this process has made."""
+    with socket.socket(fileno=os.dup(descriptor)) as end:
+        if end.family != socket.AF_UNIX or end.getsockname() or end.type != socket.SOCK_STREAM:
+            return False
+        size = struct.calcsize(CREDENTIALS)
+        peer = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return bool(struct.unpack(CREDENTIALS, peer)[0] == os.getpid()) and not end.getpeername()
 
 
 def _has_children() -> bool:

@@ -196,24 +196,49 @@ def test_a_fault_in_a_destructor_is_reported_as_by_a_new_one(
     assert source.sub("", _without_addresses(warm.log)) == _without_addresses(cold.log)
 
 
-@pytest.mark.parametrize("is_left", [True, False])
+LEFT: dict[str, tuple[str, bool]] = {
+    "nothing": ("None", False),
+    "what an event loop has": ("select.epoll(), socket.socketpair()", False),
+    "a file": ("open('left')", True),
+    "a connection": ("socket.create_connection(listener.getsockname())", True),
+    "a named socket": ("named('left.socket')", True),
+    "a pipe": ("os.pipe()", True),
+    "a thread": ("threading.Thread(target=time.sleep, args=(100,), daemon=True).start()", True),
+    "a library": ("__import__('_zoneinfo')", True),
+    "a process": ("subprocess.Popen(['sleep', '0.1'])", True),
+}
+"""What a script may leave at its end, and whether all objects have to be destroyed then."""
+
+LEAVES = """
+import os, select, socket, subprocess, threading, time, weakref
+class Kept: pass
+kept = Kept()
+write = os.write
+gone = weakref.ref(kept, lambda _: write(1, b"destroyed"))
+def named(path):
+    found = socket.socket(socket.AF_UNIX)
+    found.bind(path)
+    os.unlink(path)
+    return found
+{listener}
+left = {left}
+"""
+
+
+@pytest.mark.parametrize("what", LEFT)
 def test_objects_are_destroyed_only_where_that_may_have_an_effect(
-    is_left: bool, shared_tiny: TinyHarness, shared_parent: WarmParent
+    what: str, shared_tiny: TinyHarness, shared_parent: WarmParent
 ) -> None:
     """It takes long with the objects of a whole harness. A weak reference notices that its object
     is destroyed, not that it is finalized."""
-    program = (
-        "import os, sys, weakref\n"
-        "class Kept: pass\n"
-        "kept = Kept(); write = os.write\n"
-        "gone = weakref.ref(kept, lambda _: write(1, b'destroyed'))\n"
-        f"file = open('left') if {is_left} else None\n"
-    )
+    left, is_destroyed = LEFT[what]
+    listener = "listener = socket.create_server(('127.0.0.1', 0))" if "listener" in left else ""
     (shared_tiny.cwd / "left").touch()
+    program = LEAVES.format(left=left, listener=listener)
 
     end = shared_tiny.run_warm(shared_parent, shared_tiny.prepare(program))
 
-    assert end.log == ("destroyed" if is_left else "")
+    assert end.log == ("destroyed" if is_destroyed else "")
 
 
 def test_random_numbers_differ_between_two_forks(
