@@ -96,7 +96,7 @@ def test_a_value_is_sent_with_its_type(line: str, sent: dict[str, Any]) -> None:
     [
         ("env: {A: b}", "env: the server does not support this"),
         ("modle: x", "has a key 'modle'. Did you mean 'model'?"),
-        ("seed: 'x,1,2,3'", "not a number, nor numbers or None"),
+        ("seed: 'x,1,2,3'", "not a number, nor numbers or null"),
         ("reasoning_tags: '[['", "run.yaml: "),
         ("model_args: x", "'x' is not name=value"),
         ("[]", "run.yaml is empty"),
