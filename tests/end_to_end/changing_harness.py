@@ -29,7 +29,7 @@ print("SEEN", json.dumps({{
 
 TASK_FILES = {
     "lm-eval": ("capitals.yaml", "max_gen_toks: 32"),
-    "lmms-eval": ("digits_vqa.yaml", "max_new_tokens: 8"),
+    "lmms-eval": ("digits_vqa.yaml", "max_new_tokens: 32"),
     "inspect": ("capitals.py", "EVALUATED = 32"),
 }
 """The file that defines a task, and the definition that a test edits."""
@@ -65,6 +65,10 @@ def make_tasks(harness: str, place: Path) -> Path:
         tasks.mkdir()
         for path in source.glob("*.*"):
             (tasks / path.name).write_bytes(path.read_bytes())
+    name, definition = TASK_FILES[harness]
+    text = (tasks / name).read_text()
+    key = definition.partition(":")[0]
+    (tasks / name).write_text(re.sub(rf"{key}: \d+", definition, text))
     with (tasks / TASK_MODULES[harness]).open("a") as file:
         file.write(SEEN)
     return tasks
@@ -143,3 +147,15 @@ def samples_of(job: Json) -> list[Any]:
     """Return the samples of a completed job, as the harness wrote them."""
     paths = sorted(Path(job["output_dir"]).rglob("*samples*.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def outcome(job: Json) -> Json:
+    """Return the metrics and the provenance of a finished job, without paths of its own and how it
+    was started."""
+    provenance = {**job["provenance"]}
+    for name in ("start", "start_reason"):
+        provenance.pop(name, None)
+    metrics = {name: part["metrics"] for name, part in job["result"].items()}
+    text = json.dumps({"metrics": metrics, "provenance": provenance})
+    found: Json = json.loads(text.replace(job["job_id"], "JOB"))
+    return found

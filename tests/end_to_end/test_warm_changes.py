@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.changing_harness import ChangingHarness, seen
+from tests.end_to_end.changing_harness import ChangingHarness, outcome, seen
 from tests.support import Json, how_started
 
 HARNESSES = ("lm-eval", "lmms-eval", "inspect")
@@ -77,6 +77,7 @@ async def test_what_changes_between_two_evaluations_shows_in_the_second(
             assert (start, change.why in (why or "")) == ("cold", True), (what, why)
             assert how_started(third) == ("warm", None), what
             assert [seen(second), seen(third)] == [expected] * 2, what
+            assert outcome(third) == outcome(second), what
 
 
 def _wait_until_settled() -> None:

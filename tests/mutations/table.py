@@ -311,6 +311,106 @@ MUTATIONS = (
         ("runner/warm/test_parent.py::test_a_runner_does_not_show_the_token",),
     ),
     Mutation(
+        "a generator of random numbers is the same in all forks of a warm parent",
+        "runner/warm/randomness.py",
+        "self._seed(generator)",
+        "pass",
+        (
+            "runner/warm/test_in_place.py::"
+            "test_a_generator_that_was_not_seeded_has_other_numbers_in_each_fork",
+        ),
+    ),
+    Mutation(
+        "the seed of the imports is lost in a fork",
+        "runner/warm/randomness.py",
+        "random.setstate(self._state)",
+        "pass",
+        ("runner/warm/test_in_place.py::test_random_numbers_are_as_the_imports_have_seeded_them",),
+    ),
+    Mutation(
+        "a warm parent does not notice that a link leads elsewhere",
+        "runner/warm/dependencies.py",
+        "return list(found.values())",
+        "return list(found)",
+        ("runner/warm/test_parent.py::test_a_parent_refuses_when_a_link_leads_elsewhere",),
+    ),
+    Mutation(
+        "a warm parent is used although a thread of the imports is missing in its forks",
+        "runner/warm/loading.py",
+        "    if others:",
+        "    if False:",
+        ("runner/warm/test_parent.py::test_a_parent_is_unusable_when_the_harness",),
+    ),
+    Mutation(
+        "attempts with other variables share a warm parent",
+        "executors/warm/key.py",
+        "environment=frozenset(shared)",
+        "environment=frozenset()",
+        (
+            "executors/warm/test_warm_starts.py::"
+            "test_an_attempt_with_other_variables_has_another_parent",
+        ),
+    ),
+    Mutation(
+        "a warm parent outlives a change of evalserver's code",
+        "executors/warm/key.py",
+        "code=_code_digest(files.PROGRAM, plan.preload.parent)",
+        'code=""',
+        ("executors/warm/test_warm_starts.py::test_changed_code_of_evalserver_has_another_parent",),
+    ),
+    Mutation(
+        "an attempt that a warm parent has started without an answer is begun again",
+        "executors/local.py",
+        "is_unclear and await self.was_started(run_dir)",
+        "False",
+        (
+            "executors/warm/test_warm_starts.py::"
+            "test_an_unanswered_start_that_has_begun_is_not_begun_again",
+        ),
+    ),
+    Mutation(
+        "a warm parent that does not answer is left running",
+        "executors/warm/parent.py",
+        "process.kill()",
+        "pass",
+        ("executors/warm/test_warm_starts.py::test_what_a_parent_does_not_answer_is_started_cold",),
+    ),
+    Mutation(
+        "a harness is started warm in a version that was not tried",
+        "executors/warm/tried.py",
+        "if version in plan.versions:",
+        "if True:",
+        ("executors/warm/test_warm_starts.py::test_a_version_that_was_not_tried_is_started_cold",),
+    ),
+    Mutation(
+        "warm parents outlive their server's end",
+        "executors/warm/parents.py",
+        "await asyncio.gather(*(parent.end() for parent in self._parents.values()))",
+        "pass",
+        ("executors/warm/test_parents.py::test_closing_ends_the_parents_also_one_that_is_loading",),
+    ),
+    Mutation(
+        "a further attempt is started warm",
+        "attempts/start_plan.py",
+        "job.attempt > 1",
+        "False",
+        ("attempts/test_start_plan.py",),
+    ),
+    Mutation(
+        "a harness of several processes is started warm",
+        "attempts/start_plan.py",
+        "if not engine.starts_one_process(job.request):",
+        "if False:",
+        ("attempts/test_start_plan.py",),
+    ),
+    Mutation(
+        "a warm start is planned although a checkpoint is merged first",
+        "attempts/start_plan.py",
+        "    if has_stages:",
+        "    if False:",
+        ("attempts/test_start_plan.py",),
+    ),
+    Mutation(
         "a forked harness leaves out its end although it has files open",
         "runner/warm/ending.py",
         "and not any(map(_leads_outside, _own_descriptors()))",
