@@ -139,7 +139,10 @@ def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
     }
     jobs = [finished(lab, **fields)["job_id"] for _ in range(2)]
     jobs.append(lab.submit(**fields, priority=-1))
+    request = {"model": "dummy", "tasks": ["mme"], "priority": -1, **fields}
+    batch = lab.send("POST", "/batches", Role.SUBMITTER, json={"jobs": [request]}).json()
     names = {"task": "mme", "path": "p", "folder": "docs", "file": "docs.js", "name": "n"}
+    names["batch_id"] = batch["batch_id"]
     paths = {
         route.path.format(job_id=job_id, **names)
         for route in (*ROUTES, *PAGES)
