@@ -9,8 +9,9 @@ from evalserver.cli.change import run_for_each
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.connection import Server, resolve_job_id, with_server
 from evalserver.cli.screens import as_json, print_json
-from evalserver.cli.selection import confirm, count_of, yes_option
+from evalserver.cli.selection import confirm, yes_option
 from evalserver.cli.values import parse_with, seconds
+from evalserver.core.wording import count_of_jobs
 
 
 @click.command()
@@ -69,7 +70,7 @@ def prune(
     with server.client() as client:
         if jobs:
             job_ids = [resolve_job_id(client, job) for job in jobs]
-            confirm(f"Remove {count_of(job_ids)} with their files?", yes=yes)
+            confirm(f"Remove {count_of_jobs(len(job_ids))} with their files?", yes=yes)
             run_for_each(client.prune_job, job_ids, as_json=as_json)
         else:
             which = (

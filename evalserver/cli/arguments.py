@@ -20,7 +20,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
     do not separate. Raises ValueError.
     """
     if text.lstrip().startswith("{"):
-        return _parse_json(text)
+        return _json_object(text)
     arguments: dict[str, Any] = {}
     for part in split_commas(text):
         name, sign, value = part.partition("=")
@@ -51,11 +51,16 @@ def split_commas(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _parse_json(text: str) -> dict[str, Any]:
+def parse_json(text: str) -> Any:
+    """Parse a text that begins like JSON. Raises ValueError."""
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{text!r} begins like JSON, but is not valid JSON: {error}") from None
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    value = parse_json(text)
     if not isinstance(value, dict):
         raise ValueError(f"{text!r} must be a JSON object")
     return value

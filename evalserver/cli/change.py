@@ -15,8 +15,9 @@ from evalserver.cli.connection import (
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import to_failure
 from evalserver.cli.screens import as_json, print_hint, print_json
-from evalserver.cli.selection import Selection, confirm, count_of, jobs_or_filter, yes_option
+from evalserver.cli.selection import Selection, confirm, jobs_or_filter, yes_option
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
+from evalserver.core.wording import count_of_jobs
 
 
 @click.command()
@@ -32,7 +33,7 @@ def cancel(server: Server, selection: Selection, yes: bool, as_json: bool) -> No
     with server.client() as client:
         job_ids = selection.find(client, ("queued", "running"))
         if selection.is_filter:
-            confirm(f"Cancel {count_of(job_ids)}?", yes=yes)
+            confirm(f"Cancel {count_of_jobs(len(job_ids))}?", yes=yes)
         if selection.is_batch and selection.batch is not None:
             _print(client.cancel_batch(selection.batch), as_json=as_json)
         else:
@@ -64,7 +65,7 @@ def retry(
     with server.client() as client:
         job_ids = selection.find(client, ("failed", "cancelled"))
         if selection.is_filter:
-            confirm(f"Queue {count_of(job_ids)} for another attempt?", yes=yes)
+            confirm(f"Queue {count_of_jobs(len(job_ids))} for another attempt?", yes=yes)
         responses, codes = call_for_each(client.retry_job, job_ids)
     queued = [response["job_id"] for response in responses]
     if waits and not codes:
@@ -73,7 +74,9 @@ def retry(
         _print_responses(responses, is_list=len(job_ids) > 1)
     elif queued:
         click.echo("\n".join(queued))
-        message = responses[0]["message"] if len(queued) == 1 else f"{count_of(queued)} queued"
+        message = (
+            responses[0]["message"] if len(queued) == 1 else f"{count_of_jobs(len(queued))} queued"
+        )
         print_hint(lambda: f"{message}. Follow with: evalserver wait {' '.join(queued)}")
     if codes:
         raise click.exceptions.Exit(codes[0])

@@ -103,8 +103,3 @@ def confirm(question: str, *, yes: bool) -> None:
         )
     if not click.confirm(question, err=True):
         raise Failure("nothing was changed", ExitCode.USAGE)
-
-
-def count_of(job_ids: Sequence[str]) -> str:
-    """Return how many jobs these are, in words."""
-    return "1 job" if len(job_ids) == 1 else f"{len(job_ids)} jobs"

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from evalserver.cli.arguments import parse_arguments, split_commas
+from evalserver.cli.arguments import parse_arguments, parse_json, split_commas
 
 Command = Callable[..., Any]
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
@@ -153,10 +153,7 @@ def labels(texts: tuple[str, ...]) -> dict[str, str]:
 
 def json_list(text: str) -> list[Any]:
     """Parse a JSON array."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{text!r} begins like JSON, but is not valid JSON: {error}") from None
+    value = parse_json(text)
     if not isinstance(value, list):
         raise ValueError(f"{text!r} must be a JSON array")
     return value

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from evalserver.core.job import Job
+from evalserver.core.wording import count_of_jobs
 from evalserver.scheduling.hand_over import HandOver
 
 
@@ -15,8 +16,7 @@ def cluster_wait_reason(job: Job, hand_over: HandOver, before: int) -> str:
         words = cluster.waiting_reason(Path(job.run_dir))
         return words or f"its start on {name}, which it was handed over to"
     if before > 0:
-        jobs = "1 job" if before == 1 else f"{before} jobs"
-        return f"{jobs} for {name} before it in the queue"
+        return f"{count_of_jobs(before)} for {name} before it in the queue"
     if hand_over.is_full:
         return (
             f"{name} to end one of the {cluster.max_handed_over} jobs that it may have of this"

@@ -12,6 +12,7 @@ from itertools import islice
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Demand, Job, QueuedJob
 from evalserver.core.lifecycle import Status
+from evalserver.core.wording import count_of_jobs
 from evalserver.scheduling.cluster_wait import cluster_wait_reason
 from evalserver.scheduling.queue_estimate import ExpectedJob, seconds_until_last_ends
 from evalserver.scheduling.scheduler import Scheduler
@@ -84,8 +85,7 @@ class Forecaster:
         reasons = [reason] if (reason := await self._blocked_reason(job)) else []
         if before > 0:
             lane = self._scheduler.inventory.limits.lane_of(job.request.num_gpus)
-            jobs = "1 job" if before == 1 else f"{before} jobs"
-            reasons.append(f"{jobs}{OF_LANE[lane]} before it in the queue")
+            reasons.append(f"{count_of_jobs(before)}{OF_LANE[lane]} before it in the queue")
         return ", and ".join(reasons) or "its start, which comes next"
 
     async def _blocked_reason(self, job: Job) -> str | None:

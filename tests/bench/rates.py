@@ -7,7 +7,7 @@ from functools import partial
 
 from tests.bench.figures import Figure, Target, compared
 from tests.bench.load import LoadResult
-from tests.bench.plan import Pair, Plan, Values
+from tests.bench.plan import Pair, Plan
 from tests.bench.sides import Side, hello, ours
 
 LOADERS = 64
@@ -79,10 +79,12 @@ def _memory_by_length(sides: Mapping[int, Side]) -> float:
 async def _beside_hello(plan: Plan, side: Side) -> list[Figure]:
     """Jobs, beside the least that a server of aiohttp does."""
     async with hello(plan.folder) as least:
-        jobs: Values = ([], [])
-        for _ in range(plan.rounds):
-            jobs[0].append(await _jobs(plan, side))
-            jobs[1].append((await least.put(1, plan.seconds, ["/"])).rate)
+
+        async def read(each: Side) -> float:
+            paths = ["/"] if each is least else await each.job_paths()
+            return (await each.put(1, plan.seconds, paths)).rate
+
+        jobs = await Pair(side, least).alternately(plan.rounds, read)
     name = f"GET /jobs/{{id}}, {await side.queued()} queued, beside aiohttp's hello"
     return [compared(name, "/s", *jobs, HELLO)]
 

@@ -359,16 +359,6 @@ MUTATIONS = (
         ("executors/warm/test_warm_starts.py::test_changed_code_of_evalserver_has_another_parent",),
     ),
     Mutation(
-        "an attempt that a warm parent has started without an answer is begun again",
-        "executors/local.py",
-        "is_unclear and await self.was_started(run_dir)",
-        "False",
-        (
-            "executors/warm/test_warm_starts.py::"
-            "test_an_unanswered_start_that_has_begun_is_not_begun_again",
-        ),
-    ),
-    Mutation(
         "a warm parent that does not answer is left running",
         "executors/warm/parent.py",
         "process.kill()",
@@ -413,7 +403,7 @@ MUTATIONS = (
     Mutation(
         "a forked harness leaves out its end although it has files open",
         "runner/warm/ending.py",
-        "and not any(map(_leads_outside, _own_descriptors()))",
+        "and not any(map(_leads_outside, open_descriptors()))",
         "and True",
         (
             "runner/warm/test_in_place.py::test_objects_are_destroyed_only_where_that_may_have_an_effect",

@@ -47,6 +47,7 @@ ALLOWED = {
     "runner.launch_spec": "reads job.json before the harness runs, in the runner's process",
     "runner.watch": "names in the run directory, for the one that cancels",
     "runner.supervisor": "opens the lock before the harness runs, in the runner's process",
+    "runner.warm.descriptors": "/proc",
     "runner.warm.dependencies": "metadata of the harness's packages, in the harness's interpreter",
     "runner.warm.ending": "/proc, as the harness",
     "runner.warm.fingerprint": "names and states of the harness's own files, and /proc",

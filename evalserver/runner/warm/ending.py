@@ -15,10 +15,10 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+from evalserver.runner.warm.descriptors import open_descriptors
 
 INNER_DESCRIPTORS = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]")
 CREDENTIALS = "3i"
@@ -67,7 +67,7 @@ def _has_nothing_outside(known: frozenset[str]) -> bool:
     return (
         _count("/proc/self/task") == 1
         and not _has_children()
-        and not any(map(_leads_outside, _own_descriptors()))
+        and not any(map(_leads_outside, open_descriptors()))
         and libraries() <= known
     )
 
@@ -86,14 +86,6 @@ def _finalize_objects() -> bool:
     for each in found:
         finalize(ctypes.py_object(each))
     return True
-
-
-def _own_descriptors() -> Iterator[int]:
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are all it takes
-        if int(name) > 2:
-            with suppress(OSError):  # the one of the directory itself
-                os.fstat(int(name))
-                yield int(name)
 
 
 def _leads_outside(descriptor: int) -> bool:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from evalserver.runner.warm import ending
+from evalserver.runner.warm.descriptors import open_descriptors
 
 MAIN = "__main__"
 INTERRUPTED = 130
@@ -25,10 +26,9 @@ INTERRUPTED = 130
 
 def close_descriptors(kept: set[int]) -> None:
     """Close all descriptors but the three standard ones and those that are kept."""
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names are all it takes
-        if int(name) > 2 and int(name) not in kept:
-            with suppress(OSError):  # the one of the directory itself
-                os.close(int(name))
+    for descriptor in open_descriptors():
+        if descriptor not in kept:
+            os.close(descriptor)
 
 
 def replace_environment(environment: Mapping[bytes, bytes]) -> None:

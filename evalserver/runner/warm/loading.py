@@ -8,12 +8,12 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from evalserver.runner.warm import in_place
+from evalserver.runner.warm.descriptors import open_descriptors
 from evalserver.runner.warm.harness_start import EnvironmentChange, per_attempt
 
 UNUSABLE_VARIABLES = ("PYTHONSAFEPATH", "PYTHONINSPECT", "PYTHONPROFILEIMPORTTIME")
@@ -81,11 +81,10 @@ def environment_change(initial: Mapping[bytes, bytes]) -> EnvironmentChange:
 
 def require_nothing_left_open(known: set[int]) -> None:
     """Raise Unusable if there is a descriptor that is neither standard nor known."""
-    for name in sorted(os.listdir("/proc/self/fd"), key=int):  # noqa: PTH208 - names are enough
-        if int(name) > 2 and int(name) not in known:
-            with suppress(OSError):  # the one of the directory itself
-                target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - it may be no path
-                raise Unusable(f"importing the harness left {target} open")
+    for descriptor in open_descriptors():
+        if descriptor not in known:
+            target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it may be no path
+            raise Unusable(f"importing the harness left {target} open")
 
 
 def require_no_thread() -> None:

@@ -1,8 +1,6 @@
 """The metrics of the jobs of a batch: in pages, or as one table for spreadsheets."""
 
 import asyncio
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -12,9 +10,10 @@ from aiohttp import hdrs, web
 from marshmallow import ValidationError, post_load
 
 from evalserver.store import JobMetrics
-from evalserver.web.api.results import COLUMNS, ResultsQuerySchema, spreadsheet_cell
+from evalserver.web.api.results import COLUMNS, ResultsQuerySchema
 from evalserver.web.http.cursors import InvalidCursor, read_cursor, write_cursor
 from evalserver.web.http.responses import json_response
+from evalserver.web.http.spreadsheets import csv_text
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.query_fields import QueryInteger
@@ -80,7 +79,7 @@ async def _send_table(request: web.Request, batch_id: str) -> web.StreamResponse
         return response
     batches, after = request.app[STORE].batches, 0
     try:
-        await response.write(_csv([(*FIRST_COLUMNS, *COLUMNS)]))
+        await response.write(csv_text([(*FIRST_COLUMNS, *COLUMNS)]).encode())
         while is_still_authorized(request) and (
             jobs := await batches.results(batch_id, JOBS_OF_A_PIECE, after)
         ):
@@ -93,21 +92,15 @@ async def _send_table(request: web.Request, batch_id: str) -> web.StreamResponse
 
 
 def _csv_of(jobs: Iterable[JobMetrics]) -> bytes:
-    return _csv(
+    rows = (
         [
             *(row["job_id"], row["status"], row["model"], _labels_text(row["labels"])),
             *(row[name] for name in COLUMNS),
         ]
         for row in _rows(jobs)
     )
+    return csv_text(rows).encode()
 
 
 def _labels_text(labels: dict[str, str]) -> str:
     return "; ".join(f"{name}={text}" for name, text in labels.items())
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([spreadsheet_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()

@@ -11,6 +11,7 @@ from evalserver.core.in_steps import in_steps
 from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
+from evalserver.core.wording import count_of_jobs
 from evalserver.store import Batch, Key
 from evalserver.submission.batch_checks import prefix_of
 from evalserver.submission.rejection import Rejected
@@ -75,8 +76,8 @@ async def cancel_batch(request: web.Request) -> web.Response:
         require_own(request, batch.submitted_by, f"Batch {batch_id}")
     done = await request.app[COMMANDS].cancel_batch(batch_id, actor=request[CALLER].name)
     message = (
-        f"Batch {batch_id}: {_jobs(done.cancelled)} cancelled, {done.stopping} being stopped,"
-        f" {done.finished} had finished"
+        f"Batch {batch_id}: {count_of_jobs(done.cancelled)} cancelled,"
+        f" {done.stopping} being stopped, {done.finished} had finished"
     )
     return json_response({"batch_id": batch_id, **vars(done), "message": message})
 
@@ -156,7 +157,7 @@ def _submitted_json(jobs: Sequence[NewJob]) -> dict[str, Any]:
         "batch_id": jobs[0].batch_id,
         "count": len(jobs),
         "job_ids": [job.job_id for job in jobs],
-        "message": f"{_jobs(len(jobs))} queued successfully",
+        "message": f"{count_of_jobs(len(jobs))} queued successfully",
     }
 
 
@@ -176,7 +177,3 @@ def _state_json(batch: Batch) -> dict[str, Any]:
             "results": f"{path}/results",
         },
     }
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"

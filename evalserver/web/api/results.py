@@ -1,10 +1,7 @@
 """The metrics of a completed job, and those that a failed job has."""
 
-import csv
-import io
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 from marshmallow import fields, validate
@@ -14,14 +11,12 @@ from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.store import Store
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.http.responses import json_response
+from evalserver.web.http.spreadsheets import csv_text
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.queries import StrictSchema
 
 COLUMNS = ("task", "metric", "filter", "value", "stderr", "n", "higher_is_better")
-
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
-"""Prefixes with which a spreadsheet evaluates a text as a formula."""
 
 
 class ResultsQuerySchema(StrictSchema):
@@ -114,15 +109,10 @@ def _conflict_error(detail: str) -> BadRequest:
 
 
 def _csv_response(job: Job, metrics: Sequence[Metric]) -> web.Response:
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(("job_id", "model", *COLUMNS))
-    for metric in metrics:
-        cells = (job.job_id, job.request.model, *(getattr(metric, name) for name in COLUMNS))
-        rows.writerow([spreadsheet_cell(value) for value in cells])
-    return web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
-
-
-def spreadsheet_cell(value: Any) -> Any:
-    """Escape a value for a spreadsheet, which would evaluate some texts as formulas."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
+    head = ("job_id", "model", *COLUMNS)
+    rows = (
+        (job.job_id, job.request.model, *(getattr(metric, name) for name in COLUMNS))
+        for metric in metrics
+    )
+    text = csv_text([head, *rows])
+    return web.Response(text=text, content_type="text/csv", charset="utf-8")

@@ -1,7 +1,5 @@
 """``GET /ui/trends``: a metric over training steps, for several training runs in one plot."""
 
-import csv
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple, fields
@@ -14,7 +12,7 @@ from marshmallow import fields as schema_fields
 from marshmallow import pre_load, validate
 
 from evalserver.store import Point, Series
-from evalserver.web.api.results import spreadsheet_cell
+from evalserver.web.http.spreadsheets import csv_text
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.formatting import shared_places
 from evalserver.web.pages.rendering import PUSH_URL, render_page
@@ -112,11 +110,8 @@ def _select_metric(metrics: Sequence[MetricKey], name: str | None) -> MetricKey 
 
 
 def _csv_response(points: Sequence[Point], metric: MetricKey | None) -> web.Response:
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(("task", "metric", "filter", *(each.name for each in fields(Point))))
-    for point in points:
-        rows.writerow([spreadsheet_cell(value) for value in (*(metric or ()), *astuple(point))])
-    response = web.Response(text=text.getvalue(), content_type="text/csv", charset="utf-8")
+    head = ("task", "metric", "filter", *(each.name for each in fields(Point)))
+    text = csv_text([head, *((*(metric or ()), *astuple(point)) for point in points)])
+    response = web.Response(text=text, content_type="text/csv", charset="utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="trends.csv"'
     return response

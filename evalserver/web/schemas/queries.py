@@ -206,13 +206,9 @@ class EvaluateHeadersSchema(HeadersSchema):
     )
 
 
-class BatchQuerySchema(StrictSchema):
+class BatchQuerySchema(EvaluateQuerySchema):
     """The query of ``POST /batches``."""
 
-    checked = QueryBoolean(
-        data_key="validate",
-        metadata=about("Whether to reject unknown models and tasks, and missing checkpoints."),
-    )
     dry_run = QueryBoolean(
         metadata=about("Whether to return the requests, checked and expanded, without queueing.")
     )
