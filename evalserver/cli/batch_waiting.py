@@ -1,6 +1,5 @@
 """Waiting until the jobs of a batch have ended, and showing how many ended how."""
 
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +18,7 @@ def wait_for_batch(server: Server, batch_id: str, waiting: Waiting, *, as_json: 
 
     Not their metrics: the server keeps the records of its newest jobs only.
     """
-    if waiting.cancel_on_interrupt:
-        # Schedulers and CI systems send it to stop a command.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    waiting.heed_sigterm()
     shown: list[str] = []
 
     def show(batch: Mapping[str, Any]) -> None:

@@ -38,6 +38,12 @@ class Waiting:
     cancel_on_interrupt: bool
     quiet: bool
 
+    def heed_sigterm(self) -> None:
+        """Let SIGTERM do what Ctrl-C does, if that cancels the jobs: schedulers and CI systems send
+        it to stop a command."""
+        if self.cancel_on_interrupt:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 CANCEL_ON_INTERRUPT = click.option(
     "--cancel-on-interrupt", is_flag=True, help="Ctrl-C and SIGTERM cancel the jobs."
@@ -72,9 +78,7 @@ def wait_for(
     server: Server, job_ids: Sequence[str], waiting: Waiting, *, as_json: bool
 ) -> ExitCode:
     """Wait until the jobs have ended, and show their outcome."""
-    if waiting.cancel_on_interrupt:
-        # Schedulers and CI systems send it to stop a command.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    waiting.heed_sigterm()
     view = choose_view(quiet=waiting.quiet, as_json=as_json)
     ended: dict[str, Job] = {}
     try:

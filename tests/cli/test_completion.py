@@ -74,7 +74,7 @@ async def test_job_ids_are_completed(server: ServerProcess, complete: Complete) 
     async with server:
         jobs = [Shell(server.url).submit() for _ in range(2)]
 
-        assert complete(server.url, "status", jobs[0][:8]) == jobs[::-1]
+        assert complete(server.url, "status", jobs[0][:4]) == jobs[::-1]
 
 
 async def test_the_short_form_of_an_id_is_completed(

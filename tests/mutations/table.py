@@ -359,13 +359,6 @@ MUTATIONS = (
         ("executors/warm/test_warm_starts.py::test_changed_code_of_evalserver_has_another_parent",),
     ),
     Mutation(
-        "a warm parent that does not answer is left running",
-        "executors/warm/parent.py",
-        "process.kill()",
-        "pass",
-        ("executors/warm/test_warm_starts.py::test_what_a_parent_does_not_answer_is_started_cold",),
-    ),
-    Mutation(
         "a harness is started warm in a version that was not tried",
         "executors/warm/tried.py",
         "if version in plan.versions:",
