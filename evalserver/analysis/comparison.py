@@ -6,27 +6,34 @@ a sample from a population of possible documents, so a metric has a sampling err
 """
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
+from types import MappingProxyType
 from typing import Any
 
+from evalserver.analysis.clusters import clustered_stderr
+from evalserver.analysis.comparison_notes import MIN_CLUSTERS, cluster_notes, sample_notes
 from evalserver.analysis.fractions import are_fractions
+from evalserver.analysis.mcnemar import DiscordantPairs, count_discordant, exact_p_value
+from evalserver.analysis.power import documents_to_decide
+from evalserver.analysis.significance import SignificanceTest, normal_p_value, sign_p_value
 from evalserver.core.job import Metric
 
 CONFIDENCE = 0.95
 """The confidence level of the intervals."""
+ALPHA = 0.05
+"""A metric with an adjusted p-value of at most this changed by more than chance explains."""
 QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-
-SMALL_SAMPLE = 30
-"""With fewer documents, the mean is not approximately normally distributed."""
 
 TOLERANCE = 1e-6
 """Relative tolerance between the mean of the samples and the metric of the harness."""
 
 Scores = Mapping[Any, float]
 """The score of each document, by its id, of any type."""
+Clusters = Mapping[Any, Hashable]
+"""The cluster of each document that names one, by the document's id."""
 
 
 class Method(StrEnum):
@@ -45,9 +52,10 @@ MILLER = "Miller 2024, Adding Error Bars to Evals, https://arxiv.org/abs/2411.00
 FORMULAS: Mapping[Method, tuple[str, str]] = {
     Method.PAIRED: (
         "difference = mean(d), stderr = sqrt(sum((d - mean(d))^2) / (n (n - 1))), where d is the "
-        "job's score minus the baseline's, of each of n documents; interval = difference ± "
-        f"{QUANTILE:.2f} stderr, within -1 and 1 for scores from 0 to 1",
-        f"{MILLER}, on paired differences",
+        "job's score minus the baseline's, of each of n documents; with k clusters of documents, "
+        "stderr = sqrt(k / (k - 1) sum(s^2)) / n, where s is the sum of d - mean(d) in a cluster; "
+        f"interval = difference ± {QUANTILE:.2f} stderr, within -1 and 1 for scores from 0 to 1",
+        f"{MILLER}, on paired differences and clustered standard errors",
     ),
     Method.UNPAIRED: (
         "difference = the job's value minus the baseline's, stderr = sqrt(stderr^2 of the one + "
@@ -73,8 +81,13 @@ class Difference:
     """A job's metric minus the baseline's.
 
     ``low`` and ``high`` bound the confidence interval, which lies within the differences that the
-    metric can have, if these are known; ``n`` is the number of paired documents.
+    metric can have, if these are known; ``n`` is the number of paired documents, ``clusters`` that
+    of their clusters, if the standard error takes these into account.
     ``exceeds_noise``: the interval excludes 0. ``improved``: the metric changed for the better.
+    ``right_to_wrong`` and ``wrong_to_right`` count documents, if each is right or wrong.
+    ``p_value`` is that of ``test``; ``p_adjusted`` is corrected for the number of metrics, and
+    ``regressed`` says whether the metric became worse by that: see ``holm``.
+    ``n_to_decide``: with about so many documents the interval would exclude 0, if it does not yet.
     Each is None if unknown. ``note`` states the limits of the comparison.
     """
 
@@ -87,14 +100,28 @@ class Difference:
     exceeds_noise: bool | None
     improved: bool | None
     note: str | None
+    clusters: int | None = None
+    right_to_wrong: int | None = None
+    wrong_to_right: int | None = None
+    p_value: float | None = None
+    test: SignificanceTest | None = None
+    p_adjusted: float | None = None
+    regressed: bool | None = None
+    n_to_decide: int | None = None
 
 
 def paired_difference(
-    baseline: Metric, other: Metric, baseline_scores: Scores, other_scores: Scores
+    baseline: Metric,
+    other: Metric,
+    baseline_scores: Scores,
+    other_scores: Scores,
+    clusters: Clusters = MappingProxyType({}),
 ) -> Difference:
     """Return the mean difference over the documents that both have.
 
-    Raises NotPaired if a metric is not the mean of its scores, or too few documents are common.
+    If all these documents are in ``clusters``, and in several, the standard error is that of
+    clustered documents. Raises NotPaired if a metric is not the mean of its scores, or too few
+    documents are common.
     """
     _require_mean(baseline, baseline_scores)
     _require_mean(other, other_scores)
@@ -102,18 +129,29 @@ def paired_difference(
     n = len(common)
     if n < 2:
         raise NotPaired(f"the two have {n or 'no'} document{'s' * (n != 1)} in common")
-    differences = [other_scores[each] - baseline_scores[each] for each in common]
-    mean = math.fsum(differences) / n
-    variance = math.fsum((each - mean) ** 2 for each in differences) / (n - 1)
-    notes = []
-    if n < max(len(baseline_scores), len(other_scores)):
-        notes.append(_subset_note(common, baseline_scores, other_scores))
-    if n < SMALL_SAMPLE:
-        notes.append(f"With fewer than {SMALL_SAMPLE} documents the true interval is wider.")
-    scores = (*baseline_scores.values(), *other_scores.values())
-    limit = _largest_difference(scores)
-    stderr = math.sqrt(variance / n)
-    return _difference(other, mean, stderr, n, Method.PAIRED, " ".join(notes), limit)
+    differences = {each: other_scores[each] - baseline_scores[each] for each in common}
+    mean = math.fsum(differences.values()) / n
+    groups = _group_documents(common, clusters)
+    independent = len(set(groups.values()))
+    stderr = clustered_stderr(differences, groups)
+    notes = [
+        *sample_notes(baseline_scores, other_scores, common),
+        *cluster_notes(clusters, common),
+    ]
+    limit = _largest_difference((*baseline_scores.values(), *other_scores.values()))
+    found = _difference(other, mean, stderr, n, Method.PAIRED, " ".join(notes), limit)
+    pairs = count_discordant(baseline_scores, other_scores) if other.higher_is_better else None
+    p_value, test = _test_pairs(found, pairs if independent == n else None, independent)
+    needed = documents_to_decide(mean, stderr**2 * n, 0.0, CONFIDENCE)
+    return replace(
+        found,
+        clusters=None if independent == n else independent,
+        right_to_wrong=None if pairs is None else pairs.right_to_wrong,
+        wrong_to_right=None if pairs is None else pairs.wrong_to_right,
+        p_value=p_value,
+        test=test,
+        n_to_decide=None if found.exceeds_noise else needed,
+    )
 
 
 def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference:
@@ -127,7 +165,10 @@ def unpaired_difference(baseline: Metric, other: Metric, why: str) -> Difference
         return _difference(other, value, None, None, Method.BARE, note)
     stderr = math.hypot(baseline.stderr, other.stderr)
     limit = 1.0 if are_fractions(baseline, other) else math.inf
-    return _difference(other, value, stderr, None, Method.UNPAIRED, note, limit)
+    found = _difference(other, value, stderr, None, Method.UNPAIRED, note, limit)
+    if stderr == 0:
+        return found
+    return replace(found, p_value=normal_p_value(value, stderr), test=SignificanceTest.NORMAL)
 
 
 def _difference(
@@ -150,17 +191,24 @@ def _difference(
     return Difference(value, stderr, low, high, n, method, exceeds, improved, note or None)
 
 
-def _subset_note(common: Collection[Any], baseline_scores: Scores, other_scores: Scores) -> str:
-    """Say that the difference is not that of the two values, and of which it is."""
-    baseline, job = (
-        math.fsum(scores[each] for each in common) / len(common)
-        for scores in (baseline_scores, other_scores)
-    )
-    return (
-        f"The difference is that of the {len(common)} documents that both have, of which the"
-        f" baseline's value is {baseline:.4g} and the job's {job:.4g}; the values themselves are of"
-        f" {len(baseline_scores)} and {len(other_scores)} documents."
-    )
+def _group_documents(common: Collection[Any], clusters: Clusters) -> Clusters:
+    """Return the cluster of each document; a cluster for each where not all name one of several."""
+    named = {each: clusters[each] for each in common if each in clusters}
+    if len(named) == len(common) and len(set(named.values())) >= MIN_CLUSTERS:
+        return named
+    return {each: each for each in common}
+
+
+def _test_pairs(
+    found: Difference, pairs: DiscordantPairs | None, independent: int
+) -> tuple[float, SignificanceTest]:
+    """Return the p-value of a paired difference, and the test: McNemar's if there are ``pairs``,
+    which must be independent; ``independent`` is the number of documents, or of clusters."""
+    if pairs is not None:
+        return exact_p_value(pairs), SignificanceTest.MCNEMAR
+    if found.stderr:
+        return normal_p_value(found.value, found.stderr), SignificanceTest.NORMAL
+    return (1.0 if found.value == 0 else sign_p_value(independent)), SignificanceTest.SIGN
 
 
 def _largest_difference(scores: Collection[float]) -> float:

@@ -1,21 +1,25 @@
-"""Differences and their intervals: numbers computed by hand, or by scipy 1.15 where it says so."""
+"""Differences and their intervals: numbers computed by hand, or by scipy where it says so."""
 
 import math
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
 
 from evalserver.analysis.comparison import (
     FORMULAS,
+    Clusters,
     Method,
     NotPaired,
     Scores,
     paired_difference,
     unpaired_difference,
 )
+from evalserver.analysis.significance import TESTS, SignificanceTest
 from evalserver.core.job import Metric
 
 ACC = Metric("mme", "acc", "none", 0.5, None, None, True)
@@ -35,9 +39,11 @@ def mean_of(scores: Scores, **known: Any) -> Metric:
     return number(math.fsum(scores.values()) / len(scores), **known)
 
 
-def paired(first: Scores, second: Scores, **known: Any) -> Any:
+def paired(
+    first: Scores, second: Scores, clusters: Clusters = MappingProxyType({}), **known: Any
+) -> Any:
     """The difference of what these scores come to."""
-    return paired_difference(mean_of(first), mean_of(second, **known), first, second)
+    return paired_difference(mean_of(first), mean_of(second, **known), first, second, clusters)
 
 
 def test_pairs_give_the_mean_of_the_differences_and_its_standard_error() -> None:
@@ -223,3 +229,129 @@ def test_swapping_the_two_changes_the_sign_alone(values: dict[int, float], data:
     assert (there.value, there.low, there.stderr) == pytest.approx(
         (-back.value, -back.high, back.stderr)
     )
+
+
+def test_documents_that_changed_between_right_and_wrong_are_counted() -> None:
+    found = paired(TEN, OTHER_TEN)
+
+    assert (found.right_to_wrong, found.wrong_to_right) == (1, 3)
+
+
+def test_the_p_value_of_right_and_wrong_documents_is_that_of_the_exact_test() -> None:
+    found = paired(TEN, OTHER_TEN)
+
+    # Four throws of a coin: at most 1 head has the probability 5/16.
+    assert (found.test, found.p_value) == (SignificanceTest.MCNEMAR, pytest.approx(10 / 16))
+
+
+def test_documents_are_not_counted_where_it_is_unknown_what_is_right() -> None:
+    found = paired(TEN, OTHER_TEN, higher_is_better=None)
+
+    assert (found.right_to_wrong, found.wrong_to_right) == (None, None)
+
+
+def test_the_p_value_of_other_scores_is_that_of_the_normal_distribution() -> None:
+    first = {0: 0.1, 1: 0.4, 2: 0.35, 3: 0.8, 4: 0.6}
+    second = {0: 0.3, 1: 0.5, 2: 0.25, 3: 0.9, 4: 0.9}
+
+    found = paired(first, second)
+
+    expected = 2 * norm.sf(found.value / found.stderr)
+    assert (found.test, found.p_value) == (SignificanceTest.NORMAL, pytest.approx(expected))
+    assert (found.right_to_wrong, found.wrong_to_right) == (None, None)
+
+
+def test_the_p_value_of_differences_that_are_all_alike_is_that_of_the_sign_test() -> None:
+    found = paired(dict.fromkeys(range(8), 0.25), dict.fromkeys(range(8), 0.5))
+
+    expected = binomtest(8, 8).pvalue
+    assert (found.test, found.p_value) == (SignificanceTest.SIGN, pytest.approx(expected))
+
+
+def test_without_pairs_the_p_value_is_that_of_the_normal_distribution() -> None:
+    found = unpaired_difference(number(0.5, 0.03), number(0.6, 0.04), "no samples")
+
+    assert found.p_value == pytest.approx(2 * norm.sf(2))
+
+
+@pytest.mark.parametrize("stderr", [None, 0.0])
+def test_without_an_error_and_without_pairs_there_is_no_p_value(stderr: float | None) -> None:
+    found = unpaired_difference(number(0.5, stderr), number(0.6, stderr), "no samples")
+
+    assert (found.test, found.p_value) == (None, None)
+
+
+def test_documents_of_clusters_are_not_taken_as_independent() -> None:
+    clusters = {each: each // 2 for each in range(10)}
+
+    found = paired(TEN, OTHER_TEN, clusters=clusters)
+
+    # Sums of d - 0.2 in pairs: 0.6 -0.4 0.6 -0.4 -0.4; sqrt(5/4 * 1.2) / 10
+    assert (found.stderr, found.clusters) == (pytest.approx(math.sqrt(1.5) / 10), 5)
+
+
+def test_the_p_value_of_clustered_documents_takes_clusters_into_account() -> None:
+    found = paired(TEN, OTHER_TEN, clusters={each: each // 2 for each in range(10)})
+
+    expected = 2 * norm.sf(found.value / found.stderr)
+    assert (found.test, found.p_value) == (SignificanceTest.NORMAL, pytest.approx(expected))
+    assert (found.right_to_wrong, found.wrong_to_right) == (1, 3)
+
+
+def test_differences_of_clusters_that_are_all_alike_count_the_clusters() -> None:
+    first, second = dict.fromkeys(range(8), 0.25), dict.fromkeys(range(8), 0.5)
+
+    found = paired(first, second, clusters={each: each // 2 for each in range(8)})
+
+    assert found.p_value == pytest.approx(binomtest(4, 4).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "note"),
+    [
+        ({}, None),
+        ({each: each for each in range(40)}, None),
+        ({each: each // 2 for each in range(40)}, "With fewer than 30 clusters of documents"),
+        (dict.fromkeys(range(40), "a"), "All documents are in one cluster"),
+        ({0: "a", 1: "b"}, "Only 2 of the 40 documents name a cluster"),
+    ],
+)
+def test_a_note_says_what_clusters_mean_for_the_interval(
+    clusters: dict[int, Any], note: str | None
+) -> None:
+    scores = {each: float(each % 2) for each in range(40)}
+
+    found = paired(scores, scores, clusters=clusters).note
+
+    assert found is None if note is None else found.startswith(note)
+
+
+@pytest.mark.parametrize("clusters", [dict.fromkeys(range(10), "a"), {0: "a", 1: "b"}, {}])
+def test_without_several_clusters_of_all_documents_they_are_independent(
+    clusters: dict[int, str],
+) -> None:
+    found = paired(TEN, OTHER_TEN, clusters=clusters)
+
+    assert (found.stderr, found.clusters) == (pytest.approx(0.2), None)
+
+
+def test_within_the_noise_it_is_said_how_many_documents_would_decide() -> None:
+    # The variance of a document is 0.2^2 * 10.
+    expected = 0.4 * (norm.ppf(0.975) / 0.2) ** 2
+
+    assert paired(TEN, OTHER_TEN).n_to_decide == math.ceil(expected)
+
+
+def test_what_exceeds_the_noise_needs_no_more_documents() -> None:
+    first = {index: float(index < 50) for index in range(100)}
+    second = {index: float(index < 58) for index in range(100)}
+
+    assert paired(first, second).n_to_decide is None
+
+
+def test_without_any_difference_no_number_of_documents_decides() -> None:
+    assert paired(TEN, TEN).n_to_decide is None
+
+
+def test_every_test_has_a_formula_and_a_source() -> None:
+    assert TESTS.keys() == set(SignificanceTest)
