@@ -18,6 +18,8 @@ MAX_SCORES = 2_000_000
 
 DOCUMENT_HASH = "doc_hash"
 """The key under which both harnesses write the hash of a document."""
+CLUSTER = "cluster"
+"""The key of the cluster that a document belongs to: see docs/engines.md."""
 
 ScoreKey = tuple[str, str]
 """The names of a metric and of a filter of the harness."""
@@ -30,11 +32,13 @@ class ScoresUnavailable(Exception):
 
 @dataclass(frozen=True)
 class TaskScores:
-    """The scores of documents by metric and filter, then by document id; and the hashes of the
-    documents, if the harness wrote them."""
+    """The scores of documents by metric and filter, then by document id; the hashes of the
+    documents, if the harness wrote them; and the clusters that samples name, by filter and document
+    id."""
 
     scores: Mapping[ScoreKey, Mapping[DocId, float]]
     hashes: Mapping[DocId, int]
+    clusters: Mapping[str, Mapping[DocId, int]]
 
     def has_same_documents(self, other: "TaskScores") -> bool:
         """Return whether the documents with the same ids have the same hashes, where both have
@@ -69,7 +73,7 @@ def read_scores(
         if is_cancelled():
             raise ReadCancelled
         collector.add(line)
-    return TaskScores(collector.scores, collector.hashes)
+    return TaskScores(collector.scores, collector.hashes, collector.clusters)
 
 
 class _ScoreCollector:
@@ -79,6 +83,7 @@ class _ScoreCollector:
         self._scores_left = MAX_SCORES
         self.scores: dict[ScoreKey, dict[DocId, float]] = {key: {} for key in keys}
         self.hashes: dict[DocId, int] = {}
+        self.clusters: dict[str, dict[DocId, int]] = {name: {} for _, name in keys}
 
     def add(self, line: SampleLine) -> None:
         if line.values is None or line.doc_id is None:
@@ -87,6 +92,11 @@ class _ScoreCollector:
         if isinstance(document_hash, str):
             self.hashes[line.doc_id] = hash(document_hash)
         filter_name = self._only_filter or self._engine.filter_of(line.values)
+        cluster = line.values.get(CLUSTER)
+        if filter_name in self.clusters and isinstance(cluster, str | int):
+            # A text may be long.
+            number = cluster if isinstance(cluster, int) else hash(cluster)
+            self.clusters[filter_name][line.doc_id] = number
         for (metric, key_filter), scores in self.scores.items():
             if key_filter == filter_name:
                 self._add_score(scores, line.doc_id, self._engine.score(line.values, metric))

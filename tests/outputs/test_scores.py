@@ -160,6 +160,31 @@ def test_different_documents_with_the_same_id_are_detected(
     assert mine.has_same_documents(other) is same
 
 
+def test_the_cluster_of_a_document_is_read_by_filter(file: Path) -> None:
+    write(
+        file,
+        *(
+            {"doc_id": doc, "filter": "a", "acc": 1, "cluster": f"video {doc // 2}"}
+            for doc in range(4)
+        ),
+        *({"doc_id": doc, "filter": "b", "acc": 1, "cluster": 7} for doc in range(4)),
+    )
+
+    found = read(file, ("acc", "a"), ("acc", "b")).clusters
+
+    names = [len(set(clusters.values())) for clusters in (found["a"], found["b"])]
+    assert (names, found["a"][0] == found["a"][1]) == ([2, 1], True)
+
+
+@pytest.mark.parametrize("cluster", [None, 0.5, ["a"], {"video": "a"}])
+def test_a_cluster_that_is_no_text_and_no_whole_number_is_ignored(
+    file: Path, cluster: object
+) -> None:
+    write(file, {"doc_id": 0, "acc": 1, "cluster": cluster})
+
+    assert read(file).clusters == {"none": {}}
+
+
 def test_lines_are_read_lazily(file: Path) -> None:
     write(file, *({"doc_id": 0, "acc": 1, "doc": "x" * 100_000} for _ in range(400)))
 

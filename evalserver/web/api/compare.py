@@ -1,37 +1,27 @@
 """``GET /compare``: differences between the metrics of completed jobs and a baseline."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from marshmallow import ValidationError, fields, validates_schema
 
-from evalserver.analysis.comparison import (
-    CONFIDENCE,
-    FORMULAS,
-    Difference,
-    NotPaired,
-    paired_difference,
-    unpaired_difference,
-)
-from evalserver.core.job import Job, Metric
-from evalserver.engines import Engine
-from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
-from evalserver.web.api.results import load_results
-from evalserver.web.api.samples import open_samples
+from evalserver.analysis.comparison import CONFIDENCE, FORMULAS, Difference
+from evalserver.analysis.holm import CORRECTION
+from evalserver.analysis.significance import TESTS
+from evalserver.core.job import Job
+from evalserver.web.api.compared_jobs import Evaluation, Key, find_differences, load_evaluation
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.http.one_at_a_time import run_stoppable
 from evalserver.web.http.responses import json_response
-from evalserver.web.keys import COMPARISON_WORK, ENGINES, QUERY, STORE
+from evalserver.web.keys import COMPARISON_WORK, QUERY, STORE
+from evalserver.web.schemas.compare_responses import formula_json, formulas_json
 from evalserver.web.schemas.fields import JsonSchema, Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
 MIN_JOBS, MAX_JOBS = 2, 10
-
-Key = tuple[str, str, str]
-"""Task, metric, filter."""
 
 
 class DistinctJobs(fields.List[str]):
@@ -74,23 +64,13 @@ class CompareQuerySchema(StrictSchema):
             raise ValidationError("Must be given, or else batch_id; not both.", "job")
 
 
-@dataclass(frozen=True)
-class _Evaluation:
-    """A completed job, its metrics, and its engine, which knows its files; None if the server has
-    no such engine any more."""
-
-    job: Job
-    metrics: Mapping[Key, Metric]
-    engine: Engine | None
-
-
 async def get_comparison(request: web.Request) -> web.Response:
     """``GET /compare``: each metric of each job, and its difference from the first job's.
 
     If both jobs have samples, and a metric is the mean of the scores of its documents, the jobs are
     compared document by document, which detects smaller differences.
     """
-    jobs = [await _load_evaluation(request, job_id) for job_id in await _job_ids(request)]
+    jobs = [await load_evaluation(request, job_id) for job_id in await _job_ids(request)]
     # Reading samples occupies a thread, so comparisons run one at a time.
     rows = await request.app[COMPARISON_WORK].run(
         request, lambda: run_stoppable(lambda stop: compare(jobs, stop.is_set))
@@ -100,10 +80,10 @@ async def get_comparison(request: web.Request) -> web.Response:
             "jobs": [_job_json(each.job) for each in jobs],
             "confidence": CONFIDENCE,
             "rows": rows,
-            "methods": {
-                method.value: {"formula": formula, "source": source}
-                for method, (formula, source) in FORMULAS.items()
-            },
+            "regressions": [_regressions_json(each.job, rows) for each in jobs[1:]],
+            "methods": formulas_json(FORMULAS),
+            "tests": formulas_json(TESTS),
+            "correction": formula_json(CORRECTION),
         }
     )
 
@@ -124,15 +104,13 @@ async def _job_ids(request: web.Request) -> list[str]:
     return completed
 
 
-def compare(jobs: Sequence[_Evaluation], is_stopped: Callable[[], bool]) -> list[dict[str, Any]]:
+def compare(jobs: Sequence[Evaluation], is_stopped: Callable[[], bool]) -> list[dict[str, Any]]:
     """Return a row for each number that one of the jobs has; the first job is the baseline.
 
     Raises ReadCancelled once ``is_stopped`` says so.
     """
     baseline, *others = jobs
-    differences = {
-        each.job.job_id: dict(_differences(baseline, each, is_stopped)) for each in others
-    }
+    differences = {each.job.job_id: find_differences(baseline, each, is_stopped) for each in others}
     directions = {
         key: metric.higher_is_better for each in jobs for key, metric in each.metrics.items()
     }
@@ -151,7 +129,7 @@ def compare(jobs: Sequence[_Evaluation], is_stopped: Callable[[], bool]) -> list
     ]
 
 
-def _value_json(evaluation: _Evaluation, key: Key, difference: Difference | None) -> dict[str, Any]:
+def _value_json(evaluation: Evaluation, key: Key, difference: Difference | None) -> dict[str, Any]:
     metric = evaluation.metrics.get(key)
     return {
         "job_id": evaluation.job.job_id,
@@ -162,64 +140,23 @@ def _value_json(evaluation: _Evaluation, key: Key, difference: Difference | None
     }
 
 
-def _differences(
-    baseline: _Evaluation, other: _Evaluation, is_stopped: Callable[[], bool]
-) -> Iterator[tuple[Key, Difference]]:
-    common = sorted(baseline.metrics.keys() & other.metrics.keys())
-    for task in dict.fromkeys(key[0] for key in common):
-        keys = [key for key in common if key[0] == task]
-        try:
-            pair = _load_scores_of_both(baseline, other, keys, is_stopped)
-        except (ScoresUnavailable, NotPaired) as error:
-            for key in keys:
-                yield (
-                    key,
-                    unpaired_difference(baseline.metrics[key], other.metrics[key], str(error)),
-                )
-            continue
-        for key in keys:
-            yield key, _difference(baseline.metrics[key], other.metrics[key], pair)
-
-
-def _difference(baseline: Metric, other: Metric, pair: tuple[TaskScores, TaskScores]) -> Difference:
-    key = (baseline.metric, baseline.filter)
-    try:
-        return paired_difference(baseline, other, pair[0].scores[key], pair[1].scores[key])
-    except NotPaired as error:
-        return unpaired_difference(baseline, other, str(error))
-
-
-def _load_scores_of_both(
-    baseline: _Evaluation, other: _Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
-) -> tuple[TaskScores, TaskScores]:
-    first, second = _load_scores(baseline, keys, is_stopped), _load_scores(other, keys, is_stopped)
-    if not first.has_same_documents(second):
-        raise NotPaired("the two have different documents with the same id")
-    return first, second
-
-
-def _load_scores(
-    evaluation: _Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
-) -> TaskScores:
-    job, task, engine = evaluation.job, keys[0][0], evaluation.engine
-    if job.pruned_at is not None:
-        raise ScoresUnavailable(f"job {job.job_id} was pruned with its samples")
-    if engine is None:
-        raise ScoresUnavailable(f"the server has no engine {job.engine} to read samples with")
-    path = engine.samples_files(job.result or {}).get(task)
-    if path is None:
-        raise ScoresUnavailable(f"job {job.job_id} has no samples of {task}")
-    try:
-        with open_samples(job, path) as file:
-            return read_scores(file, engine, [key[1:] for key in keys], is_stopped)
-    except (ArtifactNotFound, OSError):
-        raise ScoresUnavailable(f"the samples of job {job.job_id} were removed") from None
-
-
-async def _load_evaluation(request: web.Request, job_id: str) -> _Evaluation:
-    job, metrics = await load_results(request.app[STORE], job_id)
-    by_key = {(each.task, each.metric, each.filter): each for each in metrics}
-    return _Evaluation(job, by_key, request.app[ENGINES].get(job.engine))
+def _regressions_json(job: Job, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how many metrics of a job were tested, and which of them regressed."""
+    differences = [
+        (row, value["difference"])
+        for row in rows
+        for value in row["values"]
+        if value["job_id"] == job.job_id and value["difference"]
+    ]
+    return {
+        "job_id": job.job_id,
+        "tested": sum(difference["p_value"] is not None for _, difference in differences),
+        "regressed": [
+            {name: row[name] for name in ("task", "metric", "filter")}
+            for row, difference in differences
+            if difference["regressed"]
+        ],
+    }
 
 
 def _job_json(job: Job) -> dict[str, Any]:

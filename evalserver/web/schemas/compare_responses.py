@@ -1,14 +1,31 @@
 """Schemas of the response of ``GET /compare``."""
 
+from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from marshmallow import fields
 
-from evalserver.analysis.comparison import CONFIDENCE, FORMULAS, Method
+from evalserver.analysis.comparison import ALPHA, CONFIDENCE, FORMULAS, Method
+from evalserver.analysis.holm import CORRECTION
+from evalserver.analysis.significance import TESTS, SignificanceTest
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.responses import JOB_ID, JobId, ResponseSchema, Time
 
+Name = TypeVar("Name", bound=StrEnum)
+
 OTHER_JOB_ID = "0b1e2c1a-3a0c-4f0e-9c6b-5a0c7d0d7a11"
+
+
+def formulas_json(formulas: Mapping[Name, tuple[str, str]]) -> dict[str, dict[str, str]]:
+    """Return formulas with their sources, by name."""
+    return {name.value: formula_json(formula) for name, formula in formulas.items()}
+
+
+def formula_json(formula: tuple[str, str]) -> dict[str, str]:
+    """Return a formula and its source."""
+    return {"formula": formula[0], "source": formula[1]}
 
 
 class ComparedJobSchema(ResponseSchema):
@@ -42,6 +59,53 @@ class DifferenceSchema(ResponseSchema):
         allow_none=True, metadata=about("null when nothing changed, or the direction is unknown.")
     )
     note = fields.String(allow_none=True, metadata=about("A remark for the reader."))
+    clusters = fields.Integer(
+        allow_none=True,
+        metadata=about(
+            "Number of clusters of the paired documents, if the standard error takes them into"
+            " account."
+        ),
+    )
+    right_to_wrong = fields.Integer(
+        allow_none=True,
+        metadata=about(
+            "Paired documents that the baseline has right and the job wrong; null if scores are not"
+            " 0 or 1."
+        ),
+    )
+    wrong_to_right = fields.Integer(
+        allow_none=True, metadata=about("Paired documents that the job has right, the other wrong.")
+    )
+    p_value = fields.Float(
+        allow_none=True,
+        metadata=about("Probability of such a difference, or a larger one, without a real one."),
+    )
+    test = fields.Enum(
+        SignificanceTest,
+        by_value=fields.String,
+        allow_none=True,
+        metadata=about("How `p_value` was computed: see `tests`."),
+    )
+    p_adjusted = fields.Float(
+        allow_none=True,
+        metadata=about(
+            "`p_value` corrected for the number of metrics of the job: see `correction`."
+        ),
+    )
+    regressed = fields.Boolean(
+        allow_none=True,
+        metadata=about(
+            f"Whether the metric became worse, with `p_adjusted` of at most {ALPHA}; null if that"
+            " cannot be said."
+        ),
+    )
+    n_to_decide = fields.Integer(
+        allow_none=True,
+        metadata=about(
+            "Paired documents with which the interval would exclude 0, if the difference and the"
+            " variance stayed as they are; null if it does, or if no number is known."
+        ),
+    )
 
 
 class ComparedValueSchema(ResponseSchema):
@@ -70,8 +134,24 @@ class ComparisonRowSchema(ResponseSchema):
     )
 
 
+class RegressedMetricSchema(ResponseSchema):
+    """A metric that regressed."""
+
+    task = fields.String()
+    metric = fields.String()
+    filter = fields.String()
+
+
+class RegressionsSchema(ResponseSchema):
+    """Which metrics of a job are worse than the baseline's by more than chance explains."""
+
+    job_id = JobId()
+    tested = fields.Integer(metadata=about("Number of metrics with a p-value."))
+    regressed = fields.List(fields.Nested(RegressedMetricSchema))
+
+
 class MethodSchema(ResponseSchema):
-    """How a difference is computed."""
+    """How a number is computed."""
 
     formula = fields.String()
     source = fields.String(metadata=about("Reference for the formula."))
@@ -125,19 +205,32 @@ class ComparisonSchema(ResponseSchema):
                                 "exceeds_noise": True,
                                 "improved": True,
                                 "note": None,
+                                "clusters": None,
+                                "right_to_wrong": 0,
+                                "wrong_to_right": 6,
+                                "p_value": 0.03125,
+                                "test": "mcnemar",
+                                "p_adjusted": 0.03125,
+                                "regressed": False,
+                                "n_to_decide": None,
                             },
                         },
                     ],
                 }
             ],
-            "methods": {
-                method.value: {"formula": formula, "source": source}
-                for method, (formula, source) in FORMULAS.items()
-            },
+            "regressions": [{"job_id": OTHER_JOB_ID, "tested": 1, "regressed": []}],
+            "methods": formulas_json(FORMULAS),
+            "tests": formulas_json(TESTS),
+            "correction": formula_json(CORRECTION),
         }
     )
 
     jobs = fields.List(fields.Nested(ComparedJobSchema))
     confidence = fields.Float(metadata=about("Confidence level of the intervals."))
     rows = fields.List(fields.Nested(ComparisonRowSchema))
+    regressions = fields.List(
+        fields.Nested(RegressionsSchema), metadata=about("One for each job after the baseline.")
+    )
     methods = fields.Dict(keys=fields.String(), values=fields.Nested(MethodSchema))
+    tests = fields.Dict(keys=fields.String(), values=fields.Nested(MethodSchema))
+    correction = fields.Nested(MethodSchema, metadata=about("How `p_adjusted` is computed."))

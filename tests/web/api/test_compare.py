@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ async def difference(api: Api, baseline: str, other: str) -> Json:
     return found
 
 
+async def change_samples(api: Api, job_id: str, changed: Callable[[Json], Json]) -> None:
+    """Change values of each sample of a job."""
+    [path] = (await api.job(job_id))["result"]["dummy"]["samples"]
+    samples = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    Path(path).write_text("".join(json.dumps({**s, **changed(s)}) + "\n" for s in samples))
+
+
 async def test_a_row_has_each_jobs_value_and_its_difference_from_the_baseline(api: Api) -> None:
     first = await run_completed(api, model_args={"value": 0.5})
     second = await run_completed(api, model_args={"value": 0.6})
@@ -68,6 +76,53 @@ async def test_documents_of_both_jobs_are_paired(api: Api) -> None:
 
     assert (found["method"], found["n"]) == ("paired", 10)
     assert (found["value"], found["stderr"]) == pytest.approx((0.2, 0.2))
+
+
+async def test_documents_that_changed_are_counted_and_tested(api: Api) -> None:
+    first = await run_scored(api, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0)
+    second = await run_scored(api, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1)
+
+    found = await difference(api, first, second)
+
+    assert (found["right_to_wrong"], found["wrong_to_right"]) == (1, 3)
+    assert (found["test"], found["p_value"]) == ("mcnemar", pytest.approx(0.625))
+
+
+async def test_a_regression_is_named(api: Api) -> None:
+    first = await run_scored(api, *[1] * 12)
+    second = await run_scored(api, *[0] * 10, 1, 1)
+
+    body = await compare(api, first, second)
+
+    assert body["regressions"] == [
+        {
+            "job_id": second,
+            "tested": 1,
+            "regressed": [{"task": "mme", "metric": "acc", "filter": "none"}],
+        }
+    ]
+
+
+async def test_p_values_are_adjusted_for_the_number_of_metrics_of_the_job(api: Api) -> None:
+    tasks = ["mme", "ai2d", "mmmu_val"]
+    first = await run_scored(api, *[1] * 12, tasks=tasks)
+    second = await run_scored(api, *[0] * 6, *[1] * 6, tasks=tasks)
+
+    body = await compare(api, first, second)
+
+    # Six documents became wrong: p = 1/32, of three tasks 3/32.
+    found = [row["values"][1]["difference"] for row in body["rows"]]
+    assert [each["p_value"] for each in found] == pytest.approx([1 / 32] * 3)
+    assert [each["p_adjusted"] for each in found] == pytest.approx([3 / 32] * 3)
+    assert [(each["tested"], each["regressed"]) for each in body["regressions"]] == [(3, [])]
+
+
+async def test_an_improvement_is_no_regression(api: Api) -> None:
+    first, second = await run_scored(api, *[0] * 12), await run_scored(api, *[1] * 12)
+
+    [found] = (await compare(api, first, second))["regressions"]
+
+    assert found["regressed"] == []
 
 
 async def test_without_samples_the_standard_errors_are_used(api: Api) -> None:
@@ -102,13 +157,25 @@ async def test_removed_samples_are_not_paired(api: Api) -> None:
 
 async def test_different_documents_with_the_same_ids_are_not_paired(api: Api) -> None:
     first, second = await run_scored(api, 1, 0), await run_scored(api, 1, 1)
-    [path] = (await api.job(second))["result"]["dummy"]["samples"]
-    samples = [json.loads(line) for line in Path(path).read_text().splitlines()]
-    Path(path).write_text("".join(json.dumps({**s, "doc_hash": "new"}) + "\n" for s in samples))
+    await change_samples(api, second, lambda sample: {"doc_hash": "new"})
 
     found = await difference(api, first, second)
 
     assert found["note"] == "Not paired: the two have different documents with the same id."
+
+
+@pytest.mark.parametrize("naming", [(0,), (1,), (0, 1)])
+async def test_documents_whose_samples_name_a_cluster_are_not_independent(
+    api: Api, naming: tuple[int, ...]
+) -> None:
+    jobs = [await run_scored(api, 1, 0, 1, 1, 0), await run_scored(api, 1, 1, 1, 1, 1)]
+    for index in naming:
+        await change_samples(api, jobs[index], lambda sample: {"cluster": sample["doc_id"] // 2})
+
+    found = await difference(api, *jobs)
+
+    # 0 1, 0 0, 1 less 0.4 each: sums 0.2 -0.8 0.6; sqrt(3/2 * 1.04) / 5
+    assert (found["clusters"], found["stderr"]) == (3, pytest.approx(1.56**0.5 / 5))
 
 
 async def test_each_filter_is_compared_separately(api: Api) -> None:
@@ -152,10 +219,12 @@ async def test_several_jobs_are_compared_with_the_first(api: Api) -> None:
 async def test_the_method_of_comparison_is_reported_with_its_source(api: Api) -> None:
     jobs = [await run_completed(api), await run_completed(api)]
 
-    methods = (await compare(api, *jobs))["methods"]
+    body = await compare(api, *jobs)
 
-    assert methods.keys() == {"paired", "unpaired", "bare"}
-    assert "arxiv.org/abs/2411.00640" in methods["paired"]["source"]
+    assert body["methods"].keys() == {"paired", "unpaired", "bare"}
+    assert "arxiv.org/abs/2411.00640" in body["methods"]["paired"]["source"]
+    assert body["tests"].keys() == {"mcnemar", "normal", "sign"}
+    assert body["correction"]["formula"].startswith("Holm: ")
 
 
 async def test_a_job_without_results_yet_is_409(api: Api) -> None:
