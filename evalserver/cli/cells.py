@@ -27,6 +27,8 @@ LINE_LENGTH, HEADLINE_LENGTH = 200, 400
 DIGITS, DECIMALS, MAX_DECIMALS = 3, 4, 8
 """Digits of the smallest number of a column, and decimals of the column."""
 MAX_NUMBER = 1e12
+MIN_P_VALUE = 0.001
+"""Smaller p-values are not told apart."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -192,6 +194,11 @@ def number(value: float | None, places: int) -> str:
     shown = f"{value:.{places}f}"
     is_lost = value != 0 and not shown.strip("-0.")
     return f"{value:.2e}" if is_lost or abs(value) >= MAX_NUMBER else shown
+
+
+def p_value(value: float) -> str:
+    """Format a p-value: ``p = 0.14``."""
+    return "p < 0.001" if value < MIN_P_VALUE else f"p = {value:.2g}"
 
 
 def signed(value: float, places: int) -> str:

@@ -18,6 +18,8 @@ COLUMNS = (
     Column("DIFFERENCE", right=True),
     Column("INTERVAL"),
     Column("VERDICT"),
+    Column("FLIPS", optional=True),
+    Column("P", optional=True),
     Column("N", right=True, optional=True),
     Column("METHOD", optional=True),
 )
@@ -55,6 +57,7 @@ def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     if rows:
         print_table(COLUMNS, rows)
         _print_notes(notes)
+        _print_regressions(found)
     else:
         print_hint(
             lambda: (
@@ -83,10 +86,12 @@ def _line(
     if difference:
         shown = _describe_difference(difference, places, notes)
         n, method = _documents(difference["n"], value["n"]), difference["method"]
+        flips, p_value = _describe_flips(difference), _describe_p_value(difference)
     else:
         verdict = "baseline" if value["job_id"] == baseline else ONLY_HERE
         shown = (cells.EMPTY, cells.EMPTY, verdict)
         n, method = cells.optional(value["n"]), cells.EMPTY
+        flips = p_value = cells.EMPTY
     return (
         cells.text(row["task"]),
         cells.text(row["metric"]),
@@ -94,6 +99,8 @@ def _line(
         cells.job_id(value["job_id"]),
         cells.number(value["value"], places),
         *shown,
+        flips,
+        p_value,
         n,
         method,
     )
@@ -121,6 +128,18 @@ def _describe_difference(
     return cells.signed(difference["value"], places), interval, _verdict(difference) + number
 
 
+def _describe_flips(difference: Mapping[str, Any]) -> str:
+    """Format how many documents went from right to wrong, and from wrong to right."""
+    if difference["right_to_wrong"] is None:
+        return cells.EMPTY
+    return f"-{difference['right_to_wrong']} +{difference['wrong_to_right']}"
+
+
+def _describe_p_value(difference: Mapping[str, Any]) -> str:
+    p_value = difference["p_value"]
+    return cells.EMPTY if p_value is None else cells.p_value(p_value).removeprefix("p = ")
+
+
 def _verdict(difference: Mapping[str, Any]) -> str:
     if difference["exceeds_noise"] is None:
         return "uncertain"
@@ -132,6 +151,36 @@ def _verdict(difference: Mapping[str, Any]) -> str:
 def _print_notes(notes: Mapping[str, int]) -> None:
     for note, number in notes.items():
         click.echo(wrap(f"[{number}] {cells.text(note)}"))
+
+
+def _print_regressions(found: Mapping[str, Any]) -> None:
+    """Print which metrics of each job regressed, with the documents that changed."""
+    for job in found["regressions"]:
+        regressed, tested = len(job["regressed"]), job["tested"]
+        metrics = "metric" if tested == 1 else "metrics"
+        end = ":" if regressed else "."
+        name = cells.job_id(job["job_id"])
+        click.echo(wrap(f"{name}: {regressed} of {tested} {metrics} regressed{end}"))
+        for line in _regressed_lines(found["rows"], job["job_id"]):
+            click.echo(wrap(f"  {line}"))
+
+
+def _regressed_lines(rows: Sequence[Mapping[str, Any]], job_id: str) -> Iterator[str]:
+    for row in rows:
+        for value in row["values"]:
+            difference = value["difference"]
+            if value["job_id"] == job_id and difference and difference["regressed"]:
+                names = [row["task"], row["metric"]]
+                names += [] if row["filter"] == "none" else [row["filter"]]
+                yield f"{cells.text(' '.join(names))}: {', '.join(_describe_change(difference))}"
+
+
+def _describe_change(difference: Mapping[str, Any]) -> Iterator[str]:
+    if difference["right_to_wrong"] is not None:
+        yield f"{difference['right_to_wrong']} right to wrong"
+        yield f"{difference['wrong_to_right']} wrong to right"
+    yield cells.p_value(difference["p_value"])
+    yield f"corrected {cells.p_value(difference['p_adjusted'])}"
 
 
 def _describe_methods(found: Mapping[str, Any]) -> str:
@@ -146,4 +195,14 @@ def _describe_methods(found: Mapping[str, Any]) -> str:
         for name, about in found["methods"].items()
         if name in used
     ]
-    return "\n".join([f"The intervals have a confidence of {found['confidence']:.0%}.", *lines])
+    return "\n".join(
+        [
+            f"The intervals have a confidence of {found['confidence']:.0%}.",
+            *lines,
+            "FLIPS and P, where the terminal is wide enough: documents from right to wrong (-) and"
+            " from wrong to right (+), and how probable such a difference is without a real one.",
+            "A metric regressed if it became worse with a p-value of at most"
+            f" {found['significance_level']} after Holm's correction for the number of metrics."
+            " Others may be worse, too: see their intervals.",
+        ]
+    )

@@ -146,7 +146,7 @@ async def test_jobs_of_different_size_are_compared_with_a_note_in_the_table(
 
     assert lines[2].split()[3:] == [
         small[-8:], "0.5000", "0.0000", "0.0000", "to", "0.0000", "within", "noise", "[1]",
-        "4", "paired",
+        "-0", "+0", "1", "4", "paired",
     ]  # fmt: skip
     assert lines[3].startswith(
         "[1] The difference is that of the 4 documents that both have, of which the baseline's"
@@ -217,6 +217,31 @@ async def test_the_methods_of_a_comparison_are_wrapped_between_words(server: Ser
             terminal.end()
 
     assert "interval = difference" in " ".join(terminal.screen().split())
+
+
+async def test_regressions_are_named_with_the_documents_that_changed(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        before, after = (
+            shell.submit_and_wait("-a", "behave=scores", "-a", f"scores={'/'.join(scores)}")
+            for scores in ("1111111111", "1000000000")
+        )
+        lines = shell.stdout_of("compare", before, after).splitlines()
+
+    assert lines[-2:] == [
+        f"{after[-8:]}: 1 of 1 metric regressed:",
+        "  mme acc: 9 right to wrong, 0 wrong to right, p = 0.0039, corrected p = 0.0039",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "p = 1"), (0.1434, "p = 0.14"), (0.001, "p = 0.001"), (0.0009, "p < 0.001")],
+)
+def test_a_p_value_has_two_digits(value: float, shown: str) -> None:
+    assert cells.p_value(value) == shown
 
 
 async def test_the_status_of_a_job_has_the_name_of_its_model(server: ServerProcess) -> None:

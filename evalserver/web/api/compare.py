@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 from marshmallow import ValidationError, fields, validates_schema
 
-from evalserver.analysis.comparison import CONFIDENCE, FORMULAS, Difference
+from evalserver.analysis.comparison import ALPHA, CONFIDENCE, FORMULAS, Difference
 from evalserver.analysis.holm import CORRECTION
 from evalserver.analysis.significance import TESTS
 from evalserver.core.job import Job
@@ -79,6 +79,7 @@ async def get_comparison(request: web.Request) -> web.Response:
         {
             "jobs": [_job_json(each.job) for each in jobs],
             "confidence": CONFIDENCE,
+            "significance_level": ALPHA,
             "rows": rows,
             "regressions": [_regressions_json(each.job, rows) for each in jobs[1:]],
             "methods": formulas_json(FORMULAS),

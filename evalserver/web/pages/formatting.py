@@ -24,6 +24,9 @@ DIGITS, MAX_PLACES = 4, 8
 MIN_PLAIN, MAX_PLAIN = 1e-6, 1e9
 """Numbers outside of these bounds have an exponent."""
 
+MIN_P_VALUE = 0.001
+"""Smaller p-values are not told apart."""
+
 
 def ago(timestamp: str | None) -> Markup:
     """Format a time relative to now, with the exact time as a tooltip; a script updates it."""
@@ -109,6 +112,11 @@ def signed(value: float | None, stderr: float | None = None, places: int | None 
     if not text.strip("0."):
         return text
     return f"{'+' if value > 0 else MINUS}{text}"
+
+
+def p_value(value: float) -> str:
+    """Format a p-value: ``p = 0.14``."""
+    return "p < 0.001" if value < MIN_P_VALUE else f"p = {value:.2g}"
 
 
 def decimals(stderr: float) -> int:

@@ -95,8 +95,8 @@ class DifferenceSchema(ResponseSchema):
     regressed = fields.Boolean(
         allow_none=True,
         metadata=about(
-            f"Whether the metric became worse, with `p_adjusted` of at most {ALPHA}; null if that"
-            " cannot be said."
+            "Whether the metric became worse, with `p_adjusted` of at most `significance_level`;"
+            " null if that cannot be said."
         ),
     )
     n_to_decide = fields.Integer(
@@ -176,6 +176,7 @@ class ComparisonSchema(ResponseSchema):
                 for job_id, step in ((JOB_ID, "100"), (OTHER_JOB_ID, "200"))
             ],
             "confidence": CONFIDENCE,
+            "significance_level": ALPHA,
             "rows": [
                 {
                     "task": "capitals",
@@ -227,6 +228,9 @@ class ComparisonSchema(ResponseSchema):
 
     jobs = fields.List(fields.Nested(ComparedJobSchema))
     confidence = fields.Float(metadata=about("Confidence level of the intervals."))
+    significance_level = fields.Float(
+        metadata=about("A metric regressed if it is worse with `p_adjusted` of at most this.")
+    )
     rows = fields.List(fields.Nested(ComparisonRowSchema))
     regressions = fields.List(
         fields.Nested(RegressionsSchema), metadata=about("One for each job after the baseline.")

@@ -33,6 +33,30 @@ async def test_the_page_shows_the_values_of_the_api(server: ServerProcess, visit
 
 
 @pytest.mark.browser
+async def test_the_page_says_how_many_documents_changed_and_what_regressed(
+    server: ServerProcess, visit: Visit
+) -> None:
+    async with server:
+        tasks = ["mme", "ai2d"]
+        jobs = [
+            await scored(server.api, *scores, tasks=tasks)
+            for scores in ([1] * 20, [0] * 10 + [1] * 10, [1] * 19 + [0])
+        ]
+        await visit.page.goto(f"{server.url}/ui/compare?{'&'.join(f'job={job}' for job in jobs)}")
+
+        regressions = visit.page.locator(".regressions li")
+        await expect(regressions.nth(0)).to_contain_text("mme acc")
+        await expect(regressions.nth(0)).to_contain_text("of 2 metrics that were tested")
+        await expect(regressions.nth(1)).to_contain_text("no metric of the 2")
+        judged = visit.page.locator(".comparison .judged")
+        await expect(judged.nth(0)).to_contain_text(
+            "10 right to wrong, 0 wrong to right, p = 0.002"
+        )
+        await expect(judged.nth(1)).to_contain_text("1 right to wrong, 0 wrong to right, p = 1;")
+        await expect(visit.page.locator(".methods")).to_contain_text("Holm")
+
+
+@pytest.mark.browser
 async def test_the_baseline_can_be_changed(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/compare?job={lab.completed[0]}&job={lab.completed[1]}")
 
