@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.change import run_for_each
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.connection import Server, resolve_job_id, with_server
+from evalserver.cli.each_job import run_for_each
 from evalserver.cli.screens import as_json, print_json
 from evalserver.cli.selection import confirm, yes_option
 from evalserver.cli.values import parse_with, seconds
@@ -71,7 +71,7 @@ def prune(
         if jobs:
             job_ids = [resolve_job_id(client, job) for job in jobs]
             confirm(f"Remove {count_of_jobs(len(job_ids))} with their files?", yes=yes)
-            run_for_each(client.prune_job, job_ids, as_json=as_json)
+            run_for_each(client.prune_job, job_ids, as_json=as_json).exit_if_failed()
         else:
             which = (
                 f"but the newest {keep}"
@@ -93,7 +93,7 @@ def erase(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
     """
     with server.client() as client:
         job_ids = [resolve_job_id(client, job) for job in jobs]
-        run_for_each(client.erase, job_ids, as_json=as_json)
+        run_for_each(client.erase, job_ids, as_json=as_json).exit_if_failed()
 
 
 def _print(answer: dict[str, Any], *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from evalserver.core.job_id import short_job_id
+from evalserver.core.job_id import short_job_id, short_job_ids
 from evalserver.core.model_title import model_title
 
 EMPTY = "-"
@@ -142,6 +142,11 @@ def stalled(job: Mapping[str, Any]) -> str:
 def job_id(value: str) -> str:
     """Format the id of a job in a table: its end, since ids of one minute begin alike."""
     return text(short_job_id(value))
+
+
+def job_ids(values: Iterable[str]) -> dict[str, str]:
+    """Format the ids of the jobs of a table, by id: their ends, as long as tells them apart."""
+    return {value: text(short) for value, short in short_job_ids(values).items()}
 
 
 def model(request: Mapping[str, Any]) -> str:

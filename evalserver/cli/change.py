@@ -1,6 +1,6 @@
 """``evalserver cancel``, ``evalserver retry`` and ``evalserver priority``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,8 +12,7 @@ from evalserver.cli.connection import (
     resolve_job_id,
     with_server,
 )
-from evalserver.cli.exit_codes import ExitCode
-from evalserver.cli.failures import to_failure
+from evalserver.cli.each_job import message_of, run_for_each
 from evalserver.cli.screens import as_json, print_hint, print_json
 from evalserver.cli.selection import Selection, confirm, jobs_or_filter, yes_option
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
@@ -37,7 +36,9 @@ def cancel(server: Server, selection: Selection, yes: bool, as_json: bool) -> No
         if selection.is_batch and selection.batch is not None:
             _print(client.cancel_batch(selection.batch), as_json=as_json)
         else:
-            run_for_each(client.cancel_job, job_ids, as_json=as_json)
+            is_filter = selection.is_filter
+            done = run_for_each(client.cancel_job, job_ids, as_json=as_json, are_found=is_filter)
+            done.exit_if_failed()
 
 
 @click.command()
@@ -66,20 +67,24 @@ def retry(
         job_ids = selection.find(client, ("failed", "cancelled"))
         if selection.is_filter:
             confirm(f"Queue {count_of_jobs(len(job_ids))} for another attempt?", yes=yes)
-        responses, codes = call_for_each(client.retry_job, job_ids)
-    queued = [response["job_id"] for response in responses]
-    if waits and not codes:
-        raise click.exceptions.Exit(wait_for(server, queued, waiting, as_json=as_json))
-    if as_json:
-        _print_responses(responses, is_list=len(job_ids) > 1)
-    elif queued:
-        click.echo("\n".join(queued))
-        message = (
-            responses[0]["message"] if len(queued) == 1 else f"{count_of_jobs(len(queued))} queued"
+        done = run_for_each(
+            client.retry_job,
+            job_ids,
+            as_json=as_json and not waits,
+            are_found=selection.is_filter,
+            line=None if waits else _job_id,
         )
-        print_hint(lambda: f"{message}. Follow with: evalserver wait {' '.join(queued)}")
-    if codes:
-        raise click.exceptions.Exit(codes[0])
+    queued = [_job_id(response) for response in done.responses]
+    again = selection.words or " ".join(queued)
+    if waits and queued and not done.codes:
+        code = wait_for(server, queued, waiting, as_json=as_json, again=again)
+        raise click.exceptions.Exit(code)
+    follow = f"Follow with: evalserver wait {again}"
+    if queued and waits:
+        print_to_stderr(f"{_describe_queued(done.responses)}, and not waited for. {follow}")
+    elif queued:
+        print_hint(lambda: f"{_describe_queued(done.responses)}. {follow}")
+    done.exit_if_failed()
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -94,41 +99,14 @@ def priority(server: Server, job: str, number: int, as_json: bool) -> None:
     _print(response, as_json=as_json)
 
 
-def run_for_each(
-    operation: Callable[[str], dict[str, Any]], job_ids: Sequence[str], *, as_json: bool
-) -> None:
-    """Run an operation for each job, continuing after errors, and print the responses. Exits with
-    the code of the first error."""
-    responses, codes = call_for_each(operation, job_ids)
-    if as_json:
-        _print_responses(responses, is_list=len(job_ids) > 1)
-    else:
-        for response in responses:
-            click.echo(response["message"])
-    if codes:
-        raise click.exceptions.Exit(codes[0])
+def _describe_queued(responses: Sequence[dict[str, Any]]) -> str:
+    if len(responses) > 1:
+        return f"{count_of_jobs(len(responses))} queued"
+    return message_of(responses[0])
 
 
-def call_for_each(
-    operation: Callable[[str], dict[str, Any]], job_ids: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[ExitCode]]:
-    """Run an operation for each job; returns the responses, and the codes of the errors, which are
-    printed."""
-    from evalserver.client import RequestFailed
-
-    responses, codes = [], []
-    for job_id in job_ids:
-        try:
-            responses.append(operation(job_id))
-        except RequestFailed as error:
-            failure = to_failure(error)
-            print_to_stderr(f"Error: {failure.message}")
-            codes.append(failure.code)
-    return responses, codes
-
-
-def _print_responses(responses: Sequence[dict[str, Any]], *, is_list: bool) -> None:
-    print_json(responses if is_list else responses[0] if responses else None)
+def _job_id(response: dict[str, Any]) -> str:
+    return str(response["job_id"])
 
 
 def _print(response: dict[str, Any], *, as_json: bool) -> None:

@@ -133,7 +133,8 @@ def jobs(
     elif only_ids:
         click.echo("".join(f"{job['job_id']}\n" for job in shown), nl=False)
     elif shown:
-        print_table(COLUMNS, [_row(job) for job in shown])
+        names = cells.job_ids(job["job_id"] for job in shown)
+        print_table(COLUMNS, [_row(job, names[job["job_id"]]) for job in shown])
     else:
         print_hint(lambda: "No jobs match." if is_filtered else NO_JOBS)
     if more:
@@ -154,10 +155,10 @@ def status(server: Server, job: str, as_json: bool) -> None:
         print_record(_record(found))
 
 
-def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(job: Mapping[str, Any], name: str) -> tuple[str, ...]:
     request = job["request"]
     return (
-        cells.job_id(job["job_id"]),
+        name,
         cells.status(job),
         cells.model(request),
         cells.tasks(request["tasks"]),

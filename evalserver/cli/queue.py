@@ -43,7 +43,8 @@ def queue(server: Server, limit: int, as_json: bool) -> None:
         running = found["running_jobs"]
         jobs = _unfinished_jobs(client, [*running, *found["queued_jobs"][:limit]])
     if jobs:
-        print_table(COLUMNS, [_row(job) for job in jobs])
+        names = cells.job_ids(job["job_id"] for job in jobs)
+        print_table(COLUMNS, [_row(job, names[job["job_id"]]) for job in jobs])
     print_hint(
         lambda: (
             f"{len(running)} running, {found['queue_size']} queued;"
@@ -83,12 +84,12 @@ def _describe_draining(draining: Mapping[str, Any]) -> str:
     )
 
 
-def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(job: Mapping[str, Any], name: str) -> tuple[str, ...]:
     request = job["request"]
     position = job["position_in_queue"]
     return (
         "running" if position is None else str(position + 1),
-        cells.job_id(job["job_id"]),
+        name,
         cells.model(request),
         cells.tasks(request["tasks"]),
         str(job["priority"]),

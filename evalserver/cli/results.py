@@ -61,10 +61,11 @@ def print_results_of_jobs(
     """Print the metrics of several jobs; a job without metrics has a line of its own."""
     rows = [(job, row) for job, found in results for row in found or [_without_metrics(job)]]
     lines = _lines([row for _, row in rows])
+    names = cells.job_ids(job["job_id"] for job, _ in results)
     print_table(
         JOB_COLUMNS + COLUMNS,
         [
-            (cells.job_id(job["job_id"]), cells.status(job), cells.model(job["request"]), *line)
+            (names[job["job_id"]], cells.status(job), cells.model(job["request"]), *line)
             for (job, _), line in zip(rows, lines, strict=True)
         ],
     )

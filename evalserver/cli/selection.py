@@ -1,5 +1,6 @@
 """Choosing the jobs of a command: by id, or all that match, after a question."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -42,6 +43,13 @@ class Selection:
     def is_batch(self) -> bool:
         """Whether the jobs are those of a batch, all of them."""
         return self.batch is not None and not self._labels
+
+    @property
+    def words(self) -> str:
+        """The options of a command for the same jobs; empty if they were chosen by id."""
+        labels = [f"{name}={text}" for name, text in self._labels.items()]
+        options = [word for label in labels for word in ("--label", label)]
+        return shlex.join([*options, *(() if self.batch is None else ("--batch", self.batch))])
 
     def find(self, client: "EvalClient", statuses: Sequence[str]) -> list[str]:
         """Return the ids of the jobs, the first submitted first; of a filter, those with one of the
@@ -101,5 +109,9 @@ def confirm(question: str, *, yes: bool) -> None:
             f"{question} There is no terminal to answer on; add --yes, nothing was changed",
             ExitCode.USAGE,
         )
-    if not click.confirm(question, err=True):
+    try:
+        is_wanted = click.confirm(question, err=True)
+    except click.Abort:
+        raise Failure("interrupted, nothing was changed", ExitCode.INTERRUPTED) from None
+    if not is_wanted:
         raise Failure("nothing was changed", ExitCode.USAGE)

@@ -64,7 +64,8 @@ def submit_batch(
         if len(job_ids) > MAX_SHOWN:
             code = wait_for_batch(server, batch_id, waiting, as_json=as_json)
         else:
-            code = wait_for(server, job_ids, waiting, as_json=as_json)
+            again = f"--batch {batch_id}"
+            code = wait_for(server, job_ids, waiting, as_json=as_json, again=again)
         raise click.exceptions.Exit(code)
     if as_json:
         print_json(response)

@@ -3,10 +3,11 @@
 import click
 
 from evalserver.cli.batch_waiting import wait_for_batch
-from evalserver.cli.connection import Server, with_server
+from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.screens import as_json
 from evalserver.cli.selection import Selection, jobs_or_filter
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
+from evalserver.core.wording import count_of_jobs
 
 ANY_STATUS = ("queued", "running", "completed", "failed", "cancelled")
 
@@ -30,4 +31,8 @@ def wait(server: Server, selection: Selection, waiting: Waiting, as_json: bool) 
         if not selection.is_filter:
             for job_id in job_ids:
                 client.get_job(job_id)
-    raise click.exceptions.Exit(wait_for(server, job_ids, waiting, as_json=as_json))
+    if selection.is_filter and not waiting.quiet:
+        print_to_stderr(f"Waiting for {count_of_jobs(len(job_ids))}")
+    raise click.exceptions.Exit(
+        wait_for(server, job_ids, waiting, as_json=as_json, again=selection.words)
+    )

@@ -17,6 +17,7 @@ from evalserver.cli.results import print_results, print_results_of_jobs
 from evalserver.cli.screens import print_json
 from evalserver.cli.values import parse_with
 from evalserver.cli.watching import View, choose_view
+from evalserver.core.wording import count_of_jobs
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -75,25 +76,34 @@ def with_waiting(*more_names: str) -> Callable[[Command], Command]:
 
 
 def wait_for(
-    server: Server, job_ids: Sequence[str], waiting: Waiting, *, as_json: bool
+    server: Server,
+    job_ids: Sequence[str],
+    waiting: Waiting,
+    *,
+    as_json: bool,
+    again: str = "",
 ) -> ExitCode:
-    """Wait until the jobs have ended, and show their outcome."""
+    """Wait until the jobs have ended, and show their outcome.
+
+    ``again`` are the arguments of a command for these jobs; by default, the ids of those that have
+    not ended.
+    """
     waiting.heed_sigterm()
     view = choose_view(quiet=waiting.quiet, as_json=as_json)
     ended: dict[str, Job] = {}
     try:
         with server.client(is_waiting=True, on_retry=view.warn) as client:
-            _wait(client, job_ids, waiting, view, ended)
+            _wait(client, job_ids, waiting, view, ended, again)
             _show(client, list(ended.values()), as_json=as_json)
     except KeyboardInterrupt:
         remaining = [job_id for job_id in job_ids if job_id not in ended]
         if not remaining:
             raise
         if not waiting.cancel_on_interrupt:
-            _print_detached(remaining)
+            _print_detached(remaining, again)
             return ExitCode.INTERRUPTED
         with server.client(is_waiting=True, on_retry=view.warn) as client:
-            _cancel(client, remaining, view, ended)
+            _cancel(client, remaining, view, ended, again)
             _show(client, list(ended.values()), as_json=as_json)
     return _exit_code(ended.values())
 
@@ -104,6 +114,7 @@ def _wait(
     waiting: Waiting,
     view: View,
     ended: dict[str, Job],
+    again: str,
 ) -> None:
     from evalserver.client import RequestFailed, ServerUnreachable
 
@@ -114,7 +125,7 @@ def _wait(
             ended[job_id] = _wait_for_end(client, job_id, view, timeout)
         except (TimeoutError, RequestFailed, ServerUnreachable) as error:
             failure = to_failure(error)
-            rest = " ".join(each for each in job_ids if each not in ended)
+            rest = again or " ".join(each for each in job_ids if each not in ended)
             advice = f"wait again with: evalserver wait {rest}"
             raise Failure(f"{failure.message}; {advice}", failure.code) from error
         _print_end(ended[job_id], view)
@@ -163,8 +174,8 @@ def _after_run_time(job: Job) -> str:
     return "" if run_time == cells.EMPTY else f" after {run_time}"
 
 
-def _print_detached(job_ids: Sequence[str]) -> None:
-    ids = " ".join(job_ids)
+def _print_detached(job_ids: Sequence[str], again: str) -> None:
+    ids = again or " ".join(job_ids)
     continues, it = ("continues", "it") if len(job_ids) == 1 else ("continue", "them")
     noun = "job" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
     print_to_stderr(
@@ -174,14 +185,18 @@ def _print_detached(job_ids: Sequence[str]) -> None:
 
 
 def _cancel(
-    client: "EvalClient", job_ids: Sequence[str], view: View, ended: dict[str, Job]
+    client: "EvalClient",
+    job_ids: Sequence[str],
+    view: View,
+    ended: dict[str, Job],
+    again: str,
 ) -> None:
     """Cancel jobs, and wait until they have ended."""
     from evalserver.client import RequestFailed
 
-    ids = " ".join(job_ids)
+    ids = again or " ".join(job_ids)
     try:
-        print_to_stderr(f"Cancelling {ids}")
+        print_to_stderr(f"Cancelling {count_of_jobs(len(job_ids)) if again else ids}")
         for job_id in job_ids:
             try:
                 client.cancel_job(job_id)

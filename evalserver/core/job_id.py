@@ -7,6 +7,7 @@ half as many pages as with random ids.
 import os
 import re
 import time
+from collections.abc import Iterable
 
 VERSION = 7 << 76
 VARIANT = 2 << 62
@@ -15,6 +16,8 @@ RANDOM_BITS = (1 << 76) - 1 - (3 << 62)
 
 SHORT_LENGTH = 8
 """Characters of an id in lists: of its random end, since ids of one minute begin alike."""
+LONGER = (SHORT_LENGTH, 12)
+"""Characters of the ends that a list shows: the first that tell its ids apart, or else the ids."""
 ID_PART = re.compile("[0-9a-f-]{4,36}")
 """What names a job: its id, or the beginning or end of it, in lower case."""
 
@@ -30,3 +33,12 @@ def new_job_id() -> str:
 def short_job_id(job_id: str) -> str:
     """Return the end of an id, by which people tell jobs apart and name them."""
     return job_id[-SHORT_LENGTH:]
+
+
+def short_job_ids(job_ids: Iterable[str]) -> dict[str, str]:
+    """Return the ends of the ids that a list shows, by id: as short as tells all of them apart."""
+    ids = set(job_ids)
+    for length in LONGER:
+        if len({each[-length:] for each in ids}) == len(ids):
+            return {each: each[-length:] for each in ids}
+    return {each: each for each in ids}

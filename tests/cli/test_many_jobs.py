@@ -1,5 +1,9 @@
 """Commands for many jobs: by id, label, series or batch, with a question."""
 
+import signal
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from evalserver.cli.exit_codes import ExitCode
@@ -179,3 +183,120 @@ async def test_pruning_asks_before_it_deletes(server: ServerProcess) -> None:
         assert refused.returncode == ExitCode.USAGE
         assert "Remove all finished jobs but the newest 0, with their files?" in refused.stderr
         assert [job["job_id"] for job in shell.json("jobs")] == [job_id]
+
+
+def first_lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    """Read lines of a command's output while it runs."""
+    assert process.stdout is not None
+    return [process.stdout.readline().strip() for _ in range(count)]
+
+
+async def cancelled_jobs(server: ServerProcess, count: int) -> list[str]:
+    """Make cancelled jobs with the label ``run=a`` on a server that starts none; return the ids."""
+    await server.api.call("POST", "/drain")
+    job = {"model": "dummy", "tasks": ["mme"], "labels": {"run": "a"}}
+    batch = await server.api.call("POST", "/batches", json={"jobs": [job] * count})
+    await server.api.call("DELETE", f"/batches/{batch['batch_id']}")
+    return list(batch["job_ids"])
+
+
+async def test_an_interrupted_command_shows_how_far_it_came(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data", "--max-completed-jobs", "1000") as server:
+        job_ids = await cancelled_jobs(server, 1000)
+        shell = Shell(server.url, PYTHONUNBUFFERED="1")
+        command = shell.start("retry", "--label", "run=a", "--yes")
+        shown = first_lines(command, 2)
+        command.send_signal(signal.SIGINT)
+        rest, said = command.communicate()
+        queued = (await server.api.call("GET", "/queue"))["queued_jobs"]
+
+    shown += rest.split()
+    assert command.returncode == ExitCode.INTERRUPTED
+    assert shown == job_ids[: len(shown)]
+    assert len(shown) <= len(queued) <= len(shown) + 1 < 1000
+    assert f"stopped after {len(shown)} of 1000 jobs; run the command again" in said
+
+
+async def test_a_command_stops_at_a_server_that_is_gone(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data", "--max-completed-jobs", "1000") as server:
+        await cancelled_jobs(server, 1000)
+        shell = Shell(server.url, PYTHONUNBUFFERED="1")
+        command = shell.start("retry", "--label", "run=a", "--yes", "--retry-for", "0")
+        shown = first_lines(command, 2)
+        server.kill()
+        rest, said = command.communicate()
+
+    shown += rest.split()
+    assert command.returncode == ExitCode.UNREACHABLE
+    assert f"stopped after {len(shown)} of 1000 jobs; run the command again" in said
+
+
+async def test_jobs_that_finished_during_the_question_are_no_error(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        _, job_ids = submit(shell, *SWEEP, "-l", "run=a")
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+            terminal.until("Cancel 2 jobs? [y/N]")
+            shell.stdout_of("cancel", job_ids[0])
+            terminal.type("y")
+            code = terminal.end()
+
+        assert code == ExitCode.DONE
+        assert "has already finished; there is nothing to cancel" in terminal.screen()
+        assert statuses(shell) == {"cancelled"}
+
+
+async def test_jobs_submitted_during_the_question_are_left(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        submit(shell, *SWEEP, "-l", "run=a")
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+            terminal.until("Cancel 2 jobs? [y/N]")
+            late = shell.submit("-l", "run=a")
+            terminal.type("y")
+            terminal.end()
+
+        assert shell.json("status", late)["status"] == "queued"
+
+
+async def test_ctrl_c_at_the_question_changes_nothing(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        submit(shell, *SWEEP, "-l", "run=a")
+        environment = {"EVALSERVER_URL": server.url}
+        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+            terminal.until("Cancel 2 jobs? [y/N]")
+            terminal.press_ctrl_c()
+            code = terminal.end()
+
+        assert (code, statuses(shell)) == (ExitCode.INTERRUPTED, {"queued"})
+        assert "nothing was changed" in terminal.screen()
+
+
+async def test_an_interrupted_wait_names_the_filter_and_not_every_job(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        submit(shell, *SWEEP, "-l", "run=a b")
+        command = shell.start("wait", "--label", "run=a b", "--timeout", "1")
+        _, said = command.communicate()
+
+    assert command.returncode == ExitCode.TIMED_OUT
+    assert said.endswith("wait again with: evalserver wait --label 'run=a b'\n")
+
+
+async def test_waiting_for_many_jobs_says_how_many_they_are(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        submit(shell, *SWEEP, "-l", "run=a")
+
+        waited = shell.run("wait", "--label", "run=a")
+
+    assert waited.stderr.startswith("Waiting for 2 jobs\n")
