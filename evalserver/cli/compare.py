@@ -137,7 +137,11 @@ def _describe_flips(difference: Mapping[str, Any]) -> str:
 
 def _describe_p_value(difference: Mapping[str, Any]) -> str:
     p_value = difference["p_value"]
-    return cells.EMPTY if p_value is None else cells.p_value(p_value).removeprefix("p = ")
+    return (
+        cells.EMPTY
+        if p_value is None
+        else cells.p_value(p_value).removeprefix("p ").removeprefix("= ")
+    )
 
 
 def _verdict(difference: Mapping[str, Any]) -> str:

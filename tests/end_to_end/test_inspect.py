@@ -103,6 +103,30 @@ async def test_the_page_of_samples_in_epochs_names_them_and_counts_none(
     assert 'All <span class="faint">' not in page
 
 
+async def test_samples_name_the_cluster_by_which_a_scorer_computes_its_error_bar(
+    inspect_server: ServerProcess,
+) -> None:
+    async with inspect_server as server:
+        jobs = []
+        for answers in (("Paris", "Rome", "Kyoto", "Lima"), ("Rome", "Rome", "Tokyo", "Lima")):
+            job_id = await _submit(
+                server,
+                tasks=["capitals_by_continent"],
+                model_args=mock_answers(*answers),
+                batch_size=1,
+            )
+            await server.api.finished(job_id)
+            jobs.append(job_id)
+        path = f"/jobs/{jobs[0]}/samples/capitals_by_continent?filter=by_continent"
+        samples = (await server.api.call("GET", path))["samples"]
+        compared = await server.api.call("GET", f"/compare?job={jobs[0]}&job={jobs[1]}")
+
+    clusters = [each["sample"]["cluster"] for each in samples]
+    assert clusters == ["Europe", "Europe", "Asia", "America"]
+    found = {row["filter"]: row["values"][1]["difference"]["clusters"] for row in compared["rows"]}
+    assert found == {"by_continent": 3, "includes": None}
+
+
 async def test_a_wrong_sample_is_found_with_the_models_answer(
     inspect_server: ServerProcess,
 ) -> None:
@@ -119,10 +143,16 @@ async def test_a_wrong_sample_is_found_with_the_models_answer(
 
 async def test_a_wildcard_stands_for_several_tasks(inspect_server: ServerProcess) -> None:
     async with inspect_server as server:
-        job_id = await _submit(server, model_args=mock_answers(*["Paris"] * 8), tasks=["capitals*"])
+        job_id = await _submit(
+            server, model_args=mock_answers(*["Paris"] * 12), tasks=["capitals*"]
+        )
         job = await server.api.finished(job_id)
 
-    assert set(job["result"][MODEL]["metrics"]) == {"capitals", "capitals_twice_judged"}
+    assert set(job["result"][MODEL]["metrics"]) == {
+        "capitals",
+        "capitals_by_continent",
+        "capitals_twice_judged",
+    }
 
 
 async def test_limit_seed_and_generation_arguments_reach_inspect(

@@ -30,9 +30,11 @@ def odd_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
     )
 
 
-async def _finished(server: ServerProcess, *tasks: str, predict_only: bool = False) -> Json:
+async def _finished(
+    server: ServerProcess, *tasks: str, predict_only: bool = False, response: str = "7"
+) -> Json:
     job_id = await server.api.submit_unchecked(
-        tasks=list(tasks), model_args={"response": "7"}, limit=8, predict_only=predict_only
+        tasks=list(tasks), model_args={"response": response}, limit=20, predict_only=predict_only
     )
     job = await server.api.finished(job_id)
     assert job["status"] == "completed", job["error"]
@@ -82,3 +84,22 @@ async def test_an_abort_at_the_exit_is_a_finding(odd_server: ServerProcess) -> N
     assert job["exit_code"] == 134
     assert "acc,none" in job["result"]["dummy"]["metrics"]["digits_abort"]
     assert [each["code"] for each in job["result_check"]["findings"]] == ["ended_after_results"]
+
+
+async def test_documents_of_a_task_with_a_cluster_key_are_compared_by_cluster(
+    odd_server: ServerProcess,
+) -> None:
+    async with odd_server as server:
+        jobs = [
+            (await _finished(server, "digits_clustered", response=response))["job_id"]
+            for response in ("7", "1")
+        ]
+        path = f"/jobs/{jobs[0]}/samples/digits_clustered"
+        samples = [each["sample"] for each in (await server.api.call("GET", path))["samples"]]
+        compared = await server.api.call("GET", f"/compare?job={jobs[0]}&job={jobs[1]}")
+
+    assert [str(sample["cluster"]) for sample in samples] == [each["target"] for each in samples]
+    [row] = compared["rows"]
+    difference = row["values"][1]["difference"]
+    assert difference["method"] == "paired"
+    assert difference["clusters"] == len({sample["cluster"] for sample in samples}) < len(samples)

@@ -17,6 +17,7 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 CAPITALS = {"France": "Paris", "Italy": "Rome", "Japan": "Tokyo", "Peru": "Lima"}
+CONTINENTS = {"France": "Europe", "Italy": "Europe", "Japan": "Asia", "Peru": "America"}
 
 
 @task
@@ -52,6 +53,21 @@ def graded_capitals() -> Task:
     """The same in two epochs, with two reducers, under a scorer that gives two values."""
     epochs = Epochs(2, ["mean", at_least(1)])
     return Task(dataset=_questions(), solver=[generate()], scorer=graded(), epochs=epochs)
+
+
+@task
+def capitals_by_continent() -> Task:
+    """The same, with error bars that know which countries belong together."""
+    questions = _questions()
+    for question, continent in zip(questions, CONTINENTS.values(), strict=True):
+        question.metadata = {"continent": continent}
+    return Task(dataset=questions, solver=[generate()], scorer=[by_continent(), includes()])
+
+
+@scorer(metrics=[accuracy(), stderr(cluster="continent")])
+def by_continent() -> Scorer:
+    """Whether the answer has the capital."""
+    return includes()
 
 
 @solver

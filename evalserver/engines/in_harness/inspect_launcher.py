@@ -235,9 +235,19 @@ def _lines(sample: Any, scores: Mapping[str, Any], as_number: Any) -> Iterator[d
         judging = [each for each in score.metrics if each in HIGHER_IS_BETTER]
         # Without a score the sample is neither right nor wrong.
         judged = {} if value is None else dict.fromkeys(judging, _number(value, as_number))
-        yield {**line, "filter": name, **judged}
+        yield {**line, "filter": name, **judged, **_cluster(sample, score)}
     if not scores:
         yield line
+
+
+def _cluster(sample: Any, score: Any) -> dict[str, Any]:
+    """The cluster of the sample, if an error bar of the score names the key of its metadata."""
+    bars = [each for name, each in score.metrics.items() if name in ERROR_BARS]
+    keys = [key for each in bars if (key := getattr(each, "params", {}).get("cluster"))]
+    value = (sample.metadata or {}).get(keys[0]) if keys else None
+    if value is None:
+        return {}
+    return {"cluster": value if isinstance(value, (str, int)) else str(value)}
 
 
 def _error(sample: Any) -> str | None:

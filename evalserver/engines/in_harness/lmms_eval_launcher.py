@@ -13,6 +13,7 @@ from typing import Optional
 
 import harness_files  # type: ignore[import-not-found]
 import lmms_eval_cache  # type: ignore[import-not-found]
+import lmms_eval_clusters  # type: ignore[import-not-found]
 import lmms_eval_exact  # type: ignore[import-not-found]
 import task_files  # type: ignore[import-not-found]
 
@@ -34,6 +35,7 @@ def main() -> None:
             raise error
         _repair("names of models", lmms_eval_exact.name_models)
     harness_files.save_always("lmms_eval")
+    lmms_eval_clusters.name_clusters("lmms_eval")
     if any(flag.startswith(TASKS_FLAG) and "/" in flag for flag in sys.argv):
         _repair("tasks by the path of their file", partial(task_files.make_known, "lmms_eval"))
     for flag in [each for each in sys.argv if each.startswith(CACHE_FLAG)]:

@@ -21,6 +21,16 @@ def write_submission(results: Sequence[str], args: Any) -> None:
     Path(generate_submission_file("digits_submission.json", args)).write_text(json.dumps(results))
 
 
+def score_with_label(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score with the field by which documents are clustered, as lmms-eval's tasks about videos."""
+    return {"acc": {"score": float(results[0] == str(doc["label"])), "label": doc["label"]}}
+
+
+def mean_of_scores(results: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean of scores that are part of an object."""
+    return float(np.mean([each["score"] for each in results]))
+
+
 def mean_float32(results: Sequence[float]) -> Any:
     """Return a number that lmms-eval writes as text."""
     return np.float32(np.mean(results))
