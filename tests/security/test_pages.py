@@ -46,6 +46,18 @@ async def test_actions_are_shown_only_to_roles_that_may_use_them(
         assert await cancel.count() == expected
 
 
+def test_a_batch_is_cancelled_only_by_roles_that_may_change_it(lab: Lab) -> None:
+    body = {"jobs": [{"model": "dummy", "tasks": ["mme"], "model_args": {"behave": "hang"}}]}
+    batch_id = lab.send("POST", "/batches", Role.SUBMITTER, json=body).json()["batch_id"]
+
+    pages = {
+        role: lab.send("GET", f"/ui/jobs?batch_id={batch_id}", role).text for role in lab.tokens
+    }
+
+    offered = {role for role, page in pages.items() if f'hx-delete="/batches/{batch_id}"' in page}
+    assert offered == {Role.SUBMITTER, Role.ADMIN}
+
+
 @pytest.mark.browser
 async def test_a_submitter_cancels_in_the_browser(lab: Lab) -> None:
     job_id = await asyncio.to_thread(lab.submit, Role.SUBMITTER)

@@ -1,14 +1,17 @@
 """``GET /ui/jobs``: the job list. Its filters are those of ``GET /jobs`` and part of the URL."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 from marshmallow import pre_load
+from yarl import URL
 
 from evalserver.attempts.failures import CODES
 from evalserver.core.lifecycle import Status
-from evalserver.store import SortKey
+from evalserver.store import Batch, BatchNotFound, SortKey
+from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS
 from evalserver.web.api.job_list import JobsQuerySchema, get_jobs
 from evalserver.web.keys import ENGINES, QUERY, STORE
 from evalserver.web.pages.rendering import PUSH_URL, call_api, render_page
@@ -61,6 +64,7 @@ async def get_jobs_page(request: web.Request) -> web.Response:
     store = request.app[STORE]
     query = _non_empty_query(request)
     found = await call_api(request, get_jobs, **request[QUERY])
+    batch = await _find_batch(request)
     next_page = {**query, "cursor": [found["next"]]} if found["next"] else None
     response = render_page(
         request,
@@ -75,12 +79,32 @@ async def get_jobs_page(request: web.Request) -> web.Response:
         has_more_filters=not MORE_FILTERS.isdisjoint(query),
         filters={name: ", ".join(each) for name, each in query.items()},
         counts=await store.queries.count_by_status(),
+        batch=batch,
+        compare_batch_url=None if batch is None else await _compare_url(request, batch),
         statuses=[status.value for status in Status],
         engines=[*request.app[ENGINES].keys()],
         failures=CODES,
     )
     response.headers[PUSH_URL] = _make_url(request, query)
     return response
+
+
+async def _find_batch(request: web.Request) -> Batch | None:
+    """Return the batch whose jobs are shown, if it is one."""
+    batch_id = request[QUERY]["wanted"].batch_id
+    if batch_id is None:
+        return None
+    with suppress(BatchNotFound):
+        return await request.app[STORE].batches.batch(batch_id)
+    return None
+
+
+async def _compare_url(request: web.Request, batch: Batch) -> str | None:
+    """Return the address of the comparison of a batch, if its completed jobs can be compared."""
+    if not MIN_JOBS <= batch.counts[Status.COMPLETED] <= MAX_JOBS:
+        return None
+    completed = await request.app[STORE].batches.completed(batch.batch_id)
+    return str(URL("/ui/compare").with_query([("job", job_id) for job_id in completed]))
 
 
 def _non_empty_query(request: web.Request) -> dict[str, list[str]]:
