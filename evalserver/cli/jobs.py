@@ -25,6 +25,7 @@ from evalserver.cli.screens import (
 )
 from evalserver.cli.values import labels_option, parse_with, time_or_age
 from evalserver.core.model_title import model_title
+from evalserver.core.series import SERIES, STEP
 
 DEFAULT_LIMIT = 20
 
@@ -32,6 +33,7 @@ NO_JOBS = "There are no jobs yet; 'evalserver submit' queues one."
 
 SORT_KEYS = (
     "created_at", "started_at", "completed_at", "duration", "priority", "status", "model",
+    "step",
 )  # fmt: skip
 
 COLUMNS = (
@@ -61,6 +63,8 @@ COLUMNS = (
 @click.option("--task", help="Only jobs with this task.", shell_complete=complete_tasks)
 @engine_option
 @labels_option("Only jobs with this label.")
+@click.option("--series", metavar="NAME", help="Only jobs of this training run.")
+@click.option("--step", type=int, help="Only jobs with a checkpoint of this step.")
 @click.option("--batch", "batch_id", metavar="ID", help="Only jobs of this batch.")
 @click.option(
     "--result-check",
@@ -90,8 +94,8 @@ COLUMNS = (
     "--sort",
     metavar="KEY",
     type=click.Choice([f"{sign}{key}" for key in SORT_KEYS for sign in ("", "-")]),
-    help="created_at, started_at, completed_at, duration, priority, status or model; -KEY for"
-    " descending order. [default: -created_at]",
+    help="created_at, started_at, completed_at, duration, priority, status, model or step;"
+    " -KEY for descending order. [default: -created_at]",
 )
 @click.option(
     "--limit",
@@ -117,7 +121,7 @@ def jobs(
     **filters: Any,
 ) -> None:
     """List jobs, by default the newest first."""
-    is_filtered = any([status, labels, since, before, *filters.values()])
+    is_filtered = any([status, labels, since, before, *filters.values(), filters["step"] == 0])
     with server.client() as client:
         found = client.jobs(
             status=",".join(status) or None,
@@ -164,8 +168,14 @@ def _row(job: Mapping[str, Any], name: str) -> tuple[str, ...]:
         cells.tasks(request["tasks"]),
         cells.progress(job),
         cells.local_time(job["created_at"]),
-        cells.pairs(job["labels"]) or cells.EMPTY,
+        cells.pairs(_labels(job)) or cells.EMPTY,
     )
+
+
+def _labels(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the series and the step of a job, as far as no label says them, and its labels."""
+    named = {name: job.get(name) for name in (SERIES, STEP)}
+    return {**{name: value for name, value in named.items() if value is not None}, **job["labels"]}
 
 
 def _record(job: Mapping[str, Any]) -> dict[str, str]:

@@ -57,6 +57,7 @@ _SECONDS = {"metavar": "SECONDS|30m|2h", "callback": parse_with(values.seconds)}
 
 _BY_KIND: Mapping[Kind, Mapping[str, Any]] = {
     Kind.NAME: {"metavar": "NAME"},
+    Kind.TEXT: {"metavar": "TEXT"},
     Kind.NAMES: {"metavar": "NAME,...", "multiple": True, "callback": parse_with(values.names)},
     Kind.INTEGER: {"type": int},
     Kind.BOOLEAN: {},

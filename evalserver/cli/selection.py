@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -20,29 +20,33 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
-SERIES = "series"
-"""The label that groups the evaluations of a training run."""
-
 
 class Selection:
     """The jobs of a command, as its arguments and options name them."""
 
-    def __init__(self, jobs: Sequence[str], labels: dict[str, str], batch: str | None) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[str],
+        labels: Mapping[str, str],
+        series: str | None,
+        batch: str | None,
+    ) -> None:
         self.batch = batch
         self._jobs = jobs
         self._labels = labels
+        self._series = series
         if bool(jobs) == self.is_filter:
             raise click.UsageError("Give JOB..., or else --label, --series or --batch.")
 
     @property
     def is_filter(self) -> bool:
         """Whether the jobs are chosen by what they have in common."""
-        return bool(self._labels) or self.batch is not None
+        return bool(self._labels) or self._series is not None or self.batch is not None
 
     @property
     def is_batch(self) -> bool:
         """Whether the jobs are those of a batch, all of them."""
-        return self.batch is not None and not self._labels
+        return self.batch is not None and not self._labels and self._series is None
 
     @property
     def words(self) -> str:
@@ -57,7 +61,11 @@ class Selection:
         if not self.is_filter:
             return [resolve_job_id(client, job) for job in self._jobs]
         found = client.jobs(
-            labels=self._labels, batch_id=self.batch, status=list(statuses), sort="created_at"
+            labels=self._labels,
+            series=self._series,
+            batch_id=self.batch,
+            status=list(statuses),
+            sort="created_at",
         )
         job_ids = [str(job["job_id"]) for job in found]
         if not job_ids:
@@ -80,8 +88,7 @@ def jobs_or_filter(command: Command) -> Command:
         batch: str | None,
         **kwargs: Any,
     ) -> Any:
-        wanted = dict(labels or {}) if series is None else {**(labels or {}), SERIES: series}
-        return command(selection=Selection(jobs, wanted, batch), **kwargs)
+        return command(selection=Selection(jobs, labels or {}, series, batch), **kwargs)
 
     wrapped: Command = called
     for option in (

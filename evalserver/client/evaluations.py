@@ -47,6 +47,8 @@ class EvaluationCalls:
         engine: str | None = None,
         priority: int | None = None,
         labels: Mapping[str, str] | None = None,
+        series: str | None = None,
+        step: int | None = None,
         timeout_s: float | None = None,
         stall_after_s: float | None = None,
         on_stall: str | None = None,
@@ -72,6 +74,9 @@ class EvaluationCalls:
 
         The evaluation needs ``num_gpus`` GPUs (0: a model behind an API); ``num_processes`` of the
         harness load the model, by default one a GPU.
+
+        ``series`` is the training run that the evaluation belongs to, ``step`` that of the
+        checkpoint; ``submit_checkpoint`` sets both.
 
         ``harness_args`` are options of the harness that have no field, such as
         ``{"apply_chat_template": True}``.

@@ -27,6 +27,8 @@ class ListingCalls:
         task: str | None = None,
         engine: str | None = None,
         labels: Mapping[str, str] | None = None,
+        series: str | None = None,
+        step: int | None = None,
         submitted_by: str | None = None,
         result_check: str | None = None,
         failure: str | None = None,
@@ -38,10 +40,11 @@ class ListingCalls:
     ) -> AsyncGenerator[Json, None]:
         """Yield the jobs that match all filters, newest submission first or in the order of
         ``sort``: ``created_at``, ``started_at``, ``completed_at``, ``duration``, ``priority``,
-        ``status`` or ``model``; ``-`` before it reverses the order.
+        ``status``, ``model`` or ``step``; ``-`` before it reverses the order.
 
         ``job_id`` is an id, or its beginning or end; ``batch_id`` that of a batch; ``model`` the
-        model of a request, or the checkpoint in its ``model_args``. ``status`` may be several;
+        model of a request, or the checkpoint in its ``model_args``; ``series`` the training run and
+        ``step`` the step of the checkpoint. ``status`` may be several;
         ``created_after`` and ``created_before`` are ISO 8601 texts or datetimes.
         ``result_check`` is ``ok``, ``warnings`` or ``failed``, ``failure`` the code of a
         failure. ``search`` is the beginning or the last 8 characters of an id, or a part of a
@@ -64,6 +67,8 @@ class ListingCalls:
             "task": task,
             "engine": engine,
             "label": [f"{name}={text}" for name, text in (labels or {}).items()],
+            "series": series,
+            "step": step,
             "submitted_by": submitted_by,
             "result_check": result_check,
             "failure": failure,

@@ -10,10 +10,7 @@ from typing import Any
 from evalserver.client.errors import Json
 from evalserver.client.evaluations import EvaluationCalls, task_list
 from evalserver.client.listing import ListingCalls
-
-SERIES = "series"
-STEP = "step"
-"""The labels that group the evaluations of a run into a series."""
+from evalserver.core.series import SERIES, STEP
 
 
 class TrainingCalls(EvaluationCalls, ListingCalls):
@@ -37,8 +34,8 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         does.
 
         The path becomes ``model_args[model_args_key]``: absolute if it exists on this machine, else
-        unchanged. The job gets the labels ``series``, the name of the run, and ``step``; further
-        arguments are passed to ``evaluate``.
+        unchanged. The job gets ``series``, the name of the run, and ``step``, as fields and as
+        labels; further arguments are passed to ``evaluate``.
 
         Repeating a submission returns the same job, so a resumed run can safely submit its last
         checkpoint again. A run that starts from scratch needs another ``series``.
@@ -46,8 +43,9 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         >>> job = client.submit_checkpoint(
         ...     "checkpoints/100", step=100, series="7b-run3", model="dummy", tasks=["mme"]
         ... )
-        >>> client.get_job(job["job_id"])["labels"]
-        {'series': '7b-run3', 'step': '100'}
+        >>> job = client.get_job(job["job_id"])
+        >>> job["series"], job["step"]
+        ('7b-run3', 100)
         """
         fields: dict[str, Any] = {
             **evaluate,
@@ -56,7 +54,9 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
             "model_args": {**(model_args or {}), model_args_key: _server_path(path)},
             "labels": {**(labels or {}), SERIES: series, STEP: str(step)},
         }
-        return await self.evaluate(**{"idempotency_key": _idempotency_key(fields), **fields})
+        return await self.evaluate(
+            **{"idempotency_key": _idempotency_key(fields), **fields}, series=series, step=step
+        )
 
     async def completed_since(
         self,
@@ -73,15 +73,13 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         resumed run gets what finished meanwhile.
 
         >>> finished, cursor = client.completed_since(series="13b-run1")
-        >>> [(job["labels"]["step"], job["status"]) for job in finished]
-        [('100', 'completed')]
+        >>> [(job["step"], job["status"]) for job in finished]
+        [(100, 'completed')]
         >>> client.completed_since(cursor, series="13b-run1")[0]
         []
         """
-        wanted = dict(labels or {}) if series is None else {**(labels or {}), SERIES: series}
-        finished = [
-            job async for job in self.jobs(labels=wanted, finished_after=_parse_cursor(cursor))
-        ]
+        wanted = self.jobs(series=series, labels=labels, finished_after=_parse_cursor(cursor))
+        finished = [job async for job in wanted]
         newest = str(finished[-1]["event_id"]) if finished else (cursor or "0")
         return finished, newest
 

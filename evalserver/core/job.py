@@ -73,6 +73,10 @@ class Job:
     """When the latest attempt was handed over to a cluster; None if it was not."""
     batch_id: str | None = None
     """The batch that it was submitted with; None if it was submitted alone."""
+    series: str | None = None
+    """The training run that it belongs to."""
+    step: int | None = None
+    """The step of the run that its checkpoint is of."""
     damage: str | None = None
     """Which part of the record is unreadable and left out; None if the record is intact."""
 

@@ -12,6 +12,9 @@ from evalserver.core.request_fields import Addressee, Kind, RequestField, row, r
 
 SERVER = Addressee.SERVER
 
+MAX_STEP = 2**53 - 1
+"""The largest integer that every reader of JSON has exactly."""
+
 MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
 
@@ -193,6 +196,27 @@ class EvaluateRequest:
             addressee=SERVER,
             option="--label",
             short_option="-l",
+        ),
+    )
+    series: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.TEXT,
+            "The training run that the evaluation belongs to; the label `series` if absent.",
+            example="sft-7b",
+            addressee=SERVER,
+            max_length=512,
+        ),
+    )
+    step: int | None = field(
+        default=None,
+        metadata=row(
+            Kind.INTEGER,
+            "The step of training that the checkpoint is of; the label `step` if absent and that "
+            "is an integer.",
+            example=1500,
+            addressee=SERVER,
+            maximum=MAX_STEP,
         ),
     )
     timeout_s: float | None = field(

@@ -17,6 +17,7 @@ class Kind(Enum):
 
     NAME = auto()
     NAMES = auto()
+    TEXT = auto()
     INTEGER = auto()
     BOOLEAN = auto()
     CHOICE = auto()

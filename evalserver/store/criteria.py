@@ -42,6 +42,8 @@ class JobFilter:
     named: tuple[tuple[str, str], ...] = ()
     ids: tuple[str, ...] = ()
     batch_id: str | None = None
+    series: str | None = None
+    step: int | None = None
 
     @property
     def has_times(self) -> bool:
@@ -118,6 +120,10 @@ def criteria_of(wanted: JobFilter) -> Iterator[Criterion]:
         yield _named(wanted.named, "named")
     if wanted.batch_id is not None:
         yield _in_jobs("batch_id", "jobs_by_batch", wanted.batch_id)
+    if wanted.series is not None:
+        yield _in_jobs("series", "jobs_by_series", wanted.series)
+    if wanted.step is not None:
+        yield _in_jobs("step", "jobs_by_step", wanted.step)
     for number, (name, text) in enumerate(wanted.labels):
         yield _label(number, name, text)
     if wanted.task is not None:
@@ -178,7 +184,7 @@ def _model(name: str) -> Criterion:
     return Criterion(sources, {"model": name}, overlapping=True, of_row=test)
 
 
-def _in_jobs(column: str, index: str, value: str) -> Criterion:
+def _in_jobs(column: str, index: str, value: str | int) -> Criterion:
     source = f"SELECT seq FROM jobs INDEXED BY {index} WHERE {column} = :{column}"  # noqa: S608
     return Criterion((source,), {column: value}, of_row=f"found.{column} = :{column}")
 

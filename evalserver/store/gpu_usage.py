@@ -16,8 +16,7 @@ INSERT = """
     INSERT INTO gpu_usage (job_id, attempt, submitted_by, engine, model, series, gpus,
                            started_at, ended_at, seconds)
     SELECT job_id, attempt, submitted_by, engine, model,
-           (SELECT text FROM job_labels
-            WHERE job_labels.seq = jobs.seq AND job_labels.name = 'series'),
+           series,
            max(0, coalesce(CASE WHEN json_valid(gpus) THEN json_array_length(gpus) END,
                            CASE WHEN json_valid(request)
                                  AND json_type(request, '$.num_gpus') = 'integer'

@@ -57,6 +57,8 @@ def job_of(row: Row) -> Job:
         executor=row["executor"],
         handed_over_at=row["handed_over_at"],
         batch_id=row["batch_id"],
+        series=row["series"],
+        step=row["step"],
         damage="; ".join(damage) or None,
     )
 

@@ -11,6 +11,7 @@ from evalserver.core.job import Failure, Job
 from evalserver.core.lifecycle import EventKind, Status
 from evalserver.core.masking import mask_text, masked
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.series import STEP, parse_step
 from evalserver.store.durations import kind_of
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import REMOVED_FACTS, Change, Happened, record
@@ -19,7 +20,6 @@ from evalserver.store.job_rows import RECORD, job_of, result_check_of
 from evalserver.store.jobs import first_line
 from evalserver.store.json_text import json_or_null, json_text
 from evalserver.store.transaction import Row, Transaction
-from evalserver.store.trends import SERIES, STEP
 
 PRUNED_RECORD = """
     SELECT *, (SELECT max(event_id) FROM job_events WHERE job_events.job_id = pruned_jobs.job_id)
@@ -59,7 +59,7 @@ def erase(tx: Transaction, job_id: str, at: str, actor: str) -> None:
 def pruned_job_of(row: Row) -> Job:
     """The job in a row of ``PRUNED_RECORD``, with what is kept of it."""
     labels: dict[str, str] = orjson.loads(row["labels"])
-    limit = row["sample_limit"]
+    limit, step = row["sample_limit"], parse_step(row["step"] or "")
     damage: list[str] = []
     return Job(
         seq=row["seq"],
@@ -76,6 +76,8 @@ def pruned_job_of(row: Row) -> Job:
             limit=None if limit < 0 else int(limit) if limit >= 1 else limit,
             num_gpus=row["num_gpus"],
             labels=labels,
+            series=row["series"],
+            step=step,
         ),
         submitted_by=row["submitted_by"],
         created_at=row["created_at"],
@@ -95,6 +97,8 @@ def pruned_job_of(row: Row) -> Job:
         failure=None if row["failure_code"] is None else Failure(row["failure_code"], ""),
         pruned_at=row["pruned_at"],
         batch_id=row["batch_id"],
+        series=row["series"],
+        step=step,
         damage="; ".join(damage) or None,
     )
 
@@ -104,7 +108,7 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
     as_they_are = (
         "job_id", "seq", "status", "engine", "model", "submitted_by", "created_at", "started_at",
         "completed_at", "finish_number", "attempt", "exit_code", "failure_code", "result_status",
-        "findings", "batch_id",
+        "findings", "batch_id", "series",
     )  # fmt: skip
     return {
         **{name: row[name] for name in as_they_are},
@@ -113,8 +117,7 @@ def _values(row: Row, job: Job, at: str) -> dict[str, Any]:
         "model_names": json_text(list(job.result or {})),
         "tasks": row["tasks"],
         "labels": json_text(job.labels),
-        "series": job.labels.get(SERIES),
-        "step": job.labels.get(STEP),
+        "step": job.labels.get(STEP) if job.step is None else str(job.step),
         "sample_limit": kind.limit,
         "num_gpus": kind.num_gpus,
         "error": None if job.error is None else mask_text(first_line(job.error) or ""),

@@ -33,6 +33,7 @@ class SortKey(StrEnum):
     PRIORITY = "priority"
     STATUS = "status"
     MODEL = "model"
+    STEP = "step"
 
 
 TIME_TAKEN = (
@@ -51,6 +52,7 @@ PLACES = {
     SortKey.PRIORITY: ("found.priority", "INDEXED BY jobs_by_priority"),
     SortKey.STATUS: ("found.status", "INDEXED BY jobs_by_status"),
     SortKey.MODEL: ("found.model_title", "INDEXED BY jobs_by_model_title"),
+    SortKey.STEP: ("found.step", "INDEXED BY jobs_by_step"),
 }
 """What each is in a row ``found`` of jobs, and its index."""
 

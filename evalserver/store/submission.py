@@ -18,7 +18,7 @@ from evalserver.store.transaction import BatchOperation, Transaction
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
     "submitted_by", "created_at", "max_attempts", "provenance", "executor", "model_title",
-    "batch_id",
+    "batch_id", "series", "step",
 )  # fmt: skip
 """The columns of a new job."""
 
@@ -92,6 +92,8 @@ def _row(job: NewJob, at: str) -> list[Any]:
         job.executor,
         _title(request)[:MAX_TITLE],
         job.batch_id,
+        request.series,
+        request.step,
     ]
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evalserver.core.series import STEP
 from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
-
-SERIES, STEP = "series", "step"
-"""The labels by which a training run's evaluations are found and ordered."""
 
 MAX_SERIES = 500
 MAX_POINTS = 20_000
@@ -15,11 +13,12 @@ MAX_POINTS = 20_000
 EVALUATIONS = """
     WITH evaluations AS (
         SELECT wanted.value AS series, jobs.seq, jobs.job_id, jobs.completed_at, 0 AS pruned,
-               (SELECT text FROM job_labels AS steps
-                WHERE steps.seq = jobs.seq AND steps.name = :step) AS step
+               coalesce(CAST(jobs.step AS TEXT),
+                        (SELECT text FROM job_labels
+                         WHERE job_labels.seq = jobs.seq AND job_labels.name = :step)) AS step
         FROM json_each(:names) AS wanted
-        CROSS JOIN job_labels ON job_labels.name = :series AND job_labels.text = wanted.value
-        CROSS JOIN jobs ON jobs.seq = job_labels.seq AND jobs.status = 'completed'
+        CROSS JOIN jobs INDEXED BY jobs_by_series
+             ON jobs.series = wanted.value AND jobs.status = 'completed'
         UNION ALL
         SELECT wanted.value, pruned_jobs.seq, pruned_jobs.job_id, pruned_jobs.completed_at, 1,
                pruned_jobs.step
@@ -41,7 +40,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Point:
-    """A metric of a job of a series; ``step`` is the label's text, None without one."""
+    """A metric of a job of a series.
+
+    ``step`` is a number as text, or the text of a label that is none; None without either.
+    """
 
     series: str
     step: str | None
@@ -64,16 +66,16 @@ class SeriesQueries:
         rows = await self._readers.fetch(
             """
             SELECT name, sum(jobs) AS jobs FROM (
-                SELECT text AS name, sum(jobs.status = 'completed') AS jobs
-                FROM job_labels CROSS JOIN jobs ON jobs.seq = job_labels.seq
-                WHERE job_labels.name = :series GROUP BY text
+                SELECT series AS name, sum(status = 'completed') AS jobs
+                FROM jobs INDEXED BY jobs_by_series
+                WHERE series IS NOT NULL GROUP BY series
                 UNION ALL
                 SELECT series, sum(status = 'completed') FROM pruned_jobs
                 WHERE series IS NOT NULL GROUP BY series
             )
             GROUP BY name ORDER BY name LIMIT :most
             """,
-            {"series": SERIES, "most": MAX_SERIES},
+            {"most": MAX_SERIES},
         )
         return [Series(row["name"], row["jobs"]) for row in rows]
 
@@ -88,7 +90,7 @@ class SeriesQueries:
             GROUP BY 1, 2, 3
             ORDER BY count(DISTINCT evaluations.series) DESC, count(*) DESC, 1, 2, 3
             """,  # noqa: S608 - a text of this module
-            {"names": json_text(list(names)), "series": SERIES, "step": STEP},
+            {"names": json_text(list(names)), "step": STEP},
         )
         return [tuple(row) for row in rows]
 
@@ -108,7 +110,6 @@ class SeriesQueries:
             """,  # noqa: S608 - a text of this module
             {
                 "names": json_text(list(names)),
-                "series": SERIES,
                 "step": STEP,
                 "task": task,
                 "metric": metric,

@@ -7,6 +7,7 @@ import orjson
 
 from evalserver.core.in_steps import in_steps
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.series import fields_of_labels
 
 REQUIRED = ("model", "tasks")
 
@@ -16,7 +17,8 @@ def request_hash(request: EvaluateRequest) -> str:
 
     It does not depend on how the JSON was formatted. Only values that differ from the defaults
     count, so that a field that a later version adds does not change the hash of requests without
-    it.
+    it. Neither does a field count that only says what a label says: clients whose submissions had
+    the label alone may add it.
     """
     # Not asdict: its deep copy takes longer than everything else here.
     defaults = vars(EvaluateRequest(request.model, request.tasks))
@@ -25,6 +27,9 @@ def request_hash(request: EvaluateRequest) -> str:
         for name, value in vars(request).items()
         if name in REQUIRED or value != defaults[name]
     }
+    for name, value in fields_of_labels(request.labels).items():
+        if said.get(name) == value:
+            del said[name]
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from evalserver.checkpoints.merging import pin_checkpoint, with_merged_checkpoint
 from evalserver.core.job import LOCAL
 from evalserver.core.request import EvaluateRequest
+from evalserver.core.series import missing_fields
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile, require_profile
 from evalserver.executors.settings import ExecutorSettings, require_executor
@@ -70,7 +71,7 @@ class RequestChecks:
         engine = self._engines[name]
         request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
         executor = self.executor_of(name, request.executor)
-        request = request.changed(executor=executor)
+        request = request.changed(executor=executor, **missing_fields(request))
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
         return Prepared(request, engine, executor)

@@ -37,6 +37,8 @@ SENT: dict[str, tuple[str, Any]] = {
     "engine": ("--engine lm_eval", "lm_eval"),
     "priority": ("--priority -3", -3),
     "labels": ("--label run=7b -l step=100", {"run": "7b", "step": "100"}),
+    "series": ("--series 7b-run3", "7b-run3"),
+    "step": ("--step 100", 100),
     "timeout_s": ("--timeout 2h", 7200.0),
     "max_attempts": ("--max-attempts 5", 5),
     "seed": ("--seed 42", 42),

@@ -56,6 +56,7 @@ class TestSubmitting:
         body = faulty.json("/evaluate")
         assert body["model_args"] == {"dtype": "bfloat16", "pretrained": "org/model"}
         assert body["labels"] == {"team": "a", "series": "run1", "step": "100"}
+        assert (body["series"], body["step"]) == ("run1", 100)
         assert body["limit"] == 8
 
     async def test_makes_an_existing_path_absolute(
@@ -101,6 +102,20 @@ class TestSubmitting:
 
         first, second = (each.headers["Idempotency-Key"] for each in faulty.received)
         assert (first == second) is same
+
+    async def test_is_the_same_submission_as_that_of_a_client_that_sent_labels_alone(
+        self, server: ServerProcess, make_client: MakeClient, faulty: FaultyServer
+    ) -> None:
+        faulty.set_replies("/evaluate", self.QUEUED)
+        await submit(make_client(faulty.url), 100)
+        sent = faulty.received[0]
+        headers = {"Idempotency-Key": sent.headers["Idempotency-Key"]}
+        body = faulty.json("/evaluate")
+        del body["series"], body["step"]
+        async with server:
+            old = await server.api.call("POST", "/evaluate", json=body, headers=headers)
+
+            assert await submit(make_client(server.url), 100) == old["job_id"]
 
     async def test_uses_the_callers_key(
         self, make_client: MakeClient, faulty: FaultyServer

@@ -101,7 +101,7 @@ LAYERS = {
         f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
-    "client": _layer("client core.plain_text core.request version", "httpx httpx_sse"),
+    "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
         "server attempts auth core engines executors gpus harnesses monitoring runner scheduling"

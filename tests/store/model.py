@@ -167,6 +167,8 @@ class Model:
             max_attempts=job.request.max_attempts,
             event_id=len(self.log) + 1,
             batch_id=job.batch_id,
+            series=job.request.series,
+            step=job.request.step,
             **NO_ATTEMPT,
             **NO_END,
         )
@@ -352,12 +354,8 @@ class Model:
             return
         started_at = job.started_at or ""
         took = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
-        series = job.labels.get("series")
         gpus = job.request.num_gpus if job.gpus is None else len(job.gpus)
-        if series is not None:
-            # SQLite's JSON functions end a text there; requests with NUL are rejected.
-            series = series.partition("\0")[0]
-        facts = (job.submitted_by, job.engine, job.request.model, series, gpus)
+        facts = (job.submitted_by, job.engine, job.request.model, job.series, gpus)
         seconds = max(0.0, took.total_seconds())
         self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)
 

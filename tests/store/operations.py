@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle
 from evalserver.core.clock import timestamp
 from evalserver.core.job import Failure, Job, Metric, Outcome
 from evalserver.core.lifecycle import Status
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import MAX_STEP, EvaluateRequest
 from evalserver.store import CancelledJobs, IllegalTransition, Store
 from tests.store.model import FINISHED, STARTS_FROM, Operation
 from tests.store.test_migrate import rows
@@ -39,7 +39,9 @@ REQUESTS = st.builds(
     st.just("dummy"),
     st.just(("mme",)),
     priority=st.integers(-2, 2),
-    labels=st.dictionaries(st.text() | st.just("series"), st.text(), max_size=2),
+    labels=st.dictionaries(st.text(), st.text(), max_size=2),
+    series=st.none() | st.sampled_from(["run", "other run"]),
+    step=st.none() | st.integers(0, MAX_STEP),
     num_gpus=st.integers(0, 8),
     max_attempts=st.integers(1, 3),
 )

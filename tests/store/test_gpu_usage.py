@@ -41,7 +41,7 @@ async def used(store: Store, seconds: float, **request: Any) -> str:
 
 
 async def test_an_ended_attempt_has_a_row(store: Store, tmp_path: Path) -> None:
-    job_id = await start(store, num_gpus=4, labels={"series": "run"})
+    job_id = await start(store, num_gpus=4, series="run")
     started = (await store.queries.job(job_id)).started_at
     assert usage_rows(tmp_path) == []
 
@@ -149,7 +149,7 @@ async def test_the_rows_of_a_pruned_job_stay_until_it_is_erased(
 
 
 async def test_usage_is_summed_by_each_key(store: Store) -> None:
-    big = await used(store, 10, num_gpus=4, model="big", labels={"series": "run"})
+    big = await used(store, 10, num_gpus=4, model="big", series="run")
     small = await used(store, 20, model="small")
     month = timestamp(datetime.now(UTC))[:7]
 

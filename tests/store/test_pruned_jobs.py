@@ -57,7 +57,8 @@ async def test_a_retry_forgets_check_failure_and_partial_metrics(store: Store) -
 
 async def test_a_pruned_job_keeps_its_numbers_and_who_asked_for_what(store: Store) -> None:
     labels = {"series": "run", "step": "5", "team": "a"}
-    job_id = await start(store, labels=labels, limit=8, model_args={"pretrained": "a/b"})
+    asked = {"limit": 8, "model_args": {"pretrained": "a/b"}, "series": "run", "step": 5}
+    job_id = await start(store, labels=labels, **asked)
     before = await store.queries.job(job_id)
     await store.jobs.finish(job_id, replace(completed(ACCURACY), result_check=CHECK), PLENTY)
     after = await store.queries.job(job_id)
@@ -70,6 +71,7 @@ async def test_a_pruned_job_keeps_its_numbers_and_who_asked_for_what(store: Stor
     for name in (
         "seq", "status", "engine", "labels", "submitted_by", "created_at", "started_at",
         "completed_at", "attempt", "exit_code", "result_check", "provenance",
+        "series", "step",
     ):  # fmt: skip
         assert getattr(kept, name) == getattr(after, name), name
     assert await store.queries.metrics(job_id) == [ACCURACY]
@@ -89,8 +91,8 @@ async def test_a_pruned_job_is_gone_but_says_where_its_metrics_are(store: Store)
 
 
 async def test_trends_have_pruned_jobs(store: Store) -> None:
-    pruned = await prune_completed(store, labels={"series": "run", "step": "100"})
-    job_id = await start(store, labels={"series": "run", "step": "200"})
+    pruned = await prune_completed(store, series="run", step=100)
+    job_id = await start(store, series="run", step=200)
     await store.jobs.finish(job_id, completed(ACCURACY), PLENTY)
 
     points = await store.series.points(["run"], "mme", "acc", "none")
@@ -102,14 +104,14 @@ async def test_trends_have_pruned_jobs(store: Store) -> None:
 
 
 async def test_a_series_counts_its_pruned_jobs(store: Store) -> None:
-    await prune_completed(store, labels={"series": "run"})
-    await complete(store, labels={"series": "run"})
+    await prune_completed(store, series="run")
+    await complete(store, series="run")
 
     assert [(each.name, each.jobs) for each in await store.series.all()] == [("run", 2)]
 
 
 async def test_a_trend_has_no_numbers_of_jobs_that_failed(store: Store) -> None:
-    job_id = await start(store, labels={"series": "run"})
+    job_id = await start(store, series="run")
     outcome = Outcome(Status.FAILED, "2030", error="x", metrics=(ACCURACY,), partial={})
     await store.jobs.finish(job_id, outcome, PLENTY)
 

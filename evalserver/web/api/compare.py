@@ -169,5 +169,7 @@ def _job_json(job: Job) -> dict[str, Any]:
         "model": job.request.model,
         "model_names": list(job.result or {}),
         "labels": job.labels,
+        "series": job.series,
+        "step": job.step,
         "completed_at": job.completed_at,
     }

@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
 from evalserver.core.model_title import MAX_TITLE
+from evalserver.core.request import MAX_STEP, REQUEST_FIELDS
 from evalserver.core.result_check import CheckStatus
 from evalserver.core.task_names import with_colon
 from evalserver.store import NEWEST, JobFilter, JobPruned, Order, Place, SortKey
@@ -91,6 +92,13 @@ class JobsQuerySchema(StrictSchema):
         metadata=about("`name=text`; if given several times, all must match."),
     )
     batch_id = Text(longest=64, metadata=about("The batch that it was submitted with."))
+    series = Text(
+        longest=REQUEST_FIELDS["series"].max_length,
+        metadata=about("The training run that it belongs to."),
+    )
+    step = QueryInteger(
+        0, MAX_STEP, metadata=about("The step of training that its checkpoint is of.")
+    )
     submitted_by = Text(longest=256, metadata=about("Who submitted it."))
     created_after = DateTime(metadata=about("Submitted at or after this time."))
     created_before = DateTime(metadata=about("Submitted before this time."))

@@ -12,6 +12,7 @@ from evalserver.analysis.comparison import QUANTILE
 from evalserver.analysis.fractions import is_fraction
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import Status
+from evalserver.core.series import STEP
 from evalserver.store import JobFilter
 from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
@@ -88,8 +89,8 @@ async def get_compare_page(request: web.Request) -> web.Response:
 def order_jobs(jobs: Sequence[Job], baseline: str | None) -> list[str]:
     """Return the ids of jobs in the order of comparison: the baseline, then by step or age.
 
-    The default baseline is the job of the lowest step if every job has a number as its label
-    ``step``, else the job that was submitted first.
+    The default baseline is the job of the lowest step if every job has a step, also as a label that
+    is any number, else the job that was submitted first.
     """
     steps = {job.job_id: _parse_step(job) for job in jobs}
     has_steps = None not in steps.values()
@@ -99,8 +100,10 @@ def order_jobs(jobs: Sequence[Job], baseline: str | None) -> list[str]:
 
 
 def _parse_step(job: Job) -> float | None:
+    if job.step is not None:
+        return job.step
     try:
-        step = float(job.labels.get("step", ""))
+        step = float(job.labels.get(STEP, ""))
     except ValueError:
         return None
     return step if math.isfinite(step) else None

@@ -34,13 +34,17 @@ SORT_ORDERS = {
     "-status": "by status, descending",
     "model": "by model",
     "-model": "by model, descending",
+    "-step": "highest step first",
+    "step": "lowest step first",
 }
 """The sort orders and their names on the page."""
 
 DESCENDING_FIRST = frozenset({"created_at", "started_at", "completed_at", "duration", "priority"})
 """Columns whose first click sorts in descending order."""
 
-MORE_FILTERS = frozenset({"failure", "submitted_by", "engine", "created_after", "created_before"})
+MORE_FILTERS = frozenset(
+    {"failure", "step", "submitted_by", "engine", "created_after", "created_before"}
+)
 """Filters that the page shows when asked, or when one of them is set."""
 
 

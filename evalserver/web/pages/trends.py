@@ -34,7 +34,7 @@ class TrendsQuerySchema(StrictSchema):
         Text(longest=512),
         load_default=[],
         validate=validate.Length(max=MAX_SELECTED, error="Must be given at most {max} times."),
-        metadata=about("The label `series` of the jobs to show."),
+        metadata=about("The `series` of the jobs to show."),
     )
     number = Text(longest=1024, metadata=about("The metric to show: `task/metric/filter`."))
     axis = schema_fields.String(

@@ -40,6 +40,8 @@ class ComparedJobSchema(ResponseSchema):
     model = fields.String(metadata=about("As the request named it."))
     model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
     labels = fields.Dict(keys=fields.String(), values=fields.String())
+    series = fields.String(allow_none=True)
+    step = fields.Integer(allow_none=True)
     completed_at = Time()
 
 
@@ -170,10 +172,12 @@ class ComparisonSchema(ResponseSchema):
                     "engine": "lm_eval",
                     "model": "local-completions",
                     "model_names": ["SmolLM2-135M-Instruct"],
-                    "labels": {"series": "sft", "step": step},
+                    "labels": {},
+                    "series": "sft",
+                    "step": step,
                     "completed_at": "2026-11-24T09:41:17.350Z",
                 }
-                for job_id, step in ((JOB_ID, "100"), (OTHER_JOB_ID, "200"))
+                for job_id, step in ((JOB_ID, 100), (OTHER_JOB_ID, 200))
             ],
             "confidence": CONFIDENCE,
             "significance_level": ALPHA,

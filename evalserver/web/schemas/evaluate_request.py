@@ -18,6 +18,7 @@ from evalserver.web.schemas.fields import (
     Labels,
     List,
     Name,
+    PublicText,
     Seconds,
     about,
 )
@@ -75,6 +76,7 @@ _FIELDS: Mapping[Kind, Callable[[RequestField], fields.Field[Any]]] = {
     Kind.NAMES: lambda row: TaskNames(
         TaskName(longest=row.max_length), longest=row.maximum, **_options(row)
     ),
+    Kind.TEXT: lambda row: PublicText(longest=row.max_length, **_options(row)),
     Kind.INTEGER: lambda row: Integer(row.minimum, row.maximum, **_options(row)),
     Kind.BOOLEAN: lambda row: Boolean(**_options(row)),
     Kind.CHOICE: lambda row: Choice(row.choices, **_options(row)),

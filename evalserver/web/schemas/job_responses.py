@@ -271,6 +271,8 @@ class JobSchema(ResponseSchema):
             "executor": "local",
             "handed_over_at": None,
             "batch_id": None,
+            "series": None,
+            "step": None,
             "cluster_job": None,
             "position_in_queue": None,
             "waiting_for": None,
@@ -351,6 +353,10 @@ class JobSchema(ResponseSchema):
     batch_id = fields.String(
         allow_none=True,
         metadata=about("The batch that it was submitted with; null if it was submitted alone."),
+    )
+    series = fields.String(allow_none=True, metadata=about("The training run that it belongs to."))
+    step = fields.Integer(
+        allow_none=True, metadata=about("The step of training that its checkpoint is of.")
     )
     cluster_job = fields.Nested(
         ClusterJobSchema,

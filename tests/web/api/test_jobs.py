@@ -20,7 +20,7 @@ KEYS = {
     "position_in_queue", "engine", "priority", "labels", "attempt", "max_attempts", "progress",
     "exit_code", "submitted_by", "run_dir", "output_dir", "provenance", "links", "event_id",
     "waiting_for", "eta_s", "result_check", "failure", "partial", "gpus", "stalled_since",
-    "executor", "handed_over_at", "cluster_job", "batch_id",
+    "executor", "handed_over_at", "cluster_job", "batch_id", "series", "step",
 }  # fmt: skip
 
 

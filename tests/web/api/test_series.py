@@ -1,0 +1,95 @@
+"""``series`` and ``step`` of a job: of the request, or of labels of these names."""
+
+from typing import Any
+
+import pytest
+
+from evalserver.core.request import MAX_STEP
+from tests.support import Api, Json, request
+from tests.web.answers import fetch
+
+
+async def submitted(api: Api, **fields: Any) -> Json:
+    """Submit a job, and return it."""
+    return await api.job(await api.submit(**fields))
+
+
+async def listed_ids(api: Api, query: str) -> list[str]:
+    """Return the ids of the jobs on one page."""
+    return [job["job_id"] for job in (await api.call("GET", f"/jobs?{query}"))["jobs"]]
+
+
+async def test_a_job_has_the_series_and_the_step_of_its_request(api: Api) -> None:
+    job = await submitted(api, series="run", step=100)
+
+    assert (job["series"], job["step"], job["labels"]) == ("run", 100, {})
+
+
+async def test_labels_of_these_names_are_taken_over_and_stay(api: Api) -> None:
+    labels = {"series": "run", "step": "100", "team": "a"}
+
+    job = await submitted(api, labels=labels)
+
+    assert (job["series"], job["step"]) == ("run", 100)
+    assert (job["request"]["series"], job["request"]["step"]) == ("run", 100)
+    assert job["labels"] == labels
+
+
+async def test_a_field_goes_before_a_label(api: Api) -> None:
+    job = await submitted(api, series="a", step=0, labels={"series": "b", "step": "2"})
+
+    assert (job["series"], job["step"]) == ("a", 0)
+
+
+async def test_a_step_that_is_no_integer_stays_a_label(api: Api) -> None:
+    job = await submitted(api, labels={"series": "run", "step": "last"})
+
+    assert (job["series"], job["step"]) == ("run", None)
+
+
+@pytest.mark.parametrize("step", [-1, MAX_STEP + 1, 1.0, "1", True])
+async def test_a_step_is_an_integer_from_0_to_the_largest_exact_one(api: Api, step: Any) -> None:
+    answer = await fetch(api, "POST", "/evaluate", json=request(step=step))
+
+    assert answer.status == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["step"]
+
+
+async def test_jobs_are_found_by_series_and_step(api: Api) -> None:
+    first = await api.submit(series="run", step=100)
+    second = await api.submit(labels={"series": "run", "step": "200"})
+    await api.submit(series="other", step=200)
+
+    assert await listed_ids(api, "series=run") == [second, first]
+    assert await listed_ids(api, "series=run&step=100") == [first]
+
+
+async def test_jobs_are_listed_by_step_over_several_pages(api: Api) -> None:
+    jobs = {step: await api.submit(series="run", step=step) for step in (20, 3, 100)}
+    without = await api.submit()
+
+    first = await api.call("GET", "/jobs?sort=-step&limit=2")
+    rest = await api.call("GET", f"/jobs?sort=-step&limit=2&cursor={first['next']}")
+
+    found = [job["job_id"] for job in (*first["jobs"], *rest["jobs"])]
+    assert found == [jobs[100], jobs[20], jobs[3], without]
+
+
+async def test_a_field_that_says_what_a_label_says_is_the_same_submission(api: Api) -> None:
+    headers = {"Idempotency-Key": "key"}
+    labels = {"series": "run", "step": "100"}
+
+    old = request(labels=labels)
+    new = request(labels=labels, series="run", step=100)
+    first = await api.call("POST", "/evaluate", json=old, headers=headers)
+    again = await api.call("POST", "/evaluate", json=new, headers=headers)
+
+    assert again == first
+
+
+async def test_the_trend_of_a_series_has_jobs_with_fields_alone(api: Api) -> None:
+    job = await api.finished(await api.submit(series="run", step=100))
+
+    page = await api.text("/ui/trends?series=run")
+
+    assert job["job_id"] in page
