@@ -8,6 +8,7 @@ import click
 from evalserver.cli.connection import Server, print_to_stderr
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.screens import print_hint, print_json
+from evalserver.cli.selection import describe_counts
 from evalserver.cli.waiting import Waiting
 
 POLL_SECONDS = 5.0
@@ -22,7 +23,7 @@ def wait_for_batch(server: Server, batch_id: str, waiting: Waiting, *, as_json: 
     shown: list[str] = []
 
     def show(batch: Mapping[str, Any]) -> None:
-        line = _describe(batch)
+        line = describe_counts(batch)
         if not waiting.quiet and shown[-1:] != [line]:
             print_to_stderr(f"Batch {batch_id}: {line}")
             shown.append(line)
@@ -44,14 +45,9 @@ def wait_for_batch(server: Server, batch_id: str, waiting: Waiting, *, as_json: 
     if as_json:
         print_json(batch)
     else:
-        click.echo(_describe(batch))
+        click.echo(describe_counts(batch))
         print_hint(lambda: f"List the jobs with: evalserver jobs --batch {batch_id} --all")
     return _exit_code(batch["counts"])
-
-
-def _describe(batch: Mapping[str, Any]) -> str:
-    counts = [f"{count} {status}" for status, count in batch["counts"].items() if count]
-    return ", ".join(counts)
 
 
 def _exit_code(counts: Mapping[str, int]) -> ExitCode:

@@ -15,6 +15,7 @@ from evalserver.cli.completing import complete_jobs
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure, with_debug
 from evalserver.core.job_id import ID_PART
+from evalserver.core.wording import count_of_jobs
 
 if TYPE_CHECKING:
     from evalserver.client import EvalClient
@@ -28,7 +29,7 @@ WAITING_RETRY_SECONDS = 120.0
 
 UUID_LENGTH = 36
 MAX_CANDIDATES = 5
-"""Jobs that are listed if a part of an id is not unique."""
+"""Jobs or batches that are listed if a part of an id is not unique."""
 
 
 def print_to_stderr(text: str) -> None:
@@ -122,19 +123,50 @@ def resolve_job_id(client: "EvalClient", given: str) -> str:
     raise Failure(_describe_candidates(part, found), ExitCode.USAGE)
 
 
+def resolve_batch_id(client: "EvalClient", given: str) -> str:
+    """Return the id of the batch that has this id, or this beginning or end of an id.
+
+    Raises Failure if no batch or several batches have it.
+    """
+    part = given.strip().lower()
+    if len(part) == UUID_LENGTH:
+        return part
+    if not ID_PART.fullmatch(part):
+        raise Failure(
+            f"{cells.text(given)!r} is no batch; give its id, or at least 4 characters of the id's"
+            " beginning or end, as 'evalserver status' of one of its jobs shows it",
+            ExitCode.USAGE,
+        )
+    found = client.batches(part, limit=MAX_CANDIDATES + 1)
+    if len(found) == 1:
+        return str(found[0]["batch_id"])
+    if not found:
+        raise Failure(f"no batch has an id that begins or ends with {part!r}", ExitCode.USAGE)
+    listed = [
+        f"  {cells.text(each['batch_id'])}  {count_of_jobs(each['count'])}  submitted"
+        f" {cells.local_time(each['created_at'])}"
+        for each in found
+    ]
+    raise Failure(_ambiguous("batches", part, listed), ExitCode.USAGE)
+
+
 def _describe_candidates(part: str, found: Sequence[Mapping[str, Any]]) -> str:
     listed = [
         f"  {cells.text(job['job_id'])}  {cells.status(job)}  {cells.model(job['request'])}"
         f"  {cells.tasks(job['request']['tasks'])}"
-        for job in found[:MAX_CANDIDATES]
+        for job in found
     ]
+    return _ambiguous("jobs", part, listed)
+
+
+def _ambiguous(what: str, part: str, listed: Sequence[str]) -> str:
     count, more = (
         (f"more than {MAX_CANDIDATES}", ["  ..."])
-        if len(found) > MAX_CANDIDATES
-        else (str(len(found)), [])
+        if len(listed) > MAX_CANDIDATES
+        else (str(len(listed)), [])
     )
-    headline = f"{count} jobs have an id that begins or ends with {part!r}; give more of one of"
-    return "\n".join([f"{headline} these, the newest first:", *listed, *more])
+    headline = f"{count} {what} have an id that begins or ends with {part!r}; give more of one of"
+    return "\n".join([f"{headline} these, the newest first:", *listed[:MAX_CANDIDATES], *more])
 
 
 @contextmanager

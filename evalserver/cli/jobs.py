@@ -12,6 +12,7 @@ from evalserver.cli.connection import (
     Server,
     engine_option,
     job_argument,
+    resolve_batch_id,
     resolve_job_id,
     with_server,
 )
@@ -65,7 +66,12 @@ COLUMNS = (
 @labels_option("Only jobs with this label.")
 @click.option("--series", metavar="NAME", help="Only jobs of this training run.")
 @click.option("--step", type=int, help="Only jobs with a checkpoint of this step.")
-@click.option("--batch", "batch_id", metavar="ID", help="Only jobs of this batch.")
+@click.option(
+    "--batch",
+    "batch_id",
+    metavar="ID",
+    help="Only jobs of this batch: its id, or the beginning or end of it.",
+)
 @click.option(
     "--result-check",
     type=click.Choice(["ok", "warnings", "failed"]),
@@ -123,6 +129,8 @@ def jobs(
     """List jobs, by default the newest first."""
     is_filtered = any([status, labels, since, before, *filters.values(), filters["step"] == 0])
     with server.client() as client:
+        if filters["batch_id"] is not None:
+            filters["batch_id"] = resolve_batch_id(client, filters["batch_id"])
         found = client.jobs(
             status=",".join(status) or None,
             labels=labels,
@@ -194,6 +202,7 @@ def _record(job: Mapping[str, Any]) -> dict[str, str]:
         **{name.replace("_", " "): request[name] for name in _other_fields(request)},
         "engine": job["engine"],
         "labels": job["labels"] or None,
+        "batch": job.get("batch_id"),
         "priority": job["priority"] or None,
         "submitted": f"{cells.local_time(job['created_at'])} by {job['submitted_by']}",
         "started": _optional_time(job["started_at"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalserver.cli.completing import complete_jobs
-from evalserver.cli.connection import resolve_job_id
+from evalserver.cli.connection import resolve_batch_id, resolve_job_id
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure
 from evalserver.cli.screens import is_terminal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from evalserver.client import EvalClient
 
 Command = Callable[..., Any]
+
+STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
 
 class Selection:
@@ -51,15 +53,21 @@ class Selection:
     @property
     def words(self) -> str:
         """The options of a command for the same jobs; empty if they were chosen by id."""
-        labels = [f"{name}={text}" for name, text in self._labels.items()]
-        options = [word for label in labels for word in ("--label", label)]
-        return shlex.join([*options, *(() if self.batch is None else ("--batch", self.batch))])
+        labels = [("--label", f"{name}={text}") for name, text in self._labels.items()]
+        named = [("--series", self._series), ("--batch", self.batch)]
+        return shlex.join(
+            word
+            for option, value in [*labels, *named]
+            if value is not None
+            for word in (option, value)
+        )
 
     def find(self, client: "EvalClient", statuses: Sequence[str]) -> list[str]:
         """Return the ids of the jobs, the first submitted first; of a filter, those with one of the
         statuses. Raises Failure if there are none."""
         if not self.is_filter:
             return [resolve_job_id(client, job) for job in self._jobs]
+        self.resolve_batch(client)
         found = client.jobs(
             labels=self._labels,
             series=self._series,
@@ -69,11 +77,21 @@ class Selection:
         )
         job_ids = [str(job["job_id"]) for job in found]
         if not job_ids:
-            raise Failure(
-                f"no job matches that is {' or '.join(statuses)}; 'evalserver jobs' lists the jobs",
-                ExitCode.USAGE,
-            )
+            raise Failure(self._describe_nothing(client, statuses), ExitCode.USAGE)
         return job_ids
+
+    def resolve_batch(self, client: "EvalClient") -> None:
+        """Replace a part of a batch's id by the id. Raises Failure unless one batch has it."""
+        if self.batch is not None:
+            self.batch = resolve_batch_id(client, self.batch)
+
+    def _describe_nothing(self, client: "EvalClient", statuses: Sequence[str]) -> str:
+        which = f" that is {' or '.join(statuses)}" if len(statuses) < len(STATUSES) else ""
+        if self.is_batch and self.batch is not None:
+            batch = client.get_batch(self.batch)
+            pruned = f", {batch['pruned']} of them pruned" if batch["pruned"] else ""
+            return f"the batch has no job{which}: {describe_counts(batch)}{pruned}"
+        return f"no job matches{which}; 'evalserver jobs' lists the jobs"
 
 
 def jobs_or_filter(command: Command) -> Command:
@@ -92,13 +110,20 @@ def jobs_or_filter(command: Command) -> Command:
 
     wrapped: Command = called
     for option in (
-        click.option("--batch", metavar="ID", help="All jobs of this batch."),
+        click.option(
+            "--batch", metavar="ID", help="All jobs of this batch: its id, or a part of it."
+        ),
         click.option("--series", metavar="NAME", help="All jobs of this training run."),
         labels_option("All jobs with this label."),
         click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=complete_jobs),
     ):
         wrapped = option(wrapped)
     return wrapped
+
+
+def describe_counts(batch: Mapping[str, Any]) -> str:
+    """Return how many jobs of a batch are in each state."""
+    return ", ".join(f"{count} {status}" for status, count in batch["counts"].items() if count)
 
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

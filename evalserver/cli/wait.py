@@ -5,11 +5,9 @@ import click
 from evalserver.cli.batch_waiting import wait_for_batch
 from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.screens import as_json
-from evalserver.cli.selection import Selection, jobs_or_filter
+from evalserver.cli.selection import STATUSES, Selection, jobs_or_filter
 from evalserver.cli.waiting import Waiting, wait_for, with_waiting
 from evalserver.core.wording import count_of_jobs
-
-ANY_STATUS = ("queued", "running", "completed", "failed", "cancelled")
 
 
 @click.command()
@@ -24,10 +22,12 @@ def wait(server: Server, selection: Selection, waiting: Waiting, as_json: bool) 
     Ctrl-C does not cancel the jobs.
     """
     if selection.is_batch and selection.batch is not None:
+        with server.client() as client:
+            selection.resolve_batch(client)
         code = wait_for_batch(server, selection.batch, waiting, as_json=as_json)
         raise click.exceptions.Exit(code)
     with server.client() as client:
-        job_ids = selection.find(client, ANY_STATUS)
+        job_ids = selection.find(client, STATUSES)
         if not selection.is_filter:
             for job_id in job_ids:
                 client.get_job(job_id)

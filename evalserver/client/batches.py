@@ -60,6 +60,16 @@ class BatchCalls(ListingCalls):
         )
         return await self._sender.answer(submission)
 
+    async def batches(self, part: str | None = None, *, limit: int = 20) -> list[Json]:
+        """Return the newest batches, as ``get_batch`` does; with ``part``, only those whose id
+        begins or ends so (4 characters or more).
+
+        >>> client.batches(batch_id[-8:])[0]["batch_id"] == batch_id
+        True
+        """
+        query = {"batch_id": part, "limit": limit}
+        return list((await self._sender.answer(Call("GET", "/batches", query)))["batches"])
+
     async def get_batch(self, batch_id: str, *, wait_s: float | None = None) -> Json:
         """Return how many jobs of a batch are in each state: ``counts``, ``count``, ``pruned`` and
         ``finished``.

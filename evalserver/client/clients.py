@@ -208,6 +208,7 @@ class EvalClient:
     set_priority = _blocking(Calls.set_priority)
 
     submit_batch = _blocking(Calls.submit_batch)
+    batches = _blocking(Calls.batches)
     get_batch = _blocking(Calls.get_batch)
     wait_for_batch = _blocking(Calls.wait_for_batch)
     cancel_batch = _blocking(Calls.cancel_batch)

@@ -25,6 +25,28 @@ COUNTS = """
     FROM pruned_jobs INDEXED BY pruned_jobs_by_batch WHERE batch_id = :batch_id GROUP BY status
 """
 
+NEWEST_IDS = """
+    WITH RECURSIVE ids (id) AS (
+        SELECT max(
+            ifnull((SELECT max(batch_id) FROM jobs INDEXED BY jobs_by_batch
+                    WHERE batch_id > ''), ''),
+            ifnull((SELECT max(batch_id) FROM pruned_jobs INDEXED BY pruned_jobs_by_batch
+                    WHERE batch_id > ''), ''))
+        UNION ALL
+        SELECT max(
+            ifnull((SELECT max(batch_id) FROM jobs INDEXED BY jobs_by_batch
+                    WHERE batch_id < ids.id), ''),
+            ifnull((SELECT max(batch_id) FROM pruned_jobs INDEXED BY pruned_jobs_by_batch
+                    WHERE batch_id < ids.id), ''))
+        FROM ids WHERE ids.id > ''
+    )
+    SELECT id FROM ids WHERE id > '' AND (
+        substr(id, 1, length(:part)) = :part OR substr(id, -length(:part)) = :part
+    )
+    LIMIT :most
+"""
+"""Steps from id to id in the indexes, the newest first: ids begin with the time."""
+
 FINISHED_AFTER = """
     SELECT seq, job_id, status, model, labels FROM jobs INDEXED BY jobs_by_batch
     WHERE batch_id = :batch_id AND seq > :after AND status NOT IN ('queued', 'running')
@@ -90,6 +112,11 @@ class BatchQueries:
             counts,
             sum(row["pruned"] for row in rows),
         )
+
+    async def newest_ids(self, most: int, part: str = "") -> list[str]:
+        """The ids of the newest batches; only of those whose id begins or ends with ``part``."""
+        rows = await self._readers.fetch(NEWEST_IDS, {"most": most, "part": part})
+        return [row["id"] for row in rows]
 
     async def unfinished(self, batch_id: str) -> list[str]:
         """The ids of the jobs that have not finished, in the order of submission."""

@@ -32,6 +32,7 @@ from evalserver.web.http.requests import BodyLimit
 from evalserver.web.http.route import Answer, Route
 from evalserver.web.schemas.batch_request import MAX_BYTES, MAX_VALUES, BatchSchema
 from evalserver.web.schemas.batch_responses import (
+    BatchesSchema,
     BatchResultsSchema,
     BatchStateSchema,
     CancelledBatchSchema,
@@ -129,6 +130,15 @@ ROUTES = (
         answers=(Answer(SubmittedBatchSchema, headers=REPLAY), Answer(ExpandedBatchSchema)),
         errors=(CONFLICT, UNAVAILABLE),
         role=Role.SUBMITTER,
+    ),
+    Route(
+        "GET",
+        "/batches",
+        batches.list_batches,
+        batches.BatchesQuerySchema,
+        answers=(Answer(BatchesSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
     ),
     Route(
         "GET",

@@ -1,11 +1,11 @@
 """Commands for many jobs: by id, label, series or batch, with a question."""
 
-import signal
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
 
+from evalserver.cli.connection import UUID_LENGTH
 from evalserver.cli.exit_codes import ExitCode
 from tests.cli.shell import Shell
 from tests.cli.terminal import Terminal
@@ -19,6 +19,11 @@ def submit(shell: Shell, *arguments: str) -> tuple[str, list[str]]:
     """Submit a batch; returns its id, and those of its jobs."""
     answer = shell.json("submit", *arguments)
     return answer["batch_id"], answer["job_ids"]
+
+
+def at(server: ServerProcess) -> dict[str, str]:
+    """Return the environment of a command for this server."""
+    return {"EVALSERVER_URL": server.url}
 
 
 def statuses(shell: Shell) -> set[str]:
@@ -94,8 +99,7 @@ async def test_a_terminal_is_asked(server: ServerProcess, said: str, status: str
         shell = Shell(server.url)
         shell.stdout_of("drain")
         batch_id, _ = submit(shell, *SWEEP)
-        environment = {"EVALSERVER_URL": server.url}
-        with Terminal("cancel", "--batch", batch_id, environment=environment) as terminal:
+        with Terminal("cancel", "--batch", batch_id, environment=at(server)) as terminal:
             terminal.until("Cancel 2 jobs? [y/N]")
             terminal.type(said)
             terminal.end()
@@ -185,10 +189,9 @@ async def test_pruning_asks_before_it_deletes(server: ServerProcess) -> None:
         assert [job["job_id"] for job in shell.json("jobs")] == [job_id]
 
 
-def first_lines(process: subprocess.Popen[str], count: int) -> list[str]:
-    """Read lines of a command's output while it runs."""
-    assert process.stdout is not None
-    return [process.stdout.readline().strip() for _ in range(count)]
+def ids_shown(terminal: Terminal) -> list[str]:
+    """Return the ids that a command has printed."""
+    return [word for word in terminal.written.decode().split() if len(word) == UUID_LENGTH]
 
 
 async def cancelled_jobs(server: ServerProcess, count: int) -> list[str]:
@@ -203,32 +206,33 @@ async def cancelled_jobs(server: ServerProcess, count: int) -> list[str]:
 async def test_an_interrupted_command_shows_how_far_it_came(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data", "--max-completed-jobs", "1000") as server:
         job_ids = await cancelled_jobs(server, 1000)
-        shell = Shell(server.url, PYTHONUNBUFFERED="1")
-        command = shell.start("retry", "--label", "run=a", "--yes")
-        shown = first_lines(command, 2)
-        command.send_signal(signal.SIGINT)
-        rest, said = command.communicate()
+        with Terminal("retry", "--label", "run=a", "--yes", environment=at(server)) as terminal:
+            terminal.until(job_ids[0])
+            terminal.press_ctrl_c()
+            code = terminal.end()
         queued = (await server.api.call("GET", "/queue"))["queued_jobs"]
 
-    shown += rest.split()
-    assert command.returncode == ExitCode.INTERRUPTED
+    shown = ids_shown(terminal)
+    counted = re.search(r"stopped after (\d+) of 1000 jobs; run the command", terminal.screen())
+    assert code == ExitCode.INTERRUPTED
     assert shown == job_ids[: len(shown)]
-    assert len(shown) <= len(queued) <= len(shown) + 1 < 1000
-    assert f"stopped after {len(shown)} of 1000 jobs; run the command again" in said
+    assert counted is not None
+    # The interrupt may come while a job is changed, or before it is shown.
+    assert len(shown) <= int(counted[1]) <= len(queued) <= len(shown) + 1 < 1000
 
 
 async def test_a_command_stops_at_a_server_that_is_gone(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data", "--max-completed-jobs", "1000") as server:
-        await cancelled_jobs(server, 1000)
-        shell = Shell(server.url, PYTHONUNBUFFERED="1")
-        command = shell.start("retry", "--label", "run=a", "--yes", "--retry-for", "0")
-        shown = first_lines(command, 2)
-        server.kill()
-        rest, said = command.communicate()
+        job_ids = await cancelled_jobs(server, 1000)
+        words = ("retry", "--label", "run=a", "--yes", "--retry-for", "0")
+        with Terminal(*words, environment=at(server), columns=200) as terminal:
+            terminal.until(job_ids[0])
+            server.kill()
+            code = terminal.end()
 
-    shown += rest.split()
-    assert command.returncode == ExitCode.UNREACHABLE
-    assert f"stopped after {len(shown)} of 1000 jobs; run the command again" in said
+    stopped = f"stopped after {len(ids_shown(terminal))} of 1000 jobs; run the command again"
+    assert code == ExitCode.UNREACHABLE
+    assert stopped in terminal.screen()
 
 
 async def test_jobs_that_finished_during_the_question_are_no_error(server: ServerProcess) -> None:
@@ -236,8 +240,7 @@ async def test_jobs_that_finished_during_the_question_are_no_error(server: Serve
         shell = Shell(server.url)
         shell.stdout_of("drain")
         _, job_ids = submit(shell, *SWEEP, "-l", "run=a")
-        environment = {"EVALSERVER_URL": server.url}
-        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+        with Terminal("cancel", "--label", "run=a", environment=at(server)) as terminal:
             terminal.until("Cancel 2 jobs? [y/N]")
             shell.stdout_of("cancel", job_ids[0])
             terminal.type("y")
@@ -253,8 +256,7 @@ async def test_jobs_submitted_during_the_question_are_left(server: ServerProcess
         shell = Shell(server.url)
         shell.stdout_of("drain")
         submit(shell, *SWEEP, "-l", "run=a")
-        environment = {"EVALSERVER_URL": server.url}
-        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+        with Terminal("cancel", "--label", "run=a", environment=at(server)) as terminal:
             terminal.until("Cancel 2 jobs? [y/N]")
             late = shell.submit("-l", "run=a")
             terminal.type("y")
@@ -268,8 +270,7 @@ async def test_ctrl_c_at_the_question_changes_nothing(server: ServerProcess) -> 
         shell = Shell(server.url)
         shell.stdout_of("drain")
         submit(shell, *SWEEP, "-l", "run=a")
-        environment = {"EVALSERVER_URL": server.url}
-        with Terminal("cancel", "--label", "run=a", environment=environment) as terminal:
+        with Terminal("cancel", "--label", "run=a", environment=at(server)) as terminal:
             terminal.until("Cancel 2 jobs? [y/N]")
             terminal.press_ctrl_c()
             code = terminal.end()
@@ -278,18 +279,23 @@ async def test_ctrl_c_at_the_question_changes_nothing(server: ServerProcess) -> 
         assert "nothing was changed" in terminal.screen()
 
 
-async def test_an_interrupted_wait_names_the_filter_and_not_every_job(
-    server: ServerProcess,
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [(("--label", "run=a b"), "--label 'run=a b'"), (("--series", "s"), "--series s")],
+    ids=["label", "series"],
+)
+async def test_a_wait_that_ends_early_names_the_filter_and_not_every_job(
+    server: ServerProcess, given: tuple[str, str], named: str
 ) -> None:
     async with server:
         shell = Shell(server.url)
         shell.stdout_of("drain")
-        submit(shell, *SWEEP, "-l", "run=a b")
-        command = shell.start("wait", "--label", "run=a b", "--timeout", "1")
-        _, said = command.communicate()
+        submit(shell, *SWEEP, "-l", "run=a b", "-l", "series=s")
 
-    assert command.returncode == ExitCode.TIMED_OUT
-    assert said.endswith("wait again with: evalserver wait --label 'run=a b'\n")
+        waited = shell.run("wait", *given, "--timeout", "1")
+
+    assert waited.returncode == ExitCode.TIMED_OUT
+    assert waited.stderr.endswith(f"wait again with: evalserver wait {named}\n")
 
 
 async def test_waiting_for_many_jobs_says_how_many_they_are(server: ServerProcess) -> None:
@@ -300,3 +306,68 @@ async def test_waiting_for_many_jobs_says_how_many_they_are(server: ServerProces
         waited = shell.run("wait", "--label", "run=a")
 
     assert waited.stderr.startswith("Waiting for 2 jobs\n")
+
+
+@pytest.mark.parametrize("part", [slice(-8, None), slice(0, 14)], ids=["end", "beginning"])
+async def test_a_batch_is_named_by_a_part_of_its_id(server: ServerProcess, part: slice) -> None:
+    async with server:
+        shell = Shell(server.url)
+        shell.stdout_of("drain")
+        batch_id, job_ids = submit(shell, *SWEEP)
+
+        listed = shell.stdout_of("jobs", "-q", "--batch", batch_id[part])
+        shell.stdout_of("cancel", "--batch", batch_id[part], "--yes")
+        waited = shell.run("wait", "--batch", batch_id[part])
+
+    assert listed.split() == job_ids[::-1]
+    assert (waited.returncode, waited.stdout) == (ExitCode.CANCELLED, "2 cancelled\n")
+
+
+async def test_a_part_that_several_batches_have_is_an_error_that_lists_them(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batches = [submit(shell, *SWEEP)[0] for _ in range(2)]
+
+        result = shell.run("jobs", "--batch", batches[0][:4])
+
+    assert result.returncode == ExitCode.USAGE
+    assert f"2 batches have an id that begins or ends with '{batches[0][:4]}'" in result.stderr
+    assert result.stderr.index(batches[1]) < result.stderr.index(batches[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [("", "'' is no batch"), ("beef", "no batch has an id"), ("x" * 36, "not found")],
+)
+async def test_a_batch_that_does_not_exist_is_an_error(
+    server: ServerProcess, given: str, reason: str
+) -> None:
+    async with server:
+        result = Shell(server.url).run("cancel", "--yes", "--batch", given)
+
+    assert result.returncode == ExitCode.USAGE
+    assert reason in result.stderr
+
+
+async def test_a_batch_without_such_jobs_says_which_it_has(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, _ = submit(shell, *SWEEP)
+        shell.stdout_of("wait", "--batch", batch_id)
+        shell.stdout_of("prune", "--keep", "1", "--yes")
+
+        result = shell.run("retry", "--batch", batch_id, "--yes")
+
+    assert "no job that is failed or cancelled: 2 completed, 1 of them pruned" in result.stderr
+
+
+async def test_a_job_names_its_batch(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, job_ids = submit(shell, *SWEEP)
+
+        shown = shell.stdout_of("status", job_ids[0])
+
+    assert ["batch", batch_id] in [line.split() for line in shown.splitlines()]

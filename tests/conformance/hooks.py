@@ -45,7 +45,7 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     for part, names in LEFT_OUT.items():
         for name in names:
             (getattr(case, part) or {}).pop(name, None)
-    if case.operation.path in ("/evaluate", "/batches"):
+    if case.operation.label in ("POST /evaluate", "POST /batches"):
         case.query = {**(case.query or {}), "validate": "false"}
     if case.operation.path == "/compare":
         _name_jobs_or_a_batch(case)

@@ -250,3 +250,24 @@ async def test_results_of_a_batch_have_pruned_jobs_in_the_order_of_submission(
     assert [each.job_id for each in await store.batches.results("b", 10, results[0].seq)] == [
         "b-0001"
     ]
+
+
+async def test_batches_are_listed_the_newest_first_also_pruned_ones(store: Store) -> None:
+    for name in ("a1", "b1", "c1"):
+        await store.jobs.submit_batch(batch(2, name))
+    await store.jobs.cancel_queued_among(ids(batch(2, "b1")), "bob", keep=0)
+
+    assert await store.batches.newest_ids(10) == ["c1", "b1", "a1"]
+    assert await store.batches.newest_ids(2) == ["c1", "b1"]
+
+
+@pytest.mark.parametrize(
+    ("part", "found"), [("ab", ["abx"]), ("yx", ["zyx"]), ("x", ["zyx", "abx"]), ("bx2", [])]
+)
+async def test_batches_are_found_by_the_beginning_or_the_end_of_their_id(
+    store: Store, part: str, found: list[str]
+) -> None:
+    await store.jobs.submit_batch(batch(2, "abx"))
+    await store.jobs.submit_batch(batch(2, "zyx"))
+
+    assert await store.batches.newest_ids(10, part) == found

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -12,7 +13,7 @@ from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.core.wording import count_of_jobs
-from evalserver.store import Batch, Key
+from evalserver.store import Batch, BatchNotFound, Key
 from evalserver.submission.batch_checks import prefix_of
 from evalserver.submission.rejection import Rejected
 from evalserver.web.api.idempotency import REPLAY_HEADER, batch_key
@@ -21,8 +22,20 @@ from evalserver.web.api.permissions import require_executor_role, require_profil
 from evalserver.web.http.errors import bad_request
 from evalserver.web.http.requests import explain, flatten, validation_error
 from evalserver.web.http.responses import dump, json_response, json_text_response
-from evalserver.web.keys import BATCH_WORK, BODY, BUS, COMMANDS, QUERY, STORE, SUBMITTER
+from evalserver.web.keys import (
+    BATCH_WORK,
+    BODY,
+    BUS,
+    COMMANDS,
+    QUERY,
+    SEARCH_WORK,
+    STORE,
+    SUBMITTER,
+)
 from evalserver.web.schemas.batch_request import UncheckedBatch
+from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.queries import StrictSchema
+from evalserver.web.schemas.query_fields import JobIdPart, QueryInteger
 from evalserver.web.security.authorization import (
     ACCESS_POLICY,
     CALLER,
@@ -33,6 +46,20 @@ from evalserver.web.streams.long_poll import CONNECTION_CHECK_SECONDS, is_waitin
 
 COUNT_INTERVAL_SECONDS = 0.2
 """Between two counts of the jobs of a batch whose end a client waits for."""
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+"""Batches in a list."""
+
+
+class BatchesQuerySchema(StrictSchema):
+    """The query of ``GET /batches``."""
+
+    batch_id = JobIdPart(
+        metadata=about("The id of a batch, or its beginning or end, of 4 characters or more.")
+    )
+    limit = QueryInteger(
+        1, MAX_LIMIT, load_default=DEFAULT_LIMIT, metadata=about("Maximum number of batches.")
+    )
 
 
 async def submit_batch(request: web.Request) -> web.Response:
@@ -59,6 +86,12 @@ async def submit_batch(request: web.Request) -> web.Response:
     return response
 
 
+async def list_batches(request: web.Request) -> web.Response:
+    """``GET /batches``: the newest batches, or those with a part of an id."""
+    found = await request.app[SEARCH_WORK].run(request, lambda: _find_batches(request))
+    return json_response({"batches": found})
+
+
 async def get_batch(request: web.Request) -> web.Response:
     """``GET /batches/{batch_id}``: how many jobs of a batch are in each state.
 
@@ -80,6 +113,16 @@ async def cancel_batch(request: web.Request) -> web.Response:
         f" {done.stopping} being stopped, {done.finished} had finished"
     )
     return json_response({"batch_id": batch_id, **vars(done), "message": message})
+
+
+async def _find_batches(request: web.Request) -> list[dict[str, Any]]:
+    batches, query = request.app[STORE].batches, request[QUERY]
+    found = []
+    for batch_id in await batches.newest_ids(query["limit"], query.get("batch_id", "")):
+        # The jobs of a batch may be erased meanwhile.
+        with suppress(BatchNotFound):
+            found.append(_state_json(await batches.batch(batch_id)))
+    return found
 
 
 async def _check(request: web.Request) -> tuple[list[NewJob], Key | None]:

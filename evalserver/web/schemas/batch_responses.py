@@ -83,6 +83,14 @@ class BatchStateSchema(ResponseSchema):
     )
 
 
+class BatchesSchema(ResponseSchema):
+    """Batches, the newest first."""
+
+    EXAMPLE = MappingProxyType({"batches": [dict(BatchStateSchema.EXAMPLE)]})
+
+    batches = fields.List(fields.Nested(BatchStateSchema))
+
+
 class CancelledBatchSchema(ResponseSchema):
     """What was done to the jobs of a cancelled batch."""
 

@@ -501,3 +501,22 @@ async def test_other_requests_are_answered_while_a_batch_is_checked_and_written(
 
     assert (await batch)["count"] == MAX_JOBS
     assert worst < 1.0
+
+
+async def test_batches_are_listed_the_newest_first(api: Api) -> None:
+    first, second = await submit(api, 1), await submit(api, 2)
+
+    listed = (await api.call("GET", "/batches"))["batches"]
+
+    assert [(each["batch_id"], each["count"]) for each in listed] == [
+        (second["batch_id"], 2), (first["batch_id"], 1),
+    ]  # fmt: skip
+
+
+async def test_a_batch_is_found_by_the_end_of_its_id(api: Api) -> None:
+    batch = await submit(api, 1)
+    await submit(api, 1)
+
+    listed = (await api.call("GET", f"/batches?batch_id={batch['batch_id'][-8:]}"))["batches"]
+
+    assert [each["batch_id"] for each in listed] == [batch["batch_id"]]
