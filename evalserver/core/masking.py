@@ -86,14 +86,14 @@ def mask_secrets(value: Any, secrets: Iterable[str], mask: str = MASK) -> Any:
 
 def masked(value: Any) -> Any:
     """Mask the secrets in a JSON value: values with a secret's name, and secrets within texts."""
+    if isinstance(value, str):
+        return mask_text(value)
     if isinstance(value, Mapping):
         return {
             name: MASK if is_secret_name(str(name)) and _is_secret(below) else masked(below)
             for name, below in value.items()
         }
-    if isinstance(value, list | tuple):
-        return [masked(below) for below in value]
-    return mask_text(value) if isinstance(value, str) else value
+    return [masked(below) for below in value] if isinstance(value, list | tuple) else value
 
 
 def _contains_any(parts: tuple[str, ...], text: str) -> bool:

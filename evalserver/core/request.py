@@ -329,11 +329,22 @@ class EvaluateRequest:
         ),
     )
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the request with these values, and the defaults of the other fields.
+
+        ``values`` must have the required fields. It does what calling the class does in a fifth of
+        the time: that sets every field of a frozen object by a call.
+        """
+        request = object.__new__(cls)
+        request.__dict__.update(DEFAULTS, labels={})
+        request.__dict__.update(values)
+        return request
+
     def changed(self, **values: Any) -> Self:
         """Return a copy with other values of some fields.
 
-        It does what ``dataclasses.replace`` does in a fifth of the time: that sets every field of a
-        frozen object by a call.
+        It does what ``dataclasses.replace`` does in a fifth of the time, as ``of`` does.
         """
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__, **values)
@@ -345,3 +356,8 @@ ARGUMENT_FIELDS = ("model_args", "gen_kwargs", "harness_args")
 
 REQUEST_FIELDS: Mapping[str, RequestField] = MappingProxyType(dict(rows_of(EvaluateRequest)))
 """The rows of all fields, by name."""
+
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {name: row.default for name, row in REQUEST_FIELDS.items() if not row.required}
+)
+"""The defaults of the fields that are not required; each request has ``labels`` of its own."""

@@ -111,12 +111,17 @@ class QueueIndex:
 
     def add(self, job: QueuedJob) -> None:
         """Add a job. A job that is queued with another priority is moved."""
-        if self._jobs.get(job.job_id) == job:
-            return
-        self.remove(job.job_id)
+        if job.job_id in self:
+            if self._jobs.get(job.job_id) == job:
+                return
+            self.remove(job.job_id)
+        key, lane = _key(job), self._lane_of(job)
         self._jobs[job.job_id] = job
-        self._order.add(_key(job))
-        self._lanes[self._lane_of(job)].setdefault(self._group(job), _Order()).add(_key(job))
+        self._order.add(key)
+        groups, group = self._lanes[lane], _group(job, lane)
+        if group not in groups:
+            groups[group] = _Order()
+        groups[group].add(key)
 
     def hand_over(self, job_id: str) -> None:
         """Note that a job waits on a cluster from now on."""
@@ -131,7 +136,8 @@ class QueueIndex:
         if job is None:
             return
         self._order.remove(_key(job))
-        groups, group = self._lanes[self._lane_of(job)], self._group(job)
+        lane = self._lane_of(job)
+        groups, group = self._lanes[lane], _group(job, lane)
         groups[group].remove(_key(job))
         if not groups[group]:
             del groups[group]
@@ -152,11 +158,6 @@ class QueueIndex:
 
     def _first(self, order: "_Order") -> QueuedJob:
         return self._jobs[order.first[2]]
-
-    def _group(self, job: QueuedJob) -> _Group:
-        # Elsewhere placement does not depend on the number, which can be any.
-        number = job.demand.num_gpus if self._lane_of(job) is Lane.WITH_GPU else 0
-        return _Group(job.submitted_by, number, job.demand.waits_for_checkpoint)
 
 
 class _Order:
@@ -181,13 +182,23 @@ class _Order:
             index = index + 1 if is_unchanged else bisect_right(self._keys, key)
 
     def add(self, key: _Key) -> None:
-        insort(self._keys, key)
+        # New jobs come last, unless they have a priority.
+        if not self._keys or self._keys[-1] < key:
+            self._keys.append(key)
+        else:
+            insort(self._keys, key)
 
     def remove(self, key: _Key) -> None:
         del self._keys[bisect_left(self._keys, key)]
 
     def position(self, key: _Key) -> int:
         return bisect_left(self._keys, key)
+
+
+def _group(job: QueuedJob, lane: QueueLane) -> _Group:
+    # Elsewhere placement does not depend on the number, which can be any.
+    number = job.demand.num_gpus if lane is Lane.WITH_GPU else 0
+    return _Group(job.submitted_by, number, job.demand.waits_for_checkpoint)
 
 
 def _key(job: QueuedJob) -> _Key:

@@ -181,8 +181,9 @@ class Scheduler:
 
     def _on_event(self, event: CommittedEvent) -> None:
         self._newest_event = event.event_id
-        if event.queued is not None:
-            self.queue.add(event.queued)
+        queued = event.queued
+        if queued is not None:
+            self.queue.add(queued)
         elif event.after is Status.QUEUED:
             self.queue.hand_over(event.job_id)
         else:

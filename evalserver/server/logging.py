@@ -1,6 +1,7 @@
 """The server's own log: one line per event on stderr, coloured only on a terminal."""
 
 import asyncio
+import atexit
 import errno
 import io
 import logging
@@ -9,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO, cast
 
 import structlog
@@ -23,21 +24,44 @@ EXHAUSTED_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 MIN_LOG_INTERVAL_SECONDS = 1.0
 
 
-class _Stderr(io.TextIOBase):
+class Stderr(io.TextIOBase):
     """Standard error; a failed write is ignored.
 
-    Its reader may be gone, or its disk full; the server continues to work.
+    Its reader may be gone, or its disk full; the server continues to work. What is written within
+    one round of an event loop is written at once.
     """
 
+    def __init__(self) -> None:
+        self._pending: list[str] = []
+
     def write(self, text: str) -> int:
-        with suppress(OSError):
-            os.write(STDERR, text.encode(errors="replace"))
+        """Write a text, in an event loop in its next round."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            _write([text])
+        else:
+            if not self._pending:
+                loop.call_soon(self.write_pending)
+            self._pending.append(text)
         return len(text)
+
+    def write_pending(self) -> None:
+        """Write what an event loop has left."""
+        pending, self._pending = self._pending, []
+        if pending:
+            _write(pending)
+
+
+def _write(texts: list[str]) -> None:
+    with suppress(OSError):
+        os.write(STDERR, "".join(texts).encode(errors="replace"))
 
 
 def configure_log() -> None:
     """Write the log of this process to stderr."""
-    stderr = _Stderr()
+    stderr = Stderr()
+    atexit.register(stderr.write_pending)
     # Libraries log to the same place, from warnings up.
     logging.basicConfig(stream=stderr, level=logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(MalformedRequestFilter())
@@ -126,7 +150,13 @@ def _render_line(_logger: object, method: str, event: MutableMapping[str, Any]) 
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_date_and_time(seconds)}.{nanoseconds // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _date_and_time(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _quote(value: object) -> str:

@@ -7,6 +7,7 @@ carries the hash of the previous one, so that an edited history is detected.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -186,8 +187,12 @@ def _gpus(happened: Happened) -> tuple[str, ...] | None:
     return None if text is None else tuple(map(str, orjson.loads(text)))
 
 
+@lru_cache(maxsize=1024)
 def demand_of(text: str | None) -> Demand:
-    """Return the demand in a column ``DEMAND``; the default if the request is damaged."""
+    """Return the demand in a column ``DEMAND``; the default if the request is damaged.
+
+    Cached, so that the many queued jobs that ask for the same share it in memory.
+    """
     if text is None:
         return Demand()
     num_gpus, timeout_s, wait_for_path_s = orjson.loads(text)

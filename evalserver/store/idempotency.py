@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from evalserver.core.job import NewJob
 from evalserver.store.errors import KeyReused
 from evalserver.store.readers import Readers
-from evalserver.store.submission import submit, submit_batch
+from evalserver.store.submission import submit_batch
 from evalserver.store.transaction import Row, Transaction
 
 
@@ -42,7 +42,7 @@ def submit_once(
     earlier = _find_answer(tx, key)
     if earlier is not None:
         return earlier
-    submit(tx, [job], at)
+    submit_batch(tx, [job], at)
     text = answer(_position_of_last(tx, job.request.priority))
     _keep(tx, job, key, at, text)
     return Answered(text, again=False)

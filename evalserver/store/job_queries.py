@@ -1,5 +1,6 @@
 """Queries about jobs."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,9 +203,10 @@ class JobQueries:
                 row["job_id"],
                 row["priority"],
                 row["seq"],
-                row["submitted_by"],
+                # Once in memory, however many jobs have it.
+                sys.intern(row["submitted_by"]),
                 demand_of(row["demand"]),
-                row["executor"],
+                sys.intern(row["executor"]),
             )
             for row in rows
         ]

@@ -7,7 +7,7 @@ separate table, which is scanned quickly, newest first.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -76,16 +76,20 @@ async def _ids_with_end(readers: Readers, end: str) -> list[str]:
 def searched_text(*arguments: Mapping[str, Any] | None) -> str | None:
     """The searchable text of arguments of a model and of a harness: the values that are not secret;
     None if there are none."""
-    texts = [text for each in arguments for text in _texts(masked(each or {}))]
+    texts: list[str] = []
+    for each in arguments:
+        if each:
+            _add_texts(masked(each), texts)
     return "\n".join(texts).lower()[:MAX_TEXT] or None
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
+def _add_texts(value: Any, texts: list[str]) -> None:
+    if isinstance(value, str):
+        if value != MASK:
+            texts.append(value)
+    elif isinstance(value, Mapping):
         for below in value.values():
-            yield from _texts(below)
+            _add_texts(below, texts)
     elif isinstance(value, list | tuple):
         for below in value:
-            yield from _texts(below)
-    elif isinstance(value, str) and value != MASK:
-        yield value
+            _add_texts(below, texts)

@@ -21,6 +21,7 @@ COLUMNS = (
     "batch_id", "series", "step",
 )  # fmt: skip
 """The columns of a new job."""
+REQUEST = COLUMNS.index("request")
 
 INSERT = f"""
     INSERT INTO jobs ({", ".join(COLUMNS)})
@@ -28,8 +29,11 @@ INSERT = f"""
     FROM json_each(:rows)
 """  # noqa: S608 - of this module's own constants
 
-MAX_STATEMENT = 64
-"""The maximum number of jobs per statement: each may have a megabyte."""
+MAX_STATEMENT = 500
+MAX_STATEMENT_BYTES = 2 * 1024 * 1024
+"""The maximum number of jobs per statement, and of the characters of their requests (one may have
+more): each may have a megabyte. After each statement, the writer's thread waits for the
+interpreter."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,17 @@ class Submission(BatchOperation[None]):
 
 def submit_batch(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
     """Put any number of new jobs into the queue, in their order."""
-    for first in range(0, len(jobs), MAX_STATEMENT):
-        submit(tx, jobs[first : first + MAX_STATEMENT], at)
+    rows: list[list[Any]] = []
+    first = size = 0
+    for number, job in enumerate(jobs, start=1):
+        rows.append(_row(job, at))
+        size += len(rows[-1][REQUEST])
+        if number == len(jobs) or len(rows) == MAX_STATEMENT or size > MAX_STATEMENT_BYTES:
+            _insert(tx, jobs[first:number], rows, at)
+            rows, first, size = [], number, 0
 
 
-def submit(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
-    """Put up to ``MAX_STATEMENT`` new jobs into the queue, in their order."""
-    rows = [_row(job, at) for job in jobs]
+def _insert(tx: Transaction, jobs: Sequence[NewJob], rows: Sequence[list[Any]], at: str) -> None:
     numbers = tx.insert(INSERT, rows)
     _insert_arguments(tx, jobs, numbers)
     record(tx, [_happened(*each, at) for each in zip(jobs, rows, numbers, strict=True)])
@@ -115,7 +123,7 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "submitted_by": job.submitted_by,
         "executor": job.executor,
         "handed_over_at": None,
-        "request_bytes": len(row[COLUMNS.index("request")].encode()),
+        "request_bytes": len(row[REQUEST].encode()),
         "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
         "gpus": None,
     }

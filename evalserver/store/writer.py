@@ -47,7 +47,7 @@ THREAD = "the thread that writes to the database"
 MAX_STEP_SECONDS = 0.002
 """How long listeners are notified without a pause in which the event loop does other work."""
 
-EVENTS_OF_A_STEP = 16
+EVENTS_OF_A_STEP = 64
 
 MAX_BATCH = 500
 """The maximum number of units per transaction: bounds how long the first of them waits."""
@@ -114,8 +114,12 @@ class Writer:
         self._files = files
         self._lost: str | None = None
         self._health = health or Health()
-        self._units: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
-        self._again: list[_Unit[Any]] = []
+        self._units: SimpleQueue[list[_Unit[Any]] | None] = SimpleQueue()
+        self._gathered: list[_Unit[Any]] = []
+        self._pending: list[_Unit[Any]] = []
+        """What the thread has been given and not yet written."""
+        self._is_last = False
+        """Whether the thread will be given nothing more."""
         self._listeners: list[Listener] = []
         self._watchers: list[Watcher] = []
         self._steps: deque[Callable[[], object]] = deque()
@@ -151,15 +155,28 @@ class Writer:
         if self._closing or self._loop is None:
             raise StoreUnavailable("the store is closed")
         answer: asyncio.Future[T] = self._loop.create_future()
-        self._units.put(_Unit(work, answer))
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(_Unit(work, answer))
         return await answer
 
     async def close(self) -> None:
         """Execute the pending units, then stop. The caller closes the connection."""
         self._closing = True
+        self._hand_over()
         self._units.put(None)
         if self._loop is not None:
             await self._ended.wait()
+
+    def _hand_over(self) -> None:
+        """Give the thread all units of one round of the event loop at once.
+
+        One by one, it would begin with the first, and the two threads would take turns at every
+        statement: each turn takes longer than the statement.
+        """
+        if self._gathered:
+            self._units.put(self._gathered)
+            self._gathered = []
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write until stopped; the main function of the writer's thread."""
@@ -174,7 +191,8 @@ class Writer:
                 failures += 1
                 self._note_failure(error, failures)
                 # The batch is retried in its place: no caller waits in vain.
-                self._again = [*batch, *self._again]
+                self._pending[:0] = batch
+                closing = False
                 time.sleep(pause_after(failures))
             else:
                 failures = 0
@@ -189,22 +207,22 @@ class Writer:
 
     def _collect(self, batch: list[_Unit[Any]]) -> bool:
         """Fill the batch with pending units; True when no more will come."""
-        if self._again:
-            batch.extend(self._again)
-            self._again = []
-            return False
-        try:
+        self._receive()
+        batch.extend(self._pending[:MAX_BATCH])
+        del self._pending[:MAX_BATCH]
+        return self._is_last and not self._pending
+
+    def _receive(self) -> None:
+        """Take what was handed over; if nothing is pending, wait for it."""
+        with suppress(Empty):
             # An empty batch checks that all files exist, and, while nothing can be written, probes
             # whether it can be again.
-            unit = self._units.get(timeout=PROBE_SECONDS)
-            while unit is not None:
-                batch.append(unit)
-                if len(batch) == MAX_BATCH:
-                    return False
-                unit = self._units.get_nowait()
-        except Empty:
-            return False
-        return True
+            wait_s = 0 if self._pending or self._is_last else PROBE_SECONDS
+            units = self._units.get(timeout=wait_s)
+            while units is not None:
+                self._pending.extend(units)
+                units = self._units.get_nowait()
+            self._is_last = True
 
     def _commit(self, batch: list[_Unit[Any]]) -> _Written:
         try:
@@ -252,8 +270,10 @@ class Writer:
             done.tell()
 
     def _announce(self, listeners: list[Callable[[T], None]], news: list[T]) -> None:
-        for each in news:
-            for listener in listeners:
+        # One listener after another, each with all of it: what it runs stays in the processor's
+        # caches.
+        for listener in listeners:
+            for each in news:
                 try:
                     listener(each)
                 except Exception:  # the change is on disk: waiting callers must be notified

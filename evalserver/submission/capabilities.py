@@ -7,16 +7,18 @@ from evalserver.core.request import ARGUMENT_FIELDS, EvaluateRequest
 from evalserver.engines import Engine
 
 
-def apply_defaults(
-    request: EvaluateRequest, engine: Engine, timeout_s: float | None
+def with_defaults(
+    request: EvaluateRequest, engine: Engine, timeout_s: float | None, **values: Any
 ) -> EvaluateRequest:
-    """Return the request with the engine's defaults and the server's time limit filled in."""
+    """Return the request with these values, and with the engine's defaults and the server's time
+    limit filled in."""
     defaults = {
         "use_cache": engine.caches_by_default,
         "timeout_s": timeout_s,
         **engine.settings.defaults,
     }
-    return request.changed(**{name: _merge_default(request, defaults, name) for name in defaults})
+    merged = {name: _merge_default(request, defaults, name) for name in defaults}
+    return request.changed(**merged, **values)
 
 
 def capability_faults(request: EvaluateRequest, engine: Engine) -> dict[str, str]:

@@ -11,7 +11,7 @@ from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile, require_profile
 from evalserver.executors.settings import ExecutorSettings, require_executor
 from evalserver.harnesses.catalog import Catalog
-from evalserver.submission.capabilities import apply_defaults, capability_faults
+from evalserver.submission.capabilities import capability_faults, with_defaults
 from evalserver.submission.gpu_faults import gpu_faults
 from evalserver.submission.known_names import find_unknown_names
 from evalserver.submission.named_checkpoints import Checkpoints, inspect_checkpoints
@@ -69,9 +69,14 @@ class RequestChecks:
         """Return the request with its defaults, and with the checkpoint to merge resolved."""
         name = request.engine or self._policy.default_engine
         engine = self._engines[name]
-        request = apply_defaults(engine.normalized(request), engine, self._policy.default_timeout_s)
         executor = self.executor_of(name, request.executor)
-        request = request.changed(executor=executor, **missing_fields(request))
+        request = with_defaults(
+            engine.normalized(request),
+            engine,
+            self._policy.default_timeout_s,
+            executor=executor,
+            **missing_fields(request),
+        )
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
         return Prepared(request, engine, executor)

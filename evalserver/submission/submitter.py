@@ -22,12 +22,13 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import Answered, Key, Store, request_bytes
 from evalserver.submission.batch_checks import check_batch, prepare_batch
-from evalserver.submission.capabilities import apply_defaults
+from evalserver.submission.capabilities import with_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.merges import find_shards
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Rejected, invalid
 from evalserver.submission.request_checks import Prepared, RequestChecks, SubmissionPolicy
+from evalserver.submission.submission_log import SubmissionLog
 from evalserver.system.disk_threads import DiskThreads
 
 log = structlog.get_logger("evalserver.submission")
@@ -70,6 +71,7 @@ class Submitter:
         self._policy = policy
         self._checks = RequestChecks(engines, catalog, threads, policy)
         self.executor_of = self._checks.executor_of
+        self._log = SubmissionLog()
         self.keys_in_flight = KeysInFlight()
 
     async def check(
@@ -127,11 +129,13 @@ class Submitter:
         if isinstance(found, Rejected):
             return found
         engine = self._engines[merge.NAME]
-        request = apply_defaults(
-            merge.request_to_merge(found), engine, self._policy.default_timeout_s
-        )
         executor = self.executor_of(merge.NAME)
-        request = request.changed(executor=executor)
+        request = with_defaults(
+            merge.request_to_merge(found),
+            engine,
+            self._policy.default_timeout_s,
+            executor=executor,
+        )
         provenance = await self._threads.run(at_submission, request, self._policy.allowed)
         return _new_job(Prepared(request, engine, executor), submitted_by, provenance)
 
@@ -163,7 +167,7 @@ class Submitter:
             if rejected is not None:
                 return rejected
             await self._store.jobs.submit(job)
-        _log_submission(job)
+        self._on_submitted(job)
         return Accepted(job.job_id)
 
     async def enqueue_batch(
@@ -207,8 +211,12 @@ class Submitter:
                     return rejected
             answered = await self._store.jobs.submit_once(job, key, answer)
         if not answered.again:
-            _log_submission(job)
+            self._on_submitted(job)
         return Accepted(job.job_id, answered.answer, answered.again)
+
+    def _on_submitted(self, job: NewJob) -> None:
+        crash_point("submitted")
+        self._log.add(job)
 
     async def _check_one(
         self, prepared: Prepared, *, validate: bool
@@ -235,9 +243,3 @@ def _new_job(
     return NewJob(
         new_job_id(), engine, request, submitted_by, provenance, prepared.executor, batch_id
     )
-
-
-def _log_submission(job: NewJob) -> None:
-    crash_point("submitted")
-    request = job.request
-    log.info("job submitted", job=job.job_id, model=request.model, tasks=",".join(request.tasks))

@@ -60,7 +60,7 @@ def submit_at(path: Path, times: Iterable[str]) -> None:
         connection.execute("BEGIN")
         for number, at in enumerate(times):
             job = NewJob(str(number), "lmms_eval", request, "alice")
-            submission.submit(Transaction(connection, []), [job], at)
+            submission.submit_batch(Transaction(connection, []), [job], at)
         connection.execute("COMMIT")
 
 
@@ -299,7 +299,7 @@ async def test_jobs_of_an_older_database_are_found_by_their_checkpoint(
         connection.row_factory = Row
         for name, request in requests.items():
             new = NewJob(name, "lmms_eval", request, "alice")
-            submission.submit(Transaction(connection, []), [new], HOURS[0])
+            submission.submit_batch(Transaction(connection, []), [new], HOURS[0])
 
     async with opened(tmp_path) as store:
         assert await listed(store, JobFilter(model="wanted")) == ["neither", "model", "pretrained"]

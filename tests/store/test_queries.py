@@ -181,7 +181,6 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 }
 
 OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
-    "submit": lambda tx, queued, running: submission.submit(tx, [NEW], NOW),
     "submit_batch": lambda tx, queued, running: submission.submit_batch(tx, [NEW], NOW),
     "submit_batch_once": lambda tx, queued, running: idempotency.submit_batch_once(
         tx, [NEW], KEY, NOW, "answer"

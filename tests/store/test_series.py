@@ -58,7 +58,7 @@ async def test_an_upgrade_takes_over_the_labels_of_existing_jobs(
         for number, (labels, _) in enumerate(LABELS):
             request = EvaluateRequest("dummy", ("mme",), labels=labels)
             new = NewJob(str(number), "lmms_eval", request, "alice")
-            submission.submit(Transaction(connection, []), [new], "2030")
+            submission.submit_batch(Transaction(connection, []), [new], "2030")
 
     async with opened(tmp_path) as store:
         for number, (labels, expected) in enumerate(LABELS):

@@ -7,7 +7,7 @@ from pathlib import Path
 from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
 from evalserver.store import DATABASE_NAME, Store, snapshot, verify_log
-from evalserver.store.submission import MAX_STATEMENT
+from evalserver.store.submission import MAX_STATEMENT, MAX_STATEMENT_BYTES
 from tests.store.test_jobs import submit
 from tests.store.test_migrate import read
 
@@ -28,6 +28,15 @@ async def test_concurrent_submissions_are_queued_in_order_of_arrival(
 
     queued = await store.queries.queued()
     assert [job_id for job_id, *_ in queued] == [f"job {n}" for n in range(MANY)]
+
+
+async def test_large_requests_are_queued_in_order_of_arrival(store: Store) -> None:
+    large = EvaluateRequest("dummy", ("mme",), {"text": "x" * (MAX_STATEMENT_BYTES // 2)})
+    ids = [f"job {n}" for n in range(5)]
+
+    await store.jobs.submit_batch([NewJob(each, "lmms_eval", large, "alice") for each in ids])
+
+    assert [job.job_id for job in await store.queries.queued()] == ids
 
 
 async def test_each_submission_has_its_own_event_in_the_same_order(

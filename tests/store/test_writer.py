@@ -101,6 +101,24 @@ async def test_units_that_wait_together_share_commits(
     assert statements.count("COMMIT") == 1 + commits
 
 
+async def test_units_of_one_round_of_the_event_loop_share_a_commit(
+    writer: Writer, statements: list[str]
+) -> None:
+    await asyncio.gather(*(writer.run(insert(n)) for n in range(100)))
+
+    assert statements.count("COMMIT") == 1
+
+
+async def test_units_of_the_last_round_are_executed_before_the_writer_stops(
+    writer: Writer, path: Path
+) -> None:
+    waiting = asyncio.create_task(writer.run(insert(7)))
+    await asyncio.sleep(0)
+    await writer.close()
+
+    assert (await waiting, numbers(path)) == (7, [7])
+
+
 async def test_units_are_executed_in_order_of_arrival(
     writer: Writer, statements: list[str]
 ) -> None:

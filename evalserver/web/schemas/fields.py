@@ -25,6 +25,11 @@ PLAIN_NAME = re.compile("[a-z0-9][a-z0-9_]{0,14}")
 """Too short for a key of any service."""
 
 
+def is_plain(value: Any) -> bool:
+    """Return whether it is a short word, which no rule about names forbids."""
+    return isinstance(value, str) and PLAIN_NAME.fullmatch(value) is not None
+
+
 def about(description: str) -> dict[str, str]:
     """Return the ``metadata`` of a field: its description in OpenAPI."""
     return {"description": description}
@@ -85,9 +90,8 @@ class Name(Text):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        # Most names are short words, which no rule below forbids.
-        if isinstance(value, str) and len(value) <= self.longest and PLAIN_NAME.fullmatch(value):
-            return value
+        if is_plain(value) and len(value) <= self.longest:
+            return str(value)
         name = super()._deserialize(value, attr, data, **kwargs)
         if name.startswith("-"):
             raise ValidationError("Must not begin with '-'.")
