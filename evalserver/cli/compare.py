@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from evalserver.cli import cells
-from evalserver.cli.connection import Server, jobs_argument, resolve_job_id, with_server
+from evalserver.cli.completing import complete_jobs
+from evalserver.cli.connection import Server, resolve_batch_id, resolve_job_id, with_server
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table, wrap
 
 COLUMNS = (
@@ -29,18 +30,27 @@ ONLY_HERE = "not in baseline"
 
 
 @click.command()
-@jobs_argument
+@click.argument("jobs", metavar="[JOB]...", nargs=-1, shell_complete=complete_jobs)
+@click.option(
+    "--batch",
+    metavar="ID",
+    help="The completed jobs of this batch, if they are 2 to 10; the first is the baseline.",
+)
 @as_json
 @with_server
-def compare(server: Server, jobs: tuple[str, ...], as_json: bool) -> None:
+def compare(server: Server, jobs: tuple[str, ...], batch: str | None, as_json: bool) -> None:
     """Compare the metrics of completed jobs with those of the first job.
 
     If both jobs kept samples, document by document, which detects smaller differences.
     """
-    if len(jobs) < 2:
+    if jobs and batch is not None:
+        raise click.UsageError("Give JOB..., or else --batch.")
+    if len(jobs) < 2 and batch is None:
         raise click.UsageError("give at least two jobs: the first is the baseline")
     with server.client() as client:
-        found = client.compare(*(resolve_job_id(client, job) for job in jobs))
+        job_ids = [resolve_job_id(client, job) for job in jobs]
+        batch_id = None if batch is None else resolve_batch_id(client, batch)
+        found = client.compare(*job_ids, batch_id=batch_id)
     if as_json:
         print_json(found)
         return

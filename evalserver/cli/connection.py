@@ -82,14 +82,6 @@ def job_argument(command: Command) -> Command:
     return click.argument("job", metavar="JOB", shell_complete=complete_jobs)(command)
 
 
-def jobs_argument(command: Command) -> Command:
-    """Add the argument JOB to a command, for one or several jobs."""
-    several = click.argument(
-        "jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_jobs
-    )
-    return several(command)
-
-
 def engine_option(command: Command) -> Command:
     """Add the option ``--engine`` to a command."""
     return click.option(

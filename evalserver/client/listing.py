@@ -117,8 +117,9 @@ class ListingCalls:
         query = {"only": only, "metric": metric, "filter": filter, "limit": PAGE_SIZE}
         return self._rows(path, query, "samples")
 
-    async def compare(self, *job_ids: str) -> Json:
-        """Compare the metrics of completed jobs with those of the first one, the baseline.
+    async def compare(self, *job_ids: str, batch_id: str | None = None) -> Json:
+        """Compare the metrics of completed jobs with those of the first one, the baseline; with
+        ``batch_id``, those of the completed jobs of a batch.
 
         ``rows`` has one row per task, metric and filter; its ``values`` are in the order of the
         jobs, each with ``value``, ``stderr``, ``n`` and ``difference``: None for the baseline, or
@@ -130,7 +131,9 @@ class ListingCalls:
         >>> rows[0]["values"][1]["difference"]["exceeds_noise"]
         False
         """
-        return await self._sender.answer(Call("GET", "/compare", {"job": list(job_ids)}))
+        return await self._sender.answer(
+            Call("GET", "/compare", {"job": list(job_ids), "batch_id": batch_id})
+        )
 
     async def usage(
         self,

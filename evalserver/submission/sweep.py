@@ -44,6 +44,9 @@ def path_fault(path: str, over: Mapping[str, Any], base: Json) -> str | None:
         return None
     if row.kind not in KINDS_WITH_PARTS or not part:
         return f"{name} has no parts: vary {name} as a whole."
+    if row.kind is not Kind.LABELS and "." in part:
+        whole = f"{name}.{part.partition('.')[0]}"
+        return f"Only {whole} can be varied, as a whole."
     if name in over:
         return f"Cannot be varied together with {name} as a whole."
     if not isinstance(base.get(name) or {}, dict):

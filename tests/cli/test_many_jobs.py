@@ -1,5 +1,6 @@
 """Commands for many jobs: by id, label, series or batch, with a question."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -371,3 +372,33 @@ async def test_a_job_names_its_batch(server: ServerProcess) -> None:
         shown = shell.stdout_of("status", job_ids[0])
 
     assert ["batch", batch_id] in [line.split() for line in shown.splitlines()]
+
+
+async def test_the_jobs_of_a_batch_are_compared_and_exported(server: ServerProcess) -> None:
+    async with server:
+        shell = Shell(server.url)
+        batch_id, job_ids = submit(shell, *SWEEP, "-l", "run=a")
+        shell.stdout_of("wait", "--batch", batch_id)
+        end = batch_id[-8:]
+
+        compared = shell.json("compare", "--batch", end)
+        table = shell.stdout_of("results", "--batch", end).splitlines()
+        exported = list(
+            csv.DictReader(shell.stdout_of("results", "--batch", end, "--csv").splitlines())
+        )
+
+    assert [job["job_id"] for job in compared["jobs"]] == job_ids
+    assert [line.split()[:2] for line in table[1:]] == [
+        [each[-8:], "completed"] for each in job_ids
+    ]
+    assert [(row["job_id"], row["labels"], row["value"]) for row in exported] == [
+        (job_ids[0], "run=a", "0.25"), (job_ids[1], "run=a", "0.75"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["results", "results abcd --batch b", "compare ab cd --batch b"])
+def test_results_and_comparisons_are_of_jobs_or_of_a_batch(words: str) -> None:
+    result = Shell("http://127.0.0.1:1").run(*words.split())
+
+    assert result.returncode == ExitCode.USAGE
+    assert "or else --batch." in result.stderr

@@ -181,6 +181,7 @@ async def test_many_unknown_names_are_counted_beyond_the_first_hundred(api: Api)
         ({"sweep": {"base": {}, "over": {"task": [1]}}}, "sweep.over.task"),
         ({"sweep": {"base": {}, "over": {"model.a": [1]}}}, "sweep.over.model.a"),
         ({"sweep": {"base": {}, "over": {"labels.": [1]}}}, "sweep.over.labels."),
+        ({"sweep": {"base": {}, "over": {"model_args.a.b": [1]}}}, "sweep.over.model_args.a.b"),
         (
             {"sweep": {"base": {"gen_kwargs": "a=1"}, "over": {"gen_kwargs.b": [1]}}},
             "sweep.over.gen_kwargs.b",
