@@ -117,10 +117,14 @@ class Retention:
             ) from None
         await self.remove_files([job_id])
 
-    async def _clean_up(self) -> None:
+    async def prune_to_limits(self) -> None:
+        """Remove the oldest finished jobs beyond the limits. Raises StoreUnavailable."""
         await self.remove_pruned(await self._store.jobs.prune(self.max_finished))
         if self.max_bytes is not None:
             await self.remove_pruned(await self._store.jobs.prune_to_fit(self.max_bytes))
+
+    async def _clean_up(self) -> None:
+        await self.prune_to_limits()
         # A directory is removed only if the audit log knows its job as pruned.
         found = await asyncio.to_thread(self._directories.job_ids)
         leftovers = await self._store.queries.pruned_among(found)

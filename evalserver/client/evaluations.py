@@ -49,6 +49,7 @@ class EvaluationCalls:
         labels: Mapping[str, str] | None = None,
         series: str | None = None,
         step: int | None = None,
+        on_newer: str | None = None,
         timeout_s: float | None = None,
         stall_after_s: float | None = None,
         on_stall: str | None = None,
@@ -76,7 +77,8 @@ class EvaluationCalls:
         harness load the model, by default one a GPU.
 
         ``series`` is the training run that the evaluation belongs to, ``step`` that of the
-        checkpoint; ``submit_checkpoint`` sets both.
+        checkpoint; ``submit_checkpoint`` sets both. With ``on_newer="supersede"``, your queued jobs
+        of the series with the same engine, tasks and limit and a lower step are cancelled.
 
         ``harness_args`` are options of the harness that have no field, such as
         ``{"apply_chat_template": True}``.

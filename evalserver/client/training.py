@@ -28,6 +28,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         model_args: Mapping[str, Any] | None = None,
         model_args_key: str = "pretrained",
         labels: Mapping[str, str] | None = None,
+        on_newer: str | None = None,
         **evaluate: Any,
     ) -> Json:
         """Queue the evaluation of a run's checkpoint without waiting. Returns what ``evaluate``
@@ -36,6 +37,9 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         The path becomes ``model_args[model_args_key]``: absolute if it exists on this machine, else
         unchanged. The job gets ``series``, the name of the run, and ``step``, as fields and as
         labels; further arguments are passed to ``evaluate``.
+
+        With ``on_newer="supersede"``, the run's jobs of earlier steps with the same tasks and limit
+        that are still queued are cancelled: the newest checkpoint is what matters.
 
         Repeating a submission returns the same job, so a resumed run can safely submit its last
         checkpoint again. A run that starts from scratch needs another ``series``.
@@ -49,6 +53,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         """
         fields: dict[str, Any] = {
             **evaluate,
+            "on_newer": on_newer,
             "model": model,
             "tasks": task_list(tasks),
             "model_args": {**(model_args or {}), model_args_key: _server_path(path)},

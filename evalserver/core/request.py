@@ -15,6 +15,9 @@ SERVER = Addressee.SERVER
 MAX_STEP = 2**53 - 1
 """The largest integer that every reader of JSON has exactly."""
 
+KEEP, SUPERSEDE = "keep", "supersede"
+"""The values of ``on_newer``."""
+
 MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
 
@@ -217,6 +220,17 @@ class EvaluateRequest:
             example=1500,
             addressee=SERVER,
             maximum=MAX_STEP,
+        ),
+    )
+    on_newer: str = field(
+        default=KEEP,
+        metadata=row(
+            Kind.CHOICE,
+            "What happens to queued jobs of the same series, submitter, engine, tasks and limit "
+            "with a lower step: `keep` leaves them alone, `supersede` cancels them.",
+            example=SUPERSEDE,
+            addressee=SERVER,
+            choices=(KEEP, SUPERSEDE),
         ),
     )
     timeout_s: float | None = field(

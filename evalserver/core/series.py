@@ -7,7 +7,7 @@ there were such fields, are taken over.
 from collections.abc import Mapping
 from typing import Any
 
-from evalserver.core.request import MAX_STEP, EvaluateRequest
+from evalserver.core.request import MAX_STEP, SUPERSEDE, EvaluateRequest
 
 SERIES, STEP = "series", "step"
 
@@ -30,6 +30,14 @@ def missing_fields(request: EvaluateRequest) -> dict[str, Any]:
     """Return the fields that a request lacks and its labels have."""
     found = fields_of_labels(request.labels)
     return {name: value for name, value in found.items() if getattr(request, name) is None}
+
+
+def series_faults(request: EvaluateRequest) -> dict[str, str]:
+    """Return what a request, with the fields of its labels, lacks for what it asks of its series:
+    the fields, with a sentence for each."""
+    if request.on_newer == SUPERSEDE and (request.series is None or request.step is None):
+        return {"on_newer": "Needs series and step: without them no job is older than this one."}
+    return {}
 
 
 def parse_step(text: str) -> int | None:

@@ -4,11 +4,15 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retention import Retention
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store
+from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, StoreUnavailable
+
+log = structlog.get_logger("evalserver.scheduling.commands")
 
 MAX_CANCELLED_TOGETHER = 50
 """Jobs that are cancelled in one unit of work: bounds how long others wait."""
@@ -67,6 +71,19 @@ class JobCommands:
                     return f"Job {job_id} is being cancelled: {job.executor} is told to remove it"
                 return f"Job {job_id} is being cancelled: its evaluation is being stopped"
         raise AlreadyFinished(f"Job {job_id} has already finished; there is nothing to cancel")
+
+    async def end_superseded(self) -> None:
+        """Do what is left after a submission has superseded jobs: those that wait on a cluster are
+        cancelled there, and finished jobs beyond the limits are removed.
+
+        What cannot be done now is done by the next start.
+        """
+        try:
+            for job in await self._store.queries.to_cancel_on_clusters():
+                await self._attempts.stop(job)
+            await self._retention.prune_to_limits()
+        except StoreUnavailable as error:
+            log.error("cannot end what was superseded yet; the next start will", error=str(error))
 
     async def cancel_batch(self, batch_id: str, actor: str) -> CancelledBatch:
         """Cancel the jobs of a batch that have not finished, each as ``cancel`` does.

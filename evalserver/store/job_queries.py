@@ -166,6 +166,14 @@ class JobQueries:
         )
         return [job_of(row) for row in rows]
 
+    async def to_cancel_on_clusters(self) -> list[Job]:
+        """The queued jobs that wait on a cluster and are to be cancelled."""
+        rows = await self._readers.fetch(
+            f"{RECORD} WHERE handed_over_at IS NOT NULL AND completed_at IS NULL"
+            " AND status = 'queued' AND cancel_requested_at IS NOT NULL"
+        )
+        return [job_of(row) for row in rows]
+
     async def unfinished_by_executor(self) -> dict[str, list[str]]:
         """The first jobs that have not finished, at most ten of each executor."""
         rows = await self._readers.fetch(

@@ -19,6 +19,7 @@ from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_or_null, json_text
+from evalserver.store.supersession import reason_of_cancel
 from evalserver.store.transaction import Transaction
 
 OF_AN_END = (
@@ -142,6 +143,9 @@ def finish(tx: Transaction, job_id: str, at: str, outcome: Outcome) -> None:
         columns["failure_code"] = outcome.failure.code
         columns["failure_advice"] = outcome.failure.advice
         detail["failure"] = outcome.failure.code
+    if outcome.status is Status.CANCELLED and (why := reason_of_cancel(tx, job_id)):
+        columns["error"] = "\n".join(filter(None, (why["reason"], outcome.error)))
+        detail |= {**why, "error": first_line(columns["error"])}
     kind = EventKind(outcome.status.value)
     transition(tx, Change(kind, job_id, at, SERVER, columns=columns, detail=detail))
     for metric in outcome.metrics:

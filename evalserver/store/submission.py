@@ -8,11 +8,12 @@ from evalserver.core.job import NewJob
 from evalserver.core.lifecycle import EventKind, Status
 from evalserver.core.masking import mask_text
 from evalserver.core.model_title import MAX_TITLE, model_title
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import KEEP, EvaluateRequest
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
 from evalserver.store.search import searched_text
+from evalserver.store.supersession import supersede_older
 from evalserver.store.transaction import BatchOperation, Transaction
 
 COLUMNS = (
@@ -66,6 +67,9 @@ def _insert(tx: Transaction, jobs: Sequence[NewJob], rows: Sequence[list[Any]], 
     numbers = tx.insert(INSERT, rows)
     _insert_arguments(tx, jobs, numbers)
     record(tx, [_happened(*each, at) for each in zip(jobs, rows, numbers, strict=True)])
+    for job, seq in zip(jobs, numbers, strict=True):
+        if job.request.on_newer != KEEP:
+            supersede_older(tx, job, seq, at)
     crash_point("submitting")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from evalserver.checkpoints.merging import pin_checkpoint, with_merged_checkpoint
 from evalserver.core.job import LOCAL
 from evalserver.core.request import EvaluateRequest
-from evalserver.core.series import missing_fields
+from evalserver.core.series import missing_fields, series_faults
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile, require_profile
 from evalserver.executors.settings import ExecutorSettings, require_executor
@@ -93,6 +93,7 @@ class RequestChecks:
         return {
             **capability_faults(with_merged_checkpoint(request), prepared.engine),
             **gpu_faults(request, managed_gpus),
+            **series_faults(request),
             **{name: fault for name, fault in unknown.items() if fault is not None},
         }
 

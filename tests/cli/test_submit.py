@@ -39,6 +39,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "labels": ("--label run=7b -l step=100", {"run": "7b", "step": "100"}),
     "series": ("--series 7b-run3", "7b-run3"),
     "step": ("--step 100", 100),
+    "on_newer": ("--on-newer supersede", "supersede"),
     "timeout_s": ("--timeout 2h", 7200.0),
     "max_attempts": ("--max-attempts 5", 5),
     "seed": ("--seed 42", 42),

@@ -158,3 +158,26 @@ async def test_a_server_that_cancels_at_its_end_leaves_what_runs_on_the_cluster(
         job = await server.api.finished(job_id)
 
     assert job["status"] == "completed", job["error"]
+
+
+async def test_a_superseded_job_that_waits_there_is_removed_from_the_cluster(
+    server: ServerProcess, slurm: SlurmCluster
+) -> None:
+    async with server:
+        busy = await occupy(server)
+        older = await server.api.submit(**BOTH_GPUS, series="run", step=100)
+
+        async def there() -> Any:
+            return (await server.api.job(older))["cluster_job"]
+
+        await until(there)
+
+        fields = {**BOTH_GPUS, "series": "run", "step": 200, "on_newer": "supersede"}
+        newer = await server.api.submit(**fields)
+        ended = await server.api.finished(older)
+        for job_id in (newer, *busy):
+            await server.api.call("DELETE", f"/jobs/{job_id}")
+            await server.api.finished(job_id)
+
+    assert (ended["status"], ended["started_at"]) == ("cancelled", None)
+    assert ended["error"] == f"Superseded by job {newer} of step 200"

@@ -161,6 +161,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "SeriesQueries.points": lambda readers: SeriesQueries(readers).points(
         ["run"], "mme", "acc", "none"
     ),
+    "JobQueries.to_cancel_on_clusters": lambda readers: _queries(readers).to_cancel_on_clusters(),
     "JobQueries.handed_over": lambda readers: _queries(readers).handed_over(),
     "JobQueries.unfinished_by_executor": lambda readers: _queries(readers).unfinished_by_executor(),
     "JobQueries.metrics": lambda readers: _queries(readers).metrics("id"),
@@ -181,6 +182,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
 }
 
 OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
+    "submit_batch and supersede": lambda tx, queued, running: _supersede(tx, queued),
     "submit_batch": lambda tx, queued, running: submission.submit_batch(tx, [NEW], NOW),
     "submit_batch_once": lambda tx, queued, running: idempotency.submit_batch_once(
         tx, [NEW], KEY, NOW, "answer"
@@ -290,6 +292,13 @@ ALLOWED_SCANS = {
 
 SCAN_OF_IDS = "SCAN jobs USING COVERING INDEX sqlite_autoindex_jobs_1"
 """For the end of an id: an index of ends would cost each submission a page of its own."""
+
+
+def _supersede(tx: Transaction, queued: str) -> None:
+    request = EvaluateRequest("dummy", ("mme",), series="run", step=1)
+    newer = replace(request, step=2, on_newer="supersede")
+    submission.submit_batch(tx, [replace(NEW, job_id="older", request=request)], NOW)
+    submission.submit_batch(tx, [replace(NEW, job_id="newer", request=newer)], NOW)
 
 
 def _claim_of(queued: str) -> attempts.Claim:

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from evalserver.core.in_steps import in_steps
 from evalserver.core.job import NewJob
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import SUPERSEDE, EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.core.wording import count_of_jobs
 from evalserver.store import Batch, BatchNotFound, Key
@@ -80,6 +80,8 @@ async def submit_batch(request: web.Request) -> web.Response:
     outcome = await request.app[SUBMITTER].enqueue_batch(jobs, answer, key)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
+    if any(job.request.on_newer == SUPERSEDE for job in jobs):
+        await request.app[COMMANDS].end_superseded()
     response = json_text_response(outcome.answer)
     if outcome.replayed:
         response.headers[REPLAY_HEADER] = "true"

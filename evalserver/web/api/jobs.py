@@ -9,7 +9,7 @@ from aiohttp import web
 
 from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import SUPERSEDE, EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.executors.settings import require_executor
 from evalserver.store import request_bytes
@@ -71,6 +71,8 @@ async def evaluate(request: web.Request) -> web.Response:
     outcome = await submitter.submit(wanted, caller, _response_text, validate=validate, key=key)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
+    if wanted.on_newer == SUPERSEDE:
+        await request.app[COMMANDS].end_superseded()
     if outcome.answer is None:
         return _queued_response(request, outcome.job_id)
     response = json_text_response(outcome.answer)

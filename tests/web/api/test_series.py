@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from evalserver.core.request import MAX_STEP
+from tests.conftest import MakeApi
 from tests.support import Api, Json, request
 from tests.web.answers import fetch
 
@@ -93,3 +94,60 @@ async def test_the_trend_of_a_series_has_jobs_with_fields_alone(api: Api) -> Non
     page = await api.text("/ui/trends?series=run")
 
     assert job["job_id"] in page
+
+
+async def hang(api: Api) -> None:
+    """Occupy the only slot, so that later jobs stay queued."""
+    await api.when(await api.submit(model_args={"behave": "hang"}), "running")
+
+
+async def test_a_newer_step_supersedes_what_is_queued(api: Api) -> None:
+    await hang(api)
+    older = await api.submit(series="run", step=100)
+
+    newer = await api.submit(series="run", step=200, on_newer="supersede")
+
+    job = await api.job(older)
+    assert (job["status"], job["error"]) == ("cancelled", f"Superseded by job {newer} of step 200")
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == [newer]
+
+
+async def test_a_newer_step_with_labels_alone_supersedes(api: Api) -> None:
+    await hang(api)
+    older = await api.submit(labels={"series": "run", "step": "100"})
+
+    labels = {"series": "run", "step": "200"}
+    await api.submit(labels=labels, on_newer="supersede")
+
+    assert (await api.job(older))["status"] == "cancelled"
+
+
+async def test_a_batch_supersedes(api: Api) -> None:
+    await hang(api)
+    older = await api.submit(series="run", step=100)
+
+    job = request(series="run", step=200, on_newer="supersede")
+    await api.call("POST", "/batches", json={"jobs": [job]})
+
+    assert (await api.job(older))["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("lacking", [{"series": "run"}, {"step": 1}, {}])
+async def test_what_supersedes_needs_series_and_step(api: Api, lacking: Json) -> None:
+    body = request(on_newer="supersede", **lacking)
+
+    answer = await fetch(api, "POST", "/evaluate", json=body)
+
+    assert answer.status == 422
+    assert [error["field"] for error in answer.json["errors"]] == ["on_newer"]
+
+
+async def test_superseded_jobs_count_as_finished_ones(make_api: MakeApi) -> None:
+    api = await make_api(max_completed_jobs=1)
+    await hang(api)
+    jobs = [await api.submit(series="run", step=step, on_newer="supersede") for step in (1, 2, 3)]
+
+    first = await fetch(api, "GET", f"/jobs/{jobs[0]}")
+
+    assert first.status == 410
+    assert (await api.job(jobs[1]))["status"] == "cancelled"
