@@ -57,6 +57,8 @@ def submit_batch(
             raise Failure(message, ExitCode.INTERRUPTED) from None
         except (RequestFailed, ServerUnreachable) as error:
             failure = to_failure(error)
+            if failure.code is not ExitCode.UNREACHABLE:
+                raise failure from error
             message = f"{failure.message}\nAll are queued, or none. {_retry_hint(key)}"
             raise Failure(message, failure.code) from error
     batch_id, job_ids = response["batch_id"], response["job_ids"]

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evalserver.client.errors import Json
+from evalserver.client.evaluations import task_list
 from evalserver.client.listing import ListingCalls
 from evalserver.client.retries import Repeat
 from evalserver.client.sending import IDEMPOTENCY_KEY, Call
@@ -37,7 +38,8 @@ class BatchCalls(ListingCalls):
 
         ``jobs`` are requests: mappings with the fields of ``evaluate``. Or ``sweep`` has a ``base``
         request, and lists of values by field or ``field.name`` in ``over``; there is a job for each
-        combination. With ``dry_run`` nothing is queued; the answer has the requests as ``jobs``.
+        combination. As there, one task may be a string. With ``dry_run`` nothing is queued; the
+        answer has the requests as ``jobs``.
 
         Two batches with the same ``idempotency_key`` are one; by default each call makes its own
         key, so that a retry of the client queues nothing twice. Raises RequestFailed when the batch
@@ -48,7 +50,10 @@ class BatchCalls(ListingCalls):
         >>> client.submit_batch(sweep=sweep)["count"]
         2
         """
-        parts = {"jobs": None if jobs is None else [_present(job) for job in jobs], "sweep": sweep}
+        parts = {
+            "jobs": None if jobs is None else [_request(job) for job in jobs],
+            "sweep": None if sweep is None else _sweep(sweep),
+        }
         query = {**({} if validate else {"validate": 0}), **({"dry_run": 1} if dry_run else {})}
         submission = Call(
             "POST",
@@ -137,6 +142,22 @@ class BatchCalls(ListingCalls):
         [0.25, 0.75]
         """
         return self._rows(f"{batch_path(batch_id)}/results", {}, "results")
+
+
+def _request(fields: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = {"tasks": task_list(fields["tasks"])} if fields.get("tasks") else {}
+    return _present({**fields, **tasks})
+
+
+def _sweep(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sweep as the server takes it; what has another form is left to the server."""
+    found = dict(sweep)
+    base, over = found.get("base"), found.get("over")
+    if isinstance(base, Mapping):
+        found["base"] = _request(base)
+    if isinstance(over, Mapping) and isinstance(over.get("tasks"), list | tuple):
+        found["over"] = {**over, "tasks": [*map(task_list, over["tasks"])]}
+    return found
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -402,3 +402,13 @@ def test_results_and_comparisons_are_of_jobs_or_of_a_batch(words: str) -> None:
 
     assert result.returncode == ExitCode.USAGE
     assert "or else --batch." in result.stderr
+
+
+async def test_a_rejected_batch_leaves_no_doubt_that_nothing_was_queued(
+    server: ServerProcess,
+) -> None:
+    async with server:
+        result = Shell(server.url).run("submit", *SWEEP[:4], "--sweep", "limit=1,0")
+
+    assert "nothing was changed" in result.stderr
+    assert "--idempotency-key" not in result.stderr

@@ -200,7 +200,7 @@ async def test_a_list_with_a_fault_queues_nothing_and_names_its_entry(
 
     assert result.returncode == 2
     assert "jobs.1.tasks.0" in result.stderr
-    assert "--idempotency-key mine" in result.stderr
+    assert "nothing was changed" in result.stderr
     assert jobs == []
 
 
