@@ -26,7 +26,7 @@ from evalserver.cli.screens import (
 )
 from evalserver.cli.values import labels_option, parse_with, time_or_age
 from evalserver.core.model_title import model_title
-from evalserver.core.request import KEEP
+from evalserver.core.request import KEEP, REJECT
 from evalserver.core.series import SERIES, STEP
 
 DEFAULT_LIMIT = 20
@@ -236,7 +236,8 @@ def describe_failure(job: Mapping[str, Any]) -> dict[str, str]:
 
 def _other_fields(request: Mapping[str, Any]) -> list[str]:
     """Return the fields of a request that are not shown elsewhere and have no default value."""
-    defaults = {"log_samples": True, "predict_only": False, "num_gpus": 1, "on_newer": KEEP}
+    defaults: dict[str, Any] = {"log_samples": True, "predict_only": False, "num_gpus": 1}
+    defaults |= {"on_newer": KEEP, "on_full": REJECT}
     elsewhere = {"model", "tasks", "engine", "labels", "priority", "max_attempts", "output_dir"}
     return [
         name

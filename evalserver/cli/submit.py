@@ -120,7 +120,10 @@ def submit(
     with server.client() as client:
         response = _submit(client, requests[0], key, validate=not no_validate)
     job_id = response["job_id"]
-    if waits:
+    if job_id is None and not as_json:
+        print_to_stderr(response["message"])
+        return
+    if waits and job_id is not None:
         raise click.exceptions.Exit(wait_for(server, [job_id], waiting, as_json=as_json))
     if as_json:
         print_json([response] if is_list else response)

@@ -50,6 +50,7 @@ class EvaluationCalls:
         series: str | None = None,
         step: int | None = None,
         on_newer: str | None = None,
+        on_full: str | None = None,
         timeout_s: float | None = None,
         stall_after_s: float | None = None,
         on_stall: str | None = None,
@@ -78,7 +79,9 @@ class EvaluationCalls:
 
         ``series`` is the training run that the evaluation belongs to, ``step`` that of the
         checkpoint; ``submit_checkpoint`` sets both. With ``on_newer="supersede"``, your queued jobs
-        of the series with the same engine, tasks and limit and a lower step are cancelled.
+        of the series with the same engine, tasks and limit and a lower step are cancelled. With
+        ``on_full="skip"``, no job is made when as many of the series wait as the operator allows:
+        the ``status`` of the answer is ``skipped``, its ``job_id`` None.
 
         ``harness_args`` are options of the harness that have no field, such as
         ``{"apply_chat_template": True}``.

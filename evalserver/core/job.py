@@ -131,6 +131,8 @@ class NewJob:
     provenance: dict[str, Any] | None = None
     executor: str = LOCAL
     batch_id: str | None = None
+    max_waiting: int | None = None
+    """How many jobs of its series and submitter may be queued with it; None for any number."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ MAX_STEP = 2**53 - 1
 
 KEEP, SUPERSEDE = "keep", "supersede"
 """The values of ``on_newer``."""
+REJECT, SKIP = "reject", "skip"
+"""The values of ``on_full``."""
 
 MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
@@ -231,6 +233,17 @@ class EvaluateRequest:
             example=SUPERSEDE,
             addressee=SERVER,
             choices=(KEEP, SUPERSEDE),
+        ),
+    )
+    on_full: str = field(
+        default=REJECT,
+        metadata=row(
+            Kind.CHOICE,
+            "What happens when as many jobs of the series wait as the server's operator allows: "
+            "`reject` answers 429, `skip` that no job was made. A batch is always rejected.",
+            example=SKIP,
+            addressee=SERVER,
+            choices=(REJECT, SKIP),
         ),
     )
     timeout_s: float | None = field(

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -43,11 +43,13 @@ from evalserver.server.executors import (
 )
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
 from evalserver.server.places import data_dir_of, runs_dir_of
+from evalserver.server.series import configured_series
 from evalserver.server.warm import make_warm_parents, preload_harnesses, warm_context
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.request_checks import SubmissionPolicy
+from evalserver.submission.series_policies import SeriesPolicy
 from evalserver.submission.submitter import Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
@@ -103,6 +105,7 @@ MAX_SEARCH_SECONDS = 10.0
 EXECUTOR = web.AppKey("executor", Executor)
 """The server's own machine."""
 EXECUTORS = web.AppKey("executors", Executors)
+SERIES_POLICIES: web.AppKey[Sequence[SeriesPolicy]] = web.AppKey("series_policies")
 
 
 def make_app(
@@ -125,6 +128,7 @@ def make_app(
     app[ENGINES] = engines = configured_engines(args)
     app[ENV_PROFILES] = checked_profiles(args, engines)
     app[EXECUTOR_SETTINGS] = executors = configured_executors(args, engines)
+    app[SERIES_POLICIES] = configured_series(args)
     app[BOUNDS] = Bounds(
         tuple(engines),
         args.max_timeout,
@@ -206,6 +210,7 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
             len(app[GPUS]),
             app[EXECUTOR_SETTINGS],
             args.default_executor,
+            app[SERIES_POLICIES],
         ),
     )
     yield

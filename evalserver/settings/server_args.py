@@ -257,6 +257,13 @@ class ServerArgs:
         default_factory=dict,
         only_in_file=True,
     )
+    series: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [series.PATTERN] of the TOML file: rules for the evaluations of training runs; "
+        "see docs/configuration.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -29,6 +29,10 @@ class KeyReused(StoreError):
     """The idempotency key was used for another request; nothing was changed."""
 
 
+class SeriesFull(StoreError):
+    """As many jobs of a series wait as may; nothing was changed."""
+
+
 class JobNotFound(StoreError):
     """No job ever had this id."""
 

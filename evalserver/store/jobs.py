@@ -19,7 +19,7 @@ from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import Change, transition
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_or_null, json_text
-from evalserver.store.supersession import reason_of_cancel
+from evalserver.store.queued_series import reason_of_cancel
 from evalserver.store.transaction import Transaction
 
 OF_AN_END = (

@@ -12,8 +12,8 @@ from evalserver.core.request import KEEP, EvaluateRequest
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
+from evalserver.store.queued_series import require_room, supersede_older
 from evalserver.store.search import searched_text
-from evalserver.store.supersession import supersede_older
 from evalserver.store.transaction import BatchOperation, Transaction
 
 COLUMNS = (
@@ -52,7 +52,10 @@ class Submission(BatchOperation[None]):
 
 
 def submit_batch(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
-    """Put any number of new jobs into the queue, in their order."""
+    """Put any number of new jobs into the queue, in their order.
+
+    Raises SeriesFull when the series of one has as many waiting jobs as it may.
+    """
     rows: list[list[Any]] = []
     first = size = 0
     for number, job in enumerate(jobs, start=1):
@@ -70,6 +73,8 @@ def _insert(tx: Transaction, jobs: Sequence[NewJob], rows: Sequence[list[Any]], 
     for job, seq in zip(jobs, numbers, strict=True):
         if job.request.on_newer != KEEP:
             supersede_older(tx, job, seq, at)
+        if job.max_waiting is not None:
+            require_room(tx, job, job.max_waiting, seq)
     crash_point("submitting")
 
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from evalserver.auth.access import ANONYMOUS
 from evalserver.core.lifecycle import Status
 from evalserver.store import CommittedEvent, Queued
-from evalserver.submission.rejection import Reason, Rejected
-
-RETRY_AFTER_SECONDS = 30
+from evalserver.submission.rejection import RETRY_AFTER_SECONDS, Reason, Rejected
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from evalserver.store import SeriesFull
+
+RETRY_AFTER_SECONDS = 30
+
 MAX_FAULTS = 100
 MAX_NAMED = 10
 """Faults that a rejection has, and fields that its sentence names."""
@@ -17,6 +21,8 @@ class Reason(Enum):
     NO_CHECKPOINT = "no checkpoint"
     """The checkpoint to merge does not exist."""
     QUEUE_FULL = "queue full"
+    SERIES_FULL = "series full"
+    """As many jobs of the series wait as the operator allows."""
     IN_PROGRESS = "in progress"
     """A request with the same idempotency key is being processed."""
 
@@ -33,6 +39,15 @@ class Rejected:
     detail: str
     faults: Mapping[str, str] = field(default_factory=dict)
     retry_after_s: int | None = None
+
+
+def series_full(reason: SeriesFull) -> Rejected:
+    """Return the rejection of a request whose series has as many waiting jobs as it may."""
+    return Rejected(
+        Reason.SERIES_FULL,
+        f"{reason}; nothing was accepted, try again later",
+        retry_after_s=RETRY_AFTER_SECONDS,
+    )
 
 
 def invalid(faults: Mapping[str, str]) -> Rejected:

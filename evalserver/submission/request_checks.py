@@ -1,6 +1,6 @@
 """Completing a request with defaults, and checking it: what a submission does before it writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evalserver.checkpoints.merging import pin_checkpoint, with_merged_checkpoint
@@ -15,6 +15,7 @@ from evalserver.submission.capabilities import capability_faults, with_defaults
 from evalserver.submission.gpu_faults import gpu_faults
 from evalserver.submission.known_names import find_unknown_names
 from evalserver.submission.named_checkpoints import Checkpoints, inspect_checkpoints
+from evalserver.submission.series_policies import SeriesPolicy, policy_of
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads
 
@@ -34,15 +35,19 @@ class SubmissionPolicy:
         default_factory=lambda: {LOCAL: ExecutorSettings(LOCAL)}
     )
     default_executor: str = LOCAL
+    series: Sequence[SeriesPolicy] = ()
+    """The rules for series, of which the first that matches applies."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request with all defaults, and its engine and executor."""
+    """A request with all defaults, its engine and executor, and how many jobs of its series may
+    wait."""
 
     request: EvaluateRequest
     engine: Engine
     executor: str
+    max_waiting: int | None = None
 
 
 class RequestChecks:
@@ -79,7 +84,8 @@ class RequestChecks:
         )
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
-        return Prepared(request, engine, executor)
+        policy = policy_of(request.series, self._policy.series)
+        return Prepared(request, engine, executor, None if policy is None else policy.max_waiting)
 
     def find_faults(self, prepared: Prepared) -> dict[str, str]:
         """Return the fields that can be rejected at once, with a sentence for each."""

@@ -20,13 +20,13 @@ from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine, merge
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import Answered, Key, Store, request_bytes
+from evalserver.store import Answered, Key, SeriesFull, Store, request_bytes
 from evalserver.submission.batch_checks import check_batch, prepare_batch
 from evalserver.submission.capabilities import with_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.merges import find_shards
 from evalserver.submission.queue_limits import QueueLimits
-from evalserver.submission.rejection import Rejected, invalid
+from evalserver.submission.rejection import Rejected, invalid, series_full
 from evalserver.submission.request_checks import Prepared, RequestChecks, SubmissionPolicy
 from evalserver.submission.submission_log import SubmissionLog
 from evalserver.system.disk_threads import DiskThreads
@@ -166,7 +166,10 @@ class Submitter:
         with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
             if rejected is not None:
                 return rejected
-            await self._store.jobs.submit(job)
+            try:
+                await self._store.jobs.submit(job)
+            except SeriesFull as full:
+                return series_full(full)
         self._on_submitted(job)
         return Accepted(job.job_id)
 
@@ -188,15 +191,20 @@ class Submitter:
             full = stack.enter_context(self._limits.reserve(submitter, *sizes))
             if full is not None:
                 return full
-            if key is None:
-                await self._store.jobs.submit_batch(jobs)
-                answered = Answered(answer, again=False)
-            else:
-                answered = await self._store.jobs.submit_batch_once(jobs, key, answer)
+            try:
+                answered = await self._write_batch(jobs, answer, key)
+            except SeriesFull as full_series:
+                return series_full(full_series)
         crash_point("submitted")
         if not answered.again:
             log.info("batch submitted", batch=jobs[0].batch_id, jobs=len(jobs))
         return AcceptedBatch(answered.answer, answered.again)
+
+    async def _write_batch(self, jobs: Sequence[NewJob], answer: str, key: Key | None) -> Answered:
+        if key is not None:
+            return await self._store.jobs.submit_batch_once(jobs, key, answer)
+        await self._store.jobs.submit_batch(jobs)
+        return Answered(answer, again=False)
 
     async def _enqueue_once(
         self, job: NewJob, key: Key, answer: Callable[[int], str]
@@ -209,7 +217,10 @@ class Submitter:
                 rejected = stack.enter_context(reservation)
                 if rejected is not None:
                     return rejected
-            answered = await self._store.jobs.submit_once(job, key, answer)
+            try:
+                answered = await self._store.jobs.submit_once(job, key, answer)
+            except SeriesFull as full:
+                return series_full(full)
         if not answered.again:
             self._on_submitted(job)
         return Accepted(job.job_id, answered.answer, answered.again)
@@ -241,5 +252,12 @@ def _new_job(
 ) -> NewJob:
     request, engine = prepared.request, prepared.engine.name
     return NewJob(
-        new_job_id(), engine, request, submitted_by, provenance, prepared.executor, batch_id
+        new_job_id(),
+        engine,
+        request,
+        submitted_by,
+        provenance,
+        prepared.executor,
+        batch_id,
+        prepared.max_waiting,
     )

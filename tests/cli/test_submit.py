@@ -40,6 +40,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "series": ("--series 7b-run3", "7b-run3"),
     "step": ("--step 100", 100),
     "on_newer": ("--on-newer supersede", "supersede"),
+    "on_full": ("--on-full skip", "skip"),
     "timeout_s": ("--timeout 2h", 7200.0),
     "max_attempts": ("--max-attempts 5", 5),
     "seed": ("--seed 42", 42),

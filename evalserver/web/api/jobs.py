@@ -9,11 +9,11 @@ from aiohttp import web
 
 from evalserver.core.job import Job, NewJob
 from evalserver.core.lifecycle import Status
-from evalserver.core.request import SUPERSEDE, EvaluateRequest
+from evalserver.core.request import SKIP, SUPERSEDE, EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.executors.settings import require_executor
 from evalserver.store import request_bytes
-from evalserver.submission.rejection import Rejected
+from evalserver.submission.rejection import Reason, Rejected
 from evalserver.web.api.idempotency import REPLAY_HEADER, idempotency_key
 from evalserver.web.api.permissions import require_executor_role, require_profile_role
 from evalserver.web.api.redaction import (
@@ -43,7 +43,7 @@ from evalserver.web.keys import (
     STORE,
     SUBMITTER,
 )
-from evalserver.web.schemas.job_responses import JOB_KEYS
+from evalserver.web.schemas.job_responses import JOB_KEYS, SKIPPED
 from evalserver.web.security.authorization import ACCESS_POLICY, CALLER, require_own
 from evalserver.web.streams.long_poll import wait_for_change
 
@@ -70,6 +70,8 @@ async def evaluate(request: web.Request) -> web.Response:
         return json_response(_plan_json(request, job))
     outcome = await submitter.submit(wanted, caller, _response_text, validate=validate, key=key)
     if isinstance(outcome, Rejected):
+        if outcome.reason is Reason.SERIES_FULL and wanted.on_full == SKIP:
+            return json_response(_skipped_json(outcome))
         raise bad_request(outcome)
     if wanted.on_newer == SUPERSEDE:
         await request.app[COMMANDS].end_superseded()
@@ -216,6 +218,16 @@ def _queued_response(request: web.Request, job_id: str) -> web.Response:
     # An idle scheduler may have claimed it already: then no job was before it.
     position = request.app[SCHEDULER].queue.position(job_id) or 0
     return json_response(queued_json(job_id, position))
+
+
+def _skipped_json(full: Rejected) -> dict[str, Any]:
+    """Return the response body for a submission that made no job, as its client wished."""
+    return {
+        "job_id": None,
+        "status": SKIPPED,
+        "position_in_queue": None,
+        "message": f"Skipped: {full.detail}",
+    }
 
 
 def queued_json(job_id: str, position: int) -> dict[str, Any]:

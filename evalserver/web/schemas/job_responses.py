@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from evalserver.core.lifecycle import Status
 from evalserver.core.request import REQUEST_FIELDS
@@ -423,6 +423,10 @@ class JobsSchema(ResponseSchema):
     )
 
 
+SKIPPED = "skipped"
+"""The status of a submission that made no job."""
+
+
 class QueuedSchema(ResponseSchema):
     """A queued job, as the response to a submission or a retry."""
 
@@ -435,10 +439,15 @@ class QueuedSchema(ResponseSchema):
         }
     )
 
-    job_id = JobId()
-    status = fields.Enum(Status, by_value=fields.String)
+    job_id = JobId(allow_none=True, metadata=about("null if no job was made."))
+    status = fields.String(
+        validate=validate.OneOf([*Status, SKIPPED]),
+        metadata=about(
+            "`queued`, or `skipped` if no job was made, as `on_full` of the request says."
+        ),
+    )
     position_in_queue = fields.Integer(
-        metadata=about("Number of jobs ahead of it, with and without GPUs.")
+        allow_none=True, metadata=about("Number of jobs ahead of it, with and without GPUs.")
     )
     message = fields.String()
 

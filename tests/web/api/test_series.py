@@ -1,5 +1,7 @@
 """``series`` and ``step`` of a job: of the request, or of labels of these names."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -151,3 +153,91 @@ async def test_superseded_jobs_count_as_finished_ones(make_api: MakeApi) -> None
 
     assert first.status == 410
     assert (await api.job(jobs[1]))["status"] == "cancelled"
+
+
+SERIES_TABLES = {"run-*": {"max_waiting": 2}, "*": {"max_waiting": 1}}
+
+
+async def test_a_submission_to_a_full_series_is_to_be_sent_later(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    waiting = [await api.submit(series="run-1", step=step) for step in (1, 2)]
+
+    answer = await fetch(api, "POST", "/evaluate", json=request(series="run-1", step=3))
+
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "30")
+    assert answer.json["detail"] == (
+        "As many jobs of the series 'run-1' wait as the operator allows (max_waiting is 2);"
+        " nothing was accepted, try again later"
+    )
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == waiting
+
+
+async def test_the_first_table_that_matches_applies(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    await api.submit(series="other")
+    await api.submit(series="run-1")
+    await api.submit()
+
+    statuses = [
+        (await fetch(api, "POST", "/evaluate", json=request(series=name))).status
+        for name in ("other", "run-1", None)
+    ]
+
+    assert statuses == [429, 200, 200]
+
+
+async def test_a_submission_to_a_full_series_can_be_skipped(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    waiting = await api.submit(series="other")
+    headers = {"Idempotency-Key": "key"}
+    body = request(series="other", on_full="skip")
+
+    answer = await api.call("POST", "/evaluate", json=body, headers=headers)
+
+    assert (answer["job_id"], answer["status"], answer["position_in_queue"]) == (
+        None,
+        "skipped",
+        None,
+    )
+    assert answer["message"] == (
+        "Skipped: As many jobs of the series 'other' wait as the operator allows (max_waiting is"
+        " 1); nothing was accepted, try again later"
+    )
+    await api.call("DELETE", f"/jobs/{waiting}")
+    later = await api.call("POST", "/evaluate", json=body, headers=headers)
+    assert later["status"] == "queued"
+
+
+async def test_a_batch_beyond_the_limit_of_its_series_is_rejected(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    jobs = [request(series="run-1", step=step, on_full="skip") for step in (1, 2, 3)]
+
+    answer = await fetch(api, "POST", "/batches", json={"jobs": jobs})
+
+    assert answer.status == 429
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == []
+
+
+async def test_what_is_superseded_does_not_count(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    older = await api.submit(series="other", step=1)
+
+    newer = await api.submit(series="other", step=2, on_newer="supersede")
+
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == [newer]
+    assert (await api.job(older))["status"] == "cancelled"
+
+
+async def test_a_full_series_keeps_no_other_submission_away(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES)
+    await hang(api)
+    bodies = [request(series="run-1"), request(), request(series="run-1")] * 5
+
+    answers = await asyncio.gather(*(fetch(api, "POST", "/evaluate", json=body) for body in bodies))
+
+    assert Counter(each.status for each in answers) == {200: 7, 429: 8}

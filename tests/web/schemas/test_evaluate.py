@@ -68,6 +68,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
         "series": "7b-run3",
         "step": 100,
         "on_newer": "supersede",
+        "on_full": "skip",
         "timeout_s": 90.5,
         "stall_after_s": 300.5,
         "on_stall": "fail",

@@ -1,6 +1,8 @@
-"""Superseding: a submission for a newer step of a series ends the older jobs that still wait.
+"""What a submission does to the queued jobs of its series, and they to it.
 
-The reason is in their events and in their errors, and names the job that came after them.
+One for a newer step may supersede the older jobs that still wait: the reason is in their events
+and in their errors, and names the job that came after them. One beyond the operator's limit is
+rejected.
 """
 
 from typing import Any
@@ -11,6 +13,7 @@ from evalserver.core.job import NewJob
 from evalserver.core.lifecycle import EventKind
 from evalserver.core.request import SUPERSEDE
 from evalserver.store.durations import kind_of
+from evalserver.store.errors import SeriesFull
 from evalserver.store.events import Change, transition
 from evalserver.store.transaction import Row, Transaction
 
@@ -23,6 +26,16 @@ OLDER = """
           THEN coalesce(json_extract(request, '$.limit'), -1) = :limit END
     ORDER BY seq
 """
+
+WAITING = """
+    SELECT count(*) AS jobs FROM (
+        SELECT 1 FROM jobs INDEXED BY jobs_queued_in_series
+        WHERE series = :series AND status = 'queued' AND seq < :seq
+          AND submitted_by = :submitted_by AND cancel_requested_at IS NULL
+        LIMIT :most
+    )
+"""
+"""How many jobs of a series and a submitter wait before a job, up to a number."""
 
 CANCEL_REQUEST = """
     SELECT detail FROM job_events JOIN jobs USING (job_id, attempt)
@@ -52,6 +65,19 @@ def supersede_older(tx: Transaction, job: NewJob, seq: int, at: str) -> None:
     for row in tx.execute(OLDER, wanted):
         if set(orjson.loads(row["tasks"])) == set(request.tasks):
             _supersede(tx, row, job, at)
+
+
+def require_room(tx: Transaction, job: NewJob, max_waiting: int, seq: int) -> None:
+    """Raise SeriesFull if more than ``max_waiting`` jobs of a new job's series and submitter, with
+    it, are queued and not to be cancelled."""
+    series = job.request.series
+    wanted = {"series": series, "submitted_by": job.submitted_by, "seq": seq, "most": max_waiting}
+    waiting = tx.execute(WAITING, wanted)[0]["jobs"]
+    if waiting >= max_waiting:
+        raise SeriesFull(
+            f"As many jobs of the series {series!r} wait as the operator allows (max_waiting is"
+            f" {max_waiting})"
+        )
 
 
 def reason_of_cancel(tx: Transaction, job_id: str) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""The operator's rules for series: the tables ``[series.PATTERN]`` of the TOML file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
+
+from evalserver.core.suggestions import did_you_mean
+
+MAX_WAITING = 1_000_000
+
+
+@dataclass(frozen=True)
+class SeriesPolicy:
+    """The rules for the series whose names match ``pattern``, as file names match one.
+
+    No more than ``max_waiting`` jobs of a submitter wait in one of them; None for any number.
+    """
+
+    pattern: str
+    max_waiting: int | None = None
+
+
+def read_series(tables: Mapping[str, Mapping[str, Any]]) -> tuple[SeriesPolicy, ...]:
+    """Parse the tables, in their order. Raises ValueError with the table, the key, its value, and
+    what is allowed."""
+    return tuple(_read_table(pattern, table) for pattern, table in tables.items())
+
+
+def policy_of(series: str | None, policies: Sequence[SeriesPolicy]) -> SeriesPolicy | None:
+    """Return the first policy whose pattern matches, if there is one."""
+    if series is None:
+        return None
+    return next((each for each in policies if fnmatchcase(series, each.pattern)), None)
+
+
+def _read_table(pattern: str, table: Mapping[str, Any]) -> SeriesPolicy:
+    for key, value in table.items():
+        if key not in _CHECKS:
+            raise ValueError(
+                f"series.{pattern}: unknown key {key!r}.{did_you_mean(key, _CHECKS)} Known keys: "
+                f"{', '.join(_CHECKS)}"
+            )
+        expected = _CHECKS[key](value)
+        if expected is not None:
+            raise ValueError(f"series.{pattern}.{key} must be {expected}, got {value!r}")
+    return SeriesPolicy(pattern, **table)
+
+
+def _check_max_waiting(value: Any) -> str | None:
+    is_valid = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_WAITING
+    return None if is_valid else f"an integer from 1 to {MAX_WAITING}"
+
+
+_CHECKS: Mapping[str, Callable[[Any], str | None]] = MappingProxyType(
+    {"max_waiting": _check_max_waiting}
+)

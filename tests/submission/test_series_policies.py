@@ -1,0 +1,33 @@
+"""The tables ``[series.PATTERN]`` of the settings."""
+
+from typing import Any
+
+import pytest
+
+from evalserver.submission.series_policies import SeriesPolicy, policy_of, read_series
+
+
+def test_the_first_pattern_that_matches_applies() -> None:
+    tables = {"7b-*": {"max_waiting": 1}, "7b-[ab]": {"max_waiting": 2}, "*": {}}
+
+    policies = read_series(tables)
+
+    assert policy_of("7b-a", policies) == SeriesPolicy("7b-*", 1)
+    assert policy_of("13b", policies) == SeriesPolicy("*")
+    assert policy_of(None, policies) is None
+    assert policy_of("13b", policies[:2]) is None
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, "1", True, None])
+def test_max_waiting_is_a_number_of_jobs(value: Any) -> None:
+    expected = f"series.7b-*.max_waiting must be an integer from 1 to 1000000, got {value!r}"
+
+    with pytest.raises(ValueError) as error:
+        read_series({"7b-*": {"max_waiting": value}})
+
+    assert str(error.value) == expected
+
+
+def test_an_unknown_key_names_the_nearest_one() -> None:
+    with pytest.raises(ValueError, match=r"unknown key 'max_waitng'\. Did you mean 'max_waiting'"):
+        read_series({"*": {"max_waitng": 1}})
