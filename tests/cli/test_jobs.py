@@ -94,6 +94,9 @@ async def test_jobs_are_filtered_by_the_checkpoint_that_the_table_shows(
         ("--search nobody --sort model", 0),
         ("--label run=7b", 1),
         ("--label run=7b -l x=y", 0),
+        ("--series 7b-run3 --step 0 --sort step", 1),
+        ("--series 7b-run3 --step 1", 0),
+        ("--series 7b", 0),
         ("--submitted-by nobody", 0),
         ("--since 1h", 1),
         ("--before 1h", 0),
@@ -103,7 +106,7 @@ async def test_jobs_are_filtered_by_the_checkpoint_that_the_table_shows(
 async def test_jobs_are_filtered(server: ServerProcess, options: str, found: int) -> None:
     async with server:
         shell = Shell(server.url)
-        shell.submit_and_wait("-l", "run=7b")
+        shell.submit_and_wait("-l", "run=7b", "--series", "7b-run3", "--step", "0")
 
         assert len(shell.json("jobs", *options.split())) == found
 

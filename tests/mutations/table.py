@@ -23,6 +23,40 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a newer step supersedes jobs of other submitters",
+        "store/queued_series.py",
+        "AND submitted_by = :submitted_by AND engine = :engine",
+        "AND engine = :engine",
+        ("store/test_supersession.py::test_a_job_that_differs_is_kept",),
+    ),
+    Mutation(
+        "what is superseded on a cluster is not cancelled there",
+        "scheduling/commands.py",
+        "for job in await self._store.queries.to_cancel_on_clusters():",
+        "for job in []:",
+        (
+            "end_to_end/test_slurm.py"
+            "::test_a_superseded_job_that_waits_there_is_removed_from_the_cluster",
+        ),
+    ),
+    Mutation(
+        "a field that says what a label says changes what a key stands for",
+        "submission/idempotency.py",
+        "if said.get(name) == value:",
+        "if False:",
+        (
+            "web/api/test_series.py"
+            "::test_a_field_that_says_what_a_label_says_is_the_same_submission",
+        ),
+    ),
+    Mutation(
+        "a series takes one job more than it may",
+        "store/queued_series.py",
+        "if waiting >= max_waiting:",
+        "if waiting > max_waiting:",
+        ("web/api/test_series.py::test_a_submission_to_a_full_series_is_to_be_sent_later",),
+    ),
+    Mutation(
         "a batch counts as one job in the quotas",
         "submission/queue_limits.py",
         "jobs, size = len(before), sum(before)",
@@ -433,7 +467,7 @@ MUTATIONS = (
     Mutation(
         "a series counts failed jobs",
         "store/trends.py",
-        "sum(jobs.status = 'completed') AS jobs",
+        "sum(status = 'completed') AS jobs",
         "count(*) AS jobs",
         ("web/pages/test_trends.py::test_series_count_completed_jobs",),
     ),
