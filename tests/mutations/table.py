@@ -30,16 +30,6 @@ MUTATIONS = (
         ("store/test_supersession.py::test_a_job_that_differs_is_kept",),
     ),
     Mutation(
-        "what is superseded on a cluster is not cancelled there",
-        "scheduling/commands.py",
-        "for job in await self._store.queries.to_cancel_on_clusters():",
-        "for job in []:",
-        (
-            "end_to_end/test_slurm.py"
-            "::test_a_superseded_job_that_waits_there_is_removed_from_the_cluster",
-        ),
-    ),
-    Mutation(
         "a field that says what a label says changes what a key stands for",
         "submission/idempotency.py",
         "if said.get(name) == value:",
