@@ -51,6 +51,8 @@ class QueueIndex:
         self._lanes: dict[QueueLane, dict[_Group, _Order]] = defaultdict(dict)
         self._jobs: dict[str, QueuedJob] = {}
         self._handed_over: dict[str, None] = {}
+        self.version = 0
+        """Grows with each change."""
 
     def __len__(self) -> int:
         return len(self._handed_over) + len(self._jobs)
@@ -62,6 +64,12 @@ class QueueIndex:
         """Yield the jobs in order. The queue may change meanwhile: no job is yielded twice or
         missed because others come or go."""
         return chain(tuple(self._handed_over), (job_id for *_, job_id in self._order))
+
+    def job_ids(self, most: int | None = None) -> list[str]:
+        """Return the jobs in order, or the first ``most`` of them."""
+        handed_over = list(islice(self._handed_over, most))
+        rest = None if most is None else most - len(handed_over)
+        return handed_over + [job_id for *_, job_id in self._order.first_keys(rest)]
 
     @property
     def lanes(self) -> tuple[QueueLane, ...]:
@@ -115,6 +123,7 @@ class QueueIndex:
             if self._jobs.get(job.job_id) == job:
                 return
             self.remove(job.job_id)
+        self.version += 1
         key, lane = _key(job), self._lane_of(job)
         self._jobs[job.job_id] = job
         self._order.add(key)
@@ -127,10 +136,12 @@ class QueueIndex:
         """Note that a job waits on a cluster from now on."""
         if job_id not in self._handed_over:
             self.remove(job_id)
+            self.version += 1
             self._handed_over[job_id] = None
 
     def remove(self, job_id: str) -> None:
         """Remove a job, if it is queued."""
+        self.version += 1
         self._handed_over.pop(job_id, None)
         job = self._jobs.pop(job_id, None)
         if job is None:
@@ -172,6 +183,10 @@ class _Order:
     @property
     def first(self) -> _Key:
         return self._keys[0]
+
+    def first_keys(self, most: int | None) -> list[_Key]:
+        """Return the first ``most`` keys, or all."""
+        return self._keys[:most]
 
     def __iter__(self) -> Iterator[_Key]:
         index = 0

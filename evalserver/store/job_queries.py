@@ -16,6 +16,15 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.pruned_jobs import PRUNED_RECORD, pruned_job_of
 from evalserver.store.readers import Readers
 from evalserver.store.sorting import Order, Place, SortedPage
+from evalserver.store.transaction import Row
+
+QUEUED = f"""
+    SELECT job_id, priority, seq, submitted_by, executor, {DEMAND} AS demand
+    FROM jobs WHERE status = 'queued' AND handed_over_at IS NULL AND seq > :after
+    ORDER BY seq LIMIT :most
+"""  # noqa: S608 - of this package's own constants
+
+MAX_PART = 1000
 
 
 @dataclass(frozen=True)
@@ -201,23 +210,13 @@ class JobQueries:
 
     async def queued(self) -> list[QueuedJob]:
         """The queued jobs that were not handed over, in the order of the queue."""
-        rows = await self._readers.fetch(
-            f"SELECT job_id, priority, seq, submitted_by, executor, {DEMAND} AS demand"  # noqa: S608
-            " FROM jobs WHERE status = 'queued' AND handed_over_at IS NULL"
-            " ORDER BY priority DESC, seq"
-        )
-        return [
-            QueuedJob(
-                row["job_id"],
-                row["priority"],
-                row["seq"],
-                # Once in memory, however many jobs have it.
-                sys.intern(row["submitted_by"]),
-                demand_of(row["demand"]),
-                sys.intern(row["executor"]),
-            )
-            for row in rows
-        ]
+        found: list[QueuedJob] = []
+        # In parts: the memory of all rows at once, mixed with that of the jobs, would not be freed.
+        while part := await self._readers.fetch(
+            QUEUED, {"after": found[-1].seq if found else 0, "most": MAX_PART}
+        ):
+            found += map(_queued_job, part)
+        return sorted(found, key=lambda job: (-job.priority, job.seq))
 
     async def queued_by_submitter(self) -> dict[str, Queued]:
         """How many jobs of each submitter are queued, and the bytes of their requests."""
@@ -288,3 +287,15 @@ def metric_of(
 ) -> Metric:
     """The metric in the columns of a row."""
     return Metric(task, metric, kind, value, stderr, n, None if better is None else bool(better))
+
+
+def _queued_job(row: Row) -> QueuedJob:
+    # A submitter and an executor are once in memory, however many jobs have them.
+    return QueuedJob(
+        row["job_id"],
+        row["priority"],
+        row["seq"],
+        sys.intern(row["submitted_by"]),
+        demand_of(row["demand"]),
+        sys.intern(row["executor"]),
+    )

@@ -32,10 +32,11 @@ def parse_request(text: str) -> EvaluateRequest:
     """The request in the column of that name. Raises DamagedRequest."""
     try:
         values = orjson.loads(text)
-        request = EvaluateRequest(**{**values, "tasks": tuple(values["tasks"])})
+        tasks = tuple(values["tasks"])
+        values = {"model": values["model"], **values, "tasks": tasks}
+        wrong = [name for name, value in values.items() if not isinstance(value, TYPES[name])]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRequest(repr(error)) from error
-    wrong = [name for name, types in TYPES.items() if not isinstance(getattr(request, name), types)]
-    if wrong or not all(isinstance(task, str) for task in request.tasks):
+    if wrong or not all(isinstance(task, str) for task in tasks):
         raise DamagedRequest(f"of another type: {', '.join(wrong) or 'tasks'}")
-    return request
+    return EvaluateRequest.of(values)

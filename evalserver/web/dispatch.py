@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from evalserver.core.roles import Role
+from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.errors import Handler
 from evalserver.web.http.forms import read_form
@@ -16,7 +17,7 @@ from evalserver.web.http.requests import (
     reject_body,
 )
 from evalserver.web.http.route import Route, path_schema
-from evalserver.web.keys import BODY, BOUNDS, HEADERS, OPENAPI, QUERY, STATIC_FILES
+from evalserver.web.keys import BODY, BOUNDS, HEADERS, OPENAPI, QUERY, QUEUED_IDS, STATIC_FILES
 from evalserver.web.openapi import OpenApiDocument
 from evalserver.web.pages.rendering import errors_as_pages
 from evalserver.web.pages.table import PAGES
@@ -29,6 +30,7 @@ def add_routes(app: web.Application) -> None:
     """Add the routes of the table, and their OpenAPI document, to the application."""
     app[OPENAPI] = OpenApiDocument(ROUTES, app[BOUNDS])
     app[STATIC_FILES] = StaticFiles()
+    app[QUEUED_IDS] = QueuedIds()
     for route in ROUTES:
         _add_route(app, route, _make_handler(route, app[BOUNDS]))
     for route in PAGES:

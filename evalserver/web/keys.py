@@ -28,6 +28,7 @@ from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.submitter import Submitter
+from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.one_at_a_time import SerialWork
 from evalserver.web.openapi import OpenApiDocument
@@ -55,6 +56,7 @@ ENGINES: web.AppKey[Mapping[str, Engine]] = web.AppKey("engines")
 BUS = web.AppKey("bus", EventBus)
 INSTRUMENTS = web.AppKey("instruments", Instruments)
 PROGRESS = web.AppKey("progress", ProgressBoard)
+QUEUED_IDS = web.AppKey("queued_ids", QueuedIds)
 STREAM_LIMITS = web.AppKey("stream_limits", StreamLimits)
 FORECASTS = web.AppKey("forecasts", Forecaster)
 ENV_PROFILES: web.AppKey[Mapping[str, EnvProfile]] = web.AppKey("env_profiles")

@@ -1,14 +1,12 @@
 """The queue, and the health of the server."""
 
-from itertools import islice
-
 from aiohttp import web
 
 from evalserver.core.clock import timestamp, utc_now
 from evalserver.core.lifecycle import Status
 from evalserver.store import StoreUnavailable
 from evalserver.web.http.responses import json_response
-from evalserver.web.keys import HEALTH, QUERY, SCHEDULER, STORE
+from evalserver.web.keys import HEALTH, QUERY, QUEUED_IDS, SCHEDULER, STORE
 from evalserver.web.schemas.responses import Health as HealthStatus
 
 
@@ -23,7 +21,7 @@ async def get_queue(request: web.Request) -> web.Response:
         "queue_size": len(scheduler.queue),
         "running_job": next(iter(scheduler.running), None),
         "running_jobs": scheduler.running,
-        "queued_jobs": list(islice(scheduler.queue, request[QUERY].get("limit"))),
+        "queued_jobs": request.app[QUEUED_IDS].json(scheduler.queue, request[QUERY].get("limit")),
         "completed_jobs": counts[Status.COMPLETED],
         "failed_jobs": counts[Status.FAILED],
         "cancelled_jobs": counts[Status.CANCELLED],
