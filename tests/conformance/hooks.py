@@ -78,6 +78,9 @@ def _make_request_acceptable(body: Any, *, is_evaluation: bool) -> None:
     if is_evaluation:
         for name in ONLY_THE_SERVER_KNOWS:
             body.pop(name, None)
+        # A description cannot say that it needs two other fields.
+        if body.get("on_newer") == "supersede":
+            del body["on_newer"]
         if isinstance(body.get("tasks"), list):
             # Inspect's own spelling, PACKAGE/TASK, is a path for other engines.
             body["tasks"] = [
