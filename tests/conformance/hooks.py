@@ -10,8 +10,8 @@ ONLY_THE_SERVER_KNOWS = ("env_profile", "executor", "harness_args", "seed")
 """Fields of which the valid values are in the settings, or depend on the engine."""
 LEFT_OUT = {
     # Waiting would take too long; a dry run creates no job to ask for; and only the server knows
-    # the valid names.
-    "query": ("wait", "follow", "dry_run", "validate", "metric", "filter"),
+    # the valid names, and whether a metric says which samples are right.
+    "query": ("wait", "follow", "dry_run", "validate", "metric", "filter", "only"),
     # Reusing a key with another body is rejected, as it should be.
     "headers": ("Idempotency-Key",),
 }

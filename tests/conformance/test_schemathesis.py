@@ -32,11 +32,14 @@ async def test_schemathesis_finds_no_failure(
         *data_dir_option(server.data_dir),
     )
     async with server:
-        to_prune, *finished = await _leave_jobs(server.api)
+        to_prune, to_retry, queued, *finished = await _leave_jobs(server.api)
         artifacts = await server.api.call("GET", f"/jobs/{finished[0]}/artifacts")
         names = {
             "jobs": finished,
             "jobs_to_prune": [to_prune],
+            "jobs_to_retry": [to_retry],
+            "queued_jobs": [queued],
+            "jobs_with_artifacts": [finished[0]],
             "artifacts": [each["path"] for each in artifacts["artifacts"]],
         }
         description = await server.api.call("GET", "/openapi.json")
@@ -54,12 +57,15 @@ async def test_schemathesis_finds_no_failure(
 
 
 async def _leave_jobs(api: Api) -> list[str]:
-    """Create finished jobs and one that never ends: generated jobs queue up behind it."""
-    finished = [await api.submit() for _ in range(6)]
+    """Create two finished jobs, a queued one, and further finished ones.
+
+    Generated jobs queue up behind one that never ends.
+    """
+    finished = [await api.submit() for _ in range(7)]
     for job_id in finished:
         await api.finished(job_id)
     await api.when(await api.submit(model_args={"behave": "hang"}), "running")
-    return finished
+    return [*finished[:2], await api.submit(), *finished[2:]]
 
 
 def _config(place: Path, names: dict[str, list[str]]) -> Path:

@@ -1,5 +1,8 @@
 """The queue's order in memory, compared with a list that is sorted after every operation."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -170,3 +173,38 @@ def test_jobs_of_clusters_are_in_a_lane_of_their_own() -> None:
     assert [job.job_id for job in queue.in_lane("slurm")] == ["there"]
     assert [job.job_id for job in queue.in_lane(Lane.ALL)] == ["here"]
     assert queue.position_in_lane("there") == 0
+
+
+def test_the_first_jobs_in_order_are_named() -> None:
+    queue = QueueIndex()
+    for number, job_id in enumerate("abc"):
+        queue.add(QueuedJob(job_id, 0, number))
+    queue.hand_over("c")
+
+    assert [queue.job_ids(most) for most in (None, 2, 1, 0)] == [
+        ["c", "a", "b"],
+        ["c", "a"],
+        ["c"],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda queue: queue.add(QueuedJob("b", 0, 2)),
+        lambda queue: queue.add(QueuedJob("a", 5, 1)),
+        lambda queue: queue.hand_over("a"),
+        lambda queue: queue.remove("a"),
+    ],
+)
+def test_the_version_of_the_queue_grows_with_each_change(
+    change: Callable[[QueueIndex], None],
+) -> None:
+    queue = QueueIndex()
+    queue.add(QueuedJob("a", 0, 1))
+    before = queue.version
+
+    change(queue)
+
+    assert queue.version > before
