@@ -24,6 +24,10 @@ MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
 
 
+MAX_LABELS, MAX_LABEL_LENGTH = 64, 512
+"""Labels of a request, and characters of the text of one."""
+
+
 @dataclass(frozen=True)
 class EvaluateRequest:
     """A validated request of ``POST /evaluate``.

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from marshmallow import ValidationError, fields
 
 from evalserver.core.masking import contains_secret
+from evalserver.core.request import MAX_LABEL_LENGTH, MAX_LABELS
 
 T = TypeVar("T")
 JsonSchema = dict[str, Any]
@@ -210,15 +211,14 @@ class List(fields.List[str]):
 class Labels(Strict[dict[str, str]]):
     """Labels that a client attaches to a job."""
 
-    MAX_LABELS = 64
     NAME = PublicText(longest=128)
-    TEXT = PublicText(longest=512, shortest=0)
+    TEXT = PublicText(longest=MAX_LABEL_LENGTH, shortest=0)
 
     def json_schema(self) -> JsonSchema:
         """The number of labels, their names and texts."""
         return {
             "type": "object",
-            "maxProperties": self.MAX_LABELS,
+            "maxProperties": MAX_LABELS,
             "propertyNames": self.NAME.json_schema(),
             "additionalProperties": self.TEXT.json_schema(),
         }
@@ -228,8 +228,8 @@ class Labels(Strict[dict[str, str]]):
     ) -> dict[str, str]:
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
-        if len(value) > self.MAX_LABELS:
-            raise ValidationError(f"Must have at most {self.MAX_LABELS} labels, has {len(value)}.")
+        if len(value) > MAX_LABELS:
+            raise ValidationError(f"Must have at most {MAX_LABELS} labels, has {len(value)}.")
         faults = {
             name: [f"Its name: {message}" for message in _error_messages(self.NAME, name)]
             + _error_messages(self.TEXT, text)

@@ -208,11 +208,47 @@ async def test_a_sweep_crosses_its_values_and_the_last_changes_fastest(api: Api)
             "model": "dummy",
             "tasks": [task],
             "model_args": {"value": 0.5, "t": t},
-            "labels": {"run": "a"},
+            "labels": {"tasks": task, "model_args.t": str(t), "run": "a"},
         }
         for task in ("mme", "ocrbench")
         for t in (0, 1)
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "labels"),
+    [
+        ("seed", 7, {"seed": "7"}),
+        ("model_args.pretrained", "org/model", {"model_args.pretrained": "org/model"}),
+        ("model_args.api_key", "abcdefgh", {}),
+        ("model_args.note", "hf_" + "x" * 20, {}),
+        ("model_args.note", "x" * 513, {}),
+        ("gen_kwargs", {"temperature": 0}, {}),
+        ("model_args", {"api_key": "abcdefgh"}, {}),
+    ],
+)
+async def test_the_values_of_a_sweep_are_labels_unless_they_are_secret_or_long(
+    api: Api, path: str, value: Any, labels: Json
+) -> None:
+    [job] = await expanded(api, request(), {path: [value]})
+
+    assert job["labels"] == labels
+
+
+async def test_a_label_of_the_base_is_kept_in_a_sweep(api: Api) -> None:
+    [job] = await expanded(api, request(labels={"seed": "mine"}), {"seed": [7]})
+
+    assert job["labels"] == {"seed": "mine"}
+
+
+async def test_the_values_of_a_sweep_leave_a_base_with_as_many_labels_as_there_may_be(
+    api: Api,
+) -> None:
+    labels = {f"name{number}": "x" for number in range(64)}
+
+    [job] = await expanded(api, request(labels=labels), {"seed": [7]})
+
+    assert job["labels"] == labels
 
 
 async def test_a_dry_run_checks_the_requests_and_queues_nothing(api: Api) -> None:
