@@ -156,19 +156,19 @@ class Writer:
             raise StoreUnavailable("the store is closed")
         answer: asyncio.Future[T] = self._loop.create_future()
         if not self._gathered:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._flush_units)
         self._gathered.append(_Unit(work, answer))
         return await answer
 
     async def close(self) -> None:
         """Execute the pending units, then stop. The caller closes the connection."""
         self._closing = True
-        self._hand_over()
+        self._flush_units()
         self._units.put(None)
         if self._loop is not None:
             await self._ended.wait()
 
-    def _hand_over(self) -> None:
+    def _flush_units(self) -> None:
         """Give the thread all units of one round of the event loop at once.
 
         One by one, it would begin with the first, and the two threads would take turns at every
@@ -213,7 +213,7 @@ class Writer:
         return self._is_last and not self._pending
 
     def _receive(self) -> None:
-        """Take what was handed over; if nothing is pending, wait for it."""
+        """Take what was given; if nothing is pending, wait for it."""
         with suppress(Empty):
             # An empty batch checks that all files exist, and, while nothing can be written, probes
             # whether it can be again.
