@@ -11,11 +11,9 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -27,6 +25,7 @@ from evalserver.core.supervision import pause_after
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 from evalserver.store.errors import StoreUnavailable
 from evalserver.store.named_files import NamedFiles
+from evalserver.store.notifications import Notifications
 from evalserver.store.transaction import BatchOperation, Transaction, Work
 
 log = structlog.get_logger("evalserver.store")
@@ -43,11 +42,6 @@ FAULT = "database"
 """The name of the fault in the server's health when nothing can be written."""
 
 THREAD = "the thread that writes to the database"
-
-MAX_STEP_SECONDS = 0.002
-"""How long listeners are notified without a pause in which the event loop does other work."""
-
-EVENTS_OF_A_STEP = 64
 
 MAX_BATCH = 500
 """The maximum number of units per transaction: bounds how long the first of them waits."""
@@ -92,6 +86,10 @@ class _Written:
     events: list[CommittedEvent] = field(default_factory=list)
     commit: Commit | None = None
 
+    def tell_callers(self) -> None:
+        for done in self.results:
+            done.tell()
+
 
 _Run = Callable[[list[_Unit[Any]], list[CommittedEvent]], list[_Done]]
 """Runs units, and notes their events."""
@@ -120,9 +118,7 @@ class Writer:
         """What the thread has been given and not yet written."""
         self._is_last = False
         """Whether the thread will be given nothing more."""
-        self._listeners: list[Listener] = []
-        self._watchers: list[Watcher] = []
-        self._steps: deque[Callable[[], object]] = deque()
+        self._notifications = Notifications()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._closing = False
@@ -140,11 +136,11 @@ class Writer:
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
-        self._listeners.append(listener)
+        self._notifications.listeners.append(listener)
 
     def watch(self, watcher: Watcher) -> None:
         """Call ``watcher`` after each commit that had units of work in it."""
-        self._watchers.append(watcher)
+        self._notifications.watchers.append(watcher)
 
     async def run(self, work: Work[T]) -> T:
         """Execute ``work`` and return its value once it is durable.
@@ -198,7 +194,7 @@ class Writer:
                 failures = 0
                 self._health.clear(THREAD)
         with suppress(RuntimeError):  # the event loop is closed, and nobody is waiting any more
-            loop.call_soon_threadsafe(self._add_steps, [self._ended.set])
+            loop.call_soon_threadsafe(self._notifications.add, [self._ended.set])
 
     def _note_failure(self, error: Exception, failures: int) -> None:
         pause = pause_after(failures)
@@ -236,48 +232,8 @@ class Writer:
 
     def _tell(self, written: _Written) -> None:
         """Notify listeners, watchers and waiting callers, in the event loop."""
-        events = written.events
-        slices = (
-            events[first : first + EVENTS_OF_A_STEP]
-            for first in range(0, len(events), EVENTS_OF_A_STEP)
-        )
-        steps = [partial(self._announce, self._listeners, each) for each in slices]
-        self._add_steps([*steps, partial(self._answer, written)])
-
-    def _add_steps(self, steps: Iterable[Callable[[], object]]) -> None:
-        """Take steps in order: those of a commit before those of the next."""
-        is_idle = not self._steps
-        self._steps.extend(steps)
-        if is_idle:
-            self._take_steps()
-
-    def _take_steps(self) -> None:
-        # A batch has a thousand events: other requests are handled in between.
-        until = time.perf_counter() + MAX_STEP_SECONDS
-        try:
-            while self._steps:
-                self._steps.popleft()()
-                if time.perf_counter() > until:
-                    return
-        finally:
-            if self._steps and self._loop is not None:
-                self._loop.call_soon(self._take_steps)
-
-    def _answer(self, written: _Written) -> None:
-        if written.commit is not None and written.results:
-            self._announce(self._watchers, [written.commit])
-        for done in written.results:
-            done.tell()
-
-    def _announce(self, listeners: list[Callable[[T], None]], news: list[T]) -> None:
-        # One listener after another, each with all of it: what it runs stays in the processor's
-        # caches.
-        for listener in listeners:
-            for each in news:
-                try:
-                    listener(each)
-                except Exception:  # the change is on disk: waiting callers must be notified
-                    log.exception("a listener of the store failed", news=each)
+        commit = written.commit if written.results else None
+        self._notifications.add_commit(written.events, commit, written.tell_callers)
 
     def _write(self, batch: list[_Unit[Any]]) -> _Written:
         """Execute one transaction."""
