@@ -62,7 +62,7 @@ MUTATIONS = (
     ),
     Mutation(
         "events of a later commit overtake those of a batch",
-        "store/writer.py",
+        "store/notifications.py",
         "self._steps.extend(steps)",
         "self._steps = deque([*steps, *self._steps])",
         ("store/test_batches.py::test_events_are_heard_in_the_order_of_the_audit_log",),
@@ -70,9 +70,19 @@ MUTATIONS = (
     Mutation(
         "closing the store does not wait for listeners",
         "store/writer.py",
-        "loop.call_soon_threadsafe(self._add_steps, [self._ended.set])",
+        "loop.call_soon_threadsafe(self._notifications.add, [self._ended.set])",
         "loop.call_soon_threadsafe(self._ended.set)",
         ("store/test_batches.py::test_closing_the_store_waits_until_all_events_were_heard",),
+    ),
+    Mutation(
+        "a secret that is varied in a sweep becomes a label",
+        "submission/sweep.py",
+        " and not is_secret_name(path)",
+        "",
+        (
+            "web/api/test_batches.py"
+            "::test_the_values_of_a_sweep_are_labels_unless_they_are_secret_or_long",
+        ),
     ),
     Mutation(
         "anybody may cancel a batch",
