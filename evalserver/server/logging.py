@@ -54,8 +54,10 @@ class Stderr(io.TextIOBase):
 
 
 def _write(texts: list[str]) -> None:
+    data = "".join(texts).encode(errors="replace")
     with suppress(OSError):
-        os.write(STDERR, "".join(texts).encode(errors="replace"))
+        while data:
+            data = data[os.write(STDERR, data) :]
 
 
 def configure_log() -> None:
