@@ -392,7 +392,8 @@ async def test_the_jobs_of_a_batch_are_compared_and_exported(server: ServerProce
         [each[-8:], "completed"] for each in job_ids
     ]
     assert [(row["job_id"], row["labels"], row["value"]) for row in exported] == [
-        (job_ids[0], "run=a", "0.25"), (job_ids[1], "run=a", "0.75"),
+        (job_ids[0], "model_args.value=0.25 run=a", "0.25"),
+        (job_ids[1], "model_args.value=0.75 run=a", "0.75"),
     ]  # fmt: skip
 
 
