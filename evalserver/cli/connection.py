@@ -94,15 +94,13 @@ def resolve_job_id(client: "EvalClient", given: str) -> str:
 
     Raises Failure if no job or several jobs have it.
     """
-    part = given.strip().lower()
+    part = _parse_part(
+        given,
+        "is no JOB; give an id, or at least 4 characters of its beginning or end, as 'evalserver"
+        " jobs' shows it",
+    )
     if len(part) == UUID_LENGTH:
         return part
-    if not ID_PART.fullmatch(part):
-        raise Failure(
-            f"{cells.text(given)!r} is no JOB; give an id, or at least 4 characters of its"
-            " beginning or end, as 'evalserver jobs' shows it",
-            ExitCode.USAGE,
-        )
     found = list(islice(client.jobs(job_id=part), MAX_CANDIDATES + 1))
     if len(found) == 1:
         return str(found[0]["job_id"])
@@ -120,15 +118,13 @@ def resolve_batch_id(client: "EvalClient", given: str) -> str:
 
     Raises Failure if no batch or several batches have it.
     """
-    part = given.strip().lower()
+    part = _parse_part(
+        given,
+        "is no batch; give its id, or at least 4 characters of the id's beginning or end, as"
+        " 'evalserver status' of one of its jobs shows it",
+    )
     if len(part) == UUID_LENGTH:
         return part
-    if not ID_PART.fullmatch(part):
-        raise Failure(
-            f"{cells.text(given)!r} is no batch; give its id, or at least 4 characters of the id's"
-            " beginning or end, as 'evalserver status' of one of its jobs shows it",
-            ExitCode.USAGE,
-        )
     found = client.batches(part, limit=MAX_CANDIDATES + 1)
     if len(found) == 1:
         return str(found[0]["batch_id"])
@@ -140,6 +136,15 @@ def resolve_batch_id(client: "EvalClient", given: str) -> str:
         for each in found
     ]
     raise Failure(_ambiguous("batches", part, listed), ExitCode.USAGE)
+
+
+def _parse_part(given: str, advice: str) -> str:
+    """Return an id, or a part of one, in lower case. Raises Failure with the advice for any other
+    text."""
+    part = given.strip().lower()
+    if len(part) != UUID_LENGTH and not ID_PART.fullmatch(part):
+        raise Failure(f"{cells.text(given)!r} {advice}", ExitCode.USAGE)
+    return part
 
 
 def _describe_candidates(part: str, found: Sequence[Mapping[str, Any]]) -> str:

@@ -23,7 +23,6 @@ REJECT, SKIP = "reject", "skip"
 MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
 
-
 MAX_LABELS, MAX_LABEL_LENGTH = 64, 512
 """Labels of a request, and characters of the text of one."""
 
@@ -387,6 +386,9 @@ ARGUMENT_FIELDS = ("model_args", "gen_kwargs", "harness_args")
 
 REQUEST_FIELDS: Mapping[str, RequestField] = MappingProxyType(dict(rows_of(EvaluateRequest)))
 """The rows of all fields, by name."""
+
+REQUIRED = tuple(name for name, row in REQUEST_FIELDS.items() if row.required)
+"""The fields that every request has."""
 
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {name: row.default for name, row in REQUEST_FIELDS.items() if not row.required}

@@ -136,7 +136,6 @@ class QueueIndex:
         """Note that a job waits on a cluster from now on."""
         if job_id not in self._handed_over:
             self.remove(job_id)
-            self.version += 1
             self._handed_over[job_id] = None
 
     def remove(self, job_id: str) -> None:

@@ -9,14 +9,12 @@ from typing import TypeVar
 
 import structlog
 
+from evalserver.core.in_steps import MAX_STEP_SECONDS
 from evalserver.store.committed import Commit, CommittedEvent, Listener, Watcher
 
 log = structlog.get_logger("evalserver.store")
 
 T = TypeVar("T")
-
-MAX_STEP_SECONDS = 0.002
-"""How long listeners are notified without a pause in which the event loop does other work."""
 
 EVENTS_OF_A_STEP = 64
 

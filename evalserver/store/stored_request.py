@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import REQUIRED, EvaluateRequest
 from evalserver.store.json_text import json_text
 
 
@@ -32,11 +32,13 @@ def parse_request(text: str) -> EvaluateRequest:
     """The request in the column of that name. Raises DamagedRequest."""
     try:
         values = orjson.loads(text)
-        tasks = tuple(values["tasks"])
-        values = {"model": values["model"], **values, "tasks": tasks}
+        tasks = values["tasks"] = tuple(values["tasks"])
         wrong = [name for name, value in values.items() if not isinstance(value, TYPES[name])]
+        missing = [name for name in REQUIRED if name not in values]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRequest(repr(error)) from error
+    if missing:
+        raise DamagedRequest(f"without {', '.join(missing)}")
     if wrong or not all(isinstance(task, str) for task in tasks):
         raise DamagedRequest(f"of another type: {', '.join(wrong) or 'tasks'}")
     return EvaluateRequest.of(values)

@@ -69,7 +69,7 @@ class _Done:
     value: Any = None
     error: Exception | None = None
 
-    def tell(self) -> None:
+    def answer(self) -> None:
         if self.unit.answer.done():
             return
         if self.error is None:
@@ -86,9 +86,9 @@ class _Written:
     events: list[CommittedEvent] = field(default_factory=list)
     commit: Commit | None = None
 
-    def tell_callers(self) -> None:
+    def answer_callers(self) -> None:
         for done in self.results:
-            done.tell()
+            done.answer()
 
 
 _Run = Callable[[list[_Unit[Any]], list[CommittedEvent]], list[_Done]]
@@ -182,7 +182,7 @@ class Writer:
             try:
                 closing = self._collect(batch)
                 if batch or self.fault is not None or self._file_fault() is not None:
-                    loop.call_soon_threadsafe(self._tell, self._commit(batch))
+                    loop.call_soon_threadsafe(self._notify, self._commit(batch))
             except Exception as error:
                 failures += 1
                 self._note_failure(error, failures)
@@ -230,10 +230,10 @@ class Writer:
         self._health.clear(FAULT)
         return written
 
-    def _tell(self, written: _Written) -> None:
+    def _notify(self, written: _Written) -> None:
         """Notify listeners, watchers and waiting callers, in the event loop."""
         commit = written.commit if written.results else None
-        self._notifications.add_commit(written.events, commit, written.tell_callers)
+        self._notifications.add_commit(written.events, commit, written.answer_callers)
 
     def _write(self, batch: list[_Unit[Any]]) -> _Written:
         """Execute one transaction."""

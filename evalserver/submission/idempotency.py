@@ -6,10 +6,8 @@ from hashlib import sha256
 import orjson
 
 from evalserver.core.in_steps import in_steps
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import REQUIRED, EvaluateRequest
 from evalserver.core.series import fields_of_labels
-
-REQUIRED = ("model", "tasks")
 
 
 def request_hash(request: EvaluateRequest) -> str:

@@ -18,7 +18,6 @@ from evalserver.core.suggestions import did_you_mean
 
 Json = dict[str, Any]
 
-
 KINDS_WITH_PARTS = frozenset({
     Kind.ARGUMENTS, Kind.HARNESS_ARGUMENTS, Kind.GENERATION_ARGUMENTS, Kind.LABELS, Kind.MERGE,
 })  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields
 
-from evalserver.core.request import MAX_TASK_BYTES, REQUEST_FIELDS, EvaluateRequest
+from evalserver.core.request import MAX_TASK_BYTES, REQUEST_FIELDS, REQUIRED, EvaluateRequest
 from evalserver.core.request_fields import Kind, RequestField
 from evalserver.engines import Engine, merge
 from evalserver.web.schemas.arguments import Arguments, GenerationArguments
@@ -26,8 +26,6 @@ from evalserver.web.schemas.fields import (
 from evalserver.web.schemas.path_fields import MergeArguments, OutputDirectory
 from evalserver.web.schemas.queries import EngineName, StrictSchema
 from evalserver.web.schemas.request_fields import BatchSize, Choice, Limit, Seed, TaskName
-
-REQUIRED = tuple(name for name, row in REQUEST_FIELDS.items() if row.required)
 
 
 class TimeLimit(Seconds):
