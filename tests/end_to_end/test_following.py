@@ -76,7 +76,7 @@ async def test_open_streams_and_long_polls_do_not_delay_shutdown(
             seconds = await _seconds_to_stop(server)
             rest = [await all_jobs.rest(), await one_job.rest()]
 
-    assert seconds < 5
+    assert seconds < 40  # a server that waits for its readers does so for a minute
     assert (await waiting)["event_id"] == running["event_id"]
     assert [kind for each in rest for kind in _kinds(each)] == ["status", "status"]
 

@@ -153,7 +153,7 @@ def test_malicious_text_is_parsed_in_linear_time(text: str) -> None:
     seconds = time.process_time() - began
 
     assert found <= len(piece) / 10
-    assert seconds < 1  # takes milliseconds; a backtracking expression would take minutes
+    assert seconds < 10  # takes milliseconds; a backtracking expression would take minutes
 
 
 @given(st.text(st.sampled_from("0159%|/[]<>,.:? kMGitsa\r\n█é\x1b"), max_size=300))
