@@ -123,22 +123,22 @@ def paired_difference(
     clustered documents. Raises NotPaired if a metric is not the mean of its scores, or too few
     documents are common.
     """
-    _require_mean(baseline, baseline_scores)
-    _require_mean(other, other_scores)
+    require_mean(baseline, baseline_scores)
+    require_mean(other, other_scores)
     common = baseline_scores.keys() & other_scores.keys()
     n = len(common)
     if n < 2:
         raise NotPaired(f"the two have {n or 'no'} document{'s' * (n != 1)} in common")
     differences = {each: other_scores[each] - baseline_scores[each] for each in common}
     mean = math.fsum(differences.values()) / n
-    groups = _group_documents(common, clusters)
+    groups = group_documents(common, clusters)
     independent = len(set(groups.values()))
     stderr = clustered_stderr(differences, groups)
     notes = [
         *sample_notes(baseline_scores, other_scores, common),
         *cluster_notes(clusters, common),
     ]
-    limit = _largest_difference((*baseline_scores.values(), *other_scores.values()))
+    limit = largest_difference((*baseline_scores.values(), *other_scores.values()))
     found = _difference(other, mean, stderr, n, Method.PAIRED, " ".join(notes), limit)
     pairs = count_discordant(baseline_scores, other_scores) if other.higher_is_better else None
     p_value, test = _test_pairs(found, pairs if independent == n else None, independent)
@@ -191,7 +191,7 @@ def _difference(
     return Difference(value, stderr, low, high, n, method, exceeds, improved, note or None)
 
 
-def _group_documents(common: Collection[Any], clusters: Clusters) -> Clusters:
+def group_documents(common: Collection[Any], clusters: Clusters) -> Clusters:
     """Return the cluster of each document; a cluster for each where not all name one of several."""
     named = {each: clusters[each] for each in common if each in clusters}
     if len(named) == len(common) and len(set(named.values())) >= MIN_CLUSTERS:
@@ -211,14 +211,15 @@ def _test_pairs(
     return (1.0 if found.value == 0 else sign_p_value(independent)), SignificanceTest.SIGN
 
 
-def _largest_difference(scores: Collection[float]) -> float:
+def largest_difference(scores: Collection[float]) -> float:
     """Return the largest difference between means of scores such as these; infinite if unknown."""
     if all(0 <= each <= 1 for each in scores):
         return 1.0
     return 100.0 if all(each in (0, 100) for each in scores) else math.inf
 
 
-def _require_mean(metric: Metric, scores: Scores) -> None:
+def require_mean(metric: Metric, scores: Scores) -> None:
+    """Raise NotPaired unless the metric is the mean of these scores."""
     mean = math.fsum(scores.values()) / len(scores) if scores else math.nan
     if not math.isclose(mean, metric.value, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
         raise NotPaired(
