@@ -59,6 +59,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     RETRIED = "retried"
+    JUDGED = "judged"
     PRUNED = "pruned"
     ERASED = "erased"
 
@@ -106,6 +107,10 @@ TRANSITIONS: Mapping[EventKind, Transition] = MappingProxyType(
         EventKind.FAILED: _from_each(UNFINISHED, Status.FAILED),
         EventKind.CANCELLED: _from_each(UNFINISHED, Status.CANCELLED),
         EventKind.RETRIED: _from_each(FINISHED, Status.QUEUED),
+        # A gate said whether its results are good enough; also of what is kept of a pruned job.
+        EventKind.JUDGED: Transition(
+            MappingProxyType({Status.COMPLETED: Status.COMPLETED, None: None})
+        ),
         EventKind.PRUNED: _from_each(FINISHED, None),
         # What was kept of a pruned job was removed.
         EventKind.ERASED: _transition(None, None),

@@ -194,7 +194,7 @@ class Instruments:
         elif event.kind is EventKind.RETRIED:
             # The job may have been queued only now, so the time before is no gap.
             self._last_end = None
-        elif event.after in FINISHED:
+        elif event.after in FINISHED and event.before is not event.after:
             self._on_end(event)
 
     def on_start(self, job: Job, at: str) -> None:

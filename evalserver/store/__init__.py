@@ -24,6 +24,8 @@ from evalserver.store.errors import (
 )
 from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
+from evalserver.store.gate_store import GateStore
+from evalserver.store.gate_verdicts import KeptVerdict, NewVerdict
 from evalserver.store.gpu_store import GpuStore, Hold, Quarantine
 from evalserver.store.gpu_usage import Period, Usage, UsageBy, UsageSummary
 from evalserver.store.idempotency import Answered, Key
@@ -35,6 +37,7 @@ from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.named_files import RUNS_NAME
 from evalserver.store.reading import snapshot
+from evalserver.store.series_baselines import EarlierStep
 from evalserver.store.server_events import Draining
 from evalserver.store.server_store import ServerStore
 from evalserver.store.sorting import Order, Place, SortedPage, SortKey
@@ -64,7 +67,9 @@ __all__ = [
     "CommittedEvent",
     "DatabaseRefused",
     "Draining",
+    "EarlierStep",
     "Event",
+    "GateStore",
     "GpuStore",
     "Hold",
     "IllegalTransition",
@@ -76,11 +81,13 @@ __all__ = [
     "JobPruned",
     "JobQueries",
     "JobStore",
+    "KeptVerdict",
     "Key",
     "KeyReused",
     "Kind",
     "Known",
     "LoginSession",
+    "NewVerdict",
     "Order",
     "Page",
     "Part",

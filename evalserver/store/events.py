@@ -221,7 +221,7 @@ def _lock_row(tx: Transaction, change: Change) -> Row:
 def _update(tx: Transaction, change: Change, before: Status, after: Status) -> Row:
     # Column names come from this package's own code, never from a request.
     assignments = "".join(f", {name} = :{name}" for name in change.columns)
-    if after in FINISHED:
+    if after in FINISHED and before is not after:
         assignments += FINISH_NUMBER
     if after is not Status.RUNNING:
         assignments += NOT_STALLED

@@ -15,6 +15,7 @@ from evalserver.core.series import STEP, parse_step
 from evalserver.store.durations import kind_of
 from evalserver.store.errors import IllegalTransition
 from evalserver.store.events import REMOVED_FACTS, Change, Happened, record
+from evalserver.store.gate_verdicts import erase_verdicts
 from evalserver.store.gpu_usage import erase_usage
 from evalserver.store.job_rows import RECORD, job_of, result_check_of
 from evalserver.store.jobs import first_line
@@ -42,7 +43,7 @@ def keep_record(tx: Transaction, job_id: str, at: str) -> None:
 
 
 def erase(tx: Transaction, job_id: str, at: str, actor: str) -> None:
-    """Remove the record, the metrics and the usage of a pruned job.
+    """Remove the record, the metrics, the usage and the verdicts of a pruned job.
 
     Raises IllegalTransition when nothing is kept of such a job.
     """
@@ -53,6 +54,7 @@ def erase(tx: Transaction, job_id: str, at: str, actor: str) -> None:
     if not rows:
         raise IllegalTransition(f"nothing is kept of a pruned job {job_id}")
     erase_usage(tx, job_id)
+    erase_verdicts(tx, job_id)
     record(tx, [Happened(Change(EventKind.ERASED, job_id, at, actor), rows[0], None, None)])
 
 

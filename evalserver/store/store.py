@@ -11,6 +11,7 @@ from evalserver.store.committed import Listener, Watcher
 from evalserver.store.durations import Durations
 from evalserver.store.engine_cache import EngineCache
 from evalserver.store.event_log import EventLog
+from evalserver.store.gate_store import GateStore
 from evalserver.store.gpu_store import GpuStore
 from evalserver.store.gpu_usage import UsageQueries
 from evalserver.store.job_queries import JobQueries
@@ -35,7 +36,7 @@ class Store:
 
     Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``
     and ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit
-    log, ``tokens``, ``server``, ``gpus`` and ``engine_cache`` have the rest.
+    log, ``tokens``, ``server``, ``gates``, ``gpus`` and ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Store:
         self.events = EventLog(readers)
         self.tokens = TokenStore(writer, readers)
         self.server = ServerStore(writer, readers, now)
+        self.gates = GateStore(writer, readers, now)
         self.gpus = GpuStore(writer, readers, now)
         self.engine_cache = EngineCache(writer, readers, now)
 

@@ -14,8 +14,12 @@ def test_every_kind_of_event_has_a_transition() -> None:
     assert set(TRANSITIONS) == set(EventKind)
 
 
-def test_a_job_starts_in_the_queue_and_is_erased_after_it_was_pruned() -> None:
-    assert leading_from(None) == {EventKind.SUBMITTED: Status.QUEUED, EventKind.ERASED: None}
+def test_a_job_starts_in_the_queue_and_is_judged_or_erased_after_it_was_pruned() -> None:
+    assert leading_from(None) == {
+        EventKind.SUBMITTED: Status.QUEUED,
+        EventKind.JUDGED: None,
+        EventKind.ERASED: None,
+    }
 
 
 def test_a_queued_job_can_be_prioritized_begin_an_attempt_and_end_on_a_cluster() -> None:
@@ -46,8 +50,10 @@ def test_a_running_job_continues_ends_or_returns_to_the_queue() -> None:
 
 
 @pytest.mark.parametrize("status", sorted(FINISHED))
-def test_a_finished_job_can_only_be_retried_or_pruned(status: Status) -> None:
-    assert leading_from(status) == {EventKind.RETRIED: Status.QUEUED, EventKind.PRUNED: None}
+def test_a_finished_job_can_only_be_judged_retried_or_pruned(status: Status) -> None:
+    judged = {EventKind.JUDGED: status} if status is Status.COMPLETED else {}
+    changes = {EventKind.RETRIED: Status.QUEUED, EventKind.PRUNED: None}
+    assert leading_from(status) == {**judged, **changes}
 
 
 def test_the_states_match_the_contract() -> None:

@@ -37,6 +37,7 @@ LANDED = {
     "0012_model_titles.sql": "d090ba889ba4b5eb6f4fad930c09e6dacb75db32b8891ee7a18aa65ec1442e12",
     "0013_batches.sql": "d90bb13655bfbda622de7bdb7e8f7a50389f1a1917dbe42da6530bae34b4827f",
     "0014_series.sql": "1cf59c9ca6f21cebb2c2b5008908b72ad5e755f74f266a301f63283165f81705",
+    "0015_gate_verdicts.sql": "51672417bff858494822cb31bc5ea0cebff760b07ae5081f5bbe0761444c1781",
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""

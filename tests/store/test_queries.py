@@ -34,11 +34,13 @@ from evalserver.store import (
     durations,
     engine_cache,
     finished,
+    gate_verdicts,
     gpu_usage,
     idempotency,
     jobs,
     listing,
     pruning,
+    series_baselines,
     server_events,
     sorting,
     submission,
@@ -130,6 +132,10 @@ async def _batch(readers: Readers) -> None:
 
 STALLED = cast(Job, SimpleNamespace(job_id="id", attempt=1, stalled_since="2030"))
 
+OF_SERIES = cast(
+    Job, SimpleNamespace(series="run", step=5, engine="lmms_eval", request=NEW.request)
+)
+
 QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.find": lambda readers: _queries(readers).find("id"),
     "JobQueries.find_pruned": lambda readers: _queries(readers).find_pruned("id"),
@@ -177,6 +183,11 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "BatchQueries.unfinished": lambda readers: BatchQueries(readers).unfinished("b"),
     "BatchQueries.completed": lambda readers: BatchQueries(readers).completed("b"),
     "BatchQueries.results": lambda readers: BatchQueries(readers).results("b", 10),
+    "verdicts": lambda readers: gate_verdicts.verdicts(readers, 10),
+    "verdicts of a job": lambda readers: gate_verdicts.verdicts(readers, 10, job_id="id"),
+    "verdicts of series": lambda readers: gate_verdicts.verdicts(readers, 10, series=["run"]),
+    "earlier_steps": lambda readers: series_baselines.earlier_steps(readers, OF_SERIES),
+    "metrics_of_jobs": lambda readers: series_baselines.metrics_of_jobs(readers, ["id"]),
     "was_answered": lambda readers: idempotency.was_answered(readers, KEY),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
@@ -209,6 +220,8 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "prune_to": lambda tx, queued, running: pruning.prune_to(tx, 1, 1000, NOW),
     "prune_to_fit": lambda tx, queued, running: pruning.prune_to_fit(tx, 1000, NOW),
     "erase_one": lambda tx, queued, running: _end_and_erase(tx, running),
+    "keep verdict": lambda tx, queued, running: _end_and_judge(tx, running),
+    "erase_verdicts": lambda tx, queued, running: gate_verdicts.erase_verdicts(tx, running),
     "drain": lambda tx, queued, running: server_events.drain(tx, NOW, "bob", None),
     "resume": lambda tx, queued, running: server_events.resume(tx, NOW, "bob"),
     "require_open_queue": lambda tx, queued, running: server_events.require_open_queue(tx),
@@ -253,8 +266,8 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 
 MODULES = (
-    attempts, jobs, engine_cache, finished, listing, idempotency, pruning, server_events, sorting,
-    submission, tokens,
+    attempts, jobs, engine_cache, finished, gate_verdicts, listing, idempotency, pruning,
+    series_baselines, server_events, sorting, submission, tokens,
 )  # fmt: skip
 PARTS = (
     JobQueries, BatchQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries,
@@ -263,6 +276,7 @@ PARTS = (
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
     "LoginSession", "is_handed_over", "require_begun", "require_not_handed_over", "require_status",
+    "EarlierStep", "KeptVerdict", "NewVerdict",
     "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
     "Submission", "Token", "counted", "read_jobs", "size_of",
     "seq_range_of", "token_of", "tokens_in",
@@ -323,6 +337,12 @@ def _end_and_erase(tx: Transaction, running: str) -> None:
 def _end_and_retry(tx: Transaction, running: str) -> None:
     jobs.finish(tx, running, NOW, completed(ACCURACY))
     jobs.retry(tx, running, NOW, "bob")
+
+
+def _end_and_judge(tx: Transaction, running: str) -> None:
+    jobs.finish(tx, running, NOW, completed(ACCURACY))
+    new = gate_verdicts.NewVerdict(running, 1, None, None, "b", "p", True, "go", "why", {})
+    gate_verdicts.keep(tx, new, NOW, "bob")
 
 
 def _create_and_revoke(tx: Transaction) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from evalserver.core.clock import utc_now
 from evalserver.core.lifecycle import EventKind
-from evalserver.store import Problem, Store, Verdict, snapshot, verify_log
+from evalserver.store import NewVerdict, Problem, Store, Verdict, snapshot, verify_log
 from evalserver.store.events import GENESIS_HASH, HASHED_COLUMNS, event_hash
 from evalserver.store.migrate import migrate
 from evalserver.store.store import DATABASE_NAME
@@ -68,7 +68,9 @@ async def test_a_log_of_every_kind_of_event_is_sound(store: Store, tmp_path: Pat
     await store.jobs.cancel_queued(interrupted, "bob", keep=0)
     await store.jobs.erase(interrupted, "carol")
     for _ in range(3):
-        await complete(store, keep=2)
+        job_id = await complete(store, keep=2)
+    verdict_of_gate = NewVerdict(job_id, 1, None, None, None, None, False, "go", "why", {})
+    await store.gates.keep(verdict_of_gate, "bob")
     await store.jobs.prioritize(await submit(store), 1, "bob")
     handed_over = await store.queries.job(await submit(store, priority=2))
     await store.jobs.hand_over(handed_over, Path("run"), Path("output"))

@@ -36,6 +36,7 @@ EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "completed": "Completed",
     "failed": "Failed",
     "cancelled": "Cancelled",
+    "judged": "Judged by a gate",
     "retried": "Queued for another attempt",
     "prioritized": "Priority changed",
 }
