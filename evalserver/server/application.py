@@ -41,6 +41,7 @@ from evalserver.server.executors import (
     run_roots,
     watch_clusters,
 )
+from evalserver.server.followers import followers_context
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
 from evalserver.server.places import data_dir_of, runs_dir_of
 from evalserver.server.series import configured_series
@@ -154,7 +155,16 @@ def make_app(
     )
     app.on_shutdown.append(_close_streams)
     app.cleanup_ctx.extend(
-        [_store, _access, _catalog, gpu_context, _submitter, warm_context, _scheduler]
+        [
+            _store,
+            _access,
+            _catalog,
+            gpu_context,
+            _submitter,
+            warm_context,
+            _scheduler,
+            followers_context,
+        ]
     )
     add_routes(app)
     return app

@@ -26,7 +26,10 @@ FIRST_TO_STAY = """
     SELECT min(
         coalesce((SELECT min(event_id) FROM job_events WHERE at >= :before), :behind),
         coalesce((SELECT min((SELECT min(event_id) FROM job_events
-                              WHERE job_events.job_id = jobs.job_id)) FROM jobs), :behind)
+                              WHERE job_events.job_id = jobs.job_id)) FROM jobs), :behind),
+        coalesce((SELECT min(event_id) FROM job_events, follower_cursors
+                  WHERE event_id > follower_cursors.last_event
+                    AND event IN (SELECT value FROM json_each(kinds))), :behind)
     )
 """
 
@@ -43,7 +46,8 @@ class Archive:
 
 
 def write_archive(database: Path, target: Path, before: str) -> Archive:
-    """Write the oldest events to ``target``: those before a time and before any of an existing job.
+    """Write the oldest events to ``target``: those before a time, before any of an existing job,
+    and before any that a follower has not handled.
 
     Removes nothing. Raises DatabaseRefused, and ArchiveFailed when there is nothing to archive,
     ``target`` exists, or the file cannot be written or does not verify.
@@ -128,6 +132,12 @@ def _nothing(opened: sqlite3.Connection, first: int, before: str) -> str:
     at, job_id = row.fetchone()
     if at >= before:
         return f"nothing to archive: the log has no event from before {before}"
+    live = opened.execute("SELECT 1 FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    if live is None:
+        return (
+            "nothing to archive: the server has not yet handled the oldest event, for webhooks or"
+            " gates of series; start it, and archive again in a moment"
+        )
     return (
         f"nothing to archive: the oldest event is of job {job_id}, which is still there, and events"
         " of such jobs stay, with all that are behind them; prune it first"

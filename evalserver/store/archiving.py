@@ -24,12 +24,20 @@ LIVE_JOB_IN_IT = """
     LIMIT 1
 """
 
+UNHANDLED_IN_IT = """
+    SELECT follower FROM follower_cursors
+    WHERE EXISTS (SELECT 1 FROM job_events
+                  WHERE event_id > follower_cursors.last_event AND event_id <= :last_event
+                    AND event IN (SELECT value FROM json_each(kinds)))
+    LIMIT 1
+"""
+
 
 def record_archive(tx: Transaction, archive: Archive, at: str, actor: str) -> None:
     """Record that these events are in this file, unless that is already recorded.
 
     Raises ArchiveFailed, having changed nothing, when the file is not the oldest part of the log,
-    or contains an event of an existing job.
+    or contains an event of an existing job, or one that a follower has not handled.
     """
     values = asdict(archive)
     if tx.execute("SELECT 1 FROM audit_archives WHERE sha256 = :sha256", values):
@@ -37,6 +45,12 @@ def record_archive(tx: Transaction, archive: Archive, at: str, actor: str) -> No
     rows = tx.execute(LIVE_JOB_IN_IT, values)
     if rows:
         raise ArchiveFailed(f"{archive.name} has events of job {rows[0]['job_id']}, which is there")
+    rows = tx.execute(UNHANDLED_IN_IT, values)
+    if rows:
+        raise ArchiveFailed(
+            f"{archive.name} has events that {rows[0]['follower']} have not handled yet; archive"
+            " again in a moment"
+        )
     event_id = append_archived(tx, at, actor, values)
     try:
         tx.execute(

@@ -8,6 +8,7 @@ from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.store.batches import BatchQueries
 from evalserver.store.committed import Listener, Watcher
+from evalserver.store.cursors import CursorStore
 from evalserver.store.durations import Durations
 from evalserver.store.engine_cache import EngineCache
 from evalserver.store.event_log import EventLog
@@ -36,7 +37,8 @@ class Store:
 
     Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``
     and ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit
-    log, ``tokens``, ``server``, ``gates``, ``gpus`` and ``engine_cache`` have the rest.
+    log, ``tokens``, ``server``, ``gates``, ``cursors``, ``gpus`` and ``engine_cache`` have the
+    rest.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Store:
         self.durations = Durations(readers)
         self.usage = UsageQueries(readers)
         self.events = EventLog(readers)
+        self.cursors = CursorStore(writer, readers)
         self.tokens = TokenStore(writer, readers)
         self.server = ServerStore(writer, readers, now)
         self.gates = GateStore(writer, readers, now)
@@ -98,6 +101,10 @@ class Store:
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
         self._writer.subscribe(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call ``listener`` no longer."""
+        self._writer.unsubscribe(listener)
 
     def watch(self, watcher: Watcher) -> None:
         """Call ``watcher`` after each commit, with its size and duration."""

@@ -138,6 +138,10 @@ class Writer:
         """Call ``listener`` after each commit, once per event, in the order of the audit log."""
         self._notifications.listeners.append(listener)
 
+    def unsubscribe(self, listener: Listener) -> None:
+        """Call ``listener`` no longer."""
+        self._notifications.listeners.remove(listener)
+
     def watch(self, watcher: Watcher) -> None:
         """Call ``watcher`` after each commit that had units of work in it."""
         self._notifications.watchers.append(watcher)

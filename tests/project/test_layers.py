@@ -94,6 +94,7 @@ LAYERS = {
         " store! system"
         f" {CRASH_POINT}"
     ),
+    "followers": _layer("followers core store!"),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
@@ -104,8 +105,8 @@ LAYERS = {
     "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
-        "server attempts auth core engines executors gpus harnesses monitoring runner scheduling"
-        " settings store! submission system version web",
+        "server attempts auth core engines executors followers gpus harnesses monitoring runner"
+        " scheduling settings store! submission system version web",
         "aiohttp",
     ),
     "cli": _layer(

@@ -31,6 +31,7 @@ from evalserver.store import (
     SortKey,
     Store,
     attempts,
+    cursors,
     durations,
     engine_cache,
     finished,
@@ -229,6 +230,8 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
         tx, server_events.ServerOperation.BACKED_UP, NOW, "bob", {}
     ),
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
+    "open_cursor": lambda tx, queued, running: cursors.open_cursor(tx, "gates", ()),
+    "advance": lambda tx, queued, running: cursors.advance(tx, "gates", 1),
     "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
     "revoke": lambda tx, queued, running: _create_and_revoke(tx),
     "note_use": lambda tx, queued, running: tokens.note_use(tx, "id", NOW),
@@ -266,7 +269,7 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 
 MODULES = (
-    attempts, jobs, engine_cache, finished, gate_verdicts, listing, idempotency, pruning,
+    attempts, cursors, jobs, engine_cache, finished, gate_verdicts, listing, idempotency, pruning,
     series_baselines, server_events, sorting, submission, tokens,
 )  # fmt: skip
 PARTS = (
@@ -276,7 +279,7 @@ PARTS = (
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
     "LoginSession", "is_handed_over", "require_begun", "require_not_handed_over", "require_status",
-    "EarlierStep", "KeptVerdict", "NewVerdict",
+    "CursorStore", "EarlierStep", "KeptVerdict", "NewVerdict",
     "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
     "Submission", "Token", "counted", "read_jobs", "size_of",
     "seq_range_of", "token_of", "tokens_in",

@@ -1,0 +1,79 @@
+"""A follower of the audit log: handles events in order, each at least once, whatever crashes.
+
+It reads from a cursor that is kept in the database, in a task of its own: it delays no command and
+no other follower, and nothing is buffered for it in memory. An event whose handler fails is handled
+again, before any later one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+
+from evalserver.core.lifecycle import EventKind
+from evalserver.store import CommittedEvent, Event, Store, StoreUnavailable
+
+PAGE = 200
+"""The events that are read at once."""
+
+MAX_REREAD = 10_000
+"""The events that need no handling after which the cursor is moved over them."""
+
+Handler = Callable[[Event], Awaitable[None]]
+
+
+class Follower:
+    """Passes the events of some kinds to a handler, one after the other.
+
+    The first start of a follower, by its name, begins with the events that come then. The handler
+    must bear an event that it has handled before: after a crash it receives again what it handled
+    since the cursor moved last. What it raises ends ``run``, which is to be supervised.
+    """
+
+    def __init__(
+        self, name: str, store: Store, kinds: Collection[EventKind], handle: Handler
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._kinds = frozenset(kinds)
+        self._handle = handle
+        self._news = asyncio.Event()
+        self._saved = 0
+        self._done = 0
+
+    async def run(self) -> None:
+        """Follow until it is cancelled."""
+        self._saved = self._done = await self._store.cursors.open(self.name, self._kinds)
+        self._store.subscribe(self._on_event)
+        try:
+            while True:
+                self._news.clear()
+                while await self._read_page():
+                    pass
+                await self._news.wait()
+        finally:
+            self._store.unsubscribe(self._on_event)
+            # Not essential: the events since then are only read again.
+            with suppress(StoreUnavailable):
+                await self._save()
+
+    def _on_event(self, event: CommittedEvent) -> None:
+        if event.kind in self._kinds:
+            self._news.set()
+
+    async def _read_page(self) -> bool:
+        """Handle the next events; False when there are no more."""
+        events = await self._store.events.after(self._done, PAGE)
+        handled = 0
+        for event in events:
+            if event.event in self._kinds:
+                await self._handle(event)
+                handled += 1
+            self._done = event.event_id
+        if handled or self._done - self._saved > MAX_REREAD:
+            await self._save()
+        return len(events) == PAGE
+
+    async def _save(self) -> None:
+        if self._done > self._saved:
+            await self._store.cursors.advance(self.name, self._done)
+            self._saved = self._done
