@@ -42,7 +42,7 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until it is cancelled."""
-        self._saved = self._done = await self._store.cursors.open(self.name, self._kinds)
+        self._saved = self._done = await self._store.cursors.begin(self.name, self._kinds)
         self._store.subscribe(self._on_event)
         try:
             while True:

@@ -19,9 +19,9 @@ class CursorStore:
         self._writer = writer
         self._readers = readers
 
-    async def open(self, follower: str, kinds: Collection[EventKind]) -> int:
+    async def begin(self, follower: str, kinds: Collection[EventKind]) -> int:
         """The last event that a follower of these kinds has handled; of a new one, the newest."""
-        return await self._writer.run(lambda tx: open_cursor(tx, follower, kinds))
+        return await self._writer.run(lambda tx: begin_cursor(tx, follower, kinds))
 
     async def advance(self, follower: str, last_event: int) -> None:
         """Record that a follower has handled the events up to this one."""
@@ -36,7 +36,7 @@ class CursorStore:
         return int(rows[0]["last_event"]) if rows else None
 
 
-def open_cursor(tx: Transaction, follower: str, kinds: Collection[EventKind]) -> int:
+def begin_cursor(tx: Transaction, follower: str, kinds: Collection[EventKind]) -> int:
     """Create a follower's cursor at the newest event, unless it has one. Returns its event."""
     rows = tx.execute(
         "INSERT INTO follower_cursors (follower, kinds, last_event) VALUES"

@@ -187,7 +187,7 @@ async def test_events_that_no_follower_handles_are_archived(store: Store, tmp_pa
 
 async def test_a_cursor_never_moves_back(store: Store) -> None:
     await start(store)
-    assert await store.cursors.open("test", SUBMITTED) == 2
+    assert await store.cursors.begin("test", SUBMITTED) == 2
 
     await store.cursors.advance("test", 1)
 

@@ -230,7 +230,7 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
         tx, server_events.ServerOperation.BACKED_UP, NOW, "bob", {}
     ),
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
-    "open_cursor": lambda tx, queued, running: cursors.open_cursor(tx, "gates", ()),
+    "begin_cursor": lambda tx, queued, running: cursors.begin_cursor(tx, "gates", ()),
     "advance": lambda tx, queued, running: cursors.advance(tx, "gates", 1),
     "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
     "revoke": lambda tx, queued, running: _create_and_revoke(tx),
