@@ -94,15 +94,28 @@ class Demand(NamedTuple):
         return cls(request.num_gpus, request.timeout_s, request.wait_for_path_s is not None)
 
 
+class SeriesStep(NamedTuple):
+    """A series, and the step of a job in it."""
+
+    series: str
+    step: int
+
+
 class QueuedJob(NamedTuple):
-    """What the scheduler knows of a queued job."""
+    """What the scheduler knows of a queued job.
+
+    ``place`` is its place among the jobs of its priority: the number of its submission, or that of
+    a job which started in its place. ``newest_first`` is set if the jobs of its series take the
+    places that they have in the order of their steps, the newest first.
+    """
 
     job_id: str
     priority: int
-    seq: int
+    place: int
     submitted_by: str = ""
     demand: Demand = Demand()
     executor: str = LOCAL
+    newest_first: SeriesStep | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,8 @@ class NewJob:
     batch_id: str | None = None
     max_waiting: int | None = None
     """How many jobs of its series and submitter may be queued with it; None for any number."""
+    newest_first: bool = False
+    """Whether it takes part in the exchange of places of its series: the newest step first."""
 
 
 @dataclass(frozen=True)

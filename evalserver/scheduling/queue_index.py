@@ -1,9 +1,11 @@
 """The order of the queue, in memory: which jobs are next, and what position a job has.
 
 An index of what the database contains, rebuilt at every start. Order: first what waits on a
-cluster, as it was handed over, since the cluster decides there; then by priority and submission.
-Jobs that are alike for placement (lane, submitter, number of GPUs) are a group: whether one of them
-can start is asked once for all, so that a search costs as much as there are groups, not jobs.
+cluster, as it was handed over, since the cluster decides there; then by priority and place.
+Jobs of a series whose newest step goes first take the places of the series in the order of their
+steps. Jobs that are alike for placement (lane, submitter, number of GPUs) are a group: whether one
+of them can start is asked once for all, so that a search costs as much as there are groups, not
+jobs.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -14,6 +16,7 @@ from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from evalserver.core.job import QueuedJob
+from evalserver.scheduling.newest_first import NewestFirst
 from evalserver.scheduling.slots import Lane
 
 MAX_WAITING = 1000
@@ -23,7 +26,8 @@ QueueLane = Lane | str
 """A lane of the server's own machine, or the name of a cluster."""
 
 _Key = tuple[int, int, str]
-"""Negated priority, submission number, job id: sorted in the order of the queue."""
+"""A place in the queue: negated priority, place, and the job that has it. Sorted in the order of
+the queue."""
 
 
 class _Group(NamedTuple):
@@ -50,6 +54,7 @@ class QueueIndex:
         self._order = _Order()
         self._lanes: dict[QueueLane, dict[_Group, _Order]] = defaultdict(dict)
         self._jobs: dict[str, QueuedJob] = {}
+        self._newest_first = NewestFirst()
         self._handed_over: dict[str, None] = {}
         self.version = 0
         """Grows with each change."""
@@ -63,13 +68,17 @@ class QueueIndex:
     def __iter__(self) -> Iterator[str]:
         """Yield the jobs in order. The queue may change meanwhile: no job is yielded twice or
         missed because others come or go."""
-        return chain(tuple(self._handed_over), (job_id for *_, job_id in self._order))
+        places = (job_id for *_, job_id in self._order)
+        return chain(tuple(self._handed_over), map(self._newest_first.at_place_of, places))
 
     def job_ids(self, most: int | None = None) -> list[str]:
         """Return the jobs in order, or the first ``most`` of them."""
         handed_over = list(islice(self._handed_over, most))
         rest = None if most is None else most - len(handed_over)
-        return handed_over + [job_id for *_, job_id in self._order.first_keys(rest)]
+        places = [job_id for *_, job_id in self._order.first_keys(rest)]
+        if self._newest_first:
+            places = [*map(self._newest_first.at_place_of, places)]
+        return handed_over + places
 
     @property
     def lanes(self) -> tuple[QueueLane, ...]:
@@ -100,18 +109,19 @@ class QueueIndex:
         for key in merge(*orders):
             job = self._jobs.get(key[2])
             if job is not None and _key(job) == key:
-                yield job
+                yield self._jobs[self._newest_first.at_place_of(job.job_id)]
 
     def ahead(self, job: QueuedJob) -> Iterator[QueuedJob]:
         """Yield the jobs of a job's lane that are ahead of it in order, without those that wait for
         a checkpoint: they let others pass."""
         jobs = self.in_lane(self._lane_of(job), lambda each: each.demand.waits_for_checkpoint)
-        return takewhile(lambda each: _key(each) < _key(job), jobs)
+        place = self._place(job)
+        return takewhile(lambda each: self._place(each) < place, jobs)
 
     def groups_ahead(self, job: QueuedJob) -> list[GroupAhead]:
         """Return the groups of the jobs that ``ahead`` yields."""
         groups = [
-            GroupAhead(self._first(order), order.position(_key(job)))
+            GroupAhead(self._first(order), order.position(self._place(job)))
             for group, order in self._lanes[self._lane_of(job)].items()
             if not group.waits_for_checkpoint
         ]
@@ -127,10 +137,18 @@ class QueueIndex:
         key, lane = _key(job), self._lane_of(job)
         self._jobs[job.job_id] = job
         self._order.add(key)
+        self._newest_first.add(job)
         groups, group = self._lanes[lane], _group(job, lane)
         if group not in groups:
             groups[group] = _Order()
         groups[group].add(key)
+
+    def exchange_places(self, job_id: str, other_id: str) -> None:
+        """Note that two queued jobs have exchanged their places, as one of them starts."""
+        job, other = self._jobs.get(job_id), self._jobs.get(other_id)
+        if job is not None and other is not None:
+            self.add(other._replace(place=job.place))
+            self.add(job._replace(place=other.place))
 
     def hand_over(self, job_id: str) -> None:
         """Note that a job waits on a cluster from now on."""
@@ -146,6 +164,7 @@ class QueueIndex:
         if job is None:
             return
         self._order.remove(_key(job))
+        self._newest_first.remove(job_id)
         lane = self._lane_of(job)
         groups, group = self._lanes[lane], _group(job, lane)
         groups[group].remove(_key(job))
@@ -157,14 +176,21 @@ class QueueIndex:
         if job_id in self._handed_over:
             return list(self._handed_over).index(job_id)
         job = self._jobs.get(job_id)
-        return None if job is None else len(self._handed_over) + self._order.position(_key(job))
+        return (
+            None if job is None else len(self._handed_over) + self._order.position(self._place(job))
+        )
 
     def position_in_lane(self, job_id: str) -> int | None:
         """Return how many jobs of its lane are before this one; None if it is not queued."""
         job = self._jobs.get(job_id)
         if job is None:
             return None
-        return sum(each.position(_key(job)) for each in self._lanes[self._lane_of(job)].values())
+        place = self._place(job)
+        return sum(each.position(place) for each in self._lanes[self._lane_of(job)].values())
+
+    def _place(self, job: QueuedJob) -> _Key:
+        """Return the place at which a job stands: its own, or one of its series."""
+        return _key(self._jobs.get(self._newest_first.place_of(job.job_id), job))
 
     def _first(self, order: "_Order") -> QueuedJob:
         return self._jobs[order.first[2]]
@@ -216,4 +242,4 @@ def _group(job: QueuedJob, lane: QueueLane) -> _Group:
 
 
 def _key(job: QueuedJob) -> _Key:
-    return -job.priority, job.seq, job.job_id
+    return -job.priority, job.place, job.job_id

@@ -181,6 +181,8 @@ class Scheduler:
 
     def _on_event(self, event: CommittedEvent) -> None:
         self._newest_event = event.event_id
+        if event.in_place_of is not None:
+            self.queue.exchange_places(event.job_id, event.in_place_of)
         queued = event.queued
         if queued is not None:
             self.queue.add(queued)

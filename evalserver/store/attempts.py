@@ -10,8 +10,9 @@ from evalserver.core.job import Slot
 from evalserver.core.lifecycle import SERVER, EventKind, Status
 from evalserver.store import gpu_holds
 from evalserver.store.errors import IllegalTransition
-from evalserver.store.events import Change, transition
+from evalserver.store.events import IN_PLACE_OF, Change, transition
 from evalserver.store.json_text import json_text
+from evalserver.store.queued_series import exchange_places
 from evalserver.store.transaction import Transaction
 
 
@@ -24,42 +25,17 @@ class Claim:
     run_dir: str
     output_dir: str
     slot: Slot = field(default_factory=Slot)
-
-
-def require_none_ahead(tx: Transaction, job_id: str, after_event: int) -> None:
-    """Raise IllegalTransition when a job that was queued after an event is ahead of this one.
-
-    The decision to start the job knows all jobs that were queued before. Jobs with
-    ``wait_for_path_s`` let others pass as long as their checkpoints are missing.
-    """
-    rows = tx.execute(
-        """
-        SELECT other.job_id FROM job_events
-        JOIN jobs AS other USING (job_id)
-        JOIN jobs AS own ON own.job_id = :job_id
-        WHERE job_events.event_id > :after_event AND job_events.to_status = 'queued'
-          AND other.status = 'queued' AND other.handed_over_at IS NULL
-          AND other.executor = own.executor
-          AND (other.priority > own.priority
-               OR (other.priority = own.priority AND other.seq < own.seq))
-          AND CASE WHEN json_valid(other.request)
-              THEN json_extract(other.request, '$.wait_for_path_s') END IS NULL
-        LIMIT 1
-        """,
-        {"job_id": job_id, "after_event": after_event},
-    )
-    if rows:
-        raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")
+    after_event: int = 0
+    """The newest event that the decision for this job knew."""
 
 
 def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
     """Start attempt number ``attempt`` of a queued job, which is running from then on.
 
-    Raises IllegalTransition when the job is not queued, when this attempt has begun before, or when
-    a GPU of its slot is held.
+    Raises IllegalTransition when the job is not queued, when one that was queued since the decision
+    is ahead of it, when this attempt has begun before, or when a GPU of its slot is held.
     """
-    require_not_handed_over(tx, claim.job_id)
-    _require_next(tx, claim.job_id, attempt)
+    in_place_of = _take_place(tx, claim, attempt)
     gpus = claim.slot.gpus
     columns = {
         "attempt": attempt,
@@ -68,7 +44,7 @@ def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
         "output_dir": claim.output_dir,
         "gpus": None if gpus is None else json_text(gpus),
     }
-    detail: dict[str, Any] = {"run_dir": claim.run_dir}
+    detail: dict[str, Any] = {"run_dir": claim.run_dir, **in_place_of}
     if gpus is not None:
         detail["gpus"] = gpus
     if claim.slot.over:
@@ -89,11 +65,10 @@ def claim(tx: Transaction, claim: Claim, attempt: int) -> None:
 def hand_over(tx: Transaction, claim: Claim, attempt: int) -> None:
     """Begin attempt number ``attempt`` of a queued job on a cluster, where it waits for its start.
 
-    Raises IllegalTransition when the job is not queued or was handed over, or when this attempt has
-    begun before.
+    Raises IllegalTransition when the job is not queued or was handed over, when one that was queued
+    since the decision is ahead of it, or when this attempt has begun before.
     """
-    require_not_handed_over(tx, claim.job_id)
-    _require_next(tx, claim.job_id, attempt)
+    in_place_of = _take_place(tx, claim, attempt)
     columns = {
         "attempt": attempt,
         "handed_over_at": claim.at,
@@ -102,7 +77,7 @@ def hand_over(tx: Transaction, claim: Claim, attempt: int) -> None:
         "output_dir": claim.output_dir,
         "gpus": None,
     }
-    detail = {"run_dir": claim.run_dir}
+    detail = {"run_dir": claim.run_dir, **in_place_of}
     kind = EventKind.HANDED_OVER
     transition(tx, Change(kind, claim.job_id, claim.at, SERVER, columns=columns, detail=detail))
 
@@ -159,9 +134,54 @@ def require_begun(tx: Transaction, job_id: str) -> bool:
     return waits
 
 
+def _take_place(tx: Transaction, claim: Claim, attempt: int) -> dict[str, str]:
+    """Return whose place a queued job takes as it begins an attempt, as details of the event.
+
+    Raises IllegalTransition when it cannot begin, or is not next any more.
+    """
+    require_not_handed_over(tx, claim.job_id)
+    _require_next(tx, claim.job_id, attempt)
+    other = exchange_places(tx, claim.job_id)
+    _require_none_ahead(tx, claim.job_id, claim.after_event)
+    return {} if other is None else {IN_PLACE_OF: other}
+
+
 def _require_next(tx: Transaction, job_id: str, attempt: int) -> None:
     """Reject a claim by a stale record, which would start an attempt again in its directory."""
     rows = tx.execute("SELECT attempt FROM jobs WHERE job_id = :job_id", {"job_id": job_id})
     if rows and rows[0]["attempt"] != attempt - 1:
         begun = rows[0]["attempt"]
         raise IllegalTransition(f"job {job_id} has begun {begun} attempts, not {attempt - 1}")
+
+
+def _require_none_ahead(tx: Transaction, job_id: str, after_event: int) -> None:
+    """Raise IllegalTransition when a job that was queued after an event is ahead of this one.
+
+    The decision to start the job knows all jobs that were queued before. Jobs with
+    ``wait_for_path_s`` let others pass as long as their checkpoints are missing.
+    """
+    rows = tx.execute(
+        """
+        SELECT other.job_id FROM job_events
+        JOIN jobs AS other USING (job_id)
+        JOIN jobs AS own ON own.job_id = :job_id
+        WHERE job_events.event_id > :after_event AND job_events.to_status = 'queued'
+          AND other.status = 'queued' AND other.handed_over_at IS NULL
+          AND other.executor = own.executor
+          AND (other.priority > own.priority
+               OR (other.priority = own.priority
+                   AND coalesce(other.place, other.seq) < coalesce(own.place, own.seq))
+               OR (other.newest_first AND own.newest_first AND other.series = own.series
+                   AND other.submitted_by = own.submitted_by AND other.priority = own.priority
+                   AND other.step > own.step
+                   AND CASE WHEN json_valid(other.request) AND json_valid(own.request)
+                       THEN json_extract(other.request, '$.num_gpus')
+                            IS json_extract(own.request, '$.num_gpus') END))
+          AND CASE WHEN json_valid(other.request)
+              THEN json_extract(other.request, '$.wait_for_path_s') END IS NULL
+        LIMIT 1
+        """,
+        {"job_id": job_id, "after_event": after_event},
+    )
+    if rows:
+        raise IllegalTransition(f"job {job_id} is not next: {rows[0]['job_id']} is before it")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evalserver.core.job import LOCAL, Demand, QueuedJob
+from evalserver.core.job import LOCAL, Demand, QueuedJob, SeriesStep
 from evalserver.core.lifecycle import EventKind, Status
 
 
@@ -36,6 +36,12 @@ class CommittedEvent(NamedTuple):
     executor: str = LOCAL
     handed_over_at: str | None = None
     """When the job's attempt was handed over to a cluster; None if it was not."""
+    place: int = 0
+    """The job's place in the queue, as in ``QueuedJob``."""
+    in_place_of: str | None = None
+    """The job with which it exchanged places, if the event is that it was claimed or handed over.
+    """
+    newest_first: SeriesStep | None = None
 
     @property
     def queued(self) -> QueuedJob | None:
@@ -43,7 +49,13 @@ class CommittedEvent(NamedTuple):
         if self.after is not Status.QUEUED or self.handed_over_at is not None:
             return None
         return QueuedJob(
-            self.job_id, self.priority, self.seq, self.submitted_by, self.demand, self.executor
+            self.job_id,
+            self.priority,
+            self.place,
+            self.submitted_by,
+            self.demand,
+            self.executor,
+            self.newest_first,
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from evalserver.core.job import Demand
+from evalserver.core.job import Demand, SeriesStep
 from evalserver.core.lifecycle import FINISHED, TRANSITIONS, EventKind, Status
 from evalserver.store.committed import CommittedEvent
 from evalserver.store.errors import IllegalTransition
@@ -45,16 +45,20 @@ DEMAND = (
 GPUS = "CASE WHEN json_valid(gpus) THEN CASE json_type(gpus) WHEN 'array' THEN gpus END END"
 """The GPUs of a job's last attempt as a JSON array; NULL without, or if it is damaged."""
 
+PLACE = "coalesce(place, seq)"
+"""The place of a job among those of its priority."""
+
 FACTS = (
     "seq, status, priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
     f" executor, handed_over_at, {REQUEST_BYTES} AS request_bytes, {DEMAND} AS demand,"
-    f" {GPUS} AS gpus"
+    f" {GPUS} AS gpus, {PLACE} AS place, newest_first, series, step"
 )
 """The columns of a job that are passed on with its events to listeners."""
 
 REMOVED_FACTS = (
     "seq, 0 AS priority, engine, attempt, created_at, started_at, completed_at, submitted_by,"
-    " executor, NULL AS handed_over_at, 0 AS request_bytes, NULL AS demand, NULL AS gpus"
+    " executor, NULL AS handed_over_at, 0 AS request_bytes, NULL AS demand, NULL AS gpus,"
+    " seq AS place, 0 AS newest_first, NULL AS series, NULL AS step"
 )
 """The same of a pruned job."""
 
@@ -63,6 +67,9 @@ FINISH_NUMBER = ", finish_number = (SELECT coalesce(max(event_id), 0) + 1 FROM j
 
 NOT_STALLED = ", stalled_since = NULL"
 """Only a running job can have stalled."""
+
+IN_PLACE_OF = "in_place_of"
+"""The detail of a start that names the job of the same series whose place the newer one took."""
 
 ARCHIVED = "archived"
 """The only event without a job: the oldest part of the log was moved to a file."""
@@ -177,7 +184,15 @@ def _committed(happened: Happened, event_id: int) -> CommittedEvent:
         failure=happened.change.detail.get("failure"),
         executor=row["executor"],
         handed_over_at=row["handed_over_at"],
+        place=row["place"],
+        in_place_of=happened.change.detail.get(IN_PLACE_OF),
+        newest_first=newest_first(row),
     )
+
+
+def newest_first(row: Row | Mapping[str, Any]) -> SeriesStep | None:
+    """Return the series and step of a job of which the newest of its series goes first."""
+    return SeriesStep(row["series"], row["step"]) if row["newest_first"] else None
 
 
 def _gpus(happened: Happened) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from evalserver.core.lifecycle import Status
 from evalserver.store import finished, listing, sorting, stalls
 from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import JobNotFound, JobPruned
-from evalserver.store.events import DEMAND, REQUEST_BYTES, demand_of
+from evalserver.store.events import DEMAND, PLACE, REQUEST_BYTES, demand_of, newest_first
 from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.listing import NEWEST, Page
@@ -19,7 +19,8 @@ from evalserver.store.sorting import Order, Place, SortedPage
 from evalserver.store.transaction import Row
 
 QUEUED = f"""
-    SELECT job_id, priority, seq, submitted_by, executor, {DEMAND} AS demand
+    SELECT seq, job_id, priority, {PLACE} AS place, submitted_by, executor, {DEMAND} AS demand,
+           newest_first, series, step
     FROM jobs WHERE status = 'queued' AND handed_over_at IS NULL AND seq > :after
     ORDER BY seq LIMIT :most
 """  # noqa: S608 - of this package's own constants
@@ -209,14 +210,14 @@ class JobQueries:
         return found
 
     async def queued(self) -> list[QueuedJob]:
-        """The queued jobs that were not handed over, in the order of the queue."""
+        """The queued jobs that were not handed over, in the order of their places."""
         found: list[QueuedJob] = []
+        last = 0
         # In parts: the memory of all rows at once, mixed with that of the jobs, would not be freed.
-        while part := await self._readers.fetch(
-            QUEUED, {"after": found[-1].seq if found else 0, "most": MAX_PART}
-        ):
+        while part := await self._readers.fetch(QUEUED, {"after": last, "most": MAX_PART}):
             found += map(_queued_job, part)
-        return sorted(found, key=lambda job: (-job.priority, job.seq))
+            last = part[-1]["seq"]
+        return sorted(found, key=lambda job: (-job.priority, job.place))
 
     async def queued_by_submitter(self) -> dict[str, Queued]:
         """How many jobs of each submitter are queued, and the bytes of their requests."""
@@ -294,8 +295,9 @@ def _queued_job(row: Row) -> QueuedJob:
     return QueuedJob(
         row["job_id"],
         row["priority"],
-        row["seq"],
+        row["place"],
         sys.intern(row["submitted_by"]),
         demand_of(row["demand"]),
         sys.intern(row["executor"]),
+        newest_first(row),
     )

@@ -82,11 +82,12 @@ class JobStore:
         if it has made further attempts since it was read, if a GPU of the slot is held, or while
         the server is draining.
         """
-        claim = attempts.Claim(job.job_id, self._now(), str(run_dir), str(output_dir), slot)
+        claim = attempts.Claim(
+            job.job_id, self._now(), str(run_dir), str(output_dir), slot, after_event
+        )
 
         def work(tx: Transaction) -> None:
             server_events.require_open_queue(tx)
-            attempts.require_none_ahead(tx, job.job_id, after_event)
             attempts.claim(tx, claim, job.attempt + 1)
 
         await self._writer.run(work)
@@ -98,11 +99,12 @@ class JobStore:
 
         Raises IllegalTransition as ``claim`` does.
         """
-        claim = attempts.Claim(job.job_id, self._now(), str(run_dir), str(output_dir))
+        claim = attempts.Claim(
+            job.job_id, self._now(), str(run_dir), str(output_dir), after_event=after_event
+        )
 
         def work(tx: Transaction) -> None:
             server_events.require_open_queue(tx)
-            attempts.require_none_ahead(tx, job.job_id, after_event)
             attempts.hand_over(tx, claim, job.attempt + 1)
 
         await self._writer.run(work)

@@ -2,7 +2,8 @@
 
 One for a newer step may supersede the older jobs that still wait: the reason is in their events
 and in their errors, and names the job that came after them. One beyond the operator's limit is
-rejected.
+rejected. Where the operator wants the newest first, one that starts exchanges its place with the
+job that has the place in which it starts.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from evalserver.core.lifecycle import EventKind
 from evalserver.core.request import SUPERSEDE
 from evalserver.store.durations import kind_of
 from evalserver.store.errors import SeriesFull
-from evalserver.store.events import Change, transition
+from evalserver.store.events import DEMAND, Change, demand_of, transition
 from evalserver.store.transaction import Row, Transaction
 
 OLDER = """
@@ -36,6 +37,17 @@ WAITING = """
     )
 """
 """How many jobs of a series and a submitter wait before a job, up to a number."""
+
+NEWEST_FIRST = f"""
+    SELECT other.job_id, other.step, coalesce(other.place, other.seq) AS place,
+           {DEMAND.replace("request", "other.request")} AS demand
+    FROM jobs AS own
+    JOIN jobs AS other INDEXED BY jobs_queued_in_series
+      ON other.series = own.series AND other.status = 'queued'
+    WHERE own.job_id = :job_id AND own.newest_first AND other.newest_first
+      AND other.handed_over_at IS NULL AND other.submitted_by = own.submitted_by
+      AND other.executor = own.executor AND other.priority = own.priority
+"""  # noqa: S608 - of this package's own constants
 
 CANCEL_REQUEST = """
     SELECT detail FROM job_events JOIN jobs USING (job_id, attempt)
@@ -80,11 +92,41 @@ def require_room(tx: Transaction, job: NewJob, max_waiting: int, seq: int) -> No
         )
 
 
+def exchange_places(tx: Transaction, job_id: str) -> str | None:
+    """Give a job that starts the place in the queue in which its series lets it start.
+
+    The jobs of its series that are alike for placement have their places in the order of their
+    steps, the newest first. The job which had the place gets that of this one; its id is returned.
+    None if it starts in its own place, or is not queued.
+    """
+    rows = tx.execute(NEWEST_FIRST, {"job_id": job_id})
+    alike = {row["job_id"]: _alike(row) for row in rows}
+    rows = [row for row in rows if alike[row["job_id"]] == alike.get(job_id)]
+    places = sorted(rows, key=lambda row: row["place"])
+    steps = sorted(rows, key=lambda row: (-row["step"], row["place"]))
+    for before, own in zip(places, steps, strict=True):
+        if own["job_id"] == job_id and before["job_id"] != job_id:
+            _set_place(tx, job_id, before["place"])
+            _set_place(tx, before["job_id"], own["place"])
+            return str(before["job_id"])
+    return None
+
+
 def reason_of_cancel(tx: Transaction, job_id: str) -> dict[str, Any]:
     """Return why the latest attempt of a job was to be cancelled, as the details of an event; empty
     if nobody said why."""
     rows = tx.execute(CANCEL_REQUEST, {"job_id": job_id})
     return dict(orjson.loads(rows[0]["detail"])) if rows else {}
+
+
+def _alike(row: Row) -> tuple[int, bool]:
+    demand = demand_of(row["demand"])
+    return demand.num_gpus, demand.waits_for_checkpoint
+
+
+def _set_place(tx: Transaction, job_id: str, place: int) -> None:
+    sql = "UPDATE jobs SET place = :place WHERE job_id = :job_id"
+    tx.execute(sql, {"job_id": job_id, "place": place})
 
 
 def _supersede(tx: Transaction, older: Row, newer: NewJob, at: str) -> None:

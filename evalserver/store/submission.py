@@ -19,7 +19,7 @@ from evalserver.store.transaction import BatchOperation, Transaction
 COLUMNS = (
     "job_id", "status", "engine", "model", "tasks", "priority", "labels", "request",
     "submitted_by", "created_at", "max_attempts", "provenance", "executor", "model_title",
-    "batch_id", "series", "step",
+    "batch_id", "series", "step", "newest_first",
 )  # fmt: skip
 """The columns of a new job."""
 REQUEST = COLUMNS.index("request")
@@ -111,6 +111,7 @@ def _row(job: NewJob, at: str) -> list[Any]:
         job.batch_id,
         request.series,
         request.step,
+        int(job.newest_first),
     ]
 
 
@@ -135,6 +136,10 @@ def _happened(job: NewJob, row: list[Any], seq: int, at: str) -> Happened:
         "request_bytes": len(row[REQUEST].encode()),
         "demand": json_text((request.num_gpus, request.timeout_s, request.wait_for_path_s)),
         "gpus": None,
+        "place": seq,
+        "newest_first": job.newest_first,
+        "series": request.series,
+        "step": request.step,
     }
     detail = {} if job.batch_id is None else {"batch_id": job.batch_id}
     change = Change(EventKind.SUBMITTED, job.job_id, at, job.submitted_by, detail=detail)

@@ -41,13 +41,12 @@ class SubmissionPolicy:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request with all defaults, its engine and executor, and how many jobs of its series may
-    wait."""
+    """A request with all defaults, its engine and executor, and the rules for its series."""
 
     request: EvaluateRequest
     engine: Engine
     executor: str
-    max_waiting: int | None = None
+    series: SeriesPolicy | None = None
 
 
 class RequestChecks:
@@ -84,8 +83,7 @@ class RequestChecks:
         )
         if request.lmms_engine_kwargs is not None:
             request = await self._threads.run(pin_checkpoint, request)
-        policy = policy_of(request.series, self._policy.series)
-        return Prepared(request, engine, executor, None if policy is None else policy.max_waiting)
+        return Prepared(request, engine, executor, policy_of(request.series, self._policy.series))
 
     def find_faults(self, prepared: Prepared) -> dict[str, str]:
         """Return the fields that can be rejected at once, with a sentence for each."""

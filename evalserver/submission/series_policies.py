@@ -15,11 +15,14 @@ MAX_WAITING = 1_000_000
 class SeriesPolicy:
     """The rules for the series whose names match ``pattern``, as file names match one.
 
-    No more than ``max_waiting`` jobs of a submitter wait in one of them; None for any number.
+    No more than ``max_waiting`` jobs of a submitter wait in one of them; None for any number. With
+    ``newest_first``, those that wait take their places in the order of their steps, the newest
+    first.
     """
 
     pattern: str
     max_waiting: int | None = None
+    newest_first: bool = False
 
 
 def read_series(tables: Mapping[str, Mapping[str, Any]]) -> tuple[SeriesPolicy, ...]:
@@ -53,6 +56,10 @@ def _check_max_waiting(value: Any) -> str | None:
     return None if is_valid else f"an integer from 1 to {MAX_WAITING}"
 
 
+def _check_newest_first(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "true or false"
+
+
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = MappingProxyType(
-    {"max_waiting": _check_max_waiting}
+    {"max_waiting": _check_max_waiting, "newest_first": _check_newest_first}
 )

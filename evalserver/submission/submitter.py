@@ -250,7 +250,7 @@ def _new_job(
     provenance: dict[str, Any] | None,
     batch_id: str | None = None,
 ) -> NewJob:
-    request, engine = prepared.request, prepared.engine.name
+    request, engine, series = prepared.request, prepared.engine.name, prepared.series
     return NewJob(
         new_job_id(),
         engine,
@@ -259,5 +259,6 @@ def _new_job(
         provenance,
         prepared.executor,
         batch_id,
-        prepared.max_waiting,
+        None if series is None else series.max_waiting,
+        series is not None and series.newest_first and request.step is not None,
     )

@@ -40,6 +40,16 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "a newer step starts without giving its place to the one that it overtakes",
+        "store/queued_series.py",
+        '_set_place(tx, before["job_id"], own["place"])',
+        "pass",
+        (
+            "store/test_newest_first.py"
+            "::test_the_one_that_is_overtaken_gets_the_place_of_the_newer_one",
+        ),
+    ),
+    Mutation(
         "a series takes one job more than it may",
         "store/queued_series.py",
         "if waiting >= max_waiting:",

@@ -85,7 +85,8 @@ LAYERS = {
     "scheduling.slots": _layer("core.job"),
     "scheduling.order": _layer("core.job scheduling.queue_index scheduling.slots"),
     "scheduling.queue_estimate": _layer(""),
-    "scheduling.queue_index": _layer("core.job scheduling.slots"),
+    "scheduling.newest_first": _layer("core.job"),
+    "scheduling.queue_index": _layer("core.job scheduling.newest_first scheduling.slots"),
     "scheduling": _layer(
         f"scheduling attempts checkpoints core executors.base gpus store! system {CRASH_POINT}"
     ),

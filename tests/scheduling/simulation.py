@@ -167,7 +167,7 @@ class Simulation:
     def _void_reservations_behind(self, job: QueuedJob) -> None:
         """A job that its submitter's limit kept back goes first again: those behind it wait."""
         for job_id in [*self._reserved]:
-            if self._arrivals[job_id].job.seq > job.seq:
+            if self._arrivals[job_id].job.place > job.place:
                 del self._reserved[job_id]
 
     def _fill(self, head: Head, inventory: Inventory, now: float) -> Start | None:

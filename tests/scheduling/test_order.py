@@ -41,7 +41,7 @@ def queue_of(*jobs: QueuedJob) -> QueueIndex:
     """Return a queue with these jobs, in this order."""
     queue = QueueIndex(lambda job: Lane.WITH_GPU if job.demand.num_gpus else Lane.WITHOUT_GPU)
     for seq, job in enumerate(jobs):
-        queue.add(job._replace(seq=seq))
+        queue.add(job._replace(place=seq))
     return queue
 
 

@@ -76,7 +76,7 @@ class QueueAndList(RuleBasedStateMachine):
         for num_gpus, lane in LANES.items():
             seqs = [seq for _, seq, _ in self.model if seq % 2 == num_gpus and seq % 3 != 1]
             found = self.index.in_lane(lane, lambda job: job.submitted_by == "user-1")
-            assert [job.seq for job in found] == seqs
+            assert [job.place for job in found] == seqs
 
     @invariant()
     def has_the_same_jobs_ahead(self) -> None:
@@ -101,16 +101,16 @@ test_the_index_agrees_with_a_sorted_list = QueueAndList.TestCase
 
 def test_a_higher_priority_is_before_an_earlier_submission() -> None:
     index = QueueIndex()
-    index.add(QueuedJob("early", priority=0, seq=1))
-    index.add(QueuedJob("important", priority=1, seq=2))
+    index.add(QueuedJob("early", priority=0, place=1))
+    index.add(QueuedJob("important", priority=1, place=2))
 
     assert list(index) == ["important", "early"]
 
 
 def test_within_a_priority_the_earlier_submission_is_first() -> None:
     index = QueueIndex()
-    index.add(QueuedJob("a-later-one", priority=0, seq=10))
-    index.add(QueuedJob("b-earlier-one", priority=0, seq=9))
+    index.add(QueuedJob("a-later-one", priority=0, place=10))
+    index.add(QueuedJob("b-earlier-one", priority=0, place=9))
 
     assert next(iter(index), None) == "b-earlier-one"
 
@@ -118,10 +118,10 @@ def test_within_a_priority_the_earlier_submission_is_first() -> None:
 def test_an_interrupted_job_gets_its_position_back() -> None:
     index = QueueIndex()
     for seq in range(3):
-        index.add(QueuedJob(f"job-{seq}", priority=0, seq=seq))
+        index.add(QueuedJob(f"job-{seq}", priority=0, place=seq))
     index.remove("job-1")
 
-    index.add(QueuedJob("job-1", priority=0, seq=1))
+    index.add(QueuedJob("job-1", priority=0, place=1))
 
     assert index.position("job-1") == 1
 
@@ -133,13 +133,13 @@ def test_an_empty_queue_has_no_first_job() -> None:
 def test_an_iteration_is_not_affected_by_jobs_added_or_removed_before_it() -> None:
     index = QueueIndex()
     for seq in range(4):
-        index.add(QueuedJob(f"job-{seq}", priority=0, seq=seq))
+        index.add(QueuedJob(f"job-{seq}", priority=0, place=seq))
     iterator = iter(index)
     taken = [next(iterator), next(iterator)]
 
     index.remove("job-0")
     index.remove("job-1")
-    index.add(QueuedJob("urgent", priority=1, seq=4))
+    index.add(QueuedJob("urgent", priority=1, place=4))
 
     assert [*taken, *iterator] == ["job-0", "job-1", "job-2", "job-3"]
 

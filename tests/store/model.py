@@ -5,6 +5,7 @@ that table is detected. The model has the same methods as the store, so that one
 applied to both.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -94,12 +95,16 @@ class Model:
     usage: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     """Of every attempt that has ended, by job and attempt: submitter, engine, model, series, GPUs,
     start, end, seconds."""
+    places: dict[str, int] = field(default_factory=dict)
+    """The place of each job that was ever submitted, among those of its priority."""
+    newest_first: set[str] = field(default_factory=set)
+    """The jobs that take the places of their series in the order of their steps."""
     log: list[tuple[Any, ...]] = field(default_factory=list)
     """The audit log: number, time, actor, job, event, state before, state after, attempt."""
     events: list[tuple[Any, ...]] = field(default_factory=list)
     """The events that listeners receive: number, event, job, submission, priority, state before,
     state after, engine, attempt, times and submitter of the job, the bytes of its request, demand,
-    GPUs, failure, executor and hand-over."""
+    GPUs, failure, executor and hand-over, place, the job whose place it took, and its series."""
 
     @property
     def submitted(self) -> int:
@@ -127,13 +132,32 @@ class Model:
         return [job for job in self.jobs.values() if job.status == state]
 
     def queue(self) -> list[tuple[str, int, int]]:
-        """Id, priority and submission number: by priority, then in the order of submission."""
+        """Id, priority and place: by priority, then in the order of their places."""
         places = [
-            (job.job_id, job.priority, job.seq)
+            (job.job_id, job.priority, self.places[job.job_id])
             for job in self.jobs_in("queued")
             if job.handed_over_at is None
         ]
         return sorted(places, key=lambda place: (-place[1], place[2]))
+
+    def at_places(self) -> dict[str, str]:
+        """Which job stands at whose place, in the order of the queue."""
+        places = [job_id for job_id, *_ in self.queue()]
+        newest: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+        for job_id in sorted(places, key=lambda job_id: -(self.jobs[job_id].step or 0)):
+            newest[self._alike(job_id)].append(job_id)
+        return {job_id: newest[self._alike(job_id)].pop(0) for job_id in places}
+
+    def first(self) -> str:
+        """The job that starts next."""
+        return next(iter(self.at_places().values()))
+
+    def _alike(self, job_id: str) -> tuple[Any, ...]:
+        """What jobs have in common that exchange places; of other jobs, their own id."""
+        if job_id not in self.newest_first:
+            return (job_id,)
+        job = self.jobs[job_id]
+        return job.series, job.submitted_by, job.priority, job.executor, job.request.num_gpus
 
     def answer(self, operation: Operation) -> Any:
         """Apply the operation; return the expected result, or IllegalTransition."""
@@ -173,6 +197,9 @@ class Model:
             **NO_END,
         )
         self.jobs[job.job_id] = record
+        self.places[job.job_id] = record.seq
+        if job.newest_first:
+            self.newest_first.add(job.job_id)
         self._record_event("submitted", job.submitted_by, record, None, "queued")
 
     def submit_batch(self, jobs: list[NewJob]) -> None:
@@ -206,6 +233,7 @@ class Model:
             "claimed",
             SERVER,
             job,
+            in_place_of=self._take_place(job),
             status=Status.RUNNING,
             attempt=job.attempt + 1,
             started_at=self.now,
@@ -221,6 +249,7 @@ class Model:
             "handed_over",
             SERVER,
             job,
+            in_place_of=self._take_place(job),
             attempt=job.attempt + 1,
             handed_over_at=self.now,
             started_at=None,
@@ -282,7 +311,7 @@ class Model:
         if job.cancel_requested_at is not None:
             raise IllegalTransition
         again = {"max_attempts": job.max_attempts + 1, "handed_over_at": None}
-        self._change("postponed", SERVER, job, status=Status.QUEUED, **again)
+        self._change("postponed", SERVER, job, None, status=Status.QUEUED, **again)
         self._end_attempt(job, self.now)
 
     def finish(self, job_id: str, outcome: Outcome, keep: int) -> list[str]:
@@ -344,10 +373,16 @@ class Model:
 
     def _require_next(self, operation: str, read: Job) -> Job:
         job = self._require_state(operation, read.job_id)
-        first, *_ = self.queue()[0]
-        if job.attempt != read.attempt or first != job.job_id:
+        if job.attempt != read.attempt or self.first() != job.job_id:
             raise IllegalTransition
         return job
+
+    def _take_place(self, job: Job) -> str | None:
+        """Give the first job the first place; return the job that had it, if that is another."""
+        other = next(iter(self.at_places()))
+        places = self.places
+        places[job.job_id], places[other] = places[other], places[job.job_id]
+        return None if other == job.job_id else other
 
     def _end_attempt(self, job: Job, ended_at: str) -> None:
         if job.status is not Status.RUNNING:
@@ -359,14 +394,22 @@ class Model:
         seconds = max(0.0, took.total_seconds())
         self.usage[job.job_id, job.attempt] = (*facts, started_at, ended_at, seconds)
 
-    def _change(self, kind: str, actor: str, job: Job, **columns: Any) -> None:
+    def _change(
+        self, kind: str, actor: str, job: Job, in_place_of: str | None = None, **columns: Any
+    ) -> None:
         if columns.get("status", job.status) != "running":
             columns["stalled_since"] = None
         changed = self.jobs[job.job_id] = replace(job, event_id=len(self.log) + 1, **columns)
-        self._record_event(kind, actor, changed, job.status, changed.status)
+        self._record_event(kind, actor, changed, job.status, changed.status, in_place_of)
 
     def _record_event(
-        self, kind: str, actor: str, job: Job, before: str | None, after: str | None
+        self,
+        kind: str,
+        actor: str,
+        job: Job,
+        before: str | None,
+        after: str | None,
+        in_place_of: str | None = None,
     ) -> None:
         number = len(self.log) + 1
         self.log.append((number, self.now, actor, job.job_id, kind, before, after, job.attempt))
@@ -377,7 +420,11 @@ class Model:
         start_by = None  # these claims let a harness start at any time
         failure = job.failure.code if kind == "failed" and job.failure else None
         place = (job.seq, job.priority, before, after)
-        place_now = (job.executor, job.handed_over_at)
+        series = (job.series, job.step) if job.job_id in self.newest_first else None
+        place_now = (
+            *(job.executor, job.handed_over_at, self.places[job.job_id]),
+            *(in_place_of, series),
+        )
         self.events.append(
             (number, kind, job.job_id, *place, *facts, demand, gpus, start_by, failure, *place_now)
         )

@@ -38,11 +38,11 @@ REQUESTS = st.builds(
     EvaluateRequest,
     st.just("dummy"),
     st.just(("mme",)),
-    priority=st.integers(-2, 2),
+    priority=st.integers(-1, 1),
     labels=st.dictionaries(st.text(), st.text(), max_size=2),
-    series=st.none() | st.sampled_from(["run", "other run"]),
-    step=st.none() | st.integers(0, MAX_STEP),
-    num_gpus=st.integers(0, 8),
+    series=st.sampled_from(["run", "run", "other run", None]),
+    step=st.sampled_from([1, 2, 3, MAX_STEP, None]),
+    num_gpus=st.integers(0, 1),
     max_attempts=st.integers(1, 3),
 )
 COMPLETED = st.builds(

@@ -33,8 +33,10 @@ def insert_without(*last_columns: str) -> str:
     return shorter.replace("".join(reversed(values)), "")
 
 
-INSERT_OF_THE_FIRST_SCHEMA = insert_without("executor", "model_title", "batch_id", "series", "step")
-INSERT_WITHOUT_TITLES = insert_without("model_title", "batch_id", "series", "step")
+INSERT_OF_THE_FIRST_SCHEMA = insert_without(
+    "executor", "model_title", "batch_id", "series", "step", "newest_first"
+)
+INSERT_WITHOUT_TITLES = insert_without("model_title", "batch_id", "series", "step", "newest_first")
 MANY = 3 * SUBMISSIONS_OF_A_SPAN
 
 

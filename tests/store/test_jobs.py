@@ -3,6 +3,7 @@
 import itertools
 import json
 import sqlite3
+import sys
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,9 @@ async def start(store: Store, **request: Any) -> str:
 async def claim(store: Store, job_id: str) -> None:
     """Claim the next attempt of a job, whatever is queued ahead of it."""
     attempt = (await store.queries.job(job_id)).attempt + 1
-    claim = attempts.Claim(job_id, store.jobs._now(), f"run-{attempt}", "output")
+    claim = attempts.Claim(
+        job_id, store.jobs._now(), f"run-{attempt}", "output", after_event=sys.maxsize
+    )
     await store._writer.run(lambda tx: attempts.claim(tx, claim, attempt))
 
 

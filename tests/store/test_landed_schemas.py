@@ -39,6 +39,7 @@ LANDED = {
     "0014_series.sql": "1cf59c9ca6f21cebb2c2b5008908b72ad5e755f74f266a301f63283165f81705",
     "0015_gate_verdicts.sql": "51672417bff858494822cb31bc5ea0cebff760b07ae5081f5bbe0761444c1781",
     "0016_follower_cursors.sql": "f43eeb93f4c7c02396d2c6721b563a1825c9df13ded6762107b6547c1a2a48c5",
+    "0017_newest_first.sql": "70e0f22f9637fc4d37dfef79ed233b5709d1f8ac0319f6c2421f08cb4588f139",
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, suppress
@@ -203,7 +204,6 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
         tx, [queued], NOW, "bob"
     ),
     "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
-    "require_none_ahead": lambda tx, queued, running: attempts.require_none_ahead(tx, queued, 10),
     "hand_over": lambda tx, queued, running: attempts.hand_over(tx, _claim_of(queued), 1),
     "start": lambda tx, queued, running: _hand_over_and_start(tx, queued),
     "claim": lambda tx, queued, running: attempts.claim(tx, _claim_of(queued), 1),
@@ -319,7 +319,7 @@ def _supersede(tx: Transaction, queued: str) -> None:
 
 
 def _claim_of(queued: str) -> attempts.Claim:
-    return attempts.Claim(queued, NOW, "r", "o")
+    return attempts.Claim(queued, NOW, "r", "o", after_event=sys.maxsize)
 
 
 def _hand_over_and_start(tx: Transaction, queued: str) -> None:

@@ -50,7 +50,7 @@ def test_labels_set_the_fields_of_their_names(
 async def test_an_upgrade_takes_over_the_labels_of_existing_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submission, "INSERT", insert_without("series", "step"))
+    monkeypatch.setattr(submission, "INSERT", insert_without("series", "step", "newest_first"))
     path = tmp_path / DATABASE_NAME
     migrate(path, migrations=known_migrations()[:13])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -63,6 +63,14 @@ from tests.store.test_migrate import contents, rows
 UNKNOWN = "never-was"
 
 
+def new_job(job_id: str, request: EvaluateRequest, batch_id: str | None = None) -> NewJob:
+    """A job as the server makes it where the newest step of every series goes first."""
+    newest_first = request.series is not None and request.step is not None
+    return NewJob(
+        job_id, "lmms_eval", request, "alice", batch_id=batch_id, newest_first=newest_first
+    )
+
+
 class StoreAndModel(RuleBasedStateMachine):
     """Applies the same operations to a store and to the model, and compares their visible state."""
 
@@ -90,6 +98,8 @@ class StoreAndModel(RuleBasedStateMachine):
     def listen(self, event: CommittedEvent) -> None:
         """Update the queue index as the scheduler does on an event."""
         self.received.append(event)
+        if event.in_place_of is not None:
+            self.index.exchange_places(event.job_id, event.in_place_of)
         if event.queued is None:
             self.index.remove(event.job_id)
         else:
@@ -109,7 +119,7 @@ class StoreAndModel(RuleBasedStateMachine):
 
     def _first_or(self, job_id: str) -> str:
         """Replace a queued job by the first in the queue: no other one can be claimed."""
-        return self.model.queue()[0][0] if self.model.state(job_id) == "queued" else job_id
+        return self.model.first() if self.model.state(job_id) == "queued" else job_id
 
     def do(self, *operations: Operation) -> list[Any]:
         """Apply the operations to both, and compare the results."""
@@ -135,7 +145,7 @@ class StoreAndModel(RuleBasedStateMachine):
     ) -> MultipleResults[str] | str:
         """Submit jobs, concurrently with other operations."""
         new = [
-            NewJob(f"job-{number}", "lmms_eval", request, "alice")
+            new_job(f"job-{number}", request)
             for number, request in enumerate(requests, start=self.model.submitted + 1)
         ]
         submissions = [Operation("submit", (job,)) for job in new]
@@ -149,7 +159,7 @@ class StoreAndModel(RuleBasedStateMachine):
         """Submit jobs together, concurrently with other operations."""
         first = self.model.submitted + 1
         new = [
-            NewJob(f"job-{number}", "lmms_eval", request, "alice", batch_id=f"batch-{first}")
+            new_job(f"job-{number}", request, batch_id=f"batch-{first}")
             for number, request in enumerate(requests, start=first)
         ]
         self.do(Operation("submit_batch", (new,)), *self.bind(others))
@@ -267,8 +277,8 @@ class StoreAndModel(RuleBasedStateMachine):
         """In the store, and in the index that follows it."""
         queue = self.model.queue()
         stored = self.run(self.store.queries.queued())
-        assert [(job.job_id, job.priority, job.seq) for job in stored] == queue
-        assert list(self.index) == [job_id for job_id, _, _ in queue]
+        assert [(job.job_id, job.priority, job.place) for job in stored] == queue
+        assert list(self.index) == [*self.model.at_places().values()]
 
     @invariant()
     def oldest_queued_matches(self) -> None:

@@ -28,6 +28,16 @@ def test_max_waiting_is_a_number_of_jobs(value: Any) -> None:
     assert str(error.value) == expected
 
 
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_newest_first_is_true_or_false(value: Any) -> None:
+    expected = f"series.*.newest_first must be true or false, got {value!r}"
+
+    with pytest.raises(ValueError) as error:
+        read_series({"*": {"newest_first": value}})
+
+    assert str(error.value) == expected
+
+
 def test_an_unknown_key_names_the_nearest_one() -> None:
     with pytest.raises(ValueError, match=r"unknown key 'max_waitng'\. Did you mean 'max_waiting'"):
         read_series({"*": {"max_waitng": 1}})

@@ -241,3 +241,25 @@ async def test_a_full_series_keeps_no_other_submission_away(make_api: MakeApi) -
     answers = await asyncio.gather(*(fetch(api, "POST", "/evaluate", json=body) for body in bodies))
 
     assert Counter(each.status for each in answers) == {200: 7, 429: 8}
+
+
+async def test_the_newest_steps_of_a_series_are_evaluated_first(make_api: MakeApi) -> None:
+    api = await make_api(series={"run": {"newest_first": True}})
+    await api.call("POST", "/drain")
+    fields = [{"series": "run", "step": 1}, {}, {"series": "run", "step": 2}]
+    oldest, other, newest = [await api.submit(**each) for each in fields]
+
+    queued = (await api.call("GET", "/queue"))["queued_jobs"]
+    await api.call("POST", "/resume")
+    jobs = [await api.finished(job_id) for job_id in (newest, other, oldest)]
+
+    assert queued == [newest, other, oldest]
+    assert sorted(jobs, key=lambda job: str(job["started_at"])) == jobs
+
+
+async def test_without_the_operators_rule_the_order_is_that_of_submission(api: Api) -> None:
+    await api.call("POST", "/drain")
+
+    jobs = [await api.submit(series="run", step=step) for step in (1, 2)]
+
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == jobs
