@@ -6,6 +6,11 @@ from typing import Any
 import click
 
 from evalserver.cli import cells
+from evalserver.cli.compare_samples import (
+    print_sample_differences,
+    require_samples,
+    sample_options,
+)
 from evalserver.cli.completing import complete_jobs
 from evalserver.cli.connection import Server, resolve_batch_id, resolve_job_id, with_server
 from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table, wrap
@@ -36,13 +41,18 @@ ONLY_HERE = "not in baseline"
     metavar="ID",
     help="The completed jobs of this batch, if they are 2 to 10; the first is the baseline.",
 )
+@sample_options
 @as_json
 @with_server
-def compare(server: Server, jobs: tuple[str, ...], batch: str | None, as_json: bool) -> None:
+def compare(
+    server: Server, jobs: tuple[str, ...], batch: str | None, as_json: bool, **of_samples: Any
+) -> None:
     """Compare the metrics of completed jobs with those of the first job.
 
-    If both jobs kept samples, document by document, which detects smaller differences.
+    If both jobs kept samples, document by document, which detects smaller differences. With
+    --samples the documents themselves are listed, those whose answers flipped first.
     """
+    require_samples(of_samples)
     if jobs and batch is not None:
         raise click.UsageError("Give JOB..., or else --batch.")
     if len(jobs) < 2 and batch is None:
@@ -50,6 +60,9 @@ def compare(server: Server, jobs: tuple[str, ...], batch: str | None, as_json: b
     with server.client() as client:
         job_ids = [resolve_job_id(client, job) for job in jobs]
         batch_id = None if batch is None else resolve_batch_id(client, batch)
+        if of_samples["task"] is not None:
+            print_sample_differences(client, job_ids, of_samples, as_json=as_json)
+            return
         found = client.compare(*job_ids, batch_id=batch_id)
     if as_json:
         print_json(found)

@@ -218,6 +218,7 @@ class EvalClient:
     results = _blocking(Calls.results)
     samples = _blocking_rows(Calls.samples)
     compare = _blocking(Calls.compare)
+    compare_samples = _blocking_rows(Calls.compare_samples)
     logs = _blocking_rows(Calls.logs)
     events = _blocking_rows(Calls.events)
 

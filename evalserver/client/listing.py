@@ -1,6 +1,6 @@
 """Calls that list jobs, results and samples, and compare jobs."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -135,6 +135,47 @@ class ListingCalls:
             Call("GET", "/compare", {"job": list(job_ids), "batch_id": batch_id})
         )
 
+    def compare_samples(
+        self,
+        baseline_id: str,
+        job_id: str,
+        task: str,
+        *,
+        baseline_is: Literal["right", "wrong", "missing"] | None = None,
+        job_is: Literal["right", "wrong", "missing"] | None = None,
+        metric: str | None = None,
+        filter: str | None = None,
+        job_task: str | None = None,
+        job_metric: str | None = None,
+        job_filter: str | None = None,
+        on_page: Callable[[Json], Any] | None = None,
+    ) -> AsyncGenerator[Json, None]:
+        """Yield the documents of a task with the samples of two completed jobs, flips first.
+
+        Each has its ``change`` (such as ``right_to_wrong``), and under ``baseline`` and ``job``
+        what ``samples`` has, or None if that job has no such document. ``baseline_is`` and
+        ``job_is`` keep what that job has right or wrong, or does not have. ``metric`` and
+        ``filter`` judge both jobs; ``job_task``, ``job_metric`` and ``job_filter`` are the second
+        job's, where another harness calls them otherwise. ``on_page`` is called with each response
+        of the server, which has the ``counts`` of all changes and ``warnings``.
+
+        >>> [each["change"] for each in client.compare_samples(baseline_id, job_id, "mme")]
+        ['unjudged', 'unjudged', 'unjudged', 'unjudged']
+        """
+        query = {
+            "job": [baseline_id, job_id],
+            "baseline_is": baseline_is,
+            "job_is": job_is,
+            "metric": metric,
+            "filter": filter,
+            "job_task": job_task,
+            "job_metric": job_metric,
+            "job_filter": job_filter,
+            "limit": PAGE_SIZE,
+        }
+        path = f"/compare/samples/{quote(task, safe='')}"
+        return self._rows(path, query, "documents", on_page)
+
     async def usage(
         self,
         by: Literal["job", "token", "series", "model", "month"] = "month",
@@ -156,12 +197,18 @@ class ListingCalls:
         return await self._sender.answer(Call("GET", "/usage", query))
 
     async def _rows(
-        self, path: str, query: Mapping[str, Any], name: str
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        name: str,
+        on_page: Callable[[Json], Any] | None = None,
     ) -> AsyncGenerator[Json, None]:
         """Yield the rows of every page, which are under the key ``name``."""
         cursor = None
         while True:
             page = await self._sender.answer(Call("GET", path, {**query, "cursor": cursor}))
+            if on_page is not None:
+                on_page(page)
             for row in page[name]:
                 yield row
             cursor = page.get("next")

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from evalserver.core.roles import Role
+from evalserver.outputs import SampleDiffs
 from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.errors import Handler
@@ -17,7 +18,16 @@ from evalserver.web.http.requests import (
     reject_body,
 )
 from evalserver.web.http.route import Route, path_schema
-from evalserver.web.keys import BODY, BOUNDS, HEADERS, OPENAPI, QUERY, QUEUED_IDS, STATIC_FILES
+from evalserver.web.keys import (
+    BODY,
+    BOUNDS,
+    HEADERS,
+    OPENAPI,
+    QUERY,
+    QUEUED_IDS,
+    SAMPLE_DIFFS,
+    STATIC_FILES,
+)
 from evalserver.web.openapi import OpenApiDocument
 from evalserver.web.pages.rendering import errors_as_pages
 from evalserver.web.pages.table import PAGES
@@ -31,6 +41,7 @@ def add_routes(app: web.Application) -> None:
     app[OPENAPI] = OpenApiDocument(ROUTES, app[BOUNDS])
     app[STATIC_FILES] = StaticFiles()
     app[QUEUED_IDS] = QueuedIds()
+    app[SAMPLE_DIFFS] = SampleDiffs()
     for route in ROUTES:
         _add_route(app, route, _make_handler(route, app[BOUNDS]))
     for route in PAGES:

@@ -21,6 +21,7 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.monitoring.event_bus import EventBus
 from evalserver.monitoring.progress import ProgressBoard
 from evalserver.monitoring.prometheus import Instruments
+from evalserver.outputs import SampleDiffs
 from evalserver.scheduling.commands import JobCommands
 from evalserver.scheduling.forecast import Forecaster
 from evalserver.scheduling.scheduler import Scheduler
@@ -67,6 +68,7 @@ BOUNDS = web.AppKey("bounds", Bounds)
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)
 """Runs comparisons one at a time."""
+SAMPLE_DIFFS = web.AppKey("sample_diffs", SampleDiffs)
 BATCH_WORK = web.AppKey("checking_batches", SerialWork)
 """Checks batches one at a time."""
 SEARCH_WORK = web.AppKey("searching", SerialWork)

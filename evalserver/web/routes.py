@@ -10,6 +10,7 @@ from evalserver.web.api import (
     batches,
     catalog,
     compare,
+    compare_samples,
     docs,
     events,
     executors,
@@ -75,6 +76,7 @@ from evalserver.web.schemas.responses import (
     TasksSchema,
 )
 from evalserver.web.schemas.result_responses import ArtifactsSchema, ResultsSchema, SamplesSchema
+from evalserver.web.schemas.sample_differences import SampleDifferencesSchema
 from evalserver.web.schemas.usage import UsageQuerySchema, UsageSchema
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
@@ -308,6 +310,15 @@ ROUTES = (
         compare.get_comparison,
         compare.CompareQuerySchema,
         answers=(Answer(ComparisonSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/compare/samples/{task}",
+        compare_samples.get_sample_differences,
+        compare_samples.CompareSamplesQuerySchema,
+        answers=(Answer(SampleDifferencesSchema, headers=LINK),),
         errors=(*NO_SUCH_JOB, CONFLICT),
         role=Role.VIEWER,
     ),

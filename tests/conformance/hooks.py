@@ -11,7 +11,20 @@ ONLY_THE_SERVER_KNOWS = ("env_profile", "executor", "harness_args", "seed")
 LEFT_OUT = {
     # Waiting would take too long; a dry run creates no job to ask for; and only the server knows
     # the valid names, and whether a metric says which samples are right.
-    "query": ("wait", "follow", "dry_run", "validate", "metric", "filter", "only"),
+    "query": (
+        "wait",
+        "follow",
+        "dry_run",
+        "validate",
+        "metric",
+        "filter",
+        "only",
+        "job_task",
+        "job_metric",
+        "job_filter",
+        "baseline_is",
+        "job_is",
+    ),
     # Reusing a key with another body is rejected, as it should be.
     "headers": ("Idempotency-Key",),
 }

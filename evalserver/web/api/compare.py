@@ -27,23 +27,29 @@ MIN_JOBS, MAX_JOBS = 2, 10
 class DistinctJobs(fields.List[str]):
     """The ids of several jobs, without duplicates."""
 
+    MIN_JOBS, MAX_JOBS = MIN_JOBS, MAX_JOBS
+
     def json_schema(self) -> JsonSchema:
         """Return the JSON Schema; apispec adds that of the ids."""
         return {
             "type": "array",
-            "minItems": MIN_JOBS,
-            "maxItems": MAX_JOBS,
+            "minItems": self.MIN_JOBS,
+            "maxItems": self.MAX_JOBS,
             "uniqueItems": True,
         }
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
-        if not MIN_JOBS <= len(value) <= MAX_JOBS:
-            raise ValidationError(f"Must be given {MIN_JOBS} to {MAX_JOBS} times, once per job.")
+        if not self.MIN_JOBS <= len(value) <= self.MAX_JOBS:
+            raise ValidationError(f"Must be given {self._times()} times, once per job.")
         if len(set(value)) < len(value):
             raise ValidationError("Must be different jobs.")
         return super()._deserialize(value, attr, data, **kwargs)
+
+    def _times(self) -> str:
+        exact = self.MIN_JOBS == self.MAX_JOBS
+        return f"{self.MIN_JOBS}" if exact else f"{self.MIN_JOBS} to {self.MAX_JOBS}"
 
 
 class CompareQuerySchema(StrictSchema):

@@ -60,8 +60,15 @@ async def load_requested_job(request: web.Request) -> tuple[Job, list[Metric]]:
 
     Raises JobNotFound, JobPruned, and BadRequest (409) with the reason if it is not completed.
     """
-    store = request.app[STORE]
-    return await _load(store.queries.job, store, request.match_info["job_id"])
+    return await load_job_with_files(request.app[STORE], request.match_info["job_id"])
+
+
+async def load_job_with_files(store: Store, job_id: str) -> tuple[Job, list[Metric]]:
+    """Return a completed job that was not pruned, and its metrics.
+
+    Raises as ``load_requested_job``.
+    """
+    return await _load(store.queries.job, store, job_id)
 
 
 async def load_results(store: Store, job_id: str) -> tuple[Job, list[Metric]]:

@@ -82,7 +82,7 @@ async def get_samples(request: web.Request) -> web.Response:
     """``GET /jobs/{job_id}/samples/{task}``: a page of samples, in the order of the file."""
     job, metrics = await load_requested_job(request)
     engine, task = request.app[ENGINES][job.engine], with_colon(request.match_info["task"])
-    file = _samples_file(job, engine, task)
+    file = find_samples_file(job, engine, task)
     of_task = [metric for metric in metrics if metric.task == task]
     samples_query = _SamplesQuery(job, engine, task, file, of_task, request[QUERY])
     _require_known(samples_query, "metric", {metric.metric for metric in of_task})
@@ -107,7 +107,9 @@ def open_samples(job: Job, path: Path) -> BinaryIO:
         raise ArtifactNotFound(str(path)) from None
 
 
-def _samples_file(job: Job, engine: Engine, task: str) -> Path:
+def find_samples_file(job: Job, engine: Engine, task: str) -> Path:
+    """Return the path of a job's samples of a task. Raises BadRequest (404), which says what the
+    job has."""
     files = engine.samples_files(job.result or {})
     if task in files:
         return files[task]
@@ -127,7 +129,7 @@ def _require_known(samples_query: _SamplesQuery, field: str, known: set[str]) ->
     name = samples_query.query.get(field)
     if name is not None and name not in known:
         there = f"it has {_join_names(known)}" if known else "it has none"
-        raise _invalid_field_error(
+        raise invalid_field_error(
             field, f"The task {samples_query.task} has no {field} {name!r}; {there}."
         )
 
@@ -148,19 +150,18 @@ def _page_body(samples_query: _SamplesQuery, start: LinePosition) -> tuple[bytes
         "metric": metric,
         "samples": [_sample_json(sample) for sample in page.samples],
         "undecided": page.undecided,
-        "findings": _findings(samples_query),
+        "findings": find_oddities(samples_query.job, samples_query.task),
         "next": next_cursor,
     }
     return dump(body), next_cursor
 
 
-def _findings(samples_query: _SamplesQuery) -> list[dict[str, Any]]:
-    """Return what the check of the results found odd about the task's samples."""
-    check = samples_query.job.result_check
+def find_oddities(job: Job, task: str) -> list[dict[str, Any]]:
+    """Return what the check of the results found odd about the samples of a task."""
     return [
         {"task": each.task, "code": each.code, "message": each.message}
-        for each in (() if check is None else check.findings)
-        if each.task == samples_query.task and each.code in OF_SAMPLES
+        for each in (() if job.result_check is None else job.result_check.findings)
+        if each.task == task and each.code in OF_SAMPLES
     ]
 
 
@@ -234,10 +235,10 @@ def _query_hash(samples_query: _SamplesQuery) -> int:
 def _not_judged_error(samples_query: _SamplesQuery, able: Sequence[str]) -> BadRequest:
     others = f" Possible metrics of this task: {_join_names(able)}." if able else ""
     if "metric" not in samples_query.query:
-        return _invalid_field_error(
+        return invalid_field_error(
             "only", f"No metric of {samples_query.task} decides which samples are right."
         )
-    return _invalid_field_error(
+    return invalid_field_error(
         "metric",
         f"{samples_query.query['metric']} does not decide which samples are right: it has values"
         f" other than 0 and 1, or higher is not better.{others}",
@@ -245,12 +246,13 @@ def _not_judged_error(samples_query: _SamplesQuery, able: Sequence[str]) -> BadR
 
 
 def _invalid_cursor_error() -> BadRequest:
-    return _invalid_field_error(
+    return invalid_field_error(
         "cursor", "Must be the 'next' of a page of the same samples; leave it out to start again."
     )
 
 
-def _invalid_field_error(field: str, message: str) -> BadRequest:
+def invalid_field_error(field: str, message: str) -> BadRequest:
+    """Return the error of a field of the query."""
     return BadRequest(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         f"The request is invalid. Please correct: {field}",

@@ -18,6 +18,7 @@ from evalserver.web.api.compare import MAX_JOBS, MIN_JOBS, get_comparison
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.formatting import shared_places
 from evalserver.web.pages.rendering import call_api, render_page
+from evalserver.web.pages.samples import sample_tasks
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 
@@ -72,6 +73,7 @@ async def get_compare_page(request: web.Request) -> web.Response:
         comparison["rows"].sort(key=lambda row: order.get(row["task"], len(order)))
         for row in comparison["rows"]:
             _add_intervals(row)
+        _link_samples(request, comparison["rows"], jobs)
         for job in comparison["jobs"]:
             job["request"] = asdict(jobs[job["job_id"]].request)
     return render_page(
@@ -107,6 +109,23 @@ def _parse_step(job: Job) -> float | None:
     except ValueError:
         return None
     return step if math.isfinite(step) else None
+
+
+def _link_samples(
+    request: web.Request, rows: Sequence[dict[str, Any]], jobs: Mapping[str, Job]
+) -> None:
+    """Mark the values of the first row of each task whose samples can be put beside the
+    baseline's."""
+    tasks = {
+        job_id: () if job.pruned_at else sample_tasks(request, job) for job_id, job in jobs.items()
+    }
+    seen: set[str] = set()
+    for row in rows:
+        baseline, *others = row["values"]
+        for value in others:
+            has_both = all(row["task"] in tasks[each["job_id"]] for each in (baseline, value))
+            value["has_samples"] = has_both and row["task"] not in seen
+        seen.add(row["task"])
 
 
 def _find_sizes(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:

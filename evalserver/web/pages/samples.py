@@ -1,7 +1,7 @@
 """``GET /ui/jobs/{job_id}/samples/{task}``: a task's samples with questions, answers and images."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +20,8 @@ from evalserver.web.schemas.fields import Text, about
 PAGE_SIZE = 10
 MAX_BACK = 20
 """How many pages the link to the previous page leads back, one by one."""
+KEPT = ("only", "metric", "filter")
+"""What links to other pages keep of the query."""
 MAX_IMAGES = 8
 TEXT_START, TEXT_END = 1000, 2000
 """Characters of a long text that are shown: answers have their conclusion at the end."""
@@ -60,7 +62,7 @@ async def get_samples_page(request: web.Request) -> web.Response:
     of_task = [metric for metric in metrics if metric.task == result["task"]]
     files = await _load_image_files(request)
     filters = sorted({metric.filter for metric in of_task})
-    samples = [_present(sample, files) for sample in result["samples"]]
+    samples = [present_sample(sample, files) for sample in result["samples"]]
     in_epochs = has_epochs(job.request.harness_args or {}, filters, samples)
     is_countable = not result["findings"] and not in_epochs
     return render_page(
@@ -74,8 +76,8 @@ async def get_samples_page(request: web.Request) -> web.Response:
         result=result,
         samples=samples,
         query=query,
-        pages=_page_queries(query, back, result["next"]),
-        link=lambda **parts: str(request.rel_url.with_query(_given(parts))),
+        pages=page_queries(query, KEPT, back, result["next"]),
+        link=lambda **parts: str(request.rel_url.with_query(given_parts(parts))),
     )
 
 
@@ -87,12 +89,15 @@ def sample_tasks(request: web.Request, job: Job) -> list[str]:
     return sorted(files, key=lambda task: (order.get(task, len(order)), task))
 
 
-def _page_queries(
-    query: Mapping[str, Any], back: list[str], following: str | None
+def page_queries(
+    query: Mapping[str, Any], names: Iterable[str], back: list[str], following: str | None
 ) -> dict[str, dict[str, Any]]:
-    """Return the queries of the first, the previous and the next page, as far as there are any."""
+    """Return the queries of the first, the previous and the next page, as far as there are any.
+
+    Each keeps these names of the query.
+    """
     cursor = query.get("cursor")
-    kept = {name: query.get(name) for name in ("only", "metric", "filter")}
+    kept = {name: query.get(name) for name in names}
     pages = {}
     if cursor is not None:
         pages["first"] = kept
@@ -103,7 +108,7 @@ def _page_queries(
     return pages
 
 
-def _given(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def given_parts(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the parts of a query that are given, those of a list one by one."""
     return [
         (name, each)
@@ -113,7 +118,7 @@ def _given(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _present(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+def present_sample(sample: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
     """Return a sample with its question, target, answer and images extracted."""
     values = sample["sample"] or {}
     return {

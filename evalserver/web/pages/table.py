@@ -6,7 +6,7 @@ means the same in a browser, in a script and in a cache.
 
 from evalserver.core.roles import Role
 from evalserver.web.http.route import Answer, Route
-from evalserver.web.pages import compare, home, job, jobs, samples, system, trends
+from evalserver.web.pages import compare, compare_samples, home, job, jobs, samples, system, trends
 from evalserver.web.pages.rendering import get_unknown_page
 
 PAGE = (Answer(media_type="text/html"),)
@@ -35,6 +35,14 @@ PAGES = (
         "/ui/compare",
         compare.get_compare_page,
         compare.ComparePageQuerySchema,
+        answers=PAGE,
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/ui/compare/samples/{task}",
+        compare_samples.get_compare_samples_page,
+        compare_samples.CompareSamplesPageQuerySchema,
         answers=PAGE,
         role=Role.VIEWER,
     ),

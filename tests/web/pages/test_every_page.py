@@ -22,6 +22,9 @@ PAGES: dict[str, Callable[[Lab], str]] = {
     "samples": lambda lab: f"/ui/jobs/{lab.completed[0]}/samples/mme?only=wrong",
     "job selection": lambda lab: "/ui/compare",
     "comparison": lambda lab: f"/ui/compare?job={lab.completed[0]}&job={lab.completed[1]}",
+    "samples of two jobs": lambda lab: (
+        f"/ui/compare/samples/mme?job={lab.completed[0]}&job={lab.completed[1]}"
+    ),
     "trends": lambda lab: "/ui/trends",
     "system": lambda lab: "/ui/system",
 }
@@ -42,6 +45,9 @@ ODD_PAGES: dict[str, Callable[[OddJobs], str]] = {
     "samples of one of 30 tasks": lambda odd: f"/ui/jobs/{odd.many_tasks}/samples/{MANY_TASKS[0]}",
     "job selection": lambda odd: "/ui/compare",
     "comparison": lambda odd: f"/ui/compare?job={odd.many_tasks}&job={odd.more_tasks}",
+    "samples of two jobs": lambda odd: (
+        f"/ui/compare/samples/{MANY_TASKS[0]}?job={odd.many_tasks}&job={odd.more_tasks}"
+    ),
     "trends": lambda odd: "/ui/trends",
     "system": lambda odd: "/ui/system",
 }
