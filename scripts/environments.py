@@ -57,6 +57,7 @@ LMMS_ENGINE = Environment(
         ("--no-build-isolation", *_locked("lmms-engine")),
     ),
 )
+TRACKERS = Environment("trackers", (_locked("trackers"),))
 MODEL = _locked("model")
 """The demo's model, installed into LM_EVAL; not available for every platform."""
 

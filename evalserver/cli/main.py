@@ -25,6 +25,7 @@ COMMANDS: Table = {
         "samples": "samples:samples",
         "compare": "compare:compare",
         "usage": "usage:usage",
+        "follow": "follow:follow",
     },
     "Server": {
         "health": "about_server:health",

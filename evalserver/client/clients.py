@@ -216,11 +216,13 @@ class EvalClient:
 
     jobs = _blocking_rows(Calls.jobs)
     results = _blocking(Calls.results)
+    get_results = _blocking(Calls.get_results)
     samples = _blocking_rows(Calls.samples)
     compare = _blocking(Calls.compare)
     compare_samples = _blocking_rows(Calls.compare_samples)
     logs = _blocking_rows(Calls.logs)
     events = _blocking_rows(Calls.events)
+    newest_event_id = _blocking(Calls.newest_event_id)
 
     submit_checkpoint = _blocking(Calls.submit_checkpoint)
     completed_since = _blocking(Calls.completed_since)

@@ -68,6 +68,21 @@ class EventCalls:
             await self._sender.pause(breaks)
             breaks += 1
 
+    async def newest_event_id(self) -> int:
+        """Return the id of the newest event now: what ``events(last_event_id=)`` begins after.
+
+        >>> client.newest_event_id() > 0
+        True
+        """
+        response = await self._open_stream("/events", None)
+        async with aclosing(self._messages(response)) as messages:
+            async for message in messages:
+                if message.id.isdigit():
+                    return int(message.id)
+        raise ServerUnreachable(
+            f"{self._sender.url} ended the stream of events before its beginning"
+        )
+
     async def _open_stream(self, path: str, seen: int | None) -> httpx.Response:
         headers = {"Accept": EVENT_STREAM}
         if seen is not None:

@@ -92,8 +92,20 @@ class ListingCalls:
         >>> row["task"], row["metric"], row["value"], row["stderr"]
         ('mme', 'acc', 0.5, 0.01)
         """
-        answer = await self._sender.answer(Call("GET", f"{job_path(job_id)}/results"))
-        return list(answer["results"])
+        return list((await self.get_results(job_id))["results"])
+
+    async def get_results(self, job_id: str) -> Json:
+        """Return a job's metrics (``results``) with what they belong to, also of a pruned job:
+        ``status``, ``attempt``, ``model``, ``engine``, ``tasks``, ``labels``, ``series``, ``step``,
+        ``created_at`` and ``completed_at``, and whether it was ``pruned``.
+
+        Raises as ``results`` does.
+
+        >>> found = client.get_results(job_id)
+        >>> found["status"], found["tasks"], len(found["results"])
+        ('completed', ['mme'], 1)
+        """
+        return await self._sender.answer(Call("GET", f"{job_path(job_id)}/results"))
 
     def samples(
         self,

@@ -44,11 +44,13 @@ class EventLog:
         return [event_of(row) for row in rows]
 
     async def newest_id(self) -> int:
-        """The id of the newest event of all; 0 when there is none."""
+        """The id of the newest event of a job, the last one that ``after`` returns; 0 when there is
+        none."""
         rows = await self._readers.fetch(
-            "SELECT coalesce(max(event_id), 0) AS newest FROM job_events"
+            "SELECT event_id FROM job_events WHERE event <> 'archived'"
+            " ORDER BY event_id DESC LIMIT 1"
         )
-        return int(rows[0]["newest"])
+        return int(rows[0]["event_id"]) if rows else 0
 
 
 def event_of(row: Mapping[str, Any]) -> Event:

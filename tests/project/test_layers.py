@@ -31,8 +31,8 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 GUARDED = {
     "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "jinja2", "markupsafe",
-    "marshmallow", "multiprocessing", "prometheus_client", "psutil", "pty", "pynvml", "re2", "rich",
-    "sqlite3", "subprocess",
+    "marshmallow", "mlflow", "multiprocessing", "prometheus_client", "psutil", "pty", "pynvml",
+    "re2", "rich", "sqlite3", "subprocess", "tensorboardX", "wandb",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -104,6 +104,9 @@ LAYERS = {
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),
+    "trackers": _layer(
+        "trackers client! core.masking core.model_title", "mlflow tensorboardX wandb"
+    ),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
         "server attempts auth core engines executors followers gpus harnesses monitoring runner"
@@ -113,7 +116,7 @@ LAYERS = {
     "cli": _layer(
         "cli auth client! core engines executors! executors.doctor executors.settings"
         " harnesses.doctor harnesses.node_needs server.cannot_start server.http_server"
-        " server.places settings store! system version",
+        " server.places settings store! system trackers! version",
         "click httpx rich",
     ),
     "server_args": _layer("settings.server_args"),

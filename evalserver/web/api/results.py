@@ -49,6 +49,13 @@ async def get_results(request: web.Request) -> web.Response:
             "pruned": job.pruned_at is not None,
             "model": job.request.model,
             "model_names": list(result),
+            "engine": job.engine,
+            "tasks": job.request.tasks,
+            "labels": job.labels,
+            "series": job.series,
+            "step": job.step,
+            "created_at": job.created_at,
+            "completed_at": job.completed_at,
             "failed_requests": next(filter(None, failed_requests), None),
             "results": metrics,
         }

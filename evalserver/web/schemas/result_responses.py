@@ -34,6 +34,13 @@ class ResultsSchema(ResponseSchema):
             "pruned": False,
             "model": "local-completions",
             "model_names": ["SmolLM2-135M-Instruct"],
+            "engine": "lm_eval",
+            "tasks": ["capitals"],
+            "labels": {"run": "sft-7b", "step": "1500"},
+            "series": None,
+            "step": 1500,
+            "created_at": "2026-11-24T09:30:00.000Z",
+            "completed_at": "2026-11-24T09:41:17.350Z",
             "failed_requests": None,
             "results": [
                 {
@@ -62,6 +69,13 @@ class ResultsSchema(ResponseSchema):
     )
     model = fields.String(metadata=about("As the request named it."))
     model_names = fields.List(fields.String(), metadata=about("The harness's names for the model."))
+    engine = fields.String()
+    tasks = fields.List(fields.String(), metadata=about("Those of the request."))
+    labels = fields.Dict(keys=fields.String(), values=fields.String())
+    series = fields.String(allow_none=True, metadata=about("The training run that it belongs to."))
+    step = fields.Integer(allow_none=True, metadata=about("The step of its checkpoint."))
+    created_at = Time(metadata=about("When it was submitted."))
+    completed_at = Time(metadata=about("When it finished."))
     failed_requests = fields.Nested(FailedRequestsSchema, allow_none=True)
     results = fields.List(fields.Nested(MetricSchema))
 
