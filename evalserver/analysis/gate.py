@@ -112,9 +112,12 @@ def judge(rule: Rule, key: Key, evidence: Evidence) -> Judgement:
             MetricVerdict.INSUFFICIENT,
             "the harness does not say whether higher is better: the rule needs a direction",
         )
-    damage = _damage(rule, evidence, baseline, job, higher_is_better)
-    margin = rule.margin(damage.baseline)
-    return made.judged(damage, margin)
+    try:
+        damage = _damage(rule, evidence, baseline, job, higher_is_better)
+        return made.judged(damage, rule.margin(damage.baseline))
+    except ArithmeticError:
+        reason = "its numbers are too large to compute an interval of"
+        return made.judgement(MetricVerdict.INSUFFICIENT, reason)
 
 
 def judge_unmatched(rule: Rule) -> Judgement:

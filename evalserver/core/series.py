@@ -11,6 +11,9 @@ from evalserver.core.request import MAX_STEP, SUPERSEDE, EvaluateRequest
 
 SERIES, STEP = "series", "step"
 
+PREVIOUS, BEST = "previous", "best"
+"""The step before a job's, and the best one of all before: what it may be compared with."""
+
 MAX_DIGITS = len(str(MAX_STEP))
 
 

@@ -7,6 +7,7 @@ from evalserver.outputs.artifacts import (
     list_artifacts,
     open_artifact,
 )
+from evalserver.outputs.job_scores import Evaluation, Key, load_scores_of_both
 from evalserver.outputs.masked_files import mask_files
 from evalserver.outputs.sample_diffs import Identity, Places, SampleDiff, SampleDiffs
 from evalserver.outputs.sample_index import Judge, SampleIndex, index_samples
@@ -30,9 +31,11 @@ __all__ = [
     "ArtifactList",
     "ArtifactNotFound",
     "Change",
+    "Evaluation",
     "Identity",
     "InvalidPosition",
     "Judge",
+    "Key",
     "LinePosition",
     "LineReader",
     "MetricNotBinary",
@@ -50,6 +53,7 @@ __all__ = [
     "choose_metric",
     "index_samples",
     "list_artifacts",
+    "load_scores_of_both",
     "mask_files",
     "open_artifact",
     "pair_samples",

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +42,7 @@ from evalserver.server.executors import (
     watch_clusters,
 )
 from evalserver.server.followers import followers_context
+from evalserver.server.gates import configured_gates
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
 from evalserver.server.places import data_dir_of, runs_dir_of
 from evalserver.server.series import configured_series
@@ -50,7 +51,6 @@ from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.request_checks import SubmissionPolicy
-from evalserver.submission.series_policies import SeriesPolicy
 from evalserver.submission.submitter import Submitter
 from evalserver.system.allowed_directories import output_directories, task_directories
 from evalserver.system.disk_threads import DiskThreads
@@ -70,6 +70,7 @@ from evalserver.web.keys import (
     ENV_PROFILES,
     EXECUTOR_SETTINGS,
     FORECASTS,
+    GATES,
     GPU_GUARD,
     GPU_MONITOR,
     GPUS,
@@ -82,6 +83,7 @@ from evalserver.web.keys import (
     RETENTION,
     SCHEDULER,
     SEARCH_WORK,
+    SERIES_POLICIES,
     STARTED_AT,
     STORE,
     STREAM_LIMITS,
@@ -106,7 +108,6 @@ MAX_SEARCH_SECONDS = 10.0
 EXECUTOR = web.AppKey("executor", Executor)
 """The server's own machine."""
 EXECUTORS = web.AppKey("executors", Executors)
-SERIES_POLICIES: web.AppKey[Sequence[SeriesPolicy]] = web.AppKey("series_policies")
 
 
 def make_app(
@@ -130,6 +131,7 @@ def make_app(
     app[ENV_PROFILES] = checked_profiles(args, engines)
     app[EXECUTOR_SETTINGS] = executors = configured_executors(args, engines)
     app[SERIES_POLICIES] = configured_series(args)
+    app[GATES] = configured_gates(args, app[SERIES_POLICIES])
     app[BOUNDS] = Bounds(
         tuple(engines),
         args.max_timeout,

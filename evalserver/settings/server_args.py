@@ -265,6 +265,14 @@ class ServerArgs:
         only_in_file=True,
     )
 
+    gates: Mapping[str, Mapping[str, Any]] = _setting(
+        allowed.tables,
+        "The tables [gates.NAME] of the TOML file: policies by which jobs are judged; see "
+        "docs/gates.md.",
+        default_factory=dict,
+        only_in_file=True,
+    )
+
     def __post_init__(self) -> None:
         for setting in fields(self):
             # JSON and TOML have only lists.

@@ -25,7 +25,7 @@ from evalserver.store.errors import (
 from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
 from evalserver.store.gate_store import GateStore
-from evalserver.store.gate_verdicts import KeptVerdict, NewVerdict
+from evalserver.store.gate_verdicts import NEWEST_VERDICT, KeptVerdict, NewVerdict
 from evalserver.store.gpu_store import GpuStore, Hold, Quarantine
 from evalserver.store.gpu_usage import Period, Usage, UsageBy, UsageSummary
 from evalserver.store.idempotency import Answered, Key
@@ -53,6 +53,7 @@ from evalserver.store.verify_archives import Part, archives_of, first_event_id
 __all__ = [
     "DATABASE_NAME",
     "NEWEST",
+    "NEWEST_VERDICT",
     "RUNS_NAME",
     "Answered",
     "Archive",

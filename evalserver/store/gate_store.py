@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from evalserver.core.job import Job, Metric
 from evalserver.store import gate_verdicts, series_baselines
-from evalserver.store.gate_verdicts import ALL, KeptVerdict, NewVerdict
+from evalserver.store.gate_verdicts import NEWEST_VERDICT, KeptVerdict, NewVerdict
 from evalserver.store.readers import Readers
 from evalserver.store.series_baselines import EarlierStep
 from evalserver.store.writer import Writer
@@ -29,19 +29,21 @@ class GateStore:
         """
         return await self._writer.run(lambda tx: gate_verdicts.keep(tx, new, self._now(), actor))
 
-    async def newest(self, most: int, before: int = ALL) -> list[KeptVerdict]:
-        """The newest verdicts with an id below ``before``."""
-        return await gate_verdicts.verdicts(self._readers, most, before)
+    async def find(self, verdict_id: int) -> KeptVerdict | None:
+        """The verdict with this id; None if there is none (any more)."""
+        return await gate_verdicts.find_verdict(self._readers, verdict_id)
 
-    async def of_job(self, job_id: str, most: int, before: int = ALL) -> list[KeptVerdict]:
-        """The newest verdicts on a job."""
-        return await gate_verdicts.verdicts(self._readers, most, before, job_id=job_id)
-
-    async def of_series(
-        self, series: Sequence[str], most: int, before: int = ALL
+    async def newest(
+        self,
+        most: int,
+        before: int = NEWEST_VERDICT,
+        *,
+        job_id: str | None = None,
+        series: Sequence[str] | None = None,
     ) -> list[KeptVerdict]:
-        """The newest verdicts on jobs of these series."""
-        return await gate_verdicts.verdicts(self._readers, most, before, series=series)
+        """The newest verdicts with an id below ``before``; on a job, on jobs of some series, or on
+        all."""
+        return await gate_verdicts.verdicts(self._readers, most, before, job_id, series)
 
     async def earlier_steps(self, job: Job) -> list[EarlierStep]:
         """The completed jobs of a job's series with its engine, tasks and limit and a lower step,

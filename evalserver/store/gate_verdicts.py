@@ -13,7 +13,7 @@ from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 from evalserver.store.transaction import Row, Transaction
 
-ALL = 1 << 62
+NEWEST_VERDICT = 1 << 62
 """Above every id."""
 
 COLUMNS = (
@@ -113,20 +113,29 @@ def erase_verdicts(tx: Transaction, job_id: str) -> None:
     )
 
 
+async def find_verdict(readers: Readers, verdict_id: int) -> KeptVerdict | None:
+    """The verdict with this id; None if there is none (any more)."""
+    row = await readers.look_up(
+        "SELECT * FROM gate_verdicts WHERE verdict_id = :verdict_id", {"verdict_id": verdict_id}
+    )
+    return None if row is None else _kept(row)
+
+
 async def verdicts(
     readers: Readers,
     most: int,
-    before: int = ALL,
+    before: int = NEWEST_VERDICT,
     job_id: str | None = None,
     series: Sequence[str] | None = None,
 ) -> list[KeptVerdict]:
-    """The newest verdicts with an id below ``before``; of a job, of some series, or of all."""
+    """The newest verdicts with an id below ``before``; of a job, of some series, or of
+    all."""
     index, test = "", "verdict_id < :before"
-    if job_id is not None:
-        index, test = " INDEXED BY gate_verdicts_by_job", f"{test} AND job_id = :job_id"
-    elif series is not None:
+    if series is not None:
         index = " INDEXED BY gate_verdicts_by_series"
         test += " AND series IN (SELECT value FROM json_each(:series))"
+    if job_id is not None:
+        index, test = " INDEXED BY gate_verdicts_by_job", f"{test} AND job_id = :job_id"
     rows = await readers.fetch(
         f"SELECT * FROM gate_verdicts{index} WHERE {test}"  # noqa: S608
         " ORDER BY verdict_id DESC LIMIT :most",

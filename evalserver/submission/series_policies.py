@@ -1,14 +1,18 @@
 """The operator's rules for series: the tables ``[series.PATTERN]`` of the TOML file."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
+from evalserver.core.series import BEST, PREVIOUS
 from evalserver.core.suggestions import did_you_mean
 
 MAX_WAITING = 1_000_000
+
+JOB_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -17,12 +21,15 @@ class SeriesPolicy:
 
     No more than ``max_waiting`` jobs of a submitter wait in one of them; None for any number. With
     ``newest_first``, those that wait take their places in the order of their steps, the newest
-    first.
+    first. Each completed job is judged by the policy ``gate``, beside ``baseline``: the id of a
+    job, ``previous`` or ``best``.
     """
 
     pattern: str
     max_waiting: int | None = None
     newest_first: bool = False
+    gate: str | None = None
+    baseline: str = PREVIOUS
 
 
 def read_series(tables: Mapping[str, Mapping[str, Any]]) -> tuple[SeriesPolicy, ...]:
@@ -48,6 +55,8 @@ def _read_table(pattern: str, table: Mapping[str, Any]) -> SeriesPolicy:
         expected = _CHECKS[key](value)
         if expected is not None:
             raise ValueError(f"series.{pattern}.{key} must be {expected}, got {value!r}")
+    if "baseline" in table and "gate" not in table:
+        raise ValueError(f"series.{pattern}.baseline needs series.{pattern}.gate, a policy's name")
     return SeriesPolicy(pattern, **table)
 
 
@@ -60,6 +69,22 @@ def _check_newest_first(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
+def _check_gate(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "the name of a table [gates.NAME]"
+
+
+def _check_baseline(value: Any) -> str | None:
+    is_valid = isinstance(value, str) and (
+        value in (PREVIOUS, BEST) or JOB_ID.fullmatch(value) is not None
+    )
+    return None if is_valid else f"{PREVIOUS}, {BEST}, or the id of a job (a UUID)"
+
+
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = MappingProxyType(
-    {"max_waiting": _check_max_waiting, "newest_first": _check_newest_first}
+    {
+        "max_waiting": _check_max_waiting,
+        "newest_first": _check_newest_first,
+        "gate": _check_gate,
+        "baseline": _check_baseline,
+    }
 )

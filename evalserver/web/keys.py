@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment
 
+from evalserver.analysis.gate_policy import Policy
 from evalserver.attempts.launch import Planner
 from evalserver.attempts.retention import Retention
 from evalserver.core.health import Health
@@ -28,6 +29,7 @@ from evalserver.scheduling.scheduler import Scheduler
 from evalserver.settings.server_args import ServerArgs
 from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.series_policies import SeriesPolicy
 from evalserver.submission.submitter import Submitter
 from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
@@ -42,6 +44,8 @@ ORIGINS: web.AppKey[Mapping[str, str]] = web.AppKey("origins")
 STARTED_AT = web.AppKey("started_at", str)
 HEALTH = web.AppKey("health", Health)
 STORE = web.AppKey("store", Store)
+GATES: web.AppKey[Mapping[str, Policy]] = web.AppKey("gates")
+"""The policies of gates, by name."""
 GPUS: web.AppKey[Sequence[Gpu]] = web.AppKey("gpus")
 """The managed GPUs; empty with ``--gpus none``."""
 GPU_MONITOR = web.AppKey("gpu_monitor", GpuMonitor)
@@ -65,6 +69,8 @@ EXECUTOR_SETTINGS: web.AppKey[Mapping[str, ExecutorSettings]] = web.AppKey("exec
 """The executors by name, the server's own machine first."""
 WARM_PARENTS = web.AppKey("warm_parents", WarmParents)
 BOUNDS = web.AppKey("bounds", Bounds)
+SERIES_POLICIES: web.AppKey[Sequence[SeriesPolicy]] = web.AppKey("series_policies")
+"""The rules for series, in their order."""
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)
 """Runs comparisons one at a time."""

@@ -14,6 +14,7 @@ from evalserver.web.api import (
     docs,
     events,
     executors,
+    gates,
     gpus,
     job_list,
     jobs,
@@ -43,6 +44,12 @@ from evalserver.web.schemas.batch_responses import (
 from evalserver.web.schemas.compare_responses import ComparisonSchema
 from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
 from evalserver.web.schemas.executors import ExecutorsSchema
+from evalserver.web.schemas.gate_request import (
+    GateBodySchema,
+    GateQuerySchema,
+    VerdictsQuerySchema,
+)
+from evalserver.web.schemas.gate_responses import GateSchema, VerdictsSchema
 from evalserver.web.schemas.gpus import GpusSchema, QuarantineQuerySchema
 from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
 from evalserver.web.schemas.queries import (
@@ -311,6 +318,41 @@ ROUTES = (
         compare.CompareQuerySchema,
         answers=(Answer(ComparisonSchema),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/gate",
+        gates.get_gate,
+        GateQuerySchema,
+        answers=(Answer(GateSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "POST",
+        "/gate",
+        gates.judge_job,
+        body=GateBodySchema,
+        answers=(Answer(GateSchema),),
+        errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.SUBMITTER,
+    ),
+    Route(
+        "GET",
+        "/gate/verdicts",
+        gates.get_verdicts,
+        VerdictsQuerySchema,
+        answers=(Answer(VerdictsSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/gate/verdicts/{verdict_id}",
+        gates.get_verdict,
+        answers=(Answer(GateSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
         role=Role.VIEWER,
     ),
     Route(

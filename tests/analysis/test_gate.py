@@ -354,3 +354,13 @@ def test_with_as_many_documents_as_are_said_to_decide_it_is_decided(
 
     assert verdict(more, rule) in (PASS, BREACH)
     assert needed > n
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_numbers_that_are_too_large_are_insufficient_evidence(paired: bool) -> None:
+    scores = {each: 1e200 * (each % 3) for each in range(60)}
+    huge = Metric(*KEY, 1e200, 1e300, 60, True)
+    small = Metric(*KEY, 0.5, 1e300, 60, True)
+    evidence = Evidence(huge, huge, (scores, dict(reversed(scores.items())))) if paired else None
+
+    assert verdict(evidence or Evidence(small, small)) is INSUFFICIENT

@@ -61,7 +61,8 @@ LAYERS = {
     # What knows harnesses, and what they left.
     "engines.in_harness": _layer("", "subprocess"),
     "engines": _layer("engines checkpoints core runner.launch_spec system", "re2"),
-    "outputs": _layer("outputs engines runner.output system"),
+    "outputs": _layer("outputs core engines runner.output system"),
+    "gates": _layer("gates analysis core engines outputs store!"),
     "harnesses": _layer("harnesses core engines executors store! system"),
     "gpus": _layer(
         "gpus core runner.cgroups runner.files runner.launch_spec runner.procfs store! system"
@@ -95,12 +96,13 @@ LAYERS = {
         " store! system"
         f" {CRASH_POINT}"
     ),
-    "followers": _layer("followers core store!"),
+    "followers": _layer(f"followers core engines gates store! {CRASH_POINT}"),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines executors.base executors.settings executors.warm gpus harnesses"
-        f" monitoring outputs scheduling settings store! submission system version {CRASH_POINT}",
+        " checkpoints core engines executors.base executors.settings executors.warm gates gpus"
+        " harnesses monitoring outputs scheduling settings store! submission system version"
+        f" {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),
@@ -109,8 +111,8 @@ LAYERS = {
     ),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
-        "server attempts auth core engines executors followers gpus harnesses monitoring runner"
-        " scheduling settings store! submission system version web",
+        "server analysis attempts auth core engines executors followers gates gpus harnesses"
+        " monitoring runner scheduling settings store! submission system version web",
         "aiohttp",
     ),
     "cli": _layer(

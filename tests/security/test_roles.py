@@ -24,6 +24,7 @@ def path_of(route: Route) -> str:
     names = {
         "job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none",
         "gpu": "none", "batch_id": "none",
+        "verdict_id": "1",
     }  # fmt: skip
     return route.path.format(**names)
 

@@ -49,6 +49,7 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "fingerprint": ["some", "", None],
     "engines": [None, [], "x", {"lm_eval": 1}],
     "executors": [None, [], "x", {"gpu": 1}],
+    "gates": [None, [], "x", {"release": 1}],
     "series": [None, [], "x", {"run": 1}],
     "env_profiles": [None, [], "x", {"JUDGE_API_KEY": "opensesame"}],
     "gpus": ["", "all", "0,,1", "0,0", "-1", 1, None],

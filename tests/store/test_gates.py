@@ -43,7 +43,7 @@ async def test_a_verdict_is_kept_with_who_asked_for_it(store: Store) -> None:
 
     kept = await judge(store, job_id)
 
-    assert await store.gates.of_job(job_id, 10) == [kept]
+    assert await store.gates.newest(10, job_id=job_id) == [kept]
     assert (kept.verdict_id, kept.verdict, kept.actor) == (1, "no_go", "alice")
     assert (kept.policy, kept.baseline_id, kept.report) == (
         "release",
@@ -120,7 +120,7 @@ async def test_a_pruned_job_is_judged_by_what_is_kept(store: Store, tmp_path: Pa
 
     kept = await judge(store, job_id)
 
-    assert await store.gates.of_job(job_id, 10) == [kept]
+    assert await store.gates.newest(10, job_id=job_id) == [kept]
     assert (await store.events.after(0, 100, job_id))[-1].event == "judged"
     await store.close()
     assert verify(tmp_path).problem is None
@@ -179,8 +179,9 @@ async def test_verdicts_are_found_by_job_and_by_series_the_newest_first(store: S
 
     assert ids(await store.gates.newest(10)) == [4, 3, 2, 1]
     assert ids(await store.gates.newest(2, before=4)) == [3, 2]
-    assert ids(await store.gates.of_job(first, 10)) == [4, 3, 1]
-    assert ids(await store.gates.of_series(["a", "c"], 10)) == [3, 1]
+    assert ids(await store.gates.newest(10, job_id=first)) == [4, 3, 1]
+    assert ids(await store.gates.newest(10, series=["a", "c"])) == [3, 1]
+    assert ids(await store.gates.newest(10, job_id=first, series=["b"])) == []
 
 
 async def test_an_erased_job_takes_its_verdicts_along(store: Store, tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ async def test_an_erased_baseline_takes_its_numbers_along(store: Store) -> None:
 
     await store.jobs.erase(baseline, "carol")
 
-    [kept] = await store.gates.of_job(job_id, 10)
+    [kept] = await store.gates.newest(10, job_id=job_id)
     assert (kept.verdict, kept.report) == ("no_go", None)
 
 

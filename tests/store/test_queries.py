@@ -185,6 +185,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "BatchQueries.unfinished": lambda readers: BatchQueries(readers).unfinished("b"),
     "BatchQueries.completed": lambda readers: BatchQueries(readers).completed("b"),
     "BatchQueries.results": lambda readers: BatchQueries(readers).results("b", 10),
+    "find_verdict": lambda readers: gate_verdicts.find_verdict(readers, 1),
     "verdicts": lambda readers: gate_verdicts.verdicts(readers, 10),
     "verdicts of a job": lambda readers: gate_verdicts.verdicts(readers, 10, job_id="id"),
     "verdicts of series": lambda readers: gate_verdicts.verdicts(readers, 10, series=["run"]),

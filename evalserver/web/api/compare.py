@@ -12,7 +12,8 @@ from evalserver.analysis.comparison import ALPHA, CONFIDENCE, FORMULAS, Differen
 from evalserver.analysis.holm import CORRECTION
 from evalserver.analysis.significance import TESTS
 from evalserver.core.job import Job
-from evalserver.web.api.compared_jobs import Evaluation, Key, find_differences, load_evaluation
+from evalserver.outputs import Evaluation, Key
+from evalserver.web.api.compared_jobs import find_differences, load_evaluation
 from evalserver.web.http.errors import BadRequest
 from evalserver.web.http.one_at_a_time import run_stoppable
 from evalserver.web.http.responses import json_response

@@ -1,7 +1,6 @@
 """The differences between the metrics of completed jobs, read from the store and from samples."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
@@ -12,25 +11,16 @@ from evalserver.analysis.comparison import (
     unpaired_difference,
 )
 from evalserver.analysis.holm import find_regressions
-from evalserver.core.job import Job, Metric
-from evalserver.engines import Engine
-from evalserver.outputs import ArtifactNotFound, ScoresUnavailable, TaskScores, read_scores
+from evalserver.core.job import Metric
+from evalserver.outputs import (
+    Evaluation,
+    Key,
+    ScoresUnavailable,
+    TaskScores,
+    load_scores_of_both,
+)
 from evalserver.web.api.results import load_results
-from evalserver.web.api.samples import open_samples
 from evalserver.web.keys import ENGINES, STORE
-
-Key = tuple[str, str, str]
-"""Task, metric, filter."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A completed job, its metrics, and its engine, which knows its files; None if the server has
-    no such engine any more."""
-
-    job: Job
-    metrics: Mapping[Key, Metric]
-    engine: Engine | None
 
 
 async def load_evaluation(request: web.Request, job_id: str) -> Evaluation:
@@ -57,8 +47,8 @@ def _differences(
     for task in dict.fromkeys(key[0] for key in common):
         keys = [key for key in common if key[0] == task]
         try:
-            pair = _load_scores_of_both(baseline, other, keys, is_stopped)
-        except (ScoresUnavailable, NotPaired) as error:
+            pair = load_scores_of_both(baseline, other, keys, is_stopped)
+        except ScoresUnavailable as error:
             for key in keys:
                 yield (
                     key,
@@ -78,30 +68,3 @@ def _difference(baseline: Metric, other: Metric, pair: tuple[TaskScores, TaskSco
         return paired_difference(baseline, other, first, second, clusters)
     except NotPaired as error:
         return unpaired_difference(baseline, other, str(error))
-
-
-def _load_scores_of_both(
-    baseline: Evaluation, other: Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
-) -> tuple[TaskScores, TaskScores]:
-    first, second = _load_scores(baseline, keys, is_stopped), _load_scores(other, keys, is_stopped)
-    if not first.has_same_documents(second):
-        raise NotPaired("the two have different documents with the same id")
-    return first, second
-
-
-def _load_scores(
-    evaluation: Evaluation, keys: Sequence[Key], is_stopped: Callable[[], bool]
-) -> TaskScores:
-    job, task, engine = evaluation.job, keys[0][0], evaluation.engine
-    if job.pruned_at is not None:
-        raise ScoresUnavailable(f"job {job.job_id} was pruned with its samples")
-    if engine is None:
-        raise ScoresUnavailable(f"the server has no engine {job.engine} to read samples with")
-    path = engine.samples_files(job.result or {}).get(task)
-    if path is None:
-        raise ScoresUnavailable(f"job {job.job_id} has no samples of {task}")
-    try:
-        with open_samples(job, path) as file:
-            return read_scores(file, engine, [key[1:] for key in keys], is_stopped)
-    except (ArtifactNotFound, OSError):
-        raise ScoresUnavailable(f"the samples of job {job.job_id} were removed") from None

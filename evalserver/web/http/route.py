@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from marshmallow import fields
 
@@ -13,6 +13,7 @@ from evalserver.web.http.errors import Handler
 from evalserver.web.http.requests import BodyLimit
 from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import HeadersSchema, NoQuerySchema, StrictSchema
+from evalserver.web.schemas.query_fields import QueryInteger
 from evalserver.web.schemas.responses import ResponseSchema
 
 
@@ -59,11 +60,12 @@ class Route:
     body_limit: BodyLimit | None = None
 
 
-PATH_FIELDS: Mapping[str, fields.Field[str]] = {
+PATH_FIELDS: Mapping[str, fields.Field[Any]] = {
     "job_id": Text(longest=64, metadata=about("What `POST /evaluate` called the job.")),
     "batch_id": Text(longest=64, metadata=about("What `POST /batches` called the batch.")),
     "task": Text(longest=256, metadata=about("One of the job's tasks.")),
     "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
+    "verdict_id": QueryInteger(1, 2**62, metadata=about("The number of the verdict.")),
     "gpu": Text(longest=128, metadata=about("The GPU's UUID or index.")),
     "folder": Text(longest=64, metadata=about("What the file belongs to.")),
     "name": Text(longest=64, metadata=about("The token's name.")),
