@@ -34,6 +34,7 @@ COMMANDS: Table = {
         "tasks": "about_server:tasks",
         "models": "about_server:models",
         "catalog": "catalog:catalog",
+        "webhook": "webhook:webhook",
         "drain": "administration:drain",
         "resume": "administration:resume",
         "prune": "administration:prune",

@@ -26,6 +26,7 @@ from evalserver.client.sending import Sender
 from evalserver.client.training import TrainingCalls
 from evalserver.client.transports import AsyncTransport, BlockingTransport
 from evalserver.client.waiting import WaitingCalls
+from evalserver.client.webhooks import WebhookCalls
 
 RETRY_SECONDS = 120.0
 
@@ -33,7 +34,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Calls(ServerCalls, WaitingCalls, BatchCalls, LogCalls, EventCalls, TrainingCalls, AdminCalls):
+class Calls(
+    ServerCalls,
+    WaitingCalls,
+    BatchCalls,
+    LogCalls,
+    EventCalls,
+    TrainingCalls,
+    AdminCalls,
+    WebhookCalls,
+):
     """Every call to a server."""
 
     def __init__(self, sender: Sender) -> None:
@@ -236,6 +246,16 @@ class EvalClient:
     erase = _blocking(Calls.erase)
     refresh_catalog = _blocking(Calls.refresh_catalog)
     back_up = _blocking(Calls.back_up)
+
+    create_webhook = _blocking(Calls.create_webhook)
+    webhooks = _blocking(Calls.webhooks)
+    get_webhook = _blocking(Calls.get_webhook)
+    delete_webhook = _blocking(Calls.delete_webhook)
+    enable_webhook = _blocking(Calls.enable_webhook)
+    rotate_webhook_secret = _blocking(Calls.rotate_webhook_secret)
+    test_webhook = _blocking(Calls.test_webhook)
+    resend_webhook = _blocking(Calls.resend_webhook)
+    discard_webhook = _blocking(Calls.discard_webhook)
 
     def close(self) -> None:
         """Close all connections."""

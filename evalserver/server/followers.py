@@ -1,4 +1,4 @@
-"""The followers of the audit log that run with the server, each in a task of its own."""
+"""What follows the logs of the server and runs with it: webhooks, and the watch of the disk."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -6,15 +6,33 @@ from aiohttp import web
 
 from evalserver.core.lifecycle import EventKind
 from evalserver.core.supervision import supervised
+from evalserver.followers.disk_watch import DiskWatch
 from evalserver.followers.follower import Follower
 from evalserver.followers.series_gates import SeriesGates
+from evalserver.followers.webhooks.addresses import AllowedAddresses
+from evalserver.followers.webhooks.dispatcher import Dispatcher
+from evalserver.followers.webhooks.events import JOB_EVENTS
+from evalserver.followers.webhooks.sender import Sender, connections
+from evalserver.followers.webhooks.subscriptions import FOLLOWER, Subscriptions
 from evalserver.gates.series_gate import SeriesGate
+from evalserver.server.access_policy import server_url
+from evalserver.server.places import data_dir_of
 from evalserver.submission.series_policies import policy_of
-from evalserver.web.keys import ENGINES, GATES, HEALTH, SERIES_POLICIES, STORE
+from evalserver.web.keys import (
+    ARGS,
+    ENGINES,
+    GATES,
+    HEALTH,
+    SERIES_POLICIES,
+    STORE,
+    WEBHOOK_ADDRESSES,
+    WEBHOOK_DISPATCHER,
+    WEBHOOK_SENDER,
+)
 
 
 def make_followers(app: web.Application) -> Sequence[Follower]:
-    """Return the followers of the server, none of them running."""
+    """Return the followers of the audit log besides that of webhooks, none of them running."""
     return (Follower("gates", app[STORE], (EventKind.COMPLETED,), _series_gates(app)),)
 
 
@@ -31,10 +49,24 @@ def _series_gates(app: web.Application) -> SeriesGates:
 
 
 async def followers_context(app: web.Application) -> AsyncIterator[None]:
-    """Run the followers while the application runs."""
-    works = {f"the follower for {each.name}": each.run for each in make_followers(app)}
-    if not works:
-        yield
-        return
-    async with supervised(works, app[HEALTH]):
-        yield
+    """Run what follows the logs while the application runs."""
+    args, store, health = app[ARGS], app[STORE], app[HEALTH]
+    app[WEBHOOK_ADDRESSES] = allowed = AllowedAddresses(args.webhook_allow_network)
+    async with connections(allowed) as session:
+        app[WEBHOOK_SENDER] = sender = Sender(session, allowed)
+        dispatcher = Dispatcher(store, sender, health)
+        app[WEBHOOK_DISPATCHER] = dispatcher
+        url = (args.public_url or server_url(args)).rstrip("/")
+        subscriptions = Subscriptions(store, url, dispatcher.notify)
+        webhooks = Follower(FOLLOWER, store, JOB_EVENTS, subscriptions.handle)
+        works = {
+            **{
+                f"the follower for {each.name}": each.run
+                for each in (webhooks, *make_followers(app))
+            },
+            "the webhooks of the server's own events": subscriptions.follow_server_log,
+            "the delivery of webhooks": dispatcher.run,
+            "the watch of the disk": DiskWatch(store, data_dir_of(args), args.disk_low_bytes).run,
+        }
+        async with supervised(works, health):
+            yield

@@ -32,6 +32,17 @@ def optional_positive(value: Any) -> str | None:
     return None if value is None else positive(value)
 
 
+def bytes_or_none(value: Any) -> str | None:
+    return None if is_int(value, 0) else "an integer of at least 0"
+
+
+def optional_url(value: Any) -> str | None:
+    is_valid = value is None or (
+        isinstance(value, str) and re.fullmatch(r"https?://[!-~]{1,500}", value)
+    )
+    return None if is_valid else "a URL such as https://eval.lab.example"
+
+
 def body_bytes(value: Any) -> str | None:
     is_valid = is_int(value, MIN_BODY_BYTES, MAX_BODY_BYTES)
     return None if is_valid else f"an integer from {MIN_BODY_BYTES} to {MAX_BODY_BYTES}"

@@ -231,6 +231,21 @@ class ServerArgs:
         "Maximum concurrent connections; a quarter of them from one address.",
         default=800,
     )
+    webhook_allow_network: tuple[str, ...] = _setting(
+        allowed.networks,
+        "Private address or network that webhooks may be sent to; repeatable.",
+        default=(),
+    )
+    public_url: str | None = _setting(
+        allowed.optional_url,
+        "URL under which people reach the server, for links in webhooks (default: its address).",
+        default=None,
+    )
+    disk_low_bytes: int = _setting(
+        allowed.bytes_or_none,
+        "Free bytes on the disk of the data directory below which webhooks are told; 0: never.",
+        default=2 * 1024**3,
+    )
     fingerprint: str = _setting(
         allowed.fingerprint,
         "What is hashed of a local checkpoint: small files and index (quick), or all files (full).",

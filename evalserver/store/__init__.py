@@ -21,6 +21,8 @@ from evalserver.store.errors import (
     StoreUnavailable,
     TokenExists,
     TokenNotFound,
+    TooManyWebhooks,
+    WebhookNotFound,
 )
 from evalserver.store.event_log import Event
 from evalserver.store.event_reader import Problem
@@ -49,6 +51,9 @@ from evalserver.store.tokens import LoginSession, Token, tokens_in
 from evalserver.store.trends import Point, Series
 from evalserver.store.verify import Verdict, verify_log
 from evalserver.store.verify_archives import Part, archives_of, first_event_id
+from evalserver.store.webhook_messages import Message, NewMessage
+from evalserver.store.webhook_store import ServerEvent, WebhookStore
+from evalserver.store.webhooks import Webhook
 
 __all__ = [
     "DATABASE_NAME",
@@ -88,6 +93,8 @@ __all__ = [
     "Kind",
     "Known",
     "LoginSession",
+    "Message",
+    "NewMessage",
     "NewVerdict",
     "Order",
     "Page",
@@ -100,6 +107,7 @@ __all__ = [
     "Queued",
     "Series",
     "SeriesFull",
+    "ServerEvent",
     "ServerStore",
     "SortKey",
     "SortedPage",
@@ -110,11 +118,15 @@ __all__ = [
     "TokenExists",
     "TokenNotFound",
     "TokenStore",
+    "TooManyWebhooks",
     "Upgrade",
     "Usage",
     "UsageBy",
     "UsageSummary",
     "Verdict",
+    "Webhook",
+    "WebhookNotFound",
+    "WebhookStore",
     "archives_of",
     "back_up",
     "check_database",

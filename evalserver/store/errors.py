@@ -51,3 +51,11 @@ class TokenExists(StoreError):
 
 class TokenNotFound(StoreError):
     """No token ever had this name."""
+
+
+class WebhookNotFound(StoreError):
+    """No webhook has this id."""
+
+
+class TooManyWebhooks(StoreError):
+    """There are as many webhooks as may be; nothing was changed."""

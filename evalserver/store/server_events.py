@@ -22,6 +22,12 @@ NEWEST = (
 """The state of the queue is that of its last operation."""
 
 
+NEWEST_OF_DISK = (
+    "SELECT event FROM server_events"
+    " WHERE event IN ('disk_low', 'disk_ok') ORDER BY event_id DESC LIMIT 1"
+)
+
+
 class ServerOperation(StrEnum):
     """The operations on a server, by their names in its log."""
 
@@ -32,6 +38,15 @@ class ServerOperation(StrEnum):
     GPU_QUARANTINED = "gpu_quarantined"
     GPU_QUARANTINE_ENDED = "gpu_quarantine_ended"
     GPU_PROCESSES_KILLED = "gpu_processes_killed"
+    DISK_LOW = "disk_low"
+    DISK_OK = "disk_ok"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_ENABLED = "webhook_enabled"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - no secret
+    WEBHOOK_RESENT = "webhook_resent"
+    WEBHOOK_DISCARDED = "webhook_discarded"
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,32 @@ def require_open_queue(tx: Transaction) -> None:
     """Raise IllegalTransition while the server is draining."""
     if _draining(tx.execute(NEWEST)) is not None:
         raise IllegalTransition("the server is draining, and starts nothing")
+
+
+async def is_disk_low(readers: Readers) -> bool:
+    """Whether the last that was recorded of the disk is that it is nearly full."""
+    rows = await readers.fetch(NEWEST_OF_DISK)
+    return bool(rows) and rows[0]["event"] == ServerOperation.DISK_LOW
+
+
+def begin_cursor(tx: Transaction, follower: str) -> int:
+    """Create a follower's cursor in this log at its newest event, unless it has one. Returns it."""
+    rows = tx.execute(
+        "INSERT INTO follower_cursors (follower, kinds, last_event) VALUES"
+        " (:follower, '[]', (SELECT coalesce(max(event_id), 0) FROM server_events))"
+        " ON CONFLICT (follower) DO UPDATE SET kinds = '[]' RETURNING last_event",
+        {"follower": follower},
+    )
+    return int(rows[0]["last_event"])
+
+
+async def read_after(readers: Readers, after: int, most: int) -> list[Row]:
+    """The first events with an id above ``after``."""
+    return await readers.fetch(
+        "SELECT event_id, at, actor, event, detail FROM server_events"
+        " WHERE event_id > :after ORDER BY event_id LIMIT :most",
+        {"after": after, "most": most},
+    )
 
 
 async def draining(readers: Readers) -> Draining | None:

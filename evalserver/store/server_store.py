@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evalserver.core.lifecycle import SERVER
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import archiving, server_events
 from evalserver.store.archive_file import Archive, read_archive
@@ -66,4 +67,16 @@ class ServerStore:
         operation, detail = ServerOperation.CATALOG_REFRESHED, {"engines": list(engines)}
         await self._writer.run(
             lambda tx: server_events.append(tx, operation, self._now(), actor, detail)
+        )
+
+    async def is_disk_low(self) -> bool:
+        """Whether the last that was recorded of the disk is that it is nearly full."""
+        return await server_events.is_disk_low(self._readers)
+
+    async def note_disk(self, free_bytes: int, total_bytes: int, *, is_low: bool) -> None:
+        """Record that the disk became nearly full, or is not any more."""
+        operation = ServerOperation.DISK_LOW if is_low else ServerOperation.DISK_OK
+        detail = {"free_bytes": free_bytes, "total_bytes": total_bytes}
+        await self._writer.run(
+            lambda tx: server_events.append(tx, operation, self._now(), SERVER, detail)
         )

@@ -23,6 +23,7 @@ from evalserver.store.readers import Readers
 from evalserver.store.server_store import ServerStore
 from evalserver.store.token_store import TokenStore
 from evalserver.store.trends import SeriesQueries
+from evalserver.store.webhook_store import WebhookStore
 from evalserver.store.writer import Writer
 
 DATABASE_NAME = "evalserver.db"
@@ -37,8 +38,8 @@ class Store:
 
     Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``
     and ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit
-    log, ``tokens``, ``server``, ``gates``, ``cursors``, ``gpus`` and ``engine_cache`` have the
-    rest.
+    log, ``tokens``, ``server``, ``gates``, ``cursors``, ``webhooks``, ``gpus`` and
+    ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Store:
         self.server = ServerStore(writer, readers, now)
         self.gates = GateStore(writer, readers, now)
         self.gpus = GpuStore(writer, readers, now)
+        self.webhooks = WebhookStore(writer, readers, now)
         self.engine_cache = EngineCache(writer, readers, now)
 
     @classmethod

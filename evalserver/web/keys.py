@@ -15,6 +15,9 @@ from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile
 from evalserver.executors.settings import ExecutorSettings
 from evalserver.executors.warm import WarmParents
+from evalserver.followers.webhooks.addresses import AllowedAddresses
+from evalserver.followers.webhooks.dispatcher import Dispatcher
+from evalserver.followers.webhooks.sender import Sender
 from evalserver.gpus.guard import GpuGuard
 from evalserver.gpus.inventory import Gpu
 from evalserver.gpus.monitor import GpuMonitor
@@ -80,6 +83,9 @@ BATCH_WORK = web.AppKey("checking_batches", SerialWork)
 SEARCH_WORK = web.AppKey("searching", SerialWork)
 """Runs searches of jobs one at a time."""
 QUEUE_LIMITS = web.AppKey("queue_limits", QueueLimits)
+WEBHOOK_ADDRESSES = web.AppKey("webhook_addresses", AllowedAddresses)
+WEBHOOK_SENDER = web.AppKey("webhook_sender", Sender)
+WEBHOOK_DISPATCHER = web.AppKey("webhook_dispatcher", Dispatcher)
 OPENAPI = web.AppKey("description", OpenApiDocument)
 TEMPLATES = web.AppKey("templates", Environment)
 STATIC_FILES = web.AppKey("static_files", StaticFiles)

@@ -27,6 +27,7 @@ from evalserver.web.api import (
     samples,
     tokens,
     usage,
+    webhooks,
 )
 from evalserver.web.api.static_files import MEDIA_TYPES
 from evalserver.web.api.tokens import MadeTokenSchema, NewTokenSchema, TokensSchema
@@ -85,6 +86,14 @@ from evalserver.web.schemas.responses import (
 from evalserver.web.schemas.result_responses import ArtifactsSchema, ResultsSchema, SamplesSchema
 from evalserver.web.schemas.sample_differences import SampleDifferencesSchema
 from evalserver.web.schemas.usage import UsageQuerySchema, UsageSchema
+from evalserver.web.schemas.webhooks import (
+    MadeWebhookSchema,
+    MovedMessagesSchema,
+    NewWebhookSchema,
+    TestedWebhookSchema,
+    WebhookDetailsSchema,
+    WebhooksSchema,
+)
 
 NOT_FOUND = HTTPStatus.NOT_FOUND
 GONE = HTTPStatus.GONE
@@ -555,6 +564,79 @@ ROUTES = (
         "/tokens/{name}",
         tokens.revoke_token,
         answers=(Answer(MessageSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "GET",
+        "/webhooks",
+        webhooks.get_webhooks,
+        answers=(Answer(WebhooksSchema),),
+        errors=(UNAVAILABLE,),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks",
+        webhooks.create_webhook,
+        body=NewWebhookSchema,
+        answers=(Answer(MadeWebhookSchema),),
+        errors=(CONFLICT, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "GET",
+        "/webhooks/{webhook_id}",
+        webhooks.get_webhook,
+        answers=(Answer(WebhookDetailsSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "DELETE",
+        "/webhooks/{webhook_id}",
+        webhooks.delete_webhook,
+        answers=(Answer(MessageSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks/{webhook_id}/enable",
+        webhooks.enable_webhook,
+        answers=(Answer(MessageSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks/{webhook_id}/secret",
+        webhooks.rotate_secret,
+        answers=(Answer(MadeWebhookSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks/{webhook_id}/test",
+        webhooks.test_webhook,
+        answers=(Answer(TestedWebhookSchema),),
+        errors=(NOT_FOUND, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks/{webhook_id}/resend",
+        webhooks.resend_parked,
+        answers=(Answer(MovedMessagesSchema),),
+        errors=(NOT_FOUND, CONFLICT, UNAVAILABLE),
+        role=Role.ADMIN,
+    ),
+    Route(
+        "POST",
+        "/webhooks/{webhook_id}/discard",
+        webhooks.discard_parked,
+        answers=(Answer(MovedMessagesSchema),),
         errors=(NOT_FOUND, UNAVAILABLE),
         role=Role.ADMIN,
     ),

@@ -97,12 +97,13 @@ LAYERS = {
         f" {CRASH_POINT}"
     ),
     "followers": _layer(f"followers core engines gates store! {CRASH_POINT}"),
+    "followers.webhooks": _layer("followers core store! version", "aiohttp"),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"
-        " checkpoints core engines executors.base executors.settings executors.warm gates gpus"
-        " harnesses monitoring outputs scheduling settings store! submission system version"
-        f" {CRASH_POINT}",
+        " checkpoints core engines executors.base executors.settings executors.warm"
+        " followers.webhooks gates gpus harnesses monitoring outputs scheduling settings store!"
+        f" submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
     "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),

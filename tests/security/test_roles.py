@@ -23,7 +23,7 @@ def path_of(route: Route) -> str:
     """Return a path of the route that names nothing existing."""
     names = {
         "job_id": "none", "task": "t", "path": "p", "folder": "f", "file": "f", "name": "none",
-        "gpu": "none", "batch_id": "none",
+        "gpu": "none", "batch_id": "none", "webhook_id": "none",
         "verdict_id": "1",
     }  # fmt: skip
     return route.path.format(**names)

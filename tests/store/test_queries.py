@@ -31,6 +31,7 @@ from evalserver.store import (
     Place,
     SortKey,
     Store,
+    WebhookNotFound,
     attempts,
     cursors,
     durations,
@@ -47,6 +48,8 @@ from evalserver.store import (
     sorting,
     submission,
     tokens,
+    webhook_messages,
+    webhooks,
 )
 from evalserver.store.durations import Durations
 from evalserver.store.event_log import EventLog
@@ -62,6 +65,9 @@ NEW = NewJob("new", "lmms_eval", EvaluateRequest("dummy", ("mme",)), "alice")
 KEY = idempotency.Key("k", "alice", "hash")
 KIND = durations.kind_of("lmms_eval", NEW.request)
 TOKEN = tokens.Token("id", "alice", Role.VIEWER, "hash", NOW, "bob")
+WEBHOOK = webhooks.Webhook("w", "https://a.example/", ("job.failed",), None, {}, "s", NOW, "bob")
+MESSAGE = webhook_messages.Message(1, "w", "m", "j", "t", "{}", NOW, 0, None, NOW, None, None)
+NEW_MESSAGE = webhook_messages.NewMessage("w", "m", "j", "t", "{}")
 ANSWER = engine_cache.Answer("lmms_eval", "tasks", "1", [], NOW)
 
 SOME = frozenset({Status.RUNNING, Status.FAILED})
@@ -191,6 +197,15 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "verdicts of series": lambda readers: gate_verdicts.verdicts(readers, 10, series=["run"]),
     "earlier_steps": lambda readers: series_baselines.earlier_steps(readers, OF_SERIES),
     "metrics_of_jobs": lambda readers: series_baselines.metrics_of_jobs(readers, ["id"]),
+    "find webhook": lambda readers: _webhook(readers),
+    "all_webhooks": webhooks.all_webhooks,
+    "counted_webhooks": webhooks.counted_webhooks,
+    "due": lambda readers: webhook_messages.due(readers, "w", NOW, 5),
+    "next_try": lambda readers: webhook_messages.next_try(readers, "w", NOW),
+    "are_parked": webhook_messages.are_parked,
+    "undelivered": lambda readers: webhook_messages.undelivered(readers, "w", 5),
+    "is_disk_low": server_events.is_disk_low,
+    "read_after": lambda readers: server_events.read_after(readers, 1, 10),
     "was_answered": lambda readers: idempotency.was_answered(readers, KEY),
     "find": lambda readers: engine_cache.find(readers, "lmms_eval", "tasks"),
 }
@@ -233,6 +248,20 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "keep": lambda tx, queued, running: engine_cache.keep(tx, ANSWER),
     "begin_cursor": lambda tx, queued, running: cursors.begin_cursor(tx, "gates", ()),
     "advance": lambda tx, queued, running: cursors.advance(tx, "gates", 1),
+    "create webhook": lambda tx, queued, running: webhooks.create(tx, WEBHOOK),
+    "enable": lambda tx, queued, running: _change_webhook(tx, webhooks.enable),
+    "disable": lambda tx, queued, running: webhooks.disable(tx, "w", NOW, "gone"),
+    "rotate": lambda tx, queued, running: _change_webhook(tx, webhooks.rotate, "new", NOW),
+    "delete": lambda tx, queued, running: _change_webhook(tx, webhooks.delete),
+    "enqueue": lambda tx, queued, running: _enqueue(tx),
+    "delivered": lambda tx, queued, running: webhook_messages.delivered(tx, MESSAGE, NOW),
+    "failed": lambda tx, queued, running: webhook_messages.failed(tx, MESSAGE, "why", NOW, NOW),
+    "park": lambda tx, queued, running: webhook_messages.park(tx, MESSAGE, "why", NOW),
+    "resend": lambda tx, queued, running: webhook_messages.resend(tx, "w", NOW),
+    "discard": lambda tx, queued, running: webhook_messages.discard(tx, "w"),
+    "begin_cursor of the server's log": lambda tx, queued, running: server_events.begin_cursor(
+        tx, "webhooks"
+    ),
     "create": lambda tx, queued, running: tokens.create(tx, TOKEN),
     "revoke": lambda tx, queued, running: _create_and_revoke(tx),
     "note_use": lambda tx, queued, running: tokens.note_use(tx, "id", NOW),
@@ -271,7 +300,7 @@ def transaction(store: Store, tmp_path: Path, statements: list[str]) -> Iterator
 
 MODULES = (
     attempts, cursors, jobs, engine_cache, finished, gate_verdicts, listing, idempotency, pruning,
-    series_baselines, server_events, sorting, submission, tokens,
+    series_baselines, server_events, sorting, submission, tokens, webhook_messages, webhooks,
 )  # fmt: skip
 PARTS = (
     JobQueries, BatchQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries,
@@ -280,7 +309,7 @@ PARTS = (
 EXCLUDED = {
     "Answer", "Answered", "Claim", "ServerOperation", "Draining", "EngineCache", "Key",
     "LoginSession", "is_handed_over", "require_begun", "require_not_handed_over", "require_status",
-    "CursorStore", "EarlierStep", "KeptVerdict", "NewVerdict",
+    "CursorStore", "Message", "NewMessage", "Webhook", "EarlierStep", "KeptVerdict", "NewVerdict",
     "Order", "Page", "Place", "SortKey", "SortedPage", "SeqRange",
     "Submission", "Token", "counted", "read_jobs", "size_of",
     "seq_range_of", "token_of", "tokens_in",
@@ -294,6 +323,8 @@ ALLOWED_SCANS = {
     "SCAN tokens": "a row a person",
     "SCAN tokens USING INDEX sqlite_autoindex_tokens_2": "the same, by name",
     "SCAN login_sessions": "a row a browser",
+    "SCAN webhooks": "at most fifty rows",
+    "SCAN webhook_messages USING INDEX webhook_messages_parked": "its first row",
     "SCAN names": "a row a name",
     "SCAN ids": "a row a batch",
     "SCAN few": "what a rare criterion leads to",
@@ -352,6 +383,22 @@ def _end_and_judge(tx: Transaction, running: str) -> None:
 def _create_and_revoke(tx: Transaction) -> None:
     tokens.create(tx, TOKEN)
     tokens.revoke(tx, TOKEN.name, NOW, "bob")
+
+
+def _change_webhook(tx: Transaction, change: Callable[..., None], *values: str) -> None:
+    webhooks.create(tx, WEBHOOK)
+    change(tx, "w", *values)
+
+
+def _enqueue(tx: Transaction) -> None:
+    webhooks.create(tx, WEBHOOK)
+    cursors.begin_cursor(tx, "webhooks", ())
+    webhook_messages.enqueue(tx, "webhooks", 1000, [NEW_MESSAGE], NOW)
+
+
+async def _webhook(readers: Readers) -> None:
+    with suppress(WebhookNotFound):
+        await webhooks.find(readers, "w")
 
 
 def _log_in(tx: Transaction) -> None:

@@ -22,6 +22,8 @@ from evalserver.store import (
     StoreUnavailable,
     TokenExists,
     TokenNotFound,
+    TooManyWebhooks,
+    WebhookNotFound,
 )
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.system.disk_threads import DiskTimeout
@@ -75,6 +77,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     DiskTimeout: HTTPStatus.SERVICE_UNAVAILABLE,
     TokenExists: HTTPStatus.CONFLICT,
     TokenNotFound: HTTPStatus.NOT_FOUND,
+    WebhookNotFound: HTTPStatus.NOT_FOUND,
+    TooManyWebhooks: HTTPStatus.CONFLICT,
     LogGone: HTTPStatus.GONE,
     LogUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -67,6 +67,7 @@ PATH_FIELDS: Mapping[str, fields.Field[Any]] = {
     "path": fields.String(metadata=about("The file's path, as the list of artifacts has it.")),
     "verdict_id": QueryInteger(1, 2**62, metadata=about("The number of the verdict.")),
     "gpu": Text(longest=128, metadata=about("The GPU's UUID or index.")),
+    "webhook_id": Text(longest=64, metadata=about("What `POST /webhooks` called the webhook.")),
     "folder": Text(longest=64, metadata=about("What the file belongs to.")),
     "name": Text(longest=64, metadata=about("The token's name.")),
     "file": Text(longest=64, metadata=about("The file's name.")),
