@@ -16,6 +16,10 @@ class ExitCode(IntEnum):
     """The server cannot be reached, or cannot respond at the moment."""
     CANCELLED = 4
     """The job that the command waited for was cancelled."""
+    NO_GO = 5
+    """A gate found that the job is worse than its policy allows."""
+    INCONCLUSIVE = 6
+    """The evidence did not suffice for a gate's verdict."""
     FAULT = 70
     """An internal error of evalserver; `--debug` shows the traceback."""
     TIMED_OUT = 124

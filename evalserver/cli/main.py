@@ -24,6 +24,7 @@ COMMANDS: Table = {
         "results": "results:results",
         "samples": "samples:samples",
         "compare": "compare:compare",
+        "gate": "gate:gate",
         "usage": "usage:usage",
         "follow": "follow:follow",
     },

@@ -20,6 +20,7 @@ from evalserver.client.address import address
 from evalserver.client.administration import AdminCalls
 from evalserver.client.batches import BatchCalls
 from evalserver.client.events import EventCalls
+from evalserver.client.gates import GateCalls
 from evalserver.client.logs import LogCalls
 from evalserver.client.retries import Retries
 from evalserver.client.sending import Sender
@@ -40,6 +41,7 @@ class Calls(
     BatchCalls,
     LogCalls,
     EventCalls,
+    GateCalls,
     TrainingCalls,
     AdminCalls,
     WebhookCalls,
@@ -230,6 +232,9 @@ class EvalClient:
     samples = _blocking_rows(Calls.samples)
     compare = _blocking(Calls.compare)
     compare_samples = _blocking_rows(Calls.compare_samples)
+    gate = _blocking(Calls.gate)
+    gate_verdicts = _blocking_rows(Calls.gate_verdicts)
+    gate_verdict = _blocking(Calls.gate_verdict)
     logs = _blocking_rows(Calls.logs)
     events = _blocking_rows(Calls.events)
     newest_event_id = _blocking(Calls.newest_event_id)
