@@ -130,6 +130,8 @@ class Follower:
             found = self._feed.newest_event_id()
             self._state.save(found)
         self._cursor = self._saved = found or 0
+        # What a crash has left unfinished is finished also if nothing follows.
+        self._destination.flush()
 
     def _follow(self, backlog_end: int, *, once: bool) -> None:
         """Send what follows the saved cursor; with ``once``, until the end of the backlog."""

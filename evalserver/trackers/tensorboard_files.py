@@ -2,13 +2,15 @@
 
 TensorBoard cannot take a point back, so nothing is appended. The records are kept in a ledger in
 the follower's state; whenever a series gets one, its event file is written from all of them under
-the next name, and the one before is removed. A TensorBoard that is running drops what it has read
-of the old file at the mark of a restart with which the new one begins.
+the next name, and the one before is emptied. A TensorBoard that is running drops what it has read
+of the old file at the mark of a restart with which the new one begins. It never goes on from a file
+that is gone, so an emptied one is removed only later.
 """
 
 import hashlib
 import os
 import re
+import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +26,9 @@ DRAFT_NAME = ".evalserver-follow.new"
 
 SUFFIX = "evalserver"
 EVENT_FILE = re.compile(rf"events\.out\.tfevents\.(\d{{10}})\.{SUFFIX}")
+
+EMPTY_FILE_SECONDS = 3600.0
+"""How long an emptied file stays: until every TensorBoard has gone on to the next one."""
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]")
 MAX_NAME = 100
@@ -51,7 +56,7 @@ class TensorboardFiles:
         for row in self._ledger.rows():
             record = record_of_row(row)
             self._records[run_name(record)][record.key] = record
-        self._stale = {name for name in self._records if not _event_files(directory / name)}
+        self._stale = {name for name in self._records if not _has_data(directory / name)}
 
     def send(self, record: Record) -> None:
         """Add the record to its series."""
@@ -94,13 +99,25 @@ def write_event_file(directory: Path, records: list[Record]) -> None:
     number = 1 + max((int(EVENT_FILE.fullmatch(path.name)[1]) for path in older), default=0)  # type: ignore[index]
     replace_durably(draft, directory / f"events.out.tfevents.{number:010}.{SUFFIX}")
     for path in older:
-        path.unlink(missing_ok=True)
+        _empty_or_remove(path)
 
 
 def _event_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if EVENT_FILE.fullmatch(path.name))
+
+
+def _has_data(directory: Path) -> bool:
+    return any(path.stat().st_size for path in _event_files(directory))
+
+
+def _empty_or_remove(path: Path) -> None:
+    found = path.stat()
+    if found.st_size:
+        os.truncate(path, 0)
+    elif time.time() - found.st_mtime > EMPTY_FILE_SECONDS:
+        path.unlink()
 
 
 def _write_events(path: Path, records: list[Record]) -> None:

@@ -1,6 +1,6 @@
 """Fixtures: servers with a history, and what follows them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,14 @@ def server(tmp_path: Path) -> ServerProcess:
 
 
 @pytest.fixture
-def make_follow(server: ServerProcess, state: Path) -> MakeFollow:
-    """Makes commands that follow that server."""
+def make_follow(server: ServerProcess, state: Path) -> Iterator[MakeFollow]:
+    """Makes commands that follow that server; what they leave running is ended."""
+    made: list[Follow] = []
 
-    def make(*options: object, **environment: Any) -> Follow:
-        return Follow(server.url, state, *options, **environment)
+    def make(*options: object, **others: Any) -> Follow:
+        made.append(Follow(server.url, state, *options, **others))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.end()

@@ -33,6 +33,8 @@ class Follow:
         python: Path | str = sys.executable,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.state = state
+        self._started: list[subprocess.Popen[str]] = []
         self.command = [
             *(str(python), "-m", "evalserver", "follow", "--url", url, "--state", str(state)),
             *map(str, options),
@@ -61,7 +63,7 @@ class Follow:
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         """Start it without waiting."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*self.command, *map(str, options)],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -70,6 +72,14 @@ class Follow:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what was started and still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                kill(process)
 
     def kill_often(
         self,

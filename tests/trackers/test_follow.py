@@ -8,7 +8,7 @@ import pytest
 from evalserver.cli.exit_codes import ExitCode
 from tests.support import WAIT_SECONDS, ServerProcess, until
 from tests.trackers.conftest import KEPT, MakeFollow
-from tests.trackers.following import Follow, assert_each_once, rows_of, steps_of
+from tests.trackers.following import Follow, assert_each_once, count_lines, rows_of, steps_of
 from tests.trackers.history import complete_jobs
 
 

@@ -66,10 +66,11 @@ class MlflowServer:
             return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
 
     def _launch(self) -> None:
+        database = f"sqlite:///{self._folder / 'mlflow.db'}"
         with (self._folder / "mlflow.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [TRACKERS, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1",
-                 "--port", str(self._port), "--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}",
+                 "--port", str(self._port), "--backend-store-uri", database,
                  "--artifacts-destination", str(self._folder)],
                 env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                      "MLFLOW_DISABLE_TELEMETRY": "true"},
