@@ -21,6 +21,7 @@ from evalserver.web.pages.rendering import call_api, job_json, render_page
 from evalserver.web.pages.samples import sample_tasks
 
 MAX_EVENTS = 200
+MAX_VERDICTS = 10
 
 EVENT_DESCRIPTIONS: Mapping[str, str] = {
     "submitted": "Submitted",
@@ -71,6 +72,7 @@ async def get_job_page(request: web.Request) -> web.Response:
         is_finished=job.status in FINISHED,
         cancelling=job.cancel_requested_at is not None and job.status is Status.RUNNING,
         metrics=await _load_metrics(request, job),
+        verdicts=await store.gates.newest(MAX_VERDICTS, job_id=job_id),
         sample_tasks=sample_tasks(request, job) if job.status is Status.COMPLETED else [],
         events=[_event_json(event) for event in events],
         artifacts=await _load_artifacts(request),
@@ -86,6 +88,7 @@ async def _pruned_page(request: web.Request, job: Job) -> web.Response:
         HTTPStatus.GONE,
         job=await job_json(request, job, None),
         pruned_at=job.pruned_at,
+        verdicts=await request.app[STORE].gates.newest(MAX_VERDICTS, job_id=job.job_id),
         metrics=await _load_metrics(request, job),
     )
 

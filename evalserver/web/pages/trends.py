@@ -23,6 +23,9 @@ MAX_SELECTED = 20
 DEFAULT_SELECTED = 6
 """How many series are shown if none is selected."""
 
+MAX_VERDICTS, SHOWN_VERDICTS = 500, 10
+"""Of the series: how many mark the values, and how many have a row of their own."""
+
 MetricKey = tuple[str, str, str]
 """Task, metric, filter."""
 
@@ -63,6 +66,7 @@ async def get_trends_page(request: web.Request) -> web.Response:
     points = await store.series.points(selected, *metric) if metric else []
     if query["format"] == "csv":
         return _csv_response(points, metric)
+    verdicts = await store.gates.newest(MAX_VERDICTS, series=selected)
     with_values = {point.series for point in points}
     response = render_page(
         request,
@@ -75,6 +79,8 @@ async def get_trends_page(request: web.Request) -> web.Response:
         axis=query["axis"],
         points=[asdict(point) for point in points],
         places=shared_places([point.value for point in points]),
+        verdicts=verdicts[:SHOWN_VERDICTS],
+        verdict_of={each.job_id: each.verdict for each in reversed(verdicts)},
         previous=find_previous(points),
         csv=str(request.rel_url.update_query(format="csv")),
     )
