@@ -41,3 +41,18 @@ def test_newest_first_is_true_or_false(value: Any) -> None:
 def test_an_unknown_key_names_the_nearest_one() -> None:
     with pytest.raises(ValueError, match=r"unknown key 'max_waitng'\. Did you mean 'max_waiting'"):
         read_series({"*": {"max_waitng": 1}})
+
+
+@pytest.mark.parametrize("value", ["next", "", 5, None, "abcd"])
+def test_a_baseline_is_a_step_before_or_the_id_of_a_job(value: Any) -> None:
+    job_id = "019ac2f4-6a1b-7c3d-8e5f-9a0b1c2d3e4f"
+    for valid in ("previous", "best", job_id):
+        read_series({"*": {"gate": "release", "baseline": valid}})
+
+    with pytest.raises(ValueError, match=r"series\.\*\.baseline must be previous, best, or the id"):
+        read_series({"*": {"gate": "release", "baseline": value}})
+
+
+def test_a_baseline_without_a_gate_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"series\.\*\.baseline needs series\.\*\.gate"):
+        read_series({"*": {"baseline": "best"}})
