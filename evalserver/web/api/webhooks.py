@@ -116,8 +116,10 @@ async def test_webhook(request: web.Request) -> web.Response:
     text = body(TEST, timestamp(utc_now()), {"actor": actor})
     message_id = f"msg_test_{uuid.uuid4()}"
     attempt = await request.app[WEBHOOK_SENDER].send(webhook, message_id, text)
+    said = "Delivered" if attempt.error is None else "Not delivered"
     return json_response(
         {
+            "message": f"{said}: {attempt.error or f'status {attempt.status}'}",
             "delivered": attempt.error is None,
             "status": attempt.status,
             "error": attempt.error,

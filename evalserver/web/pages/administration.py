@@ -1,4 +1,4 @@
-"""The administrators' part of the system page: queue, backups and tokens."""
+"""The administrators' part of the system page: queue, backups, tokens and webhooks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ from pathlib import Path
 from aiohttp import web
 
 from evalserver.core.roles import Role
-from evalserver.store import Draining, Token
+from evalserver.followers.webhooks.events import EVENT_TYPES
+from evalserver.store import Draining, Token, Webhook
 from evalserver.web.api.admin import BACKUPS_NAME
-from evalserver.web.keys import ARGS, SCHEDULER
+from evalserver.web.keys import ARGS, SCHEDULER, STORE
 from evalserver.web.security.authorization import ACCESS, ACCESS_POLICY, CALLER
 
 MAX_BACKUPS = 5
@@ -37,6 +38,8 @@ class Administration:
     draining: Draining | None
     backups: Sequence[BackupFile]
     tokens: Sequence[Token] | None
+    webhooks: Sequence[Webhook]
+    event_types: Sequence[str] = EVENT_TYPES
 
 
 async def load_administration(request: web.Request) -> Administration | None:
@@ -52,7 +55,8 @@ async def load_administration(request: web.Request) -> Administration | None:
             await app[ACCESS].tokens(), key=lambda each: each.created_at, reverse=True
         )
         tokens = sorted(newest_first, key=lambda each: each.revoked_at is not None)[:MAX_TOKENS]
-    return Administration(app[SCHEDULER].draining, backups, tokens)
+    webhooks = await app[STORE].webhooks.counted_webhooks()
+    return Administration(app[SCHEDULER].draining, backups, tokens, webhooks)
 
 
 def _list_backups(data_dir: str) -> list[BackupFile]:

@@ -175,8 +175,16 @@ class WebhookDetailsSchema(WebhookSchema):
 class TestedWebhookSchema(ResponseSchema):
     """How a test delivery ended."""
 
-    EXAMPLE = MappingProxyType({"delivered": False, "status": 500, "error": "status 500"})
+    EXAMPLE = MappingProxyType(
+        {
+            "message": "Not delivered: status 500",
+            "delivered": False,
+            "status": 500,
+            "error": "status 500",
+        }
+    )
 
+    message = fields.String()
     delivered = fields.Boolean()
     status = fields.Integer(allow_none=True, metadata=about("Of the receiver's response."))
     error = fields.String(allow_none=True)

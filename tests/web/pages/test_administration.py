@@ -7,6 +7,7 @@ from playwright.async_api import Page
 
 from tests.browser import Visit, accessibility_violations, open_browser
 from tests.cli.commands import data_dir_option, run_evalserver
+from tests.followers.receivers import receiving
 from tests.support import ServerProcess
 from tests.web.pages.test_every_page import LIVE, ODD_PHONE_PX, go
 
@@ -178,3 +179,31 @@ async def test_an_open_server_says_how_to_create_tokens(
 
         assert await visit.page.locator("text=Create token").count() == 0
         assert "evalserver token" in await visit.page.locator("main").inner_text()
+
+
+@pytest.mark.browser
+async def test_a_webhook_is_created_tested_and_deleted(tmp_path: Path, visit: Visit) -> None:
+    server = ServerProcess(tmp_path / "data", "--webhook-allow-network", "127.0.0.0/8")
+    with receiving(tmp_path) as receiver:
+        async with server:
+            await go(visit, server, "/ui/system")
+            await visit.page.fill("[name=url]", receiver.url)
+            await visit.page.select_option("[name=events]", ["job.failed", "gate.verdict"])
+            await visit.page.click("text=Create webhook")
+            await confirm(visit.page, "Create")
+            await visit.page.locator("#revealed-webhook").wait_for()
+            secret = await visit.page.locator("#revealed-webhook pre").inner_text()
+            row = visit.page.locator("#fresh-webhooks tr", has_text=receiver.url)
+            await row.get_by_role("button", name="Test").click()
+            await confirm(visit.page, "Send")
+            await receiver.received(1)
+            assert receiver.bodies(secret)[0]["type"] == "webhook.test"
+            assert await accessibility_violations(visit.page) == []
+
+            await visit.page.reload()
+            assert secret not in await visit.page.content()
+            await row.get_by_role("button", name="Delete").click()
+            await confirm(visit.page, "Delete")
+            await visit.page.locator("text=No webhooks yet").wait_for()
+            assert (await server.api.call("GET", "/webhooks"))["webhooks"] == []
+    assert visit.errors == []

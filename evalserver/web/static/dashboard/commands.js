@@ -31,7 +31,7 @@ function buildRequest(form) {
   const values = {};
   for (const field of form.elements) {
     if (!field.name || field.value === "") continue;
-    values[field.name] = field.dataset.number === undefined ? field.value : Number(field.value);
+    values[field.name] = valueOf(field);
   }
   const url = form.getAttribute("action");
   if (form.dataset.query !== undefined) {
@@ -42,18 +42,22 @@ function buildRequest(form) {
   return [url, { method: "POST", headers, body: JSON.stringify(values) }];
 }
 
+function valueOf(field) {
+  if (field.dataset.list !== undefined) return [...field.selectedOptions].map((each) => each.value);
+  return field.dataset.number === undefined ? field.value : Number(field.value);
+}
+
 function showResult(form, body) {
   if (form.dataset.reload !== undefined) return location.reload();
   form.reset();
   if (form.dataset.reveals === undefined) showNotice(body.message);
-  else revealToken(body);
+  else revealSecret(document.getElementById(form.dataset.reveals), body);
   refresh();
 }
 
-function revealToken(token) {
-  const banner = document.getElementById("revealed");
-  banner.querySelector("[data-name]").textContent = token.name;
-  banner.querySelector("pre").textContent = token.token;
+function revealSecret(banner, made) {
+  banner.querySelector("[data-name]").textContent = made.name || made.url;
+  banner.querySelector("pre").textContent = made.token || made.secret;
   banner.hidden = false;
   banner.querySelector("pre").focus();
 }
