@@ -6,7 +6,7 @@ Counters and histograms are updated by the events of the store; gauges are read 
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from evalserver.monitoring.cluster_metrics import CLUSTER_TABLE, ClusterValues, 
 from evalserver.monitoring.gpu_metrics import GPU_TABLE, GpuValues, set_gpu_gauges
 from evalserver.monitoring.instrument import Instrument, M
 from evalserver.monitoring.warm_metrics import STARTS, WARM_TABLE, WarmValues, set_warm_gauges
+from evalserver.monitoring.webhook_metrics import ATTEMPTS, WEBHOOK_TABLE, set_webhook_gauges
 from evalserver.runner.launch_spec import ColdStart
 from evalserver.store import Commit, CommittedEvent
 from evalserver.version import __version__
@@ -130,6 +131,7 @@ TABLE: tuple[Instrument[Any], ...] = (
     *GPU_TABLE,
     *CLUSTER_TABLE,
     *WARM_TABLE,
+    *WEBHOOK_TABLE,
     *(WAIT, GAP, BATCH, COMMIT, FAULT, RESPONSE, STREAMS, BUILD),
 )
 
@@ -149,6 +151,7 @@ class GaugeValues:
     gpus: Sequence[GpuValues] = ()
     clusters: Sequence[ClusterValues] = ()
     warm_parents: Sequence[WarmValues] = ()
+    webhook_messages: Mapping[str, int] = field(default_factory=dict)
 
 
 class Instruments:
@@ -212,6 +215,10 @@ class Instruments:
         else:
             self.labelled(STARTS, "cold", cold.code).inc()
 
+    def on_webhook_attempt(self, *, is_delivered: bool) -> None:
+        """Count an attempt to deliver a message to a webhook."""
+        self.labelled(ATTEMPTS, "delivered" if is_delivered else "failed").inc()
+
     def on_commit(self, commit: Commit) -> None:
         """Record a transaction; called by the store."""
         self[BATCH].observe(commit.units)
@@ -247,6 +254,7 @@ class Instruments:
         set_gpu_gauges(self._made, values.gpus)
         set_cluster_gauges(self._made, values.clusters)
         set_warm_gauges(self._made, values.warm_parents)
+        set_webhook_gauges(self._made, values.webhook_messages)
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

@@ -23,6 +23,7 @@ from evalserver.web.keys import (
     ENGINES,
     GATES,
     HEALTH,
+    INSTRUMENTS,
     SERIES_POLICIES,
     STORE,
     WEBHOOK_ADDRESSES,
@@ -54,7 +55,7 @@ async def followers_context(app: web.Application) -> AsyncIterator[None]:
     app[WEBHOOK_ADDRESSES] = allowed = AllowedAddresses(args.webhook_allow_network)
     async with connections(allowed) as session:
         app[WEBHOOK_SENDER] = sender = Sender(session, allowed)
-        dispatcher = Dispatcher(store, sender, health)
+        dispatcher = Dispatcher(store, sender, health, app[INSTRUMENTS].on_webhook_attempt)
         app[WEBHOOK_DISPATCHER] = dispatcher
         url = (args.public_url or server_url(args)).rstrip("/")
         subscriptions = Subscriptions(store, url, dispatcher.notify)

@@ -153,6 +153,16 @@ async def next_try(readers: Readers, webhook_id: str, after: str) -> str | None:
     return str(rows[0]["next_try_at"]) if rows else None
 
 
+async def count_messages(readers: Readers) -> dict[str, int]:
+    """How many messages are ``waiting`` and ``parked``."""
+    rows = await readers.fetch(
+        "SELECT (SELECT count(*) FROM webhook_messages) AS undelivered,"
+        " (SELECT count(*) FROM webhook_messages WHERE parked_at IS NOT NULL) AS parked"
+    )
+    undelivered, parked = int(rows[0]["undelivered"]), int(rows[0]["parked"])
+    return {"waiting": undelivered - parked, "parked": parked}
+
+
 async def are_parked(readers: Readers) -> bool:
     """Whether there are parked messages."""
     sql = "SELECT 1 FROM webhook_messages WHERE parked_at IS NOT NULL LIMIT 1"

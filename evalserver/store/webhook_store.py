@@ -142,6 +142,10 @@ class WebhookStore:
         """Every webhook, the oldest first, with the counts of its messages."""
         return await webhooks.counted_webhooks(self._readers)
 
+    async def count_messages(self) -> dict[str, int]:
+        """How many undelivered messages are ``waiting`` and ``parked``."""
+        return await webhook_messages.count_messages(self._readers)
+
     async def are_parked(self) -> bool:
         """Whether there are parked messages."""
         return await webhook_messages.are_parked(self._readers)

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +50,14 @@ class Receiver:
             self.process.wait()
             self.process = None
 
-    def answer(self, status: int, **headers: str) -> None:
+    def answer(self, status: int = 204, **headers: str) -> None:
         """Have it answer with this status from now on."""
+        self.behave(status=status, headers=headers)
+
+    def behave(self, **wanted: Any) -> None:
+        """Have it answer so from now on; see ``receiver``."""
         draft = self.kept.with_suffix(".draft")
-        draft.write_text(json.dumps({"status": status, "headers": headers}))
+        draft.write_text(json.dumps(wanted))
         draft.rename(self.kept.with_suffix(".answer"))
 
     @property
@@ -80,6 +84,32 @@ class Receiver:
 
         found: list[Json] = await until(has)
         return found
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a receiver accepted, beside what it was to be told."""
+
+    sent: int
+    received: int
+    missing: int
+    repeated: int
+    out_of_order: int
+
+
+def tally(receiver: Receiver, secret: str, told: Collection[tuple[str, int]]) -> Tally:
+    """Compare what a receiver accepted with the events, by job and id, that it was to be told."""
+    accepted = [
+        (each["data"]["job_id"], each["data"]["event_id"]) for each in receiver.bodies(secret)
+    ]
+    first = dict.fromkeys(accepted)
+    newest: dict[str, int] = {}
+    out_of_order = 0
+    for job_id, event_id in first:
+        out_of_order += event_id < newest.get(job_id, 0)
+        newest[job_id] = max(event_id, newest.get(job_id, 0))
+    missing = len(set(told) - set(first))
+    return Tally(len(told), len(first), missing, len(accepted) - len(first), out_of_order)
 
 
 @contextmanager

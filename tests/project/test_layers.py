@@ -73,9 +73,10 @@ LAYERS = {
     "monitoring.gpu_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.cluster_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.warm_metrics": _layer("monitoring.instrument", "prometheus_client"),
+    "monitoring.webhook_metrics": _layer("monitoring.instrument", "prometheus_client"),
     "monitoring.prometheus": _layer(
         "core monitoring.cluster_metrics monitoring.gpu_metrics monitoring.instrument"
-        " monitoring.warm_metrics runner.launch_spec store! version",
+        " monitoring.warm_metrics monitoring.webhook_metrics runner.launch_spec store! version",
         "prometheus_client",
     ),
     # Jobs: run, put in order, taken in.

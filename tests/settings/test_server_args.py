@@ -57,6 +57,9 @@ INVALID_VALUES: dict[str, list[Any]] = {
     "max_running_without_gpu": NOT_A_COUNT,
     "max_running_per_token": [0, -1, 1.5, "1", True],
     "backfill": [1, "true", None],
+    "webhook_allow_network": ["10.0.0.0/8", ("lab",), (1,), None],
+    "public_url": ["eval.lab.example", "ftp://a", "", "https://", 1],
+    "disk_low_bytes": [-1, 1.5, "1G", True, None],
     "gpu_idle_memory": [0, -1, 1.5, "1G", True, None],
     "memory_per_job": [0, -1, 2**26 - 1, 2.5e9, "1G", True],
     "stall_after": [-1, math.nan, math.inf, "1", True, None, 86401],
@@ -201,9 +204,14 @@ def test_every_setting_has_a_variable(setting: str) -> None:
         **{"gpus": "auto", "max_running": "12", "max_running_without_gpu": "13"},
         **{"max_running_per_token": "14", "backfill": "true"},
     }
+    webhooks = {
+        "webhook_allow_network": "10.0.0.0/8",
+        "public_url": "https://eval.lab.example",
+        "disk_low_bytes": "15",
+    }
     text = {
         **{**numbers, **timeouts, **others, **load, **access, **quotas, **ours},
-        **{**stalls, **slots},
+        **{**stalls, **slots, **webhooks},
     }.get(setting, "text")
 
     args = load_settings({}, {f"EVALSERVER_{setting.upper()}": text}, None)

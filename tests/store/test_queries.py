@@ -202,6 +202,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "counted_webhooks": webhooks.counted_webhooks,
     "due": lambda readers: webhook_messages.due(readers, "w", NOW, 5),
     "next_try": lambda readers: webhook_messages.next_try(readers, "w", NOW),
+    "count_messages": webhook_messages.count_messages,
     "are_parked": webhook_messages.are_parked,
     "undelivered": lambda readers: webhook_messages.undelivered(readers, "w", 5),
     "is_disk_low": server_events.is_disk_low,

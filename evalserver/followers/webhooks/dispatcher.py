@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 import structlog
 from yarl import URL
@@ -47,6 +48,17 @@ class Pauses:
         return min(max(pause, retry_after_s or 0.0), self.longest_s)
 
 
+class OnAttempt(Protocol):
+    """Is called after each attempt to deliver a message."""
+
+    def __call__(self, *, is_delivered: bool) -> None:
+        """Note how it ended."""
+
+
+def _count_nothing(*, is_delivered: bool) -> None:
+    """Note nothing."""
+
+
 class Dispatcher:
     """Delivers the messages of all webhooks."""
 
@@ -55,12 +67,14 @@ class Dispatcher:
         store: Store,
         sender: Sender,
         health: Health,
+        on_attempt: OnAttempt = _count_nothing,
         pauses: Pauses | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._store = store
         self._sender = sender
         self._health = health
+        self._on_attempt = on_attempt
         self._pauses = pauses or Pauses()
         self._clock = clock
         self._changed = asyncio.Event()
@@ -160,6 +174,7 @@ class Dispatcher:
         url = URL(webhook.url)
         async with self._receivers[f"{url.host}:{url.port}"]:
             attempt = await self._sender.send(webhook, message.message_id, message.body)
+        self._on_attempt(is_delivered=attempt.error is None)
         if attempt.error is None:
             await self._store.webhooks.delivered(message)
             return

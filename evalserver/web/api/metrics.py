@@ -59,15 +59,16 @@ def record_latency(request: web.Request, response: web.StreamResponse) -> None:
 async def _read_levels(app: web.Application) -> GaugeValues:
     scheduler, store = app[SCHEDULER], app[STORE]
     try:
-        jobs, age, stalled, gpus, readable = (
+        jobs, age, stalled, gpus, messages, readable = (
             await store.queries.count_by_status(),
             await _oldest_queued_age(store),
             await store.queries.count_stalled(),
             await _gpu_values(app),
+            await store.webhooks.count_messages(),
             True,
         )
     except StoreUnavailable:
-        jobs, age, stalled, gpus, readable = {}, 0.0, 0, [], False
+        jobs, age, stalled, gpus, messages, readable = {}, 0.0, 0, [], {}, False
     return GaugeValues(
         jobs=jobs,
         queue_size=len(scheduler.queue),
@@ -79,6 +80,7 @@ async def _read_levels(app: web.Application) -> GaugeValues:
         streams=len(app[BUS]),
         gpus=gpus,
         clusters=[_cluster_values(each) for each in scheduler.hand_overs.values()],
+        webhook_messages=messages,
         warm_parents=[_warm_values(each) for each in await app[WARM_PARENTS].status()],
     )
 
