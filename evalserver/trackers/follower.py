@@ -119,7 +119,7 @@ class Follower:
                     raise
                 failures = 0 if self._saved > before else failures
                 pause_s = _pause_s(failures)
-                self._warn(f"{error}; trying again in {pause_s:.0f} s")
+                self._warn(f"{_words(error)}; trying again in {pause_s:.0f} s")
                 failures += 1
             with self.stop.waiting():
                 self._sleep(pause_s)
@@ -135,7 +135,13 @@ class Follower:
 
     def _follow(self, backlog_end: int, *, once: bool) -> None:
         """Send what follows the saved cursor; with ``once``, until the end of the backlog."""
-        self._cursor = self._saved
+        if self._saved > backlog_end:
+            # The ids of the log only grow: this is another database, such as one of a backup. No
+            # record comes twice, so nothing is lost by beginning again.
+            self._warn("the server's log is shorter than it was; beginning with the oldest job")
+            self._state.save(0)
+            self._saved = 0
+        self._cursor, self._unflushed = self._saved, 0
         if once and self._cursor >= backlog_end:
             return
         entries = self._feed.entries(self._cursor)
@@ -162,7 +168,6 @@ class Follower:
         record = None if entry.record is None else self._filters.select(entry.record)
         if record is not None:
             self._destination.send(record)
-            self.sent += 1
             self._unflushed += 1
         self._cursor = entry.event_id
 
@@ -178,6 +183,7 @@ class Follower:
     def _save(self) -> None:
         """Make sure of what was sent, then save the cursor: never the other way round."""
         self._destination.flush()
+        self.sent += self._unflushed
         self._unflushed = 0
         self._flushed_at = time.monotonic()
         if self._cursor != self._saved:
@@ -192,3 +198,9 @@ def _pause_s(failures: int) -> float:
 
 def _is_final(error: RequestFailed) -> bool:
     return not error.temporary and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename or 'the destination or the state'}: {error.strerror or error}"

@@ -45,7 +45,7 @@ class WandbRuns:
             if run.starting_step == 0:
                 _fill(run, record)
             run.finish(exit_code=EXIT_CODES[record.status])
-        except self._wandb.errors.UsageError as error:
+        except (self._wandb.errors.UsageError, self._wandb.errors.AuthenticationError) as error:
             raise Rejected(f"W&B does not take job {record.job_id}: {error}") from error
         except self._wandb.Error as error:
             raise Unreachable(f"W&B: {error}") from error

@@ -23,6 +23,27 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a record that comes again is written again",
+        "trackers/json_lines.py",
+        "if record.key in self._keys:",
+        "if False:",
+        ("trackers/test_json_lines.py::TestGoingOn",),
+    ),
+    Mutation(
+        "trackers get the secrets of the submitter's own jobs",
+        "trackers/records.py",
+        'request = masked({**job.get("request", {})})',
+        'request = {**job.get("request", {})}',
+        ("trackers/test_json_lines.py::TestSending::test_secrets_of_the_request_are_masked",),
+    ),
+    Mutation(
+        "numbers of jobs that were pruned meanwhile are not sent",
+        "trackers/feed.py",
+        "job = self._kept(job_id)",
+        "return None",
+        ("trackers/test_json_lines.py::TestGoingOn",),
+    ),
+    Mutation(
         "a newer step supersedes jobs of other submitters",
         "store/queued_series.py",
         "AND submitted_by = :submitted_by AND engine = :engine",

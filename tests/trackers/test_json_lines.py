@@ -175,6 +175,18 @@ class TestGoingOn:
 
         assert steps_of(file) == [3]
 
+    async def test_it_begins_again_on_a_database_that_is_behind_it_such_as_of_a_backup(
+        self, make_followed: MakeFollowed, data_dir: Path, file: Path, state: Path
+    ) -> None:
+        numbers = await complete_jobs(data_dir, range(3))
+        followed = await make_followed()
+        with open_state(state, followed.url, "jsonl", str(file), []) as opened:
+            opened.save(10**6)
+
+        await followed.sending.once()
+
+        assert_each_once(file, numbers)
+
 
 class TestFiles:
     """Damaged files, and files of others."""
