@@ -25,6 +25,7 @@ COMMANDS: Table = {
         "samples": "samples:samples",
         "compare": "compare:compare",
         "gate": "gate:gate",
+        "leaderboard": "leaderboard:leaderboard",
         "usage": "usage:usage",
         "follow": "follow:follow",
     },

@@ -235,6 +235,7 @@ class EvalClient:
     gate = _blocking(Calls.gate)
     gate_verdicts = _blocking_rows(Calls.gate_verdicts)
     gate_verdict = _blocking(Calls.gate_verdict)
+    leaderboard = _blocking(Calls.leaderboard)
     logs = _blocking_rows(Calls.logs)
     events = _blocking_rows(Calls.events)
     newest_event_id = _blocking(Calls.newest_event_id)

@@ -1,6 +1,6 @@
 """Calls that list jobs, results and samples, and compare jobs."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -187,6 +187,53 @@ class ListingCalls:
         }
         path = f"/compare/samples/{quote(task, safe='')}"
         return self._rows(path, query, "documents", on_page)
+
+    async def leaderboard(
+        self,
+        *,
+        tasks: Sequence[str] = (),
+        by: Literal["model", "series"] = "model",
+        pick: Literal["latest", "best", "step"] = "latest",
+        step: int | None = None,
+        metric: str | None = None,
+        filter: str | None = None,
+        series: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        engine: str | None = None,
+        limit: float | Literal["all"] | None = None,
+        paired: bool = True,
+        top: int = 50,
+    ) -> Json:
+        """Return models, or series, by tasks.
+
+        Of each model the latest job counts in each column, the best one, or that of ``step``.
+        ``tasks``, ``metric`` and ``filter`` may be patterns (``mmlu_*``). ``limit`` keeps jobs
+        whose request has this limit of documents, or none (``"all"``). ``columns`` has a task and
+        metric each, evaluated in one way; ``entries`` has ``name``, ``mean`` and ``cells``, in the
+        order of the columns: None, or ``value``, ``stderr``, ``job_id``, whether it is ``best``,
+        and whether it ``differs`` from the best by more than chance explains. Without ``paired`` no
+        samples are read for that.
+
+        >>> board = client.leaderboard(tasks=["mme"])
+        >>> board["entries"][0]["cells"][0]["best"]
+        True
+        """
+        query = {
+            "task": list(tasks),
+            "by": by,
+            "pick": pick,
+            "step": step,
+            "metric": metric,
+            "filter": filter,
+            "series": list(series),
+            "label": [f"{name}={text}" for name, text in (labels or {}).items()],
+            "engine": engine,
+            "limit": limit,
+            "paired": int(paired),
+            "top": top,
+            "format": "json",
+        }
+        return await self._sender.answer(Call("GET", "/leaderboard", query))
 
     async def usage(
         self,

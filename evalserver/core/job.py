@@ -13,7 +13,10 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a result: a metric of a task under one filter."""
+    """One number of a result: a metric of a task under one filter.
+
+    ``task_version`` and ``num_fewshot`` (examples in a prompt) are the harness's; None if unknown.
+    """
 
     task: str
     metric: str
@@ -22,6 +25,8 @@ class Metric:
     stderr: float | None
     n: int | None
     higher_is_better: bool | None
+    task_version: str | None = None
+    num_fewshot: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ SUBMISSION = "submission"
 MAX_N = 2**53
 """JSON's numbers are exact up to here."""
 MAX_DIGITS = 100
+NO_VERSIONS = ("Yaml", "N/A", "")
 MAX_NAMED = 5
 """Metrics that a finding names."""
 PLACEHOLDER = "a placeholder"
@@ -58,8 +59,11 @@ def numbers_of(values: Values) -> dict[str, dict[str, float | None]]:
     }
 
 
-def metrics_of(values: Values, content: Content) -> Iterator[Metric]:
-    """Yield every finite metric, with its standard error and the number of samples."""
+def metrics_of(
+    values: Values, content: Content, num_fewshot: int | None = None
+) -> Iterator[Metric]:
+    """Yield every finite metric, with its standard error, the number of samples, and what makes it
+    comparable. ``num_fewshot`` is what was requested, for harnesses that do not report it."""
     for task, words in values.items():
         for key, value in words.items():
             metric, _, kind = key.partition(",")
@@ -68,15 +72,29 @@ def metrics_of(values: Values, content: Content) -> Iterator[Metric]:
             stderr = words.get(f"{metric}{STDERR},{kind}")
             n = _lookup(content, int, "n-samples", task, "scored", kind)
             n = _lookup(content, int, "n-samples", task, "effective") if n is None else n
+            shots = _count(_lookup(content, int, "n-shot", task))
             yield Metric(
                 task=task,
                 metric=metric,
                 filter=kind,
                 value=value,
                 stderr=stderr if _is_finite(stderr) else None,
-                n=n if n is not None and 0 <= n <= MAX_N else None,
+                n=_count(n),
                 higher_is_better=_lookup(content, bool, "higher_is_better", task, metric),
+                task_version=_version(content, task),
+                num_fewshot=num_fewshot if shots is None else shots,
             )
+
+
+def _version(content: Content, task: str) -> str | None:
+    """Return the version of a task; lmms-eval writes "Yaml" for those whose file has none."""
+    version = _lookup(content, object, "versions", task)
+    is_version = isinstance(version, str | int | float) and version not in NO_VERSIONS
+    return _short(str(version)) if is_version else None
+
+
+def _count(number: int | None) -> int | None:
+    return number if number is not None and 0 <= number <= MAX_N else None
 
 
 def findings_of(values: Values, *, wrote_submission: bool) -> Iterator[Finding]:

@@ -107,7 +107,7 @@ def build_results(
     metrics = {
         (metric.task, metric.metric, metric.filter): metric
         for values, content in zip(said, contents, strict=True)
-        for metric in metrics_of(values, content)
+        for metric in metrics_of(values, content, request.num_fewshot)
     }
     findings = tuple(_find_oddities(request, contents, said, wrote_submission=wrote_submission))
     reported = _reported_facts(contents[0])

@@ -34,6 +34,13 @@ from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
 from evalserver.store.job_queries import JobQueries, Queued
 from evalserver.store.job_store import CancelledJobs, JobStore
+from evalserver.store.leaderboard import (
+    MAX_LEADERBOARD_JOBS,
+    Candidate,
+    Considered,
+    FinishedJob,
+    Number,
+)
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
@@ -57,6 +64,7 @@ from evalserver.store.webhooks import Webhook
 
 __all__ = [
     "DATABASE_NAME",
+    "MAX_LEADERBOARD_JOBS",
     "NEWEST",
     "NEWEST_VERDICT",
     "RUNS_NAME",
@@ -69,12 +77,15 @@ __all__ = [
     "BatchNotFound",
     "BatchQueries",
     "CancelledJobs",
+    "Candidate",
     "Commit",
     "CommittedEvent",
+    "Considered",
     "DatabaseRefused",
     "Draining",
     "EarlierStep",
     "Event",
+    "FinishedJob",
     "GateStore",
     "GpuStore",
     "Hold",
@@ -96,6 +107,7 @@ __all__ = [
     "Message",
     "NewMessage",
     "NewVerdict",
+    "Number",
     "Order",
     "Page",
     "Part",

@@ -57,7 +57,8 @@ FINISHED_AFTER = """
 """
 
 METRICS = """
-    SELECT job_id, task, metric, filter, value, stderr, n, higher_is_better
+    SELECT job_id, task, metric, filter, value, stderr, n, higher_is_better, task_version,
+           num_fewshot
     FROM metrics WHERE job_id IN (SELECT value FROM json_each(:ids))
     ORDER BY job_id, task, metric, filter
 """

@@ -122,7 +122,8 @@ class JobQueries:
         """The job's metrics, by task, metric and filter, also if it was pruned."""
         rows = await self._readers.fetch(
             """
-            SELECT task, metric, filter, value, stderr, n, higher_is_better
+            SELECT task, metric, filter, value, stderr, n, higher_is_better, task_version,
+                   num_fewshot
             FROM metrics
             WHERE job_id = :job_id
             ORDER BY task, metric, filter
@@ -285,9 +286,12 @@ def metric_of(
     stderr: float | None,
     n: int | None,
     better: int | None,
+    task_version: str | None = None,
+    num_fewshot: int | None = None,
 ) -> Metric:
     """The metric in the columns of a row."""
-    return Metric(task, metric, kind, value, stderr, n, None if better is None else bool(better))
+    higher_is_better = None if better is None else bool(better)
+    return Metric(task, metric, kind, value, stderr, n, higher_is_better, task_version, num_fewshot)
 
 
 def _queued_job(row: Row) -> QueuedJob:

@@ -174,8 +174,10 @@ def retry(tx: Transaction, job_id: str, at: str, actor: str) -> None:
 def _insert_metric(tx: Transaction, job_id: str, metric: Metric) -> None:
     tx.execute(
         """
-        INSERT INTO metrics (job_id, task, metric, filter, value, stderr, n, higher_is_better)
-        VALUES (:job_id, :task, :metric, :filter, :value, :stderr, :n, :higher_is_better)
+        INSERT INTO metrics (job_id, task, metric, filter, value, stderr, n, higher_is_better,
+                             task_version, num_fewshot)
+        VALUES (:job_id, :task, :metric, :filter, :value, :stderr, :n, :higher_is_better,
+                :task_version, :num_fewshot)
         """,
         {"job_id": job_id, **asdict(metric)},
     )

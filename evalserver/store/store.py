@@ -17,6 +17,7 @@ from evalserver.store.gpu_store import GpuStore
 from evalserver.store.gpu_usage import UsageQueries
 from evalserver.store.job_queries import JobQueries
 from evalserver.store.job_store import JobStore
+from evalserver.store.leaderboard import LeaderboardQueries
 from evalserver.store.migrate import migrate
 from evalserver.store.named_files import NamedFiles, require_database_of_runs
 from evalserver.store.readers import Readers
@@ -36,10 +37,10 @@ file, where SQLite puts it beyond 64 KB, it would cost as much as the work itsel
 class Store:
     """The database of one server. Open it with ``Store.open``, and close it.
 
-    Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``
-    and ``durations`` summarize them, ``usage`` sums what they used, ``events`` reads the audit
-    log, ``tokens``, ``server``, ``gates``, ``cursors``, ``webhooks``, ``gpus`` and
-    ``engine_cache`` have the rest.
+    Its parts do the work: ``jobs`` changes jobs, ``queries`` and ``batches`` read them, ``series``,
+    ``leaderboard`` and ``durations`` summarize them, ``usage`` sums what they used, ``events``
+    reads the audit log, ``tokens``, ``server``, ``gates``, ``cursors``, ``webhooks``,
+    ``gpus`` and ``engine_cache`` have the rest.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Store:
         self.queries = JobQueries(readers, search_readers)
         self.batches = BatchQueries(readers)
         self.series = SeriesQueries(readers)
+        self.leaderboard = LeaderboardQueries(search_readers)
         self.durations = Durations(readers)
         self.usage = UsageQueries(readers)
         self.events = EventLog(readers)

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from evalserver.core.roles import Role
 from evalserver.outputs import SampleDiffs
+from evalserver.web.api.known_differences import KnownDifferences
 from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.errors import Handler
@@ -22,6 +23,7 @@ from evalserver.web.keys import (
     BODY,
     BOUNDS,
     HEADERS,
+    LEADERBOARD_TESTS,
     OPENAPI,
     QUERY,
     QUEUED_IDS,
@@ -42,6 +44,7 @@ def add_routes(app: web.Application) -> None:
     app[STATIC_FILES] = StaticFiles()
     app[QUEUED_IDS] = QueuedIds()
     app[SAMPLE_DIFFS] = SampleDiffs()
+    app[LEADERBOARD_TESTS] = KnownDifferences()
     for route in ROUTES:
         _add_route(app, route, _make_handler(route, app[BOUNDS]))
     for route in PAGES:

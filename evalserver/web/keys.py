@@ -34,6 +34,7 @@ from evalserver.store import Store
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.series_policies import SeriesPolicy
 from evalserver.submission.submitter import Submitter
+from evalserver.web.api.known_differences import KnownDifferences
 from evalserver.web.api.queued_ids import QueuedIds
 from evalserver.web.api.static_files import StaticFiles
 from evalserver.web.http.one_at_a_time import SerialWork
@@ -77,6 +78,7 @@ SERIES_POLICIES: web.AppKey[Sequence[SeriesPolicy]] = web.AppKey("series_policie
 SUBMITTER = web.AppKey("submitter", Submitter)
 COMPARISON_WORK = web.AppKey("comparing", SerialWork)
 """Runs comparisons one at a time."""
+LEADERBOARD_TESTS = web.AppKey("leaderboard_tests", KnownDifferences)
 SAMPLE_DIFFS = web.AppKey("sample_diffs", SampleDiffs)
 BATCH_WORK = web.AppKey("checking_batches", SerialWork)
 """Checks batches one at a time."""

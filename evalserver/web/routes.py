@@ -18,6 +18,7 @@ from evalserver.web.api import (
     gpus,
     job_list,
     jobs,
+    leaderboard,
     login,
     logs,
     merge,
@@ -53,6 +54,7 @@ from evalserver.web.schemas.gate_request import (
 from evalserver.web.schemas.gate_responses import GateSchema, VerdictsSchema
 from evalserver.web.schemas.gpus import GpusSchema, QuarantineQuerySchema
 from evalserver.web.schemas.job_responses import JobSchema, JobsSchema, PlanSchema, QueuedSchema
+from evalserver.web.schemas.leaderboard import LeaderboardSchema
 from evalserver.web.schemas.queries import (
     BatchHeadersSchema,
     BatchQuerySchema,
@@ -371,6 +373,19 @@ ROUTES = (
         compare_samples.CompareSamplesQuerySchema,
         answers=(Answer(SampleDifferencesSchema, headers=LINK),),
         errors=(*NO_SUCH_JOB, CONFLICT),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/leaderboard",
+        leaderboard.get_leaderboard,
+        leaderboard.LeaderboardQuerySchema,
+        answers=(
+            Answer(LeaderboardSchema),
+            Answer(media_type="text/csv"),
+            Answer(media_type="text/markdown"),
+        ),
+        errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),
     Route(

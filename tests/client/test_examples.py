@@ -78,7 +78,7 @@ def _values(client: EvalClient, text: str) -> dict[str, Any]:
     if "baseline_id" in text:
         job = client.evaluate(model="dummy", tasks=["mme"])
         values["baseline_id"] = job["job_id"]
-    if re.search(r"[( ]job_id|completed_since", text):
+    if re.search(r"[( ]job_id|completed_since|client.leaderboard", text):
         labels = SERIES if "completed_since" in text else None
         job = client.evaluate(model="dummy", tasks=["mme"], labels=labels)
         values["job_id"] = job["job_id"]

@@ -41,6 +41,7 @@ LANDED = {
     "0016_follower_cursors.sql": "f43eeb93f4c7c02396d2c6721b563a1825c9df13ded6762107b6547c1a2a48c5",
     "0017_newest_first.sql": "70e0f22f9637fc4d37dfef79ed233b5709d1f8ac0319f6c2421f08cb4588f139",
     "0018_webhooks.sql": "2ca8d7238610447d7756fca43be3da821d9483246e7446bd4c6d2d4730f69601",
+    "0019_task_settings.sql": "6fce21fadebcd0389fcb05e74a5e2536ecde3ee44266f3416f9682aecb1e89bd",
 }
 """SHA-256 of each landed migration. A line is added with its migration and never changed: a
 database that was created by a different text is rejected."""
@@ -51,7 +52,7 @@ EVENTS = "SELECT * FROM job_events ORDER BY event_id"
 KEPT = (
     f"{JOBS} ORDER BY seq",
     EVENTS,
-    "SELECT * FROM metrics",
+    "SELECT job_id, task, metric, filter, value, stderr, n, higher_is_better FROM metrics",
     "SELECT * FROM sqlite_sequence WHERE name IN ('jobs', 'job_events') ORDER BY name",
 )
 

@@ -25,6 +25,7 @@ from evalserver.store import (
     NEWEST,
     BatchNotFound,
     BatchQueries,
+    Candidate,
     JobFilter,
     JobQueries,
     Order,
@@ -53,6 +54,7 @@ from evalserver.store import (
 )
 from evalserver.store.durations import Durations
 from evalserver.store.event_log import EventLog
+from evalserver.store.leaderboard import LeaderboardQueries
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.transaction import Row, Transaction
@@ -170,6 +172,13 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     },
     **{f"sorted_page of {name}": partial(_first_sorted, wanted) for name, wanted in LISTED.items()},
     "last_finished": lambda readers: finished.last_finished(readers, 10),
+    "LeaderboardQueries.considered": lambda readers: LeaderboardQueries(readers).considered(),
+    "LeaderboardQueries.considered of series": lambda readers: LeaderboardQueries(
+        readers
+    ).considered(["run"]),
+    "LeaderboardQueries.numbers": lambda readers: LeaderboardQueries(readers).numbers(
+        [Candidate("id", 0, 0)], ["mm*"], best=True
+    ),
     "SeriesQueries.all": lambda readers: SeriesQueries(readers).all(),
     "SeriesQueries.metrics_of": lambda readers: SeriesQueries(readers).metrics_of(["run"]),
     "SeriesQueries.points": lambda readers: SeriesQueries(readers).points(
@@ -304,7 +313,8 @@ MODULES = (
     series_baselines, server_events, sorting, submission, tokens, webhook_messages, webhooks,
 )  # fmt: skip
 PARTS = (
-    JobQueries, BatchQueries, SeriesQueries, Durations, EventLog, gpu_usage.UsageQueries,
+    JobQueries, BatchQueries, SeriesQueries, LeaderboardQueries, Durations, EventLog,
+    gpu_usage.UsageQueries,
 )  # fmt: skip
 
 EXCLUDED = {
@@ -333,6 +343,7 @@ ALLOWED_SCANS = {
     "SCAN job_spans": "a row for 512 submissions",
     "SCAN json_each VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN grouped": "the sums of a period's attempts",
+    "SCAN ranked": "the numbers of the jobs that the question lists",
     "SCAN evaluations": "the jobs of the series that the question lists",
     "SCAN wanted VIRTUAL TABLE INDEX 1:": "what the question itself lists",
     "SCAN CONSTANT ROW": "no table at all",

@@ -128,7 +128,7 @@ def _require_success(logs: Iterable[Any]) -> None:
 def _write(output: Path, config: Mapping[str, Any], logs: Mapping[str, Any]) -> None:
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d_%H%M%S")  # noqa: UP017 - any Python
     content: dict[str, Any] = {"model_source": config["model"]}
-    for part in ("results", "n-samples", "higher_is_better", "failed_samples", "logs"):
+    for part in ("results", "n-samples", "higher_is_better", "failed_samples", "logs", "versions"):
         content[part] = {}
     for name, log in logs.items():
         content["results"][name] = dict(_numbers(log))
@@ -136,6 +136,7 @@ def _write(output: Path, config: Mapping[str, Any], logs: Mapping[str, Any]) -> 
         metrics = {key.partition(",")[0] for key in content["results"][name]}
         content["higher_is_better"][name] = {each: True for each in metrics & {*HIGHER_IS_BETTER}}
         content["logs"][name] = log.location
+        content["versions"][name] = log.eval.task_version
         error = None
         if config["log_samples"]:
             error = _write_samples(output / f"{stamp}_samples_{_file_name(name)}.jsonl", log)

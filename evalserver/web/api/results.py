@@ -16,7 +16,10 @@ from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.fields import about
 from evalserver.web.schemas.queries import StrictSchema
 
-COLUMNS = ("task", "metric", "filter", "value", "stderr", "n", "higher_is_better")
+COLUMNS = (
+    "task", "metric", "filter", "value", "stderr", "n", "higher_is_better", "task_version",
+    "num_fewshot",
+)  # fmt: skip
 
 
 class ResultsQuerySchema(StrictSchema):

@@ -6,7 +6,17 @@ means the same in a browser, in a script and in a cache.
 
 from evalserver.core.roles import Role
 from evalserver.web.http.route import Answer, Route
-from evalserver.web.pages import compare, compare_samples, home, job, jobs, samples, system, trends
+from evalserver.web.pages import (
+    compare,
+    compare_samples,
+    home,
+    job,
+    jobs,
+    leaderboard,
+    samples,
+    system,
+    trends,
+)
 from evalserver.web.pages.rendering import get_unknown_page
 
 PAGE = (Answer(media_type="text/html"),)
@@ -43,6 +53,14 @@ PAGES = (
         "/ui/compare/samples/{task}",
         compare_samples.get_compare_samples_page,
         compare_samples.CompareSamplesPageQuerySchema,
+        answers=PAGE,
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/ui/leaderboard",
+        leaderboard.get_leaderboard_page,
+        leaderboard.LeaderboardPageQuerySchema,
         answers=PAGE,
         role=Role.VIEWER,
     ),

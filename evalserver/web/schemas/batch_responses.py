@@ -141,6 +141,8 @@ class BatchResultsSchema(ResponseSchema):
                     "stderr": 0.0706,
                     "n": 48,
                     "higher_is_better": True,
+                    "task_version": "1.0",
+                    "num_fewshot": 0,
                 }
             ],
             "next": None,

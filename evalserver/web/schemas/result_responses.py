@@ -20,6 +20,12 @@ class MetricSchema(ResponseSchema):
     stderr = fields.Float(allow_none=True, metadata=about("The standard error."))
     n = fields.Integer(allow_none=True, metadata=about("Samples."))
     higher_is_better = fields.Boolean(allow_none=True)
+    task_version = fields.String(
+        allow_none=True, metadata=about("The task's version, as the harness reports it.")
+    )
+    num_fewshot = fields.Integer(
+        allow_none=True, metadata=about("Examples in a prompt, as the harness reports it.")
+    )
 
 
 class ResultsSchema(ResponseSchema):
@@ -51,6 +57,8 @@ class ResultsSchema(ResponseSchema):
                     "stderr": 0.0706,
                     "n": 48,
                     "higher_is_better": True,
+                    "task_version": "1.0",
+                    "num_fewshot": 0,
                 }
             ],
         }

@@ -52,6 +52,8 @@ async def test_a_row_has_its_value_standard_error_and_sample_count(api: Api) -> 
         "stderr": 0.01,
         "n": 4,
         "higher_is_better": True,
+        "task_version": None,
+        "num_fewshot": None,
     }
 
 

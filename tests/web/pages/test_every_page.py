@@ -25,10 +25,11 @@ PAGES: dict[str, Callable[[Lab], str]] = {
     "samples of two jobs": lambda lab: (
         f"/ui/compare/samples/mme?job={lab.completed[0]}&job={lab.completed[1]}"
     ),
+    "leaderboard": lambda lab: "/ui/leaderboard",
     "trends": lambda lab: "/ui/trends",
     "system": lambda lab: "/ui/system",
 }
-EMPTY = ("/", "/ui/jobs", "/ui/compare", "/ui/trends", "/ui/system")
+EMPTY = ("/", "/ui/jobs", "/ui/compare", "/ui/leaderboard", "/ui/trends", "/ui/system")
 
 LIVE = "#live[data-state=on]"
 
@@ -48,6 +49,7 @@ ODD_PAGES: dict[str, Callable[[OddJobs], str]] = {
     "samples of two jobs": lambda odd: (
         f"/ui/compare/samples/{MANY_TASKS[0]}?job={odd.many_tasks}&job={odd.more_tasks}"
     ),
+    "leaderboard": lambda odd: "/ui/leaderboard",
     "trends": lambda odd: "/ui/trends",
     "system": lambda odd: "/ui/system",
 }
