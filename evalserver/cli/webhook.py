@@ -56,7 +56,7 @@ def list_webhooks(server: Server, as_json: bool) -> None:
 
 
 @webhook.command()
-@click.argument("url", metavar="URL")
+@click.argument("receiver", metavar="URL")
 @click.option(
     "--event", "events", multiple=True, metavar="TYPE", help="Such as job.failed; repeatable."
 )
@@ -68,7 +68,7 @@ def list_webhooks(server: Server, as_json: bool) -> None:
 @with_server
 def create(
     server: Server,
-    url: str,
+    receiver: str,
     events: tuple[str, ...],
     series: str | None,
     labels: tuple[str, ...],
@@ -77,7 +77,7 @@ def create(
     """Send a message to a URL at each event from now on, and show its secret once."""
     wanted = dict(_label(each) for each in labels)
     with server.client() as client:
-        made = client.create_webhook(url, events or None, series=series, labels=wanted)
+        made = client.create_webhook(receiver, events or None, series=series, labels=wanted)
     _print_secret(made, "Webhook", as_json=as_json)
 
 

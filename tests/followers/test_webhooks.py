@@ -12,6 +12,7 @@ from evalserver.followers.webhooks.dispatcher import Pauses
 from tests.conftest import MakeApi
 from tests.followers.receivers import Receiver, receiving
 from tests.support import Api, Json, until
+from tests.web.api.test_compare import run_completed
 
 LOOPBACK = {"webhook_allow_network": ("127.0.0.0/8",)}
 SHORT = Pauses(0.05, 0.2, 3 * 86400.0)
@@ -208,9 +209,19 @@ async def test_secrets_are_in_no_later_answer(api: Api, receiver: Receiver) -> N
     assert not any("whsec_" in each for each in shown)
 
 
-async def test_a_drained_server_is_told_of(
-    api: Api, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_verdict_of_a_gate_is_told_of(api: Api, receiver: Receiver) -> None:
+    made = await create(api, receiver, events=["gate.verdict"])
+    baseline, job = await run_completed(api), await run_completed(api)
+    judged = {"job": job, "baseline": baseline, "max_drop": 0.01}
+
+    kept = await api.call("POST", "/gate", json=judged)
+
+    await receiver.received(1)
+    [body] = receiver.bodies(made["secret"])
+    assert (body["data"]["job_id"], body["data"]["verdict"]["verdict"]) == (job, kept["verdict"])
+
+
+async def test_a_drained_server_is_told_of(api: Api, receiver: Receiver) -> None:
     await create(api, receiver, events=["server.drained"])
 
     await api.call("POST", "/drain?reason=driver")
