@@ -20,14 +20,30 @@ def clustered_stderr(values: Mapping[Any, float], clusters: Mapping[Any, Hashabl
     document it is the ordinary standard error. ``clusters`` has the cluster of each key of
     ``values``; a missing one raises KeyError. Raises TooFewClusters with fewer than two.
     """
-    n = len(values)
-    mean = math.fsum(values.values()) / n if n else math.nan
-    deviations: dict[Hashable, float] = {}
-    for document, value in values.items():
-        cluster = clusters[document]
-        deviations[cluster] = deviations.get(cluster, 0.0) + value - mean
+    deviations = _deviations(values, clusters)
     count = len(deviations)
     if count < 2:
         raise TooFewClusters(f"the documents are of {count} cluster{'s' * (count != 1)}, not of 2")
-    total = math.fsum(each**2 for each in deviations.values())
-    return math.sqrt(total * count / (count - 1)) / n
+    total = math.fsum(each**2 for each in deviations)
+    return math.sqrt(total * count / (count - 1)) / len(values)
+
+
+def clustered_skewness(values: Mapping[Any, float], clusters: Mapping[Any, Hashable]) -> float:
+    """Return the skewness of the sums of the clusters; 0 if all values are alike."""
+    deviations = _deviations(values, clusters)
+    count = len(deviations)
+    variance = math.fsum(each**2 for each in deviations) / count if count else 0.0
+    if variance == 0:
+        return 0.0
+    return float(math.fsum(each**3 for each in deviations) / count / variance**1.5)
+
+
+def _deviations(values: Mapping[Any, float], clusters: Mapping[Any, Hashable]) -> list[float]:
+    """Return by how much the values of each cluster deviate from the mean of all, summed."""
+    n = len(values)
+    mean = math.fsum(values.values()) / n if n else math.nan
+    found: dict[Hashable, float] = {}
+    for document, value in values.items():
+        cluster = clusters[document]
+        found[cluster] = found.get(cluster, 0.0) + value - mean
+    return list(found.values())

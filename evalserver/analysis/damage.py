@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 from evalserver.analysis.binomial import upper_bound
-from evalserver.analysis.clusters import clustered_stderr
+from evalserver.analysis.clusters import clustered_skewness, clustered_stderr
 from evalserver.analysis.comparison import (
     Clusters,
     NotPaired,
@@ -58,8 +58,10 @@ INTERVALS: Mapping[IntervalMethod, tuple[str, str]] = {
         "mean(d) ± t stderr, where d is by how much each of n documents became worse, and t the"
         " quantile of Student's distribution with n - 1 degrees of freedom; of k clusters of"
         " documents, stderr = sqrt(k / (k - 1) sum(s^2)) / n, where s is the sum of d - mean(d) in"
-        " a cluster, with k - 1 degrees",
-        "Miller 2024, Adding Error Bars to Evals, https://arxiv.org/abs/2411.00640",
+        " a cluster, with k - 1 degrees; widened by stderr g (2 t^2 + 1) / (6 sqrt(k)) on the side"
+        " to which d is skewed, with the skewness g",
+        "Miller 2024, Adding Error Bars to Evals, https://arxiv.org/abs/2411.00640; Johnson 1978,"
+        " https://doi.org/10.1080/01621459.1978.10480051",
     ),
     IntervalMethod.EXACT: (
         "with the largest possible difference L of a document: up to L times the largest share of"
@@ -201,11 +203,15 @@ def _with_mean_interval(
 ) -> Damage:
     units, changed = found.units or 0, found.changed_units
     if changed >= MIN_CHANGED or (changed >= MIN_DENSE and changed * 2 >= units):
-        half = t_quantile(confidence, units - 1) * clustered_stderr(changes, groups)
+        quantile = t_quantile(confidence, units - 1)
+        stderr = clustered_stderr(changes, groups)
+        # A few documents with a large damage, of which more may be missing, skew the mean.
+        skewness = clustered_skewness(changes, groups)
+        shift = skewness * (2 * quantile**2 + 1) / (6 * math.sqrt(units))
         return replace(
             found,
-            low=max(found.value - half, -spread),
-            high=min(found.value + half, spread),
+            low=max(found.value - stderr * (quantile - min(shift, 0.0)), -spread),
+            high=min(found.value + stderr * (quantile + max(shift, 0.0)), spread),
             method=IntervalMethod.MEAN,
             spread=spread,
         )

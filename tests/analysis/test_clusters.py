@@ -7,10 +7,10 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import sem
+from scipy.stats import sem, skew
 from statsmodels.api import OLS
 
-from evalserver.analysis.clusters import TooFewClusters, clustered_stderr
+from evalserver.analysis.clusters import TooFewClusters, clustered_skewness, clustered_stderr
 
 SCORES = [1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.5]
 CLUSTERS = ["a", "a", "b", "b", "b", "c", "a"]
@@ -72,3 +72,15 @@ def test_a_single_cluster_has_no_standard_error(scores: list[float]) -> None:
 def test_a_document_without_a_cluster_is_refused() -> None:
     with pytest.raises(KeyError):
         clustered_stderr({0: 1.0, 1: 0.0}, {0: "a"})
+
+
+def test_the_skewness_is_that_of_scipy() -> None:
+    values = dict(enumerate([0.0, 0.0, 0.1, 0.9, 0.0, 0.3]))
+
+    found = clustered_skewness(values, {each: each for each in values})
+
+    assert found == pytest.approx(float(skew(list(values.values()))))
+
+
+def test_equal_values_have_no_skewness() -> None:
+    assert clustered_skewness({1: 0.5, 2: 0.5}, {1: "a", 2: "b"}) == 0

@@ -364,3 +364,16 @@ def test_numbers_that_are_too_large_are_insufficient_evidence(paired: bool) -> N
     evidence = Evidence(huge, huge, (scores, dict(reversed(scores.items())))) if paired else None
 
     assert verdict(evidence or Evidence(small, small)) is INSUFFICIENT
+
+
+def test_a_few_documents_with_a_large_damage_widen_the_interval_towards_damage() -> None:
+    same = [0.5 + each / 10_000 for each in range(500)]
+    fallen = [each - (0.4 if number % 16 == 0 else 0.0) for number, each in enumerate(same)]
+    risen = [each + (0.4 if number % 16 == 0 else 0.0) for number, each in enumerate(same)]
+
+    worse = judge(ONE_PERCENT, KEY, evidence_of(same, fallen)).damage
+    better = judge(ONE_PERCENT, KEY, evidence_of(same, risen)).damage
+
+    assert worse and worse.high is not None and worse.low is not None
+    assert worse.high - worse.value > 1.1 * (worse.value - worse.low)
+    assert better and (better.low, better.high) == pytest.approx((-worse.high, -worse.low))
