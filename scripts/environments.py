@@ -58,6 +58,8 @@ LMMS_ENGINE = Environment(
     ),
 )
 TRACKERS = Environment("trackers", (_locked("trackers"),))
+TRAINERS = _locked("trainers")
+"""The frameworks of the adapters' tests, a layer on LMMS_ENGINE."""
 MODEL = _locked("model")
 """The demo's model, installed into LM_EVAL; not available for every platform."""
 

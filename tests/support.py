@@ -132,6 +132,11 @@ class Api:
         self._session = session
         self._base = base
 
+    @property
+    def session(self) -> Any:
+        """What sends the requests."""
+        return self._session
+
     async def call(self, method: str, path: str, status: int = 200, **kwargs: Any) -> Any:
         """Send a request; return its JSON body. It must have this status and match the
         description."""

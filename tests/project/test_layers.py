@@ -31,8 +31,9 @@ def _layer(ours: str, guarded: str = "") -> Layer:
 
 GUARDED = {
     "aiohttp", "aiosqlite", "apispec", "click", "httpx", "httpx_sse", "jinja2", "markupsafe",
-    "marshmallow", "mlflow", "multiprocessing", "prometheus_client", "psutil", "pty", "pynvml",
-    "re2", "rich", "sqlite3", "subprocess", "tensorboardX", "wandb",
+    "lightning", "lmms_engine", "marshmallow", "mlflow", "multiprocessing", "prometheus_client",
+    "psutil", "pty", "pynvml", "re2", "rich", "sqlite3", "subprocess", "tensorboardX", "torch",
+    "transformers", "wandb",
 }  # fmt: skip
 """What is the business of one layer each, and of nobody else."""
 
@@ -111,6 +112,9 @@ LAYERS = {
     "trackers": _layer(
         "trackers client! core.masking core.model_title", "mlflow tensorboardX wandb"
     ),
+    "training": _layer("training client! client.errors"),
+    "training.huggingface": _layer("training", "transformers"),
+    "training.lightning": _layer("training", "lightning"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
         "server analysis attempts auth core engines executors followers gates gpus harnesses"
@@ -266,6 +270,8 @@ def test_every_row_has_a_module() -> None:
         ("web.api.jobs", "import httpx"),
         ("web.api.metrics", "from prometheus_client import Counter"),
         ("gpus.monitor", "import pynvml"),
+        ("training.lightning", "from transformers import Trainer"),
+        ("training.evaluation", "import torch"),
         ("newcomer", ""),
     ],
 )

@@ -13,7 +13,7 @@ OPENING_NAMES = {
 }  # fmt: skip
 """Methods and functions that open a file or a directory, whatever they belong to."""
 
-EXEMPT = ("cli", "client", "store", "trackers", "runner.crash_point")
+EXEMPT = ("cli", "client", "store", "trackers", "training", "runner.crash_point")
 """Packages without files of attempts."""
 
 ALLOWED = {
