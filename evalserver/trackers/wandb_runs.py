@@ -27,10 +27,15 @@ class WandbRuns:
     """The destination ``wandb``, online or, with ``WANDB_MODE=offline``, in files."""
 
     def __init__(self, project: str, entity: str | None, directory: Path) -> None:
-        """Raises ImportError without wandb, and OSError if the directory cannot be made."""
+        """Raises ImportError without wandb, Rejected if W&B is switched off, and OSError if the
+        directory cannot be made."""
         import wandb
 
         self._wandb: Any = wandb
+        mode = wandb.setup().settings.mode
+        if mode == "disabled":
+            raise Rejected("W&B is switched off: WANDB_MODE is 'disabled'; unset it")
+        self._is_offline = mode in ("offline", "dryrun")
         self._project = project
         self._entity = entity
         self._directory = directory
@@ -49,7 +54,7 @@ class WandbRuns:
             raise Rejected(f"W&B does not take job {record.job_id}: {error}") from error
         except self._wandb.Error as error:
             raise Unreachable(f"W&B: {error}") from error
-        self._put_away(Path(run.dir).parent, is_offline=bool(run.offline))
+        self._put_away(Path(run.dir).parent)
 
     def flush(self) -> None:
         """Do nothing: a run that has finished is stored."""
@@ -73,7 +78,7 @@ class WandbRuns:
             entity=self._entity,
             dir=str(self._directory),
             id=run_id(record),
-            resume="allow",
+            resume=None if self._is_offline else "allow",
             reinit="create_new",
             name=record.name,
             group=record.series,
@@ -95,8 +100,8 @@ class WandbRuns:
     def _folders(self, record: Record) -> list[Path]:
         return sorted((self._directory / "wandb").glob(f"offline-run-*-{run_id(record)}"))
 
-    def _put_away(self, folder: Path, *, is_offline: bool) -> None:
-        if is_offline:
+    def _put_away(self, folder: Path) -> None:
+        if self._is_offline:
             (folder / SENT_NAME).touch()
         else:
             shutil.rmtree(folder, ignore_errors=True)
