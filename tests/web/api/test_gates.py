@@ -266,3 +266,19 @@ async def test_an_invalid_policy_in_a_query_is_rejected(
 
 async def test_a_job_is_not_judged_beside_itself(api: Api) -> None:
     assert "baseline" in errors_of(await judge(api, "a", "a", 422, max_drop="0.1"))
+
+
+async def test_clients_that_collect_finished_jobs_get_each_once_also_if_it_is_judged(
+    api: Api,
+) -> None:
+    first, second = await run_scored(api, *RIGHT), await run_scored(api, *RIGHT)
+    await keep(api, first, second, **STRICT)
+    collected = (await api.call("GET", "/jobs?finished_after=0"))["jobs"]
+    cursor = collected[-1]["event_id"]
+    await keep(api, second, first, **STRICT)
+    third = await run_scored(api, *RIGHT)
+
+    later = (await api.call("GET", f"/jobs?finished_after={cursor}"))["jobs"]
+
+    assert [each["job_id"] for each in collected] == [first, second]
+    assert [each["job_id"] for each in later] == [third]
