@@ -143,14 +143,20 @@ def _with_names(side: Side, query: Mapping[str, Any], metric: str, kind: str) ->
 async def _load_diff(request: web.Request, sides: tuple[Side, Side]) -> tuple[Identity, SampleDiff]:
     """Return the diff, from memory if these samples were compared before. Raises BadRequest."""
     kept = request.app[SAMPLE_DIFFS]
+
+    async def find() -> SampleDiff:
+        # Another request may have found it while this one waited for its turn.
+        known = kept.get(identity)
+        if known is not None:
+            return known
+        return await run_stoppable(lambda stop: find_diff(sides, stop.is_set))
+
     try:
         identity = await asyncio.to_thread(lambda: tuple(identify(side) for side in sides))
         diff = kept.get(identity)
         if diff is None:
             # Reading whole files occupies a thread, so comparisons run one at a time.
-            diff = await request.app[COMPARISON_WORK].run(
-                request, lambda: run_stoppable(lambda stop: find_diff(sides, stop.is_set))
-            )
+            diff = await request.app[COMPARISON_WORK].run(request, find)
             kept.keep(identity, diff)
     except ScoresUnavailable as error:
         raise BadRequest(

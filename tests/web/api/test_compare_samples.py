@@ -1,5 +1,6 @@
 """``GET /compare/samples/{task}``: the samples of two jobs side by side."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from evalserver.outputs import sample_index
+from evalserver.outputs import SampleDiff, sample_index
+from evalserver.web.api import compare_samples, sample_sides
 from tests.support import Api, Json
 from tests.web.api.test_compare import change_samples, run_completed, run_scored
 
@@ -174,6 +176,24 @@ async def test_the_next_page_does_not_read_whole_files_again(
     body = await compared(api, first, second, f"limit=1&cursor={cursor}")
 
     assert shown(body) == [("wrong_to_right", 1, 1)]
+
+
+async def test_requests_at_once_read_the_files_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+
+    def counted(*args: Any) -> SampleDiff:
+        calls.append(args)
+        return sample_sides.find_diff(*args)
+
+    monkeypatch.setattr(compare_samples, "find_diff", counted)
+    first, second = await run_scored(api, 1, 0), await run_scored(api, 0, 1)
+
+    found = await asyncio.gather(*(compared(api, first, second) for _ in range(4)))
+
+    assert found[1:] == found[:-1]
+    assert len(calls) == 1
 
 
 async def test_a_cursor_does_not_fit_other_samples_or_filters(api: Api) -> None:
