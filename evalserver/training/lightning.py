@@ -70,9 +70,9 @@ class EvalServerCallback(Callback):  # type: ignore[misc]
         self._saved.ignore(trainer.checkpoint_callbacks)
         self._evaluations = self._make()
         self._evaluations.load_state_dict(self._state)
-        if trainer.ckpt_path and trainer.global_step and self._export is None:
+        if trainer.ckpt_path and trainer.global_step:
             # The run may have ended between saving and submitting.
-            self._evaluations.submit(trainer.ckpt_path, step=trainer.global_step)
+            self._submit(pl_module, Path(trainer.ckpt_path), trainer.global_step)
 
     @never_raising
     def on_train_batch_start(
@@ -110,9 +110,14 @@ class EvalServerCallback(Callback):  # type: ignore[misc]
             self._evaluations = None
 
     def _submit_saved(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._evaluations is None:
-            return
-        for path, step in self._saved.find_new(trainer.checkpoint_callbacks, trainer.global_step):
+        if self._evaluations is not None:
+            for path, step in self._saved.find_new(
+                trainer.checkpoint_callbacks, trainer.global_step
+            ):
+                self._submit(pl_module, path, step)
+
+    def _submit(self, pl_module: LightningModule, path: Path, step: int) -> None:
+        if self._evaluations is not None:
             exported = path if self._export is None else self._export(pl_module, path)
             self._evaluations.submit(exported, step=step)
 
