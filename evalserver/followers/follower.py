@@ -18,6 +18,9 @@ PAGE = 200
 MAX_REREAD = 10_000
 """The events that need no handling after which the cursor is moved over them."""
 
+SAVE_SECONDS = 1.0
+"""How long after an event was handled the cursor is moved: a commit each would slow jobs down."""
+
 Handler = Callable[[Event], Awaitable[None]]
 
 
@@ -39,6 +42,9 @@ class Follower:
         self._news = asyncio.Event()
         self._saved = 0
         self._done = 0
+        self._save_at: float | None = None
+        """The time of the event loop at which the cursor is to be moved; None: nothing was handled
+        since it was moved."""
 
     async def run(self) -> None:
         """Follow until it is cancelled."""
@@ -49,7 +55,7 @@ class Follower:
                 self._news.clear()
                 while await self._read_page():
                     pass
-                await self._news.wait()
+                await self._wait()
         finally:
             self._store.unsubscribe(self._on_event)
             # Not essential: the events since then are only read again.
@@ -69,11 +75,24 @@ class Follower:
                 await self._handle(event)
                 handled += 1
             self._done = event.event_id
-        if handled or self._done - self._saved > MAX_REREAD:
+        now = asyncio.get_running_loop().time()
+        if handled and self._save_at is None:
+            self._save_at = now + SAVE_SECONDS
+        is_due = self._save_at is not None and now >= self._save_at
+        if is_due or self._done - self._saved > MAX_REREAD:
             await self._save()
         return len(events) == PAGE
+
+    async def _wait(self) -> None:
+        """Wait for news, or until the cursor is to be moved."""
+        try:
+            async with asyncio.timeout_at(self._save_at):
+                await self._news.wait()
+        except TimeoutError:
+            await self._save()
 
     async def _save(self) -> None:
         if self._done > self._saved:
             await self._store.cursors.advance(self.name, self._done)
             self._saved = self._done
+        self._save_at = None
