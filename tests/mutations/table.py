@@ -510,6 +510,20 @@ MUTATIONS = (
         ("analysis/test_mcnemar.py",),
     ),
     Mutation(
+        "documents of two harnesses are paired by their ids alone",
+        "outputs/sample_pairs.py",
+        "return _has_same_target(matching, row, found) and not questions.isdisjoint(others)",
+        "return True",
+        ("outputs/test_sample_pairs.py",),
+    ),
+    Mutation(
+        "numbers of evaluations with other limits share a column",
+        "web/api/leaderboard_entries.py",
+        "Settings(job.engine, job.limit, masked(job.harness_args))",
+        "Settings(job.engine, None, masked(job.harness_args))",
+        ("web/api/test_leaderboard.py",),
+    ),
+    Mutation(
         "p-values are not adjusted for the number of metrics",
         "analysis/holm.py",
         "(len(p_values) - rank) * p_values[index]",

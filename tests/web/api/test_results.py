@@ -73,7 +73,8 @@ async def test_the_response_names_its_job_and_model(api: Api) -> None:
 
     body = await results(api, job_id)
 
-    del body["results"]
+    for name in ("results", "created_at", "completed_at"):
+        del body[name]
     assert body == {
         "job_id": job_id,
         "status": "completed",
@@ -82,6 +83,11 @@ async def test_the_response_names_its_job_and_model(api: Api) -> None:
         "pruned": False,
         "model": "dummy",
         "model_names": ["dummy"],
+        "engine": "lmms_eval",
+        "tasks": ["mme"],
+        "labels": {},
+        "series": None,
+        "step": None,
         "failed_requests": {"failed": 0, "of": 4, "share": 0.0},
     }
 
