@@ -1,5 +1,6 @@
 """What is signed and sent, to which addresses, and how long a failure pauses."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -138,3 +139,19 @@ async def test_an_old_secret_signs_until_its_time_only(tmp_path: Path) -> None:
 
         signatures = [each["headers"]["webhook-signature"] for each in receiver.requests]
         assert [len(each.split()) for each in signatures] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"\x00nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 99_999]
+)
+async def test_neither_the_url_nor_a_strange_answer_is_in_an_error(answer: bytes) -> None:
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(receive, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        receiver = Receiver(port, Path("none"))
+
+        assert await attempt(webhook_of(receiver)) == "its answer is not HTTP"

@@ -126,6 +126,9 @@ def _reason(error: Exception) -> str:
         cause = cause.__cause__ or getattr(cause, "os_error", None) or cause.__context__
     if isinstance(error, aiohttp.InvalidURL):
         return "its URL is invalid"
+    if isinstance(error, aiohttp.ClientResponseError):
+        # Its text has the URL, and what the receiver sent.
+        return "its answer is not HTTP"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error.os_error}"[:MAX_ERROR_LENGTH]
     return f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
