@@ -35,11 +35,11 @@ async def test_every_number_comes_once_through_kills_of_follower_and_server(
 
     numbers = await complete_jobs(server.data_dir, range(300), keep=KEPT)
     async with server:
-        follow.kill_often(2, count, end=300)
+        follow.kill_often(1, count, end=300)
         follow.kill_often(1, count, end=300, meanwhile=server.kill)
         numbers |= await complete_jobs(server.data_dir, range(300, 500), keep=KEPT)
         await server.start()
-        follow.kill_often(2, count, end=500)
+        follow.kill_often(1, count, end=500)
         follow.once()
 
     assert_each_once(file, numbers)

@@ -20,7 +20,7 @@ from tests.trackers.history import complete_jobs
 
 pytestmark = pytest.mark.real_harness("trackers")
 
-JOBS = 30
+JOBS = 16
 
 READ = """
 import json, sys
@@ -161,7 +161,7 @@ async def test_every_number_comes_once_through_kills_of_follower_and_mlflow(
     numbers = await complete_jobs(server.data_dir, range(JOBS), keep=KEPT)
     end = mlflow.count_runs() + JOBS
     async with server:
-        follow.kill_often(2, mlflow.count_runs, end)
+        follow.kill_often(1, mlflow.count_runs, end)
         follow.kill_often(1, mlflow.count_runs, end, meanwhile=mlflow.kill)
         mlflow.start()
         follow.once()

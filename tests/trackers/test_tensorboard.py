@@ -106,7 +106,7 @@ async def test_every_number_comes_once_through_kills(
         return sum(path.stat().st_size for path in follow.state.glob("*/records.jsonl"))
 
     async with server:
-        follow.kill_often(3, count, end=10**9)
+        follow.kill_often(2, count, end=10**9)
         follow.once()
         for path in (folder / "run").iterdir():
             path.unlink()  # what is missing is written again

@@ -117,7 +117,7 @@ async def test_every_number_comes_once_through_kills_and_a_new_beginning(
         return len(list(folder.glob("wandb/offline-run-*")))
 
     async with server:
-        follow.kill_often(3, count, end=40)
+        follow.kill_often(2, count, end=40)
         follow.once()
         follow.once("--from-start")
         found_runs = runs(folder)
