@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from evalserver import EvalClient
 from tests.end_to_end.conftest import RealServer
 from tests.real_harness import interpreter
-from tests.support import Json, ServerProcess, results_file, until
+from tests.support import WAIT_SECONDS, Json, ServerProcess, results_file, until
 
 pytestmark = [pytest.mark.real_harness("lmms-engine"), pytest.mark.real_harness("lmms-eval")]
 
@@ -142,6 +143,41 @@ async def test_the_training_callback_gets_the_metrics_of_the_merged_checkpoint(
     assert numbers["eval/digits_vqa_acc"] == written["acc,none"]
     assert compared(merged, trained / "whole", 2) == SAME
     assert any(f"model={merged}" in each for each in job["provenance"]["command"])
+
+
+@pytest.mark.real_harness("layers/trainers")
+async def test_the_trainer_logs_metrics_at_their_step_through_our_backend_also_after_a_restart(
+    lab: ServerProcess, checkpoint: Path
+) -> None:
+    later = checkpoint.with_name("checkpoint-200")
+    shutil.copytree(checkpoint, later)
+    async with lab as server:
+        before = await train(server.url, checkpoint.parent, 100)
+        after = await train(server.url, checkpoint.parent, 200)
+        [newest, oldest] = (await server.api.call("GET", "/jobs"))["jobs"]
+
+    assert [each["global_step"] for each in before] == [100]
+    # The state of the first checkpoint is older than its own result: that is logged again.
+    assert [each["global_step"] for each in after] == [100, 200]
+    written = results_file(newest)["results"]["digits_vqa"]
+    assert after[1]["eval/digits_vqa_acc"] == written["acc,none"]
+    assert [oldest["step"], newest["step"]] == [100, 200]
+    assert {oldest["series"], newest["series"]} == {"run1"}
+
+
+async def train(url: str, output: Path, step: int) -> list[Json]:
+    """Have the real trainer's methods evaluate a checkpoint; return what they logged."""
+    script = SCRIPTS / "train_with_backend.py"
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [str(interpreter("layers/trainers")), str(script), url, str(output), str(step)],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def compared(one: Path, other: Path, factor: int = 1) -> Json:
