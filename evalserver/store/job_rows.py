@@ -13,10 +13,12 @@ from evalserver.store.stored_request import DamagedRequest, parse_request
 from evalserver.store.transaction import Row
 
 RECORD = (
-    "SELECT *, (SELECT max(event_id) FROM job_events WHERE job_events.job_id = jobs.job_id)"
+    "SELECT *, coalesce(finish_number,"
+    " (SELECT max(event_id) FROM job_events WHERE job_events.job_id = jobs.job_id))"
     " AS event_id FROM jobs"
 )
-"""A job's record, consistent with its newest event."""
+"""A job's record, consistent with its newest event. Of a finished job, that is the event with which
+it finished: a later verdict does not change the job."""
 
 T = TypeVar("T")
 

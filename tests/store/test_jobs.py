@@ -123,8 +123,8 @@ async def test_finishing_writes_the_metrics(store: Store, tmp_path: Path) -> Non
     await store.jobs.finish(job_id, completed(ACCURACY, loss), PLENTY)
 
     assert rows(tmp_path, "SELECT * FROM metrics ORDER BY metric") == [
-        (job_id, "mme", "acc", "none", 0.5, 0.01, 100, 1),
-        (job_id, "mme", "loss", "none", 2.0, None, None, None),
+        (job_id, "mme", "acc", "none", 0.5, 0.01, 100, 1, None, None),
+        (job_id, "mme", "loss", "none", 2.0, None, None, None, None, None),
     ]
 
 

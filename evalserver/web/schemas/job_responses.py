@@ -401,7 +401,11 @@ class JobSchema(ResponseSchema):
         allow_none=True,
         metadata=about("Versions, command line and checkpoints that produced the results."),
     )
-    event_id = fields.Integer(metadata=about("Newest audit event of the job."))
+    event_id = fields.Integer(
+        metadata=about(
+            "Newest audit event of the job; of a finished one, that with which it finished."
+        )
+    )
     links = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata=about("Paths of related resources.")
     )

@@ -282,3 +282,15 @@ async def test_clients_that_collect_finished_jobs_get_each_once_also_if_it_is_ju
 
     assert [each["job_id"] for each in collected] == [first, second]
     assert [each["job_id"] for each in later] == [third]
+
+
+async def test_a_client_that_continues_from_a_job_that_was_judged_later_misses_none(
+    api: Api,
+) -> None:
+    first, second = await run_scored(api, *RIGHT), await run_scored(api, *RIGHT)
+    await keep(api, first, second, **STRICT)
+    judged = await api.job(first)
+
+    later = (await api.call("GET", f"/jobs?finished_after={judged['event_id']}"))["jobs"]
+
+    assert [each["job_id"] for each in later] == [second]
