@@ -40,7 +40,7 @@ class Evaluation:
     @property
     def status(self) -> str:
         """``completed``, ``failed`` or ``cancelled``."""
-        return str(self.job["status"])
+        return str(self.job.get("status"))
 
     @property
     def error(self) -> str | None:
@@ -62,13 +62,18 @@ class Evaluation:
 
     def numbers(self) -> Iterator[Number]:
         """Yield the finite metrics and standard errors; none of a failed job."""
-        for result in (self.job.get("result") or {}).values():
-            for task, metrics in result.get("metrics", {}).items():
-                for key, value in metrics.items():
+        for result in _object(self.job.get("result")).values():
+            for task, metrics in _object(_object(result).get("metrics")).items():
+                for key, value in _object(metrics).items():
                     if _is_finite(value):
                         metric, _, filter_name = key.partition(",")
                         filter_name = "" if filter_name in NO_FILTER else filter_name
                         yield Number(task, metric, filter_name, float(value))
+
+
+def _object(value: Any) -> Json:
+    # A training must not end because of what a server, or a proxy before it, answers.
+    return value if isinstance(value, dict) else {}
 
 
 def _is_finite(value: object) -> bool:

@@ -121,6 +121,7 @@ class EvalServerCallback(TrainerCallback):  # type: ignore[misc]
             self._log(evaluation, args, state)
         state.stateful_callbacks[STATE] = self._evaluations.state_dict()
 
+    @never_raising
     def _log(self, evaluation: Evaluation, args: TrainingArguments, state: TrainerState) -> None:
         evaluation.log_outcome(LOGGER)
         metrics = {f"eval_{name}": value for name, value in evaluation.metrics.items()}

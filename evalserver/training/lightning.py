@@ -123,14 +123,14 @@ class EvalServerCallback(Callback):  # type: ignore[misc]
 
     def _log_finished(self, trainer: Trainer) -> None:
         for evaluation in self._evaluations.collect() if self._evaluations else ():
-            _log(evaluation, trainer)
+            self._log(evaluation, trainer)
 
-
-def _log(evaluation: Evaluation, trainer: Trainer) -> None:
-    evaluation.log_outcome(LOGGER)
-    metrics = {f"eval/{name}": value for name, value in evaluation.metrics.items()}
-    if evaluation.step is None or not metrics:
-        return
-    for logger in trainer.loggers:
-        logger.log_metrics(metrics, step=evaluation.step)
-        logger.save()
+    @never_raising
+    def _log(self, evaluation: Evaluation, trainer: Trainer) -> None:
+        evaluation.log_outcome(LOGGER)
+        metrics = {f"eval/{name}": value for name, value in evaluation.metrics.items()}
+        if evaluation.step is None or not metrics:
+            return
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=evaluation.step)
+            logger.save()

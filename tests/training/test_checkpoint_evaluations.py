@@ -385,6 +385,11 @@ def test_metrics_are_the_finite_numbers_by_task_metric_and_filter() -> None:
     assert Evaluation(job).metrics == {"mme/acc": 1.0, "gsm8k/match/strict": 1.0}
 
 
+@pytest.mark.parametrize("result", [None, 3, [], {"m": 3}, {"m": {"metrics": {"mme": None}}}])
+def test_a_result_that_makes_no_sense_has_no_metrics(result: Any) -> None:
+    assert Evaluation({"result": result}).metrics == {}
+
+
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
 
