@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Pruned,
         RequestFailed,
         ServerUnreachable,
+        is_leased,
     )
     from evalserver.server.http_server import launch_server
     from evalserver.settings.server_args import ServerArgs
@@ -36,6 +37,7 @@ __all__ = [
     "ServerArgs",
     "ServerUnreachable",
     "__version__",
+    "is_leased",
     "launch_server",
 ]
 

@@ -16,7 +16,7 @@ from evalserver.attempts.outcome import (
     lost_without_results,
     unread,
 )
-from evalserver.attempts.provenance import at_end
+from evalserver.attempts.provenance import RequestOf, at_end, submitted_request
 from evalserver.attempts.retention import Retention
 from evalserver.attempts.retry import retry_until_writable
 from evalserver.attempts.run_directories import RunDirectories
@@ -70,7 +70,8 @@ class Policy:
 class Concluder:
     """Turns the end of an attempt into the outcome of its job, or into another attempt.
 
-    ``gpu_load`` returns what a job used of its GPUs, as a part of its provenance.
+    ``gpu_load`` returns what a job used of its GPUs, as a part of its provenance; ``request_of`` a
+    job's request with the paths that its evaluation reads.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Concluder:
         policy: Policy,
         clock: Clock = utc_now,
         gpu_load: Callable[[str], Mapping[str, Any]] | None = None,
+        request_of: RequestOf = submitted_request,
     ) -> None:
+        self._request_of = request_of
         self._store = store
         self._executors = executors
         self._engines = engines
@@ -193,7 +196,7 @@ class Concluder:
         policy = self._policy
         if self._gpu_load is not None and (load := self._gpu_load(job.job_id)):
             outcome = replace(outcome, provenance={**(outcome.provenance or {}), **load})
-        add = partial(at_end, full=policy.full_fingerprints)
+        add = partial(at_end, full=policy.full_fingerprints, request_of=self._request_of)
         given = (job, self._engines[job.engine], paths.run_dir, info, outcome, probed)
         try:
             return await self._threads.run(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evalserver.attempts.provenance import RequestOf, submitted_request
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.attempts.start_plan import engine_plan, plan_start, warm_mode
 from evalserver.attempts.visible_gpus import gpu_environment
@@ -46,14 +47,19 @@ class LaunchContext:
 
 
 class Planner:
-    """Makes launch specifications of jobs. It starts nothing."""
+    """Makes launch specifications of jobs. It starts nothing.
+
+    ``request_of`` returns a job's request with the paths that its evaluation reads.
+    """
 
     def __init__(
         self,
         engines: Mapping[str, Engine],
         directories: RunDirectories,
         context: LaunchContext,
+        request_of: RequestOf = submitted_request,
     ) -> None:
+        self._request_of = request_of
         self._engines = engines
         self._directories = directories
         self._context = context
@@ -96,7 +102,7 @@ class Planner:
             **profile.values,
             **gpu_environment(gpus, is_nvidia=self._context.has_nvml),
         }
-        command = engine.command(with_merged_checkpoint(job.request), paths)
+        command = engine.command(with_merged_checkpoint(self._request_of(job)), paths)
         working_directory = self._context.working_directory
         if engine.settings.working_directory == ATTEMPT_DIRECTORY:
             working_directory = paths.run_dir / WORKING_DIRECTORY

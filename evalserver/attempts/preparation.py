@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from evalserver.attempts.conclusion import Policy, attempt_token
 from evalserver.attempts.launch import Planner
-from evalserver.attempts.provenance import at_start
+from evalserver.attempts.provenance import at_start, submitted_request
 from evalserver.attempts.run_directories import RunDirectories
+from evalserver.checkpoints.leases.leases import Leases
 from evalserver.checkpoints.waits import missing_checkpoint_reason
 from evalserver.core.clock import Clock, utc_now
 from evalserver.core.job import Job
@@ -32,8 +33,14 @@ class Preparation:
     """Prepares attempts."""
 
     def __init__(
-        self, directories: RunDirectories, planner: Planner, policy: Policy, clock: Clock = utc_now
+        self,
+        directories: RunDirectories,
+        planner: Planner,
+        policy: Policy,
+        clock: Clock = utc_now,
+        leases: Leases | None = None,
     ) -> None:
+        self._leases = leases
         self._directories = directories
         self._planner = planner
         self._policy = policy
@@ -67,13 +74,21 @@ class Preparation:
         fault = self._directories.fault(job)
         if fault is not None:
             return Refusal(f"The evaluation was not started. {fault}", "not_allowed")
-        reason = missing_checkpoint_reason(job)
+        reason = missing_checkpoint_reason(job) or self._lease_fault(job)
         if reason is not None:
             return Refusal(reason, "checkpoint_missing")
         try:
             spec = self._planner.launch_spec(job, paths, attempt_token(job))
         except ProfileUnavailable as error:
             return Refusal(f"The evaluation was not started: {error}", "missing_key")
-        files = at_start(job, self._directories.outputs, full=self._policy.full_fingerprints)
+        files = at_start(
+            job,
+            self._directories.outputs,
+            full=self._policy.full_fingerprints,
+            request_of=submitted_request if self._leases is None else self._leases.request_of,
+        )
         command = replace(spec.command, files={**spec.command.files, **files})
         return replace(spec, command=command)
+
+    def _lease_fault(self, job: Job) -> str | None:
+        return None if self._leases is None else self._leases.fault(job)

@@ -1,14 +1,15 @@
 """The provenance of a job's metrics: collected while the job runs, recorded with its outcome."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evalserver.checkpoints.fingerprints import fingerprints
+from evalserver.checkpoints.fingerprints import Fingerprint, fingerprints
 from evalserver.checkpoints.merging import model_args_before_merging
-from evalserver.core.job import Job, Outcome
+from evalserver.checkpoints.readiness import local_checkpoints
+from evalserver.core.job import Job, NewJob, Outcome
 from evalserver.core.masking import COMMAND_MASK, find_secrets, mask_secrets, masked
 from evalserver.core.request import EvaluateRequest
 from evalserver.engines import Engine
@@ -26,6 +27,8 @@ STARTS = ("warm", "cold")
 MAX_START_BYTES = 64 * 1024
 MAX_REASON = 1000
 PROBE_SECONDS = 60.0
+
+RequestOf = Callable[[Job | NewJob], EvaluateRequest]
 
 
 class HarnessProbe:
@@ -53,9 +56,23 @@ class HarnessProbe:
         return dict(answer)
 
 
-def at_start(job: Job, allowed: AllowedDirectories | None, *, full: bool) -> dict[str, str]:
-    """Return the file (name to text) that records the checkpoints at the start of an attempt."""
-    found = fingerprints(model_args_before_merging(job.request), allowed, full=full)
+def submitted_request(job: Job | NewJob) -> EvaluateRequest:
+    """Return the request of a job as it was submitted, without a lease."""
+    return job.request
+
+
+def at_start(
+    job: Job,
+    allowed: AllowedDirectories | None,
+    *,
+    full: bool,
+    request_of: RequestOf = submitted_request,
+) -> dict[str, str]:
+    """Return the file (name to text) that records the checkpoints at the start of an attempt.
+
+    ``request_of`` returns a job's request with the paths that its evaluation reads.
+    """
+    found = _fingerprints(job, request_of(job), allowed, full=full)
     return {CHECKPOINTS_FILE: json.dumps(found)} if found else {}
 
 
@@ -77,12 +94,13 @@ def at_end(
     allowed: AllowedDirectories | None,
     *,
     full: bool,
+    request_of: RequestOf = submitted_request,
 ) -> Outcome:
     """Return the outcome with its provenance, and marked if the weights changed meanwhile."""
     submitted = (job.provenance or {}).get("checkpoints", {}).get("submitted", {})
     started = _at_start(run_dir)
-    checkpoints = model_args_before_merging(job.request)
-    ended = fingerprints(checkpoints, allowed, full=full) if submitted or started else {}
+    read = request_of(job)
+    ended = _fingerprints(job, read, allowed, full=full) if submitted or started else {}
     times = {"submitted": submitted, "started": started, "ended": ended}
     provenance = {
         **(outcome.provenance or {}),
@@ -104,6 +122,17 @@ def at_end(
         model: {**part, "weights_changed": changed} for model, part in outcome.result.items()
     }
     return replace(outcome, provenance=provenance, result=result)
+
+
+def _fingerprints(
+    job: Job, read: EvaluateRequest, allowed: AllowedDirectories | None, *, full: bool
+) -> dict[str, Fingerprint]:
+    """Return the fingerprints of what the evaluation reads, under the paths of the request."""
+    found = fingerprints(model_args_before_merging(read), allowed, full=full)
+    named = local_checkpoints(model_args_before_merging(job.request))
+    return {
+        key: {**entry, "path": str(named.get(key, entry["path"]))} for key, entry in found.items()
+    }
 
 
 def _how_started(run_dir: Path, info: AttemptInfo) -> dict[str, str]:

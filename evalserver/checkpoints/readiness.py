@@ -8,7 +8,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from evalserver.system.directory_listing import MAX_FILES, directory_names, list_files
+from evalserver.system.directory_listing import (
+    MAX_FILES,
+    OWN_PREFIX,
+    directory_names,
+    list_files,
+)
 from evalserver.system.untrusted_files import MissingFile, UnreadableFile, read_named_json
 
 CHECKPOINT_ARGUMENTS = frozenset({
@@ -66,7 +71,7 @@ def not_ready_reason(path: Path) -> str | None:
     if not os.path.isdir(path):  # noqa: PTH112
         return None
     try:
-        names = directory_names(path)
+        names = [name for name in directory_names(path) if not name.startswith(OWN_PREFIX)]
         if not names:
             return "is an empty directory"
         indexed = _indexed_files(path, names)

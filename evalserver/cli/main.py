@@ -28,6 +28,7 @@ COMMANDS: Table = {
         "leaderboard": "leaderboard:leaderboard",
         "usage": "usage:usage",
         "follow": "follow:follow",
+        "in-use": "in_use:in_use",
     },
     "Server": {
         "health": "about_server:health",

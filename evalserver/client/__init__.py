@@ -10,6 +10,7 @@ from evalserver.client.errors import (
     ServerUnreachable,
 )
 from evalserver.client.events import Event
+from evalserver.core.lease_marks import is_leased
 
 __all__ = [
     "AsyncEvalClient",
@@ -21,4 +22,5 @@ __all__ = [
     "Pruned",
     "RequestFailed",
     "ServerUnreachable",
+    "is_leased",
 ]

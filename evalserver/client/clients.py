@@ -241,6 +241,7 @@ class EvalClient:
     newest_event_id = _blocking(Calls.newest_event_id)
 
     submit_checkpoint = _blocking(Calls.submit_checkpoint)
+    in_use = _blocking(Calls.in_use)
     completed_since = _blocking(Calls.completed_since)
 
     cordon_gpu = _blocking(Calls.cordon_gpu)

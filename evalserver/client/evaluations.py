@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from evalserver.client.errors import Json, RequestFailed
@@ -59,6 +59,7 @@ class EvaluationCalls:
         use_cache: bool | None = None,
         harness_args: Mapping[str, Any] | None = None,
         wait_for_path_s: float | None = None,
+        lease: Literal["link", "copy", "mark"] | None = None,
         env_profile: str | None = None,
         executor: str | None = None,
         validate: bool = True,
@@ -90,6 +91,8 @@ class EvaluationCalls:
         its record says so (``on_stall="warn"``), or it is stopped and fails (``"fail"``).
 
         The server waits ``wait_for_path_s`` seconds for a checkpoint that is still being written.
+        ``lease`` keeps the checkpoint until the job has ended: ``"link"`` evaluates hard links to
+        its files, ``"copy"`` a copy, ``"mark"`` puts a file into it that ``is_leased`` finds.
         ``env_profile`` names a set of variables for the harness that the server's operator made,
         ``executor`` where it runs: ``"local"``, the server's own machine, or a cluster.
         Unknown models and tasks and missing checkpoints are rejected unless ``validate`` is False.

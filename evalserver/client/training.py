@@ -5,11 +5,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evalserver.client.errors import Json
 from evalserver.client.evaluations import EvaluationCalls, task_list
 from evalserver.client.listing import ListingCalls
+from evalserver.client.sending import Call
 from evalserver.core.series import SERIES, STEP
 
 
@@ -29,6 +30,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         model_args_key: str = "pretrained",
         labels: Mapping[str, str] | None = None,
         on_newer: str | None = None,
+        lease: Literal["link", "copy", "mark"] | None = None,
         **evaluate: Any,
     ) -> Json:
         """Queue the evaluation of a run's checkpoint without waiting. Returns what ``evaluate``
@@ -40,6 +42,9 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
 
         With ``on_newer="supersede"``, the run's jobs of earlier steps with the same tasks and limit
         that are still queued are cancelled: the newest checkpoint is what matters.
+
+        With ``lease="link"`` the run may remove the checkpoint as soon as this returns: the
+        evaluation reads hard links to its files, which the server makes beside it.
 
         Repeating a submission returns the same job, so a resumed run can safely submit its last
         checkpoint again. A run that starts from scratch needs another ``series``.
@@ -54,6 +59,7 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         fields: dict[str, Any] = {
             **evaluate,
             "on_newer": on_newer,
+            "lease": lease,
             "model": model,
             "tasks": task_list(tasks),
             "model_args": {**(model_args or {}), model_args_key: _server_path(path)},
@@ -62,6 +68,21 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
         return await self.evaluate(
             **{"idempotency_key": _idempotency_key(fields), **fields}, series=series, step=step
         )
+
+    async def in_use(self, path: str | os.PathLike[str]) -> list[Json]:
+        """Return the jobs that still need a path on the server's machine, or something below or
+        above it; empty if the path may be removed.
+
+        A job has ``job_id``, ``status``, ``path``, ``relation`` and more. Jobs with
+        ``lease="link"`` or ``"copy"`` need no checkpoint of the run. Raises ServerUnreachable and
+        RequestFailed: then keep the checkpoint.
+
+        >>> client.in_use("checkpoints/100")
+        []
+        """
+        look = Call("GET", "/checkpoints", {"path": _absolute(path)})
+        answer = await self._sender.answer(look)
+        return list(answer["jobs"])
 
     async def completed_since(
         self,
@@ -92,6 +113,10 @@ class TrainingCalls(EvaluationCalls, ListingCalls):
 def _server_path(path: str | os.PathLike[str]) -> str:
     # The server has another working directory. A path that does not exist may name a repository.
     return str(Path(path).absolute()) if Path(path).exists() else os.fspath(path)
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return str(Path(path).absolute())
 
 
 def _idempotency_key(fields: Mapping[str, Any]) -> str:

@@ -20,6 +20,9 @@ KEEP, SUPERSEDE = "keep", "supersede"
 REJECT, SKIP = "reject", "skip"
 """The values of ``on_full``."""
 
+LINK, COPY, MARK = "link", "copy", "mark"
+"""The values of ``lease``."""
+
 MAX_TASK_BYTES = 100_000
 """Of all task names together: Linux takes no argument of more than 128 KiB."""
 
@@ -322,6 +325,18 @@ class EvaluateRequest:
             example=1800.0,
             addressee=SERVER,
             option="--wait-for-path",
+        ),
+    )
+    lease: str | None = field(
+        default=None,
+        metadata=row(
+            Kind.CHOICE,
+            "Keeps the checkpoint until the job ends, whatever is removed meanwhile: `link` "
+            "evaluates hard links to its files, `copy` a copy; `mark` puts a file into it that "
+            "asks for it to be kept.",
+            example=LINK,
+            addressee=SERVER,
+            choices=(LINK, COPY, MARK),
         ),
     )
     lmms_engine_kwargs: dict[str, str] | None = field(

@@ -8,6 +8,7 @@ import structlog
 
 from evalserver.attempts.attempts import Attempts
 from evalserver.attempts.retention import Retention
+from evalserver.checkpoints.leases.leases import Leases
 from evalserver.core.lifecycle import FINISHED, Status
 from evalserver.runner.crash_point import crash_point
 from evalserver.store import IllegalTransition, JobNotFound, JobPruned, Store, StoreUnavailable
@@ -42,7 +43,14 @@ class CancelledBatch:
 class JobCommands:
     """Changes jobs on request."""
 
-    def __init__(self, store: Store, attempts: Attempts, retention: Retention) -> None:
+    def __init__(
+        self,
+        store: Store,
+        attempts: Attempts,
+        retention: Retention,
+        leases: Leases | None = None,
+    ) -> None:
+        self._leases = leases
         self._store = store
         self._attempts = attempts
         self._retention = retention
@@ -119,8 +127,20 @@ class JobCommands:
     async def retry(self, job_id: str, actor: str) -> None:
         """Queue a finished job for a further attempt.
 
-        Raises NotFinished, JobNotFound, JobPruned, StoreUnavailable.
+        A job with a lease gets it anew. Raises NotFinished, JobNotFound, JobPruned,
+        StoreUnavailable, and LeaseRefused if its checkpoint is gone.
         """
+        if self._leases is None:
+            await self._retry(job_id, actor)
+            return
+        async with self._leases.hold(job_id):
+            job = await self._store.queries.job(job_id)
+            # The sweep removes it again if the job is not queued in the end.
+            if job.status in FINISHED and job.pruned_at is None:
+                await self._leases.take(job)
+            await self._retry(job_id, actor)
+
+    async def _retry(self, job_id: str, actor: str) -> None:
         try:
             await self._store.jobs.retry(job_id, actor)
             crash_point("retried")

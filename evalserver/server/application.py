@@ -44,6 +44,7 @@ from evalserver.server.executors import (
 from evalserver.server.followers import followers_context
 from evalserver.server.gates import configured_gates
 from evalserver.server.gpus import GPU_LOADS, gpu_context, make_placement, managed_gpus
+from evalserver.server.leases import LEASE_SWEEP, leases_context
 from evalserver.server.places import data_dir_of, runs_dir_of
 from evalserver.server.series import configured_series
 from evalserver.server.warm import make_warm_parents, preload_harnesses, warm_context
@@ -76,6 +77,7 @@ from evalserver.web.keys import (
     GPUS,
     HEALTH,
     INSTRUMENTS,
+    LEASES,
     ORIGINS,
     PLANNER,
     PROGRESS,
@@ -159,6 +161,7 @@ def make_app(
     app.cleanup_ctx.extend(
         [
             _store,
+            leases_context,
             _access,
             _catalog,
             gpu_context,
@@ -224,6 +227,7 @@ async def _submitter(app: web.Application) -> AsyncIterator[None]:
             args.default_executor,
             app[SERIES_POLICIES],
         ),
+        app[LEASES],
     )
     yield
 
@@ -248,7 +252,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         args.memory_per_job,
         args.warm,
     )
-    app[PLANNER] = Planner(app[ENGINES], directories, context)
+    app[PLANNER] = Planner(app[ENGINES], directories, context, app[LEASES].request_of)
     app[RETENTION] = Retention(
         app[STORE], directories, args.max_completed_jobs, args.max_output_bytes
     )
@@ -262,8 +266,9 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         app[RETENTION],
         policy,
         gpu_load=app[GPU_LOADS].provenance,
+        request_of=app[LEASES].request_of,
     )
-    preparation = Preparation(directories, app[PLANNER], policy)
+    preparation = Preparation(directories, app[PLANNER], policy, leases=app[LEASES])
     attempts = Attempts(
         app[STORE],
         executors,
@@ -282,7 +287,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
         ),
     )
     attempts.subscribe(app[INSTRUMENTS].on_start)
-    app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION])
+    app[COMMANDS] = JobCommands(app[STORE], attempts, app[RETENTION], app[LEASES])
     app[SCHEDULER] = Scheduler(
         app[STORE],
         attempts,
@@ -297,6 +302,7 @@ async def _scheduler(app: web.Application) -> AsyncIterator[None]:
     app[FORECASTS] = Forecaster(app[STORE], app[SCHEDULER])
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "the scheduler": app[SCHEDULER].run,
+        "the sweep of leases": app[LEASE_SWEEP].run,
         "the watch for checkpoints": app[SCHEDULER].watch_checkpoints,
         **{f"handing over to {name}": each.run for name, each in app[SCHEDULER].hand_overs.items()},
     }

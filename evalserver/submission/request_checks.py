@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from evalserver.checkpoints.leases.planning import lease_faults
 from evalserver.checkpoints.merging import pin_checkpoint, with_merged_checkpoint
 from evalserver.core.job import LOCAL
 from evalserver.core.request import EvaluateRequest
@@ -98,6 +99,7 @@ class RequestChecks:
             **capability_faults(with_merged_checkpoint(request), prepared.engine),
             **gpu_faults(request, managed_gpus),
             **series_faults(request),
+            **lease_faults(request),
             **{name: fault for name, fault in unknown.items() if fault is not None},
         }
 

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from evalserver.attempts.provenance import at_submission
+from evalserver.checkpoints.leases.leases import Leases
 from evalserver.checkpoints.merging import Merge
 from evalserver.core.in_steps import in_steps
 from evalserver.core.job import NewJob
@@ -24,6 +25,7 @@ from evalserver.store import Answered, Key, SeriesFull, Store, request_bytes
 from evalserver.submission.batch_checks import check_batch, prepare_batch
 from evalserver.submission.capabilities import with_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
+from evalserver.submission.lease_taking import LeaseTaking
 from evalserver.submission.merges import find_shards
 from evalserver.submission.queue_limits import QueueLimits
 from evalserver.submission.rejection import Rejected, invalid, series_full
@@ -63,6 +65,7 @@ class Submitter:
         limits: QueueLimits,
         threads: DiskThreads,
         policy: SubmissionPolicy,
+        leases: Leases,
     ) -> None:
         self._store = store
         self._engines = engines
@@ -71,6 +74,7 @@ class Submitter:
         self._policy = policy
         self._checks = RequestChecks(engines, catalog, threads, policy)
         self.executor_of = self._checks.executor_of
+        self._taking = LeaseTaking(leases)
         self._log = SubmissionLog()
         self.keys_in_flight = KeysInFlight()
 
@@ -159,10 +163,19 @@ class Submitter:
             return job
         if key is None:
             return await self.enqueue(job)
-        return await self._enqueue_once(job, key, lambda position: answer(job.job_id, position))
+        # A repeated submission makes no job, so its checkpoint may be gone.
+        is_repeated = job.request.lease is not None and await self._store.jobs.was_answered(key)
+        async with self._taking.of([] if is_repeated else [job]) as taken:
+            return taken.refusal or taken.judged(
+                await self._enqueue_once(job, key, lambda position: answer(job.job_id, position))
+            )
 
     async def enqueue(self, job: NewJob) -> Accepted | Rejected:
         """Queue a checked job. Raises StoreUnavailable."""
+        async with self._taking.of([job]) as taken:
+            return taken.refusal or taken.judged(await self._enqueue(job))
+
+    async def _enqueue(self, job: NewJob) -> Accepted | Rejected:
         with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
             if rejected is not None:
                 return rejected
@@ -181,6 +194,12 @@ class Submitter:
         ``answer`` is the response, which is stored with a key. Raises KeyReused when the key was
         used for something else, and StoreUnavailable.
         """
+        async with self._taking.of(jobs) as taken:
+            return taken.refusal or taken.judged(await self._enqueue_batch(jobs, answer, key))
+
+    async def _enqueue_batch(
+        self, jobs: Sequence[NewJob], answer: str, key: Key | None
+    ) -> AcceptedBatch | Rejected:
         submitter = jobs[0].submitted_by
         sizes = [request_bytes(job.request) async for job in in_steps(jobs)]
         with ExitStack() as stack:

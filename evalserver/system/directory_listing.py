@@ -18,6 +18,9 @@ MAX_ENTRIES = 50_000
 """Entries of any kind that are examined."""
 MAX_SECONDS = 5.0
 
+OWN_PREFIX = ".evalserver-"
+"""How the names of files and directories begin that evalserver makes beside those of others."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -38,7 +41,7 @@ def list_files(path: Path) -> Listing:
     """List every regular file below a directory; for a file, the file itself.
 
     Links to files are followed, links to directories are not. Files that are removed meanwhile are
-    left out.
+    left out, and so is what evalserver itself has put there (``OWN_PREFIX``).
     """
     files: list[tuple[str, os.stat_result]] = []
     try:
@@ -100,6 +103,8 @@ def _walk(path: Path) -> Iterator[tuple[str, os.stat_result]]:
                 raise _ListingIncomplete(f"has too many entries: more than {MAX_ENTRIES}")
             if time.monotonic() > deadline:
                 raise _ListingIncomplete(f"has too much to be listed in {MAX_SECONDS:g} s")
+            if entry.name.startswith(OWN_PREFIX):
+                continue
             name = f"{directory}{entry.name}"
             try:
                 if entry.is_dir(follow_symlinks=False):

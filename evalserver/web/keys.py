@@ -10,6 +10,7 @@ from jinja2 import Environment
 from evalserver.analysis.gate_policy import Policy
 from evalserver.attempts.launch import Planner
 from evalserver.attempts.retention import Retention
+from evalserver.checkpoints.leases.leases import Leases
 from evalserver.core.health import Health
 from evalserver.engines import Engine
 from evalserver.engines.env_profiles import EnvProfile
@@ -57,6 +58,7 @@ GPU_GUARD = web.AppKey("gpu_guard", GpuGuard)
 SCHEDULER = web.AppKey("scheduler", Scheduler)
 COMMANDS = web.AppKey("commands", JobCommands)
 PLANNER = web.AppKey("planner", Planner)
+LEASES = web.AppKey("leases", Leases)
 RETENTION = web.AppKey("retention", Retention)
 BACKUP_LOCK = web.AppKey("backing_up", asyncio.Lock)
 """Held while a backup is made."""

@@ -9,6 +9,7 @@ from evalserver.web.api import (
     batch_results,
     batches,
     catalog,
+    checkpoints,
     compare,
     compare_samples,
     docs,
@@ -43,6 +44,7 @@ from evalserver.web.schemas.batch_responses import (
     ExpandedBatchSchema,
     SubmittedBatchSchema,
 )
+from evalserver.web.schemas.checkpoints import CheckpointUseQuerySchema, CheckpointUseSchema
 from evalserver.web.schemas.compare_responses import ComparisonSchema
 from evalserver.web.schemas.evaluate_request import ChangeJobSchema, EvaluateSchema
 from evalserver.web.schemas.executors import ExecutorsSchema
@@ -385,6 +387,15 @@ ROUTES = (
             Answer(media_type="text/csv"),
             Answer(media_type="text/markdown"),
         ),
+        errors=(UNAVAILABLE,),
+        role=Role.VIEWER,
+    ),
+    Route(
+        "GET",
+        "/checkpoints",
+        checkpoints.get_checkpoints,
+        CheckpointUseQuerySchema,
+        answers=(Answer(CheckpointUseSchema),),
         errors=(UNAVAILABLE,),
         role=Role.VIEWER,
     ),

@@ -46,6 +46,7 @@ SENT: dict[str, tuple[str, Any]] = {
     "seed": ("--seed 42", 42),
     "use_cache": ("--no-use-cache", False),
     "wait_for_path_s": ("--wait-for-path 30m", 1800.0),
+    "lease": ("--lease link", "link"),
     "env_profile": ("--env-profile azure", "azure"),
     "executor": ("--executor local", "local"),
     "lmms_engine_kwargs": ("--lmms-engine-kwargs model_path=/x", {"model_path": "/x"}),

@@ -6,8 +6,8 @@ from typing import Any
 import schemathesis
 
 EXACT = 2**53
-ONLY_THE_SERVER_KNOWS = ("env_profile", "executor", "harness_args", "seed")
-"""Fields of which the valid values are in the settings, or depend on the engine."""
+ONLY_THE_SERVER_KNOWS = ("env_profile", "executor", "harness_args", "lease", "seed")
+"""Fields of which the valid values are in the settings, or depend on the engine or on files."""
 LEFT_OUT = {
     # Waiting would take too long; a dry run creates no job to ask for; and only the server knows
     # the valid names, and whether a metric says which samples are right.

@@ -44,6 +44,7 @@ LAYERS = {
     # The ground: values, the operating system, and what runs beside the harness.
     "version": _layer(""),
     "core.clock": _layer(""),
+    "core.lease_marks": _layer(""),
     "core.lifecycle": _layer(""),
     "core.request": _layer("core.request_fields"),
     "core.request_fields": _layer(""),
@@ -108,7 +109,10 @@ LAYERS = {
         f" submission system version {CRASH_POINT}",
         "aiohttp apispec jinja2 markupsafe marshmallow",
     ),
-    "client": _layer("client core.plain_text core.request core.series version", "httpx httpx_sse"),
+    "client": _layer(
+        "client core.lease_marks core.plain_text core.request core.series version",
+        "httpx httpx_sse",
+    ),
     "trackers": _layer(
         "trackers client! core.masking core.model_title", "mlflow tensorboardX wandb"
     ),
@@ -117,8 +121,8 @@ LAYERS = {
     "training.lightning": _layer("training", "lightning"),
     # The top: what puts it all together, and what starts it.
     "server": _layer(
-        "server analysis attempts auth core engines executors followers gates gpus harnesses"
-        " monitoring runner scheduling settings store! submission system version web",
+        "server analysis attempts auth checkpoints.leases core engines executors followers gates"
+        " gpus harnesses monitoring runner scheduling settings store! submission system version web",
         "aiohttp",
     ),
     "cli": _layer(

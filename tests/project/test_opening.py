@@ -63,6 +63,11 @@ ALLOWED = {
     "engines.in_harness.merge_checkpoint": "runs as the harness",
     # Names and times of checkpoints and tasks; their contents by untrusted_files or for a hash.
     "system.directory_listing": "names, sizes and times of checkpoints' files and task definitions",
+    "checkpoints.leases.planning": "names of directories, as far as the listing has bounded them",
+    "checkpoints.leases.files": "directories of leases, one below the other through no link",
+    "checkpoints.leases.marks": "marks of leases, through no link and without blocking",
+    "checkpoints.leases.records": "the records of leases, in the data directory",
+    "core.lease_marks": "runs in trainers; regular files only, without blocking",
     # Calls that only have the same name.
     "outputs.artifacts": "lists what untrusted_files has opened",
     "outputs.zip_stream": "entries of the archive that it makes",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from evalserver.checkpoints.leases.leases import Leases
 from evalserver.checkpoints.merging import Merge
 from evalserver.core.job import NewJob
 from evalserver.core.request import EvaluateRequest
@@ -54,7 +55,8 @@ async def submitter(store: Store, limits: QueueLimits, tmp_path: Path) -> AsyncI
     engines = make_engines("python3", None, {})
     catalog = Catalog(store, engines, stand_in_environment(), LocalExecutor())
     policy = SubmissionPolicy("lmms_eval", 60.0, output_directories(tmp_path, ()))
-    yield Submitter(store, engines, catalog, limits, threads, policy)
+    leases = Leases(tmp_path, policy.allowed)
+    yield Submitter(store, engines, catalog, limits, threads, policy, leases)
     await catalog.close()
 
 
@@ -75,7 +77,8 @@ async def on_clusters(
         default_executor="gpu",
     )
     threads = DiskThreads("submissions", 60)
-    yield Submitter(store, engines, catalog, limits, threads, policy)
+    leases = Leases(tmp_path, policy.allowed)
+    yield Submitter(store, engines, catalog, limits, threads, policy, leases)
     await catalog.close()
 
 

@@ -76,6 +76,7 @@ async def test_the_job_shows_every_field_as_it_was_sent(make_api: MakeApi) -> No
         "seed": 7,
         "use_cache": True,
         "wait_for_path_s": 60.0,
+        "lease": None,
         "lmms_engine_kwargs": {
             "model_path": "/checkpoints/100",
             "checkpoint_type": "ema",

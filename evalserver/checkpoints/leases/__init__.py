@@ -1,0 +1,1 @@
+"""Leases: checkpoints that are kept until the jobs that need them have ended."""
