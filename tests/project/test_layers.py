@@ -122,7 +122,8 @@ LAYERS = {
     # The top: what puts it all together, and what starts it.
     "server": _layer(
         "server analysis attempts auth checkpoints.leases core engines executors followers gates"
-        " gpus harnesses monitoring runner scheduling settings store! submission system version web",
+        " gpus harnesses monitoring runner scheduling settings store! submission system version"
+        " web",
         "aiohttp",
     ),
     "cli": _layer(
