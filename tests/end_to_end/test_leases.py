@@ -1,13 +1,20 @@
 """Leases through crashes of the server."""
 
+import asyncio
+import re
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.end_to_end.crashing_server import CrashingServer
+from tests.real_harness import interpreter
 from tests.support import Json, request, until
+
+Rotation = Callable[[Path], None]
 
 
 @pytest.fixture
@@ -90,3 +97,57 @@ async def test_a_lease_is_removed_at_the_next_start_if_its_job_had_ended(
         await server.start_without_crash_point()
 
         await swept(checkpoint)
+
+
+def rotate_as_transformers(run: Path) -> None:
+    """Keep the newest checkpoint as ``save_total_limit=1`` does: by its own function."""
+    code = (
+        "import sys; from transformers.trainer_utils import rotate_checkpoints;"
+        " rotate_checkpoints(sys.argv[1], save_total_limit=1)"
+    )
+    python = str(interpreter("lmms-eval"))
+    subprocess.run([python, "-c", code, str(run)], check=True, capture_output=True)
+
+
+def rotate_as_torchtitan(run: Path) -> None:
+    """Keep the newest checkpoint by the rule of ``keep_latest_k=1``: of all names in which
+    ``re.search`` finds ``step-(\\d+)``, all but the last are removed."""
+    names = {path: re.search(r"step-(\d+)", path.name) for path in run.iterdir()}
+    steps = sorted((int(match[1]), path) for path, match in names.items() if match)
+    for _, path in steps[:-1]:
+        shutil.rmtree(path)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "rotate"),
+    [
+        pytest.param(
+            "checkpoint", rotate_as_transformers, marks=pytest.mark.real_harness("lmms-eval")
+        ),
+        ("step", rotate_as_torchtitan),
+    ],
+)
+async def test_a_rotation_that_knows_of_no_lease_takes_nothing_from_an_evaluation(
+    server: CrashingServer, tmp_path: Path, prefix: str, rotate: Rotation
+) -> None:
+    gate, run = tmp_path / "gate", tmp_path / "trained"
+    async with server:
+        jobs = []
+        for step in (100, 200, 300):
+            checkpoint = run / f"{prefix}-{step}"
+            checkpoint.mkdir(parents=True)
+            (checkpoint / "model.safetensors").write_bytes(bytes(step))
+            answer = await server.api.call(
+                "POST", "/evaluate", json=body(checkpoint, until=str(gate))
+            )
+            jobs.append(answer["job_id"])
+            await asyncio.to_thread(rotate, run)
+        left = {path.name for path in run.iterdir()}
+        gate.touch()
+
+        finished = [await server.api.finished(job_id) for job_id in jobs]
+
+    assert left == {f"{prefix}-300", ".evalserver-leases"}
+    assert [job["status"] for job in finished] == ["completed"] * 3
+    changed = [job["result"]["dummy"]["weights_changed"] for job in finished]
+    assert changed == [False] * 3
