@@ -32,8 +32,8 @@ class EvalServerCallback(TrainerCallback):  # type: ignore[misc]
     ... )
     >>> trainer.train()
 
-    Metrics are logged as ``eval_TASK/METRIC``, which Weights & Biases, TensorBoard and others show
-    as ``eval/TASK/METRIC``, and are in ``trainer.state.log_history``.
+    Metrics are logged as ``eval_TASK/METRIC``, which Weights & Biases and TensorBoard show as
+    ``eval/TASK/METRIC``, and are in ``trainer.state.log_history``.
     """
 
     def __init__(
