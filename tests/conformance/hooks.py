@@ -78,6 +78,8 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
     if "finished_after" in (case.query or ()):
         case.query.pop("sort", None)
     body = case.body
+    if case.operation.label == "POST /webhooks":
+        _make_url_valid(body)
     if case.operation.path == "/batches" and isinstance(body, dict):
         if _is_sweep(body.get("sweep")):
             body["sweep"] = SWEEP
@@ -85,6 +87,12 @@ def before_call(_context: Any, case: Any, **_kwargs: Any) -> None:
         for each in jobs if isinstance(jobs, list) else ():
             _make_request_acceptable(each, is_evaluation=True)
     _make_request_acceptable(body, is_evaluation=case.operation.path == "/evaluate")
+
+
+def _make_url_valid(body: Any) -> None:
+    """A pattern cannot say which URLs are valid."""
+    if isinstance(body, dict) and str(body.get("url", "")).startswith("http"):
+        body["url"] = "https://hooks.lab.example/evals"
 
 
 def _ask_for_a_verdict(asked: Any) -> None:

@@ -1,13 +1,15 @@
 """The schemas of which jobs need a checkpoint."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from evalserver.checkpoints.leases.needs import Relation
 from evalserver.core.lifecycle import UNFINISHED
 from evalserver.core.request import COPY, LINK, MARK
-from evalserver.web.schemas.fields import about
+from evalserver.web.schemas.fields import Text, about
 from evalserver.web.schemas.queries import StrictSchema
 from evalserver.web.schemas.responses import ResponseSchema
 
@@ -15,15 +17,26 @@ MAX_PATH_LENGTH = 4096
 JOB_ID = "8d9c8f0e-3a5b-4f8e-9d53-0c9d8f3f6c11"
 
 
+class AbsolutePath(Text):
+    """An absolute path."""
+
+    PATTERN = Text.PATTERN.replace("^", "^/", 1)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        path = super()._deserialize(value, attr, data, **kwargs)
+        if not path.startswith("/"):
+            raise ValidationError("Must be an absolute path, which begins with '/'.")
+        return path
+
+
 class CheckpointUseQuerySchema(StrictSchema):
     """The query of ``GET /checkpoints``."""
 
-    path = fields.String(
+    path = AbsolutePath(
         required=True,
-        validate=[
-            validate.Length(max=MAX_PATH_LENGTH),
-            validate.Regexp(r"/[^\0]*\Z", error="Must be an absolute path."),
-        ],
+        longest=MAX_PATH_LENGTH,
         metadata=about("An absolute path on the server's machine."),
     )
 
