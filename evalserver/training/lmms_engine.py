@@ -128,7 +128,11 @@ class EvalServerBackend:
         self._evaluations.close()
 
     def _keep_state(self, checkpoint: Path) -> None:
-        (checkpoint / STATE_FILE).write_text(json.dumps(self._evaluations.state_dict()))
+        try:
+            (checkpoint / STATE_FILE).write_text(json.dumps(self._evaluations.state_dict()))
+        except OSError as error:
+            text = f"a resumed run will log some results again: {error}"
+            self._faults.failed("keeping the state", type(error).__name__, text)
 
     def _resume(self, checkpoint: Path, step: int) -> None:
         """Go on from the newest checkpoint before this one."""

@@ -4,8 +4,8 @@
     EVALSERVER_URL=http://gpu-node:8000 python plain_pytorch.py RUN_DIRECTORY
 
 Called again, it goes on from its last checkpoint. The model is a tiny one, and ``dummy`` is
-lmms-eval's model without weights: put yours in their place. In a distributed run, rank 0 submits and
-collects, whoever calls it; saving is yours to leave to one process.
+lmms-eval's model without weights: put yours in their place. In a distributed run, rank 0 submits
+and collects, whoever calls it; saving is yours to leave to one process.
 """
 
 import sys
