@@ -132,7 +132,7 @@ def test_the_operators_secrets_are_hidden_from_submitters(lab: Lab) -> None:
 
 
 def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
-    secrets = (PASSWORD, KEY, HUB, OPERATOR_KEY)
+    secrets: tuple[str, ...] = (PASSWORD, KEY, HUB, OPERATOR_KEY)
     fields: dict[str, Any] = {
         "model_args": {"api_key": PASSWORD, "note": KEY},
         "gen_kwargs": f"token={HUB}",
@@ -143,13 +143,19 @@ def test_no_route_and_no_page_shows_a_secret_to_others(lab: Lab) -> None:
     batch = lab.send("POST", "/batches", Role.SUBMITTER, json={"jobs": [request]}).json()
     names = {"task": "mme", "path": "p", "folder": "docs", "file": "docs.js", "name": "n"}
     names["batch_id"] = batch["batch_id"]
+    asked = {"job": jobs[0], "baseline": jobs[1], "max_drop": 0.1}
+    names["verdict_id"] = lab.send("POST", "/gate", Role.SUBMITTER, json=asked).json()["verdict_id"]
+    receiver = {"url": "https://hooks.lab.example/evals"}
+    webhook = lab.send("POST", "/webhooks", Role.ADMIN, json=receiver).json()
+    names["webhook_id"], secrets = webhook["webhook_id"], (*secrets, webhook["secret"])
     paths = {
         route.path.format(job_id=job_id, **names)
         for route in (*ROUTES, *PAGES)
         for job_id in jobs
         if route.method == "GET" and not route.path.endswith("/events")
     }
-    paths.add(f"/compare?job={jobs[0]}&job={jobs[1]}")
+    pair = f"job={jobs[0]}&job={jobs[1]}"
+    paths |= {f"/compare?{pair}", f"/compare/samples/mme?{pair}", f"/ui/compare/samples/mme?{pair}"}
 
     for role in (Role.VIEWER, Role.ADMIN):
         for path in paths:
