@@ -227,6 +227,7 @@ async def test_killed_while_the_audit_log_is_archived(
     job_id = await server.api.submit()
     await server.api.finished(job_id)
     await server.api.call("POST", f"/jobs/{job_id}/prune")
+    await _all_events_handled(server)
     await server.start_to_crash_at(point)
     command = _archive_command(server, tmp_path)
 
@@ -246,6 +247,7 @@ async def test_killed_before_the_server_is_notified_of_an_archive(
     job_id = await server.api.submit()
     await server.api.finished(job_id)
     await server.api.call("POST", f"/jobs/{job_id}/prune")
+    await _all_events_handled(server)
     command = _archive_command(server, tmp_path)
 
     crashing = {VARIABLE: "archive_written"}
@@ -257,6 +259,19 @@ async def test_killed_before_the_server_is_notified_of_an_archive(
     assert "archived" not in before
     assert server.query("SELECT event FROM job_events") == ["archived"]
     await _require_sound(server, tmp_path)
+
+
+async def _all_events_handled(server: CrashingServer) -> None:
+    """Wait until the followers of the log have handled its events: others are not archived."""
+    unhandled = (
+        "SELECT 1 FROM follower_cursors JOIN job_events ON event_id > last_event"
+        " WHERE event IN (SELECT value FROM json_each(kinds))"
+    )
+
+    async def all_handled() -> bool:
+        return not server.query(unhandled)
+
+    await until(all_handled)
 
 
 def _archive_command(server: CrashingServer, folder: Path) -> tuple[str, ...]:

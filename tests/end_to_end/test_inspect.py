@@ -33,6 +33,8 @@ async def test_the_metrics_match_inspects_own_log(inspect_server: ServerProcess)
             "stderr": 0.25,
             "n": 4,
             "higher_is_better": True,
+            "task_version": "0",
+            "num_fewshot": None,
         }
     ]
 

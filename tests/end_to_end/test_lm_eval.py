@@ -56,6 +56,8 @@ def _assert_numbers_are_the_harnesss_own(job: Json, results: Json, written: Json
             "stderr": numbers["acc_stderr,none"],
             "n": written["n-samples"]["capitals"]["effective"],
             "higher_is_better": written["higher_is_better"]["capitals"]["acc"],
+            "task_version": str(written["versions"]["capitals"]),
+            "num_fewshot": written["n-shot"]["capitals"],
         }
     ]
 
