@@ -5,15 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
-from marshmallow import fields, pre_load, validate
 
 from evalserver.core.job import Job
 from evalserver.outputs import Change
 from evalserver.web.api.compare_samples import CompareSamplesQuerySchema, get_sample_differences
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.pages.rendering import call_api, render_page
-from evalserver.web.pages.samples import MAX_BACK, given_parts, page_queries, present_sample
-from evalserver.web.schemas.fields import Text, about
+from evalserver.web.pages.samples import given_parts, page_queries, present_sample
+from evalserver.web.pages.samples_form import SamplesFormSchema
 
 PAGE_SIZE = 10
 
@@ -36,19 +35,8 @@ CHANGES: Mapping[Change, tuple[str, tuple[str, str] | None]] = {
 """How the page names each change, and the filters of both jobs that select it alone."""
 
 
-class CompareSamplesPageQuerySchema(CompareSamplesQuerySchema):
-    """The page's query: the API's, where empty form fields count as absent."""
-
-    back = fields.List(
-        Text(longest=64),
-        load_default=[],
-        validate=validate.Length(max=MAX_BACK, error="Must be given at most {max} times."),
-        metadata=about("The cursors of the pages before, the first page excepted."),
-    )
-
-    @pre_load
-    def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value != ""}
+class CompareSamplesPageQuerySchema(SamplesFormSchema, CompareSamplesQuerySchema):
+    """The page's query: the API's, from a form."""
 
 
 async def get_compare_samples_page(request: web.Request) -> web.Response:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
-from marshmallow import fields, pre_load, validate
 
 from evalserver.core.job import Job
 from evalserver.web.api.artifacts import get_artifacts
@@ -15,11 +14,9 @@ from evalserver.web.http.errors import BadRequest
 from evalserver.web.keys import ENGINES, QUERY
 from evalserver.web.pages.rendering import call_api, job_json, render_page
 from evalserver.web.pages.sample_counts import count_samples, has_epochs
-from evalserver.web.schemas.fields import Text, about
+from evalserver.web.pages.samples_form import MAX_BACK, SamplesFormSchema
 
 PAGE_SIZE = 10
-MAX_BACK = 20
-"""How many pages the link to the previous page leads back, one by one."""
 KEPT = ("only", "metric", "filter")
 """What links to other pages keep of the query."""
 MAX_IMAGES = 8
@@ -37,19 +34,8 @@ QUESTION_KEYS = ("input", "question", "query", "prompt", "problem", "instruction
 ANSWER_KEYS = ("filtered_resps", "resps")
 
 
-class SamplesPageQuerySchema(SamplesQuerySchema):
-    """The page's query: the API's, where empty form fields count as absent."""
-
-    back = fields.List(
-        Text(longest=256),
-        load_default=[],
-        validate=validate.Length(max=MAX_BACK, error="Must be given at most {max} times."),
-        metadata=about("The cursors of the pages before, the first page excepted."),
-    )
-
-    @pre_load
-    def _drop_empty(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value != ""}
+class SamplesPageQuerySchema(SamplesFormSchema, SamplesQuerySchema):
+    """The page's query: the API's, from a form."""
 
 
 async def get_samples_page(request: web.Request) -> web.Response:
