@@ -40,17 +40,17 @@ def copy(tmp_path: Path) -> Callable[[str], Path]:
 
 REAL_METRICS = {
     "lmms_dummy": {
-        Metric("digits_vqa", "acc", "none", 0.109375, 0.039322054350368486, 64, True),
+        Metric("digits_vqa", "acc", "none", 0.109375, 0.039322054350368486, 64, True, None, 0),
     },
     "lmms_async": {
-        Metric("digits_vqa", "acc", "none", 0.96875, 0.021921011700381302, 64, True),
+        Metric("digits_vqa", "acc", "none", 0.96875, 0.021921011700381302, 64, True, None, 0),
     },
     "lm_dummy": {
-        Metric("digits_text_mc", "acc", "none", 0.03125, 0.021921011700381302, 64, True),
-        Metric("biology_qa", "exact_match", "none", 0.0, 0.0, 20, True),
+        Metric("digits_text_mc", "acc", "none", 0.03125, 0.021921011700381302, 64, True, "1.0", 0),
+        Metric("biology_qa", "exact_match", "none", 0.0, 0.0, 20, True, "1.0", 0),
     },
     "lm_chat": {
-        Metric("biology_qa", "exact_match", "none", 0.1, 0.06882472016116853, 20, True),
+        Metric("biology_qa", "exact_match", "none", 0.1, 0.06882472016116853, 20, True, "1.0", 0),
     },
 }
 
