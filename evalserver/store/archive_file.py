@@ -12,9 +12,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalserver.core.durable_files import sync
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.chain import Chain
-from evalserver.store.drafts import draft_of, os_errors, publish, sync
+from evalserver.store.drafts import draft_of, os_errors, publish
 from evalserver.store.errors import ArchiveFailed
 from evalserver.store.events import HASHED_COLUMNS
 from evalserver.store.reading import snapshot

@@ -5,8 +5,9 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalserver.core.durable_files import sync
 from evalserver.store.check import check_database
-from evalserver.store.drafts import draft_of, os_errors, publish, sync
+from evalserver.store.drafts import draft_of, os_errors, publish
 from evalserver.store.errors import BackupFailed, DatabaseRefused
 from evalserver.store.reading import read_only, snapshot
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from evalserver.core.durable_files import sync
 from evalserver.store.errors import StoreError
 
 DRAFT_SUFFIX = ".evalserver-draft"
@@ -57,12 +58,3 @@ def publish(draft: Path, target: Path, failed: type[StoreError]) -> None:
     except OSError:  # a file system without hard links
         draft.rename(target)
     sync(target.absolute().parent)
-
-
-def sync(path: Path) -> None:
-    """Sync a file, or the entries of a directory, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

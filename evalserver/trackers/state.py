@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.durable_files import write_durably
+
 VERSION = 1
 
 CURSOR_NAME = "cursor.json"
@@ -100,24 +102,3 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file that is there with its whole content, or as it was before. Raises OSError."""
-    draft = path.with_name(f".{path.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    replace_durably(draft, path)
-
-
-def replace_durably(draft: Path, path: Path) -> None:
-    """Give a file, whose content is on disk, its name. Raises OSError."""
-    draft.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

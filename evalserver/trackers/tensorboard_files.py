@@ -16,9 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from evalserver.core.durable_files import replace_durably, sync
 from evalserver.trackers.json_lines import JsonLines, record_of_row
 from evalserver.trackers.records import Record, milliseconds
-from evalserver.trackers.state import locked, replace_durably
+from evalserver.trackers.state import locked
 
 LEDGER_NAME = "records.jsonl"
 LOCK_NAME = ".evalserver-follow.lock"
@@ -144,11 +145,7 @@ def _write_events(path: Path, records: list[Record]) -> None:
             file.write(event.SerializeToString())
     finally:
         file.close()
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path)
 
 
 def _event_writer() -> tuple[Any, Any, Any]:

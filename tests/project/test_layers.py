@@ -44,6 +44,7 @@ LAYERS = {
     # The ground: values, the operating system, and what runs beside the harness.
     "version": _layer(""),
     "core.clock": _layer(""),
+    "core.durable_files": _layer(""),
     "core.lease_marks": _layer(""),
     "core.lifecycle": _layer(""),
     "core.request": _layer("core.request_fields"),
@@ -114,7 +115,8 @@ LAYERS = {
         "httpx httpx_sse",
     ),
     "trackers": _layer(
-        "trackers client! core.masking core.model_title", "mlflow tensorboardX wandb"
+        "trackers client! core.durable_files core.masking core.model_title",
+        "mlflow tensorboardX wandb",
     ),
     "training": _layer("training client! client.errors"),
     "training.huggingface": _layer("training", "transformers"),

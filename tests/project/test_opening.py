@@ -23,6 +23,7 @@ ALLOWED = {
     "web.api.static_files": "files of the package",
     "web.api.login": "a page of the package",
     # The server's own files, in directories that no attempt is given.
+    "core.durable_files": "writes and syncs what its callers keep in directories of their own",
     "system.data_dir": "the lock of the data directory",
     "system.permissions": "names and modes of the database's files",
     "system.instance_id": "the id of the data directory, in that directory",

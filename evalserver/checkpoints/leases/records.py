@@ -5,7 +5,6 @@ whatever crashes in between.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from evalserver.core.durable_files import write_durably
 from evalserver.core.request import MARK
 
 log = structlog.get_logger("evalserver.checkpoints.leases")
@@ -88,18 +88,7 @@ class LeaseRecords:
     def add(self, lease: Lease) -> None:
         """Write a record; it is on disk when this returns. Raises OSError."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        file = self._file(lease.job_id)
-        draft = file.with_suffix(".draft")
-        with draft.open("wb") as output:
-            output.write(json.dumps(asdict(lease)).encode())
-            output.flush()
-            os.fsync(output.fileno())
-        draft.replace(file)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_durably(self._file(lease.job_id), json.dumps(asdict(lease)).encode())
 
     def remove(self, job_id: str) -> None:
         """Remove a record. Raises OSError."""
