@@ -15,9 +15,6 @@ from evalserver.store import CommittedEvent, Event, Store, StoreUnavailable
 PAGE = 200
 """The events that are read at once."""
 
-MAX_REREAD = 10_000
-"""The events that need no handling after which the cursor is moved over them."""
-
 SAVE_SECONDS = 1.0
 """How long after an event was handled the cursor is moved: a commit each would slow jobs down."""
 
@@ -68,18 +65,14 @@ class Follower:
 
     async def _read_page(self) -> bool:
         """Handle the next events; False when there are no more."""
-        events = await self._store.events.after(self._done, PAGE)
-        handled = 0
+        events = await self._store.events.of_kinds(self._kinds, self._done, PAGE)
         for event in events:
-            if event.event in self._kinds:
-                await self._handle(event)
-                handled += 1
+            await self._handle(event)
             self._done = event.event_id
         now = asyncio.get_running_loop().time()
-        if handled and self._save_at is None:
+        if events and self._save_at is None:
             self._save_at = now + SAVE_SECONDS
-        is_due = self._save_at is not None and now >= self._save_at
-        if is_due or self._done - self._saved > MAX_REREAD:
+        if self._save_at is not None and now >= self._save_at:
             await self._save()
         return len(events) == PAGE
 

@@ -1,11 +1,13 @@
 """Reading the audit log in order, as the server does for its followers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from evalserver.core.lifecycle import EventKind
+from evalserver.store.json_text import json_text
 from evalserver.store.readers import Readers
 
 
@@ -36,10 +38,21 @@ class EventLog:
     async def after(self, after: int, most: int = 500, job_id: str | None = None) -> list[Event]:
         """The first ``most`` events of jobs with an id above ``after``, of one job or of all."""
         of_job = "event <> 'archived'" if job_id is None else "job_id = :job_id"
+        return await self._first(of_job, {"after": after, "most": most, "job_id": job_id})
+
+    async def of_kinds(
+        self, kinds: Collection[EventKind], after: int, most: int = 500
+    ) -> list[Event]:
+        """The first ``most`` events of these kinds with an id above ``after``."""
+        test = "event IN (SELECT value FROM json_each(:kinds))"
+        values = {"after": after, "most": most, "kinds": json_text(sorted(kinds))}
+        return await self._first(test, values)
+
+    async def _first(self, test: str, values: Mapping[str, Any]) -> list[Event]:
         rows = await self._readers.fetch(
-            f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after AND {of_job}"  # noqa: S608
+            f"SELECT {COLUMNS} FROM job_events WHERE event_id > :after AND {test}"  # noqa: S608
             " ORDER BY event_id LIMIT :most",
-            {"after": after, "most": most, "job_id": job_id},
+            values,
         )
         return [event_of(row) for row in rows]
 

@@ -18,7 +18,7 @@ import aiosqlite
 import pytest
 
 from evalserver.core.job import Job, Metric, NewJob
-from evalserver.core.lifecycle import Status
+from evalserver.core.lifecycle import EventKind, Status
 from evalserver.core.request import EvaluateRequest
 from evalserver.core.roles import Role
 from evalserver.store import (
@@ -162,6 +162,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.pruned_among": lambda readers: _queries(readers).pruned_among(["id"]),
     "EventLog.after": lambda readers: EventLog(readers).after(1, 10, None),
     "EventLog.after of a job": lambda readers: EventLog(readers).after(1, 10, "id"),
+    "EventLog.of_kinds": lambda readers: EventLog(readers).of_kinds([EventKind.CLAIMED], 1, 10),
     "EventLog.newest_id": lambda readers: EventLog(readers).newest_id(),
     "draining": server_events.draining,
     "JobQueries.count_by_status": lambda readers: _queries(readers).count_by_status(),
