@@ -77,12 +77,18 @@ def open_directory(directory: UntrustedDirectory) -> Iterator[int]:
     try:
         for name in directory.steps:
             _require_name(name)
-            below = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = below
+            folder = enter(folder, name)
         yield folder
     finally:
         os.close(folder)
+
+
+def enter(folder: int, name: str) -> int:
+    """Return the descriptor of a directory in another one, whose descriptor is closed. Follows no
+    link. Raises OSError, and closes nothing then."""
+    below = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    os.close(folder)
+    return below
 
 
 def open_file(directory: UntrustedDirectory, path: str, *, writable: bool = False) -> BinaryIO:

@@ -23,6 +23,7 @@ from evalserver.system.untrusted_files import (
     DIRECTORY,
     UnreadableFile,
     UntrustedDirectory,
+    enter,
     open_directory,
     open_named_file,
 )
@@ -155,9 +156,7 @@ def _made_directory(top: int, path: PurePosixPath) -> Iterator[int]:
         for name in path.parts:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=folder)
-            below = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = below
+            folder = enter(folder, name)
         yield folder
     finally:
         os.close(folder)
