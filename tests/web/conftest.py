@@ -1,5 +1,6 @@
-"""Shared fixtures of tests that read the files of a job."""
+"""Shared fixtures of tests that read the files of a job, or name checkpoints."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,18 @@ def secret(tmp_path: Path) -> Path:
     path.mkdir()
     (path / "secret").write_bytes(SECRET)
     return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The directory of a training run."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+async def gate(api: Api, tmp_path: Path) -> AsyncIterator[Path]:
+    """Until this file exists, no job starts: one that waits for it is running."""
+    gate = tmp_path / "gate"
+    await api.submit(model_args={"until": str(gate)})
+    yield gate
+    gate.touch()

@@ -154,6 +154,9 @@ BASELINE = about(
     " in its series, or the best one of all before."
 )
 POLICY = "The policy: the name of a table `[gates.NAME]` of the server's settings, or an object"
+DROP = about("In place of a policy: by how much a metric may be worse, in its unit.")
+RELATIVE_DROP = about("The same as a share of the baseline's value; of both, the smaller holds.")
+CONFIDENCE = about("Confidence of the intervals, by default 0.95.")
 TASK = about("Only tasks that match one of these patterns; all if absent.")
 
 
@@ -180,13 +183,9 @@ class GateQuerySchema(_GateSchema):
     """The query of ``GET /gate``."""
 
     policy = QueryPolicy(metadata=about(f"{POLICY} as JSON."))
-    max_drop = QueryRuleNumber(
-        metadata=about("In place of a policy: by how much a metric may be worse, in its unit.")
-    )
-    max_relative_drop = QueryRuleNumber(
-        metadata=about("The same as a share of the baseline's value; of both, the smaller holds.")
-    )
-    confidence = QueryRuleNumber(metadata=about("Confidence of the intervals, by default 0.95."))
+    max_drop = QueryRuleNumber(metadata=DROP)
+    max_relative_drop = QueryRuleNumber(metadata=RELATIVE_DROP)
+    confidence = QueryRuleNumber(metadata=CONFIDENCE)
     task = List(PATTERN, longest=MAX_TASKS, metadata=TASK)
 
 
@@ -208,13 +207,9 @@ class GateBodySchema(_GateSchema):
     )
 
     policy = PolicyOrName(metadata=about(f"{POLICY}."))
-    max_drop = RuleNumber(
-        metadata=about("In place of a policy: by how much a metric may be worse, in its unit.")
-    )
-    max_relative_drop = RuleNumber(
-        metadata=about("The same as a share of the baseline's value; of both, the smaller holds.")
-    )
-    confidence = RuleNumber(metadata=about("Confidence of the intervals, by default 0.95."))
+    max_drop = RuleNumber(metadata=DROP)
+    max_relative_drop = RuleNumber(metadata=RELATIVE_DROP)
+    confidence = RuleNumber(metadata=CONFIDENCE)
     task = List(PATTERN, longest=MAX_TASKS, metadata=TASK)
 
 

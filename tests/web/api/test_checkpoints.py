@@ -1,19 +1,12 @@
 """``GET /checkpoints``: which jobs need a path."""
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import Api, Json, request
 from tests.web.answers import fetch
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """The directory of a training run."""
-    return tmp_path / "run"
 
 
 @pytest.fixture
@@ -24,15 +17,6 @@ def checkpoint(run: Path) -> Path:
     (place / "config.json").write_text("{}")
     (place / "model.safetensors").write_bytes(bytes(1024))
     return place
-
-
-@pytest.fixture
-async def gate(api: Api, tmp_path: Path) -> AsyncIterator[Path]:
-    """Until this file exists, no job starts: one that waits for it is running."""
-    gate = tmp_path / "gate"
-    await api.submit(model_args={"until": str(gate)})
-    yield gate
-    gate.touch()
 
 
 async def needs(api: Api, path: Path) -> list[Json]:

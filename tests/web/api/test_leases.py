@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ FILES = {"config.json": b"{}", "model.safetensors": bytes(2_000_000), "sub/extra
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """The directory of a training run."""
-    return tmp_path / "run"
-
-
-@pytest.fixture
 def checkpoint(run: Path) -> Path:
     """A checkpoint of the run."""
     place = run / "checkpoint-100"
@@ -33,15 +26,6 @@ def checkpoint(run: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     return place
-
-
-@pytest.fixture
-async def gate(api: Api, tmp_path: Path) -> AsyncIterator[Path]:
-    """Until this file exists, no job starts: one that waits for it is running."""
-    gate = tmp_path / "gate"
-    await api.submit(model_args={"until": str(gate)})
-    yield gate
-    gate.touch()
 
 
 async def submitted(api: Api, checkpoint: Path, lease: str, **fields: Any) -> str:
