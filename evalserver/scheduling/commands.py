@@ -127,7 +127,7 @@ class JobCommands:
     async def retry(self, job_id: str, actor: str) -> None:
         """Queue a finished job for a further attempt.
 
-        A job with a lease gets it anew. Raises NotFinished, JobNotFound, JobPruned,
+        A job with a lease gets a new one. Raises NotFinished, JobNotFound, JobPruned,
         StoreUnavailable, and LeaseRefused if its checkpoint is gone.
         """
         if self._leases is None:

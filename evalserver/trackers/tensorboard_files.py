@@ -1,4 +1,4 @@
-"""TensorBoard: a directory for each series, with one event file that is written anew.
+"""TensorBoard: a directory for each series, with one event file that is rewritten.
 
 TensorBoard cannot take a point back, so nothing is appended. The records are kept in a ledger in
 the follower's state; whenever a series gets one, its event file is written from all of them under

@@ -1,4 +1,4 @@
-"""The queue of series whose newest step goes first, compared with lists that are sorted anew."""
+"""The queue of series whose newest step goes first, compared with lists that are sorted."""
 
 from collections import defaultdict
 
@@ -91,7 +91,7 @@ class QueueAndLists(RuleBasedStateMachine):
         }
 
 
-test_the_index_agrees_with_lists_that_are_sorted_anew = QueueAndLists.TestCase
+test_the_index_agrees_with_lists_that_are_sorted = QueueAndLists.TestCase
 
 
 def test_the_newest_stands_at_the_first_place_of_its_series() -> None:
