@@ -23,6 +23,27 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "leases of jobs that have ended stay",
+        "scheduling/lease_sweep.py",
+        "return (await self._store.queries.job(job_id)).status in FINISHED",
+        "return False",
+        ("web/api/test_leases.py::test_a_lease_is_removed_at_the_end_of_its_job",),
+    ),
+    Mutation(
+        "an evaluation reads the checkpoint and not its links",
+        "checkpoints/leases/leases.py",
+        "return job.request.changed(model_args={**(job.request.model_args or {}), **paths})",
+        "return job.request",
+        ("web/api/test_leases.py::test_a_leased_checkpoint_is_evaluated_after_it_was_removed",),
+    ),
+    Mutation(
+        "files that were written in place since the submission are evaluated",
+        "checkpoints/leases/leases.py",
+        "if not is_intact(lease, leased):",
+        "if False:",
+        ("web/api/test_leases.py::test_a_file_that_is_written_in_place_fails_the_job",),
+    ),
+    Mutation(
         "a record that comes again is written again",
         "trackers/json_lines.py",
         "if record.key in self._keys:",
@@ -603,8 +624,8 @@ MUTATIONS = (
     Mutation(
         "a follower forgets an event whose handler fails",
         "followers/follower.py",
-        "                await self._handle(event)\n",
-        "                self._done = event.event_id\n                await self._handle(event)\n",
+        "            await self._handle(event)\n",
+        "            self._done = event.event_id\n            await self._handle(event)\n",
         ("followers/test_follower.py",),
     ),
     Mutation(
