@@ -6,7 +6,7 @@ trainer does not wait for more than names being written, and whoever made a leas
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from evalserver.checkpoints.leases.files import is_intact, make_files, remove_files
+from evalserver.checkpoints.leases.needs import Need, needs_among
 from evalserver.checkpoints.leases.planning import plan_lease
 from evalserver.checkpoints.leases.records import RECORDS_NAME, Lease, LeaseRecords
 from evalserver.checkpoints.leases.refusals import LeaseRefused
@@ -27,6 +28,8 @@ log = structlog.get_logger("evalserver.checkpoints.leases")
 LEASE_LIMIT_SECONDS = 60.0
 """How long linking, marking or removing the files of one job may take."""
 COPY_LIMIT_SECONDS = 3600.0
+LOOK_LIMIT_SECONDS = 30.0
+"""How long resolving the paths of a page of jobs may take."""
 
 
 class Leases:
@@ -37,6 +40,7 @@ class Leases:
         self._allowed = allowed
         self._threads = DiskThreads("keeping a checkpoint", LEASE_LIMIT_SECONDS)
         self._copying = DiskThreads("copying a checkpoint", COPY_LIMIT_SECONDS)
+        self._looking = DiskThreads("resolving the paths of checkpoints", LOOK_LIMIT_SECONDS)
         self._leases: dict[str, Lease] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._being_made: set[str] = set()
@@ -54,6 +58,10 @@ class Leases:
     def find(self, job_id: str) -> Lease | None:
         """Return the lease of a job, or None."""
         return self._leases.get(job_id)
+
+    async def needs_among(self, jobs: Sequence[Job], path: Path) -> list[Need]:
+        """Return the jobs that need a path, as ``needs_among`` says. Raises DiskTimeout."""
+        return await self._looking.run(needs_among, jobs, path, self.find)
 
     def is_held(self, job_id: str) -> bool:
         """Return whether somebody decides about the job's lease right now."""

@@ -5,16 +5,14 @@ from typing import Any
 
 from aiohttp import web
 
-from evalserver.checkpoints.leases.needs import Need, needs_among
+from evalserver.checkpoints.leases.needs import Need
 from evalserver.core.lifecycle import UNFINISHED
 from evalserver.core.masking import mask_text
 from evalserver.store import NEWEST, JobFilter
-from evalserver.system.disk_threads import DiskThreads
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import LEASES, QUERY, STORE
 
 JOBS_AT_ONCE = 500
-LOOK_LIMIT_SECONDS = 30.0
 
 
 async def get_checkpoints(request: web.Request) -> web.Response:
@@ -37,14 +35,13 @@ async def get_checkpoints(request: web.Request) -> web.Response:
 
 
 async def _find_needs(request: web.Request, path: Path) -> list[Need]:
-    store, find_lease = request.app[STORE], request.app[LEASES].find
-    threads = DiskThreads("resolving the paths of checkpoints", LOOK_LIMIT_SECONDS)
+    store, leases = request.app[STORE], request.app[LEASES]
     wanted = JobFilter(statuses=frozenset(UNFINISHED))
     found: list[Need] = []
     before: int | None = NEWEST
     while before is not None:
         page = await store.queries.page(wanted, JOBS_AT_ONCE, before)
-        found += await threads.run(needs_among, page.jobs, path, find_lease)
+        found += await leases.needs_among(page.jobs, path)
         before = page.next
     return found[::-1]
 
