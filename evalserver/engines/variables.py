@@ -7,7 +7,7 @@ harnesses and fails for a variable that is missing here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cached_property
 
 from evalserver.core.masking import is_secret_name
 
@@ -19,9 +19,10 @@ LITELLM_READERS = frozenset({LMMS_EVAL, LM_EVAL})
 class Variables:
     """The variables that one program or group of programs reads.
 
-    ``names`` may end in ``*``. ``secrets`` are those whose value is a secret although their name
-    does not say so; the others are recognized by name. ``engines`` are the types of engines whose
-    harness reads them; empty for all. Results may depend on those that are ``recorded``.
+    ``names`` may begin or end with ``*``. ``secrets`` are those whose value is a secret although
+    their name does not say so; the others are recognized by name. ``engines`` are the types of
+    engines whose harness reads them; empty for all. Results may depend on those that are
+    ``recorded``.
     """
 
     read_by: str
@@ -32,7 +33,17 @@ class Variables:
 
     def includes(self, name: str) -> bool:
         """Whether this is one of the variables."""
-        return any(fnmatchcase(name, each) for each in self.names)
+        # Every variable of an environment is looked up in every row whenever a job starts and ends.
+        is_whole = name in self.names
+        return is_whole or name.startswith(self._beginnings) or name.endswith(self._ends)
+
+    @cached_property
+    def _beginnings(self) -> tuple[str, ...]:
+        return tuple(each.removesuffix("*") for each in self.names if each.endswith("*"))
+
+    @cached_property
+    def _ends(self) -> tuple[str, ...]:
+        return tuple(each.removeprefix("*") for each in self.names if each.startswith("*"))
 
     def is_read_by(self, engine_type: str) -> bool:
         """Whether the harness of an engine of this type may read them."""
