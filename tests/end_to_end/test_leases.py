@@ -141,7 +141,7 @@ async def test_a_rotation_that_knows_of_no_lease_takes_nothing_from_an_evaluatio
                 "POST", "/evaluate", json=body(checkpoint, until=str(gate))
             )
             jobs.append(answer["job_id"])
-            await asyncio.to_thread(rotate, run)
+        await asyncio.to_thread(rotate, run)
         left = {path.name for path in run.iterdir()}
         gate.touch()
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from evalserver.engines import in_harness
-from evalserver.runner import files
 from tests.real_harness import interpreter, offline_environment
 from tests.runner.runs import runner_command
 from tests.runner.warm.driver import WarmParent, prepare
@@ -105,8 +104,3 @@ def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_times(each) for k, each in value.items() if not TIMES.search(k)}
     return [_without_times(each) for each in value] if isinstance(value, list) else value
-
-
-def log_of(run_dir: Path) -> str:
-    """Return the log of a run."""
-    return (run_dir / files.LOG_FILE).read_text()
