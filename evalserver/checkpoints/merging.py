@@ -62,8 +62,11 @@ class Merge:
 def requested_merge(request: EvaluateRequest) -> Merge | None:
     """Return the merge that a request asks for; None if it asks for none."""
     given = request.lmms_engine_kwargs
-    if given is None:
-        return None
+    return None if given is None else merge_of(given)
+
+
+def merge_of(given: Mapping[str, Any]) -> Merge:
+    """Return the merge in the ``lmms_engine_kwargs`` of a request."""
     model_path = Path(given["model_path"])
     output_path = Path(given.get("output_path") or model_path)
     return Merge(model_path, given.get("checkpoint_type") or "regular", output_path)

@@ -123,6 +123,22 @@ class QueuedJob(NamedTuple):
     newest_first: SeriesStep | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedJob:
+    """A queued or running job, and what of its request says which checkpoints it needs."""
+
+    seq: int
+    job_id: str
+    status: Status
+    attempt: int
+    max_attempts: int
+    series: str | None
+    step: int | None
+    model_args: dict[str, Any] | None
+    lmms_engine_kwargs: dict[str, Any] | None
+    lease: str | None
+
+
 @dataclass(frozen=True)
 class Slot:
     """The place where a job starts: the GPUs that it holds (None: the server manages none).

@@ -4,9 +4,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalserver.core.job import Job, Metric, QueuedJob
+from evalserver.core.job import Job, Metric, QueuedJob, UnfinishedJob
 from evalserver.core.lifecycle import Status
-from evalserver.store import finished, listing, sorting, stalls
+from evalserver.store import finished, listing, sorting, stalls, unfinished
 from evalserver.store.criteria import JobFilter
 from evalserver.store.errors import JobNotFound, JobPruned
 from evalserver.store.events import DEMAND, PLACE, REQUEST_BYTES, demand_of, newest_first
@@ -209,6 +209,10 @@ class JobQueries:
         for row in rows:
             found.setdefault(row["executor"], []).append(row["job_id"])
         return found
+
+    async def next_unfinished(self, after: int) -> list[UnfinishedJob]:
+        """The first queued and running jobs after the seq ``after``, in order of submission."""
+        return await unfinished.next_unfinished(self._readers, after)
 
     async def queued(self) -> list[QueuedJob]:
         """The queued jobs that were not handed over, in the order of their places."""

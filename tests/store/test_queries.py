@@ -153,6 +153,7 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     "JobQueries.count_stalled": lambda readers: _queries(readers).count_stalled(),
     "JobQueries.fails_for_stall": lambda readers: _queries(readers).fails_for_stall(STALLED),
     "JobQueries.running": lambda readers: _queries(readers).running(),
+    "JobQueries.next_unfinished": lambda readers: _queries(readers).next_unfinished(0),
     "JobQueries.queued": lambda readers: _queries(readers).queued(),
     "JobQueries.queued_by_submitter": lambda readers: JobQueries(
         readers, readers

@@ -18,7 +18,7 @@ from evalserver.checkpoints.leases.needs import Need, needs_among
 from evalserver.checkpoints.leases.planning import plan_lease
 from evalserver.checkpoints.leases.records import RECORDS_NAME, Lease, LeaseRecords
 from evalserver.checkpoints.leases.refusals import LeaseRefused
-from evalserver.core.job import Job, NewJob
+from evalserver.core.job import Job, NewJob, UnfinishedJob
 from evalserver.core.request import COPY, EvaluateRequest
 from evalserver.system.allowed_directories import AllowedDirectories
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
@@ -59,7 +59,7 @@ class Leases:
         """Return the lease of a job, or None."""
         return self._leases.get(job_id)
 
-    async def needs_among(self, jobs: Sequence[Job], path: Path) -> list[Need]:
+    async def needs_among(self, jobs: Sequence[UnfinishedJob], path: Path) -> list[Need]:
         """Return the jobs that need a path, as ``needs_among`` says. Raises DiskTimeout."""
         return await self._looking.run(needs_among, jobs, path, self.find)
 

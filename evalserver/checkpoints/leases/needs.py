@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from evalserver.checkpoints.leases.records import Lease
-from evalserver.checkpoints.merging import requested_merge
+from evalserver.checkpoints.merging import merge_of
 from evalserver.checkpoints.readiness import local_checkpoints
-from evalserver.core.job import Job
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.job import UnfinishedJob
 
 FindLease = Callable[[str], Lease | None]
 
@@ -28,47 +27,53 @@ class Relation(StrEnum):
 class Need:
     """A job that needs ``path``."""
 
-    job: Job
+    job: UnfinishedJob
     path: Path
     relation: Relation
 
 
-def needs_among(jobs: Sequence[Job], path: Path, find_lease: FindLease) -> list[Need]:
+def needs_among(jobs: Sequence[UnfinishedJob], path: Path, find_lease: FindLease) -> list[Need]:
     """Return the jobs that need the path, or something below or above it, each once.
 
     A job whose evaluation reads links or copies of its own needs those. Symbolic links are
     resolved, which reads the disk.
     """
-    real = cache(os.path.realpath)
-    asked = {path, Path(real(path))}
-    found = (_need_of(job, asked, find_lease(job.job_id), real) for job in jobs)
-    return [need for need in found if need is not None]
+    asked = {str(path), os.path.realpath(path)}
 
+    @cache
+    def relation_to(needed: Path) -> Relation | None:
+        # Thousands of jobs need few checkpoints.
+        places = (str(needed), os.path.realpath(needed))
+        relations = (_relation(place, each) for place in places for each in asked)
+        return next((each for each in relations if each is not None), None)
 
-def _need_of(
-    job: Job, asked: set[Path], lease: Lease | None, real: Callable[[Path], str]
-) -> Need | None:
-    for path in _needed_paths(job.request, lease):
-        for place in (path, Path(real(path))):
-            relations = (_relation(place, each) for each in asked)
-            relation = next((each for each in relations if each is not None), None)
+    found = []
+    for job in jobs:
+        for needed in _needed_paths(job, find_lease(job.job_id)):
+            relation = relation_to(needed)
             if relation is not None:
-                return Need(job, path, relation)
-    return None
+                found.append(Need(job, needed, relation))
+                break
+    return found
 
 
-def _needed_paths(request: EvaluateRequest, lease: Lease | None) -> list[Path]:
-    merge = requested_merge(request)
-    if merge is not None:
+def _needed_paths(job: UnfinishedJob, lease: Lease | None) -> list[Path]:
+    if job.lmms_engine_kwargs is not None:
+        merge = merge_of(job.lmms_engine_kwargs)
         return [merge.model_path.absolute(), merge.output_path.absolute()]
     if lease is not None and lease.has_files:
         return [lease.place(leased) for leased in lease.paths]
-    return list(local_checkpoints(request.model_args).values())
+    return list(local_checkpoints(job.model_args).values())
 
 
-def _relation(needed: Path, asked: Path) -> Relation | None:
+def _relation(needed: str, asked: str) -> Relation | None:
     if needed == asked:
         return Relation.SAME
-    if needed.is_relative_to(asked):
+    if needed.startswith(_inside(asked)):
         return Relation.BELOW
-    return Relation.ABOVE if asked.is_relative_to(needed) else None
+    return Relation.ABOVE if asked.startswith(_inside(needed)) else None
+
+
+def _inside(folder: str) -> str:
+    """Return how the paths in a folder begin."""
+    return folder if folder.endswith("/") else f"{folder}/"

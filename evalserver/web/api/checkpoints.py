@@ -6,13 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from evalserver.checkpoints.leases.needs import Need
-from evalserver.core.lifecycle import UNFINISHED
 from evalserver.core.masking import mask_text
-from evalserver.store import NEWEST, JobFilter
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import LEASES, QUERY, STORE
-
-JOBS_AT_ONCE = 500
 
 
 async def get_checkpoints(request: web.Request) -> web.Response:
@@ -35,15 +31,13 @@ async def get_checkpoints(request: web.Request) -> web.Response:
 
 
 async def _find_needs(request: web.Request, path: Path) -> list[Need]:
-    store, leases = request.app[STORE], request.app[LEASES]
-    wanted = JobFilter(statuses=frozenset(UNFINISHED))
+    queries, leases = request.app[STORE].queries, request.app[LEASES]
     found: list[Need] = []
-    before: int | None = NEWEST
-    while before is not None:
-        page = await store.queries.page(wanted, JOBS_AT_ONCE, before)
-        found += await leases.needs_among(page.jobs, path)
-        before = page.next
-    return found[::-1]
+    last = 0
+    while jobs := await queries.next_unfinished(last):
+        found += await leases.needs_among(jobs, path)
+        last = jobs[-1].seq
+    return found
 
 
 def _need_json(need: Need) -> dict[str, Any]:
@@ -53,7 +47,7 @@ def _need_json(need: Need) -> dict[str, Any]:
         "status": job.status,
         "path": mask_text(str(need.path)),
         "relation": need.relation,
-        "lease": job.request.lease,
+        "lease": job.lease,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "series": job.series,
