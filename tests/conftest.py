@@ -109,7 +109,8 @@ def make_api(
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
 
     async def make(limits: StreamLimits | None = None, **settings: Any) -> Api:
-        args = ServerArgs(data_dir=str(data_dir), **{"cancel_grace": 1.0, **PLACES, **settings})
+        usual = {"cancel_grace": 1.0, "warm": "off", **PLACES}
+        args = ServerArgs(data_dir=str(data_dir), **{**usual, **settings})
         app = make_app(args)
         app[STREAM_LIMITS] = limits or StreamLimits()
         return Api(await aiohttp_client(AsServed(app)))

@@ -204,7 +204,11 @@ class Api:
 
 
 class ServerProcess:
-    """A real server in its own process, on a data directory that outlives it."""
+    """A real server in its own process, on a data directory that outlives it.
+
+    Evaluations start cold unless an option says otherwise: a warm parent costs as much as the one
+    evaluation that most tests run.
+    """
 
     def __init__(
         self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None
@@ -268,7 +272,8 @@ class ServerProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "evalserver", "serve", "--host", "127.0.0.1",
-                 "--port", str(self.port), "--data-dir", str(self.data_dir), *self._options],
+                 "--port", str(self.port), "--data-dir", str(self.data_dir),
+                 "--warm", "off", *self._options],
                 env=self._environment,
                 cwd=self.cwd,
                 stdin=subprocess.DEVNULL,

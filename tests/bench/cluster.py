@@ -14,7 +14,7 @@ import psutil
 
 from tests.bench.figures import Figure, Target
 from tests.bench.plan import Plan
-from tests.bench.sides import WITH_SHORT_HARNESS
+from tests.bench.sides import SHORT_HARNESS
 from tests.bench.waits import evaluation_times, when_known
 from tests.chaos.checks import find_violations
 from tests.chaos.clients import SERVER_OPTIONS, ClientLog, marked_environment
@@ -40,7 +40,7 @@ async def latencies(plan: Plan) -> list[Figure]:
     folder.mkdir()
     times = {}
     async with _cluster(folder) as (cluster, config):
-        options = (*config, *WITH_SHORT_HARNESS, "--max-completed-jobs", "1000")
+        options = (*config, "--engine-python", str(SHORT_HARNESS), "--max-completed-jobs", "1000")
         environment = {**marked_environment(folder), **cluster.environment}
         data_dir = folder / "data"
         async with ServerProcess(data_dir, *options, environment=environment) as server:

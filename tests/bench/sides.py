@@ -25,8 +25,6 @@ from tests.support import Api, Json, ServerProcess, free_port, until
 
 ORIGINAL = Path(__file__).with_name("original.py")
 SHORT_HARNESS = Path(__file__).with_name("short_harness")
-WITH_SHORT_HARNESS = ("--engine-python", str(SHORT_HARNESS), "--warm", "off")
-"""Options of a server: no warm parent could load that harness, and each try would be load."""
 BLOCKED_HARNESS = Path(__file__).with_name("blocked_harness")
 MAX_PATHS = 1000
 FILLERS = 16

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, compared
 from tests.bench.plan import Plan
-from tests.bench.sides import WITH_SHORT_HARNESS
+from tests.bench.sides import SHORT_HARNESS
 from tests.bench.waits import evaluation_times, when_known
 from tests.support import ServerProcess
 
@@ -49,7 +49,7 @@ async def _run(folder: Path, slots: int, jobs: int, seconds: float) -> list[tupl
 @asynccontextmanager
 async def _server(folder: Path, slots: int) -> AsyncIterator[ServerProcess]:
     gpus = ",".join(map(str, range(slots)))
-    options = (*WITH_SHORT_HARNESS, "--gpus", gpus)
+    options = ("--engine-python", str(SHORT_HARNESS), "--gpus", gpus)
     async with ServerProcess(folder / "data", *options) as server:
         yield server
 

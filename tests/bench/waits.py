@@ -16,7 +16,7 @@ from yarl import URL
 from evalserver.executors import Command, LaunchSpec, LocalExecutor
 from tests.bench.figures import Figure, Target, compared
 from tests.bench.plan import Plan
-from tests.bench.sides import SHORT_HARNESS, WITH_SHORT_HARNESS, ours
+from tests.bench.sides import SHORT_HARNESS, ours
 from tests.support import Api, ServerProcess
 
 GAP = Target(at_most=5)
@@ -101,7 +101,7 @@ async def streaming(plan: Plan) -> list[Figure]:
 
 @asynccontextmanager
 async def _server(folder: Path) -> AsyncIterator[ServerProcess]:
-    options = (*WITH_SHORT_HARNESS, "--max-completed-jobs", "1000")
+    options = ("--engine-python", str(SHORT_HARNESS), "--max-completed-jobs", "1000")
     async with ServerProcess(folder / "data", *options) as server:
         yield server
 

@@ -31,7 +31,7 @@ class Lab:
 @contextmanager
 def open_lab(folder: Path) -> Iterator[Lab]:
     """Open the lab for the duration of the block. The running job stays at 50 percent."""
-    server = ServerProcess(folder / "data", "--cancel-grace", "1", "--warm", "off")
+    server = ServerProcess(folder / "data", "--cancel-grace", "1")
     server.launch()
     try:
         with EvalClient(server.url, retry_for=WAIT_SECONDS) as client:

@@ -97,8 +97,7 @@ def real_server(tmp_path: Path, engine_caches: Callable[..., Path]) -> RealServe
     """Creates a server with a real harness, with the tasks of a directory or only its own.
 
     Its database already has the harness's task and model names: listing them takes a harness ten
-    seconds. Starts are cold unless an option says otherwise: to load a warm parent costs as much as
-    the one evaluation that most tests run.
+    seconds.
     """
 
     def make(harness: str, tasks: Path | None, *options: str) -> ServerProcess:
@@ -140,7 +139,7 @@ def _server(place: Path, harness: str, tasks: Path | None, *options: str) -> Ser
     return ServerProcess(
         place / "data",
         *("--engine-python", str(interpreter(harness)), "--default-engine", ENGINES[harness]),
-        *("--warm", "off", *include, *options),
+        *(*include, *options),
         environment=offline_environment(place / "hub"),
     )
 

@@ -26,7 +26,6 @@ def odd_server(tmp_path: Path, digit_tasks: Path) -> ServerProcess:
     return ServerProcess(
         tmp_path / "data",
         *("--engine-python", str(interpreter("lmms-eval")), "--include-path", str(tasks)),
-        *("--warm", "off"),
         environment=offline_environment(tmp_path / "hub"),
     )
 
