@@ -1,8 +1,8 @@
 """Weights & Biases: a run of its own for each time that a job finished, grouped by series.
 
 The run's id is made from the job, so that a job that is sent again finds its run. The trainer's
-own run is left alone. The numbers are one row of the run's history, with ``eval/step`` as their
-axis: ``step=`` would be the number of rows that the run has logged.
+own run is left alone: ``docs/trackers.md`` says why. The numbers are one row of the run's history,
+with ``eval/step`` as their axis: ``step=`` would be the number of rows that the run has logged.
 """
 
 import shutil

@@ -110,8 +110,8 @@ def rotate_as_transformers(run: Path) -> None:
 
 
 def rotate_as_torchtitan(run: Path) -> None:
-    """Keep the newest checkpoint by the rule of ``keep_latest_k=1``: of all names in which
-    ``re.search`` finds ``step-(\\d+)``, all but the last are removed."""
+    """Keep the newest checkpoint by the rule of ``keep_latest_k``, which is 2 or more there: of all
+    names in which ``re.search`` finds ``step-(\\d+)``, all but the last are removed."""
     names = {path: re.search(r"step-(\d+)", path.name) for path in run.iterdir()}
     steps = sorted((int(match[1]), path) for path, match in names.items() if match)
     for _, path in steps[:-1]:

@@ -2,67 +2,16 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import ServerProcess
 from tests.trackers.conftest import MakeFollow
-from tests.trackers.following import TRACKERS, Follow, read_by
+from tests.trackers.following import TRACKERS, Follow
 from tests.trackers.history import complete_jobs
+from tests.trackers.offline_runs import offline_runs
 
 pytestmark = pytest.mark.real_harness("trackers")
-
-READ = """
-import json, struct, sys
-from pathlib import Path
-from wandb.proto.wandb_internal_pb2 import Record
-
-BLOCK, HEADER, FIRST_HEADER = 32768, 7, 7
-
-def records(data):
-    at, parts = FIRST_HEADER, []
-    while at + HEADER <= len(data):
-        if BLOCK - at % BLOCK < HEADER:
-            at += BLOCK - at % BLOCK
-            continue
-        _, size, kind = struct.unpack("<IHB", data[at:at + HEADER])
-        parts.append(data[at + HEADER:at + HEADER + size])
-        at += HEADER + size
-        if kind in (1, 4):
-            record = Record()
-            record.ParseFromString(b"".join(parts))
-            yield record
-            parts = []
-
-def items(found):
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in found}
-
-def run_of(path):
-    run = {"history": [], "summary": {}, "metrics": {}, "config": {}}
-    for record in records(path.read_bytes()):
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            run |= {"id": record.run.run_id, "group": record.run.run_group,
-                    "name": record.run.display_name, "tags": list(record.run.tags)}
-            run["config"] |= items(record.run.config.update)
-        elif kind == "config":
-            run["config"] |= items(record.config.update)
-        elif kind == "history":
-            run["history"].append(items(record.history.item))
-        elif kind == "summary":
-            run["summary"] |= items(record.summary.update)
-        elif kind == "metric":
-            name = record.metric.name or record.metric.glob_name
-            run["metrics"][name] = record.metric.step_metric
-        elif kind == "exit":
-            run["exit"] = record.exit.exit_code
-    return run
-
-files = sorted(Path(sys.argv[1]).glob("wandb/offline-run-*/*.wandb"))
-print(json.dumps([run_of(path) for path in files]))
-"""
-"""Prints the runs in a directory as JSON."""
 
 
 @pytest.fixture
@@ -78,12 +27,6 @@ def follow(make_follow: MakeFollow, folder: Path) -> Follow:
     return make_follow(*options, python=TRACKERS, environment={"WANDB_MODE": "offline"})
 
 
-def runs(folder: Path) -> list[Any]:
-    """The runs of a directory."""
-    found: list[Any] = read_by(READ, folder)
-    return found
-
-
 async def test_a_job_is_a_run_of_its_own_with_the_step_as_the_axis_of_its_numbers(
     server: ServerProcess, follow: Follow, folder: Path
 ) -> None:
@@ -95,7 +38,7 @@ async def test_a_job_is_a_run_of_its_own_with_the_step_as_the_axis_of_its_number
         await server.api.finished(job)
         follow.once()
 
-    [run] = runs(folder)
+    [run] = offline_runs(folder)
     assert run["id"].startswith(job)
     assert (run["group"], run["name"], run["exit"]) == ("run", "run step 700", 0)
     assert run["tags"] == ["completed", "team:a"]
@@ -120,7 +63,7 @@ async def test_every_number_comes_once_through_kills_and_a_new_beginning(
         follow.kill_often(2, count, end=40)
         follow.once()
         follow.once("--from-start")
-        found_runs = runs(folder)
+        found_runs = offline_runs(folder)
         shutil.rmtree(folder / "wandb")  # as after they were synced
         follow.once()
 
