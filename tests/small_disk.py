@@ -1,7 +1,9 @@
-"""File systems of a few hundred kilobytes, for tests that need a disk to be full."""
+"""Small file systems and files that cannot grow, for tests that need a disk to be full."""
 
+import resource
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,14 @@ def fill(place: Path) -> Path:
         while True:
             file.write(b"x" * 4096)
     return filler
+
+
+@contextmanager
+def no_room_beyond(file: Path) -> Iterator[None]:
+    """Within the block, no file of this process can grow beyond the size of this one."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)

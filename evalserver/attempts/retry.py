@@ -17,10 +17,16 @@ RETRY_SECONDS = 1.0
 
 
 async def retry_until_writable(operation: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``operation`` returns, as soon as the store is available."""
+    """Return what ``operation`` returns, as soon as the store is available.
+
+    Why it is not is logged once, until there is another reason.
+    """
+    logged: str | None = None
     while True:
         try:
             return await operation()
         except StoreUnavailable as error:
-            log.error("the store is unavailable; trying again", error=str(error))
+            if str(error) != logged:
+                logged = str(error)
+                log.error("the store is unavailable; trying again", error=logged)
             await asyncio.sleep(RETRY_SECONDS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from evalserver.attempts.retry import retry_until_writable
 from evalserver.store import Store
 
 log = structlog.get_logger("evalserver.disk")
@@ -26,7 +27,7 @@ class DiskWatch:
     async def run(self) -> None:
         """Watch until it is cancelled."""
         while self._low_bytes:
-            await self.check()
+            await retry_until_writable(self.check)
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def check(self) -> None:

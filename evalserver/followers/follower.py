@@ -2,13 +2,15 @@
 
 It reads from a cursor that is kept in the database, in a task of its own: it delays no command and
 no other follower, and nothing is buffered for it in memory. An event whose handler fails is handled
-again, before any later one.
+again, before any later one. While the store is unavailable, the follower waits.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 
+from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.lifecycle import EventKind
 from evalserver.store import CommittedEvent, Event, Store, StoreUnavailable
 
@@ -26,7 +28,8 @@ class Follower:
 
     The first start of a follower, by its name, begins with the events that come then. The handler
     must bear an event that it has handled before: after a crash it receives again what it handled
-    since the cursor moved last. What it raises ends ``run``, which is to be supervised.
+    since the cursor moved last. After StoreUnavailable it receives the event again; what else it
+    raises ends ``run``, which is to be supervised.
     """
 
     def __init__(
@@ -45,14 +48,16 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until it is cancelled."""
-        self._saved = self._done = await self._store.cursors.begin(self.name, self._kinds)
+        begin = partial(self._store.cursors.begin, self.name, self._kinds)
+        self._saved = self._done = await retry_until_writable(begin)
         self._store.subscribe(self._on_event)
         try:
             while True:
                 self._news.clear()
-                while await self._read_page():
+                while await retry_until_writable(self._read_page):
                     pass
-                await self._wait()
+                if await self._is_quiet():
+                    await retry_until_writable(self._save)
         finally:
             self._store.unsubscribe(self._on_event)
             # Not essential: the events since then are only read again.
@@ -76,13 +81,14 @@ class Follower:
             await self._save()
         return len(events) == PAGE
 
-    async def _wait(self) -> None:
-        """Wait for news, or until the cursor is to be moved."""
+    async def _is_quiet(self) -> bool:
+        """Wait for news; True when there are none until the cursor is to be moved."""
         try:
             async with asyncio.timeout_at(self._save_at):
                 await self._news.wait()
         except TimeoutError:
-            await self._save()
+            return True
+        return False
 
     async def _save(self) -> None:
         if self._done > self._saved:

@@ -2,16 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from evalserver.core.lifecycle import EventKind
 from evalserver.followers import follower as module
 from evalserver.followers.follower import Follower, Handler
-from evalserver.store import DATABASE_NAME, ArchiveFailed, Event, Store, write_archive
+from evalserver.store import (
+    DATABASE_NAME,
+    ArchiveFailed,
+    Event,
+    Store,
+    write_archive,
+)
 from tests.auditors_story import at
+from tests.small_disk import no_room_beyond
 from tests.store.test_jobs import complete, start, submit
 from tests.support import until
 
@@ -59,6 +67,15 @@ async def cursor_at_newest(store: Store) -> None:
         return await store.cursors.find("test") == await store.events.newest_id()
 
     await until(reached)
+
+
+async def until_writable(store: Store) -> None:
+    """Wait until the store has noticed that it can write again."""
+
+    async def can_write() -> bool:
+        return store.fault is None
+
+    await until(can_write)
 
 
 async def test_events_are_handled_in_the_order_of_the_log(store: Store) -> None:
@@ -115,6 +132,56 @@ async def test_an_event_whose_handler_fails_comes_again_before_later_ones(store:
     handled = Handled()
     async with following(store, handled):
         await cursor_at_newest(store)
+    assert handled.jobs == jobs
+
+
+async def test_a_full_disk_makes_it_wait_and_is_logged_once(store: Store, tmp_path: Path) -> None:
+    full = ExitStack()
+    handled: list[str] = []
+
+    async def keep(event: Event) -> None:
+        if not handled:
+            full.enter_context(no_room_beyond(tmp_path / f"{DATABASE_NAME}-wal"))
+        handled.append(event.job_id)
+        if len(handled) == 3:
+            full.close()
+        await store.server.note_disk(0, 1, is_low=True)
+
+    with full, capture_logs() as logged:
+        async with following(store, keep):
+            job = await submit(store)
+            await cursor_at_newest(store)
+
+    assert set(handled) == {job}
+    assert [each["event"] for each in logged if "unavailable" in each["event"]] == [
+        "the store is unavailable; trying again"
+    ]
+
+
+async def test_a_cursor_that_cannot_be_moved_is_moved_later(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAVE_SECONDS", 0.0)
+    full = ExitStack()
+    handled = Handled()
+
+    async def fill(event: Event) -> None:
+        await handled(event)
+        if len(handled.events) == 1:
+            full.enter_context(no_room_beyond(tmp_path / f"{DATABASE_NAME}-wal"))
+
+    async def cannot_write() -> bool:
+        return store.fault is not None
+
+    with full:
+        async with following(store, fill):
+            jobs = [await submit(store)]
+            await until(cannot_write)
+            full.close()
+            await until_writable(store)
+            jobs.append(await submit(store))
+            await cursor_at_newest(store)
+
     assert handled.jobs == jobs
 
 

@@ -100,8 +100,8 @@ LAYERS = {
         " store! system"
         f" {CRASH_POINT}"
     ),
-    "followers": _layer(f"followers core engines gates store! {CRASH_POINT}"),
-    "followers.webhooks": _layer("followers core store! version", "aiohttp"),
+    "followers": _layer(f"followers attempts.retry core engines gates store! {CRASH_POINT}"),
+    "followers.webhooks": _layer("followers attempts.retry core store! version", "aiohttp"),
     # HTTP, on both ends. What talks to the server knows nothing of the server.
     "web": _layer(
         "web analysis attempts.failures attempts.launch attempts.provenance attempts.retention auth"

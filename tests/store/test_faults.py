@@ -1,9 +1,7 @@
 """A temporarily unwritable database: nothing is lost, and work resumes by itself."""
 
-import resource
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from evalserver.store import Store, StoreUnavailable
 from evalserver.store.store import DATABASE_NAME
+from tests.small_disk import no_room_beyond
 from tests.store.test_jobs import submit
 from tests.support import until
 
@@ -68,7 +67,7 @@ async def test_the_store_stays_faulty_until_a_write_succeeds(store: Store, tmp_p
         # The second one starts once the first has ended.
         return tried.count("BEGIN IMMEDIATE") > 2 or await _is_healthy(store)
 
-    with _full(tmp_path / f"{DATABASE_NAME}-wal"):
+    with no_room_beyond(tmp_path / f"{DATABASE_NAME}-wal"):
         with pytest.raises(StoreUnavailable):
             await submit(store)
         store._connection.set_trace_callback(tried.append)
@@ -98,17 +97,6 @@ def _jobs_of_a_copy(data_dir: Path) -> list[str]:
     copy.write_bytes((data_dir / DATABASE_NAME).read_bytes())
     with closing(sqlite3.connect(copy)) as connection:
         return [job_id for (job_id,) in connection.execute("SELECT job_id FROM jobs")]
-
-
-@contextmanager
-def _full(file: Path) -> Iterator[None]:
-    """Within the block, no file of this process can grow beyond the size of this one."""
-    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, usual[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 class _FailsToCommit:

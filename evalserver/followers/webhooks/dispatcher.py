@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from yarl import URL
 
+from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.clock import Clock, timestamp, utc_now
 from evalserver.core.health import Health
 from evalserver.core.lifecycle import SERVER
@@ -99,8 +100,7 @@ class Dispatcher:
         try:
             while True:
                 self._changed.clear()
-                webhooks = await self._store.webhooks.all_webhooks()
-                await self._report(webhooks)
+                webhooks = await retry_until_writable(self._report)
                 enabled = {each.webhook_id for each in webhooks if not each.disabled_at}
                 for gone in [each for each in tasks if each not in enabled]:
                     tasks[gone].cancel()
@@ -131,9 +131,9 @@ class Dispatcher:
                 now = self._clock()
                 room = MAX_CONNECTIONS - len(sending)
                 if room:
-                    found = await self._store.webhooks.due(
-                        webhook_id, timestamp(now), MAX_CONNECTIONS + len(sending)
-                    )
+                    most = MAX_CONNECTIONS + len(sending)
+                    due = partial(self._store.webhooks.due, webhook_id, timestamp(now), most)
+                    found = await retry_until_writable(due)
                     for message in [each for each in found if each.number not in sending][:room]:
                         sending[message.number] = asyncio.create_task(self._deliver(message))
                 await self._wait(webhook_id, news, sending, now)
@@ -155,7 +155,9 @@ class Dispatcher:
         now: datetime,
     ) -> None:
         """Wait until a delivery has ended, there are new messages, or one is to be tried again."""
-        next_try = await self._store.webhooks.next_try(webhook_id, timestamp(now))
+        next_try = await retry_until_writable(
+            partial(self._store.webhooks.next_try, webhook_id, timestamp(now))
+        )
         seconds = POLL_SECONDS
         if next_try is not None:
             seconds = (datetime.fromisoformat(next_try) - self._clock()).total_seconds()
@@ -170,13 +172,15 @@ class Dispatcher:
             arrival.cancel()
 
     async def _deliver(self, message: Message) -> None:
-        webhook = await self._store.webhooks.find(message.webhook_id)
+        find = partial(self._store.webhooks.find, message.webhook_id)
+        webhook = await retry_until_writable(find)
         url = URL(webhook.url)
         async with self._receivers[f"{url.host}:{url.port}"]:
             attempt = await self._sender.send(webhook, message.message_id, message.body)
         self._on_attempt(is_delivered=attempt.error is None)
         if attempt.error is None:
-            await self._store.webhooks.delivered(message)
+            # Until this is kept, the message counts as not sent.
+            await retry_until_writable(partial(self._store.webhooks.delivered, message))
             return
         log.warning(
             "a webhook was not delivered",
@@ -185,12 +189,14 @@ class Dispatcher:
             tries=message.tries + 1,
             why=attempt.error,
         )
-        if attempt.is_gone:
-            await self._store.webhooks.failed(message, attempt.error, message.next_try_at)
-            await self._store.webhooks.disable(webhook.webhook_id, SERVER, attempt.error)
-            self.reload()
-        else:
-            await self._try_again(message, attempt)
+        keep = self._disable if attempt.is_gone else self._try_again
+        await retry_until_writable(partial(keep, message, attempt))
+
+    async def _disable(self, message: Message, attempt: Attempt) -> None:
+        error = str(attempt.error)
+        await self._store.webhooks.failed(message, error, message.next_try_at)
+        await self._store.webhooks.disable(message.webhook_id, SERVER, error)
+        self.reload()
 
     async def _try_again(self, message: Message, attempt: Attempt) -> None:
         now, error = self._clock(), str(attempt.error)
@@ -205,7 +211,9 @@ class Dispatcher:
         next_try = timestamp(now + timedelta(seconds=pause))
         await self._store.webhooks.failed(message, error, next_try)
 
-    async def _report(self, webhooks: list[Webhook]) -> None:
+    async def _report(self) -> list[Webhook]:
+        """Return all webhooks, and report in the server's health what ails them."""
+        webhooks = await self._store.webhooks.all_webhooks()
         disabled = sum(each.disabled_at is not None for each in webhooks)
         are_parked = await self._store.webhooks.are_parked()
         faults = [
@@ -217,3 +225,4 @@ class Dispatcher:
             self._health.report(FAULT, reason)
         else:
             self._health.clear(FAULT)
+        return webhooks

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 
 import orjson
 import structlog
 
+from evalserver.attempts.retry import retry_until_writable
 from evalserver.core.job import Job
 from evalserver.core.lifecycle import EventKind
 from evalserver.followers.webhooks.bodies import job_body, server_body
@@ -61,7 +64,7 @@ class Subscriptions:
         messages = [
             NewMessage(
                 each.webhook_id,
-                f"msg_{event.event_id}_{each.webhook_id}",
+                message_id(each, event),
                 event.job_id,
                 kind,
                 text,
@@ -73,10 +76,12 @@ class Subscriptions:
 
     async def follow_server_log(self) -> None:
         """Keep the messages about events of the server itself, until it is cancelled."""
-        done = await self._store.webhooks.begin_with_server_events(SERVER_FOLLOWER)
+        webhooks = self._store.webhooks
+        begin = partial(webhooks.begin_with_server_events, SERVER_FOLLOWER)
+        done = await retry_until_writable(begin)
         while True:
-            for event in await self._store.webhooks.server_events(done, PAGE):
-                await self._handle_server_event(event)
+            for event in await retry_until_writable(partial(webhooks.server_events, done, PAGE)):
+                await retry_until_writable(partial(self._handle_server_event, event))
                 done = event.event_id
             await asyncio.sleep(POLL_SECONDS)
 
@@ -87,9 +92,7 @@ class Subscriptions:
         if kind is not None and wanted:
             text = server_body(kind, event.at, event.actor, orjson.loads(event.detail), self._url)
         messages = [
-            NewMessage(
-                each.webhook_id, f"msg_server_{event.event_id}_{each.webhook_id}", "", kind, text
-            )
+            NewMessage(each.webhook_id, message_id(each, event, "server_"), "", kind, text)
             for each in wanted
             if kind is not None
         ]
@@ -98,6 +101,16 @@ class Subscriptions:
 
     async def _enabled(self) -> list[Webhook]:
         return [each for each in await self._store.webhooks.all_webhooks() if not each.disabled_at]
+
+
+def message_id(webhook: Webhook, event: Event | ServerEvent, log_name: str = "") -> str:
+    """Return the id of the message to a webhook about an event, always the same.
+
+    It has the time: once an older backup was restored, the same number is that of another event,
+    and receivers would take the message for one that they have.
+    """
+    milliseconds = round(datetime.fromisoformat(event.at).timestamp() * 1000)
+    return f"msg_{log_name}{event.event_id}_{milliseconds}_{webhook.webhook_id}"
 
 
 def matches(webhook: Webhook, job: Job) -> bool:

@@ -156,7 +156,7 @@ class WebhookDetailsSchema(WebhookSchema):
             "parked": 1,
             "messages": [
                 {
-                    "message_id": f"msg_42_{WEBHOOK_ID}",
+                    "message_id": f"msg_42_1794825000000_{WEBHOOK_ID}",
                     "type": "job.failed",
                     "job_id": JOB_ID,
                     "created_at": "2026-11-24T09:30:00.000Z",
