@@ -57,7 +57,7 @@ async def test_late_numbers_have_the_step_of_their_checkpoint_and_overwrite_noth
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "EVALSERVER_URL": server.url}
         done = await asyncio.to_thread(
             subprocess.run,
-            [TRACKERS, "-c", code, tmp_path],
+            [str(TRACKERS), "-c", code, str(tmp_path)],
             env=environment,
             capture_output=True,
             text=True,
