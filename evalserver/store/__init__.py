@@ -16,6 +16,7 @@ from evalserver.store.errors import (
     JobNotFound,
     JobPruned,
     KeyReused,
+    QueueFull,
     SeriesFull,
     StoreError,
     StoreUnavailable,
@@ -32,7 +33,7 @@ from evalserver.store.gpu_store import GpuStore, Hold, Quarantine
 from evalserver.store.gpu_usage import Period, Usage, UsageBy, UsageSummary
 from evalserver.store.idempotency import Answered, Key
 from evalserver.store.info import Info, describe
-from evalserver.store.job_queries import JobQueries, Queued
+from evalserver.store.job_queries import JobQueries
 from evalserver.store.job_store import CancelledJobs, JobStore
 from evalserver.store.leaderboard import (
     MAX_LEADERBOARD_JOBS,
@@ -45,6 +46,7 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.named_files import RUNS_NAME
+from evalserver.store.queued_series import Queued
 from evalserver.store.reading import snapshot
 from evalserver.store.series_baselines import EarlierStep
 from evalserver.store.server_events import Draining
@@ -116,6 +118,7 @@ __all__ = [
     "Point",
     "Problem",
     "Quarantine",
+    "QueueFull",
     "Queued",
     "Series",
     "SeriesFull",

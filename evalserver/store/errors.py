@@ -29,6 +29,11 @@ class KeyReused(StoreError):
     """The idempotency key was used for another request; nothing was changed."""
 
 
+class QueueFull(StoreError):
+    """A submission supersedes fewer queued jobs than it has to, since the queue is full; nothing
+    was changed."""
+
+
 class SeriesFull(StoreError):
     """As many jobs of a series wait as may; nothing was changed."""
 

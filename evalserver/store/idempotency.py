@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from evalserver.core.job import NewJob
 from evalserver.store.errors import KeyReused
+from evalserver.store.queued_series import Queued, require_freed
 from evalserver.store.readers import Readers
 from evalserver.store.submission import submit_batch
 from evalserver.store.transaction import Row, Transaction
@@ -32,33 +33,39 @@ class Answered:
 
 
 def submit_once(
-    tx: Transaction, job: NewJob, key: Key, at: str, answer: Callable[[int], str]
+    tx: Transaction,
+    job: NewJob,
+    key: Key,
+    at: str,
+    answer: Callable[[int], str],
+    must_free: Queued,
 ) -> Answered:
     """Put a new job into the queue, if its key was not used, and keep the answer with the key.
 
     ``answer`` makes it from the job's position in the queue. Raises KeyReused when the key was
-    used for something else.
+    used for something else, and QueueFull if it supersedes less than ``must_free``.
     """
     earlier = _find_answer(tx, key)
     if earlier is not None:
         return earlier
-    submit_batch(tx, [job], at)
+    require_freed(submit_batch(tx, [job], at), must_free)
     text = answer(_position_of_last(tx, job.request.priority))
     _keep(tx, job, key, at, text)
     return Answered(text, again=False)
 
 
 def submit_batch_once(
-    tx: Transaction, jobs: Sequence[NewJob], key: Key, at: str, answer: str
+    tx: Transaction, jobs: Sequence[NewJob], key: Key, at: str, answer: str, must_free: Queued
 ) -> Answered:
     """Put new jobs into the queue, if their key was not used, and keep the answer with the key.
 
-    The key is kept with the first of them. Raises KeyReused when it was used for something else.
+    The key is kept with the first of them. Raises KeyReused when it was used for something else,
+    and QueueFull if they supersede less than ``must_free``.
     """
     earlier = _find_answer(tx, key)
     if earlier is not None:
         return earlier
-    submit_batch(tx, jobs, at)
+    require_freed(submit_batch(tx, jobs, at), must_free)
     _keep(tx, jobs[0], key, at, answer)
     return Answered(answer, again=False)
 

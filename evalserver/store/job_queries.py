@@ -1,7 +1,6 @@
 """Queries about jobs."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from evalserver.core.job import Job, Metric, QueuedJob, UnfinishedJob
@@ -14,6 +13,7 @@ from evalserver.store.job_rows import RECORD, job_of
 from evalserver.store.json_text import json_text
 from evalserver.store.listing import NEWEST, Page
 from evalserver.store.pruned_jobs import PRUNED_RECORD, pruned_job_of
+from evalserver.store.queued_series import Queued
 from evalserver.store.readers import Readers
 from evalserver.store.sorting import Order, Place, SortedPage
 from evalserver.store.transaction import Row
@@ -26,14 +26,6 @@ QUEUED = f"""
 """  # noqa: S608 - of this package's own constants
 
 MAX_PART = 1000
-
-
-@dataclass(frozen=True)
-class Queued:
-    """Jobs that are queued, and the bytes of their requests."""
-
-    jobs: int
-    request_bytes: int
 
 
 class JobQueries:

@@ -8,6 +8,7 @@ from evalserver.core.job import Job, NewJob, Outcome, Slot
 from evalserver.core.lifecycle import SERVER
 from evalserver.store import attempts, idempotency, jobs, pruning, server_events, stalls
 from evalserver.store.idempotency import Answered, Key
+from evalserver.store.queued_series import NOTHING, Queued, require_freed
 from evalserver.store.readers import Readers
 from evalserver.store.submission import Submission, submit_batch
 from evalserver.store.transaction import Transaction
@@ -35,28 +36,41 @@ class JobStore:
         self._readers = readers
         self._now = now
 
-    async def submit(self, job: NewJob) -> None:
-        """Put a new job into the queue."""
-        await self._writer.run(Submission(job, self._now))
+    async def submit(self, job: NewJob, must_free: Queued = NOTHING) -> None:
+        """Put a new job into the queue.
 
-    async def submit_once(self, job: NewJob, key: Key, answer: Callable[[int], str]) -> Answered:
+        Raises SeriesFull, and QueueFull if it supersedes less than ``must_free``.
+        """
+        await self._writer.run(Submission(job, self._now, must_free))
+
+    async def submit_once(
+        self, job: NewJob, key: Key, answer: Callable[[int], str], must_free: Queued = NOTHING
+    ) -> Answered:
         """Put a new job into the queue if its key is unused; otherwise return the original answer.
 
         ``answer`` makes the answer from the job's position in the queue; job, key and answer are
-        one unit of work. Raises KeyReused when the key was used for something else.
+        one unit of work. Raises KeyReused when the key was used for something else, and as
+        ``submit`` does.
         """
         return await self._writer.run(
-            lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer)
+            lambda tx: idempotency.submit_once(tx, job, key, self._now(), answer, must_free)
         )
 
-    async def submit_batch(self, jobs: Sequence[NewJob]) -> None:
-        """Put new jobs into the queue, in their order: all of them or none."""
-        await self._writer.run(lambda tx: submit_batch(tx, jobs, self._now()))
+    async def submit_batch(self, jobs: Sequence[NewJob], must_free: Queued = NOTHING) -> None:
+        """Put new jobs into the queue, in their order: all of them or none.
 
-    async def submit_batch_once(self, jobs: Sequence[NewJob], key: Key, answer: str) -> Answered:
+        Raises SeriesFull, and QueueFull if together they supersede less than ``must_free``.
+        """
+        await self._writer.run(
+            lambda tx: require_freed(submit_batch(tx, jobs, self._now()), must_free)
+        )
+
+    async def submit_batch_once(
+        self, jobs: Sequence[NewJob], key: Key, answer: str, must_free: Queued = NOTHING
+    ) -> Answered:
         """Put new jobs into the queue if their key is unused, as ``submit_once`` does."""
         return await self._writer.run(
-            lambda tx: idempotency.submit_batch_once(tx, jobs, key, self._now(), answer)
+            lambda tx: idempotency.submit_batch_once(tx, jobs, key, self._now(), answer, must_free)
         )
 
     async def was_answered(self, key: Key) -> bool:

@@ -6,6 +6,8 @@ rejected. Where the operator wants the newest first, one that starts exchanges i
 job that has the place in which it starts.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,19 +16,19 @@ from evalserver.core.job import NewJob
 from evalserver.core.lifecycle import EventKind
 from evalserver.core.request import SUPERSEDE
 from evalserver.store.durations import kind_of
-from evalserver.store.errors import SeriesFull
-from evalserver.store.events import DEMAND, Change, demand_of, transition
+from evalserver.store.errors import QueueFull, SeriesFull
+from evalserver.store.events import DEMAND, REQUEST_BYTES, Change, demand_of, transition
 from evalserver.store.transaction import Row, Transaction
 
-OLDER = """
-    SELECT job_id, tasks, handed_over_at, cancel_requested_at
+OLDER = f"""
+    SELECT job_id, tasks, handed_over_at, cancel_requested_at, {REQUEST_BYTES} AS request_bytes
     FROM jobs INDEXED BY jobs_queued_in_series
     WHERE series = :series AND status = 'queued' AND step < :step AND seq < :seq
       AND submitted_by = :submitted_by AND engine = :engine
       AND CASE WHEN json_valid(request)
           THEN coalesce(json_extract(request, '$.limit'), -1) = :limit END
     ORDER BY seq
-"""
+"""  # noqa: S608 - of this package's own constants
 
 WAITING = """
     SELECT count(*) AS jobs FROM (
@@ -57,15 +59,27 @@ CANCEL_REQUEST = """
 """The request to cancel the latest attempt of a job."""
 
 
-def supersede_older(tx: Transaction, job: NewJob, seq: int, at: str) -> None:
-    """End the jobs that a new job supersedes, if it was submitted to do that.
+@dataclass(frozen=True)
+class Queued:
+    """Jobs that are queued, and the bytes of their requests."""
+
+    jobs: int
+    request_bytes: int
+
+
+NOTHING = Queued(0, 0)
+
+
+def supersede_older(tx: Transaction, job: NewJob, seq: int, at: str) -> Queued:
+    """End the jobs that a new job supersedes, if it was submitted to do that; returns what they
+    were.
 
     Those are queued jobs of its series, submitter, engine, tasks and limit that have a lower step
     and were submitted before it. What a cluster has is cancelled there later.
     """
     request = job.request
     if request.on_newer != SUPERSEDE or request.series is None or request.step is None:
-        return
+        return NOTHING
     wanted = {
         "series": request.series,
         "step": request.step,
@@ -74,9 +88,22 @@ def supersede_older(tx: Transaction, job: NewJob, seq: int, at: str) -> None:
         "engine": job.engine,
         "limit": kind_of(job.engine, request).limit,
     }
-    for row in tx.execute(OLDER, wanted):
-        if set(orjson.loads(row["tasks"])) == set(request.tasks):
-            _supersede(tx, row, job, at)
+    superseded = [
+        row
+        for row in tx.execute(OLDER, wanted)
+        if set(orjson.loads(row["tasks"])) == set(request.tasks) and _supersede(tx, row, job, at)
+    ]
+    return Queued(len(superseded), sum(row["request_bytes"] for row in superseded))
+
+
+def require_freed(freed: Iterable[Queued], wanted: Queued) -> None:
+    """Raise QueueFull if new jobs superseded less than they have to."""
+    found = list(freed)
+    if (
+        sum(each.jobs for each in found) < wanted.jobs
+        or sum(each.request_bytes for each in found) < wanted.request_bytes
+    ):
+        raise QueueFull("the queue is full, and too few of its jobs are superseded")
 
 
 def require_room(tx: Transaction, job: NewJob, max_waiting: int, seq: int) -> None:
@@ -129,7 +156,8 @@ def _set_place(tx: Transaction, job_id: str, place: int) -> None:
     tx.execute(sql, {"job_id": job_id, "place": place})
 
 
-def _supersede(tx: Transaction, older: Row, newer: NewJob, at: str) -> None:
+def _supersede(tx: Transaction, older: Row, newer: NewJob, at: str) -> bool:
+    """End a queued job for a newer one; False if it is being cancelled already."""
     reason = f"Superseded by job {newer.job_id} of step {newer.request.step}"
     columns: dict[str, Any]
     if older["handed_over_at"] is None:
@@ -137,7 +165,8 @@ def _supersede(tx: Transaction, older: Row, newer: NewJob, at: str) -> None:
     elif older["cancel_requested_at"] is None:
         kind, columns = EventKind.CANCEL_REQUESTED, {"cancel_requested_at": at}
     else:
-        return
+        return False
     detail = {"reason": reason, "superseded_by": newer.job_id}
     actor = newer.submitted_by
     transition(tx, Change(kind, older["job_id"], at, actor, columns=columns, detail=detail))
+    return True

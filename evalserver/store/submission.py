@@ -12,7 +12,13 @@ from evalserver.core.request import KEEP, EvaluateRequest
 from evalserver.runner.crash_point import crash_point
 from evalserver.store.events import Change, Happened, record
 from evalserver.store.json_text import json_text
-from evalserver.store.queued_series import require_room, supersede_older
+from evalserver.store.queued_series import (
+    NOTHING,
+    Queued,
+    require_freed,
+    require_room,
+    supersede_older,
+)
 from evalserver.store.search import searched_text
 from evalserver.store.transaction import BatchOperation, Transaction
 
@@ -39,43 +45,54 @@ interpreter."""
 
 @dataclass(frozen=True)
 class Submission(BatchOperation[None]):
-    """The unit of work that puts a new job into the queue; ``now`` is the clock."""
+    """The unit of work that puts a new job into the queue; ``now`` is the clock.
+
+    What it supersedes must be at least ``must_free``, or it raises QueueFull.
+    """
 
     job: NewJob
     now: Callable[[], str]
+    must_free: Queued = NOTHING
 
     @classmethod
     def run_batch(cls, tx: Transaction, works: list[Self]) -> list[None]:
         """Put all of them into the queue, in their order."""
-        submit_batch(tx, [each.job for each in works], works[0].now())
+        freed = submit_batch(tx, [each.job for each in works], works[0].now())
+        for work, by_job in zip(works, freed, strict=True):
+            require_freed([by_job], work.must_free)
         return [None] * len(works)
 
 
-def submit_batch(tx: Transaction, jobs: Sequence[NewJob], at: str) -> None:
-    """Put any number of new jobs into the queue, in their order.
+def submit_batch(tx: Transaction, jobs: Sequence[NewJob], at: str) -> list[Queued]:
+    """Put any number of new jobs into the queue, in their order; returns what each supersedes.
 
     Raises SeriesFull when the series of one has as many waiting jobs as it may.
     """
+    freed: list[Queued] = []
     rows: list[list[Any]] = []
     first = size = 0
     for number, job in enumerate(jobs, start=1):
         rows.append(_row(job, at))
         size += len(rows[-1][REQUEST])
         if number == len(jobs) or len(rows) == MAX_STATEMENT or size > MAX_STATEMENT_BYTES:
-            _insert(tx, jobs[first:number], rows, at)
+            freed += _insert(tx, jobs[first:number], rows, at)
             rows, first, size = [], number, 0
+    return freed
 
 
-def _insert(tx: Transaction, jobs: Sequence[NewJob], rows: Sequence[list[Any]], at: str) -> None:
+def _insert(
+    tx: Transaction, jobs: Sequence[NewJob], rows: Sequence[list[Any]], at: str
+) -> list[Queued]:
+    freed: list[Queued] = []
     numbers = tx.insert(INSERT, rows)
     _insert_arguments(tx, jobs, numbers)
     record(tx, [_happened(*each, at) for each in zip(jobs, rows, numbers, strict=True)])
     for job, seq in zip(jobs, numbers, strict=True):
-        if job.request.on_newer != KEEP:
-            supersede_older(tx, job, seq, at)
+        freed.append(NOTHING if job.request.on_newer == KEEP else supersede_older(tx, job, seq, at))
         if job.max_waiting is not None:
             require_room(tx, job, job.max_waiting, seq)
     crash_point("submitting")
+    return freed
 
 
 def _insert_arguments(tx: Transaction, jobs: Sequence[NewJob], numbers: Sequence[int]) -> None:

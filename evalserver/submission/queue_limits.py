@@ -19,6 +19,23 @@ class Quota:
     request_bytes: int
 
 
+@dataclass(frozen=True)
+class Room:
+    """Room in the queue, for jobs that must supersede at least ``must_free``; if they do not,
+    ``full`` is their rejection."""
+
+    must_free: Queued
+    full: Rejected | None
+
+
+@dataclass(frozen=True)
+class _Shortage:
+    """What the queue has too much of for another job, and by which quota."""
+
+    of: Queued
+    reason: str
+
+
 class QueueLimits:
     """Counts queued jobs by the store's events, and jobs that are being written."""
 
@@ -43,57 +60,69 @@ class QueueLimits:
             self._add(event.submitted_by, change, change * event.request_bytes)
 
     @contextmanager
-    def reserve(self, submitter: str, *request_bytes: int) -> Iterator[Rejected | None]:
-        """Reserve places in the queue for the block, in which jobs with requests of these sizes are
+    def reserve(
+        self, submitter: str, *request_bytes: int, supersedes: bool = False
+    ) -> Iterator[Room | Rejected]:
+        """Reserve room in the queue for the block, in which jobs with requests of these sizes are
         written together.
 
-        Yields a rejection when the last of them would find the queue full.
+        Yields a rejection when the last of them would find the queue full. If one ``supersedes``
+        queued jobs, it yields room and how many these have to be.
         """
-        full = self._check_quotas(submitter, request_bytes[:-1])
-        if full is not None:
+        shortages = self._find_shortages(submitter, request_bytes[:-1])
+        full = _queue_full(shortages[0].reason) if shortages else None
+        if full is not None and not supersedes:
             yield full
             return
-        jobs, size = len(request_bytes), sum(request_bytes)
+        freed = Queued(
+            max([each.of.jobs for each in shortages], default=0),
+            max([each.of.request_bytes for each in shortages], default=0),
+        )
+        jobs, size = len(request_bytes) - freed.jobs, sum(request_bytes) - freed.request_bytes
         self._add(submitter, jobs, size)
         try:
-            yield None
+            yield Room(freed, full)
         finally:
             self._add(submitter, -jobs, -size)
 
-    def _check_quotas(self, submitter: str, before: Sequence[int]) -> Rejected | None:
-        """Check the quotas for a job that comes after jobs of the sizes ``before``."""
+    def _find_shortages(self, submitter: str, before: Sequence[int]) -> list[_Shortage]:
+        """What a job lacks that comes after jobs of the sizes ``before``, by each quota."""
         jobs, size = len(before), sum(before)
         of_batch = f" and {jobs + 1} would come together" if jobs else ""
-        if self._all_jobs + jobs >= self._total.jobs:
-            return _queue_full(
-                f"{self._all_jobs} jobs are queued{of_batch}, the limit is max_queued_jobs"
-            )
-        if self._all_bytes + size >= self._total.request_bytes:
-            return _queue_full(
+        found = [
+            _Shortage(
+                Queued(self._all_jobs + jobs - self._total.jobs + 1, 0),
+                f"{self._all_jobs} jobs are queued{of_batch}, the limit is max_queued_jobs",
+            ),
+            _Shortage(
+                Queued(0, self._all_bytes + size - self._total.request_bytes + 1),
                 f"the requests of queued jobs have {self._all_bytes} bytes{of_batch}, the limit is"
-                " max_queued_bytes"
-            )
+                " max_queued_bytes",
+            ),
+        ]
         # Without tokens, the server cannot tell its clients apart.
-        if submitter == ANONYMOUS:
-            return None
-        if self._jobs[submitter] + jobs >= self._per_token.jobs:
-            return _queue_full(
-                f"{self._jobs[submitter]} jobs of {submitter} are queued{of_batch}, the limit of"
-                " one token is max_queued_per_token"
-            )
-        if self._bytes[submitter] + size >= self._per_token.request_bytes:
-            return _queue_full(
-                f"the requests of {submitter}'s queued jobs have {self._bytes[submitter]} bytes"
-                f"{of_batch}; the limit of one token is max_queued_bytes_per_token"
-            )
-        return None
+        if submitter != ANONYMOUS:
+            own_jobs, own_bytes = self._jobs[submitter], self._bytes[submitter]
+            found += [
+                _Shortage(
+                    Queued(own_jobs + jobs - self._per_token.jobs + 1, 0),
+                    f"{own_jobs} jobs of {submitter} are queued{of_batch}, the limit of one token"
+                    " is max_queued_per_token",
+                ),
+                _Shortage(
+                    Queued(0, own_bytes + size - self._per_token.request_bytes + 1),
+                    f"the requests of {submitter}'s queued jobs have {own_bytes} bytes{of_batch};"
+                    " the limit of one token is max_queued_bytes_per_token",
+                ),
+            ]
+        return [each for each in found if each.of.jobs > 0 or each.of.request_bytes > 0]
 
     def _add(self, submitter: str, jobs: int, request_bytes: int) -> None:
         self._all_jobs += jobs
         self._all_bytes += request_bytes
         self._jobs[submitter] += jobs
         self._bytes[submitter] += request_bytes
-        if not self._jobs[submitter]:
+        if not self._jobs[submitter] and not self._bytes[submitter]:
             del self._jobs[submitter], self._bytes[submitter]
 
 

@@ -5,7 +5,7 @@ and writes the job. Every way to submit a job translates to and from it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,25 @@ from evalserver.checkpoints.merging import Merge
 from evalserver.core.in_steps import in_steps
 from evalserver.core.job import NewJob
 from evalserver.core.job_id import new_job_id
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.request import SUPERSEDE, EvaluateRequest
 from evalserver.engines import Engine, merge
 from evalserver.harnesses.catalog import Catalog
 from evalserver.runner.crash_point import crash_point
-from evalserver.store import Answered, Key, SeriesFull, Store, request_bytes
+from evalserver.store import (
+    Answered,
+    Key,
+    Queued,
+    QueueFull,
+    SeriesFull,
+    Store,
+    request_bytes,
+)
 from evalserver.submission.batch_checks import check_batch, prepare_batch
 from evalserver.submission.capabilities import with_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.lease_taking import LeaseTaking
 from evalserver.submission.merges import find_shards
-from evalserver.submission.queue_limits import QueueLimits
+from evalserver.submission.queue_limits import QueueLimits, Room
 from evalserver.submission.rejection import Rejected, invalid, series_full
 from evalserver.submission.request_checks import Prepared, RequestChecks, SubmissionPolicy
 from evalserver.submission.submission_log import SubmissionLog
@@ -176,13 +184,13 @@ class Submitter:
             return taken.refusal or taken.judged(await self._enqueue(job))
 
     async def _enqueue(self, job: NewJob) -> Accepted | Rejected:
-        with self._limits.reserve(job.submitted_by, request_bytes(job.request)) as rejected:
-            if rejected is not None:
-                return rejected
+        with self._reserve([job], [request_bytes(job.request)]) as room:
+            if isinstance(room, Rejected):
+                return room
             try:
-                await self._store.jobs.submit(job)
-            except SeriesFull as full:
-                return series_full(full)
+                await self._store.jobs.submit(job, room.must_free)
+            except (QueueFull, SeriesFull) as full:
+                return _rejection(full, room)
         self._on_submitted(job)
         return Accepted(job.job_id)
 
@@ -200,49 +208,55 @@ class Submitter:
     async def _enqueue_batch(
         self, jobs: Sequence[NewJob], answer: str, key: Key | None
     ) -> AcceptedBatch | Rejected:
-        submitter = jobs[0].submitted_by
         sizes = [request_bytes(job.request) async for job in in_steps(jobs)]
         with ExitStack() as stack:
             if key is not None:
                 in_flight = stack.enter_context(self.keys_in_flight.hold(key))
                 if in_flight is not None:
                     return in_flight
-            full = stack.enter_context(self._limits.reserve(submitter, *sizes))
-            if full is not None:
-                return full
+            room = stack.enter_context(self._reserve(jobs, sizes))
+            if isinstance(room, Rejected):
+                return room
             try:
-                answered = await self._write_batch(jobs, answer, key)
-            except SeriesFull as full_series:
-                return series_full(full_series)
+                answered = await self._write_batch(jobs, answer, key, room.must_free)
+            except (QueueFull, SeriesFull) as full:
+                return _rejection(full, room)
         crash_point("submitted")
         if not answered.again:
             log.info("batch submitted", batch=jobs[0].batch_id, jobs=len(jobs))
         return AcceptedBatch(answered.answer, answered.again)
 
-    async def _write_batch(self, jobs: Sequence[NewJob], answer: str, key: Key | None) -> Answered:
+    async def _write_batch(
+        self, jobs: Sequence[NewJob], answer: str, key: Key | None, must_free: Queued
+    ) -> Answered:
         if key is not None:
-            return await self._store.jobs.submit_batch_once(jobs, key, answer)
-        await self._store.jobs.submit_batch(jobs)
+            return await self._store.jobs.submit_batch_once(jobs, key, answer, must_free)
+        await self._store.jobs.submit_batch(jobs, must_free)
         return Answered(answer, again=False)
 
     async def _enqueue_once(
         self, job: NewJob, key: Key, answer: Callable[[int], str]
     ) -> Accepted | Rejected:
         with ExitStack() as stack:
-            for reservation in (
-                self.keys_in_flight.hold(key),
-                self._limits.reserve(job.submitted_by, request_bytes(job.request)),
-            ):
-                rejected = stack.enter_context(reservation)
-                if rejected is not None:
-                    return rejected
+            in_flight = stack.enter_context(self.keys_in_flight.hold(key))
+            if in_flight is not None:
+                return in_flight
+            room = stack.enter_context(self._reserve([job], [request_bytes(job.request)]))
+            if isinstance(room, Rejected):
+                return room
             try:
-                answered = await self._store.jobs.submit_once(job, key, answer)
-            except SeriesFull as full:
-                return series_full(full)
+                answered = await self._store.jobs.submit_once(job, key, answer, room.must_free)
+            except (QueueFull, SeriesFull) as full:
+                return _rejection(full, room)
         if not answered.again:
             self._on_submitted(job)
         return Accepted(job.job_id, answered.answer, answered.again)
+
+    def _reserve(
+        self, jobs: Sequence[NewJob], sizes: Sequence[int]
+    ) -> AbstractContextManager[Room | Rejected]:
+        supersedes = any(job.request.on_newer == SUPERSEDE for job in jobs)
+        return self._limits.reserve(jobs[0].submitted_by, *sizes, supersedes=supersedes)
 
     def _on_submitted(self, job: NewJob) -> None:
         crash_point("submitted")
@@ -261,6 +275,14 @@ class Submitter:
             if unlisted or checkpoints.faults:
                 return invalid({**unlisted, **checkpoints.faults})
         return checkpoints.provenance
+
+
+def _rejection(full: QueueFull | SeriesFull, room: Room) -> Rejected:
+    if isinstance(full, SeriesFull):
+        return series_full(full)
+    if room.full is None:
+        raise full
+    return room.full
 
 
 def _new_job(

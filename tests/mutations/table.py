@@ -99,6 +99,16 @@ MUTATIONS = (
         ("web/api/test_series.py::test_a_submission_to_a_full_series_is_to_be_sent_later",),
     ),
     Mutation(
+        "a full queue accepts whatever wants to supersede, also if it finds nothing",
+        "store/queued_series.py",
+        "sum(each.jobs for each in found) < wanted.jobs",
+        "False",
+        (
+            "submission/test_submitter.py"
+            "::test_a_full_queue_rejects_a_job_that_would_supersede_none_of_it",
+        ),
+    ),
+    Mutation(
         "a batch counts as one job in the quotas",
         "submission/queue_limits.py",
         "jobs, size = len(before), sum(before)",
@@ -108,7 +118,9 @@ MUTATIONS = (
     Mutation(
         "a batch is written in several units of work",
         "store/job_store.py",
-        "await self._writer.run(lambda tx: submit_batch(tx, jobs, self._now()))",
+        "await self._writer.run(\n"
+        "            lambda tx: require_freed(submit_batch(tx, jobs, self._now()), must_free)\n"
+        "        )",
         "[await self.submit(job) for job in jobs]",
         ("store/test_batches.py::test_a_failed_batch_does_not_affect_what_is_written_with_it",),
     ),

@@ -55,6 +55,7 @@ from evalserver.store import (
 from evalserver.store.durations import Durations
 from evalserver.store.event_log import EventLog
 from evalserver.store.leaderboard import LeaderboardQueries
+from evalserver.store.queued_series import NOTHING
 from evalserver.store.readers import Readers
 from evalserver.store.store import DATABASE_NAME
 from evalserver.store.transaction import Row, Transaction
@@ -226,12 +227,14 @@ OPERATIONS: dict[str, Callable[[Transaction, str, str], Any]] = {
     "submit_batch and supersede": lambda tx, queued, running: _supersede(tx, queued),
     "submit_batch": lambda tx, queued, running: submission.submit_batch(tx, [NEW], NOW),
     "submit_batch_once": lambda tx, queued, running: idempotency.submit_batch_once(
-        tx, [NEW], KEY, NOW, "answer"
+        tx, [NEW], KEY, NOW, "answer", NOTHING
     ),
     "cancel_queued_among": lambda tx, queued, running: jobs.cancel_queued_among(
         tx, [queued], NOW, "bob"
     ),
-    "submit_once": lambda tx, queued, running: idempotency.submit_once(tx, NEW, KEY, NOW, str),
+    "submit_once": lambda tx, queued, running: idempotency.submit_once(
+        tx, NEW, KEY, NOW, str, NOTHING
+    ),
     "hand_over": lambda tx, queued, running: attempts.hand_over(tx, _claim_of(queued), 1),
     "start": lambda tx, queued, running: _hand_over_and_start(tx, queued),
     "claim": lambda tx, queued, running: attempts.claim(tx, _claim_of(queued), 1),

@@ -1,15 +1,18 @@
 """The submitter without a server: a request becomes a job on disk, or is rejected."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evalserver.checkpoints.leases.leases import Leases
 from evalserver.checkpoints.merging import Merge
 from evalserver.core.job import NewJob
-from evalserver.core.request import EvaluateRequest
+from evalserver.core.lifecycle import Status
+from evalserver.core.request import SUPERSEDE, EvaluateRequest
 from evalserver.engines import make_engines
 from evalserver.executors import LocalExecutor
 from evalserver.executors.settings import read_executors
@@ -19,7 +22,7 @@ from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits, Quota
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.submission.request_checks import SubmissionPolicy
-from evalserver.submission.submitter import Accepted, Submitter
+from evalserver.submission.submitter import Accepted, AcceptedBatch, Submitter
 from evalserver.system.allowed_directories import output_directories
 from evalserver.system.disk_threads import DiskThreads
 from tests.support import stand_in_environment
@@ -35,6 +38,17 @@ REQUEST = EvaluateRequest("dummy", ("mme",))
 def request_of_size(number: int) -> EvaluateRequest:
     """Return a request that takes slightly more than this many bytes."""
     return EvaluateRequest("dummy", ("mme",), {"note": "ä" * (number // 2)})
+
+
+def step(number: int, series: str = "run", **fields: Any) -> EvaluateRequest:
+    """A request for a step of a series."""
+    return EvaluateRequest("dummy", ("mme",), series=series, step=number, **fields)
+
+
+async def status(store: Store, accepted: Accepted | Rejected) -> str:
+    """The status of an accepted job."""
+    assert isinstance(accepted, Accepted)
+    return (await store.queries.job(accepted.job_id)).status.value
 
 
 @pytest.fixture
@@ -139,6 +153,111 @@ async def test_the_queued_jobs_of_a_token_are_limited(submitter: Submitter) -> N
 
     assert isinstance(rejected, Rejected)
     assert rejected.reason is Reason.QUEUE_FULL
+
+
+async def test_a_full_queue_accepts_a_job_that_supersedes_one_of_it(
+    store: Store, submitter: Submitter, limits: QueueLimits
+) -> None:
+    accepted = [
+        await submitter.submit(step(number), "alice", answer)
+        for number in range(MAX_QUEUED_PER_TOKEN)
+    ]
+
+    newest = await submitter.submit(step(9, on_newer=SUPERSEDE), "alice", answer)
+
+    assert isinstance(newest, Accepted)
+    assert [await status(store, each) for each in (*accepted, newest)] == [
+        "cancelled",
+        "cancelled",
+        "queued",
+    ]
+    restarted = QueueLimits(limits._total, limits._per_token)
+    restarted.load(await store.queries.queued_by_submitter())
+    assert vars(limits) == vars(restarted)
+
+
+async def test_a_full_queue_rejects_a_job_that_would_supersede_none_of_it(
+    store: Store, submitter: Submitter
+) -> None:
+    older = await submitter.submit(step(1), "alice", answer)
+    await submitter.submit(REQUEST, "alice", answer)
+
+    rejected = [
+        await submitter.submit(step(0, on_newer=SUPERSEDE), "alice", answer),
+        await submitter.submit(step(9, "other", on_newer=SUPERSEDE), "alice", answer),
+        await submitter.submit(step(9), "alice", answer),
+    ]
+
+    assert [isinstance(each, Rejected) and each.reason for each in rejected] == [
+        Reason.QUEUE_FULL
+    ] * 3
+    assert (await status(store, older), len(await store.queries.queued())) == ("queued", 2)
+
+
+async def test_of_two_at_once_that_supersede_the_same_job_a_full_queue_accepts_one(
+    store: Store, submitter: Submitter
+) -> None:
+    """Both are of the same step, so neither supersedes the other."""
+    await submitter.submit(step(1), "alice", answer)
+    await submitter.submit(REQUEST, "alice", answer)
+
+    both = await asyncio.gather(
+        *(submitter.submit(step(9, on_newer=SUPERSEDE), "alice", answer) for _ in range(2))
+    )
+
+    assert [isinstance(each, Accepted) for each in both].count(True) == 1
+
+
+async def test_what_a_superseded_job_frees_counts_in_bytes(submitter: Submitter) -> None:
+    large = {"note": "x" * MAX_QUEUED_BYTES_PER_TOKEN}
+    await submitter.submit(step(1, model_args=large), "alice", answer)
+
+    newer = await submitter.submit(step(2, model_args=large, on_newer=SUPERSEDE), "alice", answer)
+
+    assert isinstance(newer, Accepted)
+
+
+@pytest.mark.parametrize("key", [None, Key("batch", "alice", "hash")], ids=["plain", "with a key"])
+async def test_a_batch_may_supersede_within_itself(
+    store: Store, submitter: Submitter, key: Key | None
+) -> None:
+    wanted = [step(number, on_newer=SUPERSEDE) for number in range(MAX_QUEUED + 2)]
+    jobs = await submitter.check_batch(wanted, "alice")
+    assert not isinstance(jobs, Rejected)
+
+    accepted = await submitter.enqueue_batch(jobs, "{}", key)
+
+    assert isinstance(accepted, AcceptedBatch)
+    assert (await store.queries.job(jobs[-1].job_id)).status is Status.QUEUED
+
+
+async def test_a_batch_that_supersedes_too_little_is_rejected(
+    store: Store, submitter: Submitter
+) -> None:
+    wanted = [step(number, on_newer=SUPERSEDE) for number in (0, 1, 1, 1)]
+    jobs = await submitter.check_batch(wanted, "alice")
+    assert not isinstance(jobs, Rejected)
+
+    rejected = await submitter.enqueue_batch(jobs, "{}")
+
+    assert isinstance(rejected, Rejected)
+    assert (rejected.reason, await store.queries.queued()) == (Reason.QUEUE_FULL, [])
+
+
+async def test_a_repeated_key_is_answered_although_the_queue_is_full_again(
+    submitter: Submitter,
+) -> None:
+    request = step(9, on_newer=SUPERSEDE)
+    key = Key("k", "alice", request_hash(request))
+    await submitter.submit(step(1), "alice", answer)
+    await submitter.submit(REQUEST, "alice", answer)
+    first = await submitter.submit(request, "alice", answer, key=key)
+
+    again = await submitter.submit(request, "alice", answer, key=key)
+
+    assert isinstance(first, Accepted)
+    assert isinstance(again, Accepted)
+    assert again.replayed
 
 
 async def test_each_token_has_its_own_limit(submitter: Submitter) -> None:

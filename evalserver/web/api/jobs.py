@@ -105,9 +105,9 @@ async def retry_job(request: web.Request) -> web.Response:
     if reason := require_executor(job.executor, request.app[EXECUTOR_SETTINGS]):
         raise BadRequest(HTTPStatus.CONFLICT, f"{reason} Submit the evaluation again")
     require_executor_role(request, job.executor)
-    with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as rejected:
-        if rejected is not None:
-            raise bad_request(rejected)
+    with request.app[QUEUE_LIMITS].reserve(actor, request_bytes(job.request)) as room:
+        if isinstance(room, Rejected):
+            raise bad_request(room)
         await request.app[COMMANDS].retry(job_id, actor)
     return _queued_response(request, job_id)
 

@@ -173,6 +173,17 @@ async def test_a_submission_to_a_full_series_is_to_be_sent_later(make_api: MakeA
     assert (await api.call("GET", "/queue"))["queued_jobs"] == waiting
 
 
+async def test_a_full_series_accepts_what_supersedes_a_job_of_it(make_api: MakeApi) -> None:
+    api = await make_api(series=SERIES_TABLES, max_queued_jobs=2)
+    await hang(api)
+    waiting = [await api.submit(series="run-1", step=step) for step in (1, 2)]
+
+    newest = await api.submit(series="run-1", step=3, on_newer="supersede")
+
+    assert (await api.call("GET", "/queue"))["queued_jobs"] == [newest]
+    assert [(await api.job(each))["status"] for each in waiting] == ["cancelled"] * 2
+
+
 async def test_the_first_table_that_matches_applies(make_api: MakeApi) -> None:
     api = await make_api(series=SERIES_TABLES)
     await hang(api)
