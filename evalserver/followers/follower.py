@@ -20,6 +20,10 @@ PAGE = 200
 SAVE_SECONDS = 1.0
 """How long after an event was handled the cursor is moved: a commit each would slow jobs down."""
 
+GATHER_SECONDS = 0.05
+"""How long events are gathered before they are read: one read for several, and what the server has
+to do for the next job comes first."""
+
 Handler = Callable[[Event], Awaitable[None]]
 
 
@@ -58,6 +62,8 @@ class Follower:
                     pass
                 if await self._is_quiet():
                     await retry_until_writable(self._save)
+                else:
+                    await asyncio.sleep(GATHER_SECONDS)
         finally:
             self._store.unsubscribe(self._on_event)
             # Not essential: the events since then are only read again.
