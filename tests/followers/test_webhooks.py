@@ -269,6 +269,8 @@ async def test_a_name_of_a_private_address_is_not_sent_to(
         ({"url": "ftp://a.example/"}, "url"),
         ({"url": "https://user:password@a.example/"}, "url"),
         ({"url": "https://"}, "url"),
+        ({"url": "https://a b.example/"}, "url"),
+        ({"url": "https://a..example/"}, "url"),
         ({"url": "https://a.example/", "events": ["job.ended"]}, "events.0"),
         ({"url": "https://a.example/", "events": []}, "events"),
     ],

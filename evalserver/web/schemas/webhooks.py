@@ -1,5 +1,6 @@
 """The schemas of webhooks: who is told of which events, and what was not delivered."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -47,11 +48,12 @@ class WebhookUrl(Text):
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
             url = URL(text)
+            (url.host or "").encode("idna")  # as it is when the name is looked up
             is_valid = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
             is_plain = url.user is None and url.password is None and not url.fragment
         except ValueError:
             is_valid = is_plain = False
-        if not is_valid or not text.isascii():
+        if not is_valid or re.fullmatch(self.PATTERN, text) is None:
             raise ValidationError("Must be a URL such as https://hooks.lab.example/path.")
         if not is_plain:
             raise ValidationError("Must not have a user, a password or a fragment.")
