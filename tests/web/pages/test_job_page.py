@@ -53,6 +53,22 @@ async def test_an_empty_log_says_so(server: ServerProcess, visit: Visit) -> None
         await expect(visit.page.locator("#log-state")).to_have_text("The log is empty.")
 
 
+async def test_a_queued_job_of_a_local_checkpoint_has_a_page(tmp_path: Path) -> None:
+    """Its provenance has the checkpoint's fingerprint from the submission on, and no more."""
+    checkpoint = tmp_path / "checkpoint-100"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text("{}")
+    server = ServerProcess(tmp_path / "data", "--allow-path", str(tmp_path))
+    async with server:
+        await server.api.call("POST", "/drain")
+        args = {"pretrained": str(checkpoint)}
+        job_id = await server.api.submit(model_args=args, lease="mark")
+
+        page = await server.api.text(f"/ui/jobs/{job_id}")
+
+    assert '<h2 id="provenance">' in page
+
+
 @pytest.mark.browser
 async def test_a_result_leads_to_the_samples_of_its_task(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs/{lab.completed[0]}")
