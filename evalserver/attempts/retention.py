@@ -10,6 +10,7 @@ import structlog
 
 from evalserver.attempts.run_directories import RunDirectories
 from evalserver.core.job import Job
+from evalserver.core.lifecycle import FINISHED
 from evalserver.store import IllegalTransition, Store, StoreUnavailable
 from evalserver.system.disk_threads import DiskThreads, DiskTimeout
 
@@ -64,6 +65,13 @@ class Retention:
         return await self._remove_all(
             lambda: self._store.jobs.prune_older(before, actor, BATCH_SIZE)
         )
+
+    async def count(self, keep: int | None, before: str | None) -> int:
+        """Return how many jobs ``keep_newest`` or ``remove_older`` would remove now."""
+        if before is not None:
+            return await self._store.queries.count_finished_before(before)
+        counts = await self._store.queries.count_by_status()
+        return max(0, sum(counts[status] for status in FINISHED) - (keep or 0))
 
     async def remove(self, job_id: str, actor: str) -> None:
         """Remove one finished job.

@@ -73,12 +73,19 @@ def prune(
             confirm(f"Remove {count_of_jobs(len(job_ids))} with their files?", yes=yes)
             run_for_each(client.prune_job, job_ids, as_json=as_json).exit_if_failed()
         else:
-            which = (
-                f"but the newest {keep}"
-                if older_than is None
-                else f"that finished more than {cells.duration(older_than)} ago"
-            )
-            confirm(f"Remove all finished jobs {which}, with their files?", yes=yes)
+            if not yes:
+                found = client.prune(keep=keep, older_than_s=older_than, dry_run=True)
+                if not found["pruned"]:
+                    _print(found, as_json=as_json)
+                    return
+                which = (
+                    f"all finished jobs but the newest {keep}"
+                    if older_than is None
+                    else f"all jobs that finished more than {cells.duration(older_than)} ago"
+                )
+                confirm(
+                    f"Remove {count_of_jobs(found['pruned'])} with their files, {which}?", yes=yes
+                )
             _print(client.prune(keep=keep, older_than_s=older_than), as_json=as_json)
 
 

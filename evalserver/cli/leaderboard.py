@@ -9,10 +9,18 @@ import click
 
 from evalserver.cli import cells
 from evalserver.cli.connection import Server, with_server
-from evalserver.cli.screens import Column, as_json, print_hint, print_json, print_table, wrap
+from evalserver.cli.screens import (
+    Column,
+    as_json,
+    print_hint,
+    print_json,
+    print_table,
+    visible_columns,
+    wrap,
+)
 from evalserver.cli.values import labels_option
 
-MAX_NAME_LENGTH = 40
+MAX_NAME_LENGTH = 36
 
 CSV_COLUMNS = (
     "rank", "name", "arguments", "task", "metric", "filter", "engine", "limit", "num_fewshot",
@@ -95,7 +103,7 @@ def _print_board(board: Mapping[str, Any]) -> None:
     titles = [f"[{at}]" for at in range(1, len(columns) + 1)] if len(columns) > 1 else ["VALUE"]
     head = (
         Column("SERIES" if board["by"] == "series" else "MODEL"),
-        *(Column(title, right=True) for title in titles),
+        *(Column(title, right=True, optional=len(titles) > 1) for title in titles),
         *((Column("MEAN", right=True),) if board["mean_of"] else ()),
     )
     shown = [_column_cells(board, at) for at in range(len(columns))]
@@ -104,8 +112,17 @@ def _print_board(board: Mapping[str, Any]) -> None:
         mean = (_mean(entry["mean"]),) if board["mean_of"] else ()
         rows.append((_name(entry), *(column[at] for column in shown), *mean))
     print_table(head, rows)
-    for title, column in zip(titles, columns, strict=True):
-        click.echo(wrap(f"{title}: {_describe(column)}"))
+    visible = visible_columns(head, rows)
+    for at, (title, column) in enumerate(zip(titles, columns, strict=True), 1):
+        if at in visible:
+            click.echo(wrap(f"{title}: {_describe(column)}"))
+    if omitted := len(head) - len(visible):
+        print_hint(
+            lambda: (
+                f"{omitted} more columns do not fit into this terminal; name TASKs, or see all with"
+                " --csv."
+            )
+        )
     if board["mean_of"]:
         click.echo(wrap(f"MEAN: unweighted, over {cells.text(board['mean_of'])}"))
     tests = board["tests"]

@@ -108,6 +108,13 @@ def wrap(text: str) -> str:
     )
 
 
+def visible_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
+    """Return the indexes of the columns that ``print_table`` does not omit."""
+    if not is_terminal(sys.stdout):
+        return list(range(len(columns)))
+    return [*column_widths(columns, rows, shutil.get_terminal_size().columns)]
+
+
 def column_widths(
     columns: Sequence[Column], rows: Sequence[Row], terminal_width: int
 ) -> dict[int, int | None]:

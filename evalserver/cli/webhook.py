@@ -1,6 +1,6 @@
 """``evalserver webhook``: whom the server tells of events, and what was not delivered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -95,7 +95,7 @@ def show(server: Server, webhook_id: str, as_json: bool) -> None:
     print_table(COLUMNS, [_row(found)])
     if found["messages"]:
         click.echo()
-        print_table(MESSAGE_COLUMNS, [_message_row(each) for each in found["messages"]])
+        print_table(MESSAGE_COLUMNS, list(_message_rows(found)))
 
 
 @webhook.command()
@@ -206,15 +206,27 @@ def _state(webhook: Mapping[str, Any]) -> str:
     return "failing" if webhook["failed_at"] else "enabled"
 
 
-def _message_row(message: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        cells.text(message["message_id"]),
-        cells.text(message["type"]),
-        cells.EMPTY if message["job_id"] is None else cells.job_id(message["job_id"]),
-        str(message["tries"]),
-        "parked" if message["parked_at"] else cells.local_time(message["next_try_at"]),
-        cells.shorten(message["last_error"], cells.REASON_LENGTH),
-    )
+def _message_rows(webhook: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the messages. Of their ids, which end with the webhook's, the beginning."""
+    first: dict[str | None, str] = {}
+    for message in webhook["messages"]:
+        name = message["message_id"].removesuffix(webhook["webhook_id"][ID_LENGTH:])
+        before = first.setdefault(message["job_id"], name)
+        yield (
+            cells.text(name),
+            cells.text(message["type"]),
+            cells.EMPTY if message["job_id"] is None else cells.job_id(message["job_id"]),
+            str(message["tries"]),
+            _next_try(message, None if before == name else before),
+            cells.shorten(message["last_error"], cells.REASON_LENGTH),
+        )
+
+
+def _next_try(message: Mapping[str, Any], before: str | None) -> str:
+    """Say when a message is sent again; not before an earlier one of the same job."""
+    if message["parked_at"]:
+        return "parked"
+    return cells.local_time(message["next_try_at"]) if before is None else f"after {before}"
 
 
 def _print_secret(made: Mapping[str, Any], what: str, *, as_json: bool) -> None:

@@ -59,17 +59,23 @@ class AdminCalls:
         path = f"/gpus/{quote(str(gpu), safe='')}/quarantine"
         return await self._sender.answer(Call("DELETE", path))
 
-    async def prune(self, *, keep: int | None = None, older_than_s: float | None = None) -> Json:
+    async def prune(
+        self,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        dry_run: bool = False,
+    ) -> Json:
         """Remove finished jobs with their files: all but the newest ``keep``, or those that
         finished more than ``older_than_s`` seconds ago.
 
-        Returns a ``message``, and under ``pruned`` how many. Raises RequestFailed unless exactly
-        one of the two is given.
+        Returns a ``message``, and under ``pruned`` how many; with ``dry_run``, how many would be,
+        and removes none. Raises RequestFailed unless exactly one of the two is given.
 
         >>> client.prune(older_than_s=30 * 86400)["pruned"]
         0
         """
-        query = {"keep": keep, "older_than_s": older_than_s}
+        query = {"keep": keep, "older_than_s": older_than_s, "dry_run": 1 if dry_run else None}
         return await self._sender.answer(Call("POST", "/prune", query, server_wait_s=math.inf))
 
     async def prune_job(self, job_id: str) -> Json:

@@ -110,8 +110,10 @@ def _describe(response: httpx.Response, problem: Json) -> str:
     detail = problem.get("detail")
     if response.is_success or not isinstance(detail, str):
         return f"{_request_line(response)} was answered {_status(response)}{_quote(response)}"
-    faults = (f"{each['field']}: {each['message']}" for each in _field_errors(problem))
-    return "\n  ".join([detail, *faults])
+    faults = [f"{each['field']}: {each['message']}" for each in _field_errors(problem)]
+    # The sentence may be that of the only field.
+    is_repeated = len(faults) == 1 and faults[0].endswith(f": {detail}")
+    return faults[0] if is_repeated else "\n  ".join([detail, *faults])
 
 
 def _field_errors(problem: Json) -> list[dict[str, str]]:

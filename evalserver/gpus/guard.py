@@ -5,7 +5,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -221,7 +221,4 @@ def describe_quarantine(quarantine: Quarantine | None) -> str | None:
     """Return why a quarantined GPU must not be used; None if it is not quarantined."""
     if quarantine is None:
         return None
-    since = datetime.fromisoformat(quarantine.since).astimezone(UTC)
-    return (
-        f"is quarantined since {since:%Y-%m-%d %H:%M} UTC by {quarantine.by}: {quarantine.reason}"
-    )
+    return f"is quarantined by {quarantine.by}: {quarantine.reason}"

@@ -72,10 +72,7 @@ class Forecaster:
         if draining is None:
             return self._scheduler.checkpoint_wait(job.job_id)
         why = "" if draining.reason is None else f": {draining.reason}"
-        return (
-            "an administrator to resume the queue: the server is draining, since"
-            f" {draining.since} by {draining.by}{why}"
-        )
+        return f"an administrator to resume the queue: the server was drained by {draining.by}{why}"
 
     async def _waiting_for(self, job: Job, before: int) -> str:
         if self._store.fault is not None:

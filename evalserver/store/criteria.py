@@ -22,7 +22,7 @@ class JobFilter:
     or after ``created_after`` and before ``created_before``, times in the store's format.
     ``job_id`` is an id, or its beginning or end; ``model`` the name of a model, or of the
     checkpoint that lists show in its place. ``result_check`` is the verdict of the check of the
-    results, ``failure`` the code of a failure. ``search`` is the beginning or the short form of an
+    results, ``failure`` the code of a failure. ``search`` is the beginning or the end of an
     id, or a part of a model's or a task's name or of a model argument; ``search.py`` resolves it to
     names (``named``), and ``job_id`` to beginnings of ids (``ids``).
     """

@@ -263,6 +263,15 @@ class JobQueries:
         )
         return [row["job_id"] for row in rows]
 
+    async def count_finished_before(self, before: str) -> int:
+        """How many of the kept jobs finished before a time."""
+        rows = await self._readers.fetch(
+            "SELECT count(*) AS n FROM jobs INDEXED BY jobs_finished"
+            " WHERE finish_number IS NOT NULL AND completed_at < :before",
+            {"before": before},
+        )
+        return int(rows[0]["n"])
+
     async def count_by_status(self) -> dict[Status, int]:
         """How many jobs the store keeps in each state."""
         rows = await self._readers.fetch("SELECT status, jobs FROM job_counts")

@@ -6,12 +6,11 @@ are then looked up as full names. Model arguments differ from job to job: their 
 separate table, which is scanned quickly, newest first.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from evalserver.core.job_id import ID_PART, SHORT_LENGTH
+from evalserver.core.job_id import ID_PART
 from evalserver.core.masking import MASK, masked
 from evalserver.store.criteria import JobFilter
 from evalserver.store.readers import Readers
@@ -21,9 +20,6 @@ MAX_NAMES = 50
 
 MAX_TEXT = 4096
 """Characters of a job's arguments that are searched: more would make every search slow."""
-
-ID_ENDS = re.compile(rf"[0-9a-f-]{{{SHORT_LENGTH},36}}")
-"""A shorter end would find jobs by chance."""
 
 NAMES = """
     WITH RECURSIVE names (name) AS (
@@ -48,9 +44,9 @@ async def with_search(readers: Readers, wanted: JobFilter) -> JobFilter:
     if wanted.search is None:
         return wanted
     part = wanted.search.lower()
-    named = [("id", part)] if ID_PART.fullmatch(part) else []
-    if ID_ENDS.fullmatch(part):
-        named += [("id", each) for each in await _ids_with_end(readers, part)]
+    named = []
+    if ID_PART.fullmatch(part):
+        named = [("id", each) for each in (part, *await _ids_with_end(readers, part))]
     named.append(("argument", part))
     for kind, (column, table) in PLACES.items():
         rows = await readers.fetch(

@@ -159,7 +159,7 @@ async def counted_webhooks(readers: Readers) -> list[Webhook]:
 def _require(rows: list[Row], webhook_id: str) -> None:
     if not rows:
         raise WebhookNotFound(
-            f"There is no webhook {webhook_id}; evalserver webhook list shows all"
+            f"There is no webhook {webhook_id!r}; 'evalserver webhook list' shows all"
         )
 
 

@@ -17,7 +17,10 @@ async def test_a_drained_server_says_why_no_job_starts_until_it_is_resumed(
         assert drained.startswith("The server is draining: it starts nothing new")
         assert "by anonymous: new driver" in shell.run("queue").stderr
         assert "draining    yes" in shell.stdout_of("health")
-        assert "the server is draining" in shell.json("status", waiting)["waiting_for"]
+        assert (
+            "the server was drained by anonymous: new driver"
+            in shell.json("status", waiting)["waiting_for"]
+        )
 
         assert shell.stdout_of("resume") == "The server starts jobs again\n"
         assert shell.run("wait", waiting).returncode == 0
@@ -30,6 +33,8 @@ async def test_finished_jobs_are_pruned_by_name_number_or_age(server: ServerProc
         one, two, three, four = [shell.submit_and_wait() for _ in range(4)]
 
         assert shell.stdout_of("prune", one[:14], "--yes") == f"Job {one} was pruned\n"
+        asked = shell.run("prune", "--keep", 1)
+        assert "Remove 2 jobs with their files, all finished jobs but the newest 1?" in asked.stderr
         assert shell.json("prune", "--keep", 2, "--yes") == {
             "message": "1 finished job was pruned",
             "pruned": 1,

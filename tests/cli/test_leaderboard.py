@@ -1,9 +1,11 @@
 """``evalserver leaderboard``: models by tasks."""
 
+import asyncio
 import csv
 
 from evalserver.cli.exit_codes import ExitCode
 from tests.cli.shell import Shell
+from tests.cli.terminal import Terminal
 from tests.support import ServerProcess
 
 
@@ -33,6 +35,20 @@ async def test_models_are_listed_with_marks(server: ServerProcess) -> None:
     assert [(row["name"], row["value"], row["differs"]) for row in rows] == [
         ("sft", "1.0", ""), ("dpo", "0.975", "False"), ("base", "0.25", "True"),
     ]  # fmt: skip
+
+
+async def test_columns_that_do_not_fit_are_omitted_and_counted(server: ServerProcess) -> None:
+    tasks = [f"benchmark_{number}" for number in range(1, 21)]
+    async with server:
+        shell = Shell(server.url)
+        submit(shell, f"/checkpoints/{'name_' * 20}", BEST, "-t", ",".join(tasks), "--no-validate")
+        with Terminal("leaderboard", "--url", server.url, columns=80) as terminal:
+            screen = await asyncio.to_thread(terminal.until, "do not fit")
+
+    assert " 1 * " in screen
+    assert "[3]: " in screen
+    assert "[20]: " not in screen
+    assert "more columns do not fit into this terminal; name TASKs" in " ".join(screen.split())
 
 
 async def test_the_steps_of_a_series_are_chosen(server: ServerProcess) -> None:

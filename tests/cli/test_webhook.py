@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.commands import run_evalserver
 from tests.followers.receivers import receiving
-from tests.support import ServerProcess
+from tests.support import ServerProcess, until
 
 
 async def test_a_webhook_from_creation_to_deletion(tmp_path: Path) -> None:
@@ -33,6 +33,28 @@ async def test_a_webhook_from_creation_to_deletion(tmp_path: Path) -> None:
             assert "was not disabled" in run("enable", short)
             assert "was deleted" in run("delete", short)
             assert "There is no webhook" in run("show", short, code=2)
+
+
+async def test_a_message_that_waits_for_an_earlier_one_names_it(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", "--webhook-allow-network", "127.0.0.1")
+    url = {"EVALSERVER_URL": server.url}
+    with receiving(tmp_path) as receiver:
+        receiver.answer(500)
+        async with server:
+            hook = await server.api.call("POST", "/webhooks", json={"url": receiver.url})
+            await server.api.finished(await server.api.submit())
+            path = f"/webhooks/{hook['webhook_id']}"
+
+            async def both_wait() -> bool:
+                return bool((await server.api.call("GET", path))["undelivered"] == 2)
+
+            await until(both_wait)
+            words = ("webhook", "show", hook["webhook_id"][:8])
+            *_, first, second = run_evalserver(*words, environment=url).stdout.splitlines()
+
+    earlier = first.split()[0]
+    assert hook["webhook_id"].startswith(earlier.split("_")[-1])
+    assert f"after {earlier}" in second
 
 
 async def test_a_label_needs_a_name_and_a_text() -> None:

@@ -143,7 +143,7 @@ async def test_the_command_line_shows_cordons_and_uncordons(
     assert uncordoned == f"GPU 1 ({SECOND}) is not quarantined any more\n"
     assert "2.0 / 80 GiB" in listed[1]
     assert "is used by process" in listed[1]
-    assert "is quarantined since" in listed[2]
+    assert "is quarantined by anonymous: fan" in listed[2]
     assert misplaced.returncode == 2
     assert "Give --url after 'uncordon'" in misplaced.stderr
 

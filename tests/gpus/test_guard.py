@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pwd
-import re
 import sqlite3
 import subprocess
 import sys
@@ -259,8 +258,7 @@ async def test_memory_that_stays_in_use_after_a_job_leads_to_a_quarantine(
         "server",
         f"3.0 GiB stayed in use after job {job_id} had ended",
     )
-    since = r"is quarantined since \d{4}-\d\d-\d\d \d\d:\d\d UTC by server: "
-    assert re.match(since, (await guard.check())[gpu])
+    assert (await guard.check())[gpu].startswith("is quarantined by server: ")
     nvml.change(0, used=0)
     assert list(await guard.check()) == [gpu], "only an administrator ends a quarantine"
     await store.gpus.end_quarantine(gpu, "alice")

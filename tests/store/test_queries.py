@@ -161,6 +161,9 @@ QUERIES: dict[str, Callable[[Readers], Awaitable[Any]]] = {
     ).queued_by_submitter(),
     "JobQueries.oldest_queued": lambda readers: _queries(readers).oldest_queued(),
     "JobQueries.all_ids": lambda readers: _queries(readers).all_ids(),
+    "JobQueries.count_finished_before": lambda readers: _queries(readers).count_finished_before(
+        NOW
+    ),
     "JobQueries.pruned_among": lambda readers: _queries(readers).pruned_among(["id"]),
     "EventLog.after": lambda readers: EventLog(readers).after(1, 10, None),
     "EventLog.after of a job": lambda readers: EventLog(readers).after(1, 10, "id"),

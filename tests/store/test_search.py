@@ -51,10 +51,11 @@ async def test_the_short_form_of_an_id_finds_the_job(store: Store) -> None:
     assert await found(store, short_job_id(wanted)) == [wanted]
 
 
-async def test_a_shorter_end_of_an_id_is_not_searched(store: Store) -> None:
+async def test_an_end_of_four_characters_finds_the_job(store: Store) -> None:
     made = await submit(store)
 
-    assert await found(store, made[-7:]) == []
+    assert await found(store, made[-4:]) == [made]
+    assert await found(store, made[-3:]) == []
 
 
 async def test_a_job_matched_by_two_names_is_listed_once(store: Store) -> None:

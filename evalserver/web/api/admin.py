@@ -25,7 +25,7 @@ from evalserver.web.http.responses import json_response
 from evalserver.web.keys import ARGS, BACKUP_LOCK, BODY, QUERY, RETENTION, SCHEDULER, STORE
 from evalserver.web.schemas.fields import PublicText, Text, about
 from evalserver.web.schemas.queries import StrictSchema
-from evalserver.web.schemas.query_fields import QueryInteger, QuerySeconds
+from evalserver.web.schemas.query_fields import QueryBoolean, QueryInteger, QuerySeconds
 from evalserver.web.security.authentication import is_local
 from evalserver.web.security.authorization import CALLER
 
@@ -49,6 +49,9 @@ class PruneQuerySchema(StrictSchema):
     keep = QueryInteger(0, 2**31, metadata=about("How many of the newest finished jobs to keep."))
     older_than_s = QuerySeconds(
         TEN_YEARS_SECONDS, metadata=about("Remove jobs that finished longer ago, in seconds.")
+    )
+    dry_run = QueryBoolean(
+        metadata=about("Whether to count these jobs only, without removing any.")
     )
 
 
@@ -93,18 +96,24 @@ async def prune(request: web.Request) -> web.Response:
     """``POST /prune``: remove finished jobs with their files.
 
     Removes either all but the newest jobs, or those that finished before a time. The audit log
-    keeps their events. Output directories that clients named are not removed.
+    keeps their events. Output directories that clients named are not removed. With `?dry_run=1` it
+    only counts what it would remove.
     """
     actor, query = request[CALLER].name, request[QUERY]
-    if len(query) != 1:
+    if ("keep" in query) == ("older_than_s" in query):
         message = "Must have exactly one of keep and older_than_s."
         faults = tuple(FieldError(name, message) for name in ("keep", "older_than_s"))
         raise BadRequest(HTTPStatus.UNPROCESSABLE_ENTITY, message, faults)
     retention = request.app[RETENTION]
-    if "keep" in query:
+    age = query.get("older_than_s")
+    before = None if age is None else timestamp(utc_now() - timedelta(seconds=age))
+    if query.get("dry_run"):
+        count = await retention.count(query.get("keep"), before)
+        jobs = "1 finished job" if count == 1 else f"{count} finished jobs"
+        return json_response({"message": f"{jobs} would be pruned", "pruned": count})
+    if before is None:
         count = await retention.keep_newest(query["keep"], actor)
     else:
-        before = timestamp(utc_now() - timedelta(seconds=query["older_than_s"]))
         count = await retention.remove_older(before, actor)
     log.info("pruned finished jobs", jobs=count, by=actor)
     jobs = "1 finished job was" if count == 1 else f"{count} finished jobs were"

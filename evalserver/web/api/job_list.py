@@ -111,8 +111,8 @@ class JobsQuerySchema(StrictSchema):
     search = Text(
         longest=128,
         metadata=about(
-            "The beginning of the id (4 characters or more), its last 8 characters, or a part"
-            " of a model, a task, or a text in"
+            "The beginning or end of the id (4 characters or more), or a part of a model, a task,"
+            " or a text in"
             " `model_args` or `harness_args`, such as the path of a checkpoint; secrets are not"
             " searched."
         ),

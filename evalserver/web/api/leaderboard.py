@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from evalserver.web.api.leaderboard_board import Board, Column, make_board
 from evalserver.web.api.leaderboard_entries import Selection, differing_arguments, select
 from evalserver.web.api.leaderboard_formats import csv_table, markdown_table
 from evalserver.web.api.leaderboard_tests import MAX_READ_BYTES, find_all
+from evalserver.web.api.leaderboard_warnings import find_warnings
 from evalserver.web.http.responses import json_response
 from evalserver.web.keys import QUERY, STORE
 from evalserver.web.schemas.compare_responses import formula_json, formulas_json
@@ -193,7 +194,7 @@ def _body(
             "max_read_bytes": MAX_READ_BYTES,
             **{name.value: methods.count(name) for name in FORMULAS},
         },
-        "warnings": list(_warnings(considered, board)),
+        "warnings": list(find_warnings(considered, board)),
         "methods": formulas_json(FORMULAS),
         "test_formulas": formulas_json(TESTS),
         "correction": formula_json(CORRECTION),
@@ -258,27 +259,3 @@ def _cell_json(column: Column, entry: int, selection: Selection) -> dict[str, An
         "differs": standing.differs,
         "difference": standing.difference and asdict(standing.difference),
     }
-
-
-def _warnings(considered: Considered, board: Board) -> Iterator[str]:
-    """Yield what a reader should know before believing the leaderboard."""
-    if considered.has_older:
-        yield (
-            f"Only the newest {MAX_LEADERBOARD_JOBS:,} finished jobs are considered; older ones are"
-            " left out. Name a series to see its older jobs"
-        )
-    split = [column.task for column in board.columns]
-    for task in sorted({task for task in split if split.count(task) > 1}):
-        ways = {column.kind for column in board.columns if column.task == task}
-        if len(ways) > 1:
-            yield (
-                f"{task} was evaluated in {len(ways)} ways (engine, limit, version, examples or"
-                " options), which are not comparable: each has its own column"
-            )
-    for column in board.columns:
-        sizes = {each.n for each in column.metrics.values() if each.n is not None}
-        if len(sizes) > 1:
-            yield (
-                f"{column.task}: the jobs evaluated {min(sizes)} to {max(sizes)} documents with the"
-                " same settings; was its data changed?"
-            )

@@ -2,11 +2,14 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup
+
+from evalserver.core.job_id import short_job_id
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -15,9 +18,11 @@ MINUS = "\N{MINUS SIGN}"
 NO_VALUE = "—"
 """Shown where a value is missing."""
 
-UNITS = ("KB", "MB", "GB", "TB")
-GIB = 1024**3
-"""The unit of GPU memory, as its makers count it."""
+KIB, GIB = 1024, 1024**3
+UNITS = ("KiB", "MiB", "GiB", "TiB")
+
+NAMED_JOB = re.compile(r"(?<=\b[Jj]ob )([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+"""The id of a job in a text."""
 
 DIGITS, MAX_PLACES = 4, 8
 """Of a number without a standard error."""
@@ -128,10 +133,10 @@ def size(count: float | None) -> str:
     """Format a number of bytes to three digits."""
     if count is None:
         return NO_VALUE
-    if count < 1000:
+    if count < KIB:
         return f"{count:g} B"
     for unit in UNITS:
-        count /= 1000
+        count /= KIB
         if count < 999.5 or unit == UNITS[-1]:
             return f"{count:.3g} {unit}"
     raise AssertionError
@@ -149,6 +154,19 @@ def middle(text: str, most: int = 64) -> str:
         return text
     start = most // 3
     return f"{text[:start]}…{text[start + 1 - most :]}"
+
+
+def link_jobs(text: str) -> Markup:
+    """Return a text in which the id of each job, after the word job, is a link with its end."""
+    return Markup("").join(
+        _job_link(part) if number % 2 else Markup.escape(part)
+        for number, part in enumerate(NAMED_JOB.split(text))
+    )
+
+
+def _job_link(job_id: str) -> Markup:
+    link = '<a href="/ui/jobs/{0}" title="{0}">{1}</a>'
+    return Markup(link).format(job_id, short_job_id(job_id))  # noqa: S704 - escapes what it formats
 
 
 def pretty(value: Any) -> str:

@@ -35,7 +35,8 @@ DIRECTORY = Path(__file__).parents[1] / "templates"
 FILTERS = (
     formatting.ago, formatting.exact, formatting.duration, formatting.number, formatting.signed,
     formatting.size, formatting.gpu_memory, formatting.pretty, formatting.middle,
-    formatting.polyline, formatting.p_value, model_title, short_job_id, scores,
+    formatting.polyline, formatting.p_value, formatting.link_jobs, model_title,
+    short_job_id, scores,
 )  # fmt: skip
 
 

@@ -80,6 +80,7 @@ async def get_trends_page(request: web.Request) -> web.Response:
         points=[asdict(point) for point in points],
         places=shared_places([point.value for point in points]),
         verdicts=verdicts[:SHOWN_VERDICTS],
+        more_verdicts=len(verdicts) > SHOWN_VERDICTS,
         verdict_of={each.job_id: each.verdict for each in reversed(verdicts)},
         previous=find_previous(points),
         csv=str(request.rel_url.update_query(format="csv")),

@@ -91,7 +91,7 @@ class DrainedSchema(ResponseSchema):
 
 
 class PrunedSchema(ResponseSchema):
-    """How many jobs were removed."""
+    """How many jobs were removed, or would be."""
 
     EXAMPLE = MappingProxyType({"message": "12 finished jobs were pruned", "pruned": 12})
 

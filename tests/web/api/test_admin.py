@@ -23,7 +23,7 @@ async def test_a_draining_server_accepts_jobs_but_starts_none(api: Api) -> None:
     assert f"job {running} runs on" in response["message"]
     assert response["draining"]["reason"] == "new driver"
     assert (job["status"], job["position_in_queue"], job["eta_s"]) == ("queued", 0, None)
-    assert "the server is draining, since" in job["waiting_for"]
+    assert "the server was drained by" in job["waiting_for"]
     assert job["waiting_for"].endswith("by anonymous: new driver")
 
 
@@ -105,10 +105,22 @@ async def test_prune_removes_jobs_older_than_an_age(api: Api) -> None:
     await api.call("GET", f"/jobs/{job_id}", 410)
 
 
+async def test_a_dry_run_of_prune_counts_and_removes_nothing(api: Api) -> None:
+    job_id, other = await _finished(api), await _finished(api)
+
+    kept = await api.call("POST", "/prune?keep=1&dry_run=1")
+    older = await api.call("POST", "/prune?older_than_s=0&dry_run=1")
+
+    assert kept == {"message": "1 finished job would be pruned", "pruned": 1}
+    assert older["pruned"] == 2
+    await api.call("GET", f"/jobs/{job_id}")
+    await api.call("GET", f"/jobs/{other}")
+
+
 async def test_a_prune_without_criteria_is_rejected(api: Api) -> None:
     job_id = await _finished(api)
 
-    for query in ("", "?keep=0&older_than_s=0", "?kep=0"):
+    for query in ("", "?keep=0&older_than_s=0", "?dry_run=1", "?kep=0"):
         await api.call("POST", f"/prune{query}", 422)
 
     await api.call("GET", f"/jobs/{job_id}")

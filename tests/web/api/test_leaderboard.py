@@ -134,10 +134,23 @@ async def test_numbers_that_are_not_comparable_are_in_columns_of_their_own(
     assert [each["task"] for each in body["columns"]] == ["mme", "mme"]
     assert all(row.count(None) == 1 for row in values(body).values())
     assert body["warnings"] == [
-        "mme was evaluated in 2 ways (engine, limit, version, examples or options), which are not"
-        " comparable: each has its own column"
+        "Evaluated in several ways (engine, limit, version, examples or options), which are not"
+        " comparable and have a column each: mme (2)"
     ]
     assert all(cell is None or cell["best"] for each in body["entries"] for cell in each["cells"])
+
+
+async def test_one_warning_names_all_tasks_whose_numbers_of_documents_differ(api: Api) -> None:
+    tasks = ["mme", "ai2d"]
+    await run(api, "all", 1, 1, 1, tasks=tasks)
+    await run(api, "fewer", 1, 1, tasks=tasks)
+
+    body = await board(api)
+
+    assert body["warnings"] == [
+        "With the same settings, jobs evaluated different numbers of documents, so their data may"
+        " differ: ai2d (2 to 3), mme (2 to 3)"
+    ]
 
 
 async def test_who_is_not_shown_to_differ_from_the_best_is_marked(api: Api) -> None:

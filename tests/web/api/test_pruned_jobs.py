@@ -58,13 +58,13 @@ async def test_the_page_of_a_pruned_job_shows_its_numbers(api: Api) -> None:
 
 
 async def test_the_home_page_says_what_is_kept(make_api: MakeApi) -> None:
-    api = await make_api(max_completed_jobs=7, max_output_bytes=2_000_000)
+    api = await make_api(max_completed_jobs=7, max_output_bytes=2 * 1024**2)
     await run_scored(api, 1, 0)
 
     async with api._session.get("/") as response:
         text = await response.text()
 
-    assert "The newest 7 finished jobs are kept, with files of 2 MB at most" in text
+    assert "The newest 7 finished jobs are kept, with files of 2 MiB at most" in text
 
 
 async def test_an_administrator_erases_the_numbers_of_a_pruned_job(api: Api) -> None:

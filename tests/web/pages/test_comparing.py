@@ -50,9 +50,11 @@ async def test_the_page_says_how_many_documents_changed_and_what_regressed(
         await expect(regressions.nth(1)).to_contain_text("no metric of the 2")
         judged = visit.page.locator(".comparison .judged")
         await expect(judged.nth(0)).to_contain_text(
-            "10 right to wrong, 0 wrong to right, p = 0.002"
+            "10 correct to incorrect, 0 incorrect to correct, p = 0.002"
         )
-        await expect(judged.nth(1)).to_contain_text("1 right to wrong, 0 wrong to right, p = 1;")
+        await expect(judged.nth(1)).to_contain_text(
+            "1 correct to incorrect, 0 incorrect to correct, p = 1;"
+        )
         await expect(visit.page.locator(".methods")).to_contain_text("Holm")
 
 

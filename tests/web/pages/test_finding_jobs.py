@@ -53,6 +53,22 @@ async def test_more_filters_are_hidden_until_one_of_them_is_used(lab: Lab, visit
 
 
 @pytest.mark.browser
+async def test_series_and_step_select_the_job_of_a_checkpoint(lab: Lab, visit: Visit) -> None:
+    await visit.page.goto(f"{lab.url}/ui/jobs")
+
+    await visit.page.get_by_label("Series", exact=True).fill("run-1")
+    await visit.page.wait_for_url("**series=run-1*")
+    await expect(visit.page.locator("tr[id^=job-]")).to_have_count(2)
+    await visit.page.get_by_text("More filters").click()
+    await visit.page.get_by_label("Step", exact=True).fill("200")
+    await visit.page.wait_for_url("**step=200*")
+    await visit.page.reload()
+
+    await expect(visit.page.locator("tr[id^=job-]")).to_have_count(1)
+    await expect(visit.page.locator(f"#job-{lab.completed[1]}")).to_be_visible()
+
+
+@pytest.mark.browser
 async def test_search_finds_parts_of_names(lab: Lab, visit: Visit) -> None:
     await visit.page.goto(f"{lab.url}/ui/jobs")
 

@@ -57,11 +57,20 @@ def test_a_difference_has_a_sign(value: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(None, "—"), (0, "0 B"), (999, "999 B"), (1000, "1 KB"), (2_345_678, "2.35 MB"),
-     (999_600, "1 MB"), (5e15, "5e+03 TB")],
+    [(None, "—"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (2_345_678, "2.24 MiB"),
+     (1_023_500, "0.976 MiB"), (2 * 1024**3, "2 GiB"), (5e15, "4.55e+03 TiB")],
 )  # fmt: skip
 def test_a_size_has_three_digits(count: float | None, text: str) -> None:
     assert formatting.size(count) == text
+
+
+def test_a_job_that_a_text_names_is_a_link() -> None:
+    job_id = "01a228b0-2df2-7d12-afca-261849d248ac"
+
+    html = formatting.link_jobs(f"<b> job {job_id} of GPU-{job_id}")
+
+    link = f'<a href="/ui/jobs/{job_id}" title="{job_id}">49d248ac</a>'
+    assert html == f"&lt;b&gt; job {link} of GPU-{job_id}"
 
 
 def test_a_relative_time_has_the_exact_time_as_tooltip() -> None:

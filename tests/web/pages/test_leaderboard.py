@@ -7,6 +7,8 @@ from tests.browser import Visit
 from tests.support import Api, ServerProcess
 from tests.web.pages.jobs import scored
 
+PHONE_PX = 390
+
 
 async def run(api: Api, model: str, *scores: float, **fields: object) -> str:
     """Run a job of a model whose documents get these scores."""
@@ -33,6 +35,20 @@ async def test_models_are_ranked_with_errors_marks_and_means(
         main = visit.page.locator("main")
         await expect(main).to_contain_text("3 of these tests compare document by document")
         await expect(main).to_contain_text("The mean is unweighted, over ai2d, mme.")
+
+
+@pytest.mark.browser
+async def test_a_phone_shows_the_first_number_beside_the_name(
+    server: ServerProcess, visit: Visit
+) -> None:
+    await visit.page.set_viewport_size({"width": PHONE_PX, "height": 800})
+    async with server:
+        await run(server.api, "lab/" + "a_long_name_" * 9, 1, 1, tasks=["mme", "ai2d"])
+        await visit.page.goto(f"{server.url}/ui/leaderboard")
+        number = await visit.page.locator(".leaderboard td a").first.bounding_box()
+
+    assert number is not None
+    assert number["x"] + number["width"] <= PHONE_PX
 
 
 @pytest.mark.browser
@@ -67,5 +83,5 @@ async def test_jobs_that_are_not_comparable_are_named(server: ServerProcess) -> 
 
         page = await server.api.text("/ui/leaderboard")
 
-    assert "mme was evaluated in 2 ways" in page
+    assert "have a column each: mme (2)" in page
     assert "limit 2" in page
