@@ -84,6 +84,17 @@ def test_pauses_grow_up_to_a_limit(
 
 
 @pytest.mark.parametrize(
+    ("failures", "days", "are_over"),
+    [(10, 3.1, True), (1000, 2.9, False), (9, 365, False), (10, -365, False)],
+)
+def test_pauses_are_over_after_three_days_and_some_attempts(
+    failures: int, days: float, are_over: bool
+) -> None:
+    """A server that was stopped for a week, or whose clock was set, has made few of them."""
+    assert Pauses().are_over(failures, days * 86400) is are_over
+
+
+@pytest.mark.parametrize(
     ("header", "seconds"),
     [
         (None, None), ("7", 7), ("Tue, 01 Jan 2030 00:01:00 GMT", 60), ("soon", None), ("-5", None),

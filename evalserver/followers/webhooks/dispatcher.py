@@ -1,7 +1,7 @@
 """Sends the messages that wait: for each webhook in a task of its own, a few at a time.
 
 Messages about one job are sent in order. One that fails is tried again after growing pauses, for
-three days; then it is parked, with those that follow it for the same job.
+three days and ten attempts at least; then it is parked, with those that follow it for the same job.
 """
 
 import asyncio
@@ -41,12 +41,19 @@ class Pauses:
     first_s: float = 5.0
     longest_s: float = 4 * 3600.0
     give_up_s: float = 3 * 86400.0
+    min_tries: int = 10
 
     def after(self, failures: int, retry_after_s: float | None = None) -> float:
         """The pause after this many failures of a message, or a longer one that the receiver
         wants, up to the longest."""
         pause = self.first_s * 2.0 ** min(failures - 1, 30)
         return min(max(pause, retry_after_s or 0.0), self.longest_s)
+
+    def are_over(self, failures: int, since_first_s: float) -> bool:
+        """Whether to park a message that failed so often, for the first time so long ago."""
+        # The time alone does not say that it was tried: the server may have been stopped
+        # meanwhile, or its clock set.
+        return failures >= self.min_tries and since_first_s >= self.give_up_s
 
 
 class OnAttempt(Protocol):
@@ -203,7 +210,7 @@ class Dispatcher:
         first = (
             now if message.first_try_at is None else datetime.fromisoformat(message.first_try_at)
         )
-        if (now - first).total_seconds() >= self._pauses.give_up_s:
+        if self._pauses.are_over(message.tries + 1, (now - first).total_seconds()):
             await self._store.webhooks.park(message, error)
             self.reload()
             return
