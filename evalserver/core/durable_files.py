@@ -9,13 +9,19 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Raises OSError.
     """
-    draft = path.with_name(f".{path.name}.new")
+    draft = path.with_name(_draft_name(path.name))
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     replace_durably(draft, path)
+
+
+def remove_drafts(folder: Path, pattern: str) -> None:
+    """Remove what crashes left of files being written whose names match. Raises OSError."""
+    for draft in folder.glob(_draft_name(pattern)):
+        draft.unlink(missing_ok=True)
 
 
 def replace_durably(draft: Path, path: Path) -> None:
@@ -31,3 +37,7 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _draft_name(name: str) -> str:
+    return f".{name}.new"

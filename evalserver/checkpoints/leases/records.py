@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from evalserver.core.durable_files import write_durably
+from evalserver.core.durable_files import remove_drafts, write_durably
 from evalserver.core.request import MARK
 
 log = structlog.get_logger("evalserver.checkpoints.leases")
@@ -23,6 +23,8 @@ LEASES_NAME = ".evalserver-leases"
 
 RECORDS_NAME = "leases"
 """The directory of records, in the data directory."""
+
+RECORDS = "*.json"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class LeaseRecords:
         """Yield every lease on record. Records that cannot be read are left, and logged."""
         if not self._folder.is_dir():
             return
-        for file in sorted(self._folder.glob("*.json")):
+        with suppress(OSError):  # Not essential: they are small, and never read.
+            remove_drafts(self._folder, RECORDS)
+        for file in sorted(self._folder.glob(RECORDS)):
             try:
                 yield _lease_of(json.loads(file.read_bytes()))
             except (OSError, ValueError, KeyError, TypeError) as error:
