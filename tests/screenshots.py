@@ -71,6 +71,7 @@ async def main() -> None:
                 "home": "/",
                 "job": f"/ui/jobs/{done[4]}",
                 "compare": f"/ui/compare?job={done[0]}&job={done[2]}&job={done[4]}",
+                "leaderboard": "/ui/leaderboard",
                 "trends": "/ui/trends",
             }
             for scheme in ("light", "dark"):
@@ -136,7 +137,8 @@ async def _submit(server: ServerProcess, url: str, images: int, series: str) -> 
         model="async_openai",
         tasks=[TASK],
         model_args={"model": f"digits-svc@{images}", "base_url": f"{url}/v1", "api_key": "none"},
-        labels={"series": series, "step": str(images)},
+        series=series,
+        step=images,
         use_cache=False,
     )
 

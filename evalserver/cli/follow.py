@@ -13,6 +13,7 @@ from evalserver.cli import values
 from evalserver.cli.connection import Server, print_to_stderr, with_server
 from evalserver.cli.exit_codes import ExitCode
 from evalserver.cli.failures import Failure
+from evalserver.core.wording import count_of_jobs
 
 if TYPE_CHECKING:
     from evalserver.trackers import Follower, Start
@@ -162,7 +163,7 @@ def _run(follower: "Follower", start: "Start", *, once: bool) -> None:
         if once:
             raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
     finally:
-        print_to_stderr(f"{follower.sent} sent")
+        print_to_stderr(f"{count_of_jobs(follower.sent)} sent")
 
 
 def _require_place(to: str, place: Any) -> None:

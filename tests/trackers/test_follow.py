@@ -61,7 +61,7 @@ async def test_it_waits_for_a_server_sends_what_finishes_and_ends_on_term(
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=WAIT_SECONDS)
 
-    assert (process.returncode, said.splitlines()[-1]) == (0, "2 sent")
+    assert (process.returncode, said.splitlines()[-1]) == (0, "2 jobs sent")
     # A file that was moved away, as log rotation does, is begun again.
     assert (steps_of(rotated), steps_of(file)) == ([1], [2])
     assert (second.returncode, f"pid {process.pid}," in second.stderr) == (ExitCode.USAGE, True)
