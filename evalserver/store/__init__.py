@@ -46,7 +46,7 @@ from evalserver.store.listing import NEWEST, Page
 from evalserver.store.migrate import Upgrade
 from evalserver.store.migrate import migrate as migrate_database
 from evalserver.store.named_files import RUNS_NAME
-from evalserver.store.queued_series import Queued
+from evalserver.store.queued_series import NOTHING, Queued
 from evalserver.store.reading import snapshot
 from evalserver.store.series_baselines import EarlierStep
 from evalserver.store.server_events import Draining
@@ -69,6 +69,7 @@ __all__ = [
     "MAX_LEADERBOARD_JOBS",
     "NEWEST",
     "NEWEST_VERDICT",
+    "NOTHING",
     "RUNS_NAME",
     "Answered",
     "Archive",

@@ -68,6 +68,7 @@ class Queued:
 
 
 NOTHING = Queued(0, 0)
+"""No jobs."""
 
 
 def supersede_older(tx: Transaction, job: NewJob, seq: int, at: str) -> Queued:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evalserver.auth.access import ANONYMOUS
 from evalserver.core.lifecycle import Status
-from evalserver.store import CommittedEvent, Queued
+from evalserver.store import NOTHING, CommittedEvent, Queued
 from evalserver.submission.rejection import RETRY_AFTER_SECONDS, Reason, Rejected
 
 
@@ -26,6 +26,10 @@ class Room:
 
     must_free: Queued
     full: Rejected | None
+
+
+NO_ROOM = Room(NOTHING, None)
+"""What a submission needs that makes no job."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ It applies defaults, the engine's capabilities, known names, checkpoints, quotas
 and writes the job. Every way to submit a job translates to and from it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ from evalserver.submission.capabilities import with_defaults
 from evalserver.submission.keys_in_flight import KeysInFlight
 from evalserver.submission.lease_taking import LeaseTaking
 from evalserver.submission.merges import find_shards
-from evalserver.submission.queue_limits import QueueLimits, Room
+from evalserver.submission.queue_limits import NO_ROOM, QueueLimits, Room
 from evalserver.submission.rejection import Rejected, invalid, series_full
 from evalserver.submission.request_checks import Prepared, RequestChecks, SubmissionPolicy
 from evalserver.submission.submission_log import SubmissionLog
@@ -105,7 +105,7 @@ class Submitter:
         prepared = await self._checks.prepare(request)
         provenance = await self._check_one(prepared, validate=validate)
         if isinstance(provenance, Rejected):
-            if key is None or not await self._store.jobs.was_answered(key):
+            if not await self._was_answered(key):
                 return provenance
             provenance = None
         return _new_job(prepared, submitted_by, provenance)
@@ -126,7 +126,7 @@ class Submitter:
         prepared = await prepare_batch(self._checks, requests)
         found = await check_batch(self._checks, prepared, validate=validate)
         if isinstance(found, Rejected):
-            if key is None or not await self._store.jobs.was_answered(key):
+            if not await self._was_answered(key):
                 return found
             found = [None] * len(prepared)
         batch_id = new_job_id()
@@ -172,7 +172,7 @@ class Submitter:
         if key is None:
             return await self.enqueue(job)
         # A repeated submission makes no job, so its checkpoint may be gone.
-        is_repeated = job.request.lease is not None and await self._store.jobs.was_answered(key)
+        is_repeated = job.request.lease is not None and await self._was_answered(key)
         async with self._taking.of([] if is_repeated else [job]) as taken:
             return taken.refusal or taken.judged(
                 await self._enqueue_once(job, key, lambda position: answer(job.job_id, position))
@@ -184,7 +184,7 @@ class Submitter:
             return taken.refusal or taken.judged(await self._enqueue(job))
 
     async def _enqueue(self, job: NewJob) -> Accepted | Rejected:
-        with self._reserve([job], [request_bytes(job.request)]) as room:
+        async with self._reserve([job], [request_bytes(job.request)]) as room:
             if isinstance(room, Rejected):
                 return room
             try:
@@ -209,12 +209,7 @@ class Submitter:
         self, jobs: Sequence[NewJob], answer: str, key: Key | None
     ) -> AcceptedBatch | Rejected:
         sizes = [request_bytes(job.request) async for job in in_steps(jobs)]
-        with ExitStack() as stack:
-            if key is not None:
-                in_flight = stack.enter_context(self.keys_in_flight.hold(key))
-                if in_flight is not None:
-                    return in_flight
-            room = stack.enter_context(self._reserve(jobs, sizes))
+        async with self._reserve(jobs, sizes, key) as room:
             if isinstance(room, Rejected):
                 return room
             try:
@@ -237,11 +232,7 @@ class Submitter:
     async def _enqueue_once(
         self, job: NewJob, key: Key, answer: Callable[[int], str]
     ) -> Accepted | Rejected:
-        with ExitStack() as stack:
-            in_flight = stack.enter_context(self.keys_in_flight.hold(key))
-            if in_flight is not None:
-                return in_flight
-            room = stack.enter_context(self._reserve([job], [request_bytes(job.request)]))
+        async with self._reserve([job], [request_bytes(job.request)], key) as room:
             if isinstance(room, Rejected):
                 return room
             try:
@@ -252,11 +243,26 @@ class Submitter:
             self._on_submitted(job)
         return Accepted(job.job_id, answered.answer, answered.again)
 
-    def _reserve(
-        self, jobs: Sequence[NewJob], sizes: Sequence[int]
-    ) -> AbstractContextManager[Room | Rejected]:
+    async def _was_answered(self, key: Key | None) -> bool:
+        """Whether a submission with this key was accepted, and only gets its answer again."""
+        return key is not None and await self._store.jobs.was_answered(key)
+
+    @asynccontextmanager
+    async def _reserve(
+        self, jobs: Sequence[NewJob], sizes: Sequence[int], key: Key | None = None
+    ) -> AsyncIterator[Room | Rejected]:
+        """Reserve room in the queue for jobs, and their key, while they are written."""
+        submitter = jobs[0].submitted_by
         supersedes = any(job.request.on_newer == SUPERSEDE for job in jobs)
-        return self._limits.reserve(jobs[0].submitted_by, *sizes, supersedes=supersedes)
+        with ExitStack() as stack:
+            in_flight = stack.enter_context(self.keys_in_flight.hold(key)) if key else None
+            if in_flight is not None:
+                yield in_flight
+                return
+            reserve = self._limits.reserve(submitter, *sizes, supersedes=supersedes)
+            room = stack.enter_context(reserve)
+            is_replay = isinstance(room, Rejected) and await self._was_answered(key)
+            yield NO_ROOM if is_replay else room
 
     def _on_submitted(self, job: NewJob) -> None:
         crash_point("submitted")

@@ -244,20 +244,32 @@ async def test_a_batch_that_supersedes_too_little_is_rejected(
     assert (rejected.reason, await store.queries.queued()) == (Reason.QUEUE_FULL, [])
 
 
-async def test_a_repeated_key_is_answered_although_the_queue_is_full_again(
-    submitter: Submitter,
+@pytest.mark.parametrize("request_", [REQUEST, step(9, on_newer=SUPERSEDE)], ids=["plain", "newer"])
+async def test_a_repeated_key_is_answered_although_the_queue_is_full(
+    submitter: Submitter, request_: EvaluateRequest
 ) -> None:
-    request = step(9, on_newer=SUPERSEDE)
-    key = Key("k", "alice", request_hash(request))
-    await submitter.submit(step(1), "alice", answer)
+    key = Key("k", "alice", request_hash(request_))
     await submitter.submit(REQUEST, "alice", answer)
-    first = await submitter.submit(request, "alice", answer, key=key)
+    first = await submitter.submit(request_, "alice", answer, key=key)
 
-    again = await submitter.submit(request, "alice", answer, key=key)
+    again = await submitter.submit(request_, "alice", answer, key=key)
 
     assert isinstance(first, Accepted)
     assert isinstance(again, Accepted)
-    assert again.replayed
+    assert (again.answer, again.replayed) == (first.answer, True)
+
+
+async def test_a_repeated_key_of_a_batch_is_answered_although_the_queue_is_full(
+    submitter: Submitter,
+) -> None:
+    key = Key("batch", "alice", "hash")
+    jobs = await submitter.check_batch([REQUEST] * MAX_QUEUED_PER_TOKEN, "alice", key=key)
+    assert not isinstance(jobs, Rejected)
+    await submitter.enqueue_batch(jobs, "{}", key)
+
+    again = await submitter.enqueue_batch(jobs, "{}", key)
+
+    assert again == AcceptedBatch("{}", replayed=True)
 
 
 async def test_each_token_has_its_own_limit(submitter: Submitter) -> None:
