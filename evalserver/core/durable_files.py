@@ -1,6 +1,7 @@
 """Files that are on disk when a function returns, whole, also after a power cut."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -10,12 +11,17 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises OSError.
     """
     draft = path.with_name(_draft_name(path.name))
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    replace_durably(draft, path)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_durably(draft, path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def remove_drafts(folder: Path, pattern: str) -> None:

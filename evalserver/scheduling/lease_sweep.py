@@ -12,7 +12,8 @@ from evalserver.store import CommittedEvent, JobNotFound, JobPruned, Store, Stor
 log = structlog.get_logger("evalserver.scheduling.lease_sweep")
 
 RECHECK_SECONDS = 30.0
-"""Between two sweeps while there are leases: what could not be removed is tried again."""
+"""Between two sweeps: what could not be removed is tried again, and a submission that
+failed may have left a lease."""
 
 
 class LeaseSweep:
@@ -37,7 +38,7 @@ class LeaseSweep:
                     await self._sweep(job_id)
             except StoreUnavailable as error:
                 log.error("cannot tell which leases are over; trying again", error=str(error))
-            await wait_until_set(self._wake, RECHECK_SECONDS if self._leases.job_ids else None)
+            await wait_until_set(self._wake, RECHECK_SECONDS)
 
     async def _sweep(self, job_id: str) -> None:
         # A job that is being submitted has a lease before it is in the store.

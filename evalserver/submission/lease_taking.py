@@ -47,7 +47,7 @@ class LeaseTaking:
         """Take the leases of jobs for the time of their submission, before they are written.
 
         If an error keeps it open whether they were written, the sweep decides later. Raises
-        DiskTimeout.
+        DiskTimeout, LeasesUnavailable.
         """
         taken = Taken()
         wanted = [job for job in jobs if job.request.lease is not None]

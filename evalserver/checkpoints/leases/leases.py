@@ -17,7 +17,7 @@ from evalserver.checkpoints.leases.files import is_intact, make_files, remove_fi
 from evalserver.checkpoints.leases.needs import Need, needs_among
 from evalserver.checkpoints.leases.planning import plan_lease
 from evalserver.checkpoints.leases.records import RECORDS_NAME, Lease, LeaseRecords
-from evalserver.checkpoints.leases.refusals import LeaseRefused
+from evalserver.checkpoints.leases.refusals import LeaseRefused, LeasesUnavailable
 from evalserver.core.job import Job, NewJob, UnfinishedJob
 from evalserver.core.request import COPY, EvaluateRequest
 from evalserver.system.allowed_directories import AllowedDirectories
@@ -76,7 +76,7 @@ class Leases:
     async def take(self, job: Job | NewJob) -> bool:
         """Make the lease that a job asks for; returns whether one was made, which ``hold`` guards.
 
-        Raises LeaseRefused, DiskTimeout.
+        Raises LeaseRefused, LeasesUnavailable, DiskTimeout.
         """
         if job.request.lease is None or job.job_id in self._leases:
             return False
@@ -136,7 +136,9 @@ class Leases:
             try:
                 self._records.add(lease)
             except OSError as error:
-                raise LeaseRefused("lease", f"The server cannot keep it: {error}.") from error
+                raise LeasesUnavailable(
+                    f"The server cannot keep the record of a lease right now: {error}"
+                ) from error
             self._leases[job_id] = lease
             try:
                 make_files(lease, self._allowed, stop)

@@ -22,6 +22,10 @@ class LeaseRefused(Exception):
         self.reason = reason
 
 
+class LeasesUnavailable(Exception):
+    """The server cannot keep a lease on record right now; nothing was left behind."""
+
+
 def explain(kind: str, original: str, error: OSError | UnreadableFile) -> str:
     """Return the sentence for an error while a lease of this kind was made."""
     if isinstance(error, UnreadableFile):

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from evalserver.attempts.retention import NotPrunable
-from evalserver.checkpoints.leases.refusals import LeaseRefused
+from evalserver.checkpoints.leases.refusals import LeaseRefused, LeasesUnavailable
 from evalserver.core.masking import mask_text
 from evalserver.harnesses.catalog import HarnessUnavailable
 from evalserver.monitoring.eval_log import LogGone, LogUnreadable
@@ -72,6 +72,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFinished: HTTPStatus.CONFLICT,
     NotQueued: HTTPStatus.CONFLICT,
     LeaseRefused: HTTPStatus.CONFLICT,
+    LeasesUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     NotPrunable: HTTPStatus.CONFLICT,
     BackupFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     HarnessUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from evalserver import is_leased
+from evalserver.scheduling import lease_sweep
+from evalserver.store import DATABASE_NAME
 from tests.conftest import MakeApi
-from tests.small_disk import mount_small_disk
+from tests.small_disk import mount_small_disk, no_room_beyond
 from tests.support import Api, Json, request, results_file, until
 from tests.web.answers import fetch
 
@@ -267,6 +269,33 @@ async def test_a_rejected_submission_leaves_nothing(
     gate.touch()
     assert answer.status == 429
     assert list(run.iterdir()) == [checkpoint]
+
+
+async def test_a_lease_of_a_job_that_could_not_be_written_is_removed_later(
+    api: Api, run: Path, checkpoint: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_sweep, "RECHECK_SECONDS", 0.05)
+    other = await submitted(api, checkpoint, "mark")
+    await api.finished(other)
+    body = request(model_args={"pretrained": str(checkpoint)}, lease="link")
+
+    with no_room_beyond(data_dir / f"{DATABASE_NAME}-wal"):
+        answer = await fetch(api, "POST", "/evaluate", json=body)
+
+    assert answer.status == 503
+    await is_swept(run)
+
+
+async def test_a_lease_that_cannot_be_put_on_record_is_to_be_asked_for_later(
+    api: Api, checkpoint: Path, data_dir: Path
+) -> None:
+    (data_dir / "leases").touch()
+    body = request(model_args={"pretrained": str(checkpoint)}, lease="link")
+
+    answer = await fetch(api, "POST", "/evaluate", json=body)
+
+    assert answer.status == 503
+    assert "cannot keep the record of a lease right now" in answer.json["detail"]
 
 
 async def test_a_batch_has_all_of_its_leases_or_none(
