@@ -20,9 +20,10 @@ from evalserver.harnesses.catalog import Catalog
 from evalserver.store import Key, Store
 from evalserver.submission.idempotency import request_hash
 from evalserver.submission.queue_limits import QueueLimits, Quota
+from evalserver.submission.queue_writer import Accepted, AcceptedBatch
 from evalserver.submission.rejection import Reason, Rejected
 from evalserver.submission.request_checks import SubmissionPolicy
-from evalserver.submission.submitter import Accepted, AcceptedBatch, Submitter
+from evalserver.submission.submitter import Submitter
 from evalserver.system.allowed_directories import output_directories
 from evalserver.system.disk_threads import DiskThreads
 from tests.support import stand_in_environment
@@ -225,7 +226,7 @@ async def test_a_batch_may_supersede_within_itself(
     jobs = await submitter.check_batch(wanted, "alice")
     assert not isinstance(jobs, Rejected)
 
-    accepted = await submitter.enqueue_batch(jobs, "{}", key)
+    accepted = await submitter.queue.write_batch(jobs, "{}", key)
 
     assert isinstance(accepted, AcceptedBatch)
     assert (await store.queries.job(jobs[-1].job_id)).status is Status.QUEUED
@@ -238,7 +239,7 @@ async def test_a_batch_that_supersedes_too_little_is_rejected(
     jobs = await submitter.check_batch(wanted, "alice")
     assert not isinstance(jobs, Rejected)
 
-    rejected = await submitter.enqueue_batch(jobs, "{}")
+    rejected = await submitter.queue.write_batch(jobs, "{}", None)
 
     assert isinstance(rejected, Rejected)
     assert (rejected.reason, await store.queries.queued()) == (Reason.QUEUE_FULL, [])
@@ -265,9 +266,9 @@ async def test_a_repeated_key_of_a_batch_is_answered_although_the_queue_is_full(
     key = Key("batch", "alice", "hash")
     jobs = await submitter.check_batch([REQUEST] * MAX_QUEUED_PER_TOKEN, "alice", key=key)
     assert not isinstance(jobs, Rejected)
-    await submitter.enqueue_batch(jobs, "{}", key)
+    await submitter.queue.write_batch(jobs, "{}", key)
 
-    again = await submitter.enqueue_batch(jobs, "{}", key)
+    again = await submitter.queue.write_batch(jobs, "{}", key)
 
     assert again == AcceptedBatch("{}", replayed=True)
 
@@ -344,7 +345,7 @@ async def test_the_same_key_creates_one_job(store: Store, submitter: Submitter) 
 async def test_a_key_in_use_is_rejected(submitter: Submitter) -> None:
     key = Key("the key", "alice", request_hash(REQUEST))
 
-    with submitter.keys_in_flight.hold(key):
+    with submitter.queue.keys_in_flight.hold(key):
         rejected = await submitter.submit(REQUEST, "alice", answer, key=key)
 
     assert isinstance(rejected, Rejected)

@@ -77,7 +77,7 @@ async def submit_batch(request: web.Request) -> web.Response:
         requests: list[Any] = request[BODY].requests
         return json_response({"count": len(requests), "jobs": requests})
     answer = dump(_submitted_json(jobs)).decode()
-    outcome = await request.app[SUBMITTER].enqueue_batch(jobs, answer, key)
+    outcome = await request.app[SUBMITTER].queue.write_batch(jobs, answer, key)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
     if any(job.request.on_newer == SUPERSEDE for job in jobs):

@@ -96,7 +96,7 @@ async def merge_checkpoint(request: web.Request) -> web.Response:
     submitter = request.app[SUBMITTER]
     require_executor_role(request, submitter.executor_of(merge.NAME))
     job = await submitter.check_merge(_parse_merge(request[BODY]), request[CALLER].name)
-    outcome = job if isinstance(job, Rejected) else await submitter.enqueue(job)
+    outcome = job if isinstance(job, Rejected) else await submitter.queue.write(job)
     if isinstance(outcome, Rejected):
         raise bad_request(outcome)
     if RESPOND_ASYNC in preferences(request):

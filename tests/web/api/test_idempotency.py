@@ -50,7 +50,7 @@ async def busy_writer(api: Api) -> AsyncIterator[None]:
 
 async def in_flight(api: Api) -> bool:
     """Whether a submission with a key is in progress."""
-    return len(api._session.app[SUBMITTER].keys_in_flight) > 0
+    return len(api._session.app[SUBMITTER].queue.keys_in_flight) > 0
 
 
 async def test_the_first_response_is_an_ordinary_one(api: Api) -> None:
