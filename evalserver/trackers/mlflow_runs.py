@@ -45,7 +45,7 @@ class MlflowRuns:
     def __init__(self, uri: str | None, experiment: str) -> None:
         """``uri`` is that of the tracking server; None: what MLflow's own settings say.
 
-        Raises ImportError without mlflow.
+        Raises ImportError without mlflow, and Rejected if it cannot use the URI.
         """
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
@@ -55,7 +55,14 @@ class MlflowRuns:
 
         self._entities: Any = entities
         self._error: type[Exception] = MlflowException
-        self._client: Any = mlflow.MlflowClient(tracking_uri=uri)
+        try:
+            self._client: Any = mlflow.MlflowClient(tracking_uri=uri)
+        except MlflowException as error:
+            # mlflow-skinny has no databases, and one is the default.
+            raise Rejected(
+                f"MLflow cannot use {uri or 'its default'}: {_first_line(error)};"
+                " give the --uri of a tracking server"
+            ) from error
         self._experiment = experiment
         self._experiment_id: str | None = None
 
@@ -136,10 +143,14 @@ class MlflowRuns:
         return self._experiment_id
 
     def _translated(self, error: Exception, record: Record) -> Exception:
-        text = str(error).partition("\n")[0]
+        text = _first_line(error)
         if getattr(error, "error_code", "") in FINAL_ERRORS:
             return Rejected(f"MLflow does not take job {record.job_id}: {text}")
         return Unreachable(f"MLflow: {text}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def metric_values(record: Record) -> Iterator[tuple[str, float]]:

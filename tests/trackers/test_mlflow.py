@@ -174,3 +174,12 @@ async def test_every_number_comes_once_through_kills_of_follower_and_mlflow(
     ]
     assert sorted(rows) == sorted(numbers)
     assert len(runs) == JOBS
+
+
+def test_an_address_that_mlflow_cannot_use_is_named(tmp_path: Path) -> None:
+    options = ("--to", "mlflow", "--uri", "nonsense://x")
+
+    done = Follow("http://127.0.0.1:1", tmp_path, *options, python=TRACKERS).run()
+
+    assert "MLflow cannot use nonsense://x" in done.stderr
+    assert "internal error" not in done.stderr
