@@ -70,7 +70,7 @@ def prune(
     with server.client() as client:
         if jobs:
             job_ids = [resolve_job_id(client, job) for job in jobs]
-            confirm(f"Remove {count_of_jobs(len(job_ids))} with their files?", yes=yes)
+            confirm(f"Remove {count_of_jobs(len(job_ids))} with all files?", yes=yes)
             run_for_each(client.prune_job, job_ids, as_json=as_json).exit_if_failed()
         else:
             if not yes:
@@ -84,7 +84,7 @@ def prune(
                     else f"all jobs that finished more than {cells.duration(older_than)} ago"
                 )
                 confirm(
-                    f"Remove {count_of_jobs(found['pruned'])} with their files, {which}?", yes=yes
+                    f"Remove {count_of_jobs(found['pruned'])} with all files: {which}?", yes=yes
                 )
             _print(client.prune(keep=keep, older_than_s=older_than), as_json=as_json)
 

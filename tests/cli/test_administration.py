@@ -34,7 +34,7 @@ async def test_finished_jobs_are_pruned_by_name_number_or_age(server: ServerProc
 
         assert shell.stdout_of("prune", one[:14], "--yes") == f"Job {one} was pruned\n"
         asked = shell.run("prune", "--keep", 1)
-        assert "Remove 2 jobs with their files, all finished jobs but the newest 1?" in asked.stderr
+        assert "Remove 2 jobs with all files: all finished jobs but the newest 1?" in asked.stderr
         assert shell.json("prune", "--keep", 2, "--yes") == {
             "message": "1 finished job was pruned",
             "pruned": 1,

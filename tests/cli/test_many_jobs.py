@@ -186,7 +186,7 @@ async def test_pruning_asks_before_it_deletes(server: ServerProcess) -> None:
         refused = shell.run("prune", "--keep", "0")
 
         assert refused.returncode == ExitCode.USAGE
-        assert "Remove all finished jobs but the newest 0, with their files?" in refused.stderr
+        assert "Remove 1 job with all files: all finished jobs but the newest 0?" in refused.stderr
         assert [job["job_id"] for job in shell.json("jobs")] == [job_id]
 
 
