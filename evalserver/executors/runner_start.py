@@ -2,10 +2,10 @@
 
 import errno
 import os
-import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -133,17 +133,21 @@ def start_cold(run_dir: Path, max_start_s: float) -> int:
 def _run_program(run_dir: Path, max_start_s: float) -> int:
     descriptor = _open_own(run_dir / files.RUNNER_LOG_FILE, os.O_APPEND)
     with os.fdopen(descriptor, "ab") as runner_log:
+        process = subprocess.Popen(  # noqa: S603 - our own program, with a path of our own making
+            [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
+            # Every process of the same user can read it, the harness among them.
+            env=runner_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=runner_log,
+            stderr=runner_log,
+            start_new_session=True,
+        )
+        # One that was stopped, or waits for a disk. A limit of ``wait`` would have it look for the
+        # end only every 50 ms.
+        limit = threading.Timer(max_start_s, process.kill)
+        limit.daemon = True
+        limit.start()
         try:
-            return subprocess.run(  # noqa: S603 - our own program, with a path of our own making
-                [sys.executable, "-I", "-S", str(files.PROGRAM), str(run_dir)],
-                # Every process of the same user can read it, the harness among them.
-                env=runner_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=runner_log,
-                stderr=runner_log,
-                start_new_session=True,
-                check=False,
-                timeout=max_start_s,
-            ).returncode
-        except subprocess.TimeoutExpired:  # it was stopped, or waits for a disk; now it is killed
-            return -signal.SIGKILL
+            return process.wait()
+        finally:
+            limit.cancel()
