@@ -73,7 +73,7 @@ class QueueLimits:
         Yields a rejection when the last of them would find the queue full. If one ``supersedes``
         queued jobs, it yields room and how many these have to be.
         """
-        shortages = self._find_shortages(submitter, request_bytes[:-1])
+        shortages = list(self._find_shortages(submitter, request_bytes[:-1]))
         full = _queue_full(shortages[0].reason) if shortages else None
         if full is not None and not supersedes:
             yield full
@@ -89,37 +89,37 @@ class QueueLimits:
         finally:
             self._add(submitter, -jobs, -size)
 
-    def _find_shortages(self, submitter: str, before: Sequence[int]) -> list[_Shortage]:
-        """What a job lacks that comes after jobs of the sizes ``before``, by each quota."""
+    def _find_shortages(self, submitter: str, before: Sequence[int]) -> Iterator[_Shortage]:
+        """Yield what a job lacks that comes after jobs of the sizes ``before``, by each quota."""
         jobs, size = len(before), sum(before)
         of_batch = f" and {jobs + 1} would come together" if jobs else ""
-        found = [
-            _Shortage(
-                Queued(self._all_jobs + jobs - self._total.jobs + 1, 0),
+        if (over := self._all_jobs + jobs - self._total.jobs + 1) > 0:
+            yield _Shortage(
+                Queued(over, 0),
                 f"{self._all_jobs} jobs are queued{of_batch}, the limit is max_queued_jobs",
-            ),
-            _Shortage(
-                Queued(0, self._all_bytes + size - self._total.request_bytes + 1),
+            )
+        if (over := self._all_bytes + size - self._total.request_bytes + 1) > 0:
+            yield _Shortage(
+                Queued(0, over),
                 f"the requests of queued jobs have {self._all_bytes} bytes{of_batch}, the limit is"
                 " max_queued_bytes",
-            ),
-        ]
+            )
         # Without tokens, the server cannot tell its clients apart.
-        if submitter != ANONYMOUS:
-            own_jobs, own_bytes = self._jobs[submitter], self._bytes[submitter]
-            found += [
-                _Shortage(
-                    Queued(own_jobs + jobs - self._per_token.jobs + 1, 0),
-                    f"{own_jobs} jobs of {submitter} are queued{of_batch}, the limit of one token"
-                    " is max_queued_per_token",
-                ),
-                _Shortage(
-                    Queued(0, own_bytes + size - self._per_token.request_bytes + 1),
-                    f"the requests of {submitter}'s queued jobs have {own_bytes} bytes{of_batch};"
-                    " the limit of one token is max_queued_bytes_per_token",
-                ),
-            ]
-        return [each for each in found if each.of.jobs > 0 or each.of.request_bytes > 0]
+        if submitter == ANONYMOUS:
+            return
+        own_jobs, own_bytes = self._jobs[submitter], self._bytes[submitter]
+        if (over := own_jobs + jobs - self._per_token.jobs + 1) > 0:
+            yield _Shortage(
+                Queued(over, 0),
+                f"{own_jobs} jobs of {submitter} are queued{of_batch}, the limit of one token"
+                " is max_queued_per_token",
+            )
+        if (over := own_bytes + size - self._per_token.request_bytes + 1) > 0:
+            yield _Shortage(
+                Queued(0, over),
+                f"the requests of {submitter}'s queued jobs have {own_bytes} bytes{of_batch};"
+                " the limit of one token is max_queued_bytes_per_token",
+            )
 
     def _add(self, submitter: str, jobs: int, request_bytes: int) -> None:
         self._all_jobs += jobs
